@@ -1,0 +1,471 @@
+"""Source, Scorer and Sink, and the values they exchange with the gateway.
+
+A plugin author needs this module and ``hookspecs`` and nothing else. Everything here is a frozen value or an
+abstract base class; times are aware datetimes in UTC; raw values are what JSON can hold.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+Kind = Literal["person", "company", "deal", "task", "campaign", "user"]
+Precision = Literal["instant", "day", "unknown"]
+"""How well a time is known. ``day``: midnight of the mapping's zone; ``unknown``: the time of receipt stands in."""
+Origin = Literal["webhook", "pull", "file", "lookup"]
+OUTCOMES = ("accepted", "contacted", "qualified", "rejected", "recycled", "won", "lost")
+"""The closed list of what sales can report of a lead."""
+Cursor = Mapping[str, Any]
+"""Where a stream was left: opaque JSON of at most 4 KiB, taken from the data or the server's time."""
+
+
+class Secret:
+    """A value that never shows itself: ``repr`` and ``str`` name the reference (``${TOKEN}``), ``reveal()`` the value."""
+
+    __slots__ = ("_value", "reference")
+
+    def __init__(self, value: str, reference: str) -> None:
+        self._value = value
+        self.reference = reference
+
+    def reveal(self) -> str:
+        return self._value
+
+    def __repr__(self) -> str:
+        return f"Secret({self.reference})"
+
+    __str__ = __repr__
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._value == self._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """An amount in one currency (ISO 4217 code, upper case)."""
+
+    amount: Decimal
+    currency: str
+
+
+# -- in: documents and the events read out of them --------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """Bytes as they came: a webhook body, a page of a pull, a slice of a file. ``headers`` have lower-case names."""
+
+    id: str
+    system: str
+    received_at: datetime
+    body: bytes = field(repr=False)
+    content_type: str = "application/json"
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    origin: Origin = "webhook"
+    stream: str = ""
+    history: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """One answer of a pull or fetch. At most 1 MiB and 1,000 records; empty with ``more=True`` is legal."""
+
+    document: bytes = field(repr=False)
+    cursor: Cursor | None = None
+    more: bool = False
+    content_type: str = "application/json"
+    key: str | None = None
+    """Document key; the hash of the bytes when None."""
+    records: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One thing read out of a document, about one record of one system.
+
+    ``object`` is the system's own name of the record's type (``contact``), ``kind`` the gateway's (``person``).
+    ``key`` makes the event unique as long as the fact exists: the vendor's id, else a hash of the item with its time.
+    """
+
+    system: str
+    object: str
+    kind: Kind
+    record: str
+    at: datetime
+    key: str
+    precision: Precision = "instant"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordChanged(Event):
+    """Raw values under the system's own field names.
+
+    A field in ``speaks_of`` without a value is *blank*; outside ``speaks_of`` nothing was said about it.
+    ``created`` is when the record began over there, where the sender says so.
+    """
+
+    values: Mapping[str, Any] = field(repr=False)
+    speaks_of: frozenset[str]
+    created: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordGone(Event):
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordRestored(Event):
+    pass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordsMerged(Event):
+    """``record`` is the winner; ``losers`` are ids of the same object."""
+
+    losers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordConverted(Event):
+    """``record`` became another record of the same system, usually of another object (a Lead became a Contact)."""
+
+    to_object: str
+    to_record: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordsLinked(Event):
+    """``record`` is (``present``) or is no longer linked to another record: person–company, deal–person, deal–company.
+
+    The other record is named by its object and id, or, where ``to_key`` is set, by a declared identity key.
+    """
+
+    to_object: str
+    to_record: str
+    to_kind: Kind
+    role: str = ""
+    present: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActivityHappened(Event):
+    """Something the person did. ``activity`` is the gateway's word for it: ``page_view``, ``form_submitted`` …"""
+
+    activity: str
+    asset: str = ""
+    channel: str = ""
+    campaign: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutcomeReported(Event):
+    """What sales says became of the lead; one of ``OUTCOMES``. A fact, with or without a handoff."""
+
+    outcome: str
+    reason: str = ""
+    amount: Money | None = None
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PersonErased(Event):
+    reason: str = "erased"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lookup:
+    """A record named but not shown: to be fetched. ``fields`` empty = all mapped fields."""
+
+    system: str
+    object: str
+    record: str
+    fields: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quarantined:
+    """One item of a document that cannot become an event. The reason names object, record, field and value kind."""
+
+    object: str
+    record: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Skipped:
+    """One item left out on purpose: not included, excluded by a named rule, a retry of something known."""
+
+    object: str
+    record: str
+    reason: str
+
+
+ReadItem = Event | Lookup | Quarantined | Skipped
+
+
+# -- verification and answers: data per source, evaluated by the host --------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timestamp:
+    """Where the sender put the time it signed, and how far from ours it may be, both ways."""
+
+    header: str = ""
+    unit: Literal["s", "ms", "http-date", "iso8601"] = "s"
+    tolerance: timedelta = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verification:
+    """How a call proves who sent it. ``signed`` is made of ``{body} {timestamp} {id} {method} {url}`` and literals."""
+
+    scheme: Literal["hmac", "token", "ed25519", "ecdsa-p256", "none"]
+    header: str = ""
+    query: str = ""
+    """Name of the query parameter that holds a token where the sender cannot set headers."""
+    format: Literal["plain", "kv", "versioned-list", "id-colon-raw", "id-colon-hex", "body-field"] = "plain"
+    prefix: str = ""
+    algorithm: Literal["sha1", "sha256", "sha512"] = "sha256"
+    encoding: Literal["hex", "base64"] = "hex"
+    signed: tuple[str, ...] = ("{body}",)
+    timestamp: Timestamp | None = None
+    id_header: str = ""
+    secrets: tuple[Secret, ...] = ()
+    secret_encoding: Literal["utf8", "base64", "whsec"] = "utf8"
+    secret_by_id: Mapping[str, Secret] = field(default_factory=dict)
+    batches: Literal["refuse", "accept"] = "accept"
+    """``refuse``: a JSON list of more than one item is not authentic (the sender signs only the first)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What the sender hears. ``get``: status of a plain GET (some vendors register with one); ``busy``: come back later."""
+
+    status: int = 200
+    body: bytes = b'{"ok": true}'
+    content_type: str = "application/json"
+    get: int = 405
+    echo_origin: bool = False
+    """OPTIONS with ``WebHook-Request-Origin`` is answered with ``WebHook-Allowed-Origin`` (CloudEvents)."""
+    busy: int = 503
+
+
+# -- scoring -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """One thing a person did, as a scorer sees it."""
+
+    at: datetime
+    kind: str
+    asset: str = ""
+    channel: str = ""
+    campaign: str = ""
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A person's or the journey's say in a score: points (raw, of ``axis``) from ``at`` until ``until``."""
+
+    at: datetime
+    kind: Literal["manual", "keep", "halve", "reset", "hold"]
+    points: int = 0
+    reason: str = ""
+    until: datetime | None = None
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a score is made of. Attributes are canonical values; a company's are under ``company.<name>``."""
+
+    attributes: Mapping[str, Any] = field(repr=False)
+    activities: Sequence[Activity] = field(default=(), repr=False)
+    marks: Sequence[Mark] = ()
+    persona: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Contribution:
+    """One rule's points with its reason. ``hundredths``: points on the 0–100 scale × 100, so that sums are exact."""
+
+    axis: Literal["fit", "behaviour", "mark"]
+    rule: str
+    hundredths: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """Contributions add up exactly to ``total``; all points are hundredths of the 0–100 scale.
+
+    ``changes_at``: the first moment after ``at`` when the score moves by itself; None = never.
+    """
+
+    total: int
+    fit: int
+    behaviour: int
+    band: str
+    changes_at: datetime | None = None
+    contributions: tuple[Contribution, ...] = ()
+
+
+# -- out: writes, calls, receipts --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """One field of a system's live catalogue. ``length`` in characters; ``options`` are the picklist's values."""
+
+    name: str
+    type: str = "string"
+    length: int | None = None
+    writable: bool = True
+    required: bool = False
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Write:
+    """A wanted record minus what is known. ``record`` None = not linked yet (a create, where ``create`` allows it).
+
+    ``key`` is ours and stays the same for every retry. ``refs``: field → record id of another record.
+    A value of None clears the field. ``priority``: smaller goes first (handoffs before bulk sync).
+    """
+
+    key: str
+    object: str
+    record: str | None
+    fields: Mapping[str, Any] = field(repr=False)
+    refs: Mapping[str, str] = field(default_factory=dict)
+    create: bool = False
+    priority: int = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One request. ``plan`` prints ``title``; ``push`` sends ``request``, whose form is the sink's own."""
+
+    title: str
+    writes: tuple[Write, ...]
+    request: Any = field(default=None, repr=False)
+    cost: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """The system's answer to one write.
+
+    ``done``      the record is as wanted: ``record`` its id, ``held`` raw values the system answered (may be empty)
+    ``moved``     the record lives on as ``object``/``record``         ``gone``  it is deleted over there
+    ``duplicate`` it would double ``candidates``                       ``unknown`` no answer: look up by key before resending
+    ``retry``     try again after ``seconds``                          ``limit`` a quota is used up; wait ``seconds``, costs no try
+    ``rejected``  will never work as it is: ``code``, ``fields``, ``scope`` (this row, or every row of this mapping)
+    ``auth``      the credentials were refused; the whole system pauses
+    """
+
+    key: str
+    result: Literal["done", "moved", "gone", "duplicate", "unknown", "retry", "rejected", "auth", "limit"]
+    object: str = ""
+    record: str = ""
+    held: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    candidates: tuple[str, ...] = ()
+    seconds: float = 0.0
+    code: str = ""
+    fields: tuple[str, ...] = ()
+    scope: Literal["row", "mapping"] = "row"
+    message: str = ""
+
+
+# -- what plugins are given and what they implement ---------------------------------------------------------------------
+
+
+class ItemReader(Protocol):
+    """The system's mapping file, as a source uses it: one decoded payload in, read items out. Pure."""
+
+    def read(self, payload: Any, document: Document) -> Iterable[ReadItem]: ...
+
+
+class Budget(Protocol):
+    def spend(self, calls: int = 1, priority: int = 5) -> None:
+        """Take ``calls`` from the system's quota before sending them. Raises ``BudgetSpent`` when none is left."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """What the source and the sink of one system share."""
+
+    system: str
+    root: Path
+    """The instance's folder: relative paths in settings start here."""
+    mapping: ItemReader | None
+    now: Callable[[], datetime]
+    budget: Budget | None = None
+    log: Any = None
+
+
+class Source(abc.ABC):
+    """Brings in what a system knows. Built by ``factory(settings, context)``."""
+
+    verification: Verification | None = None
+    answer: Answer = Answer()
+
+    @abc.abstractmethod
+    def read(self, document: Document) -> Iterable[ReadItem]:
+        """Turn stored bytes into events and lookups. Pure: no network, no clock, the same answer every time.
+
+        Raises ``QuarantineDocument`` when the bytes as a whole cannot be understood.
+        """
+
+    def fetch(self, lookups: Sequence[Lookup]) -> Iterable[Page]:
+        """Fetch what was only named, batched as the system likes it; the answers enter the inbox as documents."""
+        return ()
+
+    def streams(self) -> Sequence[str]:
+        """The names of what can be pulled (``contacts``, ``deals`` …); one cursor each."""
+        return ()
+
+    def pull(self, stream: str, cursor: Cursor | None, since: datetime | None) -> Iterator[Page]:
+        """Pages from ``cursor`` on. Page and cursor are committed together, so a pull may stop anywhere."""
+        return iter(())
+
+
+class Scorer(abc.ABC):
+    """Turns facts into points. Built by ``factory(model)``; ``horizon`` is how far back it needs activities."""
+
+    horizon: timedelta | None = None
+
+    @abc.abstractmethod
+    def score(self, subject: Subject, at: datetime, explain: bool = False) -> Score:
+        """Pure in (subject, model, at). Contributions are filled in only when ``explain`` is true."""
+
+
+class Sink(abc.ABC):
+    """Carries writes out to a system. Built by ``factory(settings, context)``."""
+
+    def describe(self, object: str) -> Mapping[str, Field]:
+        """The live catalogue of one object's fields; empty when the system has none (a file)."""
+        return {}
+
+    @abc.abstractmethod
+    def calls(self, writes: Sequence[Write]) -> Sequence[Call]:
+        """Pure batching: one ``Call`` is one request."""
+
+    @abc.abstractmethod
+    def deliver(self, call: Call) -> Iterable[Receipt]:
+        """Send one call; one receipt per write, in any order. The same call twice must have one effect."""
+
+    def find(self, object: str, keys: Sequence[str]) -> Mapping[str, Sequence[str]]:
+        """Our keys → ids of the records that carry them: asked after ``unknown``, before anything is sent again."""
+        return {}

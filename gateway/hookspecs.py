@@ -1,0 +1,114 @@
+"""Every hook a plugin may implement, each with its contract. Implement one with ``@gateway.hookspecs.hookimpl``.
+
+A plugin is an importable module named in the entry-point group ``lead_gateway`` of an installed distribution. The
+range of hook API versions it works with is that distribution's own requirement ``lead-gateway>=1,<2``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+import pluggy
+
+if TYPE_CHECKING:
+    import click
+    from marshmallow import Schema
+
+    from gateway.contracts import Context, Scorer, Sink, Source
+
+PROJECT = "lead_gateway"
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+class RegisterSource(Protocol):
+    def __call__(
+        self, name: str, factory: Callable[[Mapping[str, Any], Context], Source], settings: type[Schema] | None = None
+    ) -> None: ...
+
+
+class RegisterScorer(Protocol):
+    def __call__(
+        self,
+        name: str,
+        factory: Callable[[Mapping[str, Any]], Scorer],
+        check: Callable[[Any], Sequence[Any]] | None = None,
+    ) -> None: ...
+
+
+class RegisterSink(Protocol):
+    def __call__(
+        self, name: str, factory: Callable[[Mapping[str, Any], Context], Sink], settings: type[Schema] | None = None
+    ) -> None: ...
+
+
+class RegisterTransform(Protocol):
+    def __call__(self, name: str, function: Callable[[Any], Any]) -> None: ...
+
+
+@hookspec
+def register_sources(register: RegisterSource) -> None:
+    """Called once at start. Call ``register(name, factory, settings)`` for each source you offer.
+
+    :param register: ``name`` is what gateway.yaml writes behind ``plugin:``; ``factory(settings, context)`` builds the
+        source; ``settings`` is the marshmallow schema of the system's ``settings:`` block. A name that another plugin
+        offers already is an error naming both.
+    """
+
+
+@hookspec
+def register_scorers(register: RegisterScorer) -> None:
+    """Called once at start. Call ``register(name, factory, check)`` for each scoring strategy.
+
+    :param register: ``name`` is what scoring.yaml writes behind ``strategy:``; ``factory(model)`` builds the scorer from
+        the file's content; ``check(file)`` returns every problem of a ``ConfigFile`` and builds nothing.
+    """
+
+
+@hookspec
+def register_sinks(register: RegisterSink) -> None:
+    """Called once at start. Like ``register_sources``, for sinks. Source and sink of one system share a name."""
+
+
+@hookspec
+def register_transforms(register: RegisterTransform) -> None:
+    """Called once at start. Call ``register(name, function)`` for each named function that mapping files may use.
+
+    :param register: ``function(value)`` gets one raw value that is never None and returns a value; it is pure, and
+        raises ``ValueError`` (without the value in its text) when it cannot.
+    """
+
+
+@hookspec
+def register_commands(cli: click.Group) -> None:
+    """Called once when the command line starts. Add your own commands with ``cli.add_command``."""
+
+
+@hookspec(firstresult=True)
+def assign_owner(lead: Mapping[str, Any], handoff: Mapping[str, Any], roster: Sequence[Mapping[str, Any]]) -> str | None:
+    """Called for each new handoff without an owner; the first answer that is not None wins. Pure.
+
+    :param lead: attributes of the lead. :param handoff: ``id``, ``stage``, ``persona``, ``score``.
+    :param roster: owners as journey.yaml lists them. :return: an owner's id, or None to pass.
+    """
+
+
+@hookspec
+def lead_scored(scores: Sequence[Mapping[str, Any]]) -> None:
+    """Observer, after commit, batched, at least once. Each has ``lead``, ``total``, ``band``, ``before``."""
+
+
+@hookspec
+def stage_changed(moves: Sequence[Mapping[str, Any]]) -> None:
+    """Observer, after commit, batched, at least once. Each has ``lead``, ``stage``, ``at``, ``cause``."""
+
+
+@hookspec
+def handoff_closed(handoffs: Sequence[Mapping[str, Any]]) -> None:
+    """Observer, after commit, batched, at least once. Each has ``id``, ``lead``, ``bucket``, ``reason``."""
+
+
+@hookspec
+def delivery_failed(deliveries: Sequence[Mapping[str, Any]]) -> None:
+    """Observer, after commit, batched, at least once. Each has ``system``, ``write``, ``code``, ``message``."""

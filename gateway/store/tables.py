@@ -1,0 +1,479 @@
+"""Every table, in two databases: ``inbox`` (documents as they came) and ``main`` (everything made of them).
+
+Times are integers: microseconds since 1970 in UTC. Ids are UUIDv7 in 32 lower-case hex digits. JSON columns hold only
+raw values, derived attributes and event bodies.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+Json = JSON().with_variant(JSONB(), "postgresql")
+Id = String(32)
+Time = BigInteger
+
+inbox = MetaData()
+main = MetaData()
+
+documents = Table(
+    "documents",
+    inbox,
+    Column("id", Id, primary_key=True),
+    Column("system", String, nullable=False),
+    Column("received_at", Time, nullable=False),
+    Column("key", String, nullable=False),  # sender's delivery id, else hash of the body
+    Column("body_hash", String(64), nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("content_type", String, nullable=False),
+    Column("headers", Json, nullable=False),
+    Column("origin", String, nullable=False),  # webhook | pull | file | lookup
+    Column("stream", String, nullable=False, server_default=""),
+    Column("history", Boolean, nullable=False, server_default=text("0")),
+    Column("state", String, nullable=False),  # waiting | read | quarantined
+    Column("reason", String, nullable=False, server_default=""),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("deaths", Integer, nullable=False, server_default=text("0")),
+    Column("flags", String, nullable=False, server_default=""),  # e.g. `same id, other body`
+    Column("lease", String, nullable=False, server_default=""),
+    Column("beat", Integer, nullable=False, server_default=text("0")),
+    Index("documents_key", "system", "key", "received_at"),
+    Index("documents_waiting", "id", sqlite_where=text("state = 'waiting'"), postgresql_where=text("state = 'waiting'")),
+    Index("documents_state", "system", "state"),
+)
+
+duplicates = Table(  # how many honest retries each system sent: they have no effect, but they are counted
+    "duplicates",
+    inbox,
+    Column("system", String, primary_key=True),
+    Column("count", BigInteger, nullable=False),
+)
+
+leads = Table(
+    "leads",
+    main,
+    Column("id", Id, primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("known_at", Time, nullable=False),
+    Column("entered_at", Time, nullable=False),  # business time of the earliest thing known
+    Column("entered_precision", String, nullable=False),
+    Column("merged_into", Id),
+    Column("company", Id, index=True),
+    Column("attributes", Json, nullable=False),
+    Column("persona", String, nullable=False, server_default=""),
+    Column("stage", String, nullable=False, server_default=""),
+    Column("excluded", String),  # reason of journey.yaml; null = may be handed over
+    Column("ignored", Boolean, nullable=False, server_default=text("0")),  # stood over the threshold at activation
+    Column("generation", Integer, nullable=False, server_default=text("1")),
+    Column("above", Json, nullable=False),  # stages whose score threshold it stands over, with the crossing's number
+    Column("erased_at", Time),
+    Index("leads_excluded", "excluded"),
+)
+
+companies = Table(
+    "companies",
+    main,
+    Column("id", Id, primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("known_at", Time, nullable=False),
+    Column("merged_into", Id),
+    Column("attributes", Json, nullable=False),
+)
+
+deals = Table(
+    "deals",
+    main,
+    Column("id", Id, primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("known_at", Time, nullable=False),
+    Column("merged_into", Id),
+    Column("company", Id, index=True),
+    Column("attributes", Json, nullable=False),
+    Column("stage", String, nullable=False, server_default=""),
+    Column("status", String, nullable=False, server_default="open"),  # open | won | lost
+    Column("status_at", Time),
+    Column("amount", String),  # decimal text
+    Column("currency", String),
+)
+
+deal_leads = Table(
+    "deal_leads",
+    main,
+    Column("deal", Id, primary_key=True),
+    Column("lead", Id, primary_key=True, index=True),
+)
+
+deal_stages = Table(
+    "deal_stages",
+    main,
+    Column("deal", Id, primary_key=True),
+    Column("at", Time, primary_key=True),
+    Column("stage", String, primary_key=True),
+    Column("status", String, nullable=False),
+)
+
+identities = Table(
+    "identities",
+    main,
+    Column("namespace", String, primary_key=True),  # email | key:<lead field>
+    Column("value", String, primary_key=True),
+    Column("lead", Id, nullable=False, index=True),
+)
+
+records = Table(
+    "records",
+    main,
+    Column("system", String, primary_key=True),
+    Column("object", String, primary_key=True),
+    Column("record", String, primary_key=True),
+    Column("kind", String, nullable=False),
+    Column("entity", Id, nullable=False, index=True),  # lead, company or deal
+    Column("snapshot", Json, nullable=False),  # system field -> [raw value or null (blank), at]; absent = unknown
+    Column("first_at", Time, nullable=False),
+    Column("last_at", Time, nullable=False),  # the last event folded in, by (at, key)
+    Column("last_key", String, nullable=False),
+    Column("mapping", String, nullable=False),
+    Column("main", Boolean, nullable=False, server_default=text("1")),  # primary of its object: written to
+    Column("enrolled", Boolean, nullable=False, server_default=text("0")),
+    Column("gone", String),  # reason, while it is deleted over there
+    Column("assumed", Json, nullable=False),  # fields whose value we sent but have not seen back
+)
+
+associations = Table(  # record-to-record links as a system reports them
+    "associations",
+    main,
+    Column("system", String, primary_key=True),
+    Column("object", String, primary_key=True),
+    Column("record", String, primary_key=True),
+    Column("to_object", String, primary_key=True),
+    Column("to_record", String, primary_key=True),
+    Column("role", String, primary_key=True),
+    Column("to_kind", String, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("present", Boolean, nullable=False),
+    Column("at", Time, nullable=False),
+    Column("event", String, nullable=False),
+    Index("associations_to", "system", "to_object", "to_record"),
+)
+
+events = Table(
+    "events",
+    main,
+    Column("key", String, primary_key=True),
+    Column("document", Id, nullable=False, index=True),
+    Column("system", String, nullable=False),
+    Column("object", String, nullable=False),
+    Column("record", String, nullable=False),
+    Column("type", String, nullable=False),
+    Column("at", Time, nullable=False),
+    Column("known_at", Time, nullable=False),
+    Column("precision", String, nullable=False),
+    Column("body", Json, nullable=False),
+    Column("mapping", String, nullable=False),
+    Column("state", String, nullable=False),  # applied | waiting | dead
+    Column("reason", String, nullable=False, server_default=""),
+    Index("events_record", "system", "object", "record", "at"),
+    Index("events_open", "system", "state", sqlite_where=text("state <> 'applied'"), postgresql_where=text("state <> 'applied'")),
+)
+
+tallies = Table(  # what became of everything read: counted in the transaction that did it
+    "tallies",
+    main,
+    Column("system", String, primary_key=True),
+    Column("what", String, primary_key=True),  # read | applied | skipped | dead | resurrected | planned | confirmed ...
+    Column("reason", String, primary_key=True),
+    Column("count", BigInteger, nullable=False),
+)
+
+documents_read = Table(  # fencing: a document is worked exactly once, whoever held its lease
+    "documents_read",
+    main,
+    Column("document", Id, primary_key=True),
+    Column("read_at", Time, nullable=False),
+)
+
+activities = Table(
+    "activities",
+    main,
+    Column("lead", Id, primary_key=True),
+    Column("at", Time, primary_key=True),
+    Column("id", String, primary_key=True),
+    Column("kind", String, nullable=False),
+    Column("asset", String, nullable=False),
+    Column("channel", String, nullable=False),
+    Column("campaign", String, nullable=False),
+    Column("system", String, nullable=False),
+    Column("object", String, nullable=False),
+    Column("record", String, nullable=False),
+    Column("known_at", Time, nullable=False),
+    Index("activities_record", "system", "object", "record"),
+    sqlite_with_rowid=False,
+)
+
+activity_kinds = Table(
+    "activity_kinds",
+    main,
+    Column("lead", Id, primary_key=True),
+    Column("kind", String, primary_key=True),
+    Column("count", Integer, nullable=False),
+    Column("first_at", Time, nullable=False),
+    Column("last_at", Time, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+outcomes = Table(
+    "outcomes",
+    main,
+    Column("lead", Id, primary_key=True),
+    Column("at", Time, primary_key=True),
+    Column("id", String, primary_key=True),
+    Column("outcome", String, nullable=False),
+    Column("reason", String, nullable=False),
+    Column("amount", String),
+    Column("currency", String),
+    Column("by", String, nullable=False),
+    Column("system", String, nullable=False),
+    Column("object", String, nullable=False),
+    Column("record", String, nullable=False),
+    Column("known_at", Time, nullable=False),
+    Index("outcomes_record", "system", "object", "record"),
+    Index("outcomes_outcome", "outcome", "lead"),
+)
+
+marks = Table(
+    "marks",
+    main,
+    Column("id", Id, primary_key=True),
+    Column("lead", Id, nullable=False, index=True),
+    Column("at", Time, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("points", Integer, nullable=False),
+    Column("reason", String, nullable=False),
+    Column("until", Time),
+    Column("by", String, nullable=False),
+    Column("known_at", Time, nullable=False),
+)
+
+scores = Table(
+    "scores",
+    main,
+    Column("lead", Id, primary_key=True),
+    Column("name", String, primary_key=True),
+    Column("total", Integer, nullable=False),  # hundredths of a point, 0..10000
+    Column("fit", Integer, nullable=False),
+    Column("behaviour", Integer, nullable=False),
+    Column("band", String, nullable=False),
+    Column("at", Time, nullable=False),
+    Column("changes_at", Time, index=True),
+    Column("scoring", String, nullable=False),
+)
+
+reached = Table(  # the first time a lead reached a stage; a pure function of its outcomes, activities and transitions
+    "reached",
+    main,
+    Column("lead", Id, primary_key=True),
+    Column("stage", String, primary_key=True),
+    Column("at", Time, nullable=False),
+    Column("cause", String, nullable=False),
+    Column("ref", String, nullable=False),
+    Index("reached_stage", "stage", "at"),
+)
+
+transitions = Table(  # decisions: append-only, the last one counts
+    "transitions",
+    main,
+    Column("id", Id, primary_key=True),
+    Column("lead", Id, nullable=False, index=True),
+    Column("from_stage", String, nullable=False),
+    Column("stage", String, nullable=False),
+    Column("at", Time, nullable=False),
+    Column("decided_at", Time, nullable=False),
+    Column("cause", String, nullable=False),  # news | time | model | import | merge | person | implied
+    Column("reason", String, nullable=False),  # threshold | outcome | activity | fall ...
+    Column("ref", String, nullable=False),
+    Column("score", Integer),
+    Column("threshold", Integer),
+    Column("scoring", String, nullable=False),
+    Column("journey", String, nullable=False),
+)
+
+steps = Table(  # what a threshold's crossing asked for, once per crossing
+    "steps",
+    main,
+    Column("id", String, primary_key=True),  # <lead>:<stage>:<crossing>:<position>
+    Column("lead", Id, nullable=False, index=True),
+    Column("stage", String, nullable=False),
+    Column("crossing", Integer, nullable=False),
+    Column("step", Json, nullable=False),
+    Column("at", Time, nullable=False),
+    Column("state", String, nullable=False),  # done | withheld
+    Column("reason", String, nullable=False, server_default=""),
+)
+
+handoffs = Table(
+    "handoffs",
+    main,
+    Column("id", Id, primary_key=True),
+    Column("lead", Id, nullable=False, index=True),
+    Column("stage", String, nullable=False),
+    Column("system", String, nullable=False),
+    Column("persona", String, nullable=False),
+    Column("generation", Integer, nullable=False),
+    Column("opened_at", Time, nullable=False),
+    Column("decided_at", Time, nullable=False),
+    Column("score", Integer, nullable=False),
+    Column("contributions", Json, nullable=False),
+    Column("scoring", String, nullable=False),
+    Column("journey", String, nullable=False),
+    Column("owner", String, nullable=False, server_default=""),
+    Column("response_due", Time),
+    Column("period_ends", Time),
+    Column("accepted_at", Time),
+    Column("contacted_at", Time),
+    Column("state", String, nullable=False),  # open | closed | absorbed
+    Column("bucket", String),
+    Column("bucket_reason", String, nullable=False, server_default=""),
+    Column("closed_at", Time),
+    Column("closed_by", String, nullable=False, server_default=""),
+    Index("handoffs_open", "lead", unique=True, sqlite_where=text("state = 'open'"), postgresql_where=text("state = 'open'")),
+    Index("handoffs_due", "state", "period_ends"),
+)
+
+writes = Table(
+    "writes",
+    main,
+    Column("id", Id, primary_key=True),
+    Column("system", String, nullable=False),
+    Column("object", String, nullable=False),
+    Column("key", String, nullable=False),
+    Column("lead", Id, index=True),
+    Column("record", String),
+    Column("fields", Json, nullable=False),
+    Column("refs", Json, nullable=False),
+    Column("create", Boolean, nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("cause", String, nullable=False),
+    Column("planned_at", Time, nullable=False),
+    Column("state", String, nullable=False),  # waiting | leased | unknown | confirmed | superseded | dead
+    Column("due_at", Time, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("lease", String, nullable=False, server_default=""),
+    Column("beat", Integer, nullable=False, server_default=text("0")),
+    Column("code", String, nullable=False, server_default=""),
+    Column("message", String, nullable=False, server_default=""),
+    Column("finished_at", Time),
+    Index("writes_due", "system", "state", "priority", "due_at"),
+    Index(
+        "writes_waiting",
+        "system",
+        "key",
+        unique=True,
+        sqlite_where=text("state = 'waiting'"),
+        postgresql_where=text("state = 'waiting'"),
+    ),
+)
+
+lookups = Table(
+    "lookups",
+    main,
+    Column("system", String, primary_key=True),
+    Column("object", String, primary_key=True),
+    Column("record", String, primary_key=True),
+    Column("fields", Json, nullable=False),
+    Column("due_at", Time, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("lease", String, nullable=False, server_default=""),
+    Column("beat", Integer, nullable=False, server_default=text("0")),
+)
+
+work_items = Table(
+    "work_items",
+    main,
+    Column("id", Id, primary_key=True),
+    Column("key", String, nullable=False, unique=True),  # the same trouble is one item, however often it is met
+    Column("kind", String, nullable=False),  # conflict | ambiguous match | unmapped value | dead letter | model file ...
+    Column("system", String, nullable=False),
+    Column("object", String, nullable=False, server_default=""),
+    Column("record", String, nullable=False, server_default=""),
+    Column("lead", Id, index=True),
+    Column("detail", Json, nullable=False),
+    Column("count", Integer, nullable=False, server_default=text("1")),
+    Column("opened_at", Time, nullable=False),
+    Column("resolved_at", Time),
+    Column("resolution", String, nullable=False, server_default=""),
+)
+
+cursors = Table(
+    "cursors",
+    main,
+    Column("system", String, primary_key=True),
+    Column("stream", String, primary_key=True),
+    Column("cursor", Json, nullable=False),
+    Column("at", Time, nullable=False),
+)
+
+systems = Table(
+    "systems",
+    main,
+    Column("name", String, primary_key=True),
+    Column("activated_at", Time),
+    Column("existing", String, nullable=False, server_default=""),  # ignore | handover | fields
+    Column("paused", String, nullable=False, server_default=""),  # reason; empty = not paused
+    Column("paused_at", Time),
+    Column("failures", Integer, nullable=False, server_default=text("0")),
+    Column("retry_at", Time),
+)
+
+bundles = Table(  # the text of all files of a checked instance, and since when workers use it
+    "bundles",
+    main,
+    Column("id", String, primary_key=True),
+    Column("files", Json, nullable=False),
+    Column("hashes", Json, nullable=False),
+    Column("active_at", Time, nullable=False),
+)
+
+rescores = Table(  # leads to score again in later batches, walked in order of their id
+    "rescores",
+    main,
+    Column("id", Id, primary_key=True),
+    Column("company", Id),  # null = every lead
+    Column("cause", String, nullable=False),
+    Column("after", String, nullable=False, server_default=""),
+    Column("created_at", Time, nullable=False),
+)
+
+budgets = Table(
+    "budgets",
+    main,
+    Column("system", String, primary_key=True),
+    Column("window", String, primary_key=True),
+    Column("used", BigInteger, nullable=False),
+)
+
+tombstones = Table(  # keyed hashes of forgotten people: they stay forgotten at the next pull
+    "tombstones",
+    main,
+    Column("hash", String(64), primary_key=True),
+    Column("at", Time, nullable=False),
+)
+
+settings = Table(  # facts about this database itself, such as the key of the tombstones' hash
+    "settings",
+    main,
+    Column("name", String, primary_key=True),
+    Column("value", Text, nullable=False),
+)

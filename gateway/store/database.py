@@ -1,0 +1,160 @@
+"""The two databases as engines. In: a folder (SQLite) or a URL (PostgreSQL). Out: a ``Store`` the rest works with.
+
+``open_store`` only opens; ``upgrade`` brings the tables up to date, ``require_current`` says what is wrong with them.
+Writers use ``write(engine)``, which takes SQLite's write lock at its start: a transaction that first reads and then
+writes could otherwise fail half-way because somebody else wrote in between.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import DatabaseError, OperationalError
+
+from gateway.errors import ConfigError
+from gateway.store import migrations
+
+INBOX_FILE = "inbox.db"
+MAIN_FILE = "gateway.db"
+BUSY_SECONDS = 2.0
+"""How long a statement waits for another process's lock: an accepted call must be answered within 3 s."""
+
+# FULL in both files. gateway.db first, then the inbox row is flipped to `read`: were the main commit less durable than
+# the flip, a power cut could keep the flip and lose the events. No mmap: it would count as our memory.
+_PRAGMAS = (
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA cache_size = -32768",  # KiB
+    "PRAGMA temp_store = MEMORY",
+    "PRAGMA wal_autocheckpoint = 4000",  # pages
+    "PRAGMA journal_size_limit = 67108864",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """``inbox`` holds documents as they came, ``main`` everything made of them. On PostgreSQL both are one database."""
+
+    inbox: Engine
+    main: Engine
+
+    def close(self) -> None:
+        self.inbox.dispose()
+        self.main.dispose()
+
+
+def open_store(folder: Path | None = None, url: str | None = None) -> Store:
+    """Open the databases in ``folder`` (made if missing) or at ``url``; give exactly one of the two.
+
+    Raises ``ConfigError`` when the folder cannot be made. Nothing is read yet: see ``require_current``.
+    """
+    if (folder is None) == (url is None):
+        raise ValueError("give a folder or a url")
+    if url is not None:
+        engine = _engine(url)
+        return Store(inbox=engine, main=engine)
+    assert folder is not None
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # bodies and leads are personal data
+    except OSError as exc:
+        raise ConfigError([f"{folder}: cannot make the store's folder: {exc.strerror}"]) from None
+    return Store(inbox=_engine(f"sqlite:///{folder / INBOX_FILE}"), main=_engine(f"sqlite:///{folder / MAIN_FILE}"))
+
+
+@contextlib.contextmanager
+def write(engine: Engine) -> Iterator[Connection]:
+    """One write transaction: committed at the end, rolled back when the block raises."""
+    with engine.connect().execution_options(gateway_write=True) as connection, connection.begin():
+        yield connection
+
+
+@contextlib.contextmanager
+def read(engine: Engine) -> Iterator[Connection]:
+    """One consistent view for several statements; never blocks a writer."""
+    with engine.connect() as connection, connection.begin():
+        yield connection
+
+
+def upgrade(store: Store) -> None:
+    """Bring both databases to this version's tables; several processes may do it at once.
+
+    Raises ``ConfigError`` for a database that is newer, read-only or no database of ours.
+    """
+    for line, engine in _lines(store):
+        with _spoken(engine), write(engine) as connection:
+            _refuse_newer(line, engine, connection)
+            migrations.upgrade(line, connection)
+
+
+def require_current(store: Store) -> None:
+    """Raises ``ConfigError`` with what to do when the tables are missing, older or newer than this version's."""
+    for line, engine in _lines(store):
+        with _spoken(engine), read(engine) as connection:
+            _refuse_newer(line, engine, connection)
+            if migrations.current(line, connection) != migrations.head(line):
+                raise ConfigError([f"{_name(engine)}: older than this gateway; run `gateway db upgrade`"])
+
+
+def _lines(store: Store) -> tuple[tuple[migrations.Line, Engine], ...]:
+    return ("inbox", store.inbox), ("main", store.main)
+
+
+def _refuse_newer(line: migrations.Line, engine: Engine, connection: Connection) -> None:
+    current = migrations.current(line, connection)
+    if current is not None and current not in migrations.known(line):
+        raise ConfigError(
+            [f"{_name(engine)}: made by a newer gateway ({current} is unknown here); install that version or a backup"]
+        )
+
+
+@contextlib.contextmanager
+def _spoken(engine: Engine) -> Iterator[None]:
+    """The driver's errors as what an admin can act on."""
+    try:
+        yield
+    except DatabaseError as exc:
+        what = str(exc.orig).lower()
+        if "readonly" in what or "unable to open" in what:
+            message = "cannot be written; check the owner and permissions of the file and its folder"
+        elif "not a database" in what or "malformed" in what:
+            message = "is not a readable SQLite database; restore a backup"
+        elif isinstance(exc, OperationalError):
+            message = f"cannot be used: {exc.orig}"
+        else:
+            raise
+        raise ConfigError([f"{_name(engine)}: {message}"]) from None
+
+
+def _name(engine: Engine) -> str:
+    return engine.url.database or "" if engine.dialect.name == "sqlite" else repr(engine.url)  # hides the password
+
+
+def _engine(url: str) -> Engine:
+    options: dict[str, Any] = {"json_serializer": _dumps, "json_deserializer": orjson.loads}
+    if not url.startswith("sqlite"):
+        return create_engine(url, pool_pre_ping=True, **options)
+    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS}, **options)
+    event.listen(engine, "connect", _connected)
+    event.listen(engine, "begin", _begun)
+    return engine
+
+
+def _dumps(value: Any) -> str:
+    return orjson.dumps(value).decode()
+
+
+def _connected(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # the driver's own, late BEGIN would come after the first read: we say it
+    for pragma in _PRAGMAS:
+        connection.execute(pragma)
+
+
+def _begun(connection: Connection) -> None:
+    immediate = connection.get_execution_options().get("gateway_write")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")

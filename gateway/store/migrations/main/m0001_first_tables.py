@@ -1,0 +1,426 @@
+"""First tables."""
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import postgresql
+
+revision = "main_0001"
+down_revision = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "activities",
+        sa.Column("lead", sa.String(length=32), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("asset", sa.String(), nullable=False),
+        sa.Column("channel", sa.String(), nullable=False),
+        sa.Column("campaign", sa.String(), nullable=False),
+        sa.Column("system", sa.String(), nullable=False),
+        sa.Column("object", sa.String(), nullable=False),
+        sa.Column("record", sa.String(), nullable=False),
+        sa.Column("known_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("lead", "at", "id"),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("activities_record", "activities", ["system", "object", "record"], unique=False)
+    op.create_table(
+        "activity_kinds",
+        sa.Column("lead", sa.String(length=32), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("count", sa.Integer(), nullable=False),
+        sa.Column("first_at", sa.BigInteger(), nullable=False),
+        sa.Column("last_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("lead", "kind"),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "associations",
+        sa.Column("system", sa.String(), nullable=False),
+        sa.Column("object", sa.String(), nullable=False),
+        sa.Column("record", sa.String(), nullable=False),
+        sa.Column("to_object", sa.String(), nullable=False),
+        sa.Column("to_record", sa.String(), nullable=False),
+        sa.Column("role", sa.String(), nullable=False),
+        sa.Column("to_kind", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("present", sa.Boolean(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("event", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("system", "object", "record", "to_object", "to_record", "role"),
+    )
+    op.create_index("associations_to", "associations", ["system", "to_object", "to_record"], unique=False)
+    op.create_table(
+        "budgets",
+        sa.Column("system", sa.String(), nullable=False),
+        sa.Column("window", sa.String(), nullable=False),
+        sa.Column("used", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("system", "window"),
+    )
+    op.create_table(
+        "bundles",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("files", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=False),
+        sa.Column("hashes", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=False),
+        sa.Column("active_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_table(
+        "companies",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("known_at", sa.BigInteger(), nullable=False),
+        sa.Column("merged_into", sa.String(length=32), nullable=True),
+        sa.Column("attributes", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_table(
+        "cursors",
+        sa.Column("system", sa.String(), nullable=False),
+        sa.Column("stream", sa.String(), nullable=False),
+        sa.Column("cursor", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("system", "stream"),
+    )
+    op.create_table(
+        "deal_leads",
+        sa.Column("deal", sa.String(length=32), nullable=False),
+        sa.Column("lead", sa.String(length=32), nullable=False),
+        sa.PrimaryKeyConstraint("deal", "lead"),
+    )
+    op.create_index(op.f("ix_deal_leads_lead"), "deal_leads", ["lead"], unique=False)
+    op.create_table(
+        "deal_stages",
+        sa.Column("deal", sa.String(length=32), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("stage", sa.String(), nullable=False),
+        sa.Column("status", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("deal", "at", "stage"),
+    )
+    op.create_table(
+        "deals",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("known_at", sa.BigInteger(), nullable=False),
+        sa.Column("merged_into", sa.String(length=32), nullable=True),
+        sa.Column("company", sa.String(length=32), nullable=True),
+        sa.Column("attributes", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=False),
+        sa.Column("stage", sa.String(), server_default="", nullable=False),
+        sa.Column("status", sa.String(), server_default="open", nullable=False),
+        sa.Column("status_at", sa.BigInteger(), nullable=True),
+        sa.Column("amount", sa.String(), nullable=True),
+        sa.Column("currency", sa.String(), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index(op.f("ix_deals_company"), "deals", ["company"], unique=False)
+    op.create_table(
+        "documents_read",
+        sa.Column("document", sa.String(length=32), nullable=False),
+        sa.Column("read_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("document"),
+    )
+    op.create_table(
+        "events",
+        sa.Column("key", sa.String(), nullable=False),
+        sa.Column("document", sa.String(length=32), nullable=False),
+        sa.Column("system", sa.String(), nullable=False),
+        sa.Column("object", sa.String(), nullable=False),
+        sa.Column("record", sa.String(), nullable=False),
+        sa.Column("type", sa.String(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("known_at", sa.BigInteger(), nullable=False),
+        sa.Column("precision", sa.String(), nullable=False),
+        sa.Column("body", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=False),
+        sa.Column("mapping", sa.String(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("reason", sa.String(), server_default="", nullable=False),
+        sa.PrimaryKeyConstraint("key"),
+    )
+    op.create_index(
+        "events_open",
+        "events",
+        ["system", "state"],
+        unique=False,
+        sqlite_where=sa.text("state <> 'applied'"),
+        postgresql_where=sa.text("state <> 'applied'"),
+    )
+    op.create_index("events_record", "events", ["system", "object", "record", "at"], unique=False)
+    op.create_index(op.f("ix_events_document"), "events", ["document"], unique=False)
+    op.create_table(
+        "handoffs",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("lead", sa.String(length=32), nullable=False),
+        sa.Column("stage", sa.String(), nullable=False),
+        sa.Column("system", sa.String(), nullable=False),
+        sa.Column("persona", sa.String(), nullable=False),
+        sa.Column("generation", sa.Integer(), nullable=False),
+        sa.Column("opened_at", sa.BigInteger(), nullable=False),
+        sa.Column("decided_at", sa.BigInteger(), nullable=False),
+        sa.Column("score", sa.Integer(), nullable=False),
+        sa.Column("contributions", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=False),
+        sa.Column("scoring", sa.String(), nullable=False),
+        sa.Column("journey", sa.String(), nullable=False),
+        sa.Column("owner", sa.String(), server_default="", nullable=False),
+        sa.Column("response_due", sa.BigInteger(), nullable=True),
+        sa.Column("period_ends", sa.BigInteger(), nullable=True),
+        sa.Column("accepted_at", sa.BigInteger(), nullable=True),
+        sa.Column("contacted_at", sa.BigInteger(), nullable=True),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("bucket", sa.String(), nullable=True),
+        sa.Column("bucket_reason", sa.String(), server_default="", nullable=False),
+        sa.Column("closed_at", sa.BigInteger(), nullable=True),
+        sa.Column("closed_by", sa.String(), server_default="", nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("handoffs_due", "handoffs", ["state", "period_ends"], unique=False)
+    op.create_index(
+        "handoffs_open",
+        "handoffs",
+        ["lead"],
+        unique=True,
+        sqlite_where=sa.text("state = 'open'"),
+        postgresql_where=sa.text("state = 'open'"),
+    )
+    op.create_index(op.f("ix_handoffs_lead"), "handoffs", ["lead"], unique=False)
+    op.create_table(
+        "identities",
+        sa.Column("namespace", sa.String(), nullable=False),
+        sa.Column("value", sa.String(), nullable=False),
+        sa.Column("lead", sa.String(length=32), nullable=False),
+        sa.PrimaryKeyConstraint("namespace", "value"),
+    )
+    op.create_index(op.f("ix_identities_lead"), "identities", ["lead"], unique=False)
+    op.create_table(
+        "leads",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("known_at", sa.BigInteger(), nullable=False),
+        sa.Column("entered_at", sa.BigInteger(), nullable=False),
+        sa.Column("entered_precision", sa.String(), nullable=False),
+        sa.Column("merged_into", sa.String(length=32), nullable=True),
+        sa.Column("company", sa.String(length=32), nullable=True),
+        sa.Column("attributes", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=False),
+        sa.Column("persona", sa.String(), server_default="", nullable=False),
+        sa.Column("stage", sa.String(), server_default="", nullable=False),
+        sa.Column("excluded", sa.String(), nullable=True),
+        sa.Column("ignored", sa.Boolean(), server_default=sa.text("0"), nullable=False),
+        sa.Column("generation", sa.Integer(), server_default=sa.text("1"), nullable=False),
+        sa.Column("above", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=False),
+        sa.Column("erased_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index(op.f("ix_leads_company"), "leads", ["company"], unique=False)
+    op.create_index("leads_excluded", "leads", ["excluded"], unique=False)
+    op.create_table(
+        "lookups",
+        sa.Column("system", sa.String(), nullable=False),
+        sa.Column("object", sa.String(), nullable=False),
+        sa.Column("record", sa.String(), nullable=False),
+        sa.Column("fields", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=False),
+        sa.Column("due_at", sa.BigInteger(), nullable=False),
+        sa.Column("attempts", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("lease", sa.String(), server_default="", nullable=False),
+        sa.Column("beat", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.PrimaryKeyConstraint("system", "object", "record"),
+    )
+    op.create_table(
+        "marks",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("lead", sa.String(length=32), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("points", sa.Integer(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("until", sa.BigInteger(), nullable=True),
+        sa.Column("by", sa.String(), nullable=False),
+        sa.Column("known_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index(op.f("ix_marks_lead"), "marks", ["lead"], unique=False)
+    op.create_table(
+        "outcomes",
+        sa.Column("lead", sa.String(length=32), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("outcome", sa.String(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("amount", sa.String(), nullable=True),
+        sa.Column("currency", sa.String(), nullable=True),
+        sa.Column("by", sa.String(), nullable=False),
+        sa.Column("system", sa.String(), nullable=False),
+        sa.Column("object", sa.String(), nullable=False),
+        sa.Column("record", sa.String(), nullable=False),
+        sa.Column("known_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("lead", "at", "id"),
+    )
+    op.create_index("outcomes_outcome", "outcomes", ["outcome", "lead"], unique=False)
+    op.create_index("outcomes_record", "outcomes", ["system", "object", "record"], unique=False)
+    op.create_table(
+        "reached",
+        sa.Column("lead", sa.String(length=32), nullable=False),
+        sa.Column("stage", sa.String(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("cause", sa.String(), nullable=False),
+        sa.Column("ref", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("lead", "stage"),
+    )
+    op.create_index("reached_stage", "reached", ["stage", "at"], unique=False)
+    op.create_table(
+        "records",
+        sa.Column("system", sa.String(), nullable=False),
+        sa.Column("object", sa.String(), nullable=False),
+        sa.Column("record", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("entity", sa.String(length=32), nullable=False),
+        sa.Column("snapshot", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=False),
+        sa.Column("first_at", sa.BigInteger(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=True),
+        sa.Column("last_at", sa.BigInteger(), nullable=False),
+        sa.Column("last_key", sa.String(), nullable=False),
+        sa.Column("mapping", sa.String(), nullable=False),
+        sa.Column("main", sa.Boolean(), server_default=sa.text("1"), nullable=False),
+        sa.Column("enrolled", sa.Boolean(), server_default=sa.text("0"), nullable=False),
+        sa.Column("gone", sa.String(), nullable=True),
+        sa.Column("assumed", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=False),
+        sa.PrimaryKeyConstraint("system", "object", "record"),
+    )
+    op.create_index(op.f("ix_records_entity"), "records", ["entity"], unique=False)
+    op.create_table(
+        "rescores",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("company", sa.String(length=32), nullable=True),
+        sa.Column("cause", sa.String(), nullable=False),
+        sa.Column("after", sa.String(), server_default="", nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_table(
+        "scores",
+        sa.Column("lead", sa.String(length=32), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("total", sa.Integer(), nullable=False),
+        sa.Column("fit", sa.Integer(), nullable=False),
+        sa.Column("behaviour", sa.Integer(), nullable=False),
+        sa.Column("band", sa.String(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("changes_at", sa.BigInteger(), nullable=True),
+        sa.Column("scoring", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("lead", "name"),
+    )
+    op.create_index(op.f("ix_scores_changes_at"), "scores", ["changes_at"], unique=False)
+    op.create_table(
+        "settings",
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("value", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("name"),
+    )
+    op.create_table(
+        "steps",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("lead", sa.String(length=32), nullable=False),
+        sa.Column("stage", sa.String(), nullable=False),
+        sa.Column("crossing", sa.Integer(), nullable=False),
+        sa.Column("step", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("reason", sa.String(), server_default="", nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index(op.f("ix_steps_lead"), "steps", ["lead"], unique=False)
+    op.create_table(
+        "systems",
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("activated_at", sa.BigInteger(), nullable=True),
+        sa.Column("existing", sa.String(), server_default="", nullable=False),
+        sa.Column("paused", sa.String(), server_default="", nullable=False),
+        sa.Column("paused_at", sa.BigInteger(), nullable=True),
+        sa.Column("failures", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("retry_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("name"),
+    )
+    op.create_table(
+        "tallies",
+        sa.Column("system", sa.String(), nullable=False),
+        sa.Column("what", sa.String(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("count", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("system", "what", "reason"),
+    )
+    op.create_table(
+        "tombstones",
+        sa.Column("hash", sa.String(length=64), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("hash"),
+    )
+    op.create_table(
+        "transitions",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("lead", sa.String(length=32), nullable=False),
+        sa.Column("from_stage", sa.String(), nullable=False),
+        sa.Column("stage", sa.String(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("decided_at", sa.BigInteger(), nullable=False),
+        sa.Column("cause", sa.String(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("ref", sa.String(), nullable=False),
+        sa.Column("score", sa.Integer(), nullable=True),
+        sa.Column("threshold", sa.Integer(), nullable=True),
+        sa.Column("scoring", sa.String(), nullable=False),
+        sa.Column("journey", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index(op.f("ix_transitions_lead"), "transitions", ["lead"], unique=False)
+    op.create_table(
+        "work_items",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("key", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("system", sa.String(), nullable=False),
+        sa.Column("object", sa.String(), server_default="", nullable=False),
+        sa.Column("record", sa.String(), server_default="", nullable=False),
+        sa.Column("lead", sa.String(length=32), nullable=True),
+        sa.Column("detail", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=False),
+        sa.Column("count", sa.Integer(), server_default=sa.text("1"), nullable=False),
+        sa.Column("opened_at", sa.BigInteger(), nullable=False),
+        sa.Column("resolved_at", sa.BigInteger(), nullable=True),
+        sa.Column("resolution", sa.String(), server_default="", nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("key"),
+    )
+    op.create_index(op.f("ix_work_items_lead"), "work_items", ["lead"], unique=False)
+    op.create_table(
+        "writes",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("system", sa.String(), nullable=False),
+        sa.Column("object", sa.String(), nullable=False),
+        sa.Column("key", sa.String(), nullable=False),
+        sa.Column("lead", sa.String(length=32), nullable=True),
+        sa.Column("record", sa.String(), nullable=True),
+        sa.Column("fields", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=False),
+        sa.Column("refs", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=False),
+        sa.Column("create", sa.Boolean(), nullable=False),
+        sa.Column("priority", sa.Integer(), nullable=False),
+        sa.Column("cause", sa.String(), nullable=False),
+        sa.Column("planned_at", sa.BigInteger(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("due_at", sa.BigInteger(), nullable=False),
+        sa.Column("attempts", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("lease", sa.String(), server_default="", nullable=False),
+        sa.Column("beat", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("code", sa.String(), server_default="", nullable=False),
+        sa.Column("message", sa.String(), server_default="", nullable=False),
+        sa.Column("finished_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index(op.f("ix_writes_lead"), "writes", ["lead"], unique=False)
+    op.create_index("writes_due", "writes", ["system", "state", "priority", "due_at"], unique=False)
+    op.create_index(
+        "writes_waiting",
+        "writes",
+        ["system", "key"],
+        unique=True,
+        sqlite_where=sa.text("state = 'waiting'"),
+        postgresql_where=sa.text("state = 'waiting'"),
+    )

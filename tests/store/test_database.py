@@ -1,0 +1,215 @@
+"""The two databases: how they open, how they come to their tables, and what they say when something is wrong."""
+
+import logging
+import os
+import sqlite3
+import subprocess
+import sys
+import threading
+from decimal import Decimal
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import create_engine, inspect, select, text
+
+from gateway.errors import ConfigError
+from gateway.store import migrations, tables
+from gateway.store.database import INBOX_FILE, MAIN_FILE, open_store, read, require_current, upgrade, write
+
+LINES = ("inbox", "main")
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = open_store(tmp_path / "var")
+    upgrade(store)
+    yield store
+    store.close()
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_migrated_schema_equals_fresh_schema(store, line):
+    """Whoever edits tables.py must write the step too: `python -m gateway.store.migrations.generate`."""
+    metadata = migrations.METADATA[line]
+    with getattr(store, line).connect() as connection:
+        context = MigrationContext.configure(connection, opts={"version_table": migrations.version_table(line)})
+        assert compare_metadata(context, metadata) == []
+
+
+def _definitions(engine):
+    with engine.connect() as connection:
+        rows = connection.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL").all()
+    return {name: _loose(sql) for name, sql in rows if not name.startswith("version_")}
+
+
+def _loose(sql):
+    """A table's definition without what does not matter: spaces, quotes and the order of its lines."""
+    return sorted(" ".join(part.replace('"', "").split()) for part in sql.replace("\n", " ").split(","))
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_migrated_schema_has_the_same_index_conditions_and_defaults(store, line):
+    """What Alembic does not compare (conditions of indexes, tables without rowid) is compared as text."""
+    fresh = create_engine("sqlite://")
+    migrations.METADATA[line].create_all(fresh)
+    assert _definitions(getattr(store, line)) == _definitions(fresh)
+    fresh.dispose()
+
+
+def test_both_files_are_made_in_a_private_folder(store, tmp_path):
+    """The folder holds personal data: nobody but its owner may read it."""
+    assert {INBOX_FILE, MAIN_FILE} <= {path.name for path in (tmp_path / "var").iterdir()}
+    assert (tmp_path / "var").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_commits_are_on_disk_when_they_return(store, line):
+    """Write-ahead log with synchronous=FULL (2), in both files."""
+    with getattr(store, line).connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
+
+
+def test_a_write_takes_the_lock_at_its_start(store):
+    """So a writer that first reads can never fail half-way because another one wrote meanwhile."""
+    with write(store.main) as first:
+        first.execute(select(tables.settings)).all()
+        other = sqlite3.connect(store.main.url.database, timeout=0)
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            other.execute("BEGIN IMMEDIATE")
+        other.close()
+
+
+def test_a_write_that_raises_leaves_nothing(store):
+    """The block is one transaction."""
+    with pytest.raises(ZeroDivisionError), write(store.main) as connection:
+        connection.execute(tables.settings.insert().values(name="a", value="b"))
+        raise ZeroDivisionError
+    with read(store.main) as connection:
+        assert connection.execute(select(tables.settings)).all() == []
+
+
+def test_a_read_is_one_view_and_blocks_no_writer(store):
+    """A reader that began before a commit does not see it, and the writer did not wait."""
+    with read(store.main) as before:
+        assert before.execute(select(tables.settings)).all() == []
+        with write(store.main) as connection:
+            connection.execute(tables.settings.insert().values(name="a", value="b"))
+        assert before.execute(select(tables.settings)).all() == []
+
+
+def test_json_columns_keep_text_and_numbers_and_refuse_decimals(store):
+    """Raw values come back as they were; a Decimal in a JSON column is a bug and says so."""
+    row = {"id": "1", "version": 1, "known_at": 0, "attributes": {"ü": [1, 2.5, None, True, "…"]}}
+    with write(store.main) as connection:
+        connection.execute(tables.companies.insert().values(**row))
+        assert connection.execute(select(tables.companies.c.attributes)).scalar() == row["attributes"]
+    with pytest.raises(Exception, match="Decimal"), write(store.main) as connection:
+        connection.execute(tables.companies.insert().values(**{**row, "id": "2", "attributes": {"x": Decimal(1)}}))
+
+
+def test_upgrade_twice_changes_nothing(store):
+    """Starting again is harmless."""
+    upgrade(store)
+    require_current(store)
+
+
+def test_several_starters_upgrade_at_once(tmp_path):
+    """Web and worker processes may all start on an empty folder."""
+    code = (
+        "import sys, pathlib; from gateway.store.database import *;"
+        "s = open_store(pathlib.Path(sys.argv[1])); upgrade(s); require_current(s)"
+    )
+    started = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path)]) for _ in range(4)]
+    assert [process.wait(60) for process in started] == [0, 0, 0, 0]
+
+
+def test_upgrade_leaves_logging_alone(tmp_path):
+    """Migrations run inside the gateway's processes, which have set up their own logging."""
+    before = (logging.getLogger().level, list(logging.getLogger().handlers), logging.getLogger("alembic").disabled)
+    store = open_store(tmp_path)
+    upgrade(store)
+    store.close()
+    assert before == (
+        logging.getLogger().level,
+        list(logging.getLogger().handlers),
+        logging.getLogger("alembic").disabled,
+    )
+
+
+def test_an_upgrade_that_fails_leaves_the_database_as_it_was(tmp_path, monkeypatch):
+    """All steps or none, tables included."""
+    store = open_store(tmp_path)
+
+    def broken(line, connection):
+        connection.execute(text("CREATE TABLE half (x)"))
+        raise RuntimeError("step failed")
+
+    monkeypatch.setattr(migrations, "upgrade", broken)
+    with pytest.raises(RuntimeError):
+        upgrade(store)
+    assert inspect(store.inbox).get_table_names() == []
+    store.close()
+
+
+def test_missing_tables_say_what_to_do(tmp_path):
+    """A store that was never upgraded names the command."""
+    store = open_store(tmp_path)
+    with pytest.raises(ConfigError, match=r"inbox\.db: older than this gateway; run `gateway db upgrade`"):
+        require_current(store)
+    store.close()
+
+
+@pytest.mark.parametrize("call", [upgrade, require_current])
+def test_a_newer_database_is_refused(store, call):
+    """An older gateway must not touch tables it does not know."""
+    with write(store.main) as connection:
+        connection.exec_driver_sql("UPDATE version_main SET version_num = 'main_9999'")
+    with pytest.raises(ConfigError, match=r"gateway\.db: made by a newer gateway \(main_9999 is unknown here\)"):
+        call(store)
+
+
+def test_a_file_that_is_no_database_is_named(tmp_path):
+    """Not a stack trace: the file and what to do."""
+    (tmp_path / INBOX_FILE).write_bytes(b"this is not a database, it is text" * 100)
+    store = open_store(tmp_path)
+    with pytest.raises(ConfigError, match=r"inbox\.db: is not a readable SQLite database"):
+        upgrade(store)
+    store.close()
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    """A file stands where the folder should be."""
+    (tmp_path / "var").write_text("")
+    with pytest.raises(ConfigError, match="cannot make the store's folder"):
+        open_store(tmp_path / "var")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write everywhere")
+def test_a_read_only_database_is_named(store, tmp_path):
+    """Permissions are the admin's to mend."""
+    store.close()
+    for path in (tmp_path / "var").iterdir():
+        path.chmod(0o400)
+    (tmp_path / "var").chmod(0o500)
+    again = open_store(tmp_path / "var")
+    with pytest.raises(ConfigError, match="cannot be written"):
+        upgrade(again)
+    (tmp_path / "var").chmod(0o700)
+    again.close()
+
+
+def test_many_threads_share_one_store(store):
+    """Connections come from a pool; each thread's writes wait for the others instead of failing."""
+
+    def add(number):
+        for index in range(20):
+            with write(store.main) as connection:
+                connection.execute(tables.settings.insert().values(name=f"{number}-{index}", value=""))
+
+    threads = [threading.Thread(target=add, args=(number,)) for number in range(5)]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+    with read(store.main) as connection:
+        assert len(connection.execute(select(tables.settings)).all()) == 100

@@ -1,0 +1,509 @@
+"""The one way in. In: arrivals (a webhook's body, a page of a pull, a slice of a file). Out: documents to read.
+
+A document is on disk before ``append`` returns. Workers ``claim`` waiting documents under a lease, show with ``beat``
+that they live, and ``finish`` or ``quarantine`` them; what a dead worker held goes to the next one by itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, Engine, and_, func, select, update
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from gateway.contracts import Document, Origin, Page
+from gateway.errors import StorageBusy
+from gateway.store.database import read, write
+from gateway.store.tables import documents, duplicates
+from gateway.store.times import from_micros, new_id, to_micros
+
+SILENCE = 30.0
+"""Seconds of the taker's monotonic clock without a beat after which a worker counts as dead."""
+DEATHS = 3
+"""So often may a worker die over one document alone before the document is quarantined."""
+LONG_MEMORY = timedelta(days=30)
+SHORT_MEMORY = timedelta(minutes=10)
+PAGE_BYTES = 1024 * 1024
+OTHER_BODY = "same id, other body"
+POISON = f"poison: the worker died {DEATHS} times over this document alone"
+
+_LOOK = 1.0  # seconds between two looks for dead workers
+_d = documents.c
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """Bytes that came in. ``key``: the sender's delivery id; None = the hash of the body stands in.
+
+    ``memory`` is how long a second arrival with this key and body counts as the same one. Default: 30 days with an
+    id; 10 minutes without, because the same bytes may later be news again (a status that went back and forth).
+    """
+
+    system: str
+    body: bytes = field(repr=False)
+    received_at: datetime
+    content_type: str = "application/json"
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    key: str | None = None
+    memory: timedelta | None = None
+    origin: Origin = "webhook"
+    stream: str = ""
+    history: bool = False
+
+
+class Appended(NamedTuple):
+    """``id`` of the document on disk; for a duplicate, of the one that was there already."""
+
+    id: str
+    duplicate: bool
+    flags: str = ""
+
+
+class Inbox:
+    """Documents of one database. ``clock`` is monotonic seconds; every process has its own ``Inbox``."""
+
+    def __init__(self, engine: Engine, clock: Callable[[], float] = time.monotonic) -> None:
+        self.engine = engine
+        self._clock = clock
+        self._beats: dict[str, int] = {}  # by worker of this process
+        self._seen: dict[str, tuple[int, float]] = {}  # lease → its last beat, and since when we see that one
+        self._looked = float("-inf")
+
+    # -- in -----------------------------------------------------------------------------------------------------------
+
+    def append(self, arrivals: Sequence[Arrival]) -> list[Appended]:
+        """Store all arrivals in one transaction; they are on disk when this returns. Answers in the order given.
+
+        The same key with the same body, within its memory, is a duplicate: counted, not stored. The same key with
+        another body is stored and flagged. Raises ``StorageBusy`` when nothing was stored.
+        """
+        hashes = [sha256(arrival.body).hexdigest() for arrival in arrivals]
+        keys = [arrival.key or digest for arrival, digest in zip(arrivals, hashes, strict=True)]
+        rows: list[dict[str, Any]] = []
+        answers: list[Appended] = []
+        repeated: dict[str, int] = {}
+        with _storage(), write(self.engine) as connection:
+            known = _known(connection, arrivals, keys)
+            for arrival, digest, key in zip(arrivals, hashes, keys, strict=True):
+                received_at = to_micros(arrival.received_at)
+                alike = [each for each in known.get((arrival.system, key), ()) if each[2] > _since(arrival)]
+                same = next((each for each in alike if each[1] == digest), None)
+                if same is not None:
+                    repeated[arrival.system] = repeated.get(arrival.system, 0) + 1
+                    answers.append(Appended(same[0], True))
+                    continue
+                flags = OTHER_BODY if alike else ""
+                document = new_id()
+                row = {
+                    "id": document,
+                    "system": arrival.system,
+                    "received_at": received_at,
+                    "key": key,
+                    "body_hash": digest,
+                    "body": arrival.body,
+                    "content_type": arrival.content_type,
+                    "headers": dict(arrival.headers),
+                    "origin": arrival.origin,
+                    "stream": arrival.stream,
+                    "history": arrival.history,
+                    "state": "waiting",
+                    "flags": flags,
+                }
+                rows.append(row)
+                known.setdefault((arrival.system, key), []).append((document, digest, received_at))
+                answers.append(Appended(document, False, flags))
+            if rows:
+                connection.execute(documents.insert(), rows)
+            for system, count in sorted(repeated.items()):
+                _count_duplicates(connection, system, count)
+        return answers
+
+    def append_page(
+        self,
+        system: str,
+        stream: str,
+        page: Page,
+        received_at: datetime,
+        origin: Origin = "pull",
+        history: bool = False,
+    ) -> Appended | None:
+        """Store one page of a pull, a file or a lookup; None for an empty page.
+
+        Commit the page's cursor after this: a crash in between brings the same page again, which is a duplicate.
+        Raises ``ValueError`` for a page over 1 MiB.
+        """
+        if not page.document:
+            return None
+        if len(page.document) > PAGE_BYTES:
+            raise ValueError(f"a page of {len(page.document)} bytes; at most {PAGE_BYTES} are allowed")
+        arrival = Arrival(
+            system=system,
+            body=page.document,
+            received_at=received_at,
+            content_type=page.content_type,
+            key=page.key,
+            origin=origin,
+            stream=stream,
+            history=history,
+        )
+        return self.append([arrival])[0]
+
+    # -- out ----------------------------------------------------------------------------------------------------------
+
+    def claim(self, worker: str, documents: int = 100, bytes: int = 4 * 1024 * 1024) -> list[Document]:
+        """Lease the oldest waiting documents to ``worker``: at most ``documents`` and ``bytes``, but one if any waits.
+
+        ``worker`` must be unique to one life of one process. A document that a worker died over comes alone.
+        Empty when nothing waits; asking costs no write then.
+        """
+        self._bury_the_silent(worker)
+        free = select(_d.id, func.length(_d.body), _d.attempts).where(_d.state == "waiting", _d.lease == "")
+        oldest = free.order_by(_d.id).limit(documents)
+        with read(self.engine) as connection:
+            if connection.execute(oldest.limit(1)).first() is None:
+                return []
+        with write(self.engine) as connection:
+            chosen: list[str] = []
+            size = 0
+            for document, length, suspect in connection.execute(oldest.with_for_update(skip_locked=True)):
+                if chosen and (suspect or size + length > bytes):
+                    break
+                chosen.append(document)
+                size += length
+                if suspect:
+                    break
+            beat = self._beats.setdefault(worker, 1)
+            connection.execute(update(_documents).where(_d.id.in_(chosen)).values(lease=worker, beat=beat))
+            return _load(connection, chosen)
+
+    def beat(self, worker: str) -> bool:
+        """Say that ``worker`` lives; at least every 10 s while it holds documents. False: it holds none (any more)."""
+        beat = self._beats[worker] = self._beats.get(worker, 1) + 1
+        with write(self.engine) as connection:
+            result = connection.execute(update(_documents).where(_leased(worker)).values(beat=beat))
+            return result.rowcount > 0
+
+    def finish(self, ids: Iterable[str]) -> None:
+        """These are read: what came of them is committed in the main database already.
+
+        Also right for a document whose lease was lost meanwhile: the main database refuses a second reading.
+        """
+        self._settle(ids, state="read", reason="")
+
+    def quarantine(self, id: str, reason: str) -> None:
+        """Keep the document for a person to look at. ``reason`` names the place, never a value."""
+        self._settle([id], state="quarantined", reason=reason)
+
+    def release(self, worker: str, ids: Sequence[str] | None = None) -> None:
+        """Give back ``ids``, or all that ``worker`` holds, as they were: nothing counts against them."""
+        with write(self.engine) as connection:
+            free = update(_documents).where(_leased(worker)).values(lease="")
+            for chunk in [None] if ids is None else _chunks(ids):
+                connection.execute(free if chunk is None else free.where(_d.id.in_(chunk)))
+
+    def bury(self, worker: str, reason: str = POISON) -> int:
+        """``worker`` died, or failed, over what it holds: free it now. Returns how many documents that were.
+
+        Held alone, a document answers for the death, and is quarantined with ``reason`` at the third; of several
+        nobody knows which it was, so each is tried alone next.
+        """
+        with write(self.engine) as connection:
+            held = connection.execute(select(_d.id, _d.deaths).where(_leased(worker))).all()
+            values: dict[str, Any] = {"lease": "", "attempts": _d.attempts + 1}
+            if len(held) == 1:
+                values["deaths"] = held[0].deaths + 1
+                if values["deaths"] >= DEATHS:
+                    values |= {"state": "quarantined", "reason": reason}
+            if held:
+                connection.execute(update(_documents).where(_leased(worker)).values(values))
+        self._seen.pop(worker, None)
+        return len(held)
+
+    def holders(self) -> list[str]:
+        """The workers that hold documents now, dead or alive."""
+        with read(self.engine) as connection:
+            leases = select(_d.lease).where(_d.state == "waiting", _d.lease != "").distinct()
+            return sorted(connection.execute(leases).scalars())
+
+    # -- to look at, and to replay ------------------------------------------------------------------------------------
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Per system: ``stored`` = ``read`` + ``waiting`` + ``quarantined``; and ``duplicates``, not stored."""
+        empty = {"stored": 0, "read": 0, "waiting": 0, "quarantined": 0, "duplicates": 0}
+        found: dict[str, dict[str, int]] = {}
+        with read(self.engine) as connection:
+            for system, state, count in connection.execute(
+                select(_d.system, _d.state, func.count()).group_by(_d.system, _d.state)
+            ):
+                found.setdefault(system, dict(empty))[state] = count
+            for system, stored in connection.execute(select(_d.system, func.count()).group_by(_d.system)):
+                found[system]["stored"] = stored
+            for system, count in connection.execute(select(duplicates.c.system, duplicates.c.count)):
+                found.setdefault(system, dict(empty))["duplicates"] = count
+        return found
+
+    def documents(self, ids: Sequence[str]) -> list[Document]:
+        """The documents with these ids, in this order; unknown ids are left out."""
+        with read(self.engine) as connection:
+            return [document for chunk in _chunks(ids) for document in _load(connection, chunk)]
+
+    def listing(
+        self, system: str | None = None, state: str | None = None, limit: int = 50, before: str | None = None
+    ) -> list[dict[str, Any]]:
+        """Newest first, without bodies: id, system, received_at, origin, stream, state, reason, flags, size, deaths."""
+        columns = (_d.id, _d.system, _d.received_at, _d.origin, _d.stream, _d.state, _d.reason, _d.flags, _d.deaths)
+        wanted = select(*columns, func.length(_d.body).label("size")).order_by(_d.id.desc()).limit(limit)
+        if system is not None:
+            wanted = wanted.where(_d.system == system)
+        if state is not None:
+            wanted = wanted.where(_d.state == state)
+        if before is not None:
+            wanted = wanted.where(_d.id < before)
+        with read(self.engine) as connection:
+            rows = [dict(row) for row in connection.execute(wanted).mappings()]
+        return [{**row, "received_at": from_micros(row["received_at"])} for row in rows]
+
+    def requeue(
+        self,
+        ids: Sequence[str] | None = None,
+        system: str | None = None,
+        states: Sequence[str] = ("quarantined",),
+        since: datetime | None = None,
+        until: datetime | None = None,
+        dry_run: bool = False,
+    ) -> list[str]:
+        """Let documents be read again, as new as when they came; returns their ids. What waits already stays as it is.
+
+        Give ``ids`` or a filter. With ``dry_run`` nothing changes.
+        """
+        wanted: list[ColumnElement[bool]] = [_d.state.in_(states), _d.state != "waiting"]
+        if system is not None:
+            wanted.append(_d.system == system)
+        if since is not None:
+            wanted.append(_d.received_at >= to_micros(since))
+        if until is not None:
+            wanted.append(_d.received_at < to_micros(until))
+        chosen: list[str] = []
+        with write(self.engine) as connection:
+            for part in [True] if ids is None else [_d.id.in_(chunk) for chunk in _chunks(ids)]:
+                narrowed = [*wanted, part] if part is not True else wanted
+                chosen += connection.execute(select(_d.id).where(*narrowed).order_by(_d.id)).scalars()
+            for chunk in [] if dry_run else _chunks(chosen):
+                again = update(_documents).where(_d.id.in_(chunk))
+                connection.execute(again.values(state="waiting", reason="", lease="", attempts=0, deaths=0))
+        return chosen
+
+    # -- inside -------------------------------------------------------------------------------------------------------
+
+    def _settle(self, ids: Iterable[str], state: str, reason: str) -> None:
+        with write(self.engine) as connection:
+            for chunk in _chunks(ids):
+                settled = update(_documents).where(_d.id.in_(chunk), _d.state == "waiting")
+                connection.execute(settled.values(state=state, reason=reason, lease=""))
+
+    def _bury_the_silent(self, worker: str) -> None:
+        """Free what workers held whose beat has not moved for ``SILENCE`` seconds of our own clock."""
+        now = self._clock()
+        if now - self._looked < _LOOK:
+            return
+        self._looked = now
+        held = select(_d.lease, func.max(_d.beat)).where(_d.state == "waiting", _d.lease != "").group_by(_d.lease)
+        with read(self.engine) as connection:
+            beats = {lease: beat for lease, beat in connection.execute(held) if lease != worker}
+        before, self._seen = self._seen, {}
+        for lease, beat in beats.items():
+            last, since = before.get(lease, (beat, now))
+            self._seen[lease] = (beat, since if beat == last else now)
+        for lease, (_, since) in list(self._seen.items()):
+            if now - since >= SILENCE:
+                self.bury(lease)
+
+
+class GroupWriter:
+    """One thread that commits what many callers append: a commit costs one disk flush, however many share it.
+
+    ``folder`` is watched for free space: below ``reserve`` bytes nothing more is taken in, so that what is in can
+    still be worked.
+    """
+
+    def __init__(
+        self,
+        inbox: Inbox,
+        folder: Path | None = None,
+        reserve: int = 64 * 1024 * 1024,
+        waiting_bytes: int = 64 * 1024 * 1024,
+        patience: float = 2.5,
+    ) -> None:
+        self._inbox = inbox
+        self._folder = folder
+        self._reserve = reserve
+        self._most = waiting_bytes
+        self._patience = patience
+        self._bytes = 0
+        self._lock = threading.Lock()
+        self._queue: queue.SimpleQueue[tuple[Arrival, Future[Appended]] | None] = queue.SimpleQueue()
+        self._room = True
+        self._room_at = float("-inf")
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="inbox-writer", daemon=True)
+        self._thread.start()
+
+    def append(self, arrival: Arrival) -> Appended:
+        """Blocks until the arrival is on disk. Raises ``StorageBusy`` when it is not; then it may be sent again."""
+        size = len(arrival.body)
+        future: Future[Appended] = Future()
+        with self._lock:
+            if self._closed:
+                raise StorageBusy("shutting down")
+            if self._bytes + size > self._most:
+                raise StorageBusy("too much is waiting to be written")
+            self._bytes += size
+            self._queue.put((arrival, future))
+        try:
+            return future.result(self._patience)
+        except FutureTimeout:
+            future.cancel()
+            raise StorageBusy("the disk is too slow") from None
+        finally:
+            with self._lock:
+                self._bytes -= size
+
+    def close(self) -> None:
+        """Commit what was taken in, then stop."""
+        with self._lock:
+            self._closed = True
+            self._queue.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        go_on = True
+        while go_on:
+            batch = [self._queue.get()]
+            with contextlib.suppress(queue.Empty):
+                while len(batch) < 512:  # everything that gathered during the last commit, at most 64 MiB (see above)
+                    batch.append(self._queue.get_nowait())
+            go_on = None not in batch
+            self._write([each for each in batch if each is not None and each[1].set_running_or_notify_cancel()])
+
+    def _write(self, batch: list[tuple[Arrival, Future[Appended]]]) -> None:
+        if not batch:
+            return
+        try:
+            if not self._has_room():
+                raise StorageBusy("the disk is nearly full", retry_after=60)
+            answers = self._inbox.append([arrival for arrival, _ in batch])
+        except StorageBusy as exc:
+            for _, future in batch:
+                future.set_exception(exc)
+        except Exception as exc:  # noqa: BLE001 - whatever is wrong with one arrival, the others get their answer
+            if len(batch) == 1:
+                batch[0][1].set_exception(exc)
+            else:
+                for each in batch:
+                    self._write([each])
+        else:
+            for (_, future), answer in zip(batch, answers, strict=True):
+                future.set_result(answer)
+
+    def _has_room(self) -> bool:
+        now = time.monotonic()
+        if self._folder is not None and now - self._room_at > 1.0:
+            self._room_at = now
+            self._room = shutil.disk_usage(self._folder).free >= self._reserve
+        return self._room
+
+
+_documents = documents  # the methods' own parameters of that name must not hide the table
+
+
+def _leased(worker: str) -> ColumnElement[bool]:
+    return and_(_d.state == "waiting", _d.lease == worker)
+
+
+def _since(arrival: Arrival) -> int:
+    memory = arrival.memory or (LONG_MEMORY if arrival.key else SHORT_MEMORY)
+    return to_micros(arrival.received_at - memory)
+
+
+def _known(
+    connection: Connection, arrivals: Sequence[Arrival], keys: Sequence[str]
+) -> dict[tuple[str, str], list[tuple[str, str, int]]]:
+    """(system, key) → documents on disk that may be the same: (id, body hash, received at)."""
+    asked: dict[str, set[str]] = {}
+    for arrival, key in zip(arrivals, keys, strict=True):
+        asked.setdefault(arrival.system, set()).add(key)
+    since = min((_since(arrival) for arrival in arrivals), default=0)
+    known: dict[tuple[str, str], list[tuple[str, str, int]]] = {}
+    for system, wanted in asked.items():
+        for chunk in _chunks(wanted):
+            alike = select(_d.id, _d.key, _d.body_hash, _d.received_at).where(
+                _d.system == system, _d.key.in_(chunk), _d.received_at > since
+            )
+            for row in connection.execute(alike):
+                known.setdefault((system, row.key), []).append((row.id, row.body_hash, row.received_at))
+    return known
+
+
+def _count_duplicates(connection: Connection, system: str, count: int) -> None:
+    more = update(duplicates).where(duplicates.c.system == system).values(count=duplicates.c.count + count)
+    if connection.execute(more).rowcount == 0:
+        connection.execute(duplicates.insert().values(system=system, count=count))
+
+
+def _load(connection: Connection, ids: Sequence[str]) -> list[Document]:
+    columns = (
+        _d.id,
+        _d.system,
+        _d.received_at,
+        _d.body,
+        _d.content_type,
+        _d.headers,
+        _d.origin,
+        _d.stream,
+        _d.history,
+    )
+    rows = {row.id: row for row in connection.execute(select(*columns).where(_d.id.in_(ids)))}
+    return [
+        Document(
+            id=row.id,
+            system=row.system,
+            received_at=from_micros(row.received_at),
+            body=bytes(row.body),
+            content_type=row.content_type,
+            headers=row.headers,
+            origin=row.origin,
+            stream=row.stream,
+            history=row.history,
+        )
+        for each in ids
+        if (row := rows.get(each)) is not None
+    ]
+
+
+def _chunks(ids: Iterable[str], size: int = 500) -> Iterable[list[str]]:
+    everything = list(ids)
+    return (everything[start : start + size] for start in range(0, len(everything), size))
+
+
+@contextlib.contextmanager
+def _storage() -> Any:
+    """Whatever the driver complains about while storing: the sender may come again."""
+    try:
+        yield
+    except (DBAPIError, PoolTimeout) as exc:
+        what = str(getattr(exc, "orig", exc)).lower()
+        reason = "disk full" if "full" in what else "locked" if "locked" in what else "storage away"
+        raise StorageBusy(reason) from exc

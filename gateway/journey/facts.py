@@ -1,0 +1,108 @@
+"""What is known of one lead, and where it stands: the two inputs of ``advance``. Loaded by the store, read here.
+
+Times are aware datetimes in UTC, points are hundredths of the 0–100 scale.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from gateway.contracts import Money, Precision
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What sales reported. ``id`` is unique for the lead; ``known_at`` is when the gateway heard of it."""
+
+    at: datetime
+    outcome: str
+    id: str
+    known_at: datetime
+    reason: str = ""
+    amount: Money | None = None
+    by: str = ""
+    precision: Precision = "instant"
+
+
+class Happened(NamedTuple):
+    """All activities of one kind."""
+
+    times: int
+    first_at: datetime
+    last_at: datetime
+
+
+class Decided(NamedTuple):
+    """An earlier move by threshold (a transition with reason ``threshold``). ``ref`` is ``<stage>:<crossing>``."""
+
+    stage: str
+    at: datetime
+    ref: str
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Everything known of the lead. ``score`` None = it has none, which holds and ends nothing.
+
+    Any order of ``outcomes`` and ``kinds`` gives the same answer. ``persona`` is ``journey.persona(attributes)``.
+    """
+
+    attributes: Mapping[str, Any] = field(repr=False)
+    persona: str
+    score: int | None
+    entered_at: datetime
+    outcomes: Sequence[Outcome] = ()
+    kinds: Mapping[str, Happened] = field(default_factory=dict)
+    open_deal: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OpenHandoff:
+    """The handoff that sales have now. A lead has at most one."""
+
+    id: str
+    stage: str
+    opened_at: datetime
+    generation: int = 1
+    accepted_at: datetime | None = None
+    contacted_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What was decided before. A new lead has ``Standing()``.
+
+    ``above``: what ``Advance.above`` said the last time, ``{"mql": [2, true, null]}``: stage → [number of crossings,
+    whether the score is over its threshold, time in microseconds of the latest activity or outcome that lets one in].
+    ``last_bucket``, ``closed_at``: how and when the latest closed handoff ended; empty when there is none.
+    ``ignored``: stood over the threshold when the system was activated, and was left out; ends at the next crossing.
+    """
+
+    stage: str = ""
+    above: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    decided: Sequence[Decided] = ()
+    handoff: OpenHandoff | None = None
+    generation: int = 1
+    last_bucket: str = ""
+    closed_at: datetime | None = None
+    ignored: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """A handoff to open. ``response_due`` and ``period_ends`` come from ``follow_up``; None = no such limit.
+
+    ``generation`` is the lead's new one: one more than before when the last handoff was recycled.
+    """
+
+    stage: str
+    system: str
+    at: datetime
+    persona: str
+    score: int
+    generation: int
+    response_due: datetime | None
+    period_ends: datetime | None

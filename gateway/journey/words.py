@@ -1,0 +1,21 @@
+"""The closed lists of the journey: what journey.yaml may say, and what it means when it says nothing."""
+
+from __future__ import annotations
+
+SHARED = ("target", "mql", "sal", "sql", "won")
+"""The five shared stages, in order; a company's own stages are each tied to one of them."""
+BUCKETS = ("sales_qualified", "sales_rejected", "recycled")
+"""How a handoff can end."""
+STEPS = ("handoff", "set", "join", "leave", "campaign", "notify")
+"""What a stage may ask for when a lead crosses into it."""
+DEFAULT_BUCKETS = {
+    "qualified": "sales_qualified",
+    "rejected": "sales_rejected",
+    "recycled": "recycled",
+    "won": "sales_qualified",
+    "lost": "recycled",
+}
+"""Outcome → the bucket it closes an open handoff into."""
+DEFAULT_MARGIN = 5
+"""Points a score must be below its threshold before it counts as fallen."""
+DEFAULT_STAGES = ({"name": "target", "shared": "target"},)

@@ -1,0 +1,230 @@
+"""Bytes of a document into plain data, strictly: what a source's ``read`` does before its mapping file takes over.
+
+Whatever two readers could understand differently is refused, with ``QuarantineDocument`` naming the place and the kind
+of trouble, never the value: duplicate keys, numbers that would lose digits, text that no database keeps, and nesting or
+key counts that only an attack (or a misconfigured sender) produces. Pure.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+from urllib.parse import parse_qsl
+
+import orjson
+
+from gateway.errors import QuarantineDocument
+
+MAX_DEPTH = 32
+MAX_KEYS = 10_000
+FORM_DEPTH = 8
+FORM_KEYS = 2_000
+FORM_VALUE = 65_536
+"""Bytes of one form value, as sent."""
+
+_BOM = b"\xef\xbb\xbf"
+_INTEGERS = range(-(2**63), 2**64)
+_DIGITS = bytes(48 if chr(code).isdigit() and code < 128 else 32 for code in range(256))
+_LONG_NUMBER = b"0" * 19
+_SPACES = b" \t\r\n"
+_PLAIN_KEY = re.compile(r"[A-Za-z_][\w .-]{0,63}\Z")
+
+Path = tuple[str | int, ...]
+
+
+def decode_json(body: bytes, *, depth: int = MAX_DEPTH, keys: int = MAX_KEYS) -> Any:
+    """One JSON text in UTF-8 (a byte order mark is skipped) as plain data.
+
+    ``depth``: levels of lists and objects; ``keys``: of all objects together. Integers must fit 64 bit. Raises
+    ``QuarantineDocument`` for everything else that the module docstring names.
+    """
+    if body.startswith(_BOM):
+        body = body[len(_BOM) :]
+    try:
+        data = orjson.loads(body)
+    except orjson.JSONDecodeError as exc:
+        if exc.msg == "depth limit exceeded":
+            raise QuarantineDocument(f"nested deeper than {depth} levels") from None
+        raise QuarantineDocument(f"not readable as JSON: {exc.msg} (line {exc.lineno}, column {exc.colno})") from None
+    count = _measure(data, depth, keys)
+    # The fast decoder keeps the last of two equal keys and turns long integers into floats. Rather than parse every
+    # body a second time, look for the signs in the bytes. Without its spaces a text has at least one `":` for each key
+    # that was sent (strings may add some); when there are more than keys arrived, or another sign shows, the slow and
+    # exact reading decides.
+    if (
+        body.translate(None, _SPACES).count(b'":') != count
+        or _LONG_NUMBER in body.translate(_DIGITS)
+        or b"\\u0000" in body
+    ):
+        _refuse_ambiguous(body)
+    return data
+
+
+def decode_form(
+    body: bytes, *, depth: int = FORM_DEPTH, keys: int = FORM_KEYS, value: int = FORM_VALUE
+) -> dict[str, Any]:
+    """A form body (``application/x-www-form-urlencoded``) with bracketed names as nested dicts and lists.
+
+    ``a[b]=1`` is ``{"a": {"b": "1"}}``, ``a[]=1&a[]=2`` and ``a=1&a=2`` are lists; names counting from 0 without a gap
+    (``a[0][id]=1&a[1][id]=2``) are a list too, other numbers stay names. ``a[][id]=1&a[][n]=2`` is one item until a
+    name repeats. All values are text. Raises ``QuarantineDocument``.
+    """
+    try:
+        pairs = parse_qsl(
+            body.decode("utf-8"), keep_blank_values=True, errors="strict", max_num_fields=keys, separator="&"
+        )
+    except UnicodeDecodeError:
+        raise QuarantineDocument("not readable as a form: not valid UTF-8") from None
+    except ValueError:
+        raise QuarantineDocument(f"more than {keys} form fields") from None
+    root: dict[str, Any] = {}
+    for number, (name, text) in enumerate(pairs, 1):
+        parts = _brackets(name)
+        place = f"form field {number} ({spoken(parts)})"
+        if len(parts) > depth:
+            raise QuarantineDocument(f"{place}: nested deeper than {depth} levels")
+        if len(text.encode()) > value:
+            raise QuarantineDocument(f"{place}: longer than {value} bytes")
+        if "\x00" in text or "\x00" in name:
+            raise QuarantineDocument(f"{place}: contains a NUL character")
+        if not _put(root, parts, text):
+            raise QuarantineDocument(f"{place}: sent both as a value and as a group of values")
+    return {name: _lists(node) for name, node in root.items()}
+
+
+def spoken(path: Sequence[str | int]) -> str:
+    """``$.contacts[3].email``; a key that does not look like a field's name may be a value, so it is only counted."""
+    text = "$"
+    for part in path[:12]:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        else:
+            text += f".{part}" if _PLAIN_KEY.match(part) else ".(a key)" if part else "[]"
+    return text + ("…" if len(path) > 12 else "")
+
+
+# -- JSON --------------------------------------------------------------------------------------------------------------
+
+
+def _measure(data: Any, depth: int, keys: int) -> int:
+    """The number of keys in all objects; refuses what is nested too deep or has too many keys."""
+    count = 0
+    level = [data] if type(data) is dict or type(data) is list else []
+    for _ in range(depth):
+        below: list[Any] = []
+        for node in level:
+            if type(node) is dict:
+                count += len(node)
+                below += [child for child in node.values() if type(child) is dict or type(child) is list]
+            else:
+                below += [child for child in node if type(child) is dict or type(child) is list]
+        if not below:
+            break
+        level = below
+    else:
+        if level:
+            raise QuarantineDocument(f"nested deeper than {depth} levels at {spoken(_deepest(data, depth))}")
+    if count > keys:
+        raise QuarantineDocument(f"more than {keys} keys")
+    return count
+
+
+def _deepest(data: Any, depth: int) -> Path:
+    """The path of the first node that lies ``depth`` levels down."""
+    level: list[tuple[Path, Any]] = [((), data)]
+    for _ in range(depth):
+        level = [(child, inner) for path, node in level for child, inner in _children(path, node)]
+    return level[0][0]
+
+
+def _children(path: Path, node: Any) -> Iterator[tuple[Path, Any]]:
+    pairs: Any = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    return (((*path, key), child) for key, child in pairs if isinstance(child, dict | list))
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """An object as it was written: keys in order, repeated ones included."""
+
+
+def _refuse_ambiguous(body: bytes) -> None:
+    """Read again, slowly, with all keys and all digits; raise at the first place that is ambiguous."""
+    stack: list[tuple[Path, Any]] = [((), json.loads(body, object_pairs_hook=_Pairs))]
+    while stack:
+        path, node = stack.pop()
+        if isinstance(node, _Pairs):
+            seen: set[str] = set()
+            for key, child in node:
+                if key in seen:
+                    raise QuarantineDocument(f"{spoken((*path, key))}: the same key twice in one object")
+                if "\x00" in key:
+                    raise QuarantineDocument(f"{spoken(path)}: a key contains a NUL character")
+                seen.add(key)
+                stack.append(((*path, key), child))
+        elif isinstance(node, list):
+            stack += [((*path, index), child) for index, child in enumerate(node)]
+        elif isinstance(node, str) and "\x00" in node:
+            raise QuarantineDocument(f"{spoken(path)}: a text contains a NUL character")
+        elif type(node) is int and node not in _INTEGERS:
+            raise QuarantineDocument(f"{spoken(path)}: an integer beyond 64 bit")
+
+
+# -- forms -------------------------------------------------------------------------------------------------------------
+
+_NAME = re.compile(r"([^\[\]]+)((?:\[[^\[\]]*\])+)\Z")
+
+
+class _Items(list[Any]):
+    """What ``[]`` collected: a list in the making, as opposed to a dict that numbers may turn into one."""
+
+
+def _brackets(name: str) -> list[str]:
+    """``a[b][]`` as ``["a", "b", ""]``; a name whose brackets do not close is taken as it stands."""
+    match = _NAME.match(name)
+    return [match[1], *match[2][1:-1].split("][")] if match else [name]
+
+
+def _put(root: dict[str, Any], parts: list[str], text: str) -> bool:
+    """Set ``text`` at ``parts``; False where a value and a group of values meet."""
+    node: Any = root
+    for part, after in zip(parts, [*parts[1:], None], strict=True):
+        if isinstance(node, _Items):
+            if part != "":
+                return False
+            if after is None:
+                node.append(text)
+                return True
+            if not node or not isinstance(node[-1], dict) or after in node[-1]:
+                node.append({} if after else _Items())
+            node = node[-1]
+        elif isinstance(node, dict):
+            if part == "" and node is not root:
+                return False
+            if after is None:
+                if isinstance(node.get(part), dict):
+                    return False
+                node[part] = text if part not in node else _repeated(node[part], text)
+                return True
+            node = node.setdefault(part, {} if after else _Items())
+        else:
+            return False
+    return False
+
+
+def _repeated(before: Any, text: str) -> _Items:
+    if isinstance(before, _Items):
+        before.append(text)
+        return before
+    return _Items([before, text])
+
+
+def _lists(node: Any) -> Any:
+    """Dicts whose names count from 0 without a gap become lists."""
+    if isinstance(node, _Items):
+        return [_lists(child) for child in node]
+    if not isinstance(node, dict):
+        return node
+    if node and node.keys() == {str(index) for index in range(len(node))}:
+        return [_lists(node[str(index)]) for index in range(len(node))]
+    return {name: _lists(child) for name, child in node.items()}

@@ -69,7 +69,6 @@ leads = Table(
     Column("version", Integer, nullable=False),
     Column("known_at", Time, nullable=False),
     Column("entered_at", Time, nullable=False),  # business time of the earliest thing known
-    Column("entered_precision", String, nullable=False),
     Column("merged_into", Id),
     Column("company", Id, index=True),
     Column("attributes", Json, nullable=False),
@@ -143,6 +142,7 @@ records = Table(
     Column("entity", Id, nullable=False, index=True),  # lead, company or deal
     Column("snapshot", Json, nullable=False),  # system field -> [raw value or null (blank), at]; absent = unknown
     Column("first_at", Time, nullable=False),
+    Column("created_at", Time),  # when it began over there, if the system says so
     Column("last_at", Time, nullable=False),  # the last event folded in, by (at, key)
     Column("last_key", String, nullable=False),
     Column("mapping", String, nullable=False),
@@ -364,6 +364,7 @@ writes = Table(
     Column("fields", Json, nullable=False),
     Column("refs", Json, nullable=False),
     Column("create", Boolean, nullable=False),
+    Column("stamps", Json, nullable=False),  # when each value came to be, in microseconds: what we write keeps its origin
     Column("priority", Integer, nullable=False),
     Column("cause", String, nullable=False),
     Column("planned_at", Time, nullable=False),

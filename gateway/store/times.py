@@ -1,22 +1,14 @@
-"""Times and ids between Python and the tables: microseconds since 1970 in UTC, and UUIDv7 in 32 hex digits."""
+"""The clock and the ids of rows. Conversions of times are in ``gateway.times``."""
 
 from __future__ import annotations
 
 import os
 import threading
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
+from gateway.times import EPOCH, from_micros, to_micros
 
-
-def to_micros(at: datetime) -> int:
-    """An aware datetime as microseconds since 1970 (UTC)."""
-    return (at - EPOCH) // _MICROSECOND
-
-
-def from_micros(micros: int) -> datetime:
-    return EPOCH + timedelta(microseconds=micros)
+__all__ = ["EPOCH", "from_micros", "new_id", "to_micros", "utc_now"]
 
 
 def utc_now() -> datetime:

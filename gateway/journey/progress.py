@@ -1,0 +1,198 @@
+"""Advance one stored lead: its rows become facts and standing, the answer becomes rows again."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from gateway.contracts import Contribution, Money
+from gateway.journey.advance import Advance, Due, Opening, advance
+from gateway.journey.facts import Decided, Facts, Happened, OpenHandoff, Outcome, Standing
+from gateway.journey.journey import Journey
+from gateway.leads.lead import Lead
+from gateway.times import from_micros, to_micros
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why a lead is advanced (news, time, model, import, merge, person) and what every decision records."""
+
+    why: str
+    at: datetime
+    scoring: str
+    journey: str
+
+
+def facts_of(lead: Lead, open_deal: bool) -> Facts:
+    return Facts(
+        lead.attributes,
+        lead.persona,
+        lead.score.total if lead.score else None,
+        from_micros(lead.entered_at),
+        [
+            Outcome(
+                from_micros(row.at),
+                row.outcome,
+                key[1],
+                from_micros(row.known_at),
+                row.reason,
+                Money(Decimal(row.amount), row.currency or "") if row.amount is not None else None,
+                row.by,
+            )
+            for key, row in sorted(lead.outcomes.items())
+        ],
+        {
+            kind: Happened(count, from_micros(first), from_micros(last))
+            for kind, (count, first, last) in lead.kinds.items()
+        },
+        open_deal,
+    )
+
+
+def standing_of(lead: Lead) -> Standing:
+    open_handoff = lead.handoff
+    return Standing(
+        lead.stage,
+        lead.above,
+        [Decided(stage, from_micros(at), ref) for stage, at, ref in lead.decided],
+        OpenHandoff(
+            open_handoff["id"],
+            open_handoff["stage"],
+            from_micros(open_handoff["opened_at"]),
+            open_handoff["generation"],
+            _moment(open_handoff["accepted_at"]),
+            _moment(open_handoff["contacted_at"]),
+        )
+        if open_handoff
+        else None,
+        lead.generation,
+        lead.last_bucket,
+        from_micros(lead.last_closed) if lead.last_closed else None,
+        lead.ignored,
+    )
+
+
+def progress(
+    lead: Lead, journey: Journey, open_deal: bool, cause: Cause, quiet: bool, active: Collection[str], ids: Any
+) -> Advance:
+    """Advance ``lead`` and put the answer onto it. A handoff to a system that is not active is withheld.
+
+    :param ids: makes a new id. :return: what was decided, for the caller to open a handoff with.
+    """
+    answer = advance(journey, standing_of(lead), facts_of(lead, open_deal), cause.at, cause.why, quiet=quiet)
+    decided_at = to_micros(cause.at)
+    lead.stage, lead.above, lead.excluded = answer.stage, dict(answer.above), answer.excluded
+    lead.ignored = answer.ignored
+    lead.reached = {stage: (to_micros(r.at), r.cause, r.ref) for stage, r in answer.reached.items()}
+    lead.moves += [
+        {
+            "id": ids(),
+            "lead": lead.id,
+            "from_stage": move.from_stage,
+            "stage": move.stage,
+            "at": to_micros(move.at),
+            "decided_at": decided_at,
+            "cause": move.cause,
+            "reason": move.reason,
+            "ref": move.ref,
+            "score": move.score,
+            "threshold": move.threshold,
+            "scoring": cause.scoring,
+            "journey": cause.journey,
+        }
+        for move in answer.moves
+    ]
+    _follow(lead, answer, decided_at)
+    opening = answer.opening
+    off = opening is not None and opening.system not in active
+    lead.steps += [_step(lead.id, due, decided_at, off) for due in answer.due]
+    if opening is not None and not off:
+        lead.generation = answer.generation
+        _open(lead, opening, cause, ids)
+    return answer
+
+
+def _follow(lead: Lead, answer: Advance, decided_at: int) -> None:
+    """What sales did with the open handoff, and its end."""
+    handoff = lead.handoff
+    if handoff is None:
+        return
+    for name, at in (("accepted_at", answer.accepted_at), ("contacted_at", answer.contacted_at)):
+        if at is not None and handoff[name] != to_micros(at):
+            handoff[name] = to_micros(at)
+            lead.handoff_changed = True
+    if answer.close is not None:
+        handoff |= {
+            "state": "closed",
+            "bucket": answer.close.bucket,
+            "bucket_reason": answer.close.reason,
+            "closed_at": to_micros(answer.close.at),
+            "closed_by": answer.close.by or f"outcome {answer.close.outcome}",
+        }
+        lead.closed.append(handoff)
+        lead.last_bucket, lead.last_reason = answer.close.bucket, answer.close.reason
+        lead.last_closed = handoff["closed_at"]
+        lead.handoff, lead.handoff_changed = None, False
+
+
+def _open(lead: Lead, opening: Opening, cause: Cause, ids: Any) -> None:
+    lead.opened = lead.handoff = {
+        "id": ids(),
+        "lead": lead.id,
+        "stage": opening.stage,
+        "system": opening.system,
+        "persona": opening.persona,
+        "generation": opening.generation,
+        "opened_at": to_micros(opening.at),
+        "decided_at": to_micros(cause.at),
+        "score": opening.score,
+        "contributions": [],
+        "scoring": cause.scoring,
+        "journey": cause.journey,
+        "owner": "",
+        "response_due": _micros(opening.response_due),
+        "period_ends": _micros(opening.period_ends),
+        "accepted_at": None,
+        "contacted_at": None,
+        "state": "open",
+        "bucket": None,
+        "bucket_reason": "",
+        "closed_at": None,
+        "closed_by": "",
+    }
+    lead.had_handoff = True
+    for record in lead.records.values():
+        record.enrolled = record.dirty = True
+
+
+def frozen(contributions: Collection[Contribution]) -> list[list[Any]]:
+    """A score's contributions as a handoff keeps them: [rule, hundredths, reason, axis], biggest first."""
+    ordered = sorted(contributions, key=lambda line: -abs(line.hundredths))
+    return [[line.rule, line.hundredths, line.reason, line.axis] for line in ordered]
+
+
+def _step(lead: str, due: Due, at: int, off: bool) -> dict[str, Any]:
+    withheld = due.withheld
+    if withheld is None and off and "handoff" in due.step:
+        withheld = "outbound off"
+    return {
+        "id": f"{lead}:{due.stage}:{due.crossing}:{due.position}",
+        "lead": lead,
+        "stage": due.stage,
+        "crossing": due.crossing,
+        "step": dict(due.step),
+        "at": at,
+        "state": "withheld" if withheld else "done",
+        "reason": withheld or "",
+    }
+
+
+def _moment(micros: int | None) -> datetime | None:
+    return None if micros is None else from_micros(micros)
+
+
+def _micros(at: datetime | None) -> int | None:
+    return None if at is None else to_micros(at)

@@ -1,0 +1,56 @@
+"""One batch of the pipeline: everything that was loaded for it, and everything it wants written."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from gateway.contracts import Event, Kind
+from gateway.leads.company import Company
+from gateway.leads.deal import Deal
+from gateway.leads.identity import Key
+from gateway.leads.lead import Lead
+from gateway.leads.record import Record, Ref
+
+Timed = tuple[int, Event]
+"""(time in microseconds, event): sorts as folding wants it"""
+
+
+@dataclass(slots=True)
+class Batch:
+    """Everything one batch knows, keyed as the pipeline looks it up, and everything it wants written."""
+
+    now: int
+    known: set[str] = field(default_factory=set)
+    """Keys among the batch's events that are stored already."""
+    records: dict[Ref, Record] = field(default_factory=dict)
+    leads: dict[str, Lead] = field(default_factory=dict)
+    companies: dict[str, Company] = field(default_factory=dict)
+    deals: dict[str, Deal] = field(default_factory=dict)
+    directory: dict[Key, str] = field(default_factory=dict)
+    stored_keys: dict[Key, str] = field(default_factory=dict)
+    past: dict[Ref, list[Timed]] = field(default_factory=dict)
+    """Stored events of records that a late event makes us fold again."""
+    associations: dict[tuple[str, ...], dict[str, Any]] = field(default_factory=dict)
+
+    documents: list[str] = field(default_factory=list)
+    events: list[dict[str, Any]] = field(default_factory=list)
+    tallies: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    linked: dict[tuple[str, ...], dict[str, Any]] = field(default_factory=dict)
+    touched: set[str] = field(default_factory=set)
+    """Leads to score, advance and plan again."""
+    live: set[str] = field(default_factory=set)
+    """Touched leads with at least one piece of news that is no imported history."""
+    scored: list[str] = field(default_factory=list)
+    writes: list[dict[str, Any]] = field(default_factory=list)
+    work_items: list[dict[str, Any]] = field(default_factory=list)
+    lookups: list[dict[str, Any]] = field(default_factory=list)
+    rescores: list[dict[str, Any]] = field(default_factory=list)
+    merges: list[tuple[Kind, str, str]] = field(default_factory=list)
+    erased: list[Ref] = field(default_factory=list)
+    refused: list[tuple[Ref, str]] = field(default_factory=list)
+    """Fields whose raw value did not load: dropped, and named on their events."""
+
+    def note(self, system: str, what: str, reason: str = "", count: int = 1) -> None:
+        self.tallies[system, what, reason] += count

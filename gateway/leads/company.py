@@ -1,0 +1,19 @@
+"""A company: a record of its own kind, whose attributes reach the fit of all its leads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from gateway.leads.record import Record, Ref
+
+
+@dataclass(slots=True)
+class Company:
+    id: str
+    version: int = 0
+    known_at: int = 0
+    merged_into: str | None = None
+    attributes: dict[str, Any] = field(default_factory=dict, repr=False)
+    records: dict[Ref, Record] = field(default_factory=dict, repr=False)
+    changed: bool = False

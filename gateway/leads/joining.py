@@ -1,0 +1,451 @@
+"""Events become records, records become leads, companies and deals. Pure over what was loaded for the batch.
+
+Order: fold each record's events (again from the start where one is late) → place people's records → merges,
+conversions and links → facts onto leads. What changed is left on the batch, which the store writes back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from marshmallow import ValidationError
+
+from gateway.contracts import (
+    PersonErased,
+    RecordChanged,
+    RecordConverted,
+    RecordsLinked,
+    RecordsMerged,
+)
+from gateway.leads.batch import Batch, Timed
+from gateway.leads.company import Company
+from gateway.leads.deal import Deal
+from gateway.leads.identity import Key, keys_of, place
+from gateway.leads.lead import Lead, StoredOutcome
+from gateway.leads.record import Fact, Record, Ref, fold
+from gateway.leads.stamps import FieldRule, attributes, earliest
+
+
+class ObjectRules(Protocol):
+    """An object's mapping, as far as joining reads it."""
+
+    @property
+    def identify_by(self) -> tuple[str, ...]: ...
+    @property
+    def inbound(self) -> Mapping[str, FieldRule]: ...
+    @property
+    def observed(self) -> frozenset[str]: ...
+    def emit(self, before: Mapping[str, Any], event: RecordChanged) -> list[Any]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Joining:
+    """What joining needs to know of the instance, and where new ids come from."""
+
+    objects: Mapping[tuple[str, str], ObjectRules]
+    hashes: Mapping[str, str]
+    rank: Mapping[str, int]
+    merge_on_email: bool
+    system_of_record: str | None
+    mint: Callable[[], str]
+
+    def rules(self, ref: Ref) -> ObjectRules | None:
+        return self.objects.get(ref[:2])
+
+    def inbound(self, system: str, object: str) -> Mapping[str, FieldRule]:
+        rules = self.objects.get((system, object))
+        return rules.inbound if rules else {}
+
+
+def join(batch: Batch, events: Sequence[Timed], known_at: Mapping[str, int], quiet: set[str], joining: Joining) -> None:
+    """Take all new events of the batch in.
+
+    :param known_at: event key → when its document was received. :param quiet: keys of events from imported history.
+    """
+    groups: dict[Ref, list[Timed]] = {}
+    for timed in events:
+        event = timed[1]
+        groups.setdefault((event.system, event.object, event.record), []).append(timed)
+    said = {ref: _fold_record(batch, ref, news, joining) for ref, news in groups.items()}
+    for ref, (facts, _) in said.items():
+        record = batch.records[ref]
+        if record.kind == "person":
+            if record.entity or record.snapshot or facts:  # a person does not come from a deletion alone
+                _place_person(batch, record, joining)
+        elif not record.entity:
+            _begin(batch, record, record.kind, joining)
+    _structure(batch, groups, joining)
+    for ref, (facts, whole) in said.items():
+        record = batch.records[ref]
+        lead = batch.leads.get(record.entity)
+        if lead is None:
+            continue
+        heard = min(known_at[event.key] for _, event in groups[ref])
+        if whole:
+            lead.replace(ref, facts, heard)
+        else:
+            for fact in facts:
+                lead.add(fact, known_at.get(fact.key.partition("#")[0], heard))
+        batch.touched.add(lead.id)
+        if any(event.key not in quiet for _, event in groups[ref]):
+            batch.live.add(lead.id)
+            record.enrolled = True
+    _settle_companies(batch, joining)
+    _settle_deals(batch, joining)
+    for id_ in [*batch.touched]:
+        _settle_lead(batch, batch.leads[id_], joining)
+
+
+def identity_keys(events: Sequence[Timed], joining: Joining) -> set[Key]:
+    """The keys that people's events carry, for the directory to be loaded before anything is computed."""
+    keys: set[Key] = set()
+    for _, event in events:
+        rules = joining.objects.get((event.system, event.object))
+        if event.kind == "person" and rules is not None and isinstance(event, RecordChanged):
+            keys.update(keys_of(_identifying(event.values, rules), rules.identify_by))
+    return keys
+
+
+def _identifying(raw: Mapping[str, Any], rules: ObjectRules) -> dict[str, Any]:
+    """Only the lead values that identify, from raw values under the system's names."""
+    values = {}
+    for name, rule in rules.inbound.items():
+        if (rule.to == "email" or rule.to in rules.identify_by) and raw.get(name) is not None:
+            try:
+                values[rule.to] = rule.load(raw[name])
+            except ValidationError:
+                continue  # a value that does not load identifies nobody; the merge reports it
+    return values
+
+
+def _fold_record(batch: Batch, ref: Ref, news: list[Timed], joining: Joining) -> tuple[list[Fact], bool]:
+    """Fold a record's news; with a late event everything from the start. Returns (facts, are they the whole)."""
+    rules = joining.rules(ref)
+    record = batch.records.get(ref)
+    if record is None:
+        record = batch.records[ref] = Record(*ref, news[0][1].kind, new=True)
+    record.mapping = joining.hashes.get(ref[0], "")
+    news.sort(key=_order)
+    whole = _order(news[0]) < record.last
+    if whole:
+        news = sorted([*batch.past.get(ref, ()), *news], key=_order)
+        record.forget()
+    if record.kind != "deal":
+        return fold(record, news, rules), whole
+    facts: list[Fact] = []
+    deal_rules = rules.inbound if rules else {}
+    deal = _begin_deal(batch, record, joining)
+    standing = _deal_standing(record, deal_rules)
+    for timed in news:
+        facts += fold(record, [timed], rules)
+        now = _deal_standing(record, deal_rules)
+        if now != standing:
+            deal.history.append((timed[0], *now))
+        standing = now
+    return facts, whole
+
+
+def _order(timed: Timed) -> tuple[int, str]:
+    return (timed[0], timed[1].key)
+
+
+def _deal_standing(record: Record, rules: Mapping[str, FieldRule]) -> tuple[str, str]:
+    merged, _, _ = attributes([record], lambda *_: rules, {})
+    return str(merged.get("stage", "")), str(merged.get("status", "open"))
+
+
+# -- people ---------------------------------------------------------------------------------------------------------
+
+
+def _place_person(batch: Batch, record: Record, joining: Joining) -> None:
+    rules = joining.rules(record.ref)
+    keys = keys_of(_identifying(record.held(), rules), rules.identify_by) if rules else []
+
+    def companions(lead: str) -> bool:
+        known = batch.leads.get(lead)
+        return known is not None and any(
+            ref[:2] == record.ref[:2] and ref != record.ref and other.gone is None
+            for ref, other in known.records.items()
+        )
+
+    placed = place(record, keys, batch.directory, companions, joining.mint, joining.merge_on_email)
+    if placed.new:
+        batch.leads[placed.lead] = Lead(placed.lead, known_at=batch.now, changed=True)
+    _belong(batch, record, placed.lead)
+    for other in placed.merges:
+        _merge_leads(batch, placed.lead, other)
+    for key, other in placed.questions:
+        _question(batch, record, key, other, joining)
+
+
+def _belong(batch: Batch, record: Record, lead_id: str) -> None:
+    lead = batch.leads[lead_id]
+    if record.ref not in lead.records:
+        same = [other for ref, other in lead.records.items() if ref[:2] == record.ref[:2] and other.main]
+        record.main = not same
+        lead.records[record.ref] = record
+    record.entity, record.dirty, lead.changed = lead_id, True, True
+    for association in batch.associations.values():
+        if record.ref in (_here(association), _there(association)):
+            _connect(batch, association)
+
+
+def _question(batch: Batch, record: Record, key: Key, other: str, joining: Joining) -> None:
+    """Two leads with one e-mail address: only a person can say whether they are one."""
+    batch.work_items.append(
+        {
+            "id": joining.mint(),
+            "opened_at": batch.now,
+            "key": f"match:{record.system}:{record.object}:{record.record}:{other}",
+            "kind": "ambiguous match",
+            "system": record.system,
+            "object": record.object,
+            "record": record.record,
+            "lead": record.entity,
+            "detail": {"namespace": key[0], "other": other},
+        }
+    )
+
+
+def _merge_leads(batch: Batch, one: str, other: str) -> str:
+    """Two leads are the same person: the one with the earliest fact stays. Returns its id."""
+    first, second = batch.leads[one], batch.leads[other]
+    if first is second or second.merged_into == first.id:
+        return one
+    age = {lead.id: (_first_fact(lead), lead.id) for lead in (first, second)}
+    winner, loser = sorted((first, second), key=lambda lead: age[lead.id])
+    winner.absorb(loser)
+    batch.merges.append(("person", winner.id, loser.id))
+    for key, lead in batch.directory.items():
+        if lead == loser.id:
+            batch.directory[key] = winner.id
+    for deal in batch.deals.values():
+        if loser.id in deal.leads:
+            deal.leads.discard(loser.id)
+            deal.leads.add(winner.id)
+            if loser.id in deal.added_leads:
+                deal.added_leads.discard(loser.id)
+                deal.added_leads.add(winner.id)
+    if loser.id in batch.live:
+        batch.live.add(winner.id)
+    batch.touched.discard(loser.id)
+    batch.touched.add(winner.id)
+    return winner.id
+
+
+def _first_fact(lead: Lead) -> int:
+    times = [record.first_at for record in lead.records.values() if record.first_at]
+    return min(times, default=lead.known_at)
+
+
+# -- merges, conversions, links, erasure ---------------------------------------------------------------------------------
+
+
+def _structure(batch: Batch, groups: Mapping[Ref, list[Timed]], joining: Joining) -> None:
+    news = sorted((timed for group in groups.values() for timed in group), key=_order)
+    for at, event in news:
+        ref = (event.system, event.object, event.record)
+        if isinstance(event, RecordsMerged):
+            for loser in event.losers:
+                _unite(batch, ref, (event.system, event.object, loser), f"merged into {event.record}", joining)
+        elif isinstance(event, RecordConverted):
+            _unite(batch, (event.system, event.to_object, event.to_record), ref, "converted", joining)
+        elif isinstance(event, RecordsLinked):
+            _associate(batch, event, at, joining)
+        elif isinstance(event, PersonErased):
+            batch.erased.append(ref)
+
+
+def _unite(batch: Batch, winner: Ref, loser: Ref, why: str, joining: Joining) -> None:
+    """A vendor's merge or conversion: both records are one person (company, deal), the loser's record is gone."""
+    lost, won = batch.records.get(loser), batch.records.get(winner)
+    kind = (won or lost or Record(*winner, "person")).kind
+    if won is None:
+        won = batch.records[winner] = Record(*winner, kind, new=True, dirty=True)
+    if lost is None:
+        lost = batch.records[loser] = Record(*loser, kind, new=True, dirty=True)
+    if not won.entity and not lost.entity:
+        _begin(batch, won, kind, joining)
+    if won.entity and lost.entity and won.entity != lost.entity:
+        if kind == "person":
+            _merge_leads(batch, won.entity, lost.entity)
+        else:
+            _merge_others(batch, kind, won.entity, lost.entity)
+    home = _living(batch, kind, won.entity or lost.entity)
+    for record in (won, lost):
+        record.entity = home
+        record.dirty = True
+        _shelf(batch, kind)[home].records[record.ref] = record
+    lost.gone, lost.main = why, False
+    won.main = True
+    if kind == "person":
+        batch.leads[home].changed = True
+        batch.touched.add(home)
+
+
+def _merge_others(batch: Batch, kind: str, winner_id: str, loser_id: str) -> None:
+    shelf = _shelf(batch, kind)
+    winner, loser = shelf[winner_id], shelf[loser_id]
+    for ref, record in loser.records.items():
+        record.entity, record.dirty = winner_id, True
+        winner.records[ref] = record
+    loser.merged_into = winner_id
+    loser.changed = winner.changed = True
+    if kind == "company":
+        batch.rescores.append({"id": loser_id, "company": loser_id, "cause": "company merged", "created_at": batch.now})
+    elif isinstance(winner, Deal) and isinstance(loser, Deal):
+        winner.added_leads |= loser.leads - winner.leads
+        winner.leads |= loser.leads
+        loser.dropped_leads, loser.leads = set(loser.leads), set()
+        batch.touched |= winner.leads
+
+
+def _living(batch: Batch, kind: str, id_: str) -> str:
+    entity = _shelf(batch, kind).get(id_)
+    while entity is not None and entity.merged_into:
+        id_, entity = entity.merged_into, _shelf(batch, kind).get(entity.merged_into)
+    return id_
+
+
+def _shelf(batch: Batch, kind: str) -> Any:
+    return {"person": batch.leads, "company": batch.companies, "deal": batch.deals}[kind]
+
+
+def _begin(batch: Batch, record: Record, kind: str, joining: Joining) -> None:
+    """A new lead, company or deal for a record nobody has seen before."""
+    record.entity = joining.mint()
+    made: Lead | Company | Deal
+    if kind == "person":
+        made = batch.leads[record.entity] = Lead(record.entity)
+    elif kind == "company":
+        made = batch.companies[record.entity] = Company(record.entity)
+    else:
+        made = batch.deals[record.entity] = Deal(record.entity)
+    made.known_at, made.changed = batch.now, True
+    made.records[record.ref] = record
+    record.dirty = True
+
+
+def _begin_deal(batch: Batch, record: Record, joining: Joining) -> Deal:
+    if not record.entity:
+        _begin(batch, record, "deal", joining)
+    return batch.deals[record.entity]
+
+
+def _associate(batch: Batch, event: RecordsLinked, at: int, joining: Joining) -> None:
+    key = (event.system, event.object, event.record, event.to_object, event.to_record, event.role)
+    known = batch.associations.get(key)
+    if known is not None and (known["at"], known["event"]) > (at, event.key):
+        return
+    names = ("system", "object", "record", "to_object", "to_record", "role")
+    row = {
+        **dict(zip(names, key, strict=True)),
+        "kind": event.kind,
+        "to_kind": event.to_kind,
+        "present": event.present,
+        "at": at,
+        "event": event.key,
+    }
+    batch.associations[key] = batch.linked[key] = row
+    for ref, kind in ((_here(row), event.kind), (_there(row), event.to_kind)):
+        # A company or deal that is only named so far begins as a placeholder; a person does not come from a name alone.
+        if ref not in batch.records and kind in ("company", "deal"):
+            batch.records[ref] = Record(*ref, kind, new=True)
+            _begin(batch, batch.records[ref], kind, joining)
+    _connect(batch, row)
+
+
+def _here(row: Mapping[str, Any]) -> Ref:
+    return (row["system"], row["object"], row["record"])
+
+
+def _there(row: Mapping[str, Any]) -> Ref:
+    return (row["system"], row["to_object"], row["to_record"])
+
+
+def _connect(batch: Batch, row: Mapping[str, Any]) -> None:
+    """Bring one record-to-record link onto the lead, company and deal behind the records, if both are known."""
+    ends = {row["kind"]: batch.records.get(_here(row)), row["to_kind"]: batch.records.get(_there(row))}
+    person, company, deal = (ends.get(kind) for kind in ("person", "company", "deal"))
+    present = row["present"]
+    if person is not None and person.entity and company is not None and company.entity:
+        lead = batch.leads[person.entity]
+        if present or lead.company == company.entity:
+            lead.company = company.entity if present else None
+            lead.changed = True
+        batch.touched.add(lead.id)
+    if deal is not None and deal.entity and person is not None and person.entity:
+        held = batch.deals[deal.entity]
+        if present and person.entity not in held.leads:
+            held.leads.add(person.entity)
+            held.added_leads.add(person.entity)
+        elif not present and person.entity in held.leads:
+            held.leads.discard(person.entity)
+            held.dropped_leads.add(person.entity)
+        batch.touched.add(person.entity)
+    if deal is not None and deal.entity and company is not None and company.entity:
+        held = batch.deals[deal.entity]
+        held.company = company.entity if present else None
+        held.changed = True
+
+
+# -- values ---------------------------------------------------------------------------------------------------------
+
+
+def _settle_companies(batch: Batch, joining: Joining) -> None:
+    for company in batch.companies.values():
+        if company.merged_into is None and any(record.dirty for record in company.records.values()):
+            merged, _, _ = attributes(company.records.values(), joining.inbound, joining.rank)
+            company.changed = True
+            if merged != company.attributes:
+                company.attributes = merged
+                if company.version:  # its leads are scored again in batches of their own, never in this transaction
+                    batch.rescores.append(
+                        {
+                            "id": joining.mint(),
+                            "company": company.id,
+                            "cause": "company changed",
+                            "created_at": batch.now,
+                        }
+                    )
+
+
+def _settle_deals(batch: Batch, joining: Joining) -> None:
+    for deal in batch.deals.values():
+        if deal.merged_into is None and any(record.dirty for record in deal.records.values()):
+            merged, origin, _ = attributes(deal.records.values(), joining.inbound, joining.rank)
+            deal.settle(merged, origin, joining.system_of_record)
+            deal.changed = True
+            batch.touched |= {id_ for id_ in deal.leads if id_ in batch.leads}
+
+
+def _settle_lead(batch: Batch, lead: Lead, joining: Joining) -> None:
+    """The lead's values, entry time and what its deals say, from everything its records hold."""
+    lead.changed = True
+    records = [record for record in lead.records.values() if record.known]
+    merged, origin, refused = attributes(records, joining.inbound, joining.rank)
+    lead.attributes = merged
+    lead.origin = origin
+    batch.refused += [(record.ref, name) for record, name in refused if record.dirty]
+    if records:
+        lead.entered_at = earliest(records)
+    _settle_deal_outcomes(batch, lead)
+
+
+def _settle_deal_outcomes(batch: Batch, lead: Lead) -> None:
+    """Won and lost deals are outcomes of their leads, as the deals stand now."""
+    wanted = {}
+    for deal in batch.deals.values():
+        if lead.id in deal.leads and deal.status != "open" and deal.status_at is not None and not deal.merged_into:
+            ref = min(deal.records, default=("", "", ""))
+            wanted[deal.status_at, f"deal:{deal.id}"] = StoredOutcome(
+                deal.status_at, deal.status, "", deal.amount, deal.currency, "", ref, batch.now
+            )
+    for key, outcome in list(lead.outcomes.items()):
+        if key[1].startswith("deal:") and (key not in wanted or outcome[:5] != wanted[key][:5]):
+            lead.drop_outcome(key)
+    for key, outcome in wanted.items():
+        if key not in lead.outcomes:
+            lead.put_outcome(key, outcome)

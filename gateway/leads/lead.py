@@ -1,0 +1,245 @@
+"""A lead as one batch works on it: what was loaded, and what the batch changed.
+
+Loaded by ``store.batch.load``, worked on by the steps of ``pipeline``, written back by ``store.batch.commit``. Rows are
+keyed as their tables are, so that a change is a difference of two dictionaries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from gateway.contracts import Activity, ActivityHappened, Mark
+from gateway.leads.record import Fact, Record, Ref
+from gateway.times import from_micros, to_micros
+
+FactKey = tuple[int, str]
+"""(time in microseconds, id of the fact)"""
+
+
+class StoredActivity(NamedTuple):
+    activity: Activity
+    ref: Ref
+    known_at: int
+
+
+class StoredOutcome(NamedTuple):
+    at: int
+    outcome: str
+    reason: str
+    amount: str | None
+    currency: str | None
+    by: str
+    ref: Ref
+    known_at: int
+
+
+@dataclass(slots=True)
+class Standing:
+    """The last score as stored; all points in hundredths."""
+
+    total: int
+    fit: int
+    behaviour: int
+    band: str
+    at: int
+    changes_at: int | None
+    scoring: str
+
+
+@dataclass(slots=True)
+class Lead:
+    """One person. ``version`` 0 = not stored yet. Times in microseconds."""
+
+    id: str
+    version: int = 0
+    known_at: int = 0
+    entered_at: int = 0
+    merged_into: str | None = None
+    company: str | None = None
+    attributes: dict[str, Any] = field(default_factory=dict, repr=False)
+    persona: str = ""
+    stage: str = ""
+    excluded: str | None = None
+    ignored: bool = False
+    generation: int = 1
+    above: dict[str, Any] = field(default_factory=dict)
+    erased_at: int | None = None
+
+    records: dict[Ref, Record] = field(default_factory=dict, repr=False)
+    activities: dict[FactKey, StoredActivity] = field(default_factory=dict, repr=False)
+    kinds: dict[str, tuple[int, int, int]] = field(default_factory=dict)
+    outcomes: dict[FactKey, StoredOutcome] = field(default_factory=dict, repr=False)
+    marks: list[Mark] = field(default_factory=list)
+    decided: list[tuple[str, int, str]] = field(default_factory=list)
+    reached: dict[str, tuple[int, str, str]] = field(default_factory=dict)
+    handoff: dict[str, Any] | None = None
+    had_handoff: bool = False
+    last_bucket: str = ""
+    last_reason: str = ""
+    last_closed: int = 0
+    score: Standing | None = None
+    origin: dict[str, tuple[int, str]] = field(default_factory=dict, repr=False)
+    """attribute → (stamp, system) of the value that won; filled when the attributes are joined."""
+
+    changed: bool = False
+    """Something of the row itself or its facts moved: it is committed with version + 1."""
+    added_activities: dict[FactKey, StoredActivity] = field(default_factory=dict, repr=False)
+    dropped_activities: set[FactKey] = field(default_factory=set)
+    added_outcomes: dict[FactKey, StoredOutcome] = field(default_factory=dict, repr=False)
+    dropped_outcomes: set[FactKey] = field(default_factory=set)
+    changed_kinds: set[str] = field(default_factory=set)
+    reached_before: dict[str, tuple[int, str, str]] = field(default_factory=dict)
+    moves: list[dict[str, Any]] = field(default_factory=list)
+    steps: list[dict[str, Any]] = field(default_factory=list)
+    opened: dict[str, Any] | None = None
+    handoff_changed: bool = False
+    closed: list[dict[str, Any]] = field(default_factory=list)
+    absorbed: list[str] = field(default_factory=list)
+
+    def add(self, fact: Fact, known_at: int) -> None:
+        """Take one fact in; a fact that is there already changes nothing."""
+        key = (to_micros(fact.at), fact.key)
+        ref = (fact.system, fact.object, fact.record)
+        if isinstance(fact, ActivityHappened):
+            if key not in self.activities:
+                activity = Activity(fact.at, fact.activity, fact.asset, fact.channel, fact.campaign, fact.key)
+                self._put(key, StoredActivity(activity, ref, known_at))
+        elif key not in self.outcomes:
+            money = fact.amount
+            self.put_outcome(
+                key,
+                StoredOutcome(
+                    key[0],
+                    fact.outcome,
+                    fact.reason,
+                    str(money.amount) if money else None,
+                    money.currency if money else None,
+                    fact.by,
+                    ref,
+                    known_at,
+                ),
+            )
+
+    def replace(self, ref: Ref, facts: Iterable[Fact], known_at: int) -> None:
+        """The whole of what one record says, after a late event: what it no longer says is dropped.
+
+        Needs every activity and outcome of the record loaded, whatever their age.
+        """
+        facts = list(facts)
+        wanted = {(to_micros(fact.at), fact.key) for fact in facts}
+        for key, activity in list(self.activities.items()):
+            if activity.ref == ref and key not in wanted:
+                self._drop(key)
+        for key, outcome in list(self.outcomes.items()):
+            if outcome.ref == ref and key not in wanted:
+                self.drop_outcome(key)
+        for fact in facts:
+            self.add(fact, known_at)
+
+    def put_outcome(self, key: FactKey, outcome: StoredOutcome) -> None:
+        self.outcomes[key] = self.added_outcomes[key] = outcome  # a dropped one is deleted before it is added
+        self.changed = True
+
+    def drop_outcome(self, key: FactKey) -> None:
+        del self.outcomes[key]
+        if self.added_outcomes.pop(key, None) is None:
+            self.dropped_outcomes.add(key)
+        self.changed = True
+
+    def absorb(self, other: Lead) -> None:
+        """Take over everything of ``other``, the same person. Its id stays an alias of this one for ever."""
+        for ref, record in other.records.items():
+            record.entity, record.dirty = self.id, True
+            self.records[ref] = record
+        for key, activity in other.activities.items():
+            if key not in self.activities:
+                self.activities[key] = activity
+                if key in other.added_activities:
+                    self.added_activities[key] = activity
+        for kind, (count, first, last) in other.kinds.items():
+            mine = self.kinds.get(kind)
+            self.kinds[kind] = (
+                (mine[0] + count, min(mine[1], first), max(mine[2], last)) if mine else (count, first, last)
+            )
+            self.changed_kinds.add(kind)
+        for key, outcome in other.outcomes.items():
+            if key not in self.outcomes:
+                self.outcomes[key] = outcome
+                if key in other.added_outcomes:
+                    self.added_outcomes[key] = outcome
+        self.marks += other.marks
+        self.decided += other.decided
+        self.company = self.company or other.company
+        self.known_at = min(self.known_at, other.known_at)
+        self.generation = max(self.generation, other.generation)
+        self.had_handoff = self.had_handoff or other.had_handoff
+        if other.last_closed > self.last_closed:
+            self.last_bucket, self.last_reason = other.last_bucket, other.last_reason
+            self.last_closed = other.last_closed
+        for stage, crossing in other.above.items():
+            mine_crossing = self.above.get(stage)
+            if mine_crossing is None or crossing[0] > mine_crossing[0]:
+                self.above[stage] = crossing
+        if other.handoff is not None:
+            self._absorb_handoff(other.handoff)
+        self.changed = True
+        other.merged_into, other.changed = self.id, True
+
+    def _absorb_handoff(self, theirs: dict[str, Any]) -> None:
+        """Of two open handoffs the older stays; the other is closed without a bucket and counts nowhere."""
+        mine = self.handoff
+        older = theirs if mine is None or theirs["opened_at"] < mine["opened_at"] else mine
+        if mine is not None:
+            self.absorbed.append((mine if older is theirs else theirs)["id"])
+        if older is theirs:
+            older["lead"] = self.id
+            self.handoff, self.handoff_changed = older, True
+
+    def _put(self, key: FactKey, activity: StoredActivity) -> None:
+        self.activities[key] = self.added_activities[key] = activity
+        kind = activity.activity.kind
+        count, first, last = self.kinds.get(kind, (0, key[0], key[0]))
+        self.kinds[kind] = (count + 1, min(first, key[0]), max(last, key[0]))
+        self.changed_kinds.add(kind)
+        self.changed = True
+
+    def _drop(self, key: FactKey) -> None:
+        kind = self.activities.pop(key).activity.kind
+        if self.added_activities.pop(key, None) is None:
+            self.dropped_activities.add(key)
+        times = [at for (at, _), stored in self.activities.items() if stored.activity.kind == kind]
+        if times:
+            self.kinds[kind] = (len(times), min(times), max(times))
+        else:
+            self.kinds.pop(kind, None)
+        self.changed_kinds.add(kind)
+        self.changed = True
+
+    def known_record(self, system: str, object: str) -> Record | None:
+        """The primary record of one object: the one that is written to."""
+        return next(
+            (
+                record
+                for ref, record in sorted(self.records.items())
+                if ref[:2] == (system, object) and record.main and record.gone is None
+            ),
+            None,
+        )
+
+
+def activity_of(row: Any) -> StoredActivity:
+    """A row of table ``activities``."""
+    at = from_micros(row.at)
+    return StoredActivity(
+        Activity(at, row.kind, row.asset, row.channel, row.campaign, row.id),
+        (row.system, row.object, row.record),
+        row.known_at,
+    )
+
+
+def outcome_of(row: Any) -> StoredOutcome:
+    """A row of table ``outcomes``."""
+    ref = (row.system, row.object, row.record)
+    return StoredOutcome(row.at, row.outcome, row.reason, row.amount, row.currency, row.by, ref, row.known_at)

@@ -1,0 +1,137 @@
+"""One record as its system holds it: a snapshot of raw values, folded from events in the order of their time.
+
+In: a record's events. Out: the snapshot (each field *held*, *blank* or *unknown*) and the facts that the mapping's
+rules and the source itself made of them. Folding is a pure function of the sorted set of events: an event that
+arrives late makes the caller fold the whole set again, so any order of arrival ends in the same place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from gateway.contracts import (
+    ActivityHappened,
+    Event,
+    Kind,
+    OutcomeReported,
+    RecordChanged,
+    RecordGone,
+    RecordRestored,
+)
+from gateway.times import to_micros
+
+Ref = tuple[str, str, str]
+"""(system, object, record id)"""
+Snapshot = dict[str, list[Any]]
+"""system field → [raw value, or None when blank; stamp in microseconds]. A field that is absent is unknown."""
+Fact = ActivityHappened | OutcomeReported
+
+
+class Rules(Protocol):
+    """The part of an object's mapping that makes facts of observed values."""
+
+    @property
+    def observed(self) -> frozenset[str]: ...
+
+    def emit(self, before: dict[str, Any], event: RecordChanged) -> list[Any]: ...
+
+
+@dataclass(slots=True)
+class Record:
+    """A link: this record belongs to ``entity`` (a lead, company or deal id). ``last`` is the newest (time, key) folded."""
+
+    system: str
+    object: str
+    record: str
+    kind: Kind
+    entity: str = ""
+    snapshot: Snapshot = field(default_factory=dict, repr=False)
+    first_at: int = 0
+    created_at: int | None = None
+    last: tuple[int, str] = (-(1 << 62), "")
+    mapping: str = ""
+    main: bool = True
+    enrolled: bool = False
+    gone: str | None = None
+    assumed: list[str] = field(default_factory=list)
+    new: bool = False
+    dirty: bool = False
+
+    @property
+    def ref(self) -> Ref:
+        return (self.system, self.object, self.record)
+
+    @property
+    def known(self) -> bool:
+        """False for a placeholder: something was linked to this record before we ever saw it."""
+        return bool(self.snapshot) or self.last[1] != ""
+
+    def held(self) -> dict[str, Any]:
+        """The raw values that are neither blank nor unknown."""
+        return {name: entry[0] for name, entry in self.snapshot.items() if entry[0] is not None}
+
+    def forget(self) -> None:
+        """Back to before the first event, for folding the whole set again. What links it to others stays."""
+        self.snapshot, self.gone, self.created_at, self.assumed = {}, None, None, []
+        self.last = (-(1 << 62), "")
+        self.dirty = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordWritten(Event):
+    """What a receipt taught us: the system holds these values. Stamps are those of the values' origin."""
+
+    values: dict[str, list[Any]]
+    assumed: bool
+
+
+def fold(record: Record, events: Iterable[tuple[int, Event]], rules: Rules | None) -> list[Fact]:
+    """Fold ``events`` — sorted by (time in microseconds, key), none before ``record.last`` — and return their facts."""
+    facts: list[Fact] = []
+    observed = rules.observed if rules else frozenset()
+    for at, event in events:
+        if isinstance(event, RecordChanged):
+            if rules is not None:
+                before = {name: entry[0] for name, entry in record.snapshot.items() if entry[0] is not None}
+                facts += rules.emit(before, event) if observed or not before else ()
+            _change(record, event, at)
+        elif isinstance(event, (ActivityHappened, OutcomeReported)):
+            facts.append(event)
+        elif isinstance(event, RecordWritten):
+            _written(record, event)
+        elif isinstance(event, RecordGone):
+            record.gone = event.reason
+        elif isinstance(event, RecordRestored):
+            record.gone = None
+        if not record.first_at or at < record.first_at:
+            record.first_at = at
+        record.last = (at, event.key)
+        record.dirty = True
+    return facts
+
+
+def _change(record: Record, event: RecordChanged, at: int) -> None:
+    snapshot, values = record.snapshot, event.values
+    for name in event.speaks_of:
+        raw = values.get(name)
+        entry = snapshot.get(name)
+        # A record-level time says nothing of the fields that stayed as they were: they keep their older stamp.
+        if entry is None or entry[0] != raw or type(entry[0]) is not type(raw):
+            snapshot[name] = [raw, at]
+    if record.assumed:
+        record.assumed = [name for name in record.assumed if name not in event.speaks_of]
+    if event.created is not None:
+        created = to_micros(event.created)
+        if record.created_at is None or created < record.created_at:
+            record.created_at = created
+
+
+def _written(record: Record, event: RecordWritten) -> None:
+    for name, (raw, stamp) in event.values.items():
+        entry = record.snapshot.get(name)
+        if entry is None or entry[0] != raw:
+            record.snapshot[name] = [raw, stamp]
+    if event.assumed:
+        record.assumed = sorted({*record.assumed, *event.values})

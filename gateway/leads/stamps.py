@@ -1,0 +1,81 @@
+"""Which of several values of one field wins: the greater stamp, under the field's rule.
+
+A stamp is (time, rank of the system, record): greater time wins; at the same time the system listed earlier in
+gateway.yaml wins; the record id only makes the choice definite.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+from marshmallow import ValidationError
+
+from gateway.leads.record import Record
+
+CONSENT = ("do_not_email", "do_not_call", "opted_out_email", "opted_out_call", "unsubscribed")
+"""Opt-outs take the strictest: once any system says yes, the answer is yes."""
+
+
+class FieldRule(Protocol):
+    """The part of a mapped field that merging needs."""
+
+    to: str
+    sync: str
+    prefer: str | None
+    blank: str
+
+    def load(self, raw: Any) -> Any: ...
+
+
+Inbound = Callable[[str, str], Mapping[str, FieldRule]]
+"""(system, object) → system field → rule; empty when the system has no such mapping any more."""
+
+
+def attributes(
+    records: Iterable[Record], inbound: Inbound, rank: Mapping[str, int]
+) -> tuple[dict[str, Any], dict[str, tuple[int, str]], list[tuple[Record, str]]]:
+    """Join the records of one lead, company or deal.
+
+    Returns (attributes, for each where its value came from as (stamp, system), fields whose raw value did not load).
+    Pure in the set of records: their order does not matter.
+    """
+    best: dict[str, tuple[tuple[Any, ...], Any]] = {}
+    refused: list[tuple[Record, str]] = []
+    for record in records:
+        rules = inbound(record.system, record.object)
+        for name, (raw, stamp) in record.snapshot.items():
+            rule = rules.get(name)
+            if rule is None:
+                continue
+            if raw is None:
+                if rule.blank != "clear":
+                    continue
+                value = None
+            else:
+                try:
+                    value = rule.load(raw)
+                except ValidationError:
+                    refused.append((record, name))
+                    continue
+            weight = (
+                rule.to in CONSENT and value is True,
+                rule.prefer == record.system,
+                rule.sync != "only if blank",
+                stamp,
+                -rank.get(record.system, 1 << 30),
+                record.object,
+                record.record,
+            )
+            held = best.get(rule.to)
+            if held is None or weight > held[0]:
+                best[rule.to] = (weight, (value, stamp, record.system))
+    merged = {to: entry[1][0] for to, entry in best.items() if entry[1][0] is not None}
+    origin = {to: (entry[1][1], entry[1][2]) for to, entry in best.items()}
+    return merged, origin, refused
+
+
+def earliest(records: Sequence[Record]) -> int:
+    """When a lead entered: the earliest time a system says it created the person, else the earliest thing known."""
+    created = [record.created_at for record in records if record.created_at is not None]
+    return min(created or [record.first_at for record in records])

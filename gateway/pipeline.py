@@ -1,0 +1,323 @@
+"""The one main path: events → join → score → advance → plan. Pure over one batch; the store loads and commits it.
+
+``Pipeline.run`` is the whole way of one batch: load, compute without locks, commit; a commit that finds a row changed
+since it was loaded is thrown away and computed again from fresh rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Engine
+
+from gateway.contracts import Document, Event, Lookup, Quarantined, Scorer, Skipped
+from gateway.errors import StaleCommit
+from gateway.journey.journey import Journey
+from gateway.journey.progress import Cause, frozen, progress
+from gateway.leads.batch import Batch, Timed
+from gateway.leads.joining import Joining, identity_keys, join
+from gateway.leads.lead import Lead
+from gateway.scoring.rating import rate, subject
+from gateway.store.batch import commit, event_row, load
+from gateway.store.database import read, write
+from gateway.store.times import new_id
+from gateway.sync.planning import Wanted, plan
+from gateway.times import settled, to_micros
+
+TRIES = 8
+"""How often a batch is computed again because somebody else was faster, before its documents go back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """What a batch is worked with: one checked set of files, and which systems are active."""
+
+    joining: Joining
+    objects: Mapping[str, Sequence[Any]]
+    """system → its mapping's objects that have outbound fields"""
+    scorer: Scorer | None
+    score_name: str
+    journey: Journey
+    hashes: Mapping[str, str]
+    active: frozenset[str]
+    send_step: int
+
+
+@dataclass(slots=True)
+class Reading:
+    """What ``read`` made of one document, or why it could not."""
+
+    document: Document
+    events: list[Event] = field(default_factory=list)
+    lookups: list[Lookup] = field(default_factory=list)
+    quarantined: list[Quarantined] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
+    failure: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a committed batch did, for observers and progress bars."""
+
+    events: int
+    leads: int
+    moves: Sequence[Mapping[str, Any]] = ()
+    closed: Sequence[Mapping[str, Any]] = ()
+    scored: Sequence[Mapping[str, Any]] = ()
+
+
+class Pipeline:
+    def __init__(self, engine: Engine, model: Model, now: Callable[[], datetime], log: Any) -> None:
+        self.engine = engine
+        self.model = model
+        self.now = now
+        self.log = log
+
+    def run(self, readings: Sequence[Reading], touched: Collection[str] = (), cause: str = "news") -> Done:
+        """Work one batch: the events of some documents, or leads that are due without any news.
+
+        Raises ``StaleCommit`` after ``TRIES`` collisions, with nothing written.
+        """
+        events, known_at, quiet = gather(readings)
+        keys = identity_keys(events, self.model.joining)
+        for attempt in range(TRIES):
+            at = self.now()
+            with read(self.engine) as connection:
+                batch = load(connection, events, keys, touched, to_micros(at), self._cutoff(at), self.model.score_name)
+            self.compute(batch, readings, events, known_at, quiet, touched, cause, at)
+            try:
+                with write(self.engine) as connection:
+                    commit(connection, batch, self.model.score_name)
+                return _done(batch, len(events))
+            except StaleCommit:
+                if attempt == TRIES - 1:
+                    raise
+        raise AssertionError("unreachable")
+
+    def compute(
+        self,
+        batch: Batch,
+        readings: Sequence[Reading],
+        events: Sequence[Timed],
+        known_at: Mapping[str, int],
+        quiet: set[str],
+        touched: Collection[str],
+        cause: str,
+        at: datetime,
+    ) -> None:
+        """Everything between load and commit."""
+        model = self.model
+        fresh = record(batch, readings, events, model.hashes)
+        batch.touched |= set(touched) & batch.leads.keys()
+        if not readings:
+            batch.live |= batch.touched
+        join(batch, fresh, known_at, quiet, model.joining)
+        name_refused(batch)
+        for id_ in sorted(batch.touched):
+            lead = batch.leads[id_]
+            if lead.merged_into is None and lead.erased_at is None:
+                self.settle(batch, lead, cause, at)
+
+    def settle(self, batch: Batch, lead: Lead, cause: str, at: datetime) -> None:
+        """Score one lead, advance it, and plan what the systems have to be told."""
+        model = self.model
+        history = lead.id not in batch.live
+        lead.persona = model.journey.persona(lead.attributes)
+        company = batch.companies[lead.company].attributes if lead.company in batch.companies else {}
+        scored = self._rate(batch, lead, company, at)
+        if scored:
+            batch.scored.append(lead.id)
+        why = Cause("import" if history else cause, at, model.hashes.get("scoring", ""), model.journey.hash)
+        open_deal = any(lead.id in deal.leads and deal.status == "open" for deal in batch.deals.values())
+        progress(lead, model.journey, open_deal, why, history, model.active, new_id)
+        if lead.opened is not None and model.scorer is not None:
+            lead.opened["contributions"] = frozen(
+                model.scorer.score(subject(lead, company), at, explain=True).contributions
+            )
+        batch.writes += [
+            write_row(wanted, batch.now) for wanted in wanted_writes(lead, model, batch.now) if not history
+        ]
+
+    def _rate(self, batch: Batch, lead: Lead, company: Mapping[str, Any], at: datetime) -> bool:
+        if self.model.scorer is None:
+            return False
+        try:
+            return rate(lead, company, self.model.scorer, self.model.hashes.get("scoring", ""), at)
+        except Exception as exc:  # noqa: BLE001 - a scorer is a plugin and may raise anything; the lead goes on unscored
+            self.log.error("scoring failed", lead=lead.id, error=type(exc).__name__)
+            batch.work_items.append(
+                work_item(f"score:{lead.id}", "scoring failed", "", {"error": type(exc).__name__}, batch.now, lead.id)
+            )
+            return False
+
+    def _cutoff(self, at: datetime) -> int | None:
+        horizon: timedelta | None = self.model.scorer.horizon if self.model.scorer else timedelta(0)
+        return None if horizon is None else to_micros(at - horizon)
+
+
+def gather(readings: Sequence[Reading]) -> tuple[list[Timed], dict[str, int], set[str]]:
+    """The distinct events of some documents with their settled times, when each was known, and which are history."""
+    events: dict[str, Timed] = {}
+    known_at: dict[str, int] = {}
+    quiet: set[str] = set()
+    for reading in readings:
+        received = reading.document.received_at
+        for event in reading.events:
+            if event.key not in events:
+                at, _ = settled(event.at, received)
+                events[event.key] = (to_micros(at), event)
+                known_at[event.key] = to_micros(received)
+                if reading.document.history:
+                    quiet.add(event.key)
+    return list(events.values()), known_at, quiet
+
+
+def record(
+    batch: Batch, readings: Sequence[Reading], events: Sequence[Timed], hashes: Mapping[str, str]
+) -> list[Timed]:
+    """Book every item of the documents: what is new, known already, skipped, or dead. Returns the new events."""
+    of_document = {event.key: reading.document for reading in reversed(readings) for event in reading.events}
+    fresh = [timed for timed in events if timed[1].key not in batch.known]
+    for reading in readings:
+        document = reading.document
+        batch.documents.append(document.id)
+        system = document.system
+        batch.note(system, "read", "", len(reading.events) + len(reading.skipped) + len(reading.quarantined))
+        for skipped in reading.skipped:
+            batch.note(system, "skipped", skipped.reason)
+        for position, item in enumerate(reading.quarantined):
+            batch.note(system, "dead")
+            batch.events.append(_dead(document, position, item, hashes.get(f"mapping:{system}", "")))
+        for lookup in reading.lookups:
+            batch.lookups.append(_lookup_row(lookup, batch.now))
+    for at, event in fresh:
+        document = of_document[event.key]
+        batch.note(event.system, "applied")
+        row = event_row(
+            event, at, document.id, to_micros(document.received_at), hashes.get(f"mapping:{event.system}", "")
+        )
+        if settled(event.at, document.received_at)[1]:
+            row["reason"] = "time lay in the future: cut to its receipt"
+        batch.events.append(row)
+    for system, count in _repeats(readings, fresh).items():
+        batch.note(system, "skipped", "known already", count)
+    return fresh
+
+
+def _repeats(readings: Sequence[Reading], fresh: Sequence[Timed]) -> dict[str, int]:
+    repeats: dict[str, int] = {}
+    for reading in readings:
+        repeats[reading.document.system] = repeats.get(reading.document.system, 0) + len(reading.events)
+    for _, event in fresh:
+        repeats[event.system] -= 1
+    return {system: count for system, count in repeats.items() if count}
+
+
+def _dead(document: Document, position: int, item: Quarantined, mapping: str) -> dict[str, Any]:
+    at = to_micros(document.received_at)
+    return {
+        "key": f"{document.id}:{position}",
+        "document": document.id,
+        "system": document.system,
+        "object": item.object,
+        "record": item.record,
+        "type": "Quarantined",
+        "at": at,
+        "known_at": at,
+        "precision": "unknown",
+        "body": {"v": 1},
+        "mapping": mapping,
+        "state": "dead",
+        "reason": item.reason,
+    }
+
+
+def _lookup_row(lookup: Lookup, now: int) -> dict[str, Any]:
+    return {
+        "system": lookup.system,
+        "object": lookup.object,
+        "record": lookup.record,
+        "fields": list(lookup.fields),
+        "due_at": now,
+    }
+
+
+def name_refused(batch: Batch) -> None:
+    """Write onto each event which of its fields did not load: dropped, never silently, and never with the value."""
+    refused: dict[tuple[str, str, str], list[str]] = {}
+    for ref, name in batch.refused:
+        refused.setdefault(ref, []).append(name)
+    if not refused:
+        return
+    for row in batch.events:
+        values = row["body"].get("values", {})
+        names = [name for name in refused.get((row["system"], row["object"], row["record"]), ()) if name in values]
+        if names:
+            kinds = ", ".join(f"{name} ({type(values[name]).__name__})" for name in sorted(set(names)))
+            row["reason"] = f"fields dropped, they do not load: {kinds}"
+            batch.note(row["system"], "field dropped", ", ".join(sorted(set(names))))
+
+
+def wanted_writes(lead: Lead, model: Model, now: int, systems: Collection[str] | None = None) -> list[Wanted]:
+    """Everything the active systems (or ``systems``) have to be told about one lead."""
+    found = []
+    for system in sorted(model.active if systems is None else systems):
+        for object_ in model.objects.get(system, ()):
+            wanted = plan(lead, system, object_, now, model.send_step, lead.reached)
+            if wanted is not None:
+                found.append(wanted)
+    return found
+
+
+def write_row(wanted: Wanted, now: int) -> dict[str, Any]:
+    return {
+        "id": new_id(),
+        "system": wanted.system,
+        "object": wanted.object,
+        "key": wanted.key,
+        "lead": wanted.lead,
+        "record": wanted.record,
+        "fields": wanted.fields,
+        "refs": {},
+        "create": wanted.create,
+        "stamps": wanted.stamps,
+        "priority": wanted.priority,
+        "cause": wanted.cause,
+        "planned_at": now,
+        "state": "waiting",
+        "due_at": now,
+    }
+
+
+def work_item(
+    key: str, kind: str, system: str, detail: Mapping[str, Any], now: int, lead: str | None = None
+) -> dict[str, Any]:
+    return {
+        "id": new_id(),
+        "key": key,
+        "kind": kind,
+        "system": system,
+        "object": "",
+        "record": "",
+        "lead": lead,
+        "detail": dict(detail),
+        "opened_at": now,
+    }
+
+
+def _done(batch: Batch, events: int) -> Done:
+    leads = [lead for lead in batch.leads.values() if lead.merged_into is None]
+    return Done(
+        events,
+        len(batch.touched),
+        [move for lead in leads for move in lead.moves],
+        [handoff for lead in leads for handoff in lead.closed],
+        [
+            {"lead": id_, "total": score.total, "band": score.band}
+            for id_ in batch.scored
+            if (score := batch.leads[id_].score) is not None
+        ],
+    )

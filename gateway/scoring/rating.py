@@ -1,0 +1,53 @@
+"""Score one lead: its facts become the scorer's subject, the scorer's answer the lead's standing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from gateway.contracts import Score, Scorer, Subject
+from gateway.leads.lead import Lead, Standing
+from gateway.times import to_micros
+
+
+def subject(lead: Lead, company: Mapping[str, Any]) -> Subject:
+    """The lead as a scorer sees it; the company's attributes are under ``company.<name>``."""
+    attributes = lead.attributes
+    if company:
+        attributes = attributes | {f"company.{name}": value for name, value in company.items()}
+    return Subject(attributes, [stored.activity for stored in lead.activities.values()], lead.marks, lead.persona)
+
+
+def standing(score: Score, at: datetime, scoring: str) -> Standing:
+    """The part of a score that is stored; contributions are computed again whenever somebody asks."""
+    return Standing(
+        score.total,
+        score.fit,
+        score.behaviour,
+        score.band,
+        to_micros(at),
+        to_micros(score.changes_at) if score.changes_at else None,
+        scoring,
+    )
+
+
+def rate(lead: Lead, company: Mapping[str, Any], scorer: Scorer, scoring: str, at: datetime) -> bool:
+    """Score ``lead`` at ``at``; True when the stored score has to be written again."""
+    before = lead.score
+    lead.score = standing(scorer.score(subject(lead, company), at), at, scoring)
+    return before is None or (
+        before.total,
+        before.fit,
+        before.behaviour,
+        before.band,
+        before.changes_at,
+        before.scoring,
+    ) != (
+        lead.score.total,
+        lead.score.fit,
+        lead.score.behaviour,
+        lead.score.band,
+        lead.score.changes_at,
+        lead.score.scoring,
+    )

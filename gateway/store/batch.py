@@ -1,0 +1,669 @@
+"""Load what a batch touches, commit what it changed: a constant number of statements, whatever the batch's size.
+
+``load`` runs in a read transaction that is over before anything is computed; ``commit`` is one write transaction that
+holds the lock only for the writing itself. Every row that was loaded is written back ``WHERE version = …``: a miss
+raises ``StaleCommit`` and nothing of the batch is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Table, and_, bindparam, delete, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import IntegrityError
+
+from gateway.contracts import Event, Kind, Mark, RecordConverted, RecordsLinked, RecordsMerged
+from gateway.errors import StaleCommit
+from gateway.leads.batch import Batch, Timed
+from gateway.leads.company import Company
+from gateway.leads.deal import Deal
+from gateway.leads.events import body_of, event_from
+from gateway.leads.identity import Key
+from gateway.leads.lead import Lead, Standing, activity_of, outcome_of
+from gateway.leads.record import Record, RecordWritten, Ref
+from gateway.store import tables as t
+from gateway.times import from_micros
+
+# -- load -----------------------------------------------------------------------------------------------------------
+
+
+def load(
+    connection: Connection,
+    events: Sequence[Timed],
+    keys: Collection[Key],
+    touched: Collection[str],
+    now: int,
+    cutoff: int | None,
+    score_name: str,
+) -> Batch:
+    """Read what ``events``, identity ``keys`` and the ``touched`` leads need.
+
+    :param cutoff: activities older than this (microseconds) are not loaded, except where a record is folded again;
+        None loads all of them.
+    """
+    batch = Batch(now)
+    if events:
+        wanted = [event.key for _, event in events]
+        batch.known = set(connection.scalars(select(t.events.c.key).where(t.events.c.key.in_(wanted))))
+        events = [(at, event) for at, event in events if event.key not in batch.known]
+    refs = _refs(event for _, event in events)
+    _load_records(connection, batch, refs)
+    late = _late_refs(batch, events)
+    if late:
+        _load_past(connection, batch, late)
+    if keys:
+        _load_directory(connection, batch, keys)
+    linking = {ref for ref in refs if ref not in batch.records}
+    linking |= {(event.system, event.object, event.record) for _, event in events if isinstance(event, RecordsLinked)}
+    associated = _load_associations(connection, batch, linking) if linking else set()
+    _load_records(connection, batch, associated - batch.records.keys())
+    by_kind = _entities(batch)
+    deal_ids = by_kind["deal"]
+    lead_ids = {*by_kind["person"], *batch.directory.values(), *touched}
+    if deal_ids:
+        lead_ids |= set(connection.scalars(select(t.deal_leads.c.lead).where(t.deal_leads.c.deal.in_(deal_ids))))
+    if lead_ids:
+        late_leads = {record.entity for ref in late if (record := batch.records[ref]).kind == "person"}
+        _load_leads(connection, batch, lead_ids, late_leads, cutoff, score_name)
+        deal_ids |= set(connection.scalars(select(t.deal_leads.c.deal).where(t.deal_leads.c.lead.in_(lead_ids))))
+    if deal_ids:
+        _load_deals(connection, batch, deal_ids)
+    company_ids = by_kind["company"] | {lead.company for lead in batch.leads.values() if lead.company}
+    if company_ids:
+        _load_companies(connection, batch, company_ids)
+    return batch
+
+
+def _refs(events: Iterable[Event]) -> set[Ref]:
+    refs: set[Ref] = set()
+    for event in events:
+        refs.add((event.system, event.object, event.record))
+        if isinstance(event, RecordsLinked):
+            refs.add((event.system, event.to_object, event.to_record))
+        elif isinstance(event, RecordsMerged):
+            refs.update((event.system, event.object, loser) for loser in event.losers)
+        elif isinstance(event, RecordConverted):
+            refs.add((event.system, event.to_object, event.to_record))
+    return refs
+
+
+def _load_records(connection: Connection, batch: Batch, refs: Collection[Ref]) -> None:
+    c = t.records.c
+    for (system, object_), ids in _by_object(refs).items():
+        rows = connection.execute(select(t.records).where(c.system == system, c.object == object_, c.record.in_(ids)))
+        for row in rows:
+            record = _record(row)
+            batch.records[record.ref] = record
+
+
+def _by_object(refs: Iterable[Ref]) -> dict[tuple[str, str], list[str]]:
+    groups: dict[tuple[str, str], list[str]] = {}
+    for system, object_, record in refs:
+        groups.setdefault((system, object_), []).append(record)
+    return groups
+
+
+def _record(row: Any) -> Record:
+    return Record(
+        row.system,
+        row.object,
+        row.record,
+        row.kind,
+        row.entity,
+        row.snapshot,
+        row.first_at,
+        row.created_at,
+        (row.last_at, row.last_key),
+        row.mapping,
+        row.main,
+        row.enrolled,
+        row.gone,
+        row.assumed,
+    )
+
+
+def _late_refs(batch: Batch, events: Sequence[Timed]) -> set[Ref]:
+    """Records that got news older than what is folded into their snapshot already."""
+    late = set()
+    for at, event in events:
+        ref = (event.system, event.object, event.record)
+        record = batch.records.get(ref)
+        if record is not None and (at, event.key) < record.last:
+            late.add(ref)
+    return late
+
+
+def _load_past(connection: Connection, batch: Batch, late: Collection[Ref]) -> None:
+    c = t.events.c
+    for (system, object_), ids in _by_object(late).items():
+        rows = connection.execute(select(t.events).where(c.system == system, c.object == object_, c.record.in_(ids)))
+        for row in rows:
+            ref = (row.system, row.object, row.record)
+            batch.past.setdefault(ref, []).append((row.at, stored_event(row, batch.records[ref].kind)))
+
+
+def stored_event(row: Any, kind: Kind) -> Event:
+    """A row of table ``events`` as the event it was."""
+    common: dict[str, Any] = {
+        "system": row.system,
+        "object": row.object,
+        "kind": kind,
+        "record": row.record,
+        "at": from_micros(row.at),
+        "key": row.key,
+        "precision": row.precision,
+    }
+    if row.type == "RecordWritten":
+        return RecordWritten(**common, values=row.body["values"], assumed=row.body["assumed"])
+    return event_from(row.type, row.body, **common)
+
+
+def _load_directory(connection: Connection, batch: Batch, keys: Collection[Key]) -> None:
+    spaces: dict[str, list[str]] = {}
+    for namespace, value in keys:
+        spaces.setdefault(namespace, []).append(value)
+    c = t.identities.c
+    for namespace, values in spaces.items():
+        rows = connection.execute(select(c.value, c.lead).where(c.namespace == namespace, c.value.in_(values)))
+        batch.directory.update({(namespace, value): lead for value, lead in rows})
+    batch.stored_keys = dict(batch.directory)
+
+
+def _load_associations(connection: Connection, batch: Batch, refs: Collection[Ref]) -> set[Ref]:
+    """Links that name records we see for the first time, and the records at their other ends."""
+    c = t.associations.c
+    others: set[Ref] = set()
+    for (system, object_), ids in _by_object(refs).items():
+        here = and_(c.object == object_, c.record.in_(ids))
+        there = and_(c.to_object == object_, c.to_record.in_(ids))
+        for row in connection.execute(select(t.associations).where(c.system == system, or_(here, there))):
+            batch.associations[row.system, row.object, row.record, row.to_object, row.to_record, row.role] = dict(
+                row._mapping
+            )
+            others |= {(system, row.object, row.record), (system, row.to_object, row.to_record)}
+    return others
+
+
+def _entities(batch: Batch) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {"person": set(), "company": set(), "deal": set()}
+    for record in batch.records.values():
+        if record.entity:
+            found.setdefault(record.kind, set()).add(record.entity)
+    return found
+
+
+def _load_leads(
+    connection: Connection,
+    batch: Batch,
+    ids: set[str],
+    all_activities_of: set[str],
+    cutoff: int | None,
+    score_name: str,
+) -> None:
+    for row in connection.execute(select(t.leads).where(t.leads.c.id.in_(ids), t.leads.c.merged_into.is_(None))):
+        batch.leads[row.id] = Lead(
+            row.id,
+            row.version,
+            row.known_at,
+            row.entered_at,
+            None,
+            row.company,
+            row.attributes,
+            row.persona,
+            row.stage,
+            row.excluded,
+            row.ignored,
+            row.generation,
+            row.above,
+            row.erased_at,
+        )
+    leads = batch.leads
+    for row in connection.execute(select(t.records).where(t.records.c.entity.in_(leads))):
+        record = batch.records.get((row.system, row.object, row.record))
+        if record is None:
+            record = _record(row)
+            batch.records[record.ref] = record
+        leads[row.entity].records[record.ref] = record
+    a = t.activities.c
+    recent = (
+        a.lead.in_(leads)
+        if cutoff is None
+        else and_(a.lead.in_(leads), or_(a.at >= cutoff, a.lead.in_(all_activities_of)))
+    )
+    for row in connection.execute(select(t.activities).where(recent)):
+        leads[row.lead].activities[row.at, row.id] = activity_of(row)
+    k = t.activity_kinds
+    for row in connection.execute(select(k).where(k.c.lead.in_(leads))):
+        leads[row.lead].kinds[row.kind] = (row.count, row.first_at, row.last_at)
+    for row in connection.execute(select(t.outcomes).where(t.outcomes.c.lead.in_(leads))):
+        leads[row.lead].outcomes[row.at, row.id] = outcome_of(row)
+    for row in connection.execute(select(t.marks).where(t.marks.c.lead.in_(leads))):
+        until = from_micros(row.until) if row.until else None
+        leads[row.lead].marks.append(Mark(from_micros(row.at), row.kind, row.points, row.reason, until, row.by))
+    for row in connection.execute(
+        select(t.transitions.c.lead, t.transitions.c.stage, t.transitions.c.at, t.transitions.c.ref).where(
+            t.transitions.c.lead.in_(leads), t.transitions.c.reason == "threshold"
+        )
+    ):
+        leads[row.lead].decided.append((row.stage, row.at, row.ref))
+    for row in connection.execute(select(t.handoffs).where(t.handoffs.c.lead.in_(leads))):
+        lead = leads[row.lead]
+        lead.had_handoff = True
+        if row.state == "open":
+            lead.handoff = dict(row._mapping)
+        elif row.state == "closed" and row.closed_at >= lead.last_closed:
+            lead.last_bucket, lead.last_reason, lead.last_closed = row.bucket, row.bucket_reason, row.closed_at
+    s = t.scores.c
+    for row in connection.execute(select(t.scores).where(s.lead.in_(leads), s.name == score_name)):
+        leads[row.lead].score = Standing(
+            row.total, row.fit, row.behaviour, row.band, row.at, row.changes_at, row.scoring
+        )
+    for row in connection.execute(select(t.reached).where(t.reached.c.lead.in_(leads))):
+        leads[row.lead].reached[row.stage] = (row.at, row.cause, row.ref)
+    for lead in leads.values():
+        lead.reached_before = dict(lead.reached)
+
+
+def _load_companies(connection: Connection, batch: Batch, ids: Collection[str]) -> None:
+    for row in connection.execute(select(t.companies).where(t.companies.c.id.in_(ids))):
+        batch.companies[row.id] = Company(row.id, row.version, row.known_at, row.merged_into, row.attributes)
+    for row in connection.execute(select(t.records).where(t.records.c.entity.in_(batch.companies))):
+        record = batch.records.setdefault((row.system, row.object, row.record), _record(row))
+        batch.companies[row.entity].records[record.ref] = record
+
+
+def _load_deals(connection: Connection, batch: Batch, ids: Collection[str]) -> None:
+    for row in connection.execute(select(t.deals).where(t.deals.c.id.in_(ids))):
+        batch.deals[row.id] = Deal(
+            row.id,
+            row.version,
+            row.known_at,
+            row.merged_into,
+            row.company,
+            row.attributes,
+            row.stage,
+            row.status,
+            row.status_at,
+            row.amount,
+            row.currency,
+        )
+    for row in connection.execute(select(t.deal_leads).where(t.deal_leads.c.deal.in_(batch.deals))):
+        batch.deals[row.deal].leads.add(row.lead)
+    for row in connection.execute(select(t.records).where(t.records.c.entity.in_(batch.deals))):
+        record = batch.records.setdefault((row.system, row.object, row.record), _record(row))
+        batch.deals[row.entity].records[record.ref] = record
+
+
+# -- commit ---------------------------------------------------------------------------------------------------------
+
+
+def commit(connection: Connection, batch: Batch, score_name: str) -> None:
+    """Write everything the batch changed. Raises ``StaleCommit`` when a row moved since it was loaded."""
+    try:
+        _commit(connection, batch, score_name)
+    except IntegrityError as exc:
+        raise StaleCommit(f"another worker was first: {type(exc.orig).__name__}") from None
+
+
+def _commit(connection: Connection, batch: Batch, score_name: str) -> None:
+    leads = batch.leads.values()
+    put = Put(connection)
+    put.insert(t.documents_read, [{"document": document, "read_at": batch.now} for document in batch.documents])
+    put.insert(t.events, batch.events)
+    put.versioned(t.leads, [_lead_row(lead) for lead in leads if lead.changed])
+    put.versioned(t.companies, [_company_row(company) for company in batch.companies.values() if company.changed])
+    put.versioned(t.deals, [_deal_row(deal) for deal in batch.deals.values() if deal.changed])
+    _commit_merges(connection, batch)
+    put.insert(
+        t.identities,
+        [
+            {"namespace": namespace, "value": value, "lead": lead}
+            for (namespace, value), lead in batch.directory.items()
+            if (namespace, value) not in batch.stored_keys
+        ],
+    )
+    put.upsert(t.records, [_record_row(record) for record in batch.records.values() if record.dirty])
+    put.upsert(t.associations, list(batch.linked.values()))
+    put.remove(t.deal_leads, [(deal.id, lead) for deal in batch.deals.values() for lead in deal.dropped_leads])
+    put.insert(
+        t.deal_leads,
+        [{"deal": deal.id, "lead": lead} for deal in batch.deals.values() for lead in deal.added_leads],
+        ignore=True,
+    )
+    put.insert(
+        t.deal_stages,
+        [
+            {"deal": deal.id, "at": at, "stage": stage, "status": status}
+            for deal in batch.deals.values()
+            for at, stage, status in deal.history
+        ],
+        ignore=True,
+    )
+    _commit_facts(put, batch)
+    _commit_decisions(put, batch, score_name)
+    _commit_outward(put, batch)
+    put.count(
+        t.tallies,
+        [{"system": s, "what": w, "reason": r, "count": n} for (s, w, r), n in sorted(batch.tallies.items()) if n],
+    )
+
+
+def _commit_facts(put: Put, batch: Batch) -> None:
+    leads = batch.leads.values()
+    put.remove(t.activities, [(lead.id, *key) for lead in leads for key in lead.dropped_activities])
+    put.insert(
+        t.activities,
+        [
+            {
+                "lead": lead.id,
+                "at": at,
+                "id": id_,
+                "kind": stored.activity.kind,
+                "asset": stored.activity.asset,
+                "channel": stored.activity.channel,
+                "campaign": stored.activity.campaign,
+                "system": stored.ref[0],
+                "object": stored.ref[1],
+                "record": stored.ref[2],
+                "known_at": stored.known_at,
+            }
+            for lead in leads
+            if lead.merged_into is None
+            for (at, id_), stored in lead.added_activities.items()
+        ],
+    )
+    kinds = [(lead, kind) for lead in leads if lead.merged_into is None for kind in lead.changed_kinds]
+    put.upsert(
+        t.activity_kinds,
+        [
+            dict(zip(("lead", "kind", "count", "first_at", "last_at"), (lead.id, kind, *lead.kinds[kind]), strict=True))
+            for lead, kind in kinds
+            if kind in lead.kinds
+        ],
+    )
+    put.remove(t.activity_kinds, [(lead.id, kind) for lead, kind in kinds if kind not in lead.kinds])
+    put.remove(t.outcomes, [(lead.id, *key) for lead in leads for key in lead.dropped_outcomes])
+    put.insert(
+        t.outcomes,
+        [
+            {
+                "lead": lead.id,
+                "at": at,
+                "id": id_,
+                "outcome": outcome.outcome,
+                "reason": outcome.reason,
+                "amount": outcome.amount,
+                "currency": outcome.currency,
+                "by": outcome.by,
+                "system": outcome.ref[0],
+                "object": outcome.ref[1],
+                "record": outcome.ref[2],
+                "known_at": outcome.known_at,
+            }
+            for lead in leads
+            if lead.merged_into is None
+            for (at, id_), outcome in lead.added_outcomes.items()
+        ],
+    )
+
+
+def _commit_decisions(put: Put, batch: Batch, score_name: str) -> None:
+    living = [lead for lead in batch.leads.values() if lead.merged_into is None]
+    put.upsert(
+        t.scores,
+        [
+            {
+                "lead": lead.id,
+                "name": score_name,
+                "total": lead.score.total,
+                "fit": lead.score.fit,
+                "behaviour": lead.score.behaviour,
+                "band": lead.score.band,
+                "at": lead.score.at,
+                "changes_at": lead.score.changes_at,
+                "scoring": lead.score.scoring,
+            }
+            for id_ in dict.fromkeys(batch.scored)
+            if (lead := batch.leads[id_]).score is not None and lead.merged_into is None
+        ],
+    )
+    put.upsert(
+        t.reached,
+        [
+            {"lead": lead.id, "stage": stage, "at": entry[0], "cause": entry[1], "ref": entry[2]}
+            for lead in living
+            for stage, entry in lead.reached.items()
+            if lead.reached_before.get(stage) != entry
+        ],
+    )
+    put.remove(
+        t.reached, [(lead.id, stage) for lead in living for stage in lead.reached_before if stage not in lead.reached]
+    )
+    put.insert(t.transitions, [move for lead in living for move in lead.moves])
+    put.insert(t.steps, [step for lead in living for step in lead.steps], ignore=True)
+    absorbed = [id_ for lead in batch.leads.values() for id_ in lead.absorbed]
+    if absorbed:
+        put.connection.execute(update(t.handoffs).where(t.handoffs.c.id.in_(absorbed)).values(state="absorbed"))
+    # Closed before opened: at most one of a lead's handoffs is open at any moment.
+    put.upsert(t.handoffs, [handoff for lead in living for handoff in lead.closed])
+    put.upsert(
+        t.handoffs, [lead.handoff for lead in living if lead.handoff_changed and lead.handoff and lead.opened is None]
+    )
+    put.insert(t.handoffs, [lead.opened for lead in living if lead.opened is not None])
+
+
+def _commit_outward(put: Put, batch: Batch) -> None:
+    writes = t.writes.c
+    if batch.writes:
+        superseded = put.connection.execute(
+            select(writes.id, writes.system).where(
+                writes.state == "waiting", writes.key.in_([write["key"] for write in batch.writes])
+            )
+        ).all()
+        pairs = {(write["system"], write["key"]) for write in batch.writes}
+        if superseded:
+            put.connection.execute(
+                update(t.writes)
+                .where(
+                    writes.system == bindparam("b_system"), writes.key == bindparam("b_key"), writes.state == "waiting"
+                )
+                .values(state="superseded", finished_at=batch.now),
+                [{"b_system": system, "b_key": key} for system, key in pairs],
+            )
+            for row in superseded:
+                batch.note(row.system, "superseded")
+        put.insert(t.writes, batch.writes)
+        for write in batch.writes:
+            batch.note(write["system"], "planned")
+    put.count(t.work_items, batch.work_items, on=("key",), bump="count")
+    put.insert(t.lookups, batch.lookups, ignore=True)
+    put.insert(t.rescores, batch.rescores)
+
+
+def _commit_merges(connection: Connection, batch: Batch) -> None:
+    """Point every row of the loser at the winner; facts keep the record they came from."""
+    people = [(winner, loser) for kind, winner, loser in batch.merges if kind == "person"]
+    if people:
+        pairs = [{"winner": winner, "loser": loser} for winner, loser in people]
+        for table in (t.identities, t.marks, t.transitions, t.writes, t.work_items, t.steps):
+            connection.execute(
+                update(table).where(table.c.lead == bindparam("loser")).values(lead=bindparam("winner")), pairs
+            )
+        connection.execute(
+            update(t.handoffs)
+            .where(t.handoffs.c.lead == bindparam("loser"), t.handoffs.c.state != "open")
+            .values(lead=bindparam("winner")),
+            pairs,
+        )
+        for table, key in ((t.activities, ("at", "id")), (t.outcomes, ("at", "id")), (t.deal_leads, ("deal",))):
+            _move_rows(connection, table, key, pairs)
+        for table in (t.activity_kinds, t.scores, t.reached):
+            connection.execute(delete(table).where(table.c.lead == bindparam("loser")), pairs)
+        connection.execute(
+            update(t.leads).where(t.leads.c.merged_into == bindparam("loser")).values(merged_into=bindparam("winner")),
+            pairs,
+        )
+
+
+def _move_rows(connection: Connection, table: Table, key: tuple[str, ...], pairs: list[dict[str, str]]) -> None:
+    """Rows the winner has already are dropped: the same fact once."""
+    twin = table.alias()
+    same = and_(twin.c.lead == bindparam("winner"), *(twin.c[name] == table.c[name] for name in key))
+    connection.execute(
+        delete(table).where(table.c.lead == bindparam("loser"), select(twin.c.lead).where(same).exists()), pairs
+    )
+    connection.execute(update(table).where(table.c.lead == bindparam("loser")).values(lead=bindparam("winner")), pairs)
+
+
+@dataclass(slots=True)
+class Put:
+    """Insert, upsert, count and remove many rows of one table with one statement, on SQLite and on PostgreSQL."""
+
+    connection: Connection
+
+    def insert(self, table: Table, rows: Sequence[Mapping[str, Any]], ignore: bool = False) -> None:
+        if rows:
+            statement = self._insert(table)
+            self.connection.execute(statement.on_conflict_do_nothing() if ignore else statement, list(rows))
+
+    def upsert(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+        if rows:
+            statement = self._insert(table)
+            keys = [column.name for column in table.primary_key]
+            values = {name: statement.excluded[name] for name in rows[0] if name not in keys}
+            self.connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=values), list(rows))
+
+    def count(
+        self, table: Table, rows: Sequence[Mapping[str, Any]], on: tuple[str, ...] | None = None, bump: str = "count"
+    ) -> None:
+        """Insert, or add to the counter of the row that is there."""
+        if rows:
+            statement = self._insert(table)
+            keys = list(on) if on else [column.name for column in table.primary_key]
+            values = {bump: table.c[bump] + statement.excluded[bump]}
+            self.connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=values), list(rows))
+
+    def remove(self, table: Table, keys: Sequence[tuple[Any, ...]]) -> None:
+        if keys:
+            columns = list(table.primary_key)
+            condition = and_(*(column == bindparam(f"b_{column.name}") for column in columns))
+            self.connection.execute(
+                delete(table).where(condition),
+                [{f"b_{column.name}": part for column, part in zip(columns, key, strict=True)} for key in keys],
+            )
+
+    def versioned(self, table: Table, rows: Sequence[dict[str, Any]]) -> None:
+        """Insert rows of version 1; update the others where the stored version is the one before."""
+        self.insert(table, [row for row in rows if row["version"] == 1])
+        known = [row for row in rows if row["version"] > 1]
+        if not known:
+            return
+        values = {name: bindparam(f"v_{name}") for name in known[0] if name != "id"}
+        statement = (
+            update(table)
+            .where(table.c.id == bindparam("b_id"), table.c.version == bindparam("b_version"))
+            .values(**values)
+        )
+        parameters = [
+            {"b_id": row["id"], "b_version": row["version"] - 1, **{f"v_{k}": v for k, v in row.items() if k != "id"}}
+            for row in known
+        ]
+        if self.connection.execute(statement, parameters).rowcount != len(known):
+            raise StaleCommit(f"a row of {table.name} changed since it was loaded")
+
+    def _insert(self, table: Table) -> Any:
+        dialect = sqlite if self.connection.dialect.name == "sqlite" else postgresql
+        return dialect.insert(table)
+
+
+def _lead_row(lead: Lead) -> dict[str, Any]:
+    return {
+        "id": lead.id,
+        "version": lead.version + 1,
+        "known_at": lead.known_at,
+        "entered_at": lead.entered_at,
+        "merged_into": lead.merged_into,
+        "company": lead.company,
+        "attributes": lead.attributes,
+        "persona": lead.persona,
+        "stage": lead.stage,
+        "excluded": lead.excluded,
+        "ignored": lead.ignored,
+        "generation": lead.generation,
+        "above": lead.above,
+        "erased_at": lead.erased_at,
+    }
+
+
+def _company_row(company: Company) -> dict[str, Any]:
+    return {
+        "id": company.id,
+        "version": company.version + 1,
+        "known_at": company.known_at,
+        "merged_into": company.merged_into,
+        "attributes": company.attributes,
+    }
+
+
+def _deal_row(deal: Deal) -> dict[str, Any]:
+    return {
+        "id": deal.id,
+        "version": deal.version + 1,
+        "known_at": deal.known_at,
+        "merged_into": deal.merged_into,
+        "company": deal.company,
+        "attributes": deal.attributes,
+        "stage": deal.stage,
+        "status": deal.status,
+        "status_at": deal.status_at,
+        "amount": deal.amount,
+        "currency": deal.currency,
+    }
+
+
+def _record_row(record: Record) -> dict[str, Any]:
+    return {
+        "system": record.system,
+        "object": record.object,
+        "record": record.record,
+        "kind": record.kind,
+        "entity": record.entity,
+        "snapshot": record.snapshot,
+        "first_at": record.first_at,
+        "created_at": record.created_at,
+        "last_at": record.last[0],
+        "last_key": record.last[1],
+        "mapping": record.mapping,
+        "main": record.main,
+        "enrolled": record.enrolled,
+        "gone": record.gone,
+        "assumed": record.assumed,
+    }
+
+
+def event_row(
+    event: Event, at: int, document: str, known_at: int, mapping: str, state: str = "applied", reason: str = ""
+) -> dict[str, Any]:
+    """One row of table ``events``."""
+    if isinstance(event, RecordWritten):
+        body: dict[str, Any] = {"v": 1, "values": event.values, "assumed": event.assumed}
+    else:
+        body = body_of(event)
+    return {
+        "key": event.key,
+        "document": document,
+        "system": event.system,
+        "object": event.object,
+        "record": event.record,
+        "type": type(event).__name__,
+        "at": at,
+        "known_at": known_at,
+        "precision": event.precision,
+        "body": body,
+        "mapping": mapping,
+        "state": state,
+        "reason": reason,
+    }

@@ -1,0 +1,217 @@
+"""Wanted minus known: what one system should hold of one lead, less what its snapshot says it holds.
+
+Pure. ``gateway plan`` prints the same subtraction that the pipeline puts into the outbox. Values are compared in
+canonical form (``load(raw)`` against ``load(dump(value))``), so that a system's own spelling is no difference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from marshmallow import ValidationError
+
+from gateway.leads.lead import Lead
+from gateway.leads.record import Record
+from gateway.times import from_micros
+
+COMPUTED = (
+    "lead_id",
+    "score",
+    "fit",
+    "behaviour",
+    "band",
+    "stage",
+    "persona",
+    "bucket",
+    "bucket_reason",
+    "handoff_id",
+    "handoff_opened_at",
+    "score_reasons",
+    "generation",
+)
+"""Lead fields the gateway itself is the author of."""
+SCORES = frozenset({"score", "fit", "behaviour", "score_reasons"})
+HANDOFF, BULK = 1, 5
+"""Priorities: handoffs go before bulk sync."""
+
+
+class OutboundField(Protocol):
+    @property
+    def to(self) -> str: ...
+    @property
+    def sync(self) -> str: ...
+    @property
+    def prefer(self) -> str | None: ...
+    @property
+    def blank(self) -> str: ...
+    def load(self, raw: Any) -> Any: ...
+    def dump(self, value: Any) -> Any: ...
+
+
+class OutboundObject(Protocol):
+    @property
+    def name(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def create(self) -> str: ...
+    @property
+    def update(self) -> bool: ...
+    @property
+    def outbound(self) -> Mapping[str, Any]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One write to make: raw values under the system's names, each with the stamp of its origin."""
+
+    system: str
+    object: str
+    key: str
+    lead: str
+    record: str | None
+    fields: dict[str, Any]
+    stamps: dict[str, int]
+    create: bool
+    priority: int
+    cause: str
+
+
+def computed(lead: Lead) -> dict[str, Any]:
+    """The gateway's own fields of a lead, as canonical values. Scores are whole points, 0–100."""
+    values: dict[str, Any] = {
+        "lead_id": lead.id,
+        "stage": lead.stage,
+        "persona": lead.persona,
+        "generation": lead.generation,
+    }
+    if lead.score is not None:
+        values |= {
+            "score": _points(lead.score.total),
+            "fit": _points(lead.score.fit),
+            "behaviour": _points(lead.score.behaviour),
+            "band": lead.score.band,
+        }
+    if lead.handoff is not None:
+        values |= {"handoff_id": lead.handoff["id"], "handoff_opened_at": _iso(lead.handoff["opened_at"])}
+        values["score_reasons"] = [line[2] for line in lead.handoff["contributions"] if line[1] > 0][:5]
+    if lead.handoff is not None and lead.handoff["bucket"]:
+        values |= {"bucket": lead.handoff["bucket"], "bucket_reason": lead.handoff["bucket_reason"]}
+    elif lead.last_bucket:
+        values |= {"bucket": lead.last_bucket, "bucket_reason": lead.last_reason}
+    return {name: value for name, value in values.items() if value not in ("", None)}
+
+
+def _points(hundredths: int) -> int:
+    return (hundredths + 50) // 100
+
+
+def _iso(micros: int) -> str:
+    return from_micros(micros).isoformat().replace("+00:00", "Z")
+
+
+def plan(
+    lead: Lead, system: str, object_: OutboundObject, now: int, step: int, reached: Mapping[str, Any]
+) -> Wanted | None:
+    """What ``system`` should be told about ``lead`` in ``object_``, or None when it knows already.
+
+    :param step: a changed score is worth telling when it moved by this many points, or when anything else goes too.
+    :param reached: the stages the lead has reached, for ``create: stage S``.
+    """
+    if not object_.outbound or object_.kind != "person" or lead.merged_into is not None:
+        return None
+    record = lead.known_record(system, object_.name)
+    if record is None:
+        if any(ref[:2] == (system, object_.name) for ref in lead.records) or not _may_create(
+            lead, system, object_, reached
+        ):
+            return None  # gone over there, or not ours to create
+    elif not object_.update or not record.enrolled:
+        return None
+    fields, stamps, moved = _difference(lead, system, object_, record, now)
+    if not fields or (record is not None and moved is not None and moved < step):
+        return None
+    return Wanted(
+        system,
+        object_.name,
+        f"lead:{lead.id}:{object_.name}",
+        lead.id,
+        record.record if record else None,
+        fields,
+        stamps,
+        record is None,
+        HANDOFF if lead.handoff is not None and lead.handoff["system"] == system else BULK,
+        "create" if record is None else "update",
+    )
+
+
+def _may_create(lead: Lead, system: str, object_: OutboundObject, reached: Mapping[str, Any]) -> bool:
+    rule = object_.create
+    if rule == "handoff":
+        return lead.handoff is not None and lead.handoff["system"] == system
+    if rule.startswith("stage "):
+        return rule.removeprefix("stage ").strip() in reached and lead.excluded is None
+    return rule == "always"
+
+
+def _difference(
+    lead: Lead, system: str, object_: OutboundObject, record: Record | None, now: int
+) -> tuple[dict[str, Any], dict[str, int], int | None]:
+    """(fields to write, their stamps, by how many points the score moved if scores are all there is to tell)."""
+    ours = computed(lead)
+    fields: dict[str, Any] = {}
+    stamps: dict[str, int] = {}
+    moved: int | None = 0
+    for name, rule in object_.outbound.items():
+        value = ours.get(rule.to) if rule.to in COMPUTED else lead.attributes.get(rule.to)
+        stamp, origin = (now, "") if rule.to in COMPUTED else lead.origin.get(rule.to, (0, ""))
+        entry = record.snapshot.get(name) if record else None
+        if value is None:
+            if record is None or entry is None or entry[0] is None or rule.blank != "clear":
+                continue
+            raw = None
+        else:
+            try:
+                raw = rule.dump(value)
+            except ValidationError:
+                continue
+        if record is not None:
+            if entry is None and rule.sync != "out":
+                continue  # unknown over there: a field we do not own waits until it has been looked at
+            if entry is not None and (_same(rule, entry[0], raw) or not _ours_wins(rule, entry, stamp, origin, system)):
+                continue
+        fields[name], stamps[name] = raw, stamp
+        if moved is not None:
+            moved = max(moved, _moved(entry, raw)) if rule.to in SCORES and entry is not None else None
+    return fields, stamps, moved
+
+
+def _same(rule: OutboundField, held: Any, raw: Any) -> bool:
+    if held is None or raw is None:
+        return held is None and raw is None
+    try:
+        return bool(rule.load(held) == rule.load(raw))
+    except ValidationError:
+        return bool(held == raw)
+
+
+def _ours_wins(rule: OutboundField, entry: list[Any], stamp: int, origin: str, system: str) -> bool:
+    """Whether a value we have may replace the one held over there, under the field's rule."""
+    if rule.sync == "out":
+        return True
+    if origin == system:
+        return False
+    if rule.sync == "only if blank":
+        return entry[0] is None
+    if rule.sync == "prefer":
+        return rule.prefer != system
+    return stamp >= int(entry[1])
+
+
+def _moved(entry: list[Any], raw: Any) -> int:
+    try:
+        return abs(int(float(raw)) - int(float(entry[0])))
+    except (TypeError, ValueError):
+        return 0 if isinstance(raw, (list, str)) and not str(raw).isdigit() else 1 << 30

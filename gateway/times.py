@@ -1,0 +1,23 @@
+"""Times between Python and the tables: microseconds since 1970 in UTC. Pure; nobody reads a clock here."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+FUTURE = timedelta(minutes=5)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def to_micros(at: datetime) -> int:
+    """An aware datetime as microseconds since 1970 (UTC)."""
+    return (at - EPOCH) // _MICROSECOND
+
+
+def from_micros(micros: int) -> datetime:
+    return EPOCH + timedelta(microseconds=micros)
+
+
+def settled(at: datetime, received: datetime) -> tuple[datetime, bool]:
+    """A time more than five minutes in the future of its receipt is cut to the receipt; True when it was cut."""
+    return (received, True) if at > received + FUTURE else (at, False)

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal, NamedTuple
 
-from gateway.journey.facts import Decided, Facts, OpenHandoff, Opening, Outcome, Standing
+from gateway.journey.facts import Decided, Facts, OpenHandoff, Outcome, Standing
 from gateway.journey.journey import Exclusion, Journey, Stage
 from gateway.times import to_micros
 
@@ -83,6 +83,23 @@ class OwnerNote(NamedTuple):
     system: str
     at: datetime
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """A handoff to open. ``response_due`` and ``period_ends`` come from ``follow_up``; None = no such limit.
+
+    ``generation`` is the lead's new one: one more than before when the last handoff was recycled.
+    """
+
+    stage: str
+    system: str
+    at: datetime
+    persona: str
+    score: int
+    generation: int
+    response_due: datetime | None
+    period_ends: datetime | None
 
 
 class Close(NamedTuple):
@@ -324,11 +341,16 @@ def _moves(
     current = keeping[-1].index
     before = journey.stage(standing.stage)
     moves: list[Move] = []
+
+    def on_record(stage: Stage) -> bool:
+        return stage.index == 0 or stage.name in decided or (stage.name in ways and not stage.both)
+
     if before is not None and current >= before.index:
-        base = before.index
+        # A stage whose fact was withdrawn but whose score holds is entered once more, from itself, by its threshold.
+        base = before.index - (not on_record(before))
     elif before is not None:
         # Back to the highest stage on record; one that only the score keeps it on is a new move by threshold, below.
-        down = next(s for s in reversed(keeping) if not s.index or s.name in decided or (s.name in ways and not s.both))
+        down = next(stage for stage in reversed(keeping) if on_record(stage))
         base, threshold = down.index, before.threshold(facts.persona)
         if before.falls and threshold is not None:
             moves.append(Move(before.name, down.name, at, cause, "fall", "", facts.score, threshold))

@@ -89,20 +89,3 @@ class Standing:
     last_bucket: str = ""
     closed_at: datetime | None = None
     ignored: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Opening:
-    """A handoff to open. ``response_due`` and ``period_ends`` come from ``follow_up``; None = no such limit.
-
-    ``generation`` is the lead's new one: one more than before when the last handoff was recycled.
-    """
-
-    stage: str
-    system: str
-    at: datetime
-    persona: str
-    score: int
-    generation: int
-    response_due: datetime | None
-    period_ends: datetime | None

@@ -1,0 +1,90 @@
+"""The Flask application: health and pages behind, the intake in front. The test client reaches both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from flask import Flask, render_template_string
+from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import HTTPException
+
+from gateway.web.intake import PREFIX, Intake
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+log = structlog.get_logger(__name__)
+
+Counts = Mapping[str, Mapping[str, int]]
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<title>{{ name }}: lead gateway</title>
+<style>body{font:1rem/1.5 system-ui;margin:2rem}td,th{padding:.2rem 1rem .2rem 0;text-align:left}</style>
+<h1>{{ name }}</h1>
+{% if problems %}<p>Not ready:</p><ul>{% for problem in problems %}<li>{{ problem }}</li>{% endfor %}</ul>
+{% else %}<p>Ready.</p>{% endif %}
+<table>
+<tr><th>System</th>{% for word in words %}<th>{{ word }}</th>{% endfor %}</tr>
+{% for system, counts in systems %}<tr><td>{{ system }}</td>
+{%- for word in words %}<td>{{ counts.get(word, 0) }}</td>{% endfor %}</tr>
+{% else %}<tr><td>Nothing has come in yet.</td></tr>{% endfor %}
+</table>
+</html>
+"""
+
+
+def create_app(
+    intake: Intake,
+    name: str = "Lead gateway",
+    problems: Callable[[], Sequence[str]] = tuple,
+    counts: Callable[[], Counts] = dict,
+) -> Flask:
+    """Build the application. ``problems`` says why it is not ready; ``counts``, per system, what came in."""
+    app = Flask("gateway.web")
+    app.wsgi_app = _Front(intake, app.wsgi_app)  # type: ignore[method-assign]
+
+    @app.get("/health/live")
+    def live() -> ResponseReturnValue:
+        return {"ok": True}
+
+    @app.get("/health/ready")
+    def ready() -> ResponseReturnValue:
+        found = list(problems())
+        return ({"ok": False, "errors": found, "status": 503}, 503) if found else {"ok": True}
+
+    @app.get("/")
+    def overview() -> ResponseReturnValue:
+        words = ("stored", "read", "waiting", "quarantined", "duplicates")
+        return render_template_string(
+            _PAGE, name=name, problems=problems(), systems=sorted(counts().items()), words=words
+        )
+
+    @app.errorhandler(HTTPException)
+    def refused(exc: HTTPException) -> ResponseReturnValue:
+        status = exc.code or 500
+        return {"ok": False, "errors": [exc.name], "status": status}, status
+
+    @app.errorhandler(Exception)
+    def broken(exc: Exception) -> ResponseReturnValue:
+        log.error("page failed", error=type(exc).__name__)  # its text may hold values
+        return {"ok": False, "errors": ["internal error"], "status": 500}, 500
+
+    return app
+
+
+class _Front:
+    """``/hooks`` goes to the intake without passing Flask: that is what makes the accept path fast."""
+
+    def __init__(self, intake: Intake, rest: WSGIApplication) -> None:
+        self._intake = intake
+        self._rest = rest
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[Any]:
+        path = environ.get("PATH_INFO", "")
+        if path == PREFIX or path.startswith(PREFIX + "/"):
+            return self._intake(environ, start_response)
+        return self._rest(environ, start_response)

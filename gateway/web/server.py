@@ -1,0 +1,61 @@
+"""The web process: granian around the WSGI application.
+
+granian runs one process that only watches and one worker that serves, with several threads. Killing the watcher, even
+with SIGKILL, ends the worker; SIGTERM stops listening, lets running calls end, and then both exit.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+from granian import Granian
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
+from granian.log import LogLevels
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+THREADS = 64
+"""Calls served at once; each waits for its commit, so more of them share one."""
+DRAIN = 25
+"""Seconds that running calls have to end after SIGTERM; the supervisor kills after 30."""
+
+
+def serve(factory: Callable[[], WSGIApplication], host: str, port: int, threads: int = THREADS) -> None:
+    """Serve until SIGTERM or SIGINT. ``factory`` runs in the worker process; it must be picklable.
+
+    Exits with 1 when the port is taken or the factory fails.
+    """
+    server = Granian(
+        "gateway",
+        address=host,
+        port=port,
+        interface=Interfaces.WSGI,
+        workers=1,
+        blocking_threads=threads,
+        backlog=1024,
+        backpressure=max(threads, 128),
+        http=HTTPModes.http1,  # plain HTTP behind a proxy that ends TLS
+        http1_settings=HTTP1Settings(header_read_timeout=10_000, max_buffer_size=64 * 1024),
+        websockets=False,
+        workers_kill_timeout=DRAIN,
+        log_level=LogLevels.error,
+    )
+    server.serve(target_loader=partial(_load, factory, os.getpid()), wrap_loader=False)
+
+
+def _load(factory: Callable[[], WSGIApplication], watcher: int) -> WSGIApplication:
+    """In the worker: never outlive the watcher, then build the application."""
+    with contextlib.suppress(OSError, AttributeError):  # Linux only; elsewhere the supervisor kills the group
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # 1: PR_SET_PDEATHSIG
+    if os.getppid() != watcher:
+        sys.exit(1)
+    return factory()

@@ -7,18 +7,27 @@ whole marshmallow schema), so that each complaint reads ``file:line: key: what i
 from __future__ import annotations
 
 import difflib
+import hashlib
+import json
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
 from marshmallow import Schema, fields
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedBase
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.scalarbool import ScalarBoolean
 
 from gateway.errors import ConfigError, Problem
 
-KeyPath = tuple[str | int, ...]
+KeyPath = tuple[Any, ...]
+"""Keys and list indexes; a key may be what YAML made of it, a number or a date."""
+MAX_CHARACTERS = 1_000_000
+MAX_VALUES = 100_000
+MAX_DEPTH = 24
 
 
 def suggest(word: object, known: Iterable[str]) -> str:
@@ -27,12 +36,25 @@ def suggest(word: object, known: Iterable[str]) -> str:
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
-def dotted(path: Sequence[str | int]) -> str:
+def dotted(path: Sequence[Any]) -> str:
     """``("stages", 0, "name")`` as people write it: ``stages[0].name``."""
     text = ""
     for part in path:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
     return text
+
+
+def content_hash(data: Any) -> str:
+    """16 hex digits that stand for the content of plain data: the same however the file is laid out or commented."""
+    return hashlib.sha256(json.dumps(_jsonable(data)).encode()).hexdigest()[:16]
+
+
+def _jsonable(node: Any) -> Any:
+    if isinstance(node, Mapping):
+        return {str(key): _jsonable(value) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_jsonable(one) for one in node]
+    return node if isinstance(node, str | int | float | None) else str(node)
 
 
 class ConfigFile:
@@ -43,15 +65,18 @@ class ConfigFile:
         self.name = name
         self.text = text
         self._lines: dict[KeyPath, int] = {}
-        yaml = YAML(typ="rt")
+        self._size = 0
+        if len(text) > MAX_CHARACTERS:
+            raise ConfigError([Problem(name, 0, "", f"longer than {MAX_CHARACTERS:,} characters")])
         try:
-            tree = yaml.load(text)
+            with warnings.catch_warnings(action="ignore"):  # an anchor used twice is the author's own business
+                tree = YAML(typ="rt").load(text)
         except MarkedYAMLError as exc:
             mark = exc.problem_mark or exc.context_mark
             line = mark.line + 1 if mark else 0
             what = (exc.problem or exc.context or "").partition(" with value")[0]  # never quote a value
             raise ConfigError([Problem(name, line, "", f"not readable as YAML: {what}")]) from None
-        except YAMLError as exc:
+        except Exception as exc:  # noqa: BLE001 - dates such as 2026-13-45 and deep nesting escape as they like
             raise ConfigError([Problem(name, 0, "", f"not readable as YAML: {type(exc).__name__}")]) from None
         if tree is None:
             tree = {}
@@ -64,14 +89,15 @@ class ConfigFile:
         """Read ``path``; messages name it relative to ``root``. Raises ``ConfigError`` when it is missing."""
         name = str(path.relative_to(root)) if root and path.is_relative_to(root) else str(path)
         try:
-            text = path.read_text(encoding="utf-8")
+            with path.open(encoding="utf-8") as stream:
+                text = stream.read(MAX_CHARACTERS + 1)
         except FileNotFoundError:
             raise ConfigError([Problem(name, 0, "", "no such file")]) from None
         except (OSError, UnicodeDecodeError) as exc:
             raise ConfigError([Problem(name, 0, "", f"cannot be read: {type(exc).__name__}")]) from None
         return cls(name, text)
 
-    def line(self, path: Sequence[str | int]) -> int:
+    def line(self, path: Sequence[Any]) -> int:
         """The line of the key at ``path``, or of its nearest parent that has one; 1 when nothing is nearer."""
         path = tuple(path)
         while path:
@@ -80,58 +106,81 @@ class ConfigFile:
             path = path[:-1]
         return 1
 
-    def problem(self, path: Sequence[str | int], message: str) -> Problem:
+    def problem(self, path: Sequence[Any], message: str) -> Problem:
         return Problem(self.name, self.line(path), dotted(path), message)
 
-    def check(self, schema: Schema, data: Any = None, at: Sequence[str | int] = ()) -> list[Problem]:
+    def check(self, schema: Schema, data: Any = None, at: Sequence[Any] = ()) -> list[Problem]:
         """Every complaint of ``schema`` about ``data`` (default: the whole file), which stands at ``at``."""
         errors = schema.validate(self.data if data is None else data)
-        return [self._spoken(schema, (*at, *path), path, message) for path, message in _flat(errors, ())]
-
-    def _spoken(self, schema: Schema, path: KeyPath, below: KeyPath, message: str) -> Problem:
-        if message == "Unknown field." and below:
-            return self.problem(path, f"unknown key{suggest(below[-1], _known(schema, below[:-1]))}")
-        return self.problem(path, message.rstrip(".")[:1].lower() + message.rstrip(".")[1:])
+        return [self.problem((*at, *path), message) for path, message in _flat(errors, schema, ())]
 
     def _plain(self, node: Any, path: KeyPath) -> Any:
+        self._size += 1
+        if self._size > MAX_VALUES:  # aliases of aliases: a few lines can stand for billions of values
+            raise ConfigError([self.problem(path[:3], f"more than {MAX_VALUES:,} values")])
+        if len(path) > MAX_DEPTH:
+            raise ConfigError([self.problem(path[:3], f"nested deeper than {MAX_DEPTH} levels")])
         if isinstance(node, Mapping):
             for key in node:
+                if not isinstance(key, str | int | float | date | None):
+                    raise ConfigError([self.problem(path, "a key is one word or number, not a list or mapping")])
                 if isinstance(node, CommentedBase) and key in (node.lc.data or {}):
                     self._lines[(*path, key)] = node.lc.key(key)[0] + 1
-            return {key: self._plain(value, (*path, key)) for key, value in node.items()}
+            return {_scalar(key): self._plain(value, (*path, key)) for key, value in node.items()}
         if isinstance(node, list):
             for index in range(len(node)):
                 if isinstance(node, CommentedBase) and index in (node.lc.data or {}):
                     self._lines[(*path, index)] = node.lc.item(index)[0] + 1
             return [self._plain(value, (*path, index)) for index, value in enumerate(node)]
-        for plain in (bool, int, float, str):  # ruamel's scalars are subclasses that remember their style
-            if isinstance(node, plain):
-                return plain(node)
-        return node
+        plain = _scalar(node)
+        if not isinstance(plain, str | int | float | date | None):
+            raise ConfigError([self.problem(path, "a YAML tag (!…) is not understood here")])
+        return plain
 
 
-def _flat(errors: Any, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
-    """marshmallow's nested messages as (path, message); its ``_schema`` level is no key of the file."""
+def _scalar(node: Any) -> Any:
+    """ruamel's scalars are subclasses that remember their style; a plain one is left."""
+    if isinstance(node, ScalarBoolean):
+        return bool(node)
+    if isinstance(node, datetime):
+        return datetime.combine(node.date(), node.timetz())
+    for plain in (bool, int, float, str):
+        if isinstance(node, plain):
+            return plain(node)
+    return node
+
+
+def _flat(errors: Any, node: Any, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
+    """marshmallow's nested messages as (path, message). ``node``: the schema or field they are about, where known.
+
+    A schema's ``_schema`` and a ``Dict`` field's ``key`` and ``value`` are levels of marshmallow, not of the file.
+    """
+    node = node.schema if isinstance(node, fields.Nested) else node
     if isinstance(errors, Mapping):
         for key, inner in errors.items():
-            yield from _flat(inner, path if key in ("_schema", "value", "key") and path else (*path, key))
+            if isinstance(node, fields.Dict) and isinstance(inner, Mapping):
+                for part, below in inner.items():
+                    yield from _flat(below, node.value_field if part == "value" else node.key_field, (*path, key))
+            elif key == "_schema":
+                yield from _flat(inner, None, path)
+            elif isinstance(node, Schema) and key not in (known := _fields(node)) and inner == ["Unknown field."]:
+                yield (*path, key), f"unknown key{suggest(key, known)}"
+            else:
+                yield from _flat(inner, _below(node, key), (*path, key))
     elif isinstance(errors, list):
         for inner in errors:
-            yield from _flat(inner, path)
+            yield from _flat(inner, None, path)
     else:
-        yield path, str(errors)
+        text = str(errors).rstrip(".")
+        yield path, text[:1].lower() + text[1:]
 
 
-def _known(schema: Schema, path: KeyPath) -> list[str]:
-    """The keys that ``schema`` accepts at ``path``, for suggestions."""
-    node: Any = schema
-    for part in path:
-        node = node.schema if isinstance(node, fields.Nested) else node
-        if isinstance(node, Schema):
-            node = node.fields.get(str(part))
-        elif isinstance(node, fields.List):
-            node = node.inner
-        elif isinstance(node, fields.Dict):
-            node = node.value_field
-    node = node.schema if isinstance(node, fields.Nested) else node
-    return list(node.fields) if isinstance(node, Schema) else []
+def _below(node: Any, key: Any) -> Any:
+    if isinstance(node, Schema):
+        return _fields(node).get(key)
+    return node.inner if isinstance(node, fields.List) else node  # a nested schema with many=True: one level of indexes
+
+
+def _fields(schema: Schema) -> dict[str, Any]:
+    """The schema's fields by the names the file uses."""
+    return {field.data_key or name: field for name, field in schema.fields.items()}

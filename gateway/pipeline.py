@@ -189,6 +189,9 @@ def record(
         for skipped in reading.skipped:
             batch.note(system, "skipped", skipped.reason)
         for position, item in enumerate(reading.quarantined):
+            if document.id in batch.already:
+                batch.note(system, "skipped", "known already")
+                continue
             batch.note(system, "dead")
             batch.events.append(_dead(document, position, item, hashes.get(f"mapping:{system}", "")))
         for lookup in reading.lookups:

@@ -22,6 +22,8 @@ class Batch:
     """Everything one batch knows, keyed as the pipeline looks it up, and everything it wants written."""
 
     now: int
+    already: set[str] = field(default_factory=set)
+    """Documents that were read before: a replay, or a crash fell between our commit and the inbox's."""
     known: set[str] = field(default_factory=set)
     """Keys among the batch's events that are stored already."""
     records: dict[Ref, Record] = field(default_factory=dict)

@@ -38,6 +38,7 @@ def load(
     now: int,
     cutoff: int | None,
     score_name: str,
+    documents: Collection[str] = (),
 ) -> Batch:
     """Read what ``events``, identity ``keys`` and the ``touched`` leads need.
 
@@ -45,6 +46,9 @@ def load(
         None loads all of them.
     """
     batch = Batch(now)
+    if documents:
+        c = t.documents_read.c.document
+        batch.already = set(connection.scalars(select(c).where(c.in_(documents))))
     if events:
         wanted = [event.key for _, event in events]
         batch.known = set(connection.scalars(select(t.events.c.key).where(t.events.c.key.in_(wanted))))
@@ -95,7 +99,7 @@ def _load_records(connection: Connection, batch: Batch, refs: Collection[Ref]) -
     for (system, object_), ids in _by_object(refs).items():
         rows = connection.execute(select(t.records).where(c.system == system, c.object == object_, c.record.in_(ids)))
         for row in rows:
-            record = _record(row)
+            record = record_of(row)
             batch.records[record.ref] = record
 
 
@@ -106,7 +110,8 @@ def _by_object(refs: Iterable[Ref]) -> dict[tuple[str, str], list[str]]:
     return groups
 
 
-def _record(row: Any) -> Record:
+def record_of(row: Any) -> Record:
+    """A row of table ``records``."""
     return Record(
         row.system,
         row.object,
@@ -224,7 +229,7 @@ def _load_leads(
     for row in connection.execute(select(t.records).where(t.records.c.entity.in_(leads))):
         record = batch.records.get((row.system, row.object, row.record))
         if record is None:
-            record = _record(row)
+            record = record_of(row)
             batch.records[record.ref] = record
         leads[row.entity].records[record.ref] = record
     a = t.activities.c
@@ -271,7 +276,7 @@ def _load_companies(connection: Connection, batch: Batch, ids: Collection[str]) 
     for row in connection.execute(select(t.companies).where(t.companies.c.id.in_(ids))):
         batch.companies[row.id] = Company(row.id, row.version, row.known_at, row.merged_into, row.attributes)
     for row in connection.execute(select(t.records).where(t.records.c.entity.in_(batch.companies))):
-        record = batch.records.setdefault((row.system, row.object, row.record), _record(row))
+        record = batch.records.setdefault((row.system, row.object, row.record), record_of(row))
         batch.companies[row.entity].records[record.ref] = record
 
 
@@ -293,7 +298,7 @@ def _load_deals(connection: Connection, batch: Batch, ids: Collection[str]) -> N
     for row in connection.execute(select(t.deal_leads).where(t.deal_leads.c.deal.in_(batch.deals))):
         batch.deals[row.deal].leads.add(row.lead)
     for row in connection.execute(select(t.records).where(t.records.c.entity.in_(batch.deals))):
-        record = batch.records.setdefault((row.system, row.object, row.record), _record(row))
+        record = batch.records.setdefault((row.system, row.object, row.record), record_of(row))
         batch.deals[row.entity].records[record.ref] = record
 
 
@@ -311,7 +316,11 @@ def commit(connection: Connection, batch: Batch, score_name: str) -> None:
 def _commit(connection: Connection, batch: Batch, score_name: str) -> None:
     leads = batch.leads.values()
     put = Put(connection)
-    put.insert(t.documents_read, [{"document": document, "read_at": batch.now} for document in batch.documents])
+    put.insert(
+        t.documents_read,
+        [{"document": document, "read_at": batch.now} for document in batch.documents],
+        ignore=True,
+    )
     put.insert(t.events, batch.events)
     put.versioned(t.leads, [_lead_row(lead) for lead in leads if lead.changed])
     put.versioned(t.companies, [_company_row(company) for company in batch.companies.values() if company.changed])
@@ -325,7 +334,7 @@ def _commit(connection: Connection, batch: Batch, score_name: str) -> None:
             if (namespace, value) not in batch.stored_keys
         ],
     )
-    put.upsert(t.records, [_record_row(record) for record in batch.records.values() if record.dirty])
+    put.upsert(t.records, [record_row(record) for record in batch.records.values() if record.dirty])
     put.upsert(t.associations, list(batch.linked.values()))
     put.remove(t.deal_leads, [(deal.id, lead) for deal in batch.deals.values() for lead in deal.dropped_leads])
     put.insert(
@@ -624,7 +633,8 @@ def _deal_row(deal: Deal) -> dict[str, Any]:
     }
 
 
-def _record_row(record: Record) -> dict[str, Any]:
+def record_row(record: Record) -> dict[str, Any]:
+    """The inverse of ``record_of``."""
     return {
         "system": record.system,
         "object": record.object,

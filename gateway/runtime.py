@@ -1,0 +1,301 @@
+"""An opened instance: its checked files, its plugins' sources and sinks, its store. Every process and command has one.
+
+``open_gateway`` is where the pieces meet; what they do is told in ``pipeline`` and ``delivery``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from gateway.contracts import (
+    Context,
+    Document,
+    Event,
+    Lookup,
+    Page,
+    Quarantined,
+    Sink,
+    Skipped,
+    Source,
+)
+from gateway.delivery import Delivery
+from gateway.errors import GatewayError, NotFound, QuarantineDocument, StaleCommit
+from gateway.host import Host
+from gateway.leads.joining import Joining
+from gateway.pipeline import Done, Model, Pipeline, Reading
+from gateway.settings.instance import Instance, System, load_instance
+from gateway.store import bundle, due
+from gateway.store.database import open_store, read, require_current, upgrade, write
+from gateway.store.inbox import Inbox
+from gateway.store.times import new_id, utc_now
+from gateway.times import to_micros
+from gateway.web.intake import SourceOffer
+
+BATCH_EVENTS = 1000
+"""Events of one batch, roughly: documents are claimed whole."""
+BATCH_DOCUMENTS = 200
+SWEEP_LEADS = 500
+"""Leads scored again in one batch of a sweep."""
+Guard = Callable[[str, str], AbstractContextManager[Any]]
+
+
+class Gateway:
+    """One instance at work. ``guard`` is entered around every plugin call; a worker's slot goes there."""
+
+    def __init__(
+        self, instance: Instance, host: Host, now: Callable[[], datetime] = utc_now, guard: Guard | None = None
+    ) -> None:
+        self.instance = instance
+        self.host = host
+        self.now = now
+        self.guard: Guard = guard or (lambda plugin, call: contextlib.nullcontext())
+        self.log: Any = structlog.get_logger("gateway")
+        self.store = open_store(instance.store)
+        self.inbox = Inbox(self.store.inbox)
+        self.problems: dict[str, str] = {}
+        """system → why its source or sink could not be built"""
+        self.sources: dict[str, Source] = {}
+        self.sinks: dict[str, Sink] = {}
+        for system in instance.systems.values():
+            self._build(system)
+        self.model = model_of(instance, host)
+        self.pipeline = Pipeline(self.store.main, self.model, now, self.log)
+        self._deliveries = {
+            name: Delivery(self.store.main, name, sink, instance.systems[name].plugin, now, self.guard, self.log)
+            for name, sink in self.sinks.items()
+        }
+
+    def close(self) -> None:
+        self.store.close()
+
+    # -- in -----------------------------------------------------------------------------------------------------------
+
+    def intake_sources(self) -> dict[str, SourceOffer]:
+        """The systems that take webhooks, with how their calls prove themselves."""
+        return {
+            name: SourceOffer(source.verification, source.answer)
+            for name, source in self.sources.items()
+            if source.verification is not None
+        }
+
+    def read(self, document: Document) -> Reading:
+        """Ask the document's source what it says. Whatever goes wrong is the reading's ``failure``."""
+        reading = Reading(document)
+        source = self.sources.get(document.system)
+        if source is None:
+            reading.failure = self.problems.get(document.system, f"no source for system {document.system!r}")
+            return reading
+        plugin = self.instance.systems[document.system].plugin
+        try:
+            with self.guard(plugin, f"read {document.id}"):
+                for item in source.read(document):
+                    if isinstance(item, Event):
+                        reading.events.append(item)
+                    elif isinstance(item, Skipped):
+                        reading.skipped.append(item)
+                    elif isinstance(item, Quarantined):
+                        reading.quarantined.append(item)
+                    elif isinstance(item, Lookup):
+                        reading.lookups.append(item)
+                    else:
+                        raise TypeError(f"read gave a {type(item).__name__}")
+        except QuarantineDocument as exc:
+            reading.failure = exc.reason
+        except Exception as exc:  # noqa: BLE001 - a source may raise anything; the document is kept with the reason
+            reading.failure = f"plugin {plugin}: read raised {type(exc).__name__}"
+            self.log.error("read failed", document=document.id, plugin=plugin, error=type(exc).__name__)
+        return reading
+
+    def run_pipeline_once(self, worker: str) -> int:
+        """Read and work the oldest waiting documents. Returns how many there were."""
+        documents = self.inbox.claim(worker, BATCH_DOCUMENTS)
+        if not documents:
+            return 0
+        readings = [self.read(document) for document in documents]
+        for reading in readings:
+            if reading.failure:
+                self.inbox.quarantine(reading.document.id, reading.failure)
+        for batch in _batches([reading for reading in readings if not reading.failure]):
+            self._work(worker, batch)
+        return len(documents)
+
+    def _work(self, worker: str, batch: Sequence[Reading]) -> None:
+        ids = [reading.document.id for reading in batch]
+        try:
+            self.observe(self.pipeline.run(batch))
+        except StaleCommit:
+            self.inbox.release(worker, ids)
+            return
+        except Exception as exc:  # one item must not stop the others: find it by working them singly
+            if len(batch) > 1:
+                for reading in batch:
+                    self._work(worker, [reading])
+                return
+            self.log.exception("batch failed", document=ids[0])
+            self.inbox.quarantine(ids[0], f"working it raised {type(exc).__name__}; see the log")
+            return
+        self.inbox.finish(ids)
+
+    def bring_in(self, system: str, pages: Iterator[Page], stream: str, history: bool, origin: Any) -> Iterator[Page]:
+        """Put pages into the inbox as they come; each with its cursor once it is stored."""
+        for page in pages:
+            self.inbox.append_page(system, stream, page, self.now(), origin=origin, history=history)
+            if page.cursor is not None:
+                with write(self.store.main) as connection:
+                    due.save_cursor(connection, system, stream, page.cursor, to_micros(self.now()))
+            yield page
+
+    # -- by itself ----------------------------------------------------------------------------------------------------
+
+    def sweep_once(self) -> int:
+        """Score again what is due: leads whose score moves by itself, and leads of companies that changed."""
+        now = to_micros(self.now())
+        with read(self.store.main) as connection:
+            leads = due.scores(connection, self.model.score_name, now, SWEEP_LEADS)
+            queued = [] if leads else due.rescores(connection, SWEEP_LEADS)
+        if leads:
+            self.observe(self.pipeline.run((), leads, cause="time"))
+            return len(leads)
+        done = 0
+        for rescore, ids in queued:
+            if ids:
+                self.observe(self.pipeline.run((), ids, cause="model" if rescore.company is None else "news"))
+            with write(self.store.main) as connection:
+                due.advance_rescore(connection, rescore, ids, SWEEP_LEADS)
+            done += max(len(ids), 1)
+        return done
+
+    # -- out ----------------------------------------------------------------------------------------------------------
+
+    def outbound_systems(self) -> list[str]:
+        """Active systems with a sink that works."""
+        return sorted(self.model.active & self._deliveries.keys())
+
+    def deliver_once(self, system: str, worker: str) -> int:
+        """Deliver what is due to one system. Returns how many writes were worked."""
+        if system not in self._deliveries or system not in self.model.active:
+            return 0
+        with read(self.store.main) as connection:
+            if due.paused(connection, system):
+                return 0
+        worked, again = self._deliveries[system].run(worker)
+        if again:
+            self.observe(self.pipeline.run((), again, cause="news"))
+        return worked
+
+    def observe(self, done: Done) -> None:
+        """Tell the observers of plugins what was committed."""
+        told = (("lead_scored", "scores", done.scored), ("stage_changed", "moves", done.moves))
+        for hook, name, rows in (*told, ("handoff_closed", "handoffs", done.closed)):
+            if rows:
+                for problem in self.host.observe(hook, **{name: rows}):
+                    self.log.error("observer failed", problem=problem)
+
+    # -- leads by any key -----------------------------------------------------------------------------------------------
+
+    def find_lead(self, key: str) -> str:
+        """The lead behind an id, an e-mail address, ``system:object:record`` or a declared key. Raises ``NotFound``."""
+        with read(self.store.main) as connection:
+            found = due.lead_ids(connection, key)
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise NotFound(f"{len(found)} leads have this key; use the id: {', '.join(found[:10])}")
+        raise NotFound("no lead has this id, e-mail address, record id or identity key")
+
+    def _build(self, system: System) -> None:
+        mapping: Any = system.mapping
+        context = Context(system=system.name, root=self.instance.root, mapping=mapping, now=self.now, log=self.log)
+        for shelf, offers in ((self.sources, self.host.sources), (self.sinks, self.host.sinks)):
+            offer = offers.get(system.plugin)
+            if offer is None:
+                continue
+            try:
+                with self.guard(system.plugin, f"build {system.name}"):
+                    shelf[system.name] = offer.factory(system.settings, context)  # type: ignore[index]
+            except Exception as exc:  # noqa: BLE001 - a factory may raise anything; the other systems go on
+                spoken = str(exc) if isinstance(exc, GatewayError) else type(exc).__name__
+                self.problems[system.name] = f"plugin {system.plugin}: {spoken}"
+                self.log.error("system not built", system=system.name, error=type(exc).__name__)
+
+
+def model_of(instance: Instance, host: Host) -> Model:
+    """What batches are worked with, from the instance's checked files."""
+    mappings = {name: system.mapping for name, system in instance.systems.items() if system.mapping is not None}
+    scorer = None
+    name = "lead"
+    if instance.scoring is not None:
+        data = instance.scoring.data
+        scorer = host.scorers[data.get("strategy", "weighted")].factory(data)
+        name = str(data.get("name", "lead"))
+    return Model(
+        Joining(
+            {
+                (name, object_.name): object_
+                for name, mapping in mappings.items()
+                for object_ in mapping.objects.values()
+            },
+            {name: mapping.hash for name, mapping in mappings.items()},
+            {name: system.rank for name, system in instance.systems.items()},
+            instance.merge_on_email,
+            instance.deals_system,
+            new_id,
+        ),
+        {
+            name: [object_ for object_ in mapping.objects.values() if object_.outbound]
+            for name, mapping in mappings.items()
+        },
+        scorer,
+        name,
+        instance.journey,
+        instance.hashes,
+        frozenset(name for name, system in instance.systems.items() if system.outbound),
+        instance.send_score_step,
+    )
+
+
+def open_gateway(
+    root: Path, now: Callable[[], datetime] = utc_now, guard: Guard | None = None, host: Host | None = None
+) -> Gateway:
+    """Check the files, open the store, make the tables of a new one. Raises ``ConfigError`` with every problem."""
+    host = host or Host()
+    instance = load_instance(root, host)
+    gateway = Gateway(instance, host, now, guard)
+    try:
+        if not bundle.has_tables(gateway.store):
+            upgrade(gateway.store)
+        require_current(gateway.store)
+        with write(gateway.store.main) as connection:
+            bundle.activate(connection, instance.files, instance.hashes, to_micros(now()))
+    except BaseException:
+        gateway.close()
+        raise
+    return gateway
+
+
+def _batches(readings: Sequence[Reading]) -> Iterator[list[Reading]]:
+    batch: list[Reading] = []
+    size = 0
+    for reading in readings:
+        if batch and size + len(reading.events) > BATCH_EVENTS:
+            yield batch
+            batch, size = [], 0
+        batch.append(reading)
+        size += len(reading.events)
+    if batch:
+        yield batch
+
+
+def known_systems(instance: Instance, names: Collection[str]) -> list[str]:
+    """``names``, or every system when empty. Raises ``NotFound`` for one that gateway.yaml does not have."""
+    for name in names:
+        if name not in instance.systems:
+            raise NotFound(f"no system {name!r} in gateway.yaml; there are: {', '.join(instance.systems)}")
+    return list(names) or list(instance.systems)

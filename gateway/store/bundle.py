@@ -1,0 +1,38 @@
+"""The store is the truth of the model: the text of all checked files, and since when workers use it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, inspect, select
+
+from gateway.store import tables as t
+from gateway.store.batch import Put
+from gateway.store.database import Store
+from gateway.store.times import new_id
+
+
+def has_tables(store: Store) -> bool:
+    """False for a database nobody has used yet."""
+    return inspect(store.main).has_table("leads") and inspect(store.inbox).has_table("documents")
+
+
+def active(connection: Connection) -> Any | None:
+    """The bundle in use, or None."""
+    return connection.execute(select(t.bundles).order_by(t.bundles.c.active_at.desc()).limit(1)).first()
+
+
+def activate(connection: Connection, files: Mapping[str, str], hashes: Mapping[str, str], now: int) -> str:
+    """Make these files the active ones if they are not yet; a new scoring hash queues a rescore of every lead."""
+    id_ = hashlib.sha256(orjson.dumps(dict(files), option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
+    before = active(connection)
+    if before is not None and before.id == id_:
+        return id_
+    put = Put(connection)
+    put.upsert(t.bundles, [{"id": id_, "files": dict(files), "hashes": dict(hashes), "active_at": now}])
+    if before is not None and before.hashes.get("scoring") != hashes.get("scoring"):
+        put.insert(t.rescores, [{"id": new_id(), "cause": "scoring changed", "created_at": now}])
+    return id_

@@ -1,0 +1,72 @@
+"""What is due by itself: scores that move, queued rescores, cursors, paused systems; and leads by any key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, delete, select, union, update
+
+from gateway.store import tables as t
+from gateway.store.batch import Put
+
+
+def scores(connection: Connection, name: str, now: int, limit: int) -> list[str]:
+    """Leads whose score moves by itself at or before ``now``: exactly those, earliest first."""
+    s = t.scores.c
+    return list(
+        connection.scalars(
+            select(s.lead).where(s.name == name, s.changes_at <= now).order_by(s.changes_at).limit(limit)
+        )
+    )
+
+
+def rescores(connection: Connection, limit: int) -> list[tuple[Any, list[str]]]:
+    """The oldest queued rescore with the next leads it asks for; an empty list of leads means it is done."""
+    row = connection.execute(select(t.rescores).order_by(t.rescores.c.id).limit(1)).first()
+    if row is None:
+        return []
+    leads = t.leads.c
+    query = select(leads.id).where(leads.merged_into.is_(None), leads.id > row.after).order_by(leads.id).limit(limit)
+    if row.company is not None:
+        query = query.where(leads.company == row.company)
+    return [(row, list(connection.scalars(query)))]
+
+
+def advance_rescore(connection: Connection, rescore: Any, done: Sequence[str], limit: int) -> None:
+    """Note how far a rescore has come; it is gone once fewer leads than asked for were left."""
+    r = t.rescores.c
+    if len(done) < limit:
+        connection.execute(delete(t.rescores).where(r.id == rescore.id))
+    else:
+        connection.execute(update(t.rescores).where(r.id == rescore.id).values(after=done[-1]))
+
+
+def cursor(connection: Connection, system: str, stream: str) -> Mapping[str, Any] | None:
+    c = t.cursors.c
+    found = connection.scalar(select(c.cursor).where(c.system == system, c.stream == stream))
+    return dict(found) if found is not None else None
+
+
+def save_cursor(connection: Connection, system: str, stream: str, cursor: Mapping[str, Any], now: int) -> None:
+    Put(connection).upsert(t.cursors, [{"system": system, "stream": stream, "cursor": dict(cursor), "at": now}])
+
+
+def paused(connection: Connection, system: str) -> str:
+    """Why nothing is sent to ``system``; empty when it is not paused."""
+    return str(connection.scalar(select(t.systems.c.paused).where(t.systems.c.name == system)) or "")
+
+
+def lead_ids(connection: Connection, key: str) -> list[str]:
+    """The living leads behind an id or alias, an e-mail address, a declared key, ``system:object:record`` or a record id."""
+    leads, identities, records = t.leads.c, t.identities.c, t.records.c
+    direct = select(leads.id).where(leads.id == key, leads.merged_into.is_(None))
+    alias = select(leads.merged_into).where(leads.id == key, leads.merged_into.is_not(None))
+    known = select(identities.lead).where(identities.value.in_([key, key.lower()]))
+    record = select(records.entity).where(records.kind == "person", records.record == key, records.entity != "")
+    parts = key.split(":", 2)
+    if len(parts) == 3:
+        record = select(records.entity).where(
+            records.system == parts[0], records.object == parts[1], records.record == parts[2]
+        )
+    return sorted(connection.scalars(union(direct, alias, known, record)))

@@ -85,6 +85,8 @@ class Page:
     key: str | None = None
     """Document key; the hash of the bytes when None."""
     records: int = 0
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Become the document's ``headers``: what ``read`` must know beside the bytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

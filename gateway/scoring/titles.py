@@ -58,8 +58,7 @@ class TitleTable:
         """``own``: level → further phrases, which win over built-in ones of the same words."""
         self.order = tuple(order)
         phrases: dict[tuple[str, ...], str] = {}
-        named = {level: [level.replace("_", " ")] for level in (*LEVELS, *order)}
-        for table in (named, BUILT_IN["levels"], own or {}):
+        for table in (_named(LEVELS), BUILT_IN["levels"], _named(order), own or {}):
             for level, texts in table.items():
                 for text in texts:
                     phrases[phrase_words(text)] = level
@@ -105,7 +104,8 @@ class TitleTable:
             if stop:
                 part = [hit for hit in part if hit[0] <= stop[0] and hit[2]]
             cut = next((at for at in range(start, end) if self._cuts(at, words, hits)), end)
-            head = [hit for hit in part if hit[0] < cut]
+            boss = rest is not None and rest[1] == end and not words[end - 1].endswith("s")
+            head = part if boss else [hit for hit in part if hit[0] < cut]  # 'Vice President of Sales Assistant'
             if head:
                 here = (head[-1][2], " ".join(words[head[-1][0] : head[-1][1]]))
                 if best is None or self._height(here[0]) < self._height(best[0]):
@@ -136,6 +136,11 @@ class TitleTable:
                 taken.update(range(hit[0], hit[1]))
                 hits.append(hit)
         return sorted(hits)
+
+
+def _named(levels: Sequence[str]) -> dict[str, list[str]]:
+    """A level's own name is a title of it."""
+    return {level: [level.replace("_", " ")] for level in levels}
 
 
 def phrase_words(text: str) -> tuple[str, ...]:

@@ -86,7 +86,7 @@ class Pipeline:
         for attempt in range(TRIES):
             at = self.now()
             with read(self.engine) as connection:
-                batch = load(connection, events, keys, touched, to_micros(at), self._cutoff(at), self.model.score_name)
+                batch = load(connection, events, keys, touched, to_micros(at), self.cutoff(at), self.model.score_name)
             self.compute(batch, readings, events, known_at, quiet, touched, cause, at)
             try:
                 with write(self.engine) as connection:
@@ -133,10 +133,7 @@ class Pipeline:
         why = Cause("import" if history else cause, at, model.hashes.get("scoring", ""), model.journey.hash)
         open_deal = any(lead.id in deal.leads and deal.status == "open" for deal in batch.deals.values())
         progress(lead, model.journey, open_deal, why, history, model.active, new_id)
-        if lead.opened is not None and model.scorer is not None:
-            lead.opened["contributions"] = frozen(
-                model.scorer.score(subject(lead, company), at, explain=True).contributions
-            )
+        contributions(batch, lead, model, at)
         batch.writes += [
             write_row(wanted, batch.now) for wanted in wanted_writes(lead, model, batch.now) if not history
         ]
@@ -153,9 +150,18 @@ class Pipeline:
             )
             return False
 
-    def _cutoff(self, at: datetime) -> int | None:
+    def cutoff(self, at: datetime) -> int | None:
+        """Activities older than this (microseconds) can no longer count; None = all may."""
         horizon: timedelta | None = self.model.scorer.horizon if self.model.scorer else timedelta(0)
         return None if horizon is None else to_micros(at - horizon)
+
+
+def contributions(batch: Batch, lead: Lead, model: Model, at: datetime) -> None:
+    """Freeze why a lead was handed over, beside the handoff that was just opened."""
+    if lead.opened is not None and model.scorer is not None:
+        company = batch.companies[lead.company].attributes if lead.company in batch.companies else {}
+        score = model.scorer.score(subject(lead, company), at, explain=True)
+        lead.opened["contributions"] = frozen(score.contributions)
 
 
 def gather(readings: Sequence[Reading]) -> tuple[list[Timed], dict[str, int], set[str]]:

@@ -110,8 +110,7 @@ def progress(
     off = opening is not None and opening.system not in active
     lead.steps += [_step(lead.id, due, decided_at, off) for due in answer.due]
     if opening is not None and not off:
-        lead.generation = answer.generation
-        _open(lead, opening, cause, ids)
+        open_handoff(lead, opening, cause, ids)
     return answer
 
 
@@ -138,7 +137,9 @@ def _follow(lead: Lead, answer: Advance, decided_at: int) -> None:
         lead.handoff, lead.handoff_changed = None, False
 
 
-def _open(lead: Lead, opening: Opening, cause: Cause, ids: Any) -> None:
+def open_handoff(lead: Lead, opening: Opening, cause: Cause, ids: Any) -> None:
+    """Hand the lead to sales. From now on its records take part in outbound sync."""
+    lead.generation = opening.generation
     lead.opened = lead.handoff = {
         "id": ids(),
         "lead": lead.id,

@@ -7,6 +7,7 @@ raises ``StaleCommit`` and nothing of the batch is written.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -465,31 +466,29 @@ def _commit_decisions(put: Put, batch: Batch, score_name: str) -> None:
 
 
 def _commit_outward(put: Put, batch: Batch) -> None:
-    writes = t.writes.c
-    if batch.writes:
-        superseded = put.connection.execute(
-            select(writes.id, writes.system).where(
-                writes.state == "waiting", writes.key.in_([write["key"] for write in batch.writes])
-            )
-        ).all()
-        pairs = {(write["system"], write["key"]) for write in batch.writes}
-        if superseded:
-            put.connection.execute(
-                update(t.writes)
-                .where(
-                    writes.system == bindparam("b_system"), writes.key == bindparam("b_key"), writes.state == "waiting"
-                )
-                .values(state="superseded", finished_at=batch.now),
-                [{"b_system": system, "b_key": key} for system, key in pairs],
-            )
-            for row in superseded:
-                batch.note(row.system, "superseded")
-        put.insert(t.writes, batch.writes)
-        for write in batch.writes:
-            batch.note(write["system"], "planned")
+    commit_writes(put.connection, batch.writes, batch.now)
     put.count(t.work_items, batch.work_items, on=("key",), bump="count")
     put.insert(t.lookups, batch.lookups, ignore=True)
     put.insert(t.rescores, batch.rescores)
+
+
+def commit_writes(connection: Connection, writes: Sequence[dict[str, Any]], now: int) -> None:
+    """Put writes into the outbox; one that waits under the same key is superseded: the newer one says everything."""
+    if not writes:
+        return
+    put, w = Put(connection), t.writes.c
+    tallies: Counter[tuple[str, str]] = Counter((write["system"], "planned") for write in writes)
+    pairs = {(write["system"], write["key"]) for write in writes}
+    waiting = select(w.id, w.system, w.key).where(w.state == "waiting", w.key.in_({key for _, key in pairs}))
+    overtaken = [row for row in connection.execute(waiting) if (row.system, row.key) in pairs]
+    if overtaken:
+        ids = [row.id for row in overtaken]
+        connection.execute(update(t.writes).where(w.id.in_(ids)).values(state="superseded", finished_at=now))
+        tallies.update((row.system, "superseded") for row in overtaken)
+    put.insert(t.writes, writes)
+    put.count(
+        t.tallies, [{"system": s, "what": what, "reason": "", "count": n} for (s, what), n in sorted(tallies.items())]
+    )
 
 
 def _commit_merges(connection: Connection, batch: Batch) -> None:

@@ -39,6 +39,13 @@ def claim(connection: Connection, system: str, worker: str, now: int, limit: int
     return list(rows)
 
 
+def waiting(connection: Connection, keys: Collection[str]) -> dict[tuple[str, str], dict[str, Any]]:
+    """(system, key) → fields of the writes that wait under these keys."""
+    w = t.writes.c
+    rows = connection.execute(select(w.system, w.key, w.fields).where(w.state == "waiting", w.key.in_(keys)))
+    return {(row.system, row.key): row.fields for row in rows}
+
+
 def give_back(connection: Connection, system: str, worker: str) -> int:
     """Writes a dead worker had on their way: nobody knows whether they arrived, so they are looked up first."""
     w = t.writes.c

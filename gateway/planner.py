@@ -1,0 +1,201 @@
+"""Plan, push and activate: the whole subtraction of wanted minus known, over every lead, printed or sent.
+
+The pipeline plans whatever a batch touches; this walks all leads in order of their id, in chunks, so that a changed
+mapping or a newly activated system is caught up with. Memory stays flat.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select
+
+from gateway.contracts import Write
+from gateway.errors import NotFound, Refused
+from gateway.journey.advance import Withheld, existing
+from gateway.journey.progress import Cause, facts_of, open_handoff, standing_of
+from gateway.leads.batch import Batch
+from gateway.leads.lead import Lead
+from gateway.leads.stamps import attributes
+from gateway.pipeline import contributions, wanted_writes, write_row
+from gateway.store import outbox
+from gateway.store import tables as t
+from gateway.store.batch import commit, commit_writes, load
+from gateway.store.database import read, write
+from gateway.store.times import new_id
+from gateway.sync.planning import Wanted
+from gateway.times import to_micros
+
+if TYPE_CHECKING:
+    from gateway.runtime import Gateway
+
+CHUNK = 500
+EXISTING = ("ignore", "handover")
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One write to be made, and what the system is known to hold in its fields now."""
+
+    wanted: Wanted
+    known: Mapping[str, Any]
+
+    @property
+    def write(self) -> Write:
+        """As the sink will be given it."""
+        wanted = self.wanted
+        return Write(
+            key=wanted.key,
+            object=wanted.object,
+            record=wanted.record,
+            fields=wanted.fields,
+            create=wanted.create,
+            priority=wanted.priority,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PushReport:
+    """``planned`` new writes by this push; ``worked`` receipts; what is left per state."""
+
+    planned: int
+    worked: int
+    states: Mapping[str, int]
+
+
+@dataclass(slots=True)
+class Activation:
+    """What switching a system on would do: leads over a threshold that hands over to it, by what becomes of them."""
+
+    over: int = 0
+    owned: int = 0
+    excluded: int = 0
+    would_hand_over: int = 0
+
+
+def planned(gateway: Gateway, systems: Collection[str], lead: str | None = None) -> Iterator[Planned]:
+    """Wanted minus known for these systems, whether they are active or not; nothing is written."""
+    for batch in _walk(gateway, [lead] if lead else None):
+        for one in batch.leads.values():
+            for wanted in wanted_writes(one, gateway.model, batch.now, systems):
+                record = one.known_record(wanted.system, wanted.object)
+                known = {name: record.snapshot[name][0] for name in wanted.fields if record and name in record.snapshot}
+                yield Planned(wanted, known)
+
+
+def enqueue(gateway: Gateway, systems: Collection[str]) -> int:
+    """Put what is planned into the outbox, unless the same write waits there already. Returns how many are new."""
+    count = 0
+    for batch in _walk(gateway, None):
+        rows = [
+            write_row(wanted, batch.now)
+            for one in batch.leads.values()
+            for wanted in wanted_writes(one, gateway.model, batch.now, systems)
+        ]
+        if rows:
+            with write(gateway.store.main) as connection:
+                waiting = outbox.waiting(connection, [row["key"] for row in rows])
+                fresh = [row for row in rows if waiting.get((row["system"], row["key"])) != row["fields"]]
+                commit_writes(connection, fresh, batch.now)
+            count += len(fresh)
+    return count
+
+
+def push(gateway: Gateway, system: str, worker: str, progress: Callable[[int], None] | None = None) -> PushReport:
+    """Plan everything for one active system and deliver until nothing is due. Raises ``Refused`` when it is off."""
+    if system not in gateway.instance.systems:
+        raise NotFound(f"no system {system!r} in gateway.yaml")
+    if system not in gateway.model.active:
+        raise Refused(
+            f"{system}: outbound is off; look at `gateway plan {system}`, then run `gateway activate {system}`"
+        )
+    if system not in gateway.outbound_systems():
+        raise Refused(f"{system}: {gateway.problems.get(system, 'its plugin has no sink')}")
+    new = enqueue(gateway, [system])
+    worked = 0
+    while done := gateway.deliver_once(system, worker):
+        worked += done
+        if progress:
+            progress(done)
+    with read(gateway.store.main) as connection:
+        return PushReport(new, worked, outbox.counts(connection).get(system, {}))
+
+
+def activation(gateway: Gateway, system: str) -> Activation:
+    """What `activate` would find; nothing is changed."""
+    report = Activation()
+    for batch in _walk(gateway, None):
+        for one in batch.leads.values():
+            _judge(gateway, batch, one, system, report)
+    return report
+
+
+def activate(gateway: Gateway, system: str, existing_leads: str) -> Activation:
+    """Settle what becomes of the leads that stand over a threshold already: ignored, or handed over now.
+
+    The switch itself, ``outbound: on`` in gateway.yaml, is the caller's. Restartable: a lead handed over or ignored
+    by an earlier run is left as it is.
+    """
+    if existing_leads not in EXISTING:
+        raise Refused(f"--existing takes {' or '.join(EXISTING)}")
+    report = Activation()
+    for batch in _walk(gateway, None):
+        for one in batch.leads.values():
+            opening = _judge(gateway, batch, one, system, report)
+            if opening is None:
+                continue
+            if existing_leads == "ignore":
+                one.ignored = True
+            else:
+                model = gateway.model
+                cause = Cause("person", gateway.now(), model.hashes.get("scoring", ""), model.journey.hash)
+                open_handoff(one, opening, cause, new_id)
+                contributions(batch, one, model, gateway.now())
+                batch.writes += [write_row(w, batch.now) for w in wanted_writes(one, model, batch.now, [system])]
+            one.changed = True
+        with write(gateway.store.main) as connection:
+            commit(connection, batch, gateway.model.score_name)
+    return report
+
+
+def _judge(gateway: Gateway, batch: Batch, lead: Lead, system: str, report: Activation) -> Any:
+    open_deal = any(lead.id in deal.leads and deal.status == "open" for deal in batch.deals.values())
+    found = existing(gateway.model.journey, standing_of(lead), facts_of(lead, open_deal), gateway.now(), system)
+    if found is None:
+        return None
+    report.over += 1
+    if isinstance(found, Withheld):
+        if open_deal or found.reason in ("already open", "with sales", "handed over before"):
+            report.owned += 1
+        else:
+            report.excluded += 1
+        return None
+    report.would_hand_over += 1
+    return found
+
+
+def _walk(gateway: Gateway, only: Collection[str] | None) -> Iterator[Batch]:
+    """Every living lead, loaded as a batch would load it, in chunks ordered by id."""
+    after = ""
+    while True:
+        with read(gateway.store.main) as connection:
+            if only is not None:
+                ids = list(only)
+            else:
+                c = t.leads.c
+                chunk = select(c.id).where(c.merged_into.is_(None), c.erased_at.is_(None), c.id > after)
+                ids = list(connection.scalars(chunk.order_by(c.id).limit(CHUNK)))
+            if not ids:
+                return
+            now = to_micros(gateway.now())
+            batch = load(connection, [], [], ids, now, gateway.pipeline.cutoff(gateway.now()), gateway.model.score_name)
+        joining = gateway.model.joining
+        for lead in batch.leads.values():
+            known = [record for record in lead.records.values() if record.known]
+            lead.origin = attributes(known, joining.inbound, joining.rank)[1]
+        yield batch
+        if only is not None:
+            return
+        after = ids[-1]

@@ -24,6 +24,7 @@ from gateway.journey.journey import Exclusion, Journey, Stage
 from gateway.times import to_micros
 
 _FOREVER = 1 << 63
+_NEVER = (0, False, None)
 MoveReason = Literal["entry", "threshold", "outcome", "activity", "fall", "withdrawn", "journey"]
 
 
@@ -124,7 +125,7 @@ class Advance:
 
     stage: str
     reached: Mapping[str, Reached]
-    above: Mapping[str, list[Any]]
+    above: Mapping[str, Sequence[Any]]
     excluded: str | None
     generation: int
     ignored: bool
@@ -159,7 +160,7 @@ def advance(
 
     ``quiet`` (an import of history) records moves and crossings, opens nothing and does no step.
     """
-    ways = {stage.name: way for stage in journey.stages if (way := _way(stage, facts))}
+    ways = {s.name: way for s in journey.stages if (s.outcomes or s.activities) and (way := _way(s, facts))}
     excluded = journey.exclusion(facts.attributes, facts.open_deal)
     close = accepted_at = contacted_at = None
     if standing.handoff is not None:
@@ -167,11 +168,13 @@ def advance(
     still_open = standing.handoff is not None and close is None
     ended = _Ended(close.bucket, close.at) if close else _Ended(standing.last_bucket, standing.closed_at)
 
-    above: dict[str, list[Any]] = {name: list(held) for name, held in standing.above.items()}
+    above: dict[str, Sequence[Any]] = {name: list(held) for name, held in standing.above.items()}
     crossed: dict[str, int] = {}
     by_score: set[str] = set()
     for stage in journey.stages[1:]:
-        before, way = above.get(stage.name, (0, False, None)), ways.get(stage.name)
+        before, way = above.get(stage.name, _NEVER), ways.get(stage.name)
+        if way is None and stage.thresholds is None and before is _NEVER:
+            continue
         # What ends a handoff uses up the facts that led to it, and is itself the way into a later stage.
         used_up = ended.at if stage.handoff else standing.closed_at
         now = _hold(stage, before, way, facts, used_up, still_open)
@@ -226,7 +229,7 @@ def existing(
     None: it stands over none. Nothing is decided here: the caller opens it, or marks the lead as ignored.
     """
     for stage in reversed(journey.stages):
-        crossings, over, seen = standing.above.get(stage.name, (0, False, None))
+        crossings, over, seen = standing.above.get(stage.name, _NEVER)
         if stage.handoff != system or not crossings or not (over or (seen is not None and not stage.both)):
             continue
         excluded = journey.exclusion(facts.attributes, facts.open_deal)
@@ -288,20 +291,20 @@ def _over(stage: Stage, facts: Facts, was_over: bool) -> bool:
 
 
 def _way(stage: Stage, facts: Facts) -> _Way | None:
-    firsts: list[Reached] = []
-    lasts: list[datetime] = []
+    first: Reached | None = None
+    last: datetime | None = None
     if stage.outcomes and facts.outcomes:
         found = [outcome for outcome in facts.outcomes if outcome.outcome in stage.outcomes]
         if found:
-            first = min(found, key=_order)
-            firsts.append(Reached(first.at, "outcome", first.id))
-            lasts.append(max(outcome.at for outcome in found))
+            earliest = min(found, key=_order)
+            first, last = Reached(earliest.at, "outcome", earliest.id), max(outcome.at for outcome in found)
     for kind in stage.activities:
         if kind in facts.kinds:
             _, first_at, last_at = facts.kinds[kind]
-            firsts.append(Reached(first_at, "activity", kind))
-            lasts.append(last_at)
-    return _Way(min(firsts, key=_priority), max(lasts)) if firsts else None
+            one = Reached(first_at, "activity", kind)
+            first = one if first is None else min(first, one, key=_priority)
+            last = last_at if last is None else max(last, last_at)
+    return _Way(first, last) if first is not None and last is not None else None
 
 
 def _order(outcome: Outcome) -> tuple[datetime, str]:
@@ -323,7 +326,7 @@ def _moves(
     standing: Standing,
     facts: Facts,
     ways: Mapping[str, _Way],
-    above: Mapping[str, list[Any]],
+    above: Mapping[str, Sequence[Any]],
     by_score: set[str],
     at: datetime,
     cause: str,
@@ -374,7 +377,7 @@ def _move(
     stage: Stage,
     facts: Facts,
     way: _Way | None,
-    above: Mapping[str, list[Any]],
+    above: Mapping[str, Sequence[Any]],
     by_score: bool,
     at: datetime,
     cause: str,
@@ -388,22 +391,21 @@ def _move(
 
 def _reached(journey: Journey, facts: Facts, ways: Mapping[str, _Way], decided: list[Decided]) -> dict[str, Reached]:
     """Stage → the first time the lead reached it. Reaching a stage reaches all listed before it at the same time."""
-    own: dict[str, list[Reached]] = {journey.stages[0].name: [Reached(facts.entered_at, "entry", "")]}
-    for stage in journey.stages[1:]:
-        if stage.name in ways and not stage.both:
-            own.setdefault(stage.name, []).append(ways[stage.name].first)
+    own = {stage.name: ways[stage.name].first for stage in journey.stages if stage.name in ways and not stage.both}
+    own[journey.stages[0].name] = Reached(facts.entered_at, "entry", "")
     for one in decided:
-        own.setdefault(one.stage, []).append(Reached(one.at, "threshold", one.ref))
+        first = Reached(one.at, "threshold", one.ref)
+        own[one.stage] = min(first, own.get(one.stage, first), key=_priority)
     reached: dict[str, Reached] = {}
     later: tuple[str, Reached] | None = None
     for stage in reversed(journey.stages):
-        first = min(own[stage.name], key=_priority) if stage.name in own else None
-        if later is not None and (first is None or later[1].at < first.at):
+        mine = own.get(stage.name)
+        if later is not None and (mine is None or later[1].at < mine.at):
             reached[stage.name] = Reached(later[1].at, "implied", later[0])
-        elif first is not None:
-            reached[stage.name] = first
-            later = stage.name, first
-    return {stage.name: reached[stage.name] for stage in journey.stages if stage.name in reached}
+        elif mine is not None:
+            reached[stage.name] = mine
+            later = stage.name, mine
+    return dict(reversed(reached.items()))
 
 
 # -- handoffs ----------------------------------------------------------------------------------------------------------

@@ -29,7 +29,7 @@ class Stage:
     A lead *crosses* into it when its entry begins to hold: the score reaches the threshold of its persona, or one of
     ``outcomes`` or ``activities`` is known; with ``both`` when the score and one of them hold together. The score holds
     on until it is more than ``margin`` hundredths below the threshold. ``falls``: a lead that came in by its score
-    alone goes back when the score no longer holds.
+    alone goes back when the score no longer holds. ``handoff``: the system a crossing lead is handed to; empty = none.
     """
 
     index: int
@@ -42,11 +42,7 @@ class Stage:
     steps: tuple[Mapping[str, Any], ...] = ()
     falls: bool = False
     margin: int = DEFAULT_MARGIN * 100
-
-    @property
-    def handoff(self) -> str:
-        """The system a crossing lead is handed to; empty = this stage hands nobody over."""
-        return next((str(step["handoff"]) for step in self.steps if "handoff" in step), "")
+    handoff: str = ""
 
     def threshold(self, persona: str) -> int | None:
         """Hundredths of a point a lead of this persona needs; None = its score alone never gets it in."""
@@ -153,7 +149,8 @@ def _stages(listed: Sequence[Mapping[str, Any]]) -> tuple[Stage, ...]:
     handed_over = False  # from the first handoff on, the default is that a falling score changes nothing
     for index, data in enumerate(listed):
         entry = data.get("entry", {})
-        handed_over = handed_over or any("handoff" in step for step in data.get("steps", ()))
+        handoff = next((step["handoff"] for step in data.get("steps", ()) if "handoff" in step), "")
+        handed_over = handed_over or bool(handoff)
         stages.append(
             Stage(
                 index=index,
@@ -166,6 +163,7 @@ def _stages(listed: Sequence[Mapping[str, Any]]) -> tuple[Stage, ...]:
                 steps=tuple(data.get("steps", ())),
                 falls=data.get("fall", "stay" if handed_over else "back") == "back",
                 margin=round(data.get("margin", DEFAULT_MARGIN) * 100),
+                handoff=handoff,
             )
         )
     return tuple(stages)

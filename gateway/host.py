@@ -72,6 +72,11 @@ class Host:
             self._load(plugin, entry, distribution)
         self.plugins.sort(key=lambda plugin: plugin.name)
 
+    @property
+    def unavailable(self) -> dict[str, str]:
+        """Plugin → why what it offers is not to be had."""
+        return {plugin.name: f"{plugin.state}: {plugin.reason}" for plugin in self.plugins if plugin.state != "active"}
+
     def commands(self, cli: Any) -> None:
         """Let each active plugin add its commands; one that raises is marked broken."""
         for plugin in self.active():

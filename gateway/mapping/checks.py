@@ -150,7 +150,7 @@ class _Check:
                     self.add(here, f"{to} is worked out by the gateway; it can only be sent (sync: out)")
                 elif form["sync"] != "only if blank" and first.setdefault(to, str(field)) != str(field):
                     self.add(here, f"{first[to]!r} brings in {to}, too; let one be sync: only if blank")
-            self._one_type(here, data.get("kind"), to, form["type"])
+                self._one_type(here, data.get("kind"), to, form["type"])
             needs_zone = form["type"] == "datetime" and (inbound or form.get("format"))
             if needs_zone and self.zone is None and not names_zone(form.get("format"), form.get("unit")):
                 self._no_zone(here)

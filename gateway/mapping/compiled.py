@@ -92,6 +92,7 @@ class ObjectMapping:
         rules = [Rule(name, form, clock) for name, form in zip(named, forms, strict=True)]
         self._rules = Rules(rules)
         self.observed: frozenset[str] = self._rules.reads
+        self.activities = frozenset(rule.activity for rule in rules if rule.activity)
         times = [rule.at for rule in rules if rule.at is not None]
         self.reader = ObjectReader(system, name, data, kinds, self.fields, self.observed, times, clock, blanks)
         self.schema: type[Schema] = _schema(name, self.fields, blanks)

@@ -1,0 +1,123 @@
+"""The form of gateway.yaml: every setting once, with type, default and help, for checks and for documentation."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, available_timezones
+
+from marshmallow import Schema, ValidationError, fields, validate
+
+from gateway.settings.files import suggest
+
+ROLES = ("ma", "crm", "other")
+SYSTEM_NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
+
+
+class Zone(fields.Field[ZoneInfo]):
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> ZoneInfo:
+        try:
+            return ZoneInfo(value)
+        except (KeyError, ValueError, OSError, TypeError, AttributeError):
+            raise ValidationError(f"no such time zone{suggest(value, available_timezones())}") from None
+
+
+class Address(fields.Field[tuple[str, int]]):
+    """``host:port``; an IPv6 host stands in brackets. Port 0 takes any free one."""
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> tuple[str, int]:
+        host, colon, port = value.rpartition(":") if isinstance(value, str) else ("", "", "")
+        plain = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+        if not colon or not plain or (":" in plain) != (plain != host) or not re.fullmatch(r"[0-9]{1,5}", port):
+            raise ValidationError("expected HOST:PORT, such as 127.0.0.1:8080")
+        if int(port) > 65535:
+            raise ValidationError("a port is at most 65535")
+        return plain, int(port)
+
+
+def _one_of(*words: str) -> validate.Validator:
+    return validate.OneOf(words, error=f"not one of {', '.join(words)}")
+
+
+def _web_address(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+    except ValueError:
+        parts = urlsplit("")
+    if parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment:
+        raise ValidationError("expected a web address, such as https://leads.example.com")
+    return value
+
+
+def _system_name(value: str) -> str:
+    if not SYSTEM_NAME.fullmatch(value):
+        raise ValidationError("a system's name is written in small letters, digits, - and _")
+    return value
+
+
+class InstanceForm(Schema):
+    name = fields.String(
+        required=True,
+        validate=validate.Length(1, 100, error="must have 1 to 100 characters"),
+        metadata={"help": "the company, as pages and reports call it"},
+    )
+    zone = Zone(required=True, metadata={"help": "time zone of days, months and office hours, such as Europe/Berlin"})
+    currency = fields.String(
+        required=True,
+        validate=validate.Regexp(r"[A-Z]{3}\Z", error="a currency's three capital letters, such as EUR"),
+        metadata={"help": "currency of reports"},
+    )
+    fiscal_year_start = fields.Integer(
+        strict=True,
+        load_default=1,
+        validate=validate.Range(1, 12, error="a month from 1 to 12"),
+        metadata={"help": "month in which the fiscal year starts"},
+    )
+
+
+class DealsForm(Schema):
+    system_of_record = fields.String(required=True, metadata={"help": "the system whose word on a deal counts"})
+
+
+class SystemForm(Schema):
+    plugin = fields.String(required=True, metadata={"help": "name a plugin offers its source or sink under"})
+    role = fields.String(load_default="other", validate=_one_of(*ROLES), metadata={"help": "ma, crm or other"})
+    outbound = fields.Boolean(load_default=False, metadata={"help": "off: read, score and plan; never send"})
+    settings = fields.Dict(load_default={}, metadata={"help": "the plugin's own settings"})
+
+
+class GatewayForm(Schema):
+    instance = fields.Nested(InstanceForm, required=True)
+    store = fields.String(
+        load_default="var",
+        validate=validate.Length(1, 1000, error="must name a folder"),
+        metadata={"help": "folder of inbox.db and gateway.db, relative to the instance"},
+    )
+    engine = fields.String(load_default="local", validate=_one_of("local"), metadata={"help": "who runs the work"})
+    public_url = fields.String(
+        load_default=None,
+        allow_none=True,
+        validate=_web_address,
+        metadata={"help": "what senders call, for those that sign the address"},
+    )
+    listen = Address(load_default=("127.0.0.1", 8080), metadata={"help": "address of the web server, HOST:PORT"})
+    deals = fields.Nested(DealsForm)
+    merge_on_email = fields.Boolean(
+        load_default=False, metadata={"help": "true: an e-mail that meets another lead joins the two"}
+    )
+    send_score_step = fields.Integer(
+        strict=True,
+        load_default=5,
+        validate=validate.Range(1, 100, error="points from 1 to 100"),
+        metadata={"help": "points a score must move before it is sent out"},
+    )
+    systems = fields.Dict(
+        keys=fields.String(validate=_system_name),
+        values=fields.Nested(SystemForm),
+        load_default={},
+        metadata={"help": "the systems by name; earlier ones win ties"},
+    )

@@ -1,0 +1,347 @@
+"""One instance: a folder with gateway.yaml, a mapping per system, scoring.yaml and journey.yaml, checked as a whole.
+
+``load_instance`` reads all of it once, at start or for ``gateway check``; everything after works with ``Instance``.
+Every problem of every file is told at once; what is only suspicious is in ``Instance.warnings``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+from zoneinfo import ZoneInfo
+
+from marshmallow import Schema
+
+from gateway.errors import ConfigError, Problem
+from gateway.journey.check import check as check_journey
+from gateway.journey.journey import Journey, compile_journey
+from gateway.mapping import COMPUTED, SystemMapping, compile_mapping
+from gateway.settings.files import ConfigFile, KeyPath, content_hash, suggest
+from gateway.settings.form import ROLES, SYSTEM_NAME, GatewayForm
+from gateway.settings.secrets import secrets_of
+
+GATEWAY, SCORING, JOURNEY, MAPPINGS = "gateway.yaml", "scoring.yaml", "journey.yaml", "mappings"
+STRATEGY = "weighted"
+"""The scoring strategy of a scoring.yaml that names none."""
+
+
+class Offer(Protocol):
+    """Something a plugin offers: ``settings`` of a source or sink, ``check`` of a scorer."""
+
+    @property
+    def factory(self) -> Callable[..., Any]: ...
+    @property
+    def settings(self) -> Any: ...
+    @property
+    def check(self) -> Callable[[Any], Sequence[Any]] | None: ...
+
+
+class Plugins(Protocol):
+    """What is installed, by offered name. May also have ``unavailable``: name → why it is not."""
+
+    @property
+    def sources(self) -> Mapping[str, Offer]: ...
+    @property
+    def sinks(self) -> Mapping[str, Offer]: ...
+    @property
+    def scorers(self) -> Mapping[str, Offer]: ...
+    @property
+    def transforms(self) -> Mapping[str, Callable[[Any], Any]]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """One configured system. ``rank`` 0 wins ties; ``settings`` are what the plugin's schema loaded."""
+
+    name: str
+    plugin: str
+    role: str
+    outbound: bool
+    settings: Mapping[str, Any] = field(repr=False)
+    rank: int
+    mapping: SystemMapping | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """A checked instance. ``hashes``: ``scoring``, ``journey``, ``mapping:<system>``; ``files``: name → text."""
+
+    root: Path
+    name: str
+    zone: ZoneInfo
+    currency: str
+    fiscal_year_start: int
+    store: Path
+    engine: str
+    public_url: str | None
+    listen: tuple[str, int]
+    merge_on_email: bool
+    send_score_step: int
+    deals_system: str | None
+    systems: Mapping[str, System]
+    scoring: ConfigFile | None = field(repr=False)
+    journey: Journey = field(repr=False)
+    hashes: Mapping[str, str]
+    files: Mapping[str, str] = field(repr=False)
+    warnings: tuple[Problem, ...] = ()
+
+
+def load_instance(root: Path, plugins: Plugins) -> Instance:
+    """Read and check the instance in ``root``. Raises ``ConfigError`` with every problem of every file."""
+    return _Loading(root.resolve(), plugins).instance()
+
+
+class _Loading:
+    """Collects problems file by file; builds nothing that a problem stands against."""
+
+    def __init__(self, root: Path, plugins: Plugins) -> None:
+        self.root, self.plugins = root, plugins
+        self.problems: list[Problem | str] = []
+        self.files: dict[str, ConfigFile] = {}
+        self.mappings: dict[str, SystemMapping] = {}
+        self.settings: dict[str, Mapping[str, Any]] = {}
+
+    def instance(self) -> Instance:
+        main = self._read(GATEWAY)
+        journey, scoring = self._read(JOURNEY, optional=True), self._read(SCORING, optional=True)
+        systems = self._systems(main)
+        for name, data in systems.items():
+            self._mapping(name, data)
+        self._strays(systems, main)
+        if main is not None:
+            self.problems += main.check(GatewayForm())
+            self._plugins(main, systems)
+            self._names(main, systems)
+        if journey is not None:
+            self.problems += check_journey(journey, None, systems if main is not None else None)
+        if scoring is not None:
+            self._scoring(scoring)
+        self._types()
+        self._stages(journey)
+        if self.problems or main is None:
+            raise ConfigError(_in_order(self.problems))
+        return self._built(main, scoring, journey or ConfigFile(JOURNEY, ""))
+
+    def _read(self, name: str, optional: bool = False) -> ConfigFile | None:
+        if optional and not (self.root / name).exists():
+            return None
+        try:
+            self.files[name] = ConfigFile.read(self.root / name, self.root)
+        except ConfigError as exc:
+            self.problems += exc.problems
+        return self.files.get(name)
+
+    def _systems(self, main: ConfigFile | None) -> dict[str, Any]:
+        """The systems of gateway.yaml whose name can be one, in their order, whatever else is wrong with them."""
+        systems = main.data.get("systems") if main is not None else None
+        if not isinstance(systems, Mapping):
+            return {}
+        return {name: data for name, data in systems.items() if isinstance(name, str) and SYSTEM_NAME.fullmatch(name)}
+
+    def _mapping(self, name: str, data: Any) -> None:
+        file = self._read(f"{MAPPINGS}/{name}.yaml")
+        role = data.get("role") if isinstance(data, Mapping) else None
+        if file is None:
+            return
+        try:
+            self.mappings[name] = compile_mapping(file, role if role in ROLES else "other", self.plugins.transforms)
+        except ConfigError as exc:
+            self.problems += exc.problems
+
+    def _strays(self, systems: Collection[str], main: ConfigFile | None) -> None:
+        """A mapping file that belongs to no system is a misspelt name, or would be one day."""
+        folder = self.root / MAPPINGS
+        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+            name = f"{MAPPINGS}/{path.name}"
+            if path.name.startswith(".") or name in self.files or path.suffix not in (".yaml", ".yml"):
+                continue
+            if main is None:  # which systems there are is not known: check the file for itself
+                if path.suffix == ".yaml":
+                    self._mapping(path.stem, {})
+            elif path.suffix == ".yml" and path.stem in systems:
+                self.problems.append(Problem(name, 0, "", f"call it {path.stem}.yaml"))
+            elif path.stem not in systems:
+                self.problems.append(Problem(name, 0, "", f"no such system in {GATEWAY}{suggest(path.stem, systems)}"))
+
+    def _plugins(self, main: ConfigFile, systems: Mapping[str, Any]) -> None:
+        for name, data in systems.items():
+            plugin = data.get("plugin") if isinstance(data, Mapping) else None
+            if not isinstance(plugin, str):
+                continue
+            offers = [shelf[plugin] for shelf in (self.plugins.sources, self.plugins.sinks) if plugin in shelf]
+            if not offers:
+                self.problems.append(main.problem(("systems", name, "plugin"), self._missing(plugin)))
+                continue
+            settings = data.get("settings", {})
+            if isinstance(settings, Mapping):
+                schema = next((offer.settings for offer in offers if offer.settings is not None), None)
+                self._settings(main, name, settings, schema)
+
+    def _settings(self, main: ConfigFile, name: str, data: Mapping[str, Any], schema: type[Schema] | None) -> None:
+        at: KeyPath = ("systems", name, "settings")
+        if schema is None:
+            if data:
+                self.problems.append(main.problem(at, "this plugin has no settings"))
+            self.settings[name] = {}
+            return
+        try:
+            with secrets_of(self.root):
+                problems = main.check(schema(), data, at)
+                self.problems += problems
+                if not problems:
+                    self.settings[name] = schema().load(data)
+        except Exception as exc:  # noqa: BLE001 - a plugin's schema may raise anything, with a secret in its text
+            self.problems.append(main.problem(at, f"the plugin's check of its settings failed: {type(exc).__name__}"))
+
+    def _missing(self, plugin: str) -> str:
+        unavailable: Mapping[str, str] = getattr(self.plugins, "unavailable", {})
+        if plugin in unavailable:
+            return f"its plugin does not work: {unavailable[plugin]}"
+        hint = suggest(plugin, [*self.plugins.sources, *self.plugins.sinks])
+        return f"no installed plugin offers it{hint or f'; install gateway-{plugin}'}"
+
+    def _names(self, main: ConfigFile, systems: Collection[str]) -> None:
+        """Systems named in other places than their own."""
+        deals = main.data.get("deals")
+        record = deals.get("system_of_record") if isinstance(deals, Mapping) else None
+        if isinstance(record, str) and record not in systems:
+            self.problems.append(
+                main.problem(("deals", "system_of_record"), f"no such system{suggest(record, systems)}")
+            )
+        for path, file, mapped in self._fields():
+            if mapped.prefer is not None and mapped.prefer not in systems:
+                key = (*path, "prefer") if file.line((*path, "prefer")) != file.line(path) else (*path, "sync")
+                self.problems.append(file.problem(key, f"no such system{suggest(mapped.prefer, systems)}"))
+
+    def _scoring(self, file: ConfigFile) -> None:
+        strategy = file.data.get("strategy", STRATEGY)
+        offer = self.plugins.scorers.get(strategy) if isinstance(strategy, str) else None
+        if offer is None:
+            hint = suggest(strategy, self.plugins.scorers)
+            self.problems.append(file.problem(("strategy",), f"no installed plugin offers this strategy{hint}"))
+        elif offer.check is not None:
+            try:
+                self.problems += offer.check(file)
+            except Exception as exc:  # noqa: BLE001 - a plugin's check may raise anything
+                message = f"the strategy's check of this file failed: {type(exc).__name__}"
+                self.problems.append(file.problem(("strategy",), message))
+
+    def _fields(self) -> Iterator[tuple[KeyPath, ConfigFile, Any]]:
+        for system, mapping in self.mappings.items():
+            for name, one in mapping.objects.items():
+                for mapped in one.fields:
+                    yield ("objects", name, "fields", mapped.field), self.files[f"{MAPPINGS}/{system}.yaml"], mapped
+
+    def _types(self) -> None:
+        """A lead field is of one type, whichever system brings it in."""
+        first: dict[tuple[str, str], tuple[str, str]] = {}
+        for path, file, mapped in self._fields():
+            if not mapped.inbound:
+                continue
+            kind = self.mappings[Path(file.name).stem].objects[str(path[1])].kind
+            where, known = first.setdefault((kind, mapped.to), (f"{file.name}:{file.line(path)}", mapped.type))
+            if known != mapped.type:
+                message = f"{mapped.to} is of type {mapped.type} here and {known} at {where}"
+                self.problems.append(file.problem(path, message))
+
+    def _stages(self, journey: ConfigFile | None) -> None:
+        """``create: stage X`` names a stage of the journey."""
+        stages = journey.data.get("stages") if journey is not None else [{"name": "target"}]
+        entries = [one for one in stages if isinstance(one, Mapping)] if isinstance(stages, list) else []
+        known = [one["name"] for one in entries if isinstance(one.get("name"), str)]
+        for system, mapping in self.mappings.items():
+            for name, one in mapping.objects.items():
+                stage = one.create.removeprefix("stage ")
+                if stage != one.create and stage not in known:
+                    file = self.files[f"{MAPPINGS}/{system}.yaml"]
+                    hint = suggest(stage, known) if journey else f"; there is no {JOURNEY}"
+                    self.problems.append(file.problem(("objects", name, "create"), f"no such stage{hint}"))
+
+    def _built(self, main: ConfigFile, scoring: ConfigFile | None, journey: ConfigFile) -> Instance:
+        data: dict[str, Any] = GatewayForm().load(main.data)
+        systems = {
+            name: System(
+                name=name,
+                plugin=one["plugin"],
+                role=one["role"],
+                outbound=one["outbound"],
+                settings=self.settings[name],
+                rank=rank,
+                mapping=self.mappings[name],
+            )
+            for rank, (name, one) in enumerate(data["systems"].items())
+        }
+        hashes = {f"mapping:{name}": mapping.hash for name, mapping in self.mappings.items()}
+        hashes["journey"] = content_hash(journey.data)
+        if scoring is not None:  # personas weigh rules, so they are part of the model
+            hashes["scoring"] = content_hash([scoring.data, journey.data.get("personas")])
+        return Instance(
+            root=self.root,
+            name=data["instance"]["name"],
+            zone=data["instance"]["zone"],
+            currency=data["instance"]["currency"],
+            fiscal_year_start=data["instance"]["fiscal_year_start"],
+            store=(self.root / data["store"]).resolve(),
+            engine=data["engine"],
+            public_url=data["public_url"],
+            listen=data["listen"],
+            merge_on_email=data["merge_on_email"],
+            send_score_step=data["send_score_step"],
+            deals_system=data["deals"]["system_of_record"] if "deals" in data else None,
+            systems=systems,
+            scoring=scoring,
+            journey=compile_journey(journey),
+            hashes=hashes,
+            files={name: file.text for name, file in self.files.items()},
+            warnings=tuple(self._warnings([file for file in (scoring, journey) if file is not None])),
+        )
+
+    def _warnings(self, files: Sequence[ConfigFile]) -> Iterator[Problem]:
+        """What the model looks at and no mapping supplies: allowed (another way in may bring it), but suspicious."""
+        attributes = set(COMPUTED)
+        activities: set[str] = set()
+        for mapping in self.mappings.values():
+            for one in mapping.objects.values():
+                prefix = "" if one.kind == "person" else f"{one.kind}."
+                attributes |= {f"{prefix}{mapped.to}" for mapped in one.inbound.values()}
+                activities |= one.activities
+        for file in files:
+            for path, what, name in _uses(file.data, ()):
+                known = attributes if what == "attribute" else activities
+                if name not in known:
+                    yield file.problem(path, f"no mapping brings in {what} {name!r}{suggest(name, known)}")
+
+
+def _uses(node: Any, path: KeyPath) -> Iterator[tuple[KeyPath, str, str]]:
+    """Attributes and activities that a scoring or journey file looks at, as (path, attribute | activity, name)."""
+    if isinstance(node, list):
+        for index, one in enumerate(node):
+            yield from _uses(one, (*path, index))
+    elif isinstance(node, Mapping):
+        for key, value in node.items():
+            here = (*path, key)
+            if key == "when":
+                yield from _read_by(value, here)
+            elif key in ("attribute", "activity"):
+                names = value if isinstance(value, list) else [value]
+                yield from ((here, str(key), name) for name in names if isinstance(name, str))
+            elif key != "where":  # where looks at the activity itself
+                yield from _uses(value, here)
+
+
+def _read_by(condition: Any, path: KeyPath) -> Iterator[tuple[KeyPath, str, str]]:
+    for name, test in condition.items() if isinstance(condition, Mapping) else ():
+        if name in ("any", "all", "none"):
+            for index, one in enumerate(test if isinstance(test, list) else ()):
+                yield from _read_by(one, (*path, name, index))
+        elif isinstance(name, str):
+            yield (*path, name), "attribute", name
+
+
+def _in_order(problems: Sequence[Problem | str]) -> list[Problem | str]:
+    """gateway.yaml first, then the others by name; each by line."""
+    told = [problem for problem in dict.fromkeys(problems) if isinstance(problem, Problem)]
+    others = [problem for problem in dict.fromkeys(problems) if not isinstance(problem, Problem)]
+    return [*others, *sorted(told, key=lambda problem: (problem.file != GATEWAY, problem))]

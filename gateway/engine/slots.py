@@ -1,0 +1,133 @@
+"""What each worker is doing right now, where the supervisor can see it without asking: one small slot per process.
+
+A worker writes (plugin, call, since, until) into shared memory before each plugin call and clears it after; the
+supervisor reads, and kills whom it finds past ``until``. Times are seconds of the machine's monotonic clock.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import struct
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+PLUGIN_CALL = 10.0
+"""Seconds a plugin call may take before its worker is killed."""
+DELIVER_CALL = 30.0
+"""The same for one ``deliver``, which waits for another system."""
+
+_RECORD = struct.Struct("<Qdd64s64s96s")  # version, since, until, plugin, call, worker
+SIZE = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One slot as the supervisor reads it. ``worker`` is empty until the process is ready."""
+
+    worker: str
+    plugin: str = ""
+    call: str = ""
+    since: float = 0.0
+    until: float = 0.0
+
+
+class Slot:
+    """The writing side, in the worker: ``with slot.calling("hubspot", "read"): …``. One thread writes."""
+
+    def __init__(self, memory: mmap.mmap, number: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._memory = memory
+        self._at = number * SIZE
+        self._clock = clock
+        self._version = 0
+        self._worker = ""
+        self._now = ("", "", 0.0, 0.0)
+
+    def ready(self, worker: str) -> None:
+        """The process is up; ``worker`` is the name its leases carry."""
+        self._worker = worker
+        self._write(*self._now)
+
+    @contextlib.contextmanager
+    def calling(self, plugin: str, call: str, deadline: float = PLUGIN_CALL) -> Iterator[None]:
+        """Around one plugin call that may take ``deadline`` seconds. May be nested: the inner one counts meanwhile."""
+        before = self._now
+        since = self._clock()
+        self._write(plugin, call, since, since + deadline)
+        try:
+            yield
+        finally:
+            self._write(*before)
+
+    def _write(self, plugin: str, call: str, since: float, until: float) -> None:
+        self._now = (plugin, call, since, until)
+        texts = (_cut(plugin, 64), _cut(call, 64), _cut(self._worker, 96))
+        # An odd version says that the rest is being written: the supervisor looks again.
+        self._version += 1
+        struct.pack_into("<Q", self._memory, self._at, self._version)
+        _RECORD.pack_into(self._memory, self._at, self._version, since, until, *texts)
+        self._version += 1
+        struct.pack_into("<Q", self._memory, self._at, self._version)
+
+
+class Slots:
+    """The file of all slots: made and read by the supervisor, opened by each worker for its own slot."""
+
+    def __init__(self, path: Path, count: int | None = None) -> None:
+        """``count``: make the file anew with so many slots. None: open it."""
+        self.path = path
+        if count is not None:
+            path.write_bytes(bytes(count * SIZE))
+        with path.open("r+b") as file:
+            self._memory = mmap.mmap(file.fileno(), 0)
+        self.count = len(self._memory) // SIZE
+
+    def slot(self, number: int, clock: Callable[[], float] = time.monotonic) -> Slot:
+        self._check(number)
+        return Slot(self._memory, number, clock)
+
+    def seen(self, number: int) -> Seen:
+        """What the process of this slot is doing; consistent even while it writes."""
+        self._check(number)
+        for _ in range(1000):
+            version, since, until, plugin, call, worker = _RECORD.unpack_from(self._memory, number * SIZE)
+            if version % 2 == 0 and struct.unpack_from("<Q", self._memory, number * SIZE)[0] == version:
+                break
+        # A version that stays odd: it died or hangs inside the write itself, and its last words are what we have.
+        return Seen(_text(worker), _text(plugin), _text(call), since, until)
+
+    def clear(self, number: int) -> None:
+        """The process of this slot is gone."""
+        self._check(number)
+        self._memory[number * SIZE : (number + 1) * SIZE] = bytes(SIZE)
+
+    def close(self) -> None:
+        self._memory.close()
+
+    def _check(self, number: int) -> None:
+        if not 0 <= number < self.count:
+            raise ValueError(f"no slot {number}; there are {self.count}")
+
+
+_here: Slot | None = None
+
+
+def enter(slot: Slot | None) -> None:
+    """This process writes into ``slot`` from now on (None: into none)."""
+    global _here
+    _here = slot
+
+
+def calling(plugin: str, call: str, deadline: float = PLUGIN_CALL) -> contextlib.AbstractContextManager[None]:
+    """Around every plugin call, in whatever process: the process's slot knows, if it has one."""
+    return contextlib.nullcontext() if _here is None else _here.calling(plugin, call, deadline)
+
+
+def _cut(text: str, size: int) -> bytes:
+    return text.encode("utf-8", "replace")[:size]
+
+
+def _text(raw: bytes) -> str:
+    return raw.rstrip(b"\0").decode("utf-8", "replace")

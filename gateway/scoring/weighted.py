@@ -17,10 +17,11 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from gateway.contracts import Mark, Score, Scorer, Subject
-from gateway.scoring import titles
 from gateway.scoring.compiler import NEVER, Compiler, reach
 from gateway.scoring.explanation import Explainer
 from gateway.scoring.model import load_model
+from gateway.scoring.titles import VERSION as TITLES
+from gateway.scoring.titles import TitleTable
 
 VERSION = "weighted 1"
 """Goes up when the same model and facts would give other points."""
@@ -32,20 +33,22 @@ MOVING = ("manual", "halve", "reset")
 class WeightedScorer(Scorer):
     """Built once per model. ``horizon``: an activity this old or older never counts (None = any age may).
 
-    ``kinds`` of activities and ``attributes`` are all that is read; ``hash`` names model, strategy and title table.
+    ``kinds`` of activities and ``attributes`` are all that is read; ``hash`` names model, strategy and title table;
+    ``titles`` is the title table of each attribute that has levels.
     """
 
     horizon: timedelta | None
     kinds: frozenset[str]
     attributes: frozenset[str]
     hash: str
+    titles: Mapping[str, TitleTable]
 
     def __init__(self, data: Mapping[str, Any]) -> None:
         """``data``: scoring.yaml's content, which passed the check."""
         self.model = load_model(data)
-        tables = {
-            name: titles.TitleTable(self.model.titles, levels.order) for name, levels in self.model.levels.items()
-        }
+        levels = self.model.levels
+        tables = {name: TitleTable(self.model.titles, one.order) for name, one in levels.items()}
+        self.titles = {one.attribute: tables[name] for name, one in levels.items()}
         compiler = Compiler(self.model, tables)
         self._run = compiler.compile()
         self._run_marked = compiler.compile(marked=True)
@@ -106,7 +109,7 @@ def _edges(marks: Iterable[Mark]) -> Iterable[datetime]:
 
 def model_hash(data: Mapping[str, Any]) -> str:
     """16 hex characters that change with the model's content, the strategy and the title table, not with its layout."""
-    text = json.dumps([VERSION, titles.VERSION, _canonical(data)], sort_keys=True, ensure_ascii=False)
+    text = json.dumps([VERSION, TITLES, _canonical(data)], sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -259,6 +259,16 @@ def test_marks_have_their_say(marks, total, changes_in_hours):
     assert score.changes_at == (None if changes_in_hours is None else NOW + timedelta(hours=changes_in_hours))
 
 
+def test_a_halving_counts_as_one_more_half_life():
+    """10 points, a day old, halved by a mark: 5 now, 2.5 at the activity's own first half-life, 13 days on."""
+    model = scorer(PLAIN + "behaviour: [{name: a, activity: view, points: 10, half_life: 14d, window: 40d}]")
+    subject = Subject({}, [view(ago(days=1))], [Mark(NOW, "halve")])
+    seen = [(model.score(subject, NOW + timedelta(days=day)).total) for day in (0, 12, 13, 26, 27, 38, 39)]
+    assert seen == [500, 500, 250, 250, 125, 125, 0]
+    stops = [model.score(subject, NOW + timedelta(days=day)).changes_at for day in (0, 13, 27, 39)]
+    assert stops == [*(NOW + timedelta(days=day) for day in (13, 27, 39)), None]
+
+
 def test_marks_leave_attribute_rules_alone():
     """A reset forgets what the lead did, not who the lead is."""
     model = scorer(
@@ -292,6 +302,7 @@ def test_the_scorer_says_what_it_reads():
     )
     assert model.attributes == {"title", "x", "company.y"}
     assert model.kinds == {"view", "click"}
+    assert model.titles["title"].match("VP Sales") == "vice_president"
 
 
 def test_the_hash_changes_with_the_content_only():

@@ -132,7 +132,9 @@ class Pipeline:
             batch.scored.append(lead.id)
         why = Cause("import" if history else cause, at, model.hashes.get("scoring", ""), model.journey.hash)
         open_deal = any(lead.id in deal.leads and deal.status == "open" for deal in batch.deals.values())
-        progress(lead, model.journey, open_deal, why, history, model.active, new_id)
+        answer = progress(lead, model.journey, open_deal, why, history, model.active, new_id)
+        if answer.note is not None:
+            batch.work_items.append(_deal_note(batch, lead, answer.note.system, answer.note.stage))
         contributions(batch, lead, model, at)
         batch.writes += [
             write_row(wanted, batch.now) for wanted in wanted_writes(lead, model, batch.now) if not history
@@ -315,6 +317,14 @@ def work_item(
         "detail": dict(detail),
         "opened_at": now,
     }
+
+
+def _deal_note(batch: Batch, lead: Lead, system: str, stage: str) -> dict[str, Any]:
+    """The owner of the lead's open deal is told that the lead has become sales-ready, instead of a handoff."""
+    deals = sorted(deal.id for deal in batch.deals.values() if lead.id in deal.leads and deal.status == "open")
+    owners = sorted({str(batch.deals[id_].attributes.get("owner", "")) for id_ in deals} - {""})
+    key = f"deal note:{lead.id}:{stage}:{lead.above[stage][0]}"
+    return work_item(key, "open deal", system, {"stage": stage, "deals": deals, "owners": owners}, batch.now, lead.id)
 
 
 def _done(batch: Batch, events: int) -> Done:

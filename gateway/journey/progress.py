@@ -41,6 +41,7 @@ def facts_of(lead: Lead, open_deal: bool) -> Facts:
                 row.reason,
                 Money(Decimal(row.amount), row.currency or "") if row.amount is not None else None,
                 row.by,
+                row.precision,
             )
             for key, row in sorted(lead.outcomes.items())
         ],
@@ -85,7 +86,6 @@ def progress(
     answer = advance(journey, standing_of(lead), facts_of(lead, open_deal), cause.at, cause.why, quiet=quiet)
     decided_at = to_micros(cause.at)
     lead.stage, lead.above, lead.excluded = answer.stage, dict(answer.above), answer.excluded
-    lead.ignored = answer.ignored
     lead.reached = {stage: (to_micros(r.at), r.cause, r.ref) for stage, r in answer.reached.items()}
     lead.moves += [
         {
@@ -108,6 +108,8 @@ def progress(
     _follow(lead, answer, decided_at)
     opening = answer.opening
     off = opening is not None and opening.system not in active
+    if not off:
+        lead.ignored = answer.ignored
     lead.steps += [_step(lead.id, due, decided_at, off) for due in answer.due]
     if opening is not None and not off:
         open_handoff(lead, opening, cause, ids)

@@ -30,6 +30,8 @@ class Batch:
     leads: dict[str, Lead] = field(default_factory=dict)
     companies: dict[str, Company] = field(default_factory=dict)
     deals: dict[str, Deal] = field(default_factory=dict)
+    asked: set[Key] = field(default_factory=set)
+    """Identity keys the batch's news carries: those the directory was loaded for."""
     directory: dict[Key, str] = field(default_factory=dict)
     stored_keys: dict[Key, str] = field(default_factory=dict)
     past: dict[Ref, list[Timed]] = field(default_factory=dict)

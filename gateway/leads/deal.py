@@ -17,7 +17,7 @@ from gateway.times import to_micros
 
 @dataclass(slots=True)
 class Deal:
-    """Attributes the gateway reads: ``stage``, ``status`` (open, won or lost), ``amount`` (money), ``closed_at``."""
+    """Attributes the gateway reads: ``deal_stage``, ``status`` (open, won or lost), ``amount`` (money), ``closed_at``."""
 
     id: str
     version: int = 0
@@ -54,7 +54,7 @@ class Deal:
         at = instant(closed) if closed else origin.get("status", (None, ""))[0]
         money = attributes.get("amount")
         amount, currency = (money[0], money[1]) if isinstance(money, list) else (None, None)
-        stage = str(attributes.get("stage", ""))
+        stage = str(attributes.get("deal_stage", ""))
         if status == "open":
             at = origin.get("status", (None, ""))[0]
         standing = (attributes, stage, status, at, amount, currency)

@@ -153,7 +153,7 @@ def _order(timed: Timed) -> tuple[int, str]:
 
 def _deal_standing(record: Record, rules: Mapping[str, FieldRule]) -> tuple[str, str]:
     merged, _, _ = attributes([record], lambda *_: rules, {})
-    return str(merged.get("stage", "")), str(merged.get("status", "open"))
+    return str(merged.get("deal_stage", "")), str(merged.get("status", "open"))
 
 
 # -- people ---------------------------------------------------------------------------------------------------------
@@ -162,6 +162,7 @@ def _deal_standing(record: Record, rules: Mapping[str, FieldRule]) -> tuple[str,
 def _place_person(batch: Batch, record: Record, joining: Joining) -> None:
     rules = joining.rules(record.ref)
     keys = keys_of(_identifying(record.held(), rules), rules.identify_by) if rules else []
+    keys = [key for key in keys if key in batch.asked]  # the others were claimed when they were news
 
     def companions(lead: str) -> bool:
         known = batch.leads.get(lead)
@@ -441,7 +442,7 @@ def _settle_deal_outcomes(batch: Batch, lead: Lead) -> None:
         if lead.id in deal.leads and deal.status != "open" and deal.status_at is not None and not deal.merged_into:
             ref = min(deal.records, default=("", "", ""))
             wanted[deal.status_at, f"deal:{deal.id}"] = StoredOutcome(
-                deal.status_at, deal.status, "", deal.amount, deal.currency, "", ref, batch.now
+                deal.status_at, deal.status, "", deal.amount, deal.currency, "", "instant", ref, batch.now
             )
     for key, outcome in list(lead.outcomes.items()):
         if key[1].startswith("deal:") and (key not in wanted or outcome[:5] != wanted[key][:5]):

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from gateway.contracts import Activity, ActivityHappened, Mark
+from gateway.contracts import Activity, ActivityHappened, Mark, Precision
 from gateway.leads.record import Fact, Record, Ref
 from gateway.times import from_micros, to_micros
 
@@ -31,6 +31,7 @@ class StoredOutcome(NamedTuple):
     amount: str | None
     currency: str | None
     by: str
+    precision: Precision
     ref: Ref
     known_at: int
 
@@ -117,6 +118,7 @@ class Lead:
                     str(money.amount) if money else None,
                     money.currency if money else None,
                     fact.by,
+                    fact.precision,
                     ref,
                     known_at,
                 ),
@@ -242,4 +244,6 @@ def activity_of(row: Any) -> StoredActivity:
 def outcome_of(row: Any) -> StoredOutcome:
     """A row of table ``outcomes``."""
     ref = (row.system, row.object, row.record)
-    return StoredOutcome(row.at, row.outcome, row.reason, row.amount, row.currency, row.by, ref, row.known_at)
+    return StoredOutcome(
+        row.at, row.outcome, row.reason, row.amount, row.currency, row.by, row.precision, ref, row.known_at
+    )

@@ -46,7 +46,7 @@ def load(
     :param cutoff: activities older than this (microseconds) are not loaded, except where a record is folded again;
         None loads all of them.
     """
-    batch = Batch(now)
+    batch = Batch(now, asked=set(keys))
     if documents:
         c = t.documents_read.c.document
         batch.already = set(connection.scalars(select(c).where(c.in_(documents))))
@@ -243,7 +243,8 @@ def _load_leads(
         leads[row.lead].activities[row.at, row.id] = activity_of(row)
     k = t.activity_kinds
     for row in connection.execute(select(k).where(k.c.lead.in_(leads))):
-        leads[row.lead].kinds[row.kind] = (row.count, row.first_at, row.last_at)
+        lead_id, kind, *tally = row  # by position: a row's own `count` is a method
+        leads[lead_id].kinds[kind] = (tally[0], tally[1], tally[2])
     for row in connection.execute(select(t.outcomes).where(t.outcomes.c.lead.in_(leads))):
         leads[row.lead].outcomes[row.at, row.id] = outcome_of(row)
     for row in connection.execute(select(t.marks).where(t.marks.c.lead.in_(leads))):
@@ -408,6 +409,7 @@ def _commit_facts(put: Put, batch: Batch) -> None:
                 "amount": outcome.amount,
                 "currency": outcome.currency,
                 "by": outcome.by,
+                "precision": outcome.precision,
                 "system": outcome.ref[0],
                 "object": outcome.ref[1],
                 "record": outcome.ref[2],
@@ -569,7 +571,7 @@ class Put:
         known = [row for row in rows if row["version"] > 1]
         if not known:
             return
-        values = {name: bindparam(f"v_{name}") for name in known[0] if name != "id"}
+        values: dict[str, Any] = {name: bindparam(f"v_{name}") for name in known[0] if name != "id"}
         statement = (
             update(table)
             .where(table.c.id == bindparam("b_id"), table.c.version == bindparam("b_version"))

@@ -18,7 +18,9 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    false,
     text,
+    true,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -42,7 +44,7 @@ documents = Table(
     Column("headers", Json, nullable=False),
     Column("origin", String, nullable=False),  # webhook | pull | file | lookup
     Column("stream", String, nullable=False, server_default=""),
-    Column("history", Boolean, nullable=False, server_default=text("0")),
+    Column("history", Boolean, nullable=False, server_default=false()),
     Column("state", String, nullable=False),  # waiting | read | quarantined
     Column("reason", String, nullable=False, server_default=""),
     Column("attempts", Integer, nullable=False, server_default=text("0")),
@@ -51,7 +53,9 @@ documents = Table(
     Column("lease", String, nullable=False, server_default=""),
     Column("beat", Integer, nullable=False, server_default=text("0")),
     Index("documents_key", "system", "key", "received_at"),
-    Index("documents_waiting", "id", sqlite_where=text("state = 'waiting'"), postgresql_where=text("state = 'waiting'")),
+    Index(
+        "documents_waiting", "id", sqlite_where=text("state = 'waiting'"), postgresql_where=text("state = 'waiting'")
+    ),
     Index("documents_state", "system", "state"),
 )
 
@@ -75,7 +79,7 @@ leads = Table(
     Column("persona", String, nullable=False, server_default=""),
     Column("stage", String, nullable=False, server_default=""),
     Column("excluded", String),  # reason of journey.yaml; null = may be handed over
-    Column("ignored", Boolean, nullable=False, server_default=text("0")),  # stood over the threshold at activation
+    Column("ignored", Boolean, nullable=False, server_default=false()),  # stood over the threshold at activation
     Column("generation", Integer, nullable=False, server_default=text("1")),
     Column("above", Json, nullable=False),  # stages whose score threshold it stands over, with the crossing's number
     Column("erased_at", Time),
@@ -146,8 +150,8 @@ records = Table(
     Column("last_at", Time, nullable=False),  # the last event folded in, by (at, key)
     Column("last_key", String, nullable=False),
     Column("mapping", String, nullable=False),
-    Column("main", Boolean, nullable=False, server_default=text("1")),  # primary of its object: written to
-    Column("enrolled", Boolean, nullable=False, server_default=text("0")),
+    Column("main", Boolean, nullable=False, server_default=true()),  # primary of its object: written to
+    Column("enrolled", Boolean, nullable=False, server_default=false()),
     Column("gone", String),  # reason, while it is deleted over there
     Column("assumed", Json, nullable=False),  # fields whose value we sent but have not seen back
 )
@@ -186,7 +190,13 @@ events = Table(
     Column("state", String, nullable=False),  # applied | waiting | dead
     Column("reason", String, nullable=False, server_default=""),
     Index("events_record", "system", "object", "record", "at"),
-    Index("events_open", "system", "state", sqlite_where=text("state <> 'applied'"), postgresql_where=text("state <> 'applied'")),
+    Index(
+        "events_open",
+        "system",
+        "state",
+        sqlite_where=text("state <> 'applied'"),
+        postgresql_where=text("state <> 'applied'"),
+    ),
 )
 
 tallies = Table(  # what became of everything read: counted in the transaction that did it
@@ -245,6 +255,7 @@ outcomes = Table(
     Column("amount", String),
     Column("currency", String),
     Column("by", String, nullable=False),
+    Column("precision", String, nullable=False),
     Column("system", String, nullable=False),
     Column("object", String, nullable=False),
     Column("record", String, nullable=False),
@@ -348,7 +359,13 @@ handoffs = Table(
     Column("bucket_reason", String, nullable=False, server_default=""),
     Column("closed_at", Time),
     Column("closed_by", String, nullable=False, server_default=""),
-    Index("handoffs_open", "lead", unique=True, sqlite_where=text("state = 'open'"), postgresql_where=text("state = 'open'")),
+    Index(
+        "handoffs_open",
+        "lead",
+        unique=True,
+        sqlite_where=text("state = 'open'"),
+        postgresql_where=text("state = 'open'"),
+    ),
     Index("handoffs_due", "state", "period_ends"),
 )
 
@@ -364,7 +381,9 @@ writes = Table(
     Column("fields", Json, nullable=False),
     Column("refs", Json, nullable=False),
     Column("create", Boolean, nullable=False),
-    Column("stamps", Json, nullable=False),  # when each value came to be, in microseconds: what we write keeps its origin
+    Column(
+        "stamps", Json, nullable=False
+    ),  # when each value came to be, in microseconds: what we write keeps its origin
     Column("priority", Integer, nullable=False),
     Column("cause", String, nullable=False),
     Column("planned_at", Time, nullable=False),
@@ -405,7 +424,9 @@ work_items = Table(
     main,
     Column("id", Id, primary_key=True),
     Column("key", String, nullable=False, unique=True),  # the same trouble is one item, however often it is met
-    Column("kind", String, nullable=False),  # conflict | ambiguous match | unmapped value | dead letter | model file ...
+    Column(
+        "kind", String, nullable=False
+    ),  # conflict | ambiguous match | unmapped value | dead letter | model file ...
     Column("system", String, nullable=False),
     Column("object", String, nullable=False, server_default=""),
     Column("record", String, nullable=False, server_default=""),

@@ -14,24 +14,9 @@ from marshmallow import ValidationError
 
 from gateway.leads.lead import Lead
 from gateway.leads.record import Record
+from gateway.mapping.grammar import COMPUTED
 from gateway.times import from_micros
 
-COMPUTED = (
-    "lead_id",
-    "score",
-    "fit",
-    "behaviour",
-    "band",
-    "stage",
-    "persona",
-    "bucket",
-    "bucket_reason",
-    "handoff_id",
-    "handoff_opened_at",
-    "score_reasons",
-    "generation",
-)
-"""Lead fields the gateway itself is the author of."""
 SCORES = frozenset({"score", "fit", "behaviour", "score_reasons"})
 HANDOFF, BULK = 1, 5
 """Priorities: handoffs go before bulk sync."""

@@ -444,13 +444,13 @@ def _flaws_of_signed(rule: Verification) -> list[tuple[tuple[str | int, ...], st
 
 def _flaw_of_secret(rule: Verification, secret: Secret) -> str:
     if not secret.reveal():
-        return f"{secret} is empty"
+        return f"{secret.reference} is empty"
     if rule.scheme == "token":
         return ""
     if _is_public(rule, secret):
         kind = "P-256" if rule.scheme == "ecdsa-p256" else "ed25519"
-        return "" if _public_check(rule, secret, b"") is not _never else f"{secret} is no public key of kind {kind}"
+        return "" if _public_check(rule, secret, b"") is not _never else f"{secret.reference} is no public key of kind {kind}"
     if _mac_key(rule, secret):
         return ""
     what = "base64 of 24 to 64 bytes" if rule.secret_encoding == "whsec" else "base64"
-    return f"{secret} is not {what}"
+    return f"{secret.reference} is not {what}"

@@ -32,7 +32,6 @@ _PRAGMAS = (
     "PRAGMA synchronous = FULL",
     "PRAGMA cache_size = -32768",  # KiB
     "PRAGMA temp_store = MEMORY",
-    "PRAGMA wal_autocheckpoint = 4000",  # pages
     "PRAGMA journal_size_limit = 67108864",
 )
 
@@ -99,6 +98,24 @@ def require_current(store: Store) -> None:
             _refuse_newer(line, engine, connection)
             if migrations.current(line, connection) != migrations.head(line):
                 raise ConfigError([f"{_name(engine)}: older than this gateway; run `gateway db upgrade`"])
+
+
+def roomy_log(engine: Engine, size: int = 8 * 1024 * 1024) -> None:
+    """Make SQLite's write-ahead log ``size`` bytes long, with nothing in it; elsewhere do nothing.
+
+    A commit that lengthens the log's file waits for the file system's own journal too: measured 4 ms instead of 0.5.
+    Pages that a transaction spills before it is rolled back stretch the file and change nothing.
+    """
+    log = Path(f"{engine.url.database}-wal")
+    if engine.dialect.name != "sqlite" or (log.exists() and log.stat().st_size >= size):
+        return
+    with contextlib.suppress(OperationalError), engine.connect().execution_options(gateway_write=True) as connection:
+        before = connection.exec_driver_sql("PRAGMA cache_size").scalar()
+        connection.exec_driver_sql("PRAGMA cache_size = 10")  # pages: spill at once
+        connection.exec_driver_sql("CREATE TABLE stretch (bytes BLOB)")
+        connection.exec_driver_sql("INSERT INTO stretch VALUES (zeroblob(?))", (size,))
+        connection.rollback()
+        connection.exec_driver_sql(f"PRAGMA cache_size = {before}")
 
 
 def _lines(store: Store) -> tuple[tuple[migrations.Line, Engine], ...]:

@@ -11,22 +11,23 @@ import queue
 import shutil
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import orjson
 from sqlalchemy import ColumnElement, Connection, Engine, and_, func, select, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from gateway.contracts import Document, Origin, Page
 from gateway.errors import StorageBusy
-from gateway.store.database import read, write
+from gateway.store.database import read, roomy_log, write
 from gateway.store.tables import documents, duplicates
 from gateway.store.times import from_micros, new_id, to_micros
 
@@ -92,41 +93,26 @@ class Inbox:
         """
         hashes = [sha256(arrival.body).hexdigest() for arrival in arrivals]
         keys = [arrival.key or digest for arrival, digest in zip(arrivals, hashes, strict=True)]
-        rows: list[dict[str, Any]] = []
+        rows: list[tuple[Any, ...]] = []
         answers: list[Appended] = []
-        repeated: dict[str, int] = {}
+        repeated: Counter[str] = Counter()
         with _storage(), write(self.engine) as connection:
             known = _known(connection, arrivals, keys)
             for arrival, digest, key in zip(arrivals, hashes, keys, strict=True):
-                received_at = to_micros(arrival.received_at)
-                alike = [each for each in known.get((arrival.system, key), ()) if each[2] > _since(arrival)]
+                since = _since(arrival)
+                alike = [each for each in known.get((arrival.system, key), ()) if each[2] > since]
                 same = next((each for each in alike if each[1] == digest), None)
                 if same is not None:
-                    repeated[arrival.system] = repeated.get(arrival.system, 0) + 1
+                    repeated[arrival.system] += 1
                     answers.append(Appended(same[0], True))
                     continue
                 flags = OTHER_BODY if alike else ""
-                document = new_id()
-                row = {
-                    "id": document,
-                    "system": arrival.system,
-                    "received_at": received_at,
-                    "key": key,
-                    "body_hash": digest,
-                    "body": arrival.body,
-                    "content_type": arrival.content_type,
-                    "headers": dict(arrival.headers),
-                    "origin": arrival.origin,
-                    "stream": arrival.stream,
-                    "history": arrival.history,
-                    "state": "waiting",
-                    "flags": flags,
-                }
+                row = _row(new_id(), arrival, key, digest, flags)
                 rows.append(row)
-                known.setdefault((arrival.system, key), []).append((document, digest, received_at))
-                answers.append(Appended(document, False, flags))
+                known.setdefault((arrival.system, key), []).append((row[0], digest, row[2]))
+                answers.append(Appended(row[0], False, flags))
             if rows:
-                connection.execute(documents.insert(), rows)
+                connection.exec_driver_sql(_insert(connection.dialect.name), rows)
             for system, count in sorted(repeated.items()):
                 _count_duplicates(connection, system, count)
         return answers
@@ -332,6 +318,20 @@ class Inbox:
                 self.bury(lease)
 
 
+class _Ticket:
+    """One caller's arrival, and what became of it once ``done`` is released."""
+
+    __slots__ = ("answer", "arrival", "done", "error", "given_up")
+
+    def __init__(self, arrival: Arrival) -> None:
+        self.arrival = arrival
+        self.answer: Appended | None = None
+        self.error: Exception | None = None
+        self.given_up = False
+        self.done = threading.Lock()
+        self.done.acquire()
+
+
 class GroupWriter:
     """One thread that commits what many callers append: a commit costs one disk flush, however many share it.
 
@@ -354,7 +354,7 @@ class GroupWriter:
         self._patience = patience
         self._bytes = 0
         self._lock = threading.Lock()
-        self._queue: queue.SimpleQueue[tuple[Arrival, Future[Appended]] | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[_Ticket | None] = queue.SimpleQueue()
         self._room = True
         self._room_at = float("-inf")
         self._closed = False
@@ -363,23 +363,25 @@ class GroupWriter:
 
     def append(self, arrival: Arrival) -> Appended:
         """Blocks until the arrival is on disk. Raises ``StorageBusy`` when it is not; then it may be sent again."""
+        ticket = _Ticket(arrival)
         size = len(arrival.body)
-        future: Future[Appended] = Future()
         with self._lock:
             if self._closed:
                 raise StorageBusy("shutting down")
             if self._bytes + size > self._most:
                 raise StorageBusy("too much is waiting to be written")
             self._bytes += size
-            self._queue.put((arrival, future))
-        try:
-            return future.result(self._patience)
-        except FutureTimeout:
-            future.cancel()
-            raise StorageBusy("the disk is too slow") from None
-        finally:
-            with self._lock:
-                self._bytes -= size
+            self._queue.put(ticket)
+        in_time = ticket.done.acquire(timeout=self._patience)
+        with self._lock:
+            self._bytes -= size
+        if not in_time:
+            ticket.given_up = True
+            raise StorageBusy("the disk is too slow")
+        if ticket.error is not None:
+            raise ticket.error
+        assert ticket.answer is not None
+        return ticket.answer
 
     def close(self) -> None:
         """Commit what was taken in, then stop."""
@@ -389,6 +391,7 @@ class GroupWriter:
         self._thread.join()
 
     def _run(self) -> None:
+        roomy_log(self._inbox.engine)
         go_on = True
         while go_on:
             batch = [self._queue.get()]
@@ -396,27 +399,27 @@ class GroupWriter:
                 while len(batch) < 512:  # everything that gathered during the last commit, at most 64 MiB (see above)
                     batch.append(self._queue.get_nowait())
             go_on = None not in batch
-            self._write([each for each in batch if each is not None and each[1].set_running_or_notify_cancel()])
+            self._write([ticket for ticket in batch if ticket is not None and not ticket.given_up])
 
-    def _write(self, batch: list[tuple[Arrival, Future[Appended]]]) -> None:
+    def _write(self, batch: list[_Ticket]) -> None:
         if not batch:
             return
         try:
             if not self._has_room():
                 raise StorageBusy("the disk is nearly full", retry_after=60)
-            answers = self._inbox.append([arrival for arrival, _ in batch])
-        except StorageBusy as exc:
-            for _, future in batch:
-                future.set_exception(exc)
-        except Exception as exc:  # noqa: BLE001 - whatever is wrong with one arrival, the others get their answer
-            if len(batch) == 1:
-                batch[0][1].set_exception(exc)
-            else:
-                for each in batch:
-                    self._write([each])
+            answers = self._inbox.append([ticket.arrival for ticket in batch])
+        except Exception as exc:  # noqa: BLE001 - every caller gets an answer, whatever is wrong
+            if len(batch) > 1 and not isinstance(exc, StorageBusy):
+                for ticket in batch:  # one of them cannot be stored: the others can
+                    self._write([ticket])
+                return
+            for ticket in batch:
+                ticket.error = exc
+                ticket.done.release()
         else:
-            for (_, future), answer in zip(batch, answers, strict=True):
-                future.set_result(answer)
+            for ticket, answer in zip(batch, answers, strict=True):
+                ticket.answer = answer
+                ticket.done.release()
 
     def _has_room(self) -> bool:
         now = time.monotonic()
@@ -438,6 +441,40 @@ def _since(arrival: Arrival) -> int:
     return to_micros(arrival.received_at - memory)
 
 
+# The accept path writes its two statements as text: SQLAlchemy's expressions cost three times what SQLite itself does,
+# while every caller waits (1.2 ms against 0.6 ms of processor for 16 arrivals).
+
+_COLUMNS = "id system received_at key body_hash body content_type headers origin stream history state flags".split()  # noqa: SIM905
+
+
+def _row(id: str, arrival: Arrival, key: str, digest: str, flags: str) -> tuple[Any, ...]:
+    """One document in the order of ``_COLUMNS``."""
+    return (
+        id,
+        arrival.system,
+        to_micros(arrival.received_at),
+        key,
+        digest,
+        arrival.body,
+        arrival.content_type,
+        orjson.dumps(dict(arrival.headers)).decode(),
+        arrival.origin,
+        arrival.stream,
+        arrival.history,
+        "waiting",
+        flags,
+    )
+
+
+@cache
+def _insert(dialect: str) -> str:
+    return f"INSERT INTO documents ({', '.join(_COLUMNS)}) VALUES ({_marks(dialect, len(_COLUMNS))})"
+
+
+def _marks(dialect: str, count: int) -> str:
+    return ", ".join(["?" if dialect == "sqlite" else "%s"] * count)
+
+
 def _known(
     connection: Connection, arrivals: Sequence[Arrival], keys: Sequence[str]
 ) -> dict[tuple[str, str], list[tuple[str, str, int]]]:
@@ -445,15 +482,18 @@ def _known(
     asked: dict[str, set[str]] = {}
     for arrival, key in zip(arrivals, keys, strict=True):
         asked.setdefault(arrival.system, set()).add(key)
-    since = min((_since(arrival) for arrival in arrivals), default=0)
+    since = min(map(_since, arrivals), default=0)
     known: dict[tuple[str, str], list[tuple[str, str, int]]] = {}
     for system, wanted in asked.items():
         for chunk in _chunks(wanted):
-            alike = select(_d.id, _d.key, _d.body_hash, _d.received_at).where(
-                _d.system == system, _d.key.in_(chunk), _d.received_at > since
+            marks = _marks(connection.dialect.name, len(chunk) + 2).partition(", ")
+            first, _, rest = marks[2].partition(", ")
+            text = (
+                "SELECT id, key, body_hash, received_at FROM documents"
+                f" WHERE system = {marks[0]} AND received_at > {first} AND key IN ({rest})"
             )
-            for row in connection.execute(alike):
-                known.setdefault((system, row.key), []).append((row.id, row.body_hash, row.received_at))
+            for id_, key, digest, at in connection.exec_driver_sql(text, (system, since, *chunk)):
+                known.setdefault((system, key), []).append((id_, digest, at))
     return known
 
 

@@ -124,6 +124,15 @@ def test_a_cap_limits_a_loss_too():
     assert model.score(Subject({"x": 1}, [view(NOW)] * 3), NOW).total == 2500
 
 
+def test_a_group_takes_away_at_most_its_cap():
+    """The cap of a group holds both ways."""
+    model = scorer(
+        PLAIN + "groups: {bad: {cap: 15}}\nbehaviour:\n  - {name: up, when: {x: 1}, points: 40}\n"
+        "  - {name: down, activity: view, points: -10, group: bad}\n"
+    )
+    assert model.score(Subject({"x": 1}, [view(NOW)] * 3), NOW).total == 2500
+
+
 def test_an_activity_leaves_its_window_exactly_at_the_end():
     """Age below the window counts; at the window it no longer does, and changes_at names that moment."""
     model = scorer(PLAIN + "behaviour: [{name: a, activity: view, points: 10, window: 30d}]")
@@ -291,6 +300,13 @@ def test_the_horizon_is_how_far_back_an_activity_can_count(rules, horizon):
     """The store loads no further back; None means it must load everything."""
     model = scorer(f"{PLAIN}behaviour: {rules}")
     assert model.horizon == (None if horizon is None else timedelta(days=horizon))
+
+
+def test_the_horizon_allows_for_the_strongest_persona_and_overlay():
+    """Twice the points last one half-life longer, for whomever and whenever they count."""
+    rule = "behaviour: [{name: a, activity: view, points: 10, half_life: 1d}]\n"
+    assert scorer(f"{rule}personas: {{finance: {{a: 2}}, other: {{a: 0.1}}}}").horizon == timedelta(days=12)
+    assert scorer(f"{rule}overlays: [{{name: o, to: 2020-01-01, rule: a, factor: 4}}]").horizon == timedelta(days=13)
 
 
 def test_the_scorer_says_what_it_reads():

@@ -30,12 +30,13 @@ def _digits(value: Any) -> str:
 
 
 BUILT_IN: dict[str, Transform] = {
-    "strip": lambda value: value.strip() if isinstance(value, str) else value,
-    "lower": lambda value: value.lower() if isinstance(value, str) else value,
-    "upper": lambda value: value.upper() if isinstance(value, str) else value,
-    "title": lambda value: value.title() if isinstance(value, str) else value,
+    "strip": lambda value: text_of(value).strip(),
+    "lower": lambda value: text_of(value).lower(),
+    "upper": lambda value: text_of(value).upper(),
+    "title": lambda value: text_of(value).title(),
     "digits": _digits,
 }
+"""Transforms of text: a number is taken as its text."""
 
 
 class Blanks:

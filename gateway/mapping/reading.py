@@ -168,8 +168,8 @@ class ObjectReader:
     def _read(self, item: Item, view: dict[str, Any], document: Document) -> Iterator[ReadItem]:
         record = ""
         try:
-            check_item(item)
             record = _id(self._id(item), "the record's id")
+            check_item(item)
             key, clean = self._key(item)
             at, precision = self._at(item, document)
             created = self._created_at(item)

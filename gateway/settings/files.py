@@ -106,6 +106,10 @@ class ConfigFile:
             path = path[:-1]
         return 1
 
+    def has(self, path: Sequence[Any]) -> bool:
+        """True when the file writes something at exactly this place."""
+        return tuple(path) in self._lines
+
     def problem(self, path: Sequence[Any], message: str) -> Problem:
         return Problem(self.name, self.line(path), dotted(path), message)
 
@@ -177,8 +181,9 @@ def _flat(errors: Any, node: Any, path: KeyPath) -> Iterator[tuple[KeyPath, str]
 
 def _below(node: Any, key: Any) -> Any:
     if isinstance(node, Schema):
-        return _fields(node).get(key)
-    return node.inner if isinstance(node, fields.List) else node  # a nested schema with many=True: one level of indexes
+        known: dict[Any, Any] = _fields(node)
+        return node if isinstance(key, int) and key not in known else known.get(key)  # many=True: a level of indexes
+    return node.inner if isinstance(node, fields.List) else None
 
 
 def _fields(schema: Schema) -> dict[str, Any]:

@@ -212,8 +212,8 @@ class _Loading:
             )
         for path, file, mapped in self._fields():
             if mapped.prefer is not None and mapped.prefer not in systems:
-                key = (*path, "prefer") if file.line((*path, "prefer")) != file.line(path) else (*path, "sync")
-                self.problems.append(file.problem(key, f"no such system{suggest(mapped.prefer, systems)}"))
+                key = "prefer" if file.has((*path, "prefer")) else "sync"
+                self.problems.append(file.problem((*path, key), f"no such system{suggest(mapped.prefer, systems)}"))
 
     def _scoring(self, file: ConfigFile) -> None:
         strategy = file.data.get("strategy", STRATEGY)

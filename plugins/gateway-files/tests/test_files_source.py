@@ -13,12 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gateway_files import FilesSource, SettingsSchema
+from gateway_files import FilesSink, FilesSource, SettingsSchema
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway.contracts import Context, Document, Page, Quarantined
+from gateway.contracts import Context, Document, Page, Quarantined, RecordChanged
 from gateway.errors import NotFound, QuarantineDocument, Refused
+from gateway.host import Host
+from gateway.mapping import compile_mapping
+from gateway.settings.files import ConfigFile
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 in_a_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
@@ -199,7 +202,7 @@ def test_a_file_without_records_has_no_pages(put, content):
         ('"id\n1\n', "a.csv", "a quote is never closed"),
         ("x" * 70_000 + "\n1\n", "a.csv", "header line cannot be read: too long"),
         ('[{"id": 1}]', "a.json", "one JSON list"),
-        (gzip.compress(b"id\n1\n")[:-9], "a.csv.gz", "damaged or cut off"),
+        (gzip.compress(b"id\n1\n", mtime=0)[:-9], "a.csv.gz", "damaged or cut off"),
         (b"\x1f\x8bno gzip at all", "a.csv.gz", "damaged or cut off"),
     ],
 )
@@ -357,3 +360,35 @@ def test_without_a_mapping_nothing_is_read():
     reader = FilesSource(SettingsSchema().load({}), Context(system="leads", root=Path(), mapping=None, now=lambda: NOW))
     with pytest.raises(QuarantineDocument, match="'leads' has no mapping file"):
         reader.read(document(Page(document=b"id\n1\n", content_type="text/csv")))
+
+
+MAPPING = """
+system: leads
+timezone: Europe/Berlin
+objects:
+  lead:
+    kind: person
+    id: Prospect ID
+    time: updated
+    fields: {E-Mail: email}
+"""
+
+
+def test_a_mapping_file_alone_makes_events_of_rows(put):
+    """The whole way of a file, with a mapping as an admin writes it."""
+    mapping = compile_mapping(ConfigFile("mappings/leads.yaml", MAPPING), "ma", {})
+    context = Context(system="leads", root=Path(), mapping=mapping, now=lambda: NOW)
+    reader = FilesSource(SettingsSchema().load({}), context)
+    path = put("Prospect ID,E-Mail,updated\n7,kim@example.org,2026-11-21 20:10:00\n8\n")
+    refused, event = items(reader.slices(path), reader)
+    assert refused.reason == "line 3: 1 columns instead of 3"
+    assert isinstance(event, RecordChanged)
+    assert (event.record, event.at) == ("7", datetime(2026, 11, 21, 19, 10, tzinfo=UTC))
+    assert event.values == {"E-Mail": "kim@example.org"}
+
+
+def test_the_host_finds_the_plugin():
+    """Installed means offered: source and sink under one name."""
+    host = Host()
+    assert host.sources["files"].factory is FilesSource
+    assert host.sinks["files"].factory is FilesSink

@@ -18,8 +18,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from gateway_webhook import SettingsSchema, WebhookSource
 from gateway_webhook.presets import PRESETS
 
-from gateway.contracts import Answer, Context, Document, Secret, Timestamp, Verification
+from gateway.contracts import Answer, Context, Document, RecordChanged, Secret, Timestamp, Verification
 from gateway.errors import QuarantineDocument
+from gateway.host import Host
+from gateway.mapping import compile_mapping
 from gateway.settings.files import ConfigFile
 from gateway.web.signatures import verify
 
@@ -350,3 +352,34 @@ def test_there_is_nothing_to_pull():
     assert list(source(OPEN).streams()) == []
     assert list(source(OPEN).pull("contacts", None, None)) == []
     assert list(source(OPEN).fetch([])) == []
+
+
+MAPPING = """
+system: crm
+timezone: UTC
+items: "events[]"
+objects:
+  contact:
+    kind: person
+    id: contact.id
+    time: at
+    fields: {contact.email: email, contact.score: {to: points, type: integer}}
+"""
+
+
+def test_a_mapping_file_alone_makes_events_of_a_body():
+    """The whole way of a body, with a mapping as an admin writes it."""
+    mapping = compile_mapping(ConfigFile("mappings/crm.yaml", MAPPING), "ma", {})
+    contact = {"id": "7", "email": "Kim@Example.org", "score": "12"}
+    body = json.dumps({"events": [{"at": "2026-11-21T20:10:00Z", "contact": contact}]})
+    (event,) = source(OPEN, mapping).read(document(body))
+    assert isinstance(event, RecordChanged)
+    assert (event.record, event.at) == ("7", datetime(2026, 11, 21, 20, 10, tzinfo=UTC))
+    assert event.values == {"contact.email": "Kim@Example.org", "contact.score": "12"}
+
+
+def test_the_host_finds_the_plugin():
+    """Installed means offered."""
+    host = Host()
+    assert host.sources["webhook"].factory is WebhookSource
+    assert host.sources["webhook"].settings is SettingsSchema

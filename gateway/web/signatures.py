@@ -210,7 +210,7 @@ class _Call:
     def _signed(self, sent_at: str, delivery_id: str) -> bytes:
         """The bytes that the sender signed."""
         content = []
-        for index, part in enumerate(_TOKEN.split("".join(self.rule.signed))):
+        for index, part in enumerate(_parts(self.rule.signed)):
             if index % 2 == 0:
                 content.append(part.encode())
             elif part == "body":
@@ -247,6 +247,12 @@ class _Call:
 
 
 # -- what was sent -----------------------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=256)
+def _parts(signed: tuple[str, ...]) -> list[str]:
+    """Literal, token, literal, token, … literal."""
+    return _TOKEN.split("".join(signed))
 
 
 def _one(values: Values, name: str, what: str, limit: int) -> str:
@@ -449,7 +455,11 @@ def _flaw_of_secret(rule: Verification, secret: Secret) -> str:
         return ""
     if _is_public(rule, secret):
         kind = "P-256" if rule.scheme == "ecdsa-p256" else "ed25519"
-        return "" if _public_check(rule, secret, b"") is not _never else f"{secret.reference} is no public key of kind {kind}"
+        return (
+            ""
+            if _public_check(rule, secret, b"") is not _never
+            else f"{secret.reference} is no public key of kind {kind}"
+        )
     if _mac_key(rule, secret):
         return ""
     what = "base64 of 24 to 64 bytes" if rule.secret_encoding == "whsec" else "base64"

@@ -86,7 +86,9 @@ def register_commands(cli: click.Group) -> None:
 
 
 @hookspec(firstresult=True)
-def assign_owner(lead: Mapping[str, Any], handoff: Mapping[str, Any], roster: Sequence[Mapping[str, Any]]) -> str | None:
+def assign_owner(
+    lead: Mapping[str, Any], handoff: Mapping[str, Any], roster: Sequence[Mapping[str, Any]]
+) -> str | None:
     """Called for each new handoff without an owner; the first answer that is not None wins. Pure.
 
     :param lead: attributes of the lead. :param handoff: ``id``, ``stage``, ``persona``, ``score``.

@@ -219,7 +219,7 @@ class Gateway:
                 continue
             try:
                 with self.guard(system.plugin, f"build {system.name}"):
-                    shelf[system.name] = offer.factory(system.settings, context)  # type: ignore[index]
+                    shelf[system.name] = offer.factory(system.settings, context)
             except Exception as exc:  # noqa: BLE001 - a factory may raise anything; the other systems go on
                 spoken = str(exc) if isinstance(exc, GatewayError) else type(exc).__name__
                 self.problems[system.name] = f"plugin {system.plugin}: {spoken}"

@@ -248,6 +248,7 @@ def upgrade() -> None:
         sa.Column("amount", sa.String(), nullable=True),
         sa.Column("currency", sa.String(), nullable=True),
         sa.Column("by", sa.String(), nullable=False),
+        sa.Column("precision", sa.String(), nullable=False),
         sa.Column("system", sa.String(), nullable=False),
         sa.Column("object", sa.String(), nullable=False),
         sa.Column("record", sa.String(), nullable=False),

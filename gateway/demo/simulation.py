@@ -79,6 +79,15 @@ _COMPANIES = (
 )
 _SOURCES = ("Google Ads", "referral", "event", "newsletter", "organic")
 PEOPLE = 40
+HANDED_OVER = 17
+"""How many of them the demo's scoring.yaml and journey.yaml find worth a call."""
+KINDS = {
+    "visit": "visits, one or more events each",
+    "again": "the last one once more: its answer was lost",
+    "forged": "signed by somebody who does not know the secret",
+    "unreadable": "signed, but cut off in the middle",
+}
+"""What a call is, in words."""
 
 _REASONS = {"rejected": "wrong person", "recycled": "not now"}
 _STATUS = {
@@ -87,6 +96,13 @@ _STATUS = {
     "won": ("Accepted", "Qualified", "Won"),
     "rejected": ("Accepted", "Rejected"),
     "recycled": ("Accepted", "Nurture"),
+}
+_OUTCOME = {
+    "Accepted": "accepted",
+    "Qualified": "qualified",
+    "Won": "won",
+    "Rejected": "rejected",
+    "Nurture": "recycled",
 }
 
 
@@ -104,7 +120,7 @@ class Person:
 class Hook:
     """One call of the web site. ``status`` is what the gateway must answer; ``kind`` says why it is worth telling."""
 
-    kind: str  # visit | again | forged | unreadable
+    kind: str  # one of KINDS
     body: bytes
     status: int = 200
 
@@ -171,11 +187,6 @@ def _events(person: Person, number: int, began: datetime, done: Sequence[tuple[s
         yield event
 
 
-def expected() -> set[str]:
-    """E-mail addresses of the people that the company would want to see handed over."""
-    return {person.form["email"] for person in people() if person.verdict}
-
-
 def answers(rows: Iterable[Mapping[str, str]], at: datetime) -> list[dict[str, str]]:
     """What sales makes of the leads in its CRM, as rows of the CRM's next export: one row per change of status.
 
@@ -201,6 +212,15 @@ def answers(rows: Iterable[Mapping[str, str]], at: datetime) -> list[dict[str, s
                 }
             )
     return sorted(found, key=lambda one: (one["Modified"], one["key"]))
+
+
+def outcomes(rows: Iterable[Mapping[str, str]]) -> dict[str, int]:
+    """How many leads had each outcome, by what sales answered."""
+    count: dict[str, int] = {}
+    for row in rows:
+        word = _OUTCOME[row["Status"]]
+        count[word] = count.get(word, 0) + 1
+    return count
 
 
 def _iso(at: datetime) -> str:

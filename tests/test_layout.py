@@ -1,0 +1,193 @@
+"""What is promised about the project itself: its layout, its packages, and that they work alone."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+import sys
+import venv
+import zipfile
+from configparser import ConfigParser
+from importlib.metadata import distribution
+from pathlib import Path
+
+import pytest
+
+import gateway
+
+ROOT = Path(__file__).resolve().parents[1]
+PURE = ("journey", "leads", "mapping", "metrics", "scoring", "sync")
+# What would read a clock, a file or the network at run time; parsing an address is none of it.
+CALLS = {"now", "utcnow", "today", "time", "monotonic", "perf_counter", "urlopen", "getenv", "sleep"}
+FILES = {"open", "read_text", "read_bytes", "write_text", "write_bytes"}
+# The title table is shipped with the code and read once, when the room is imported.
+READ_AT_IMPORT = {"gateway/scoring/titles.py"}
+
+
+def pure_modules() -> list[Path]:
+    rooms = [path for room in PURE for path in sorted((ROOT / "gateway" / room).rglob("*.py"))]
+    return [*rooms, ROOT / "gateway" / "conditions.py", ROOT / "gateway" / "durations.py"]
+
+
+def called(tree: ast.AST) -> set[str]:
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            names.add(node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", ""))
+    return names
+
+
+@pytest.mark.parametrize("path", pure_modules(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_pure_module_reads_no_clock_and_no_file(path):
+    """Rooms that compute get time as a parameter and values from whoever loads them."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    forbidden = CALLS | (set() if str(path.relative_to(ROOT)) in READ_AT_IMPORT else FILES)
+    assert called(tree) & forbidden == set()
+    imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    imported |= {name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names}
+    assert imported & {"urllib.request", "os", "socket", "requests"} == set()
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "gateway").rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))
+def test_module_says_where_it_stands(path):
+    """Every module that holds code opens with a sentence on what it is."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    assert not tree.body or ast.get_docstring(tree)
+
+
+def setup(folder: Path = ROOT) -> ConfigParser:
+    read = ConfigParser()
+    read.read(folder / "setup.cfg", encoding="utf-8")
+    return read
+
+
+def test_every_package_is_listed():
+    """A package that setup.cfg forgets would be missing from the wheel alone."""
+    listed = set(setup()["options"]["packages"].split())
+    there = {
+        ".".join(path.parent.relative_to(ROOT).parts)
+        for path in (ROOT / "gateway").rglob("__init__.py")
+        if "__pycache__" not in path.parts
+    }
+    assert there <= listed
+
+
+def test_oldest_versions_are_those_that_setup_promises():
+    """The constraints of the environment ``min`` are the lower bounds of setup.cfg, no more and no less."""
+    promised = dict(re.findall(r"^([A-Za-z][\w.-]+)>=([\w.]+)", setup()["options"]["install_requires"].strip(), re.M))
+    oldest = dict(re.findall(r"^([\w.-]+)==([\w.]+)$", (ROOT / "tests" / "oldest.txt").read_text(), re.M))
+
+    def release(version: str) -> str:
+        return re.sub(r"(\.0)+$", "", version)
+
+    assert {name: release(version) for name, version in oldest.items()} == {
+        name: release(version) for name, version in promised.items()
+    }
+
+
+def test_changelog_tells_of_the_present_version():
+    """The first version in the changelog is that of setup.cfg."""
+    first = re.search(r"^## ([\d.]+)", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.M)
+    assert first is not None
+    assert first[1] == setup()["metadata"]["version"]
+
+
+def test_tested_package_is_the_installed_one():
+    """Where tox runs the tests, the code under test is the wheel's and not that of the source tree."""
+    if "TOX_ENV_NAME" not in os.environ:
+        pytest.skip("not in an environment of tox: the package is the source tree itself")
+    assert not Path(gateway.__file__).is_relative_to(ROOT / "gateway")
+    assert distribution("lead-gateway").version == setup()["metadata"]["version"]
+
+
+# -- the wheels --------------------------------------------------------------------------------------------------------
+
+
+def quiet(*command: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("GATEWAY_", "PYTHONPATH"))}
+    done = subprocess.run(
+        [str(word) for word in command], cwd=cwd, capture_output=True, text=True, check=False, env=environment
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def wheels(tmp_path_factory) -> dict[str, Path]:
+    """The project's wheels, built as pip builds them, from a copy: building leaves nothing in the source tree."""
+    folder, sources = tmp_path_factory.mktemp("wheels"), tmp_path_factory.mktemp("sources") / "project"
+    tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if tracked.returncode:
+        pytest.skip("not a clone: which files belong to the project is not known")
+    for name in filter(None, tracked.stdout.split("\0")):
+        if (ROOT / name).is_file():
+            (sources / name).parent.mkdir(parents=True, exist_ok=True)
+            (sources / name).write_bytes((ROOT / name).read_bytes())
+    projects = [sources, *sorted(path.parent for path in sources.glob("plugins/*/setup.cfg"))]
+    quiet(sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", folder, *projects, cwd=folder)
+    return {path.name.partition("-")[0]: path for path in folder.glob("*.whl")}
+
+
+@pytest.mark.slow
+def test_wheel_carries_all_data_and_nothing_else(wheels):
+    """Starter, examples, the demo's instance and the title table are inside; tests, docs and data sets are not."""
+    names = set(zipfile.ZipFile(wheels["lead_gateway"]).namelist())
+    shipped = {path for path in (ROOT / "mappings").rglob("*.yaml") if "var" not in path.relative_to(ROOT).parts}
+    for path in shipped:
+        assert f"gateway_mappings/{path.relative_to(ROOT / 'mappings')}" in names
+    for path in (ROOT / "gateway").rglob("*.yaml"):
+        assert str(path.relative_to(ROOT)) in names
+    assert "gateway/py.typed" in names
+    tops = {name.partition("/")[0] for name in names if not name.split("/")[0].endswith(".dist-info")}
+    assert tops == {"gateway", "gateway_mappings"}
+    assert not [name for name in names if name.endswith((".csv", ".db", ".pyc"))]
+
+
+@pytest.fixture(scope="module")
+def alone(wheels, tmp_path_factory) -> Path:
+    """A new environment with the wheels in it; what they depend on is borrowed from the present one."""
+    folder = tmp_path_factory.mktemp("alone")
+    venv.create(folder, with_pip=True)
+    python = folder / "bin" / "python"
+    quiet(python, "-m", "pip", "install", "-q", "--no-index", "--no-deps", *wheels.values(), cwd=folder)
+    site = next(folder.glob("lib/python*/site-packages"))
+    # Never the source tree: the .pth of an editable project is not read in a folder that another .pth names.
+    (site / "borrowed.pth").write_text("\n".join(path for path in sys.path if path.endswith("site-packages")) + "\n")
+    assert "site-packages" in quiet(python, "-c", "import gateway; print(gateway.__file__)", cwd=folder).stdout
+    return folder
+
+
+@pytest.mark.slow
+def test_init_and_check_work_from_the_wheel_alone(alone, tmp_path):
+    """A folder made by ``gateway init`` is a sound instance, with nothing but the wheels installed."""
+    command = alone / "bin" / "gateway"
+    quiet(command, "init", tmp_path / "leads", cwd=tmp_path)
+    environment = {**os.environ, "WEBSITE_SECRET": "0123456789abcdef0123456789abcdef"}
+    done = subprocess.run(
+        [command, "-C", tmp_path / "leads", "check"], capture_output=True, text=True, check=False, env=environment
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "ok: Example" in done.stdout
+
+
+@pytest.mark.slow
+def test_shipped_examples_pass_the_check_from_the_wheel(alone, tmp_path):
+    """A copy of each example's folder is a working instance."""
+    script = "from importlib.resources import files; print(files('gateway_mappings') / 'examples')"
+    examples = Path(quiet(alone / "bin" / "python", "-c", script, cwd=tmp_path).stdout.strip())
+    found = sorted(path.name for path in examples.iterdir() if (path / "gateway.yaml").is_file())
+    assert found == ["loan", "olist", "x_education"]
+    for name in found:
+        quiet("cp", "-r", examples / name, tmp_path / name, cwd=tmp_path)
+        quiet(alone / "bin" / "gateway", "-C", tmp_path / name, "check", cwd=tmp_path)
+
+
+@pytest.mark.slow
+def test_plugins_are_found_by_their_entry_points(alone, tmp_path):
+    """The wheels of our own plugins are installed like everybody's and offered like everybody's."""
+    script = "from gateway.host import Host; print(sorted((p.distribution, p.state) for p in Host().plugins))"
+    printed = quiet(alone / "bin" / "python", "-c", script, cwd=tmp_path).stdout
+    for name in ("gateway-files", "gateway-webhook", "lead-gateway"):
+        assert f"('{name}', 'active')" in printed

@@ -6,6 +6,7 @@ One system at a time and one worker per system, so that a failing system hurts o
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -21,6 +22,8 @@ from gateway.store.database import read, write
 from gateway.sync.receipts import Verdict, verdict
 from gateway.times import to_micros
 
+SILENCE = 30.0
+"""Seconds of the taker's monotonic clock without a beat after which a worker counts as dead."""
 Guard = Callable[[str, str], AbstractContextManager[Any]]
 """(plugin, call) → a context in which the supervisor watches the clock"""
 
@@ -38,12 +41,34 @@ class Delivery:
         self.now = now
         self.guard = guard
         self.log = log
+        self._seen: dict[str, tuple[int, float]] = {}
+
+    def take_over(self, worker: str, dead: str = "", clock: Callable[[], float] = time.monotonic) -> int:
+        """Free what dead workers had on its way: of ``dead``, and of whoever has not beaten for ``SILENCE`` seconds.
+
+        Nobody knows whether those writes arrived, so they are looked up before anything is sent again.
+        """
+        with read(self.engine) as connection:
+            beats = outbox.leases(connection, self.system)
+        now, silent = clock(), {dead} & beats.keys()
+        for holder, beat in beats.items():
+            known = self._seen.get(holder)
+            if known is None or known[0] != beat:
+                self._seen[holder] = (beat, now)
+            elif holder != worker and now - known[1] >= SILENCE:
+                silent.add(holder)
+        self._seen = {holder: seen for holder, seen in self._seen.items() if holder in beats}
+        if not silent:
+            return 0
+        with write(self.engine) as connection:
+            return sum(outbox.give_back(connection, self.system, holder) for holder in silent)
 
     def run(self, worker: str, limit: int = 1000) -> tuple[int, list[str]]:
         """Deliver what is due now. Returns (writes worked, leads to plan again).
 
         Raises ``StaleCommit`` when another worker took the writes over meanwhile.
         """
+        self.take_over(worker)
         with write(self.engine) as connection:
             rows = outbox.claim(connection, self.system, worker, to_micros(self.now()), limit)
         if not rows:
@@ -55,7 +80,9 @@ class Delivery:
         found = self._look_up([row for row in rows if row.state == "unknown" and receipts[row.id] is None])
         sending = [row for row in rows if receipts[row.id] is None and row.id not in found]
         receipts |= found
-        receipts |= self._send({writes[row.id].key: row for row in sending}, [writes[row.id] for row in sending])
+        receipts |= self._send(
+            worker, {writes[row.id].key: row for row in sending}, [writes[row.id] for row in sending]
+        )
         settled = []
         for row in rows:
             receipt = receipts[row.id] or Receipt(key=row.key, result="unknown", message="the sink gave no receipt")
@@ -91,7 +118,7 @@ class Delivery:
                     found[row.id] = Receipt(key=key, result="duplicate", candidates=tuple(ids))
         return found
 
-    def _send(self, rows: Mapping[str, Any], writes: Sequence[Write]) -> dict[str, Receipt | None]:
+    def _send(self, worker: str, rows: Mapping[str, Any], writes: Sequence[Write]) -> dict[str, Receipt | None]:
         receipts: dict[str, Receipt | None] = {}
         if not writes:
             return receipts
@@ -101,7 +128,10 @@ class Delivery:
         except Exception as exc:  # noqa: BLE001 - nothing was sent yet, so nothing is unsure
             self.log.warning("sink could not batch", system=self.system, error=type(exc).__name__)
             return {row.id: Receipt(key=key, result="retry", code=type(exc).__name__) for key, row in rows.items()}
-        for call in calls:
+        for number, call in enumerate(calls):
+            if number:
+                with write(self.engine) as connection:
+                    outbox.beat(connection, worker)
             for receipt in self._deliver(call):
                 row = rows.get(receipt.key)
                 if row is not None:

@@ -190,6 +190,11 @@ class Gateway:
             self.observe(self.pipeline.run((), again, cause="news"))
         return worked
 
+    def bury_deliveries(self, system: str, worker: str) -> int:
+        """``worker`` is known to be dead: what it had on its way is looked up next. Returns how many writes."""
+        delivery = self._deliveries.get(system)
+        return delivery.take_over("", worker) if delivery else 0
+
     def observe(self, done: Done) -> None:
         """Tell the observers of plugins what was committed."""
         told = (("lead_scored", "scores", done.scored), ("stage_changed", "moves", done.moves))

@@ -1,0 +1,204 @@
+"""Events end to end: 100-event documents from the inbox to committed leads, against ``bare_pipeline`` in the same run.
+
+    python bench/events.py [--events 10000] [--rounds 5] [--json]
+
+10,000 leads with 10 stored activities each; every event carries 12 fields of which 2 changed; 12 rules; one score per
+lead and batch. Rounds are interleaved, the ratio is that of the medians. Target: at least 0.5.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import statistics
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import bare_pipeline
+
+from gateway.runtime import Gateway, open_gateway
+from gateway.store.inbox import Arrival
+from gateway.times import to_micros
+
+TARGET = 0.5
+PEOPLE = 10_000
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+KINDS = ("page_view", "download", "email_click", "webinar", "demo_request")
+FILES = {
+    "gateway.yaml": """
+instance: {name: Bench, zone: UTC, currency: EUR}
+systems:
+  site: {plugin: webhook, role: ma, settings: {allow_insecure: true, verify: {scheme: none}}}
+""",
+    "mappings/site.yaml": """
+system: site
+timezone: UTC
+objects:
+  activity:
+    kind: person
+    only: {kind: {known: true}}
+    id: id
+    time: at
+    activities: [{activity: page_view, when: {kind: page_view}, on: each}, {activity: download, when: {kind: download}, on: each},
+      {activity: email_click, when: {kind: email_click}, on: each}, {activity: webinar, when: {kind: webinar}, on: each},
+      {activity: demo_request, when: {kind: demo_request}, on: each}]
+    fields: {email: email}
+  contact:
+    kind: person
+    only: {kind: {known: false}}
+    id: id
+    time: at
+    fields:
+      email: email
+      title: title
+      country: country
+      city: city
+      industry: industry
+      source: source
+      department: department
+      company_name: company_name
+      phone: {to: phone_text, type: string}
+      employees: {to: employees, type: integer}
+      visits: {to: visits, type: integer}
+      revenue: {to: revenue, type: integer}
+""",
+    "scoring.yaml": """
+weights: {fit: 60, behaviour: 40}
+maximum: {fit: 60, behaviour: 40}
+fit:
+  - {name: Chief, when: {title: {contains: chief}}, points: 20}
+  - {name: Intern, when: {title: {contains: intern}}, points: -10}
+  - {name: Industry, when: {industry: [software, finance]}, points: 15}
+  - {name: Germany, when: {country: Germany}, points: 10}
+  - {name: Size, when: {employees: {at_least: 50}}, points: 5}
+  - {name: Visits, when: {visits: {at_least: 5}}, points: 5}
+  - {name: Referral, when: {source: referral}, points: 5}
+behaviour:
+  - {name: Page, activity: page_view, points: 2, half_life: 30d}
+  - {name: Download, activity: download, points: 5, half_life: 30d}
+  - {name: Click, activity: email_click, points: 3, half_life: 30d}
+  - {name: Webinar, activity: webinar, points: 8, half_life: 30d}
+  - {name: Demo, activity: demo_request, points: 20, half_life: 30d}
+""",
+    "journey.yaml": """
+stages:
+  - {name: target, shared: target}
+  - {name: mql, shared: mql, entry: {score: 70}}
+""",
+}
+
+
+def people(rng: random.Random) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": f"p{n}",
+            "email": f"person{n}@company{n % 700}.example",
+            "title": rng.choice(["chief buyer", "intern", "engineer", "sales manager"]),
+            "country": rng.choice(["Germany", "France", "Spain"]),
+            "city": f"city {n % 90}",
+            "industry": rng.choice(["software", "finance", "retail"]),
+            "source": rng.choice(["referral", "paid", "organic"]),
+            "department": rng.choice(["it", "sales", "finance"]),
+            "company_name": f"company {n % 700}",
+            "phone": f"+4930{n:07}",
+            "employees": rng.randrange(500),
+            "visits": rng.randrange(20),
+            "revenue": rng.randrange(100_000),
+        }
+        for n in range(PEOPLE)
+    ]
+
+
+def documents(rng: random.Random, persons: list[dict[str, Any]], events: int, at: datetime) -> list[bytes]:
+    """Each event is the whole contact, two of its fields changed."""
+    bodies = []
+    for start in range(0, events, 100):
+        items = []
+        for n in range(100):
+            person = rng.choice(persons)
+            person["visits"] += 1
+            person["city"] = f"city {rng.randrange(90)}"
+            items.append(person | {"at": (at + timedelta(milliseconds=start + n)).isoformat()})
+        bodies.append(json.dumps(items).encode())
+    return bodies
+
+
+def instance(folder: Path) -> Gateway:
+    for name, text in FILES.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    return open_gateway(folder, now=lambda: NOW)
+
+
+def arrive(gateway: Gateway, bodies: list[bytes]) -> None:
+    gateway.inbox.append([Arrival(system="site", body=body, received_at=NOW) for body in bodies])
+
+
+def work(gateway: Gateway) -> None:
+    while gateway.run_pipeline_once("bench"):
+        pass
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--events", type=int, default=10_000, help="per round and side")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args(argv)
+    rng = random.Random(4)
+    persons = people(rng)
+    done = {
+        person["id"]: [(to_micros(NOW - timedelta(days=rng.randrange(90), seconds=k)), rng.choice(KINDS)) for k in range(10)]
+        for person in persons
+    }
+    with tempfile.TemporaryDirectory() as name:
+        gateway = instance(Path(name) / "gateway")
+        past = NOW - timedelta(days=100)
+        known = [person | {"at": past.isoformat()} for person in persons]
+        acts = [{"id": id_, "kind": kind, "at": _iso(at)} for id_, acts in done.items() for at, kind in acts]
+        for items in (known, acts):
+            chunks = [items[start : start + 500] for start in range(0, len(items), 500)]
+            arrive(gateway, [json.dumps(chunk).encode() for chunk in chunks])
+            work(gateway)
+        bare = bare_pipeline.prepare(Path(name) / "bare", persons, done)
+        rates: dict[str, list[float]] = {"gateway": [], "bare": []}
+        for round_ in range(options.rounds):
+            bodies = documents(rng, persons, options.events, NOW - timedelta(hours=options.rounds - round_))
+            arrive(gateway, bodies)
+            began = time.perf_counter()
+            work(gateway)
+            rates["gateway"].append(options.events / (time.perf_counter() - began))
+            rates["bare"].append(bare_pipeline.run(bare, bodies, to_micros(NOW)))
+        counts = gateway.inbox.counts()["site"]
+        assert counts["read"] == counts["stored"], counts
+        gateway.close()
+        bare.close()
+    ours, theirs = (statistics.median(rates[side]) for side in rates)
+    result = {
+        "bench": "events",
+        "gateway_events_per_s": round(ours),
+        "bare_events_per_s": round(theirs),
+        "ratio": round(ours / theirs, 2),
+        "target": f">= {TARGET}",
+    }
+    if options.json:
+        print(json.dumps(result))
+    else:
+        print(f"events end to end, median of {options.rounds} interleaved rounds of {options.events:,} events")
+        print(f"  gateway {ours:10,.0f} events/s")
+        print(f"  bare    {theirs:10,.0f} events/s")
+        print(f"  ratio   {result['ratio']:10.2f}      (target {result['target']})")
+    return 0 if ours / theirs >= TARGET else 1
+
+
+def _iso(micros: int) -> str:
+    return datetime.fromtimestamp(micros / 1e6, UTC).isoformat()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

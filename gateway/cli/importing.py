@@ -1,0 +1,250 @@
+"""``gateway import`` and ``gateway pull``: through the same inbox and pipeline as a webhook, page by page.
+
+Each page is on disk with its cursor before it is worked, so both may be stopped anywhere and started again.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gateway.cli.main import MOMENT, App, pass_app, plugin_call
+from gateway.cli.output import json_option, plural, progress, say, say_json
+from gateway.errors import Refused
+
+if TYPE_CHECKING:
+    from gateway.contracts import Page, Source
+    from gateway.runtime import Gateway
+
+LEFT_TO_OTHERS = 0.2
+"""Seconds between two looks at documents that another process works on."""
+
+history_option = click.option(
+    "--history",
+    is_flag=True,
+    help="Record facts, scores and past stages only: no handoff, no delivery.",
+)
+
+
+@click.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--system", required=True, metavar="NAME", help="The system of gateway.yaml that the file comes from.")
+@history_option
+@json_option
+@pass_app
+def import_(app: App, file: Path, system: str, history: bool, as_json: bool) -> None:
+    """Take in a file of a system.
+
+    With the times in the data, through the same inbox and pipeline as a webhook; safe to stop and to repeat.
+    """
+    from gateway.contracts import Source
+
+    gateway = app.gateway
+    source = _source(gateway, system)
+    if type(source).pull is Source.pull:
+        raise Refused(f"{system}: its plugin {gateway.instance.systems[system].plugin} does not read files")
+    taken = _Taking(gateway, system, history)
+    stream = str(file.resolve())
+    size = None if file.suffix in (".gz", ".gzip") else os.path.getsize(file)
+    with progress(f"{file.name} → {system}", size, bytes=True) as tell:
+        taken.pages(partial(source.pull, stream), None, stream, "file", _offset(tell))
+        taken.finish()
+    _tell(taken, as_json, {"file": str(file)})
+
+
+@click.command()
+@click.argument("system")
+@history_option
+@click.option("--since", type=MOMENT, help="Start here instead of where the last pull ended.")
+@json_option
+@pass_app
+def pull(app: App, system: str, history: bool, since: datetime | None, as_json: bool) -> None:
+    """Fetch what is new in a system.
+
+    From where the last pull ended; each page is stored with its cursor, so it is safe to stop.
+    """
+    gateway = app.gateway
+    source = _source(gateway, system)
+    plugin = gateway.instance.systems[system].plugin
+    streams = list(plugin_call(plugin, "streams", source.streams))
+    if not streams:
+        raise Refused(
+            f"{system}: its plugin {plugin} has nothing to pull; it takes webhooks, or files (`gateway import`)"
+        )
+    start = app.moment(since) if since else None
+    taken = _Taking(gateway, system, history)
+    for stream in streams:
+        with progress(f"{system} {stream}") as tell:
+            taken.pages(partial(source.pull, stream), start, stream, "pull", _records(tell))
+    taken.finish()
+    _tell(taken, as_json, {"streams": streams})
+
+
+def _source(gateway: Gateway, system: str) -> Source:
+    """The system's source. Raises ``NotFound`` or, with the reason, ``Refused``."""
+    from gateway.runtime import known_systems
+
+    known_systems(gateway.instance, [system])
+    if system not in gateway.sources:
+        reason = gateway.problems.get(system) or f"its plugin {gateway.instance.systems[system].plugin} has no source"
+        raise Refused(f"{system}: {reason}")
+    return gateway.sources[system]
+
+
+class _Taking:
+    """One import or pull under way: what came, and what it moved."""
+
+    def __init__(self, gateway: Gateway, system: str, history: bool) -> None:
+        from gateway.store.times import new_id
+
+        self.gateway = gateway
+        self.system = system
+        self.history = history
+        self.worker = f"import:{os.getpid()}:{new_id()}"
+        self.rows = 0
+        self.page_count = 0
+        self._before = self._standing()
+        self._inbox_before = gateway.inbox.counts().get(system, {})
+
+    def pages(
+        self,
+        pull: Callable[[Mapping[str, Any] | None, datetime | None], Iterator[Page]],
+        since: datetime | None,
+        stream: str,
+        origin: str,
+        tell: Callable[[Page], None],
+    ) -> None:
+        """Bring in and work page after page: from ``since`` on, else from the saved cursor."""
+        from gateway.store import due
+        from gateway.store.database import read
+
+        gateway = self.gateway
+        plugin = gateway.instance.systems[self.system].plugin
+        with read(gateway.store.main) as connection:
+            cursor = due.cursor(connection, self.system, stream) if since is None else None
+        pages = gateway.bring_in(self.system, pull(cursor, since), stream, self.history, origin)
+        try:
+            while (page := plugin_call(plugin, "pull", lambda: next(pages, None))) is not None:
+                self.page_count += 1
+                self.rows += page.records
+                gateway.run_pipeline_once(self.worker)
+                tell(page)
+        finally:
+            gateway.inbox.release(self.worker)
+
+    def finish(self) -> None:
+        """Work until nothing of this system waits, whoever works it, then score again what that asked for."""
+        gateway = self.gateway
+        try:
+            while True:
+                if gateway.run_pipeline_once(self.worker):
+                    continue
+                if not gateway.inbox.counts().get(self.system, {}).get("waiting"):
+                    break
+                time.sleep(LEFT_TO_OTHERS)
+        finally:
+            gateway.inbox.release(self.worker)
+        self._rescore()
+
+    def _rescore(self) -> None:
+        """Leads of companies that changed; a scorer that fails on one must not keep us here for ever."""
+        from gateway.runtime import SWEEP_LEADS
+        from gateway.store.database import read
+        from gateway.store.overview import queued_rescores
+
+        gateway = self.gateway
+        with read(gateway.store.main) as connection:
+            queued = queued_rescores(connection)
+        for _ in range(queued * (2 + self._standing()["leads"] // SWEEP_LEADS)):
+            if not gateway.sweep_once():
+                break
+
+    def moved(self) -> dict[str, int]:
+        """What changed since the start. With a running gateway beside us, what it did for this system is in it."""
+        after = self._standing()
+        moved = {name: after[name] - self._before.get(name, 0) for name in after}
+        inbox = self.gateway.inbox.counts().get(self.system, {})
+        for name in ("stored", "quarantined", "duplicates"):
+            moved[f"documents {name}"] = inbox.get(name, 0) - self._inbox_before.get(name, 0)
+        moved["writes waiting"] = after["writes waiting"]
+        return moved
+
+    def _standing(self) -> dict[str, int]:
+        from gateway.store.database import read
+        from gateway.store.overview import standing
+
+        with read(self.gateway.store.main) as connection:
+            return standing(connection, self.system)
+
+
+def _offset(tell: Callable[[int], None]) -> Callable[[Page], None]:
+    def told(page: Page) -> None:
+        offset = (page.cursor or {}).get("offset")
+        if isinstance(offset, int):
+            tell(offset)
+
+    return told
+
+
+def _records(tell: Callable[[int], None]) -> Callable[[Page], None]:
+    seen = [0]
+
+    def told(page: Page) -> None:
+        seen[0] += page.records
+        tell(seen[0])
+
+    return told
+
+
+def _tell(taken: _Taking, as_json: bool, extra: Mapping[str, Any]) -> None:
+    moved = taken.moved()
+    skipped = {name.removeprefix("skipped: "): n for name, n in moved.items() if name.startswith("skipped: ") and n}
+    report = {
+        "system": taken.system,
+        **extra,
+        "history": taken.history,
+        "new": bool(moved["documents stored"]),
+        "rows": taken.rows,
+        "documents": {
+            "stored": moved["documents stored"],
+            "duplicates": moved["documents duplicates"],
+            "quarantined": moved["documents quarantined"],
+        },
+        "events": {
+            "read": moved["read"],
+            "applied": moved["applied"],
+            "skipped": moved["skipped"],
+            "skipped_by_reason": skipped,
+            "dead": moved["dead"],
+        },
+        "fields_dropped": moved["fields dropped"],
+        "leads_new": moved["leads"],
+        "handoffs_opened": moved["handoffs"],
+        "writes_waiting": moved["writes waiting"],
+    }
+    if as_json:
+        say_json(report)
+        return
+    if not report["new"]:
+        say("nothing new" + (f" ({plural(taken.rows, 'row')} known already)" if taken.rows else ""))
+        return
+    events = report["events"]
+    say(f"{plural(taken.rows, 'row')} read{', as history' if taken.history else ''}")
+    say(f"events     {events['applied']:,} applied, {events['skipped']:,} skipped, {events['dead']:,} quarantined")
+    for reason, count in sorted(skipped.items(), key=lambda item: -item[1]):
+        say(f"  skipped  {count:,} {reason}")
+    if report["fields_dropped"]:
+        say(f"fields     {report['fields_dropped']:,} dropped because they do not load (`gateway status`)")
+    if moved["documents quarantined"]:
+        say(f"documents  {moved['documents quarantined']:,} quarantined (`gateway inbox list --state quarantined`)")
+    say(f"leads      {report['leads_new']:,} new")
+    say(f"handoffs   {report['handoffs_opened']:,} opened")
+    if report["writes_waiting"]:
+        say(f"writes     {report['writes_waiting']:,} waiting; a running gateway sends them, or `gateway push`")

@@ -1,0 +1,262 @@
+"""``gateway``: finds the command, opens the instance when the command needs it, turns errors into messages.
+
+Exit codes: 0 done · 1 it did not work (the message says why) · 2 a file or the command line needs an edit.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+import click
+
+from gateway.errors import ConfigError, GatewayError, StorageBusy
+
+if TYPE_CHECKING:
+    from gateway.host import Host
+    from gateway.runtime import Gateway
+    from gateway.settings.instance import Instance
+
+# name → where the command is. Nothing is imported before it is asked for, so that `gateway --help` is quick.
+COMMANDS = {
+    "demo": "gateway.demo.command:demo",
+    "init": "gateway.cli.setup:init",
+    "check": "gateway.cli.setup:check",
+    "status": "gateway.cli.status:status",
+    "run": "gateway.cli.processes:run",
+    "web": "gateway.cli.processes:web",
+    "worker": "gateway.cli.processes:worker",
+    "systems": "gateway.cli.systems:systems",
+    "activate": "gateway.cli.systems:activate",
+    "import": "gateway.cli.importing:import_",
+    "pull": "gateway.cli.importing:pull",
+    "plan": "gateway.cli.sync:plan",
+    "push": "gateway.cli.sync:push",
+    "leads": "gateway.cli.leads:leads",
+    "handoffs": "gateway.cli.handoffs:handoffs",
+    "work": "gateway.cli.work:work",
+    "inbox": "gateway.cli.inbox:inbox",
+    "deliveries": "gateway.cli.deliveries:deliveries",
+    "metrics": "gateway.cli.metrics:metrics",
+    "model": "gateway.cli.model:model",
+    "plugins": "gateway.cli.plugins:plugins",
+    "db": "gateway.cli.db:db",
+}
+
+
+class App:
+    """What a command works on: the instance's folder, and its gateway once somebody asks for it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._gateway: Gateway | None = None
+
+    @property
+    def gateway(self) -> Gateway:
+        """The instance, checked and opened. Raises ``ConfigError`` with every problem of every file."""
+        if self._gateway is None:
+            from gateway.runtime import open_gateway
+
+            self.require()
+            log_to_stderr()
+            self._gateway = open_gateway(self.root)
+        return self._gateway
+
+    @property
+    def instance(self) -> Instance:
+        return self.gateway.instance
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return self.gateway.instance.zone
+
+    def moment(self, at: datetime) -> datetime:
+        """A time from the command line; without a zone it is the instance's."""
+        return at if at.tzinfo else at.replace(tzinfo=self.zone)
+
+    def require(self) -> None:
+        """Raises ``ConfigError`` when the folder is no instance."""
+        if not (self.root / "gateway.yaml").is_file():
+            raise ConfigError(
+                [
+                    f"{self.root.resolve()}: no gateway.yaml here; name the instance with -C DIR or GATEWAY_DIR, "
+                    "or make one with `gateway init DIR`"
+                ]
+            )
+
+    def close(self) -> None:
+        if self._gateway is not None:
+            self._gateway.close()
+            self._gateway = None
+
+
+pass_app = click.make_pass_decorator(App)
+
+
+if TYPE_CHECKING:
+    _Time = click.ParamType[datetime]
+else:  # older clicks know no type of types
+    _Time = click.ParamType
+
+
+class Moment(_Time):
+    """``2026-11-01`` (its first moment) or ``2026-11-01T09:30``, with or without a zone."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        try:
+            return value if isinstance(value, datetime) else datetime.fromisoformat(value)
+        except ValueError:
+            self.fail("expected a day such as 2026-11-01 or a time such as 2026-11-01T09:30", param, ctx)
+
+
+MOMENT = Moment()
+
+
+class Cli(click.Group):
+    """The commands of ``COMMANDS``, then those of plugins; a plugin's command never takes the place of ours."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*(name for name in COMMANDS if _there(name)), *sorted(self._of_plugins())]
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name in COMMANDS and _there(name):
+            module, _, attribute = COMMANDS[name].partition(":")
+            command: click.Command = getattr(importlib.import_module(module), attribute)
+            return command
+        return self._of_plugins().get(name)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """The one place where an error that was expected becomes a message."""
+        try:
+            return super().invoke(ctx)
+        except ConfigError as exc:
+            for problem in exc.problems:
+                click.echo(str(problem), err=True)
+            ctx.exit(2)
+        except StorageBusy as exc:
+            click.echo(f"the store is busy: {exc.reason}; try again in {exc.retry_after} s", err=True)
+        except GatewayError as exc:
+            click.echo(str(exc), err=True)
+        except Exception as exc:
+            if (message := _store_trouble(exc)) is None:
+                raise
+            click.echo(message, err=True)
+        ctx.exit(1)
+
+    def _of_plugins(self) -> Mapping[str, click.Command]:
+        """Commands that plugins add. A plugin that fails here is told of and stops nobody."""
+        from gateway.host import DISTRIBUTION, Host, installed
+
+        if (ctx := click.get_current_context(silent=True)) and "plugin commands" in ctx.meta:
+            known: Mapping[str, click.Command] = ctx.meta["plugin commands"]
+            return known
+        shelf = _Shelf()
+        log_to_stderr()
+        foreign = [pair for pair in installed() if pair[1].metadata["Name"] != DISTRIBUTION]
+        host = Host(foreign)
+        before = {plugin.name for plugin in host.active()}
+        host.commands(shelf)
+        for plugin in host.plugins:
+            if plugin.name in before and plugin.state != "active":
+                click.echo(f"plugin {plugin.name}: {plugin.reason}", err=True)
+        if ctx:
+            ctx.meta["plugin commands"] = shelf.commands
+        return shelf.commands
+
+
+class _Shelf(click.Group):
+    """Where plugins put their commands: a name that is taken is an error of the plugin that wants it too."""
+
+    def add_command(self, cmd: click.Command, name: str | None = None) -> None:
+        name = name or cmd.name or ""
+        if name in COMMANDS or name in self.commands:
+            raise ValueError(f"there is a command {name!r} already")
+        super().add_command(cmd, name)
+
+
+@click.group(
+    cls=Cli,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Every command explains itself with --help. The instance is the folder with gateway.yaml in it.",
+)
+@click.option(
+    "-C",
+    "root",
+    metavar="DIR",
+    envvar="GATEWAY_DIR",
+    show_envvar=True,
+    default=".",
+    type=click.Path(path_type=Path),
+    help="Folder of the instance; default: the current one.",
+)
+@click.version_option(package_name="lead-gateway", prog_name="gateway", message="%(prog)s %(version)s")
+@click.pass_context
+def cli(ctx: click.Context, root: Path) -> None:
+    """Bring leads from marketing to sales: take in, score, hand over, keep both sides in step."""
+    ctx.obj = App(root)
+    ctx.call_on_close(ctx.obj.close)
+
+
+def main() -> None:
+    cli(prog_name="gateway")
+
+
+def load_host() -> Host:
+    """Every plugin of this environment, working or not."""
+    from gateway.host import Host
+
+    log_to_stderr()
+    return Host()
+
+
+def log_to_stderr(level: int = 30) -> None:
+    """What is logged goes to stderr, so that stdout holds only what the command prints. 30 = warnings and worse."""
+    from gateway import logs
+
+    logs.configure(level)
+
+
+def plugin_call(plugin: str, call: str, function: Callable[[], Any]) -> Any:
+    """What a plugin may raise becomes one line that names it. Errors of the gateway's own tree pass as they are."""
+    try:
+        return function()
+    except GatewayError:
+        raise
+    except Exception as exc:
+        if _store_trouble(exc) is not None:
+            raise
+        raise GatewayError(f"plugin {plugin}: {call} raised {type(exc).__name__}") from exc
+
+
+def _there(name: str) -> bool:
+    """Rooms that are not part of every distribution are offered where they are installed."""
+    module = COMMANDS[name].partition(":")[0]
+    if module.startswith("gateway.cli."):
+        return True
+    try:
+        return find_spec(module) is not None
+    except ImportError:
+        return False
+
+
+def _store_trouble(exc: Exception) -> str | None:
+    """What is wrong with the store, without the statement's parameters: they may hold people's data."""
+    from sqlalchemy.exc import DBAPIError
+    from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+    if isinstance(exc, DBAPIError):
+        if "locked" in str(exc.orig).lower() or "busy" in str(exc.orig).lower():
+            return "the store is busy: another process is writing; try again"
+        return f"the store failed: {type(exc.orig).__name__}: {exc.orig}"
+    return "the store is busy: no connection is free; try again" if isinstance(exc, PoolTimeout) else None
+
+
+if __name__ == "__main__":
+    main()

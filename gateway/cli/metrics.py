@@ -1,0 +1,43 @@
+"""``gateway metrics``: the numbers both teams look at."""
+
+from __future__ import annotations
+
+import click
+
+from gateway.cli.main import App, pass_app
+from gateway.cli.output import json_option, say_json
+
+
+@click.group()
+def metrics() -> None:
+    """The numbers both teams look at."""
+
+
+@metrics.command()
+@click.option(
+    "--by",
+    metavar="ATTRIBUTE|month",
+    help="Count each value of a lead's attribute (a company's: company.NAME), persona, stage, or month of entry.",
+)
+@json_option
+@pass_app
+def funnel(app: App, by: str | None, as_json: bool) -> None:
+    """Count leads at each stage, with conversions.
+
+    A stage counts every lead that ever reached it; the conversion is from the listed stage before.
+    """
+    from gateway.metrics.funnel import funnel as counted
+    from gateway.metrics.report import report
+    from gateway.store.database import read
+    from gateway.store.funnel import funnel as count
+
+    gateway = app.gateway
+    with read(gateway.store.main) as connection:
+        counts = count(connection, gateway.model.journey, by, app.zone)
+    data = counted(counts, gateway.model.journey.tracked)
+    if as_json:
+        say_json(data)
+        return
+    from rich.console import Console
+
+    Console().print(report(data, by))

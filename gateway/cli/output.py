@@ -1,0 +1,137 @@
+"""How commands speak: tables for people, JSON for programs, progress bars while somebody watches.
+
+Values of leads are untrusted text: control characters are shown, never sent to the terminal.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import sys
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import click
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+limit_option = click.option(
+    "--limit", type=click.IntRange(min=1), default=50, show_default=True, metavar="N", help="Show at most N."
+)
+# Control characters, and those that turn the direction of text around.
+_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+def say(text: str = "", err: bool = False) -> None:
+    """One line for people. A closed pipe or a terminal without UTF-8 is no error."""
+    click.echo(_UNSAFE.sub(_escaped, text), err=err)
+
+
+def say_json(data: Any) -> None:
+    import orjson
+
+    click.echo(orjson.dumps(data, option=orjson.OPT_INDENT_2).decode())
+
+
+def table(
+    columns: Sequence[str], rows: Iterable[Sequence[object]], right: Collection[str] = (), indent: int = 0
+) -> None:
+    """A rich table on a terminal, else aligned plain text. ``right``: columns of numbers."""
+    cells = [[shown(cell) for cell in row] for row in rows]
+    if sys.stdout.isatty():
+        _rich_table(columns, cells, right, indent)
+        return
+    widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
+    for row in [[name.upper() for name in columns], *cells]:
+        line = "  ".join(
+            cell.rjust(width) if name in right else cell.ljust(width)
+            for name, cell, width in zip(columns, row, widths, strict=True)
+        )
+        click.echo(" " * indent + line.rstrip())
+
+
+def _rich_table(columns: Sequence[str], cells: Iterable[Sequence[str]], right: Collection[str], indent: int) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.padding import Padding
+    from rich.table import Table
+    from rich.text import Text
+
+    made = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    for name in columns:
+        made.add_column(name, justify="right" if name in right else "left", overflow="fold")
+    for row in cells:
+        made.add_row(*map(Text, row))
+    Console().print(Padding(made, (0, 0, 0, indent)))
+
+
+def shown(value: object) -> str:
+    """A value as people read it, in one line: 1234 → ``1,234``, true → ``yes``, nothing → an empty text."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(shown(one) for one in value)
+    return _UNSAFE.sub(_escaped, str(value))
+
+
+def raw(value: object) -> str:
+    """A system's own value, so that ``"1"`` and ``1`` and blank can be told apart."""
+    return (
+        "(blank)" if value is None else shown(value) if isinstance(value, str) else _UNSAFE.sub(_escaped, repr(value))
+    )
+
+
+def points(hundredths: int | None) -> float | None:
+    """Hundredths as points, for JSON and tables: 6250 → 62.5."""
+    return None if hundredths is None else hundredths / 100
+
+
+def iso(micros: int | None) -> str | None:
+    """Microseconds as JSON has times: ``2026-11-01T09:30:00Z``."""
+    return None if micros is None else iso_time(_at(micros))
+
+
+def iso_time(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def moment(micros: int | None, zone: ZoneInfo) -> str:
+    """Microseconds as people read a time, in the instance's zone: ``2026-11-01 10:30:00``."""
+    return "" if micros is None else f"{_at(micros).astimezone(zone):%Y-%m-%d %H:%M:%S}"
+
+
+def plural(count: int, one: str, many: str = "") -> str:
+    """``(1, "lead")`` → ``1 lead``; ``(2000, "lead")`` → ``2,000 leads``."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+@contextlib.contextmanager
+def progress(title: str, total: int | None = None, bytes: bool = False) -> Iterator[Callable[[int], None]]:
+    """Gives a function that is told how far the work has come (absolute); draws only where somebody watches."""
+    if not sys.stderr.isatty():
+        yield lambda done: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    amount = DownloadColumn() if bytes else MofNCompleteColumn()
+    columns = (TextColumn("{task.description}"), BarColumn(), amount, TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(title, total=total)
+        yield lambda done: bar.update(task, completed=done)
+
+
+def _at(micros: int) -> datetime:
+    from gateway.times import from_micros
+
+    return from_micros(micros)
+
+
+def _escaped(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"

@@ -1,0 +1,227 @@
+"""``gateway init`` makes an instance out of the starter files; ``gateway check`` says what is wrong with one."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gateway.cli.main import App, load_host, pass_app
+from gateway.cli.output import json_option, plural, say, say_json
+from gateway.errors import ConfigError, Problem, Refused
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
+
+    from gateway.host import Host
+    from gateway.runtime import Gateway
+    from gateway.settings.instance import Instance, System
+
+
+@click.command()
+@click.argument("folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
+def init(folder: Path) -> None:
+    """Make a new instance in DIR, with commented files."""
+    from importlib.resources import files
+
+    if folder.exists() and any(folder.iterdir()):
+        raise Refused(f"{folder}: is not empty; name a new folder")
+    try:
+        written = list(_copy(files("gateway_mappings") / "starter", folder))
+    except OSError as exc:
+        raise Refused(f"{folder}: cannot be written: {exc.strerror}") from None
+    say(f"made {folder}:")
+    for path in written:
+        say(f"  {path.relative_to(folder)}")
+    say()
+    say("Next:")
+    for step, why in _next_steps(folder):
+        say(f"  {step:<44}{why}")
+
+
+def _copy(source: Traversable, target: Path) -> Iterator[Path]:
+    target.mkdir(parents=True, exist_ok=True)
+    for entry in sorted(source.iterdir(), key=lambda entry: (entry.is_dir(), entry.name)):
+        if entry.is_dir() and entry.name != "__pycache__":
+            yield from _copy(entry, target / entry.name)
+        elif entry.is_file() and not entry.name.endswith((".py", ".pyc")):
+            (target / entry.name).write_bytes(entry.read_bytes())
+            yield target / entry.name
+
+
+def _next_steps(folder: Path) -> Iterator[tuple[str, str]]:
+    from gateway.settings.files import ConfigFile
+
+    yield f"cd {folder}", ""
+    for name in _wanted_secrets(ConfigFile.read(folder / "gateway.yaml", folder).data):
+        yield f"export {name}=…", "a secret that gateway.yaml names"
+    yield "gateway check", "is everything right? every mistake is named with its line"
+    yield "gateway import FILE --system crm --history", "what is there already, as history"
+    yield "gateway run", "take webhooks, score, hand over"
+    yield "gateway plan", "what would be written where; nothing is sent before `gateway activate`"
+
+
+def _wanted_secrets(data: Any) -> list[str]:
+    """Names of environment variables that the file refers to."""
+    import re
+
+    if isinstance(data, Mapping):
+        data = list(data.values())
+    if isinstance(data, list):
+        return list(dict.fromkeys(name for one in data for name in _wanted_secrets(one)))
+    match = re.fullmatch(r"\$\{(\w+)\}", data) if isinstance(data, str) else None
+    return [match[1]] if match else []
+
+
+@click.command()
+@json_option
+@pass_app
+def check(app: App, as_json: bool) -> None:
+    """Check every file and show what they amount to.
+
+    Every problem is told at once, as file:line: key: what is wrong; then the exit code is 2. Nothing is stored or sent.
+    """
+    from gateway.settings.instance import load_instance
+
+    app.require()
+    host = load_host()
+    try:
+        instance = load_instance(app.root, host)
+    except ConfigError as exc:
+        if not as_json:
+            raise
+        say_json({"ok": False, "problems": [_problem(one) for one in exc.problems], "warnings": [], "systems": []})
+        click.get_current_context().exit(2)
+    gateway = _built(instance, host)
+    try:
+        report = _report(instance, host, gateway)
+    finally:
+        gateway.close()
+    if as_json:
+        say_json(report)
+    else:
+        _print(report, instance)
+    if not report["ok"]:
+        click.get_current_context().exit(1)
+
+
+def _built(instance: Instance, host: Host) -> Gateway:
+    """Sources, sinks and scorer built for a look; the store is not opened, and no bundle becomes active."""
+    from gateway.runtime import Gateway
+
+    return Gateway(instance, host)
+
+
+def _report(instance: Instance, host: Host, gateway: Gateway) -> dict[str, Any]:
+    systems = [_system(one, gateway) for one in instance.systems.values()]
+    used = {one.plugin for one in instance.systems.values()}
+    broken = [plugin for plugin in host.plugins if plugin.state in ("broken", "incompatible")]
+    return {
+        "ok": not gateway.problems,
+        "problems": [
+            {"file": "gateway.yaml", "line": 0, "key": f"systems.{name}", "message": problem}
+            for name, problem in gateway.problems.items()
+        ],
+        "warnings": [_problem(one) for one in instance.warnings],
+        "systems": systems,
+        "plugins": [
+            {"name": plugin.name, "state": plugin.state, "reason": plugin.reason, "used": plugin.name in used}
+            for plugin in broken
+        ],
+    }
+
+
+def _system(system: System, gateway: Gateway) -> dict[str, Any]:
+    from gateway.settings.files import ConfigFile
+
+    objects = list(system.mapping.objects.values()) if system.mapping else []
+    name = f"mappings/{system.name}.yaml"
+    written = ConfigFile(name, gateway.instance.files.get(name, "")).data.get("objects") or {}
+    return {
+        "system": system.name,
+        "plugin": system.plugin,
+        "role": system.role,
+        "outbound": system.outbound,
+        "source": system.name in gateway.sources,
+        "sink": system.name in gateway.sinks,
+        "in": [
+            {
+                "object": one.name,
+                "kind": one.kind,
+                "fields": len(one.inbound),
+                **{rules: len(written.get(one.name, {}).get(rules) or ()) for rules in ("activities", "outcomes")},
+            }
+            for one in objects
+        ],
+        "out": [
+            {"object": one.name, "fields": len(one.outbound), "create": one.create} for one in objects if one.outbound
+        ],
+        "secrets": sorted(set(_secrets(system.settings))),
+        "problem": gateway.problems.get(system.name, ""),
+    }
+
+
+def _secrets(settings: Any) -> Iterator[str]:
+    """References of the secrets that were found; a missing one is a problem of the file already."""
+    from gateway.contracts import Secret
+
+    if isinstance(settings, Secret):
+        yield settings.reference
+    elif isinstance(settings, Mapping):
+        for one in settings.values():
+            yield from _secrets(one)
+    elif isinstance(settings, (list, tuple)):
+        for one in settings:
+            yield from _secrets(one)
+    elif dataclasses.is_dataclass(settings) and not isinstance(settings, type):
+        for field in dataclasses.fields(settings):
+            yield from _secrets(getattr(settings, field.name))
+
+
+def _problem(problem: Problem | str) -> dict[str, Any]:
+    if isinstance(problem, str):
+        return {"file": "", "line": 0, "key": "", "message": problem}
+    return {"file": problem.file, "line": problem.line, "key": problem.key, "message": problem.message}
+
+
+def _print(report: Mapping[str, Any], instance: Instance) -> None:
+    for warning in instance.warnings:
+        say(f"warning: {warning}")
+    for plugin in report["plugins"]:
+        say(f"warning: plugin {plugin['name']} is {plugin['state']}: {plugin['reason']}")
+    for system in report["systems"]:
+        doors = " and ".join(name for name in ("source", "sink") if system[name]) or "nothing usable"
+        say(
+            f"{system['system']}: plugin {system['plugin']} ({doors}), role {system['role']}, "
+            f"outbound {'on' if system['outbound'] else 'off'}"
+        )
+        for one in system["in"]:
+            said = [plural(one["fields"], "field")]
+            said += [
+                plural(one[name], name[:-1] if name == "outcomes" else "activity", name)
+                for name in ("activities", "outcomes")
+                if one[name]
+            ]
+            say(f"  in       {one['object']} ({one['kind']}): {', '.join(said)}")
+        for one in system["out"]:
+            say(f"  out      {one['object']}: {plural(one['fields'], 'field')}, created: {one['create']}")
+        if system["secrets"]:
+            say(f"  secrets  {', '.join(system['secrets'])}: there")
+        if system["problem"]:
+            say(f"  PROBLEM  {system['problem']}")
+    scoring = instance.scoring.data if instance.scoring is not None else {}
+    rules = sum(len(scoring.get(axis) or ()) for axis in ("fit", "behaviour"))
+    parts = [
+        plural(len(instance.systems), "system"),
+        plural(rules, "scoring rule") if scoring else "no scoring.yaml",
+        plural(len(instance.journey.stages), "stage"),
+        plural(len(instance.journey.personas), "persona"),
+    ]
+    if report["ok"]:
+        warned = len(instance.warnings) + len(report["plugins"])
+        say(f"ok: {instance.name}: {', '.join(parts)}" + (f"; {plural(warned, 'warning')}" if warned else ""))
+    else:
+        say(f"the files are right, but {plural(len(report['problems']), 'system')} cannot be used", err=True)

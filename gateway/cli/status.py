@@ -1,0 +1,135 @@
+"""``gateway status``: what became of everything that came in, and whether anything was lost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gateway.cli.main import App, pass_app
+from gateway.cli.output import iso, json_option, plural, say, say_json
+
+if TYPE_CHECKING:
+    from gateway.store.overview import Equation, Overview, SystemCounts
+
+# What is counted: (attribute of a system's counts, words for the whole)
+EQUATIONS = (("documents", "documents stored"), ("events", "events read"), ("writes", "writes planned"))
+
+
+@click.command()
+@json_option
+@pass_app
+def status(app: App, as_json: bool) -> None:
+    """Show what came in and what became of it.
+
+    Three equations must hold for every system: documents stored = read + waiting + quarantined; events read = applied
+    + skipped + waiting + dead; writes planned = confirmed + superseded + waiting + dead. The exit code is 1 when one
+    does not.
+    """
+    from gateway.store.database import read
+    from gateway.store.overview import SystemCounts, overview
+    from gateway.times import to_micros
+
+    gateway = app.gateway
+    now = to_micros(gateway.now())
+    with read(gateway.store.main) as connection:
+        found = overview(connection, gateway.inbox, gateway.model.score_name, now)
+    none = SystemCounts.empty()
+    systems = {name: found.systems.get(name, none) for name in gateway.instance.systems} | dict(found.systems)
+    if as_json:
+        say_json(
+            {
+                "ok": found.holds,
+                "systems": [_json(name, counts, app) for name, counts in systems.items()],
+                "leads": found.leads,
+                "excluded": dict(found.excluded),
+                "handoffs_open": found.handoffs_open,
+                "work_open": found.work_open,
+                "rescores_due": found.rescores_due,
+                "rescores_queued": found.rescores_queued,
+            }
+        )
+    else:
+        for name, counts in systems.items():
+            _print(name, counts, app, now)
+        _print_rest(found)
+    if not found.holds:
+        click.get_current_context().exit(1)
+
+
+def _json(name: str, counts: SystemCounts, app: App) -> dict[str, Any]:
+    def equation(one: Equation, whole: str) -> dict[str, Any]:
+        return {whole: one.total, **one.parts, "holds": one.holds}
+
+    system = app.instance.systems.get(name)
+    return {
+        "system": name,
+        "configured": system is not None,
+        "outbound": system is not None and system.outbound,
+        "documents": {**equation(counts.documents, "stored"), "duplicates": counts.duplicates},
+        "events": {
+            **equation(counts.events, "read"),
+            "skipped_by_reason": dict(counts.skipped),
+            "fields_dropped": dict(counts.dropped),
+        },
+        "writes": equation(counts.writes, "planned"),
+        "oldest_waiting_document": iso(counts.oldest_document),
+        "oldest_waiting_write": iso(counts.oldest_write),
+        "paused": counts.paused,
+        "problem": app.gateway.problems.get(name, ""),
+    }
+
+
+def _print(name: str, counts: SystemCounts, app: App, now: int) -> None:
+    system = app.instance.systems.get(name)
+    notes = [f"outbound {'on' if system.outbound else 'off'}" if system else "not in gateway.yaml any more"]
+    if counts.paused:
+        notes.append(f"PAUSED: {counts.paused} (`gateway systems resume {name}`)")
+    if name in app.gateway.problems:
+        notes.append(f"PROBLEM: {app.gateway.problems[name]}")
+    say(f"{name} ({'; '.join(notes)})")
+    for attribute, whole in EQUATIONS:
+        one: Equation = getattr(counts, attribute)
+        parts = " + ".join(f"{count:,} {part}" for part, count in one.parts.items())
+        mark = "" if one.holds else f"   DOES NOT HOLD: {one.total - sum(one.parts.values()):+,} unaccounted for"
+        say(f"  {whole:<16}  {one.total:>9,} = {parts}{mark}")
+    for words, reasons in (("skipped", counts.skipped), ("fields dropped", counts.dropped)):
+        if reasons:
+            say(f"  {words:<16}  {_by_size(reasons)}")
+    if counts.duplicates:
+        say(f"  {'duplicates':<16}  {counts.duplicates:,} had no effect")
+    for words, oldest in (("document", counts.oldest_document), ("write", counts.oldest_write)):
+        if oldest is not None:
+            say(f"  {'oldest waiting':<16}  a {words}, for {_age(now - oldest)}")
+
+
+def _print_rest(found: Overview) -> None:
+    say(
+        f"{plural(found.leads, 'lead')} · {plural(found.handoffs_open, 'open handoff')} · "
+        f"{plural(found.work_open, 'work item')} (`gateway work list`)"
+    )
+    if found.excluded:
+        say(f"never handed over: {_by_size(found.excluded)}")
+    due = [f"{plural(found.rescores_due, 'score')} due to move by time"] if found.rescores_due else []
+    due += [f"{plural(found.rescores_queued, 'rescore')} queued"] if found.rescores_queued else []
+    if due:
+        say(f"rescoring: {', '.join(due)}")
+    if not found.holds:
+        say("An equation does not hold: something was lost or counted twice.", err=True)
+
+
+def _by_size(reasons: Mapping[str, int]) -> str:
+    return ", ".join(f"{count:,} {reason}" for reason, count in sorted(reasons.items(), key=lambda item: -item[1]))
+
+
+def _age(micros: int) -> str:
+    from datetime import timedelta
+
+    from gateway.durations import duration_in_words
+
+    seconds = max(micros // 1_000_000, 0)
+    for unit in (86_400, 3600, 60):  # two days and an hour are two days to somebody who looks
+        if seconds >= 2 * unit:
+            return duration_in_words(timedelta(seconds=seconds // unit * unit))
+    return duration_in_words(timedelta(seconds=seconds)) if seconds else "less than a second"

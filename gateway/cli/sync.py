@@ -1,0 +1,264 @@
+"""``gateway plan`` prints what the systems would be told, field by field; ``gateway push`` tells them."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gateway.cli.main import App, pass_app, plugin_call
+from gateway.cli.output import json_option, plural, progress, raw, say, say_json, table
+from gateway.errors import GatewayError, Refused
+
+if TYPE_CHECKING:
+    from gateway.contracts import Sink, Write
+    from gateway.planner import Planned
+    from gateway.runtime import Gateway
+
+EXAMPLES = 10
+BATCH = 1000
+"""Writes that a sink is given at once, as a delivery does: so the number of calls is the one that `push` makes."""
+
+
+@dataclass(slots=True)
+class _Plan:
+    """What is planned for one system, added up as it comes, so that memory stays flat."""
+
+    system: str
+    sink: Sink | None
+    examples: list[Planned] = field(default_factory=list)
+    counts: Counter[tuple[str, str]] = field(default_factory=Counter)
+    fields: Counter[tuple[str, str]] = field(default_factory=Counter)
+    calls: int = 0
+    problem: str = ""
+    _batch: list[Write] = field(default_factory=list)
+
+    def add(self, planned: Planned, plugin: str, most: int | None) -> None:
+        wanted = planned.wanted
+        self.counts[wanted.object, "create" if wanted.create else "update"] += 1
+        for name in wanted.fields:
+            self.fields[wanted.object, name] += 1
+        if most is None or len(self.examples) < most:
+            self.examples.append(planned)
+        self._batch.append(planned.write)
+        if len(self._batch) == BATCH:
+            self.close(plugin)
+
+    def close(self, plugin: str) -> None:
+        """Ask the sink how many calls the writes so far make. It sends nothing."""
+        batch, self._batch = self._batch, []
+        if not batch or self.sink is None or self.problem:
+            return
+        sink = self.sink
+        try:
+            self.calls += sum(call.cost for call in plugin_call(plugin, "calls", lambda: list(sink.calls(batch))))
+        except GatewayError as exc:
+            self.problem = str(exc)
+
+    def total(self, action: str) -> int:
+        return sum(count for (_, what), count in self.counts.items() if what == action)
+
+
+@click.command()
+@click.argument("system", required=False)
+@click.option("--all", "everything", is_flag=True, help="Show every write, not ten examples per system.")
+@click.option("--lead", "key", metavar="KEY", help="Only for one lead: its id, e-mail address, or SYSTEM:OBJECT:ID.")
+@json_option
+@pass_app
+def plan(app: App, system: str | None, everything: bool, key: str | None, as_json: bool) -> None:
+    """Show what would be written, field by field.
+
+    To SYSTEM, default every system. Sends nothing.
+
+    The plan is what should be there minus what is known to be there; it is the same for systems with outbound off.
+    """
+    from gateway.planner import planned
+    from gateway.runtime import known_systems
+
+    gateway = app.gateway
+    names = known_systems(gateway.instance, [system] if system else [])
+    lead = gateway.find_lead(key) if key else None
+    plans = {
+        name: _Plan(name, gateway.sinks.get(name))
+        for name in names
+        if gateway.model.objects.get(name) or name == system
+    }
+    most = None if everything or (as_json and lead) else EXAMPLES
+    with progress("planning") as tell:
+        for count, one in enumerate(planned(gateway, list(plans), lead), start=1):
+            plans[one.wanted.system].add(one, _plugin(gateway, one.wanted.system), most)
+            tell(count)
+    for one_plan in plans.values():
+        one_plan.close(_plugin(gateway, one_plan.system))
+    if as_json:
+        say_json({"systems": [_json(one_plan, gateway) for one_plan in plans.values()]})
+        return
+    if not plans:
+        say("no mapping sends anything; give a field `sync: out` to change that")
+    who = _names(gateway, [one for one_plan in plans.values() for one in one_plan.examples])
+    for one_plan in plans.values():
+        _print(one_plan, gateway, who)
+
+
+def _plugin(gateway: Gateway, system: str) -> str:
+    return gateway.instance.systems[system].plugin
+
+
+def _json(one: _Plan, gateway: Gateway) -> dict[str, Any]:
+    objects = dict.fromkeys(object_ for object_, _ in [*one.counts, *one.fields])
+    return {
+        "system": one.system,
+        "outbound": one.system in gateway.model.active,
+        "creates": one.total("create"),
+        "updates": one.total("update"),
+        "calls": one.calls if one.sink is not None and not one.problem else None,
+        "objects": [
+            {
+                "object": object_,
+                "creates": one.counts[object_, "create"],
+                "updates": one.counts[object_, "update"],
+                "fields": {name: count for (of, name), count in one.fields.most_common() if of == object_},
+            }
+            for object_ in objects
+        ],
+        "writes": [_write_json(planned) for planned in one.examples],
+        "problem": one.problem or gateway.problems.get(one.system, ""),
+    }
+
+
+def _write_json(planned: Planned) -> dict[str, Any]:
+    wanted = planned.wanted
+    return {
+        "lead": wanted.lead,
+        "object": wanted.object,
+        "record": wanted.record,
+        "action": "create" if wanted.create else "update",
+        "key": wanted.key,
+        "fields": [
+            {
+                "field": name,
+                "held": "unknown" if name not in planned.known else "blank" if planned.known[name] is None else "held",
+                "known": planned.known.get(name),
+                "wanted": value,
+            }
+            for name, value in wanted.fields.items()
+        ],
+    }
+
+
+def _names(gateway: Gateway, examples: list[Planned]) -> dict[str, str]:
+    from gateway.cli.leads import who
+    from gateway.store.database import read
+    from gateway.store.listing import attributes_of
+
+    ids = list({one.wanted.lead for one in examples})
+    found: dict[str, str] = {}
+    with read(gateway.store.main) as connection:
+        for start in range(0, len(ids), BATCH):
+            part = attributes_of(connection, ids[start : start + BATCH])
+            found |= {lead: who(attributes) for lead, attributes in part.items()}
+    return found
+
+
+def _print(one: _Plan, gateway: Gateway, who: dict[str, str]) -> None:
+    creates, updates = one.total("create"), one.total("update")
+    calls = "calls unknown: no sink" if one.sink is None else plural(one.calls, "API call")
+    if one.problem:
+        calls = one.problem
+    if not gateway.model.objects.get(one.system):
+        say(f"{one.system}: its mapping sends nothing (no field with sync: out, newest, prefer or only if blank)")
+        return
+    if not creates + updates:
+        say(f"{one.system}: nothing to write")
+        return
+    say(f"{one.system}: {plural(creates, 'create')}, {plural(updates, 'update')}, {calls}")
+    if one.system not in gateway.model.active:
+        say(f"  outbound is off: none of this is sent; `gateway activate {one.system}` says what on would do")
+    table(
+        ("object", "field", "writes"),
+        [(object_, name, count) for (object_, name), count in one.fields.most_common()],
+        right=("writes",),
+        indent=2,
+    )
+    for planned in one.examples:
+        wanted = planned.wanted
+        what = f"create {wanted.object}" if wanted.create else f"update {wanted.object} {wanted.record}"
+        say(f"  {what}, lead {wanted.lead}{_named(who.get(wanted.lead, ''))}")
+        width = max(map(len, wanted.fields))
+        for name, value in wanted.fields.items():
+            before = "" if wanted.create else f"{raw(planned.known[name]) if name in planned.known else '(unknown)'} → "
+            say(f"    {name:<{width}}  {before}{raw(value)}")
+    left = creates + updates - len(one.examples)
+    if left:
+        say(f"  … and {plural(left, 'more write')}; --all shows them")
+
+
+def _named(name: str) -> str:
+    return f" ({name})" if name else ""
+
+
+@click.command()
+@click.argument("system", required=False)
+@json_option
+@pass_app
+def push(app: App, system: str | None, as_json: bool) -> None:
+    """Send what is planned, until nothing is due.
+
+    To SYSTEM, default every system with outbound on.
+    """
+    from gateway.planner import push as send
+    from gateway.runtime import known_systems
+    from gateway.store import due
+    from gateway.store.database import read
+    from gateway.store.times import new_id
+
+    gateway = app.gateway
+    names = known_systems(gateway.instance, [system]) if system else gateway.outbound_systems()
+    if not names:
+        raise Refused(
+            "no system has outbound: on; `gateway plan` shows what would be sent, `gateway activate SYSTEM` switches on"
+        )
+    reports = []
+    for name in names:
+        with progress(f"sending to {name}") as tell:
+            done = [0]
+
+            def told(more: int, done: list[int] = done, tell: Any = tell) -> None:
+                done[0] += more
+                tell(done[0])
+
+            before = _confirmed(gateway, name)
+            report = send(gateway, name, f"push:{os.getpid()}:{new_id()}", told)
+        with read(gateway.store.main) as connection:
+            paused = due.paused(connection, name)
+        states = report.states
+        reports.append(
+            {
+                "system": name,
+                "planned": report.planned,
+                "confirmed": states.get("confirmed", 0) - before,
+                "waiting": sum(states.get(state, 0) for state in ("waiting", "unknown", "leased")),
+                "dead": states.get("dead", 0),
+                "paused": paused,
+            }
+        )
+    if as_json:
+        say_json({"systems": reports})
+        return
+    for one in reports:
+        say(f"{one['system']}: {one['confirmed']:,} confirmed, {one['waiting']:,} waiting, {one['dead']:,} dead")
+        if one["paused"]:
+            say(f"  paused: {one['paused']} (`gateway systems resume {one['system']}`)")
+        if one["dead"]:
+            say(f"  `gateway deliveries list --system {one['system']} --state dead` says why")
+
+
+def _confirmed(gateway: Gateway, system: str) -> int:
+    from gateway.store import outbox
+    from gateway.store.database import read
+
+    with read(gateway.store.main) as connection:
+        return outbox.counts(connection).get(system, {}).get("confirmed", 0)

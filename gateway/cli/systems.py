@@ -1,0 +1,209 @@
+"""``gateway systems``: who is connected, who is written to, who is paused."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from gateway.cli.main import App, pass_app
+from gateway.cli.output import iso, json_option, moment, plural, say, say_json, table
+from gateway.errors import Refused
+
+if TYPE_CHECKING:
+    from gateway.planner import Activation
+    from gateway.runtime import Gateway
+
+
+@click.group()
+def systems() -> None:
+    """Who is connected, who is written to, who is paused."""
+
+
+@systems.command("list")
+@json_option
+@pass_app
+def list_(app: App, as_json: bool) -> None:
+    """List the systems of gateway.yaml in their order, which is their rank."""
+    from gateway.store import listing
+    from gateway.store.database import read
+
+    gateway = app.gateway
+    with read(gateway.store.main) as connection:
+        rows = listing.systems(connection)
+    found = [
+        {
+            "system": one.name,
+            "plugin": one.plugin,
+            "role": one.role,
+            "outbound": one.outbound,
+            "source": one.name in gateway.sources,
+            "sink": one.name in gateway.sinks,
+            "activated_at": iso(rows.get(one.name, {}).get("activated_at")),
+            "paused": rows.get(one.name, {}).get("paused", ""),
+            "problem": gateway.problems.get(one.name, ""),
+        }
+        for one in gateway.instance.systems.values()
+    ]
+    if as_json:
+        say_json({"systems": found})
+        return
+    table(
+        ("system", "plugin", "role", "outbound", "activated", "state"),
+        [
+            (
+                one["system"],
+                one["plugin"],
+                one["role"],
+                "on" if one["outbound"] else "off",
+                moment(rows.get(one["system"], {}).get("activated_at"), app.zone),
+                one["problem"] or (f"paused: {one['paused']}" if one["paused"] else "ok"),
+            )
+            for one in found
+        ],
+    )
+
+
+@systems.command()
+@click.argument("system")
+@click.option(
+    "--existing",
+    type=click.Choice(["ignore", "handover"]),
+    help="What becomes of leads over the threshold already: ignored until they cross it anew, or handed over now.",
+)
+@json_option
+@pass_app
+def activate(app: App, system: str, existing: str | None, as_json: bool) -> None:
+    """Start writing to a system.
+
+    Without --existing nothing is changed: it says what would happen. With it, the leads that stand over a threshold
+    already are settled, and gateway.yaml gets `outbound: on`.
+    """
+    from gateway import planner
+    from gateway.runtime import known_systems
+    from gateway.store import switches
+    from gateway.store.database import write
+    from gateway.times import to_micros
+
+    gateway = app.gateway
+    known_systems(gateway.instance, [system])
+    if system not in gateway.sinks:
+        raise Refused(f"{system}: {gateway.problems.get(system, 'its plugin has no sink: nothing can be sent there')}")
+    path = gateway.instance.root / "gateway.yaml"
+    text = None if gateway.instance.systems[system].outbound else switched_on(path, system)
+    if existing is None:
+        report = planner.activation(gateway, system)
+    else:
+        report = planner.activate(gateway, system, existing)
+        if text is not None:
+            _replace(path, text)
+        with write(gateway.store.main) as connection:
+            switches.activated(connection, system, existing, to_micros(gateway.now()))
+    if as_json:
+        say_json(
+            {
+                "system": system,
+                "over": report.over,
+                "owned": report.owned,
+                "excluded": report.excluded,
+                "would_hand_over": report.would_hand_over,
+                "existing": existing,
+                "outbound": existing is not None or text is None,
+            }
+        )
+        return
+    _print(report, gateway, system, existing)
+
+
+def _print(report: Activation, gateway: Gateway, system: str, existing: str | None) -> None:
+    verb = {None: "would be handed over", "ignore": "ignored until the next crossing", "handover": "handed over"}
+    parts = [f"{report.owned:,} have an owner or open deal"]
+    parts += [f"{report.excluded:,} are never handed over"] if report.excluded else []
+    parts += [f"{report.would_hand_over:,} {verb[existing]}"]
+    say(f"{system}: {report.over:,} are over the threshold: {', '.join(parts)}")
+    if existing is None:
+        now = "outbound is on already" if gateway.instance.systems[system].outbound else "nothing is changed yet"
+        say(f"{now}; to go on, say what becomes of the {plural(report.would_hand_over, 'lead')}:")
+        say(f"  gateway activate {system} --existing ignore      they are handed over at their next crossing only")
+        say(f"  gateway activate {system} --existing handover    they are handed over now")
+        say(f"`gateway plan {system}` shows every write before it is sent")
+    else:
+        say(f"gateway.yaml: systems.{system}.outbound is on; restart a running gateway so that it sees it")
+
+
+def switched_on(path: Path, system: str) -> str:
+    """The text of gateway.yaml with ``outbound: on`` for one system and nothing else changed, comments included.
+
+    Raises ``Refused`` when that takes more than one word on the line where ``outbound`` stands.
+    """
+    from gateway.settings.files import ConfigFile
+
+    file = ConfigFile.read(path, path.parent)
+    entry = file.data["systems"][system]
+    lines = file.text.splitlines(keepends=True)
+    at = file.line(("systems", system, "outbound")) - 1
+    if "outbound" in entry:
+        changed = re.sub(
+            r"\boutbound:(\s*)(off|false|no|'off'|\"off\")", r"outbound:\1on", lines[at], count=1, flags=re.I
+        )
+        lines[at] = changed
+    else:  # in a block of its own: the new line goes below the system's name, as deep as its other keys
+        indents = [re.match(r"\s*", line)[0] for line in lines[at + 1 : at + 2]]  # type: ignore[index]
+        lines.insert(at + 1, f"{indents[0] if indents else '    '}outbound: on\n")
+    text = "".join(lines)
+    wanted = {**file.data, "systems": {**file.data["systems"], system: {**entry, "outbound": "on"}}}
+    try:
+        safe = ConfigFile(path.name, text).data == wanted
+    except Exception:  # noqa: BLE001 - whatever is wrong with the changed text, it is not used
+        safe = False
+    if not safe:
+        raise Refused(
+            f"{path.name}:{at + 1}: systems.{system}: write `outbound: on` here yourself, then run this again"
+        )
+    return text
+
+
+def _replace(path: Path, text: str) -> None:
+    """The whole file or nothing: a crash leaves the old one."""
+    new = path.with_name(f".{path.name}.new")
+    new.write_text(text, encoding="utf-8")
+    shutil.copymode(path, new)
+    os.replace(new, path)
+
+
+@systems.command()
+@click.argument("system")
+@click.option("--reason", default="paused by hand", show_default=True, help="Shown until the system is resumed.")
+@pass_app
+def pause(app: App, system: str, reason: str) -> None:
+    """Stop sending to a system; its writes wait."""
+    from gateway.runtime import known_systems
+    from gateway.store import outbox
+    from gateway.store.database import write
+    from gateway.times import to_micros
+
+    gateway = app.gateway
+    known_systems(gateway.instance, [system])
+    with write(gateway.store.main) as connection:
+        outbox.pause(connection, system, reason, to_micros(gateway.now()))
+    say(f"{system}: paused: {reason}")
+
+
+@systems.command()
+@click.argument("system")
+@pass_app
+def resume(app: App, system: str) -> None:
+    """Send to a paused system again."""
+    from gateway.runtime import known_systems
+    from gateway.store import switches
+    from gateway.store.database import write
+
+    gateway = app.gateway
+    known_systems(gateway.instance, [system])
+    with write(gateway.store.main) as connection:
+        reason = switches.resume(connection, system)
+    say(f"{system}: resumed (it was paused: {reason})" if reason else f"{system}: was not paused")

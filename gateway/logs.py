@@ -1,0 +1,74 @@
+"""What the gateway logs, and where: one line per event on stderr, never a value of a person, never a secret.
+
+Tracebacks are cut to the type of each error and the places it passed: an error's text, a statement's parameters and
+local variables may hold what a person typed.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import MutableMapping
+from types import TracebackType
+from typing import Any
+
+import structlog
+
+INFO, WARNING = 20, 30
+PLACES = 6
+"""The innermost places of an error that are named."""
+
+
+def configure(level: int = WARNING) -> None:
+    """Every process calls this once, before it logs."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            without_values,
+            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+            if sys.stderr.isatty()
+            else structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=lambda *args: structlog.PrintLogger(sys.stderr),
+        cache_logger_on_first_use=False,  # tests and commands exchange sys.stderr
+    )
+
+
+def without_values(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Turn ``exc_info`` into ``error`` and ``where``: types and places, without any text of the error."""
+    found = event.pop("exc_info", None)
+    if found is True:
+        found = sys.exc_info()[1]
+    elif isinstance(found, tuple):
+        found = found[1]
+    if isinstance(found, BaseException):
+        event["error"] = " from ".join(_types(found))
+        event["where"] = " < ".join(places(found.__traceback__))
+    event.pop("stack_info", None)
+    return event
+
+
+def places(traceback: TracebackType | None) -> list[str]:
+    """``["default.py:1189", "batch.py:341", "runtime.py:132"]``: where it happened, then which of our places led there.
+
+    Files of installed libraries are left out, but for the innermost one; so plugins that are installed normally are.
+    """
+    frames: list[tuple[str, int]] = []
+    while traceback is not None:
+        frames.append((traceback.tb_frame.f_code.co_filename, traceback.tb_lineno))
+        traceback = traceback.tb_next
+    frames.reverse()
+    ours = [frame for frame in frames[1:] if "/gateway" in frame[0].replace("\\", "/")]
+    return [f"{file.replace(chr(92), '/').rpartition('/')[2]}:{line}" for file, line in [*frames[:1], *ours][:PLACES]]
+
+
+def _types(exc: BaseException) -> list[str]:
+    names: list[str] = []
+    seen: set[int] = set()
+    current: BaseException | None = exc
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        names.append(type(current).__name__)
+        current = current.__cause__
+    return names

@@ -1,0 +1,214 @@
+"""A lead as it was known at a time: its facts folded again from stored events, scored with the model in use then.
+
+In: a lead and a time T. Facts count with ``at`` and ``known_at`` ≤ T, so the score is the one that was decided with;
+with hindsight everything known today counts, whenever it was heard. Which records are one person is not taken back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection
+
+from gateway.contracts import (
+    Activity,
+    ActivityHappened,
+    Event,
+    Kind,
+    Mark,
+    RecordsLinked,
+    Score,
+    Scorer,
+    Subject,
+)
+from gateway.errors import ConfigError, NotFound, Refused
+from gateway.journey.journey import Journey, compile_journey
+from gateway.leads.record import Record, Ref, fold
+from gateway.leads.stamps import attributes
+from gateway.mapping import compile_mapping
+from gateway.scoring.rating import subject
+from gateway.settings.files import ConfigFile
+from gateway.store import bundle, listing
+from gateway.store.batch import load, stored_event
+from gateway.store.database import read
+from gateway.times import from_micros, to_micros
+
+if TYPE_CHECKING:
+    from gateway.runtime import Gateway
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """``score`` with its contributions. ``subject`` is what was scored, ``scoring`` the hash of the model."""
+
+    lead: str
+    at: datetime
+    subject: Subject
+    score: Score
+    scoring: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    """The files of a time, as far as a score depends on them. ``objects``: (system, object) → its mapping."""
+
+    objects: Mapping[tuple[str, str], Any]
+    rank: Mapping[str, int]
+    journey: Journey
+    scorer: Scorer | None
+    scoring: str
+
+    def inbound(self, system: str, object: str) -> Mapping[str, Any]:
+        found = self.objects.get((system, object))
+        return found.inbound if found else {}
+
+
+def explain_now(gateway: Gateway, lead: str) -> Explained:
+    """Every point of the lead's score at this moment. Raises ``Refused`` without a scoring model."""
+    scorer = _scorer(gateway.model.scorer)
+    at = gateway.now()
+    with read(gateway.store.main) as connection:
+        cutoff = gateway.pipeline.cutoff(at)
+        batch = load(connection, [], [], [lead], to_micros(at), cutoff, gateway.model.score_name)
+    found = batch.leads[lead]
+    company = batch.companies[found.company].attributes if found.company in batch.companies else {}
+    scored = subject(found, company)
+    return Explained(lead, at, scored, scorer.score(scored, at, explain=True), gateway.model.hashes.get("scoring", ""))
+
+
+def explain_at(gateway: Gateway, lead: str, at: datetime, hindsight: bool = False) -> Explained:
+    """Every point of the lead's score at ``at``, as it was or would have been decided then.
+
+    Raises ``NotFound`` when nothing was known of the lead, ``Refused`` when the files of then need plugins that are
+    not there any more.
+    """
+    limit = to_micros(at)
+    known_at = None if hindsight else limit
+    with read(gateway.store.main) as connection:
+        rules = _rules_at(gateway, connection, limit)
+        scorer = _scorer(rules.scorer)
+        refs = [
+            (row.system, row.object, row.record) for row in listing.records_of(connection, lead) if row.kind == "person"
+        ]
+        records, facts = _folded(connection, refs, "person", limit, known_at, rules)
+        if not any(record.known for record in records):
+            raise NotFound(_unknown(connection, refs))
+        merged, _, _ = attributes(records, rules.inbound, rules.rank)
+        persona = rules.journey.persona(merged)
+        merged |= _company(connection, refs, limit, known_at, rules)
+        marks = [
+            Mark(from_micros(m.at), m.kind, m.points, m.reason, from_micros(m.until) if m.until else None, m.by)
+            for m in listing.marks_of(connection, lead, limit, known_at)
+        ]
+    activities = {(to_micros(fact.at), fact.key): fact for fact in facts if isinstance(fact, ActivityHappened)}
+    happened = [
+        Activity(fact.at, fact.activity, fact.asset, fact.channel, fact.campaign, fact.key)
+        for key, fact in sorted(activities.items())
+        if key[0] <= limit
+    ]
+    scored = Subject(merged, happened, marks, persona)
+    return Explained(lead, at, scored, scorer.score(scored, at, explain=True), rules.scoring)
+
+
+def _folded(
+    connection: Connection, refs: Sequence[Ref], kind: Kind, at: int, known_at: int | None, rules: _Rules
+) -> tuple[list[Record], list[Any]]:
+    """The records as their systems held them at ``at``, and the facts their events made."""
+    records = {ref: Record(*ref, kind) for ref in refs}
+    news: dict[Ref, list[tuple[int, Event]]] = {ref: [] for ref in refs}
+    for row in listing.events_of(connection, refs, at, known_at):
+        news[row.system, row.object, row.record].append((row.at, stored_event(row, kind)))
+    facts: list[Any] = []
+    for ref, events in news.items():
+        facts += fold(records[ref], events, rules.objects.get(ref[:2]))
+    return list(records.values()), facts
+
+
+def _company(
+    connection: Connection, refs: Sequence[Ref], at: int, known_at: int | None, rules: _Rules
+) -> dict[str, Any]:
+    """The attributes of the company that the lead belonged to then, under ``company.<name>``."""
+    people = set(refs)
+    around = listing.linked_refs(connection, refs) | people
+    link: Ref | None = None
+    for row in listing.events_of(connection, around, at, known_at):
+        if row.type != "RecordsLinked":
+            continue
+        event = stored_event(row, "person")
+        assert isinstance(event, RecordsLinked)
+        ends = ((event.system, event.object, event.record), (event.system, event.to_object, event.to_record))
+        other = next((end for end in ends if end not in people), None)
+        if other is None or people.isdisjoint(ends) or not _is_company(other, event, rules):
+            continue
+        link = other if event.present else None if link == other else link
+    if link is None:
+        return {}
+    entity = next(iter(_entities(connection, link)), "")
+    company = [(row.system, row.object, row.record) for row in listing.records_of(connection, entity)]
+    records, _ = _folded(connection, company, "company", at, known_at, rules)
+    merged, _, _ = attributes([record for record in records if record.known], rules.inbound, rules.rank)
+    return {f"company.{name}": value for name, value in merged.items()}
+
+
+def _is_company(ref: Ref, event: RecordsLinked, rules: _Rules) -> bool:
+    mapped = rules.objects.get(ref[:2])
+    return bool(mapped.kind == "company" if mapped else event.to_kind == "company")
+
+
+def _entities(connection: Connection, ref: Ref) -> list[str]:
+    return [row.entity for row in listing.record(connection, ref)]
+
+
+def _unknown(connection: Connection, refs: Sequence[Ref]) -> str:
+    first = min((row.known_at for row in listing.events_of(connection, refs, 1 << 62, None)), default=None)
+    if first is None:
+        return "nothing is stored of this lead any more"
+    heard = f"{from_micros(first):%Y-%m-%d %H:%M:%S} UTC"
+    return f"nothing was known of this lead then; it was first heard of at {heard} (--hindsight uses what is known now)"
+
+
+def _scorer(scorer: Scorer | None) -> Scorer:
+    if scorer is None:
+        raise Refused("there is no scoring.yaml, so there are no points to explain")
+    return scorer
+
+
+def _rules_at(gateway: Gateway, connection: Connection, at: int) -> _Rules:
+    then, now = listing.bundle_at(connection, at), bundle.active(connection)
+    if then is None or now is None or then.id == now.id:
+        model = gateway.model
+        objects = dict(model.joining.objects)
+        return _Rules(objects, model.joining.rank, model.journey, model.scorer, model.hashes.get("scoring", ""))
+    try:
+        return _compiled(gateway, then)
+    except ConfigError as exc:
+        raise Refused(
+            f"the files in use then ({then.id}) cannot be used with the plugins of now: {exc.problems[0]}"
+        ) from None
+
+
+def _compiled(gateway: Gateway, then: Any) -> _Rules:
+    files = {name: ConfigFile(name, text) for name, text in then.files.items()}
+    systems = files["gateway.yaml"].data.get("systems") or {}
+    mappings = {
+        name: compile_mapping(files[f"mappings/{name}.yaml"], data.get("role", "other"), gateway.host.transforms)
+        for name, data in systems.items()
+        if f"mappings/{name}.yaml" in files
+    }
+    scorer = None
+    if "scoring.yaml" in files:
+        data = files["scoring.yaml"].data
+        offer = gateway.host.scorers.get(data.get("strategy", "weighted"))
+        if offer is None:
+            raise ConfigError([f"no installed plugin offers the strategy {data.get('strategy')!r}"])
+        scorer = offer.factory(data)
+    return _Rules(
+        {(name, one.name): one for name, mapping in mappings.items() for one in mapping.objects.values()},
+        {name: rank for rank, name in enumerate(systems)},
+        compile_journey(files.get("journey.yaml") or ConfigFile("journey.yaml", "")),
+        scorer,
+        then.hashes.get("scoring", ""),
+    )

@@ -1,0 +1,219 @@
+"""Queries for people who look: leads, handoffs, writes, work. Rows come back as dictionaries named like their columns.
+
+Reads only. Everything takes a limit, except what belongs to one lead.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from sqlalchemy import JSON, ColumnElement, Connection, Select, and_, func, literal, or_, select, type_coerce
+
+from gateway.leads.record import Ref
+from gateway.store import tables as t
+from gateway.store.overview import OPEN_WRITES
+
+Rows = list[dict[str, Any]]
+
+
+# -- leads -------------------------------------------------------------------------------------------------------------
+
+
+def leads(
+    connection: Connection,
+    score_name: str,
+    limit: int,
+    stage: str | None = None,
+    band: str | None = None,
+    persona: str | None = None,
+    excluded: bool = False,
+) -> tuple[Rows, int]:
+    """Living leads, the highest score first, and how many there are in all: id, attributes, stage, persona, score …"""
+    c, s, h = t.leads.c, t.scores.c, t.handoffs.c
+    joined = t.leads.outerjoin(t.scores, and_(s.lead == c.id, s.name == score_name)).outerjoin(
+        t.handoffs, and_(h.lead == c.id, h.state == "open")
+    )
+    wanted: list[ColumnElement[bool]] = [c.merged_into.is_(None), c.erased_at.is_(None)]
+    if stage is not None:
+        wanted.append(c.stage == stage)
+    if band is not None:
+        wanted.append(s.band == band)
+    if persona is not None:
+        wanted.append(c.persona == persona)
+    if excluded:
+        wanted.append(c.excluded.is_not(None))
+    columns = (
+        *(c.id, c.attributes, c.stage, c.persona, c.excluded, c.generation, c.entered_at),
+        *(s.total, s.fit, s.behaviour, s.band),
+        h.id.label("handoff"),
+    )
+    chosen = select(*columns).select_from(joined).where(*wanted)
+    total = connection.scalar(select(func.count()).select_from(joined).where(*wanted))
+    return _rows(connection, chosen.order_by(s.total.desc().nulls_last(), c.id).limit(limit)), int(total or 0)
+
+
+def values(connection: Connection, field: str) -> list[tuple[Any, int]]:
+    """The values of one attribute over all living leads, most frequent first; each element of a list for itself.
+
+    A company's attribute is ``company.<name>``. None stands for leads that have no value.
+    """
+    source, attributes = t.leads, t.leads.c.attributes
+    if field.startswith("company."):
+        source = t.leads.outerjoin(t.companies, t.companies.c.id == t.leads.c.company)  # type: ignore[assignment]
+        attributes, field = t.companies.c.attributes, field.removeprefix("company.")
+    value = type_coerce(attributes[field], JSON)
+    counted = (
+        select(value, func.count())
+        .select_from(source)
+        .where(t.leads.c.merged_into.is_(None), t.leads.c.erased_at.is_(None))
+    ).group_by(attributes[field])
+    counts: Counter[Any] = Counter()
+    for found, count in connection.execute(counted):
+        # Money is a list of two texts and one value; any other list holds values of its own.
+        whole = not isinstance(found, list) or (len(found) == 2 and _is_money(found))
+        for one in (found,) if whole else found or (None,):
+            counts[" ".join(one) if isinstance(one, list) else one] += count
+    return sorted(counts.items(), key=lambda item: (-item[1], str(item[0])))
+
+
+def _is_money(value: list[Any]) -> bool:
+    amount, currency = map(str, value)
+    return len(currency) == 3 and currency.isupper() and amount.replace(".", "", 1).lstrip("-").isdigit()
+
+
+def of_lead(connection: Connection, lead: str) -> dict[str, Rows]:
+    """What belongs to one lead beside its facts: decisions, deliveries, deals, work, other ids it is known by."""
+    d = t.deals.c
+    return {
+        "transitions": _of(connection, t.transitions, lead, t.transitions.c.decided_at, t.transitions.c.id),
+        "handoffs": _of(connection, t.handoffs, lead, t.handoffs.c.opened_at),
+        "steps": _of(connection, t.steps, lead, t.steps.c.at, t.steps.c.id),
+        "writes": _of(connection, t.writes, lead, t.writes.c.planned_at, t.writes.c.id),
+        "work": _of(connection, t.work_items, lead, t.work_items.c.opened_at),
+        "identities": _of(connection, t.identities, lead, t.identities.c.namespace, t.identities.c.value),
+        "deals": _rows(
+            connection,
+            select(d.id, d.stage, d.status, d.status_at, d.amount, d.currency)
+            .join(t.deal_leads, t.deal_leads.c.deal == d.id)
+            .where(t.deal_leads.c.lead == lead, d.merged_into.is_(None))
+            .order_by(d.id),
+        ),
+        "merged": _rows(
+            connection,
+            select(t.leads.c.id, t.leads.c.known_at).where(t.leads.c.merged_into == lead).order_by(t.leads.c.id),
+        ),
+    }
+
+
+def _of(connection: Connection, table: Any, lead: str, *order: Any) -> Rows:
+    return _rows(connection, select(table).where(table.c.lead == lead).order_by(*order))
+
+
+# -- a lead's past -----------------------------------------------------------------------------------------------------
+
+
+def records_of(connection: Connection, entity: str) -> list[Any]:
+    """The rows of a lead's or company's records."""
+    return list(connection.execute(select(t.records).where(t.records.c.entity == entity)))
+
+
+def record(connection: Connection, ref: Ref) -> list[Any]:
+    """The row of one record, in a list of at most one."""
+    r = t.records.c
+    return list(connection.execute(select(t.records).where(r.system == ref[0], r.object == ref[1], r.record == ref[2])))
+
+
+def events_of(connection: Connection, refs: Collection[Ref], at: int, known_at: int | None) -> list[Any]:
+    """Stored events of some records up to ``at`` that were known by ``known_at`` (None: now), in order of time."""
+    e = t.events.c
+    rows: list[Any] = []
+    for system, object_ in {ref[:2] for ref in refs}:
+        ids = [ref[2] for ref in refs if ref[:2] == (system, object_)]
+        chosen = select(t.events).where(
+            e.system == system, e.object == object_, e.record.in_(ids), e.at <= at, e.state == "applied"
+        )
+        rows += connection.execute(chosen if known_at is None else chosen.where(e.known_at <= known_at))
+    return sorted(rows, key=lambda row: (row.at, row.key))
+
+
+def linked_refs(connection: Connection, refs: Collection[Ref]) -> set[Ref]:
+    """The records that have ever said they are linked to one of ``refs``, or that one of them named."""
+    a = t.associations.c
+    found: set[Ref] = set()
+    for system, object_, record in refs:
+        here, there = and_(a.object == object_, a.record == record), and_(a.to_object == object_, a.to_record == record)
+        for row in connection.execute(select(t.associations).where(a.system == system, or_(here, there))):
+            found |= {(system, row.object, row.record), (system, row.to_object, row.to_record)}
+    return found
+
+
+def marks_of(connection: Connection, lead: str, at: int, known_at: int | None) -> list[Any]:
+    m = t.marks.c
+    chosen = select(t.marks).where(m.lead == lead, m.at <= at)
+    return list(connection.execute(chosen if known_at is None else chosen.where(m.known_at <= known_at)))
+
+
+def bundle_at(connection: Connection, at: int) -> Any | None:
+    """The files in use at a time; the oldest ones when it lies before them."""
+    b = t.bundles
+    found = connection.execute(select(b).where(b.c.active_at <= at).order_by(b.c.active_at.desc()).limit(1)).first()
+    return found or connection.execute(select(b).order_by(b.c.active_at).limit(1)).first()
+
+
+# -- handoffs, writes, work, systems -----------------------------------------------------------------------------------
+
+
+def handoffs(connection: Connection, limit: int, open_only: bool = False) -> Rows:
+    """Newest first, each with the lead's attributes."""
+    h = t.handoffs.c
+    chosen = select(t.handoffs, t.leads.c.attributes).join(t.leads, t.leads.c.id == h.lead).where(h.state != "absorbed")
+    if open_only:
+        chosen = chosen.where(h.state == "open")
+    return _rows(connection, chosen.order_by(h.opened_at.desc(), h.id.desc()).limit(limit))
+
+
+def deliveries(connection: Connection, limit: int, system: str | None = None, state: str | None = None) -> Rows:
+    """Writes, newest first. State ``waiting`` is also what is on its way or unsure."""
+    w = t.writes.c
+    chosen = select(t.writes)
+    if system is not None:
+        chosen = chosen.where(w.system == system)
+    if state is not None:
+        chosen = chosen.where(w.state.in_(OPEN_WRITES if state == "waiting" else (state,)))
+    return _rows(connection, chosen.order_by(w.planned_at.desc(), w.id.desc()).limit(limit))
+
+
+def dead_letters(connection: Connection, ids: Collection[str] | None, system: str | None) -> list[str]:
+    """Ids of dead writes among ``ids`` (None: all), of ``system`` if given."""
+    w = t.writes.c
+    chosen = select(w.id).where(w.state == "dead")
+    chosen = chosen.where(w.id.in_(ids)) if ids is not None else chosen
+    chosen = chosen.where(w.system == system) if system is not None else chosen
+    return list(connection.scalars(chosen.order_by(w.id)))
+
+
+def work_items(connection: Connection, limit: int) -> Rows:
+    """What needs a person, newest first. A dead letter is no work any more once its write was sent or given up."""
+    i, w = t.work_items.c, t.writes.c
+    letters = t.work_items.outerjoin(t.writes, i.key == literal("dead:") + w.id)
+    chosen = (
+        select(t.work_items).select_from(letters).where(i.resolved_at.is_(None), or_(w.id.is_(None), w.state == "dead"))
+    )
+    return _rows(connection, chosen.order_by(i.opened_at.desc(), i.id.desc()).limit(limit))
+
+
+def systems(connection: Connection) -> dict[str, dict[str, Any]]:
+    """name → its row; a system that was never activated or paused has none."""
+    return {row["name"]: row for row in _rows(connection, select(t.systems))}
+
+
+def attributes_of(connection: Connection, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """lead → attributes."""
+    rows = connection.execute(select(t.leads.c.id, t.leads.c.attributes).where(t.leads.c.id.in_(ids)))
+    return dict(rows.tuples().all())
+
+
+def _rows(connection: Connection, statement: Select[Any]) -> Rows:
+    return [dict(row) for row in connection.execute(statement).mappings()]

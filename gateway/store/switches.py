@@ -1,0 +1,52 @@
+"""What a person turns by hand: a system activated or resumed, a write given up. Each is one small transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from sqlalchemy import Connection, select, update
+
+from gateway.store import tables as t
+from gateway.store.batch import Put
+
+DISCARDED = "discarded"
+"""Code of a write that a person gave up: it counts as superseded."""
+
+
+def resume(connection: Connection, system: str) -> str:
+    """Send to ``system`` again. Returns why it was paused; empty when it was not."""
+    s = t.systems.c
+    reason = str(connection.scalar(select(s.paused).where(s.name == system)) or "")
+    connection.execute(
+        update(t.systems).where(s.name == system).values(paused="", paused_at=None, failures=0, retry_at=None)
+    )
+    return reason
+
+
+def activated(connection: Connection, system: str, existing: str, now: int) -> None:
+    """Note since when ``system`` is written to, and what became of leads that stood over a threshold then."""
+    Put(connection).upsert(t.systems, [{"name": system, "activated_at": now, "existing": existing}])
+
+
+def discard(connection: Connection, now: int, ids: Collection[str]) -> int:
+    """Give up writes that wait, are unsure or dead; one on its way right now stays. Returns how many."""
+    w = t.writes.c
+    chosen = select(w.id, w.system, w.state).where(w.id.in_(ids), w.state.in_(("waiting", "unknown", "dead")))
+    rows = connection.execute(chosen).all()
+    if not rows:
+        return 0
+    connection.execute(
+        update(t.writes)
+        .where(w.id.in_([row.id for row in rows]))
+        .values(state="superseded", code=DISCARDED, message="given up by a person", finished_at=now, lease="")
+    )
+    counts: dict[tuple[str, str], int] = {}
+    for row in rows:
+        counts[row.system, "superseded"] = counts.get((row.system, "superseded"), 0) + 1
+        if row.state == "dead":
+            counts[row.system, "write dead"] = counts.get((row.system, "write dead"), 0) - 1
+    Put(connection).count(
+        t.tallies,
+        [{"system": system, "what": what, "reason": "", "count": n} for (system, what), n in sorted(counts.items())],
+    )
+    return len(rows)

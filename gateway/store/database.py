@@ -8,6 +8,8 @@ writes could otherwise fail half-way because somebody else wrote in between.
 from __future__ import annotations
 
 import contextlib
+import sqlite3
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,6 +73,27 @@ def write(engine: Engine) -> Iterator[Connection]:
     """One write transaction: committed at the end, rolled back when the block raises."""
     with engine.connect().execution_options(gateway_write=True) as connection, connection.begin():
         yield connection
+
+
+@contextlib.contextmanager
+def write_plainly(engine: Engine) -> Iterator[Any]:
+    """The same as the driver's own cursor, for the accept path: SQLAlchemy's part of a small commit is its largest.
+
+    Raises the driver's errors, not SQLAlchemy's.
+    """
+    connection = engine.raw_connection()
+    cursor = connection.cursor()
+    try:
+        if engine.dialect.name == "sqlite":
+            _lock_sqlite(connection.driver_connection)
+        yield cursor
+        connection.commit()
+    except BaseException:
+        connection.rollback()
+        raise
+    finally:
+        cursor.close()
+        connection.close()
 
 
 @contextlib.contextmanager
@@ -173,5 +196,27 @@ def _connected(connection: Any, _record: Any) -> None:
 
 
 def _begun(connection: Connection) -> None:
-    immediate = connection.get_execution_options().get("gateway_write")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+    if connection.get_execution_options().get("gateway_write"):
+        try:
+            _lock_sqlite(connection.connection.driver_connection)
+        except sqlite3.OperationalError as exc:
+            raise OperationalError("BEGIN IMMEDIATE", None, exc) from exc
+    else:
+        connection.exec_driver_sql("BEGIN")
+
+
+def _lock_sqlite(driver: Any) -> None:
+    """``BEGIN IMMEDIATE``, asking often: SQLite itself waits in ever longer sleeps, and here turns are short."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    driver.execute("PRAGMA busy_timeout = 0")
+    try:
+        while True:
+            try:
+                driver.execute("BEGIN IMMEDIATE")
+                return
+            except sqlite3.OperationalError as exc:
+                if exc.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                    raise
+            time.sleep(0.0005)
+    finally:
+        driver.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000:.0f}")

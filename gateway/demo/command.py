@@ -48,11 +48,11 @@ def demo(ctx: click.Context, once: bool, folder: Path) -> None:
         told.happens(address)
         told.is_told()
         if not once and not told.wrong:
-            say(f"\nThe gateway keeps running at http://{address}/ until Ctrl-C; try the commands in another terminal.")
+            say(f"The gateway keeps running at http://{address}/ until Ctrl-C; try the commands in another terminal.")
             try:
                 threading.Event().wait()
             except KeyboardInterrupt:
-                say("\nStopping.")
+                say("Stopping.")
     for wrong in told.wrong:
         say(f"wrong: {wrong}", err=True)
     if told.wrong:
@@ -127,8 +127,8 @@ class Story:
         self._show("leads", "explain", best)
         self._heading("5. How did the handoffs end? In three buckets: sales-qualified, sales-rejected, recycled.")
         self._show("handoffs", "list", "--limit", "30")
-        self._heading("6. What would the newsletter tool be told? It is switched off, so nothing is sent.")
-        self._show("plan", "mailing")
+        self._heading("6. What would the newsletter tool be told of that lead? It is switched off, so nothing is sent.")
+        self._show("plan", "mailing", "--lead", best)
         self._heading("7. How many got how far?")
         self._show("metrics", "funnel")
         self._heading("8. Was anything lost? Each equation must hold, also after a crash.")
@@ -158,12 +158,12 @@ class Story:
         return {row["key"] for row in self.said if row["Status"] != "Accepted"}
 
     def _try_next(self, best: str) -> None:
-        say("\nIt is all in the folder now. Look around:")
+        self._heading(f"It is all in {self.folder} now. Look around:")
         commands = (
             (("leads", "show", best), "everything known of one lead"),
             (("leads", "list", "--excluded"), "who is never handed over, and why"),
             (("metrics", "funnel", "--by", "source"), "which source brings the leads that are won"),
-            (("plan", "mailing", "--all"), "every write, field by field"),
+            (("plan", "mailing"), "what the newsletter tool would be told of everybody"),
             (("activate", "mailing"), "what switching the newsletter tool on would do"),
             (("inbox", "list"), "what came in, and the call that could not be read"),
         )

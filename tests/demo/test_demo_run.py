@@ -1,0 +1,128 @@
+"""``gateway demo`` as a newcomer runs it: real processes on this machine, to the end."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+COMMAND = [sys.executable, "-P", "-c", "from gateway.cli.main import main; main()"]
+pytestmark = [pytest.mark.processes, pytest.mark.slow]
+
+
+def environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name != "GATEWAY_DIR"}
+
+
+def alive(folder: Path) -> list[int]:
+    """Processes that the demo's supervisor told of and that still run."""
+    told = json.loads((folder / "var" / "run.json").read_text())
+    pids = [told["supervisor"], *(process["pid"] for process in told["processes"] if process["pid"])]
+    return [pid for pid in pids if Path(f"/proc/{pid}/cmdline").exists()]
+
+
+@pytest.fixture(scope="module")
+def once(tmp_path_factory) -> tuple[subprocess.CompletedProcess[str], Path]:
+    folder = tmp_path_factory.mktemp("demo") / "instance"
+    done = subprocess.run(
+        [*COMMAND, "demo", "--once", "--dir", str(folder)],
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+        env=environment(),
+    )
+    return done, folder
+
+
+def test_demo_ends_by_itself_and_all_went_well(once):
+    """Exit code 0: what the demo checks of itself holds, such as the equations and the number of handoffs."""
+    done, _ = once
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        r"visits, one or more events each\s+answered 200",
+        r"signed by somebody who does not know the secret\s+answered 401",
+        r"signed, but cut off in the middle\s+answered 200",
+        r"17 leads reached sales",
+        r"Asked for a demo: ",  # a reason in words
+        r"sales_qualified",
+        r"sales_rejected \(wrong person\)",
+        r"recycled \(not now\)",
+        r"documents stored +121 = 120 read \+ 0 waiting \+ 1 quarantined",
+        r"duplicates +1 had no effect",
+        r"fields dropped +1 employees",
+        r"1 competitor, 1 customer",
+    ],
+)
+def test_demo_tells_what_happened(once, what):
+    """A newcomer reads it all in the output."""
+    assert re.search(what, once[0].stdout)
+
+
+def test_nothing_is_left_running(once):
+    """The gateway it started has ended with it."""
+    assert alive(once[1]) == []
+
+
+def test_commands_it_names_work_afterwards(once):
+    """What it says to try next can be tried: each command line is run as it is printed."""
+    done, folder = once
+    lines = re.findall(r"^  gateway -C (\S+) (.+?) +# ", done.stdout, re.M)
+    assert len(lines) >= 6
+    for directory, words in lines:
+        assert Path(directory) == folder
+        tried = subprocess.run(
+            [*COMMAND, "-C", directory, *words.split()], capture_output=True, text=True, check=False, env=environment()
+        )
+        assert tried.returncode == 0, (words, tried.stdout, tried.stderr)
+        assert tried.stdout.strip(), words
+
+
+def test_folder_with_something_else_is_left_alone(tmp_path):
+    """Only a demo's own folder is made anew."""
+    (tmp_path / "thesis.txt").write_text("years of work")
+    done = subprocess.run(
+        [*COMMAND, "demo", "--once", "--dir", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment(),
+    )
+    assert done.returncode == 1
+    assert "something else in this folder" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_demo_keeps_running_until_ctrl_c(tmp_path):
+    """Without --once it stays up, refuses a second demo in its folder, and ends cleanly on Ctrl-C."""
+    folder = tmp_path / "instance"
+    with subprocess.Popen(
+        [*COMMAND, "demo", "--dir", str(folder)], stdout=subprocess.PIPE, text=True, env=environment()
+    ) as demo:
+        assert demo.stdout is not None
+        deadline = time.monotonic() + 180
+        for line in demo.stdout:
+            assert time.monotonic() < deadline
+            if "keeps running" in line:
+                break
+        second = subprocess.run(
+            [*COMMAND, "demo", "--dir", str(folder)], capture_output=True, text=True, check=False, env=environment()
+        )
+        assert second.returncode == 1
+        assert "a demo is running in this folder" in second.stderr
+        assert alive(folder)
+        demo.send_signal(signal.SIGINT)
+        assert "Stopping." in demo.stdout.read()
+        assert demo.wait(90) == 0
+    assert alive(folder) == []

@@ -18,7 +18,7 @@ from gateway.errors import StaleCommit
 from gateway.journey.journey import Journey
 from gateway.journey.progress import Cause, frozen, progress
 from gateway.leads.batch import Batch, Timed
-from gateway.leads.joining import Joining, identity_keys, join
+from gateway.leads.joining import Joining, identity_keys, join, settle_values
 from gateway.leads.lead import Lead
 from gateway.scoring.rating import rate, subject
 from gateway.store.batch import commit, event_row, load
@@ -127,30 +127,33 @@ class Pipeline:
         history = lead.id not in batch.live
         lead.persona = model.journey.persona(lead.attributes)
         company = batch.companies[lead.company].attributes if lead.company in batch.companies else {}
-        scored = self._rate(batch, lead, company, at)
-        if scored:
-            batch.scored.append(lead.id)
+        self._rate(batch, lead, company, at)
         why = Cause("import" if history else cause, at, model.hashes.get("scoring", ""), model.journey.hash)
         open_deal = any(lead.id in deal.leads and deal.status == "open" for deal in batch.deals.values())
         answer = progress(lead, model.journey, open_deal, why, history, model.active, new_id)
         if answer.note is not None:
             batch.work_items.append(_deal_note(batch, lead, answer.note.system, answer.note.stage))
+        if lead.changed_values:
+            for ref, own in lead.records.items():
+                batch.records.setdefault(ref, own)
+            settle_values(batch, lead, model.joining)
+            self._rate(batch, lead, company, at)
         contributions(batch, lead, model, at)
         batch.writes += [
             write_row(wanted, batch.now) for wanted in wanted_writes(lead, model, batch.now) if not history
         ]
 
-    def _rate(self, batch: Batch, lead: Lead, company: Mapping[str, Any], at: datetime) -> bool:
+    def _rate(self, batch: Batch, lead: Lead, company: Mapping[str, Any], at: datetime) -> None:
         if self.model.scorer is None:
-            return False
+            return
         try:
-            return rate(lead, company, self.model.scorer, self.model.hashes.get("scoring", ""), at)
+            if rate(lead, company, self.model.scorer, self.model.hashes.get("scoring", ""), at):
+                batch.scored.append(lead.id)
         except Exception as exc:  # noqa: BLE001 - a scorer is a plugin and may raise anything; the lead goes on unscored
             self.log.error("scoring failed", lead=lead.id, error=type(exc).__name__)
             batch.work_items.append(
                 work_item(f"score:{lead.id}", "scoring failed", "", {"error": type(exc).__name__}, batch.now, lead.id)
             )
-            return False
 
     def cutoff(self, at: datetime) -> int | None:
         """Activities older than this (microseconds) can no longer count; None = all may."""

@@ -13,6 +13,8 @@ from gateway.journey.advance import Advance, Due, Opening, advance
 from gateway.journey.facts import Decided, Facts, Happened, OpenHandoff, Outcome, Standing
 from gateway.journey.journey import Journey
 from gateway.leads.lead import Lead
+from gateway.leads.record import Record
+from gateway.leads.stamps import OWN
 from gateway.times import from_micros, to_micros
 
 
@@ -110,10 +112,37 @@ def progress(
     off = opening is not None and opening.system not in active
     if not off:
         lead.ignored = answer.ignored
-    lead.steps += [_step(lead.id, due, decided_at, off) for due in answer.due]
+    for due in answer.due:
+        step = _step(lead.id, due, decided_at, off)
+        lead.steps.append(step)
+        if step["state"] == "done":
+            _do(lead, due, decided_at)
     if opening is not None and not off:
         open_handoff(lead, opening, cause, ids)
     return answer
+
+
+def _do(lead: Lead, due: Due, at: int) -> None:
+    """Steps that set something are values of the lead like any other: with a stamp, merged, and told by sync."""
+    values: dict[str, Any] = {}
+    for word, detail in due.step.items():
+        if word == "set":
+            values[detail["field"]] = detail["value"]
+        elif word in ("join", "leave"):
+            others = [name for name in lead.attributes.get("lists", ()) if name != detail]
+            values["lists"] = [*others, detail] if word == "join" else others
+        elif word == "campaign":
+            named = f"{detail['name']}: "
+            others = [entry for entry in lead.attributes.get("campaigns", ()) if not entry.startswith(named)]
+            values["campaigns"] = [*others, f"{named}{detail['status']}"]
+    if not values:
+        return
+    ref = (*OWN, lead.id)
+    record = lead.records.setdefault(ref, Record(*ref, "person", lead.id, first_at=at, main=False))
+    record.snapshot.update({name: [value, at] for name, value in values.items()})
+    record.last, record.dirty = (at, f"{due.stage}:{due.crossing}:{due.position}"), True
+    lead.attributes = lead.attributes | values
+    lead.changed_values = True
 
 
 def _follow(lead: Lead, answer: Advance, decided_at: int) -> None:
@@ -179,6 +208,8 @@ def frozen(contributions: Collection[Contribution]) -> list[list[Any]]:
 
 def _step(lead: str, due: Due, at: int, off: bool) -> dict[str, Any]:
     withheld = due.withheld
+    if withheld is None and "notify" in due.step:
+        withheld = "no plugin carries notifications yet"
     if withheld is None and off and "handoff" in due.step:
         withheld = "outbound off"
     return {

@@ -25,7 +25,7 @@ from gateway.leads.deal import Deal
 from gateway.leads.identity import Key, keys_of, place
 from gateway.leads.lead import Lead, StoredOutcome
 from gateway.leads.record import Fact, Record, Ref, fold
-from gateway.leads.stamps import FieldRule, attributes, earliest
+from gateway.leads.stamps import OWN, FieldRule, OwnRules, attributes, earliest
 
 
 class ObjectRules(Protocol):
@@ -55,6 +55,8 @@ class Joining:
         return self.objects.get(ref[:2])
 
     def inbound(self, system: str, object: str) -> Mapping[str, FieldRule]:
+        if (system, object) == OWN:
+            return OwnRules()
         rules = self.objects.get((system, object))
         return rules.inbound if rules else {}
 
@@ -95,7 +97,7 @@ def join(batch: Batch, events: Sequence[Timed], known_at: Mapping[str, int], qui
     _settle_companies(batch, joining)
     _settle_deals(batch, joining)
     for id_ in [*batch.touched]:
-        _settle_lead(batch, batch.leads[id_], joining)
+        settle_values(batch, batch.leads[id_], joining)
 
 
 def identity_keys(events: Sequence[Timed], joining: Joining) -> set[Key]:
@@ -422,7 +424,7 @@ def _settle_deals(batch: Batch, joining: Joining) -> None:
             batch.touched |= {id_ for id_ in deal.leads if id_ in batch.leads}
 
 
-def _settle_lead(batch: Batch, lead: Lead, joining: Joining) -> None:
+def settle_values(batch: Batch, lead: Lead, joining: Joining) -> None:
     """The lead's values, entry time and what its deals say, from everything its records hold."""
     lead.changed = True
     records = [record for record in lead.records.values() if record.known]

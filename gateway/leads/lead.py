@@ -86,6 +86,8 @@ class Lead:
 
     changed: bool = False
     """Something of the row itself or its facts moved: it is committed with version + 1."""
+    changed_values: bool = False
+    """A step of the journey set a value: attributes are joined and scored again before anything is planned."""
     added_activities: dict[FactKey, StoredActivity] = field(default_factory=dict, repr=False)
     dropped_activities: set[FactKey] = field(default_factory=set)
     added_outcomes: dict[FactKey, StoredOutcome] = field(default_factory=dict, repr=False)

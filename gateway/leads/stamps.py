@@ -6,7 +6,8 @@ gateway.yaml wins; the record id only makes the choice definite.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from marshmallow import ValidationError
@@ -79,3 +80,36 @@ def earliest(records: Sequence[Record]) -> int:
     """When a lead entered: the earliest time a system says it created the person, else the earliest thing known."""
     created = [record.created_at for record in records if record.created_at is not None]
     return min(created or [record.first_at for record in records])
+
+
+OWN = ("gateway", "steps")
+"""(system, object) of the values that the journey's own steps set: one record per lead, its id the lead's."""
+
+
+@dataclass(slots=True)
+class OwnRule:
+    """A value the gateway set itself: canonical already, the newest wins."""
+
+    to: str
+    sync: str = "newest"
+    prefer: str | None = None
+    blank: str = "clear"
+
+    def load(self, raw: Any) -> Any:
+        return raw
+
+
+class OwnRules(Mapping[str, FieldRule]):
+    """Every name is a lead field of the same name."""
+
+    def __getitem__(self, name: str) -> FieldRule:
+        return OwnRule(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return OwnRule(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0

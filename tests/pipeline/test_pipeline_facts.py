@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from small_instance import Small, days
 
+from gateway.store import due
 from gateway.store import tables as t
+from gateway.times import from_micros
 
 
 @pytest.fixture
@@ -221,3 +225,54 @@ def test_any_order_repeats_and_batches_give_the_same_facts(tmp_path_factory, dat
         results.append(small.facts())
         small.store.close()
     assert results[0] == results[1]
+
+
+STEPS = """
+stages:
+  - {name: target, shared: target}
+  - name: mql
+    shared: mql
+    entry: {score: 50}
+    steps:
+      - {set: {field: country, value: Peru}}
+      - {join: newsletter}
+      - {campaign: {name: Spring, status: Responded}}
+      - {handoff: crm}
+"""
+
+
+def test_steps_of_a_threshold_set_values_once(tmp_path):
+    """What a step sets is a value like any other: it reaches the CRM, and newer news replaces it."""
+    small = Small(tmp_path, journey=STEPS)
+    small.take(
+        "site",
+        {"kind": "contact", "id": "1", "at": days(3), "title": "CEO", "country": "Chile", "page": "/a"},
+    )
+    ((attributes,),) = small.rows(t.leads, "attributes")
+    assert attributes == {
+        "title": "CEO",
+        "country": "Peru",
+        "lists": ["newsletter"],
+        "campaigns": ["Spring: Responded"],
+    }
+    ((fields,),) = small.rows(t.writes, "fields")
+    assert fields["land"] == "Peru"
+    assert [row[0] for row in small.rows(t.steps, "state")] == ["done"] * 4
+    small.at += timedelta(days=2)
+    small.take("site", {"kind": "contact", "id": "1", "at": small.at.isoformat(), "country": "Bolivia", "page": "/b"})
+    assert small.rows(t.leads, "attributes")[0][0]["country"] == "Bolivia"
+    assert len(small.rows(t.steps)) == 4
+    small.store.close()
+
+
+def test_an_idle_lead_is_due_exactly_when_its_score_moves(small):
+    """The sweep finds it at `changes_at`, not a microsecond before, and nobody else."""
+    small.take("site", {"kind": "contact", "id": "1", "at": days(10), "page": "/a"})
+    small.take("site", {"kind": "contact", "id": "2", "at": days(10), "title": "CEO"})
+    ((lead, due_at),) = [row for row in small.rows(t.scores, "lead", "changes_at") if row[1]]
+    with small.store.main.connect() as connection:
+        assert due.scores(connection, "lead", due_at - 1, 10) == []
+        assert due.scores(connection, "lead", due_at, 10) == [lead]
+    small.at = from_micros(due_at)
+    small.pipeline.run((), [lead], cause="time")
+    assert [row[0] for row in small.rows(t.scores, "total")] == [4000, 500]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shlex
+import shutil
 import sys
 import threading
 import time
@@ -178,7 +179,7 @@ class Story:
         click.secho(f"\n{text}", bold=True)
 
     def _line(self, words: Sequence[str]) -> str:
-        return shlex.join(["gateway", "-C", str(self.folder), *words])
+        return shlex.join([_program(), "-C", str(self.folder), *words])
 
     def _show(self, *words: str) -> None:
         """Run a command as anybody would, its output as it is."""
@@ -199,6 +200,15 @@ class Story:
     def _expect(self, what: str, found: object, wanted: object) -> None:
         if found != wanted:
             self.wrong.append(f"{what}: {found}, expected {wanted}")
+
+
+def _program() -> str:
+    """How to call us again: by name where the shell finds us, else by the path we were called by."""
+    called = sys.argv[0]
+    if Path(called).name != "gateway":
+        return "gateway"
+    found = shutil.which("gateway")
+    return "gateway" if found and Path(found).samefile(called) else called
 
 
 def _write_csv(path: Path, rows: Sequence[Mapping[str, str]]) -> None:

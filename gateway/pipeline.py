@@ -64,6 +64,8 @@ class Done:
 
     events: int
     leads: int
+    blank: Sequence[str] = ()
+    """Documents that named people who are forgotten now."""
     moves: Sequence[Mapping[str, Any]] = ()
     closed: Sequence[Mapping[str, Any]] = ()
     scored: Sequence[Mapping[str, Any]] = ()
@@ -207,6 +209,10 @@ def record(
             batch.events.append(_dead(document, position, item, hashes.get(f"mapping:{system}", "")))
         for lookup in reading.lookups:
             batch.lookups.append(_lookup_row(lookup, batch.now))
+    forgotten = [event for _, event in fresh if (event.system, event.object, event.record) in batch.forgotten]
+    for event in forgotten:
+        batch.note(event.system, "skipped", "forgotten person")
+    fresh = [timed for timed in fresh if timed[1] not in forgotten] if forgotten else fresh
     for at, event in fresh:
         document = of_document[event.key]
         batch.note(event.system, "applied")
@@ -216,16 +222,16 @@ def record(
         if settled(event.at, document.received_at)[1]:
             row["reason"] = "time lay in the future: cut to its receipt"
         batch.events.append(row)
-    for system, count in _repeats(readings, fresh).items():
+    for system, count in _repeats(readings, [*(event for _, event in fresh), *forgotten]).items():
         batch.note(system, "skipped", "known already", count)
     return fresh
 
 
-def _repeats(readings: Sequence[Reading], fresh: Sequence[Timed]) -> dict[str, int]:
+def _repeats(readings: Sequence[Reading], fresh: Sequence[Event]) -> dict[str, int]:
     repeats: dict[str, int] = {}
     for reading in readings:
         repeats[reading.document.system] = repeats.get(reading.document.system, 0) + len(reading.events)
-    for _, event in fresh:
+    for event in fresh:
         repeats[event.system] -= 1
     return {system: count for system, count in repeats.items() if count}
 
@@ -335,6 +341,7 @@ def _done(batch: Batch, events: int) -> Done:
     return Done(
         events,
         len(batch.touched),
+        batch.blank,
         [move for lead in leads for move in lead.moves],
         [handoff for lead in leads for handoff in lead.closed],
         [

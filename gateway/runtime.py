@@ -129,7 +129,7 @@ class Gateway:
     def _work(self, worker: str, batch: Sequence[Reading]) -> None:
         ids = [reading.document.id for reading in batch]
         try:
-            self.observe(self.pipeline.run(batch))
+            done = self.pipeline.run(batch)
         except StaleCommit:
             self.inbox.release(worker, ids)
             return
@@ -142,6 +142,9 @@ class Gateway:
             self.inbox.quarantine(ids[0], f"working it raised {type(exc).__name__}; see the log")
             return
         self.inbox.finish(ids)
+        if done.blank:
+            self.inbox.blank(done.blank)
+        self.observe(done)
 
     def bring_in(self, system: str, pages: Iterator[Page], stream: str, history: bool, origin: Any) -> Iterator[Page]:
         """Put pages into the inbox as they come; each with its cursor once it is stored."""

@@ -35,6 +35,7 @@ objects:
     identify_by: [customer_no]
     merged: {when: {merged: {known: true}}, losers: merged}
     gone: {when: {deleted: true}, reason: deleted}
+    erased: {when: {forget: true}}
     fields:
       email: email
       title: {to: title, sync: newest}

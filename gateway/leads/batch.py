@@ -53,6 +53,11 @@ class Batch:
     rescores: list[dict[str, Any]] = field(default_factory=list)
     merges: list[tuple[Kind, str, str]] = field(default_factory=list)
     erased: list[Ref] = field(default_factory=list)
+    """Records whose person asked to be forgotten."""
+    forgotten: set[Ref] = field(default_factory=set)
+    """Records of people forgotten before: their news is not taken in."""
+    blank: list[str] = field(default_factory=list)
+    """Documents that named erased people: the inbox blanks their bodies after the commit."""
     refused: list[tuple[Ref, str]] = field(default_factory=list)
     """Fields whose raw value did not load: dropped, and named on their events."""
 

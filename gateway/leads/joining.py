@@ -259,6 +259,8 @@ def _structure(batch: Batch, groups: Mapping[Ref, list[Timed]], joining: Joining
             _associate(batch, event, at, joining)
         elif isinstance(event, PersonErased):
             batch.erased.append(ref)
+            if (lead := batch.leads.get(batch.records[ref].entity)) is not None:
+                lead.erased_at = batch.now
 
 
 def _unite(batch: Batch, winner: Ref, loser: Ref, why: str, joining: Joining) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Table, and_, bindparam, delete, or_, select, update
@@ -25,7 +24,9 @@ from gateway.leads.events import body_of, event_from
 from gateway.leads.identity import Key
 from gateway.leads.lead import Lead, Standing, activity_of, outcome_of
 from gateway.leads.record import Record, RecordWritten, Ref
+from gateway.store import forget
 from gateway.store import tables as t
+from gateway.store.put import Put
 from gateway.times import from_micros
 
 # -- load -----------------------------------------------------------------------------------------------------------
@@ -55,6 +56,8 @@ def load(
         batch.known = set(connection.scalars(select(t.events.c.key).where(t.events.c.key.in_(wanted))))
         events = [(at, event) for at, event in events if event.key not in batch.known]
     refs = _refs(event for _, event in events)
+    batch.forgotten = forget.forgotten(connection, refs)
+    events = [timed for timed in events if _ref(timed[1]) not in batch.forgotten]
     _load_records(connection, batch, refs)
     late = _late_refs(batch, events)
     if late:
@@ -82,10 +85,14 @@ def load(
     return batch
 
 
+def _ref(event: Event) -> Ref:
+    return (event.system, event.object, event.record)
+
+
 def _refs(events: Iterable[Event]) -> set[Ref]:
     refs: set[Ref] = set()
     for event in events:
-        refs.add((event.system, event.object, event.record))
+        refs.add(_ref(event))
         if isinstance(event, RecordsLinked):
             refs.add((event.system, event.to_object, event.to_record))
         elif isinstance(event, RecordsMerged):
@@ -135,7 +142,7 @@ def _late_refs(batch: Batch, events: Sequence[Timed]) -> set[Ref]:
     """Records that got news older than what is folded into their snapshot already."""
     late = set()
     for at, event in events:
-        ref = (event.system, event.object, event.record)
+        ref = _ref(event)
         record = batch.records.get(ref)
         if record is not None and (at, event.key) < record.last:
             late.add(ref)
@@ -356,6 +363,9 @@ def _commit(connection: Connection, batch: Batch, score_name: str) -> None:
     _commit_facts(put, batch)
     _commit_decisions(put, batch, score_name)
     _commit_outward(put, batch)
+    erased = {batch.records[ref].entity for ref in batch.erased if ref in batch.records} - {""}
+    if erased:
+        batch.blank = forget.forget(connection, erased, batch.now)
     put.count(
         t.tallies,
         [{"system": s, "what": w, "reason": r, "count": n} for (s, w, r), n in sorted(batch.tallies.items()) if n],
@@ -526,67 +536,6 @@ def _move_rows(connection: Connection, table: Table, key: tuple[str, ...], pairs
         delete(table).where(table.c.lead == bindparam("loser"), select(twin.c.lead).where(same).exists()), pairs
     )
     connection.execute(update(table).where(table.c.lead == bindparam("loser")).values(lead=bindparam("winner")), pairs)
-
-
-@dataclass(slots=True)
-class Put:
-    """Insert, upsert, count and remove many rows of one table with one statement, on SQLite and on PostgreSQL."""
-
-    connection: Connection
-
-    def insert(self, table: Table, rows: Sequence[Mapping[str, Any]], ignore: bool = False) -> None:
-        if rows:
-            statement = self._insert(table)
-            self.connection.execute(statement.on_conflict_do_nothing() if ignore else statement, list(rows))
-
-    def upsert(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-        if rows:
-            statement = self._insert(table)
-            keys = [column.name for column in table.primary_key]
-            values = {name: statement.excluded[name] for name in rows[0] if name not in keys}
-            self.connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=values), list(rows))
-
-    def count(
-        self, table: Table, rows: Sequence[Mapping[str, Any]], on: tuple[str, ...] | None = None, bump: str = "count"
-    ) -> None:
-        """Insert, or add to the counter of the row that is there."""
-        if rows:
-            statement = self._insert(table)
-            keys = list(on) if on else [column.name for column in table.primary_key]
-            values = {bump: table.c[bump] + statement.excluded[bump]}
-            self.connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=values), list(rows))
-
-    def remove(self, table: Table, keys: Sequence[tuple[Any, ...]]) -> None:
-        if keys:
-            columns = list(table.primary_key)
-            condition = and_(*(column == bindparam(f"b_{column.name}") for column in columns))
-            self.connection.execute(
-                delete(table).where(condition),
-                [{f"b_{column.name}": part for column, part in zip(columns, key, strict=True)} for key in keys],
-            )
-
-    def versioned(self, table: Table, rows: Sequence[dict[str, Any]]) -> None:
-        """Insert rows of version 1; update the others where the stored version is the one before."""
-        self.insert(table, [row for row in rows if row["version"] == 1])
-        known = [row for row in rows if row["version"] > 1]
-        if not known:
-            return
-        values: dict[str, Any] = {name: bindparam(f"v_{name}") for name in known[0] if name != "id"}
-        statement = (
-            update(table)
-            .where(table.c.id == bindparam("b_id"), table.c.version == bindparam("b_version"))
-            .values(**values)
-        )
-        parameters = [
-            {"b_id": row["id"], "b_version": row["version"] - 1, **{f"v_{k}": v for k, v in row.items() if k != "id"}}
-            for row in known
-        ]
-        if self.connection.execute(statement, parameters).rowcount != len(known):
-            raise StaleCommit(f"a row of {table.name} changed since it was loaded")
-
-    def _insert(self, table: Table) -> Any:
-        dialect = sqlite if self.connection.dialect.name == "sqlite" else postgresql
-        return dialect.insert(table)
 
 
 def _lead_row(lead: Lead) -> dict[str, Any]:

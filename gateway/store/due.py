@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, select, union, update
 
 from gateway.store import tables as t
-from gateway.store.batch import Put
+from gateway.store.put import Put
 
 
 def scores(connection: Connection, name: str, now: int, limit: int) -> list[str]:

@@ -140,6 +140,7 @@ class Inbox:
             body=page.document,
             received_at=received_at,
             content_type=page.content_type,
+            headers=page.headers,
             key=page.key,
             origin=origin,
             stream=stream,
@@ -188,6 +189,14 @@ class Inbox:
         Also right for a document whose lease was lost meanwhile: the main database refuses a second reading.
         """
         self._settle(ids, state="read", reason="")
+
+    def blank(self, ids: Iterable[str]) -> None:
+        """Empty the bodies of documents that named a forgotten person; that they came stays counted."""
+        with write(self.engine) as connection:
+            for chunk in _chunks(ids):
+                connection.execute(
+                    update(_documents).where(_d.id.in_(chunk)).values(body=b"", headers={}, reason="forgotten")
+                )
 
     def quarantine(self, id: str, reason: str) -> None:
         """Keep the document for a person to look at. ``reason`` names the place, never a value."""

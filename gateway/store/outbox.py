@@ -12,7 +12,8 @@ from gateway.contracts import Receipt, Write
 from gateway.errors import StaleCommit
 from gateway.leads.record import Record, RecordWritten, Ref, fold
 from gateway.store import tables as t
-from gateway.store.batch import Put, event_row, record_of, record_row
+from gateway.store.batch import event_row, record_of, record_row
+from gateway.store.put import Put
 from gateway.store.times import new_id
 from gateway.sync.receipts import Verdict
 from gateway.times import from_micros

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from sqlalchemy import Connection, select, update
 
 from gateway.store import tables as t
-from gateway.store.batch import Put
+from gateway.store.put import Put
 
 DISCARDED = "discarded"
 """Code of a write that a person gave up: it counts as superseded."""

@@ -276,3 +276,22 @@ def test_an_idle_lead_is_due_exactly_when_its_score_moves(small):
     small.at = from_micros(due_at)
     small.pipeline.run((), [lead], cause="time")
     assert [row[0] for row in small.rows(t.scores, "total")] == [4000, 500]
+
+
+def test_an_erased_person_leaves_a_skeleton_and_stays_forgotten(small):
+    """Values, texts, bodies and keys go; stage, counts and amounts stay; later news of the record is not taken in."""
+    small.take(
+        "site",
+        {"kind": "contact", "id": "1", "at": days(5), "email": "kim@example.org", "title": "CEO", "page": "/secret"},
+    )
+    small.take("site", {"kind": "contact", "id": "1", "at": days(2), "forget": True})
+    small.take("site", {"kind": "contact", "id": "1", "at": days(1), "email": "kim@example.org", "title": "CEO"})
+    assert small.leads() == [{}]
+    assert small.rows(t.identities) == []
+    assert [row[0] for row in small.rows(t.reached, "stage")] == ["mql", "target"]
+    assert small.rows(t.activity_kinds, "kind", "count") == [("page_view", 1)]
+    everything = repr([small.rows(table) for table in t.main.tables.values()])
+    for personal in ("kim@", "CEO", "/secret"):
+        assert personal not in everything
+    assert ("site", "skipped", "forgotten person", 1) in small.rows(t.tallies)
+    assert small.rows(t.writes, "state", "fields") == [("superseded", {})]

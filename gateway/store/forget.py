@@ -1,0 +1,88 @@
+"""Forget people: what names them goes, the skeleton that the numbers need stays.
+
+Kept: lead id, stages, decisions, amounts, counts. Gone: values, what was observed, texts, event bodies, identity keys,
+what was written out. A keyed hash of each record stays behind, so that the next pull brings nobody back.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Collection, Iterable
+
+from sqlalchemy import Connection, and_, delete, func, select, update
+
+from gateway.leads.record import Ref
+from gateway.store import tables as t
+from gateway.store.put import Put
+
+_KEY = "tombstone key"
+
+
+def forget(connection: Connection, leads: Collection[str], now: int) -> list[str]:
+    """Erase what names these leads. Returns the documents that named them, whose bodies the inbox must blank."""
+    records = connection.execute(
+        select(t.records.c.system, t.records.c.object, t.records.c.record).where(t.records.c.entity.in_(leads))
+    ).all()
+    marks = [_ref_text((row.system, row.object, row.record)) for row in records]
+    hashes = _hashes(connection, marks)
+    Put(connection).insert(t.tombstones, [{"hash": digest, "at": now} for digest in hashes.values()], ignore=True)
+    documents: set[str] = set()
+    for row in records:
+        mine = and_(t.events.c.system == row.system, t.events.c.object == row.object, t.events.c.record == row.record)
+        documents |= set(connection.scalars(select(t.events.c.document).where(mine)))
+        connection.execute(update(t.events).where(mine).values(body={"v": 1, "values": {}}, reason="forgotten"))
+    connection.execute(delete(t.identities).where(t.identities.c.lead.in_(leads)))
+    connection.execute(
+        update(t.records).where(t.records.c.entity.in_(leads)).values(snapshot={}, assumed=[], gone="forgotten")
+    )
+    connection.execute(
+        update(t.activities).where(t.activities.c.lead.in_(leads)).values(asset="", channel="", campaign="")
+    )
+    connection.execute(update(t.outcomes).where(t.outcomes.c.lead.in_(leads)).values(reason="", by=""))
+    connection.execute(update(t.handoffs).where(t.handoffs.c.lead.in_(leads)).values(contributions=[], closed_by=""))
+    w = t.writes.c
+    waiting = and_(w.lead.in_(leads), w.state.in_(("waiting", "unknown")))
+    counts = select(w.system, func.count()).where(waiting).group_by(w.system)
+    Put(connection).count(
+        t.tallies,
+        [
+            {"system": system, "what": "superseded", "reason": "", "count": n}
+            for system, n in connection.execute(counts)
+        ],
+    )
+    connection.execute(update(t.writes).where(waiting).values(state="superseded", code="forgotten", finished_at=now))
+    connection.execute(update(t.writes).where(w.lead.in_(leads)).values(fields={}, stamps={}, message=""))
+    connection.execute(update(t.work_items).where(t.work_items.c.lead.in_(leads)).values(detail={}, resolved_at=now))
+    connection.execute(
+        update(t.leads)
+        .where(t.leads.c.id.in_(leads))
+        .values(attributes={}, company=None, erased_at=now, version=t.leads.c.version + 1)
+    )
+    return sorted(documents)
+
+
+def forgotten(connection: Connection, refs: Iterable[Ref]) -> set[Ref]:
+    """Which of these records belong to people who were forgotten."""
+    if connection.scalar(select(t.tombstones.c.hash).limit(1)) is None:
+        return set()
+    texts = {_ref_text(ref): ref for ref in refs}
+    hashes = _hashes(connection, texts)
+    wanted = select(t.tombstones.c.hash).where(t.tombstones.c.hash.in_(list(hashes.values())))
+    found = set(connection.scalars(wanted))
+    return {texts[text] for text, digest in hashes.items() if digest in found}
+
+
+def _ref_text(ref: Ref) -> str:
+    return "record:" + ":".join(ref)
+
+
+def _hashes(connection: Connection, texts: Iterable[str]) -> dict[str, str]:
+    """Each text's keyed hash; the key is made at the first forgetting and never leaves this database."""
+    s = t.settings.c
+    key = connection.scalar(select(s.value).where(s.name == _KEY))
+    if key is None:
+        key = secrets.token_hex(32)
+        Put(connection).insert(t.settings, [{"name": _KEY, "value": key}], ignore=True)
+    return {text: hmac.new(bytes.fromhex(key), text.encode(), hashlib.sha256).hexdigest() for text in texts}

@@ -88,7 +88,9 @@ class Pipeline:
         for attempt in range(TRIES):
             at = self.now()
             with read(self.engine) as connection:
-                batch = load(connection, events, keys, touched, to_micros(at), self.cutoff(at), self.model.score_name)
+                ids = [reading.document.id for reading in readings]
+                name = self.model.score_name
+                batch = load(connection, events, keys, touched, to_micros(at), self.cutoff(at), name, ids)
             self.compute(batch, readings, events, known_at, quiet, touched, cause, at)
             try:
                 with write(self.engine) as connection:
@@ -202,9 +204,6 @@ def record(
         for skipped in reading.skipped:
             batch.note(system, "skipped", skipped.reason)
         for position, item in enumerate(reading.quarantined):
-            if document.id in batch.already:
-                batch.note(system, "skipped", "known already")
-                continue
             batch.note(system, "dead")
             batch.events.append(_dead(document, position, item, hashes.get(f"mapping:{system}", "")))
         for lookup in reading.lookups:

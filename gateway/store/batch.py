@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Table, and_, bindparam, delete, or_, select, update
+from sqlalchemy import Connection, Table, and_, bindparam, delete, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
@@ -51,6 +51,11 @@ def load(
     if documents:
         c = t.documents_read.c.document
         batch.already = set(connection.scalars(select(c).where(c.in_(documents))))
+    if batch.already:  # its dead items get another chance: they are booked anew
+        dead = select(t.events.c.system, func.count()).where(_dead(batch.already)).group_by(t.events.c.system)
+        for system, count in connection.execute(dead):
+            batch.note(system, "read", "", -count)
+            batch.note(system, "dead", "", -count)
     if events:
         wanted = [event.key for _, event in events]
         batch.known = set(connection.scalars(select(t.events.c.key).where(t.events.c.key.in_(wanted))))
@@ -83,6 +88,10 @@ def load(
     if company_ids:
         _load_companies(connection, batch, company_ids)
     return batch
+
+
+def _dead(documents: Collection[str]) -> Any:
+    return and_(t.events.c.document.in_(documents), t.events.c.state == "dead")
 
 
 def _ref(event: Event) -> Ref:
@@ -330,6 +339,8 @@ def _commit(connection: Connection, batch: Batch, score_name: str) -> None:
         [{"document": document, "read_at": batch.now} for document in batch.documents],
         ignore=True,
     )
+    if batch.already:
+        connection.execute(delete(t.events).where(_dead(batch.already)))
     put.insert(t.events, batch.events)
     put.versioned(t.leads, [_lead_row(lead) for lead in leads if lead.changed])
     put.versioned(t.companies, [_company_row(company) for company in batch.companies.values() if company.changed])

@@ -295,3 +295,31 @@ def test_an_erased_person_leaves_a_skeleton_and_stays_forgotten(small):
         assert personal not in everything
     assert ("site", "skipped", "forgotten person", 1) in small.rows(t.tallies)
     assert small.rows(t.writes, "state", "fields") == [("superseded", {})]
+
+
+def test_replaying_a_document_changes_nothing_and_gives_dead_items_another_chance(small):
+    """Its events are known already; an item that could not be read is booked anew, not twice."""
+    reading = small.read("site", [{"kind": "contact", "at": days(1)}, {"kind": "contact", "id": "1", "at": days(1)}])
+    assert len(reading.quarantined) == len(reading.events) == 1
+    for _ in range(3):
+        small.pipeline.run([reading])
+    counts = {row[1:3]: row[3] for row in small.rows(t.tallies)}
+    assert counts == {("applied", ""): 1, ("dead", ""): 1, ("read", ""): 4, ("skipped", "known already"): 2}
+    assert sorted(row[0] for row in small.rows(t.events, "state")) == ["applied", "dead"]
+
+
+def test_a_commit_over_a_changed_lead_is_refused_and_computed_again(small, monkeypatch):
+    """Two workers at one lead: the slower one loads again, so no update is lost."""
+    small.take("site", {"kind": "contact", "id": "1", "at": days(5), "title": "Clerk"})
+    compute, other = small.pipeline.compute, []
+
+    def slow(*args):
+        compute(*args)
+        if not other:
+            other.append(True)
+            small.take("site", {"kind": "contact", "id": "1", "at": days(3), "country": "Chile"})
+
+    monkeypatch.setattr(small.pipeline, "compute", slow)
+    small.take("site", {"kind": "contact", "id": "1", "at": days(2), "title": "CEO"})
+    assert small.leads() == [{"title": "CEO", "country": "Chile"}]
+    assert small.rows(t.leads, "version") == [(3,)]

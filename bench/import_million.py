@@ -1,0 +1,103 @@
+"""Import of made-up leads through the whole gateway: is memory flat, and is the last tenth as quick as the first?
+
+    python bench/import_million.py [--rows 1000000] [--json]
+
+Targets: peak memory under 400 MiB; the rate of the last tenth within 20 % of the first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import random
+import resource
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from events import FILES, instance
+
+PEAK_MIB = 400
+DRIFT = 0.2
+COLUMNS = ("id", "at", "email", "title", "country", "city", "industry", "source", "department", "employees", "visits")
+
+
+def make(path: Path, rows: int) -> None:
+    rng = random.Random(11)
+    titles, countries = ["chief buyer", "intern", "engineer", "sales manager"], ["Germany", "France", "Spain"]
+    industries, sources = ["software", "finance", "retail"], ["referral", "paid", "organic"]
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(COLUMNS)
+        for n in range(rows):
+            writer.writerow(
+                (
+                    f"p{n}",
+                    f"2026-05-{n % 28 + 1:02}T{n % 24:02}:00:00Z",
+                    f"person{n}@company{n % 9973}.example",
+                    rng.choice(titles),
+                    rng.choice(countries),
+                    f"city {n % 90}",
+                    rng.choice(industries),
+                    rng.choice(sources),
+                    "it",
+                    rng.randrange(500),
+                    rng.randrange(20),
+                )
+            )
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args(argv)
+    folder = Path(tempfile.mkdtemp())
+    try:
+        FILES["gateway.yaml"] = FILES["gateway.yaml"].replace(
+            "settings: {allow_insecure: true, verify: {scheme: none}}", "settings: {format: csv}"
+        ).replace("plugin: webhook", "plugin: files")
+        make(folder / "people.csv", options.rows)
+        gateway = instance(folder / "gateway")
+        tenths: list[float] = []
+        done, began = 0, time.perf_counter()
+        start = began
+        pages = gateway.sources["site"].pull(str(folder / "people.csv"), None, None)
+        for page in gateway.bring_in("site", pages, "people.csv", True, "file"):
+            done += page.records
+            while gateway.run_pipeline_once("bench"):
+                pass
+            if done >= (len(tenths) + 1) * options.rows / 10:
+                now = time.perf_counter()
+                tenths.append(options.rows / 10 / (now - began))
+                began = now
+        total = time.perf_counter() - start
+        gateway.close()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    drift = tenths[-1] / tenths[0] - 1
+    result = {
+        "bench": "import",
+        "rows": options.rows,
+        "rows_per_s": round(options.rows / total),
+        "first_tenth_per_s": round(tenths[0]),
+        "last_tenth_per_s": round(tenths[-1]),
+        "drift": round(drift, 3),
+        "peak_mib": round(peak),
+    }
+    if options.json:
+        print(json.dumps(result))
+    else:
+        print(f"import of {options.rows:,} leads in {total:,.0f} s: {result['rows_per_s']:,} rows/s")
+        print("  rows/s by tenth: " + " ".join(f"{rate:,.0f}" for rate in tenths))
+        print(f"  last against first tenth {drift:+.1%}   (target within ±{DRIFT:.0%})")
+        print(f"  peak memory {peak:,.0f} MiB   (target under {PEAK_MIB})")
+    return 0 if abs(drift) <= DRIFT and peak < PEAK_MIB else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -91,7 +91,9 @@ class ObjectMapping:
         named = names([*(raw.get("activities") or []), *(raw.get("outcomes") or [])])
         rules = [Rule(name, form, clock) for name, form in zip(named, forms, strict=True)]
         self._rules = Rules(rules)
-        self.observed: frozenset[str] = self._rules.reads
+        # A rule that fires for every event and reads no field still has to see every event: it observes the id.
+        every = {data["id"]} if any(rule.each and not rule.reads for rule in rules) else set[str]()
+        self.observed: frozenset[str] = self._rules.reads | every
         self.activities = frozenset(rule.activity for rule in rules if rule.activity)
         times = [rule.at for rule in rules if rule.at is not None]
         self.reader = ObjectReader(system, name, data, kinds, self.fields, self.observed, times, clock, blanks)

@@ -29,11 +29,21 @@ def _digits(value: Any) -> str:
     return "".join(sign for sign in text_of(value) if sign in "0123456789")
 
 
+def _title(value: Any) -> str:
+    """Once is not always enough: İ becomes two signs, behind which a word seems to begin. The end of it is stable."""
+    text = text_of(value)
+    for _ in range(8):
+        text, before = text.title(), text
+        if text == before:
+            break
+    return text
+
+
 BUILT_IN: dict[str, Transform] = {
     "strip": lambda value: text_of(value).strip(),
     "lower": lambda value: text_of(value).lower(),
     "upper": lambda value: text_of(value).upper(),
-    "title": lambda value: text_of(value).title(),
+    "title": _title,
     "digits": _digits,
 }
 """Transforms of text: a number is taken as its text."""

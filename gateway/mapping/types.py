@@ -305,6 +305,12 @@ class Phone(Typed):
             raise TypeError
         if len(text := str(raw)) > 60:
             raise ValueError
+        number = self._e164(text)
+        if self._e164(number) != number:  # a trunk prefix after the country code, as in 000000: no such number
+            raise ValueError
+        return number
+
+    def _e164(self, text: str) -> str:
         try:
             number = phonenumbers.parse(text, self.options.region)
         except phonenumbers.NumberParseException:

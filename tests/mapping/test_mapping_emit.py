@@ -186,3 +186,10 @@ def test_observed_are_the_raw_fields_that_rules_read(mapped: Any) -> None:
     outcomes: [{outcome: won, when: {s: Won}, amount: m, currency: c, reason: r, by: b}]
 """
     assert mapped(HEAD + rules).objects["contact"].observed == frozenset("tuvwyzsmcrb")
+
+
+def test_a_rule_for_every_event_observes_the_record_itself(mapped: Any) -> None:
+    """Where each item is a form filled in, no field has to say so; what observes nothing would not be asked."""
+    rules = "    activities: [{activity: form_submitted, on: each}]"
+    assert mapped(HEAD + rules).objects["contact"].observed == {"id"}
+    assert [one.key[-16:] for one in play(mapped, rules, {}, {})] == ["0:form_submitted", "1:form_submitted"]

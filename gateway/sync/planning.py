@@ -81,7 +81,7 @@ def computed(lead: Lead) -> dict[str, Any]:
         }
     if lead.handoff is not None:
         values |= {"handoff_id": lead.handoff["id"], "handoff_opened_at": _iso(lead.handoff["opened_at"])}
-        values["score_reasons"] = [line[2] for line in lead.handoff["contributions"] if line[1] > 0][:5]
+        values["score_reasons"] = [line[0] for line in lead.handoff["contributions"] if line[1] > 0][:5]
     if lead.handoff is not None and lead.handoff["bucket"]:
         values |= {"bucket": lead.handoff["bucket"], "bucket_reason": lead.handoff["bucket_reason"]}
     elif lead.last_bucket:

@@ -75,25 +75,40 @@ def write(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
-@contextlib.contextmanager
-def write_plainly(engine: Engine) -> Iterator[Any]:
-    """The same as the driver's own cursor, for the accept path: SQLAlchemy's part of a small commit is its largest.
-
-    Raises the driver's errors, not SQLAlchemy's.
+class PlainWriter:
+    """One connection for write after write by one thread, through the driver's own cursor: for the accept path, where
+    the pool's and SQLAlchemy's part of a small commit would be its largest. Raises the driver's errors.
     """
-    connection = engine.raw_connection()
-    cursor = connection.cursor()
-    try:
-        if engine.dialect.name == "sqlite":
-            _lock_sqlite(connection.driver_connection)
-        yield cursor
-        connection.commit()
-    except BaseException:
-        connection.rollback()
-        raise
-    finally:
-        cursor.close()
-        connection.close()
+
+    def __init__(self, engine: Engine) -> None:
+        self._connection = engine.raw_connection()
+        self._sqlite = engine.dialect.name == "sqlite"
+        if self._sqlite:
+            self._patience(0)
+
+    @contextlib.contextmanager
+    def turn(self) -> Iterator[Any]:
+        """One write transaction, like ``write``; yields the cursor."""
+        cursor = self._connection.cursor()
+        try:
+            if self._sqlite:
+                _lock(self._connection.driver_connection)
+            yield cursor
+            self._connection.commit()
+        except BaseException:
+            self._connection.rollback()
+            raise
+        finally:
+            cursor.close()
+
+    def close(self) -> None:
+        if self._sqlite:
+            self._patience(BUSY_SECONDS)
+        self._connection.close()
+
+    def _patience(self, seconds: float) -> None:
+        driver: Any = self._connection.driver_connection
+        driver.execute(f"PRAGMA busy_timeout = {seconds * 1000:.0f}")
 
 
 @contextlib.contextmanager
@@ -196,27 +211,27 @@ def _connected(connection: Any, _record: Any) -> None:
 
 
 def _begun(connection: Connection) -> None:
-    if connection.get_execution_options().get("gateway_write"):
-        try:
-            _lock_sqlite(connection.connection.driver_connection)
-        except sqlite3.OperationalError as exc:
-            raise OperationalError("BEGIN IMMEDIATE", None, exc) from exc
-    else:
+    if not connection.get_execution_options().get("gateway_write"):
         connection.exec_driver_sql("BEGIN")
-
-
-def _lock_sqlite(driver: Any) -> None:
-    """``BEGIN IMMEDIATE``, asking often: SQLite itself waits in ever longer sleeps, and here turns are short."""
-    deadline = time.monotonic() + BUSY_SECONDS
+        return
+    driver: Any = connection.connection.driver_connection
     driver.execute("PRAGMA busy_timeout = 0")
     try:
-        while True:
-            try:
-                driver.execute("BEGIN IMMEDIATE")
-                return
-            except sqlite3.OperationalError as exc:
-                if exc.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
-                    raise
-            time.sleep(0.0005)
+        _lock(driver)
+    except sqlite3.OperationalError as exc:
+        raise OperationalError("BEGIN IMMEDIATE", None, exc) from exc
     finally:
         driver.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000:.0f}")
+
+
+def _lock(driver: Any) -> None:
+    """``BEGIN IMMEDIATE``, asking often: SQLite itself would wait in ever longer sleeps, and turns are short here."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            driver.execute("BEGIN IMMEDIATE")
+            return
+        except sqlite3.OperationalError as exc:
+            if exc.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+        time.sleep(0.0005)

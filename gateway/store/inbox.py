@@ -26,7 +26,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from gateway.contracts import Document, Origin, Page
 from gateway.errors import StorageBusy
-from gateway.store.database import read, roomy_log, write, write_plainly
+from gateway.store.database import PlainWriter, read, roomy_log, write
 from gateway.store.tables import documents, duplicates
 from gateway.store.times import from_micros, new_id, to_micros
 
@@ -84,8 +84,10 @@ class Inbox:
 
     # -- in -----------------------------------------------------------------------------------------------------------
 
-    def append(self, arrivals: Sequence[Arrival]) -> list[Appended]:
+    def append(self, arrivals: Sequence[Arrival], writer: PlainWriter | None = None) -> list[Appended]:
         """Store all arrivals in one transaction; they are on disk when this returns. Answers in the order given.
+
+        ``writer``: the connection to use, for who appends again and again.
 
         The same key with the same body, within its memory, is a duplicate: counted, not stored. The same key with
         another body is stored and flagged. Raises ``StorageBusy`` when nothing was stored.
@@ -96,7 +98,7 @@ class Inbox:
         answers: list[Appended] = []
         repeated: Counter[str] = Counter()
         mark = "?" if self.engine.dialect.name == "sqlite" else "%s"
-        with self._storage(), write_plainly(self.engine) as cursor:
+        with self._storage(), self._turn(writer) as cursor:
             known = _known(cursor, mark, arrivals, keys)
             for arrival, digest, key in zip(arrivals, hashes, keys, strict=True):
                 since = _since(arrival)
@@ -304,6 +306,16 @@ class Inbox:
     # -- inside -------------------------------------------------------------------------------------------------------
 
     @contextlib.contextmanager
+    def _turn(self, writer: PlainWriter | None) -> Iterator[Any]:
+        mine = writer or PlainWriter(self.engine)
+        try:
+            with mine.turn() as cursor:
+                yield cursor
+        finally:
+            if writer is None:
+                mine.close()
+
+    @contextlib.contextmanager
     def _storage(self) -> Iterator[None]:
         """Whatever the driver complains about while storing: the sender may come again."""
         try:
@@ -377,6 +389,7 @@ class GroupWriter:
         self._room = True
         self._room_at = float("-inf")
         self._closed = False
+        self._writer: PlainWriter | None = None
         self._thread = threading.Thread(target=self._run, name="inbox-writer", daemon=True)
         self._thread.start()
 
@@ -419,6 +432,7 @@ class GroupWriter:
                     batch.append(self._queue.get_nowait())
             go_on = None not in batch
             self._write([ticket for ticket in batch if ticket is not None and not ticket.given_up])
+        self._let_go()
 
     def _write(self, batch: list[_Ticket]) -> None:
         if not batch:
@@ -426,8 +440,11 @@ class GroupWriter:
         try:
             if not self._has_room():
                 raise StorageBusy("the disk is nearly full", retry_after=60)
-            answers = self._inbox.append([ticket.arrival for ticket in batch])
+            if self._writer is None:
+                self._writer = PlainWriter(self._inbox.engine)
+            answers = self._inbox.append([ticket.arrival for ticket in batch], self._writer)
         except Exception as exc:  # noqa: BLE001 - every caller gets an answer, whatever is wrong
+            self._let_go()  # the next batch tries with a new connection
             if len(batch) > 1 and not isinstance(exc, StorageBusy):
                 for ticket in batch:  # one of them cannot be stored: the others can
                     self._write([ticket])
@@ -439,6 +456,12 @@ class GroupWriter:
             for ticket, answer in zip(batch, answers, strict=True):
                 ticket.answer = answer
                 ticket.done.release()
+
+    def _let_go(self) -> None:
+        if self._writer is not None:
+            with contextlib.suppress(Exception):  # it may be what is broken
+                self._writer.close()
+            self._writer = None
 
     def _has_room(self) -> bool:
         now = time.monotonic()

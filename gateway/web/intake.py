@@ -120,9 +120,8 @@ class Intake:
         except _Reply as early:
             reply = early
         except Exception as exc:  # noqa: BLE001 - whatever broke, the sender shall come again
-            frames = traceback.extract_tb(exc.__traceback__)
-            where = [f"{frame.filename}:{frame.lineno}" for frame in frames[-3:]]  # places only: texts may hold values
-            log.error("intake failed", error=type(exc).__name__, where=where)
+            where = traceback.extract_tb(exc.__traceback__)[-1]  # the place only: texts may hold values
+            self._note("", f"{type(exc).__name__} at {where.filename}:{where.lineno}", "intake failed")
             reply = _Reply(503, "try again later", (("Retry-After", "30"),))
         body = reply.body
         if reply.error:
@@ -235,12 +234,12 @@ class Intake:
         self._note(system, reason)
         raise _Reply(status, error)
 
-    def _note(self, system: str, reason: str) -> None:
+    def _note(self, system: str, reason: str, what: str = "call refused") -> None:
         """One line a minute: whoever sends rubbish must not fill our disk with words about it."""
         now = time.monotonic()
         if now - self._logged.get((system, reason), float("-inf")) >= QUIET:
             self._logged[system, reason] = now
-            log.warning("call refused", system=system, reason=reason, since_start=self.refused[system, reason])
+            log.warning(what, system=system, reason=reason, since_start=self.refused[system, reason])
 
 
 def _spoken(answer: Answer, status: int) -> _Reply:

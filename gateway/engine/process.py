@@ -25,7 +25,7 @@ from gateway.engine import slots
 from gateway.engine.workers import bell_of, delivery_loop, pipeline_loop
 from gateway.errors import ConfigError
 from gateway.settings.files import ConfigFile
-from gateway.settings.form import InstanceForm
+from gateway.settings.form import GatewayForm
 from gateway.store.database import require_current
 from gateway.store.inbox import GroupWriter
 from gateway.store.times import new_id
@@ -107,7 +107,7 @@ def _web(root: Path, slot: slots.Slot | None, opener: Opener) -> int:
 
     data = ConfigFile.read(root / "gateway.yaml", root).data
     try:
-        host, port = InstanceForm(only=["listen"], unknown=EXCLUDE).load(data)["listen"]
+        host, port = GatewayForm(only=["listen"], unknown=EXCLUDE).load(data)["listen"]
     except ValidationError as exc:
         raise ConfigError([f"gateway.yaml: {exc.messages}"]) from None
     serve(partial(_loaded, root, slot, opener), host, port)

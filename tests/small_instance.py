@@ -86,6 +86,7 @@ objects:
       score: {to: score, type: integer, sync: out}
       band: {to: band, sync: out}
       bucket: {to: bucket, sync: out}
+      ours: {to: lead_id, sync: out}
     outcomes:
       - {outcome: accepted, when: {state: Working}}
       - {outcome: recycled, when: {state: Recycled}, reason: why}

@@ -15,6 +15,8 @@ from gateway.leads.record import Record
 Key = tuple[str, str]
 """(namespace, value): ``("email", "kim@example.org")``, ``("key:customer_no", "4711")``"""
 
+OURS = "lead"
+"""Namespace of our own lead ids, which other systems keep for us. It is looked up and never claimed."""
 SHARED_MAILBOXES = frozenset(
     "abuse accounting accounts admin administrator billing bookkeeping booking careers contact customerservice demo "
     "enquiries enquiry feedback finance hello help helpdesk hr hostmaster info information inquiries invoices jobs mail "
@@ -30,8 +32,9 @@ def shared_mailbox(email: str) -> bool:
 
 
 def keys_of(values: Mapping[str, object], declared: Sequence[str]) -> list[Key]:
-    """The identity keys in one record's own lead values, declared ones first."""
-    keys = [(f"key:{name}", str(values[name])) for name in declared if values.get(name) not in (None, "")]
+    """The identity keys in one record's own lead values: our id if the record carries it, declared ones, the e-mail."""
+    keys = [(OURS, str(values["lead_id"]))] if values.get("lead_id") else []
+    keys += [(f"key:{name}", str(values[name])) for name in declared if values.get(name) not in (None, "")]
     email = values.get("email")
     if isinstance(email, str) and email and not shared_mailbox(email):
         keys.append(("email", email.lower()))
@@ -78,5 +81,6 @@ def place(
         else:
             placed.questions.append((next(key for key in keys if key[0] == "email"), by_email))
     for key in keys:
-        directory.setdefault(key, placed.lead)
+        if key[0] != OURS:
+            directory.setdefault(key, placed.lead)
     return placed

@@ -36,6 +36,8 @@ class ObjectRules(Protocol):
     @property
     def inbound(self) -> Mapping[str, FieldRule]: ...
     @property
+    def outbound(self) -> Mapping[str, FieldRule]: ...
+    @property
     def observed(self) -> frozenset[str]: ...
     def emit(self, before: Mapping[str, Any], event: RecordChanged) -> list[Any]: ...
 
@@ -113,8 +115,8 @@ def identity_keys(events: Sequence[Timed], joining: Joining) -> set[Key]:
 def _identifying(raw: Mapping[str, Any], rules: ObjectRules) -> dict[str, Any]:
     """Only the lead values that identify, from raw values under the system's names."""
     values = {}
-    for name, rule in rules.inbound.items():
-        if (rule.to == "email" or rule.to in rules.identify_by) and raw.get(name) is not None:
+    for name, rule in (*rules.inbound.items(), *rules.outbound.items()):
+        if (rule.to in ("email", "lead_id") or rule.to in rules.identify_by) and raw.get(name) is not None:
             try:
                 values[rule.to] = rule.load(raw[name])
             except ValidationError:

@@ -21,7 +21,7 @@ from gateway.leads.batch import Batch, Timed
 from gateway.leads.company import Company
 from gateway.leads.deal import Deal
 from gateway.leads.events import body_of, event_from
-from gateway.leads.identity import Key
+from gateway.leads.identity import OURS, Key
 from gateway.leads.lead import Lead, Standing, activity_of, outcome_of
 from gateway.leads.record import Record, RecordWritten, Ref
 from gateway.store import forget
@@ -187,7 +187,9 @@ def _load_directory(connection: Connection, batch: Batch, keys: Collection[Key])
     spaces: dict[str, list[str]] = {}
     for namespace, value in keys:
         spaces.setdefault(namespace, []).append(value)
-    c = t.identities.c
+    c, ours = t.identities.c, t.leads.c
+    for row in connection.execute(select(ours.id, ours.merged_into).where(ours.id.in_(spaces.pop(OURS, [])))):
+        batch.directory[OURS, row.id] = row.merged_into or row.id
     for namespace, values in spaces.items():
         rows = connection.execute(select(c.value, c.lead).where(c.namespace == namespace, c.value.in_(values)))
         batch.directory.update({(namespace, value): lead for value, lead in rows})

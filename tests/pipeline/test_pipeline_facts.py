@@ -35,7 +35,8 @@ def test_a_record_becomes_a_lead_with_score_stage_and_handoff(small):
     assert (state, score, sum(line[1] for line in contributions)) == ("open", 6000, 6000)
     ((system, create, fields),) = small.rows(t.writes, "system", "create", "fields")
     assert (system, create) == ("crm", True)
-    assert fields == {"position": "CEO", "score": 60, "band": "good"}
+    ((lead,),) = small.rows(t.leads, "id")
+    assert fields == {"position": "CEO", "score": 60, "band": "good", "ours": lead}
 
 
 def test_our_own_echo_is_an_empty_change(small):
@@ -323,3 +324,13 @@ def test_a_commit_over_a_changed_lead_is_refused_and_computed_again(small, monke
     small.take("site", {"kind": "contact", "id": "1", "at": days(2), "title": "CEO"})
     assert small.leads() == [{"title": "CEO", "country": "Chile"}]
     assert small.rows(t.leads, "version") == [(3,)]
+
+
+def test_a_record_that_carries_our_id_is_that_lead(small):
+    """Another system kept our key: its record is linked by it, whatever its e-mail says."""
+    small.take("site", {"kind": "contact", "id": "1", "at": days(5), "email": "a@example.org"})
+    ((lead,),) = small.rows(t.leads, "id")
+    small.take("crm", {"id": "x", "at": days(1), "mail": "other@example.org", "ours": lead})
+    small.take("crm", {"id": "y", "at": days(1), "mail": "third@example.org", "ours": "f" * 32})
+    assert {row[0] for row in small.rows(t.records, "entity", "record") if row[1] in "1x"} == {lead}
+    assert len(small.leads()) == 2

@@ -68,13 +68,6 @@ def command_of(root: Path) -> Command:
     ]
 
 
-def run(root: Path) -> int:
-    """Be the supervisor of the instance at ``root``; returns the exit code. Raises ``ConfigError``."""
-    folder = root / str(ConfigFile.read(root / "gateway.yaml", root).data.get("store") or "var")
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return Supervisor(lambda: wanted_processes(root), command_of(root), folder).run()
-
-
 @dataclass(slots=True)
 class _Child:
     """One wanted process and its present life, if it has one."""

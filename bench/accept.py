@@ -162,8 +162,10 @@ def by_hand(port: int, path: str, connections: int, seconds: float, run: str) ->
     """The same with two processes of blocking sockets; slower than wrk, so it takes more from the server."""
     halves = [
         subprocess.Popen(
-            [sys.executable, __file__, "--role", "client", "--port", str(port), "--folder", path]
-            + ["--connections", str(connections // 2), "--seconds", str(seconds), "--name", f"{run}-{half}"],
+            [
+                *(sys.executable, __file__, "--role", "client", "--port", str(port), "--folder", path),
+                *("--connections", str(connections // 2), "--seconds", str(seconds), "--name", f"{run}-{half}"),
+            ],
             stdout=subprocess.PIPE,
         )
         for half in range(2)
@@ -248,8 +250,9 @@ def main(runs: int, seconds: float, connections: list[int], as_json: bool) -> in
                 )
                 if not as_json:
                     print(
-                        f"{count:3} connections: {ours:6.0f} durable 200s/s, hello {bare:6.0f}/s, ratio {ours / bare:.2f}"
-                        f" (at least {TARGETS.get(count, '-')}), p99 {p99:.1f} ms beside a busy pipeline",
+                        f"{count:3} connections: {ours:6.0f} durable 200s/s, hello {bare:6.0f}/s,"
+                        f" ratio {ours / bare:.2f} (at least {TARGETS.get(count, '-')}),"
+                        f" p99 {p99:.1f} ms beside a busy pipeline",
                         flush=True,
                     )
     if as_json:

@@ -102,7 +102,7 @@ def list_(
         ],
         right=("score",),
     )
-    say(f"{len(rows):,} of {plural(total, 'lead')}")
+    say(f"{len(rows):,} of {plural(total, 'lead')}" if total else "no such leads")
     for reason, count in reasons.items():
         say(f"  {count:,} {reason}")
 

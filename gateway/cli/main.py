@@ -158,7 +158,6 @@ class Cli(click.Group):
             known: Mapping[str, click.Command] = ctx.meta["plugin commands"]
             return known
         shelf = _Shelf()
-        log_to_stderr()
         foreign = [pair for pair in installed() if pair[1].metadata["Name"] != DISTRIBUTION]
         host = Host(foreign)
         before = {plugin.name for plugin in host.active()}
@@ -256,7 +255,3 @@ def _store_trouble(exc: Exception) -> str | None:
             return "the store is busy: another process is writing; try again"
         return f"the store failed: {type(exc.orig).__name__}: {exc.orig}"
     return "the store is busy: no connection is free; try again" if isinstance(exc, PoolTimeout) else None
-
-
-if __name__ == "__main__":
-    main()

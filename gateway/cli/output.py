@@ -31,14 +31,16 @@ def say(text: str = "", err: bool = False) -> None:
 def say_json(data: Any) -> None:
     import orjson
 
-    click.echo(orjson.dumps(data, option=orjson.OPT_INDENT_2).decode())
+    click.echo(orjson.dumps(data, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS).decode())
 
 
 def table(
     columns: Sequence[str], rows: Iterable[Sequence[object]], right: Collection[str] = (), indent: int = 0
 ) -> None:
-    """A rich table on a terminal, else aligned plain text. ``right``: columns of numbers."""
+    """A rich table on a terminal, else aligned plain text; nothing without rows. ``right``: columns of numbers."""
     cells = [[shown(cell) for cell in row] for row in rows]
+    if not cells:
+        return
     if sys.stdout.isatty():
         _rich_table(columns, cells, right, indent)
         return

@@ -65,7 +65,7 @@ def worker(app: App, only: str | None) -> None:
 def _check(app: App) -> None:
     """All problems once, before anything starts. In a process of its own: it loads plugins, and they may hang."""
     app.require()
-    command = [sys.executable, "-m", "gateway.cli.main", "-C", str(app.root), "check"]
+    command = [sys.executable, "-m", "gateway", "-C", str(app.root), "check"]
     try:
         found = subprocess.run(
             command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, timeout=CHECK_SECONDS, check=False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -221,7 +222,7 @@ def push(app: App, system: str | None, as_json: bool) -> None:
         raise Refused(
             "no system has outbound: on; `gateway plan` shows what would be sent, `gateway activate SYSTEM` switches on"
         )
-    reports = []
+    reports: list[dict[str, Any]] = []
     for name in names:
         with progress(f"sending to {name}") as tell:
             done = [0]
@@ -230,7 +231,7 @@ def push(app: App, system: str | None, as_json: bool) -> None:
                 done[0] += more
                 tell(done[0])
 
-            before = _confirmed(gateway, name)
+            before = _states(gateway, name)
             report = send(gateway, name, f"push:{os.getpid()}:{new_id()}", told)
         with read(gateway.store.main) as connection:
             paused = due.paused(connection, name)
@@ -239,7 +240,8 @@ def push(app: App, system: str | None, as_json: bool) -> None:
             {
                 "system": name,
                 "planned": report.planned,
-                "confirmed": states.get("confirmed", 0) - before,
+                "confirmed": states.get("confirmed", 0) - before.get("confirmed", 0),
+                "superseded": states.get("superseded", 0) - before.get("superseded", 0),
                 "waiting": sum(states.get(state, 0) for state in ("waiting", "unknown", "leased")),
                 "dead": states.get("dead", 0),
                 "paused": paused,
@@ -249,16 +251,17 @@ def push(app: App, system: str | None, as_json: bool) -> None:
         say_json({"systems": reports})
         return
     for one in reports:
-        say(f"{one['system']}: {one['confirmed']:,} confirmed, {one['waiting']:,} waiting, {one['dead']:,} dead")
+        counts = ", ".join(f"{one[word]:,} {word}" for word in ("confirmed", "superseded", "waiting", "dead"))
+        say(f"{one['system']}: {plural(one['planned'], 'new write')} planned; {counts}")
         if one["paused"]:
             say(f"  paused: {one['paused']} (`gateway systems resume {one['system']}`)")
         if one["dead"]:
             say(f"  `gateway deliveries list --system {one['system']} --state dead` says why")
 
 
-def _confirmed(gateway: Gateway, system: str) -> int:
+def _states(gateway: Gateway, system: str) -> Mapping[str, int]:
     from gateway.store import outbox
     from gateway.store.database import read
 
     with read(gateway.store.main) as connection:
-        return outbox.counts(connection).get(system, {}).get("confirmed", 0)
+        return outbox.counts(connection).get(system, {})

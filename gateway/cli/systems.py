@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gateway.cli.main import App, pass_app
-from gateway.cli.output import iso, json_option, moment, plural, say, say_json, table
+from gateway.cli.output import iso, json_option, moment, say, say_json, table
 from gateway.errors import Refused
 
 if TYPE_CHECKING:
@@ -125,14 +125,16 @@ def _print(report: Activation, gateway: Gateway, system: str, existing: str | No
     parts += [f"{report.excluded:,} are never handed over"] if report.excluded else []
     parts += [f"{report.would_hand_over:,} {verb[existing]}"]
     say(f"{system}: {report.over:,} are over the threshold: {', '.join(parts)}")
-    if existing is None:
-        now = "outbound is on already" if gateway.instance.systems[system].outbound else "nothing is changed yet"
-        say(f"{now}; to go on, say what becomes of the {plural(report.would_hand_over, 'lead')}:")
-        say(f"  gateway activate {system} --existing ignore      they are handed over at their next crossing only")
-        say(f"  gateway activate {system} --existing handover    they are handed over now")
-        say(f"`gateway plan {system}` shows every write before it is sent")
+    on = gateway.instance.systems[system].outbound
+    if existing is not None:
+        said = "was on already" if on else "is on now; restart a running gateway so that it sees it"
+        say(f"gateway.yaml: systems.{system}.outbound {said}")
+    elif on and not report.would_hand_over:
+        say("outbound is on, and nobody is left to decide about")
     else:
-        say(f"gateway.yaml: systems.{system}.outbound is on; restart a running gateway so that it sees it")
+        say("nothing is changed yet; `gateway plan` shows every write before it is sent. To go on:")
+        say(f"  gateway activate {system} --existing ignore      these leads are handed over when they cross it anew")
+        say(f"  gateway activate {system} --existing handover    these leads are handed over now")
 
 
 def switched_on(path: Path, system: str) -> str:

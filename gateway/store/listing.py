@@ -212,7 +212,7 @@ def systems(connection: Connection) -> dict[str, dict[str, Any]]:
 def attributes_of(connection: Connection, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
     """lead → attributes."""
     rows = connection.execute(select(t.leads.c.id, t.leads.c.attributes).where(t.leads.c.id.in_(ids)))
-    return dict(rows.tuples().all())
+    return {row.id: row.attributes for row in rows}
 
 
 def _rows(connection: Connection, statement: Select[Any]) -> Rows:

@@ -80,8 +80,8 @@ def overview(connection: Connection, inbox: Inbox, score_name: str, now: int) ->
     tallied = tallies(connection)
     writes = _writes(connection)
     open_events = _open_events(connection)
-    paused = dict(connection.execute(select(t.systems.c.name, t.systems.c.paused)).tuples().all())
-    names = documents.keys() | tallied.keys() | writes.keys()
+    paused = {row.name: row.paused for row in connection.execute(select(t.systems.c.name, t.systems.c.paused))}
+    names = documents.keys() | tallied.keys() | writes.keys() | paused.keys()
     h, s = t.handoffs.c, t.scores.c
     return Overview(
         {
@@ -165,7 +165,7 @@ def excluded(connection: Connection) -> dict[str, int]:
         .group_by(c.excluded)
         .order_by(func.count().desc(), c.excluded)
     )
-    return dict(connection.execute(counted).tuples().all())
+    return {str(row.excluded): row.n for row in connection.execute(counted)}
 
 
 def standing(connection: Connection, system: str) -> dict[str, int]:
@@ -226,8 +226,10 @@ def _open_events(connection: Connection) -> dict[str, dict[str, int]]:
 def _oldest_documents(inbox: Inbox) -> dict[str, int]:
     d = t.documents.c
     with read(inbox.engine) as connection:
-        waiting = select(d.system, func.min(d.received_at)).where(d.state == "waiting").group_by(d.system)
-        return dict(connection.execute(waiting).tuples().all())
+        waiting = (
+            select(d.system, func.min(d.received_at).label("oldest")).where(d.state == "waiting").group_by(d.system)
+        )
+        return {row.system: row.oldest for row in connection.execute(waiting)}
 
 
 def _count(connection: Connection, statement: Any) -> int:

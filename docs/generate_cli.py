@@ -1,0 +1,135 @@
+"""Writes cli.md from the commands' own help. ``--check``: is it stale?"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+import click
+
+from gateway.cli.main import COMMANDS, cli
+
+CLICK = f"click {version('click')}"
+
+PAGE = Path(__file__).with_name("cli.md")
+WIDTH = 100
+SIZE = {"terminal_width": WIDTH, "max_content_width": WIDTH}
+# What each command's JSON holds: every key that is promised, `[]` = a list of such, below a dot = inside. What stands
+# under `attributes`, `fields`, `detail` and `hashes` is named by the instance itself.
+SHAPES = {
+    "check": "ok problems[] warnings[] systems[] systems[].system systems[].plugin systems[].role systems[].outbound "
+    "systems[].source systems[].sink systems[].in[] systems[].in[].object systems[].in[].kind systems[].in[].fields "
+    "systems[].in[].activities systems[].in[].outcomes systems[].out[] systems[].secrets[] systems[].problem plugins[]",
+    "status": "ok systems[] systems[].system systems[].configured systems[].outbound systems[].documents "
+    "systems[].documents.stored systems[].documents.read systems[].documents.waiting systems[].documents.quarantined "
+    "systems[].documents.holds systems[].documents.duplicates systems[].events systems[].events.read "
+    "systems[].events.applied systems[].events.skipped systems[].events.waiting systems[].events.dead "
+    "systems[].events.holds systems[].events.skipped_by_reason systems[].events.fields_dropped systems[].writes "
+    "systems[].writes.planned systems[].writes.confirmed systems[].writes.superseded systems[].writes.waiting "
+    "systems[].writes.dead systems[].writes.holds systems[].oldest_waiting_document systems[].oldest_waiting_write "
+    "systems[].paused systems[].problem leads excluded handoffs_open work_open rescores_due rescores_queued",
+    "systems list": "systems[] systems[].system systems[].plugin systems[].role systems[].outbound systems[].source "
+    "systems[].sink systems[].activated_at systems[].paused systems[].problem",
+    "activate": "system over owned excluded would_hand_over existing outbound",
+    "import": "system file history new rows documents documents.stored documents.duplicates documents.quarantined "
+    "events events.read events.applied events.skipped events.skipped_by_reason events.dead fields_dropped leads_new "
+    "handoffs_opened writes_waiting",
+    "plan": "systems[] systems[].system systems[].outbound systems[].creates systems[].updates systems[].calls "
+    "systems[].objects[] systems[].writes[] systems[].problem",
+    "push": "systems[] systems[].system systems[].planned systems[].confirmed systems[].superseded systems[].waiting "
+    "systems[].dead systems[].paused",
+    "leads list": "total leads[] leads[].lead leads[].attributes leads[].stage leads[].persona leads[].score "
+    "leads[].fit leads[].behaviour leads[].band leads[].generation leads[].entered_at leads[].handoff leads[].excluded",
+    "leads show": "lead merged[] erased_at entered_at known_at attributes[] attributes[].field attributes[].value "
+    "attributes[].system attributes[].at company identities[] records[] records[].system records[].object "
+    "records[].record records[].primary records[].enrolled records[].gone records[].values records[].assumed[] persona "
+    "stage excluded generation score score.total score.fit score.behaviour score.band score.at score.changes_at "
+    "score.scoring reached[] reached[].stage reached[].at reached[].cause reached[].ref handoff deals[] work[] "
+    "timeline[] timeline[].at timeline[].what timeline[].text timeline[].cause",
+    "leads explain": "lead at hindsight persona total fit behaviour band changes_at scoring contributions[] "
+    "contributions[].axis contributions[].rule contributions[].points contributions[].reason",
+    "leads values": "field different missing values[] values[].value values[].count",
+    "handoffs list": "handoffs[] handoffs[].handoff handoffs[].lead handoffs[].system handoffs[].stage "
+    "handoffs[].persona handoffs[].generation handoffs[].owner handoffs[].state handoffs[].bucket "
+    "handoffs[].bucket_reason handoffs[].score handoffs[].opened_at handoffs[].response_due handoffs[].period_ends "
+    "handoffs[].accepted_at handoffs[].contacted_at handoffs[].closed_at handoffs[].contributions[]",
+    "work list": "work[]",
+    "inbox list": "documents[] documents[].id documents[].system documents[].received_at documents[].origin "
+    "documents[].stream documents[].state documents[].reason documents[].flags documents[].size documents[].deaths",
+    "inbox replay": "dry_run documents[] quarantined_again",
+    "deliveries list": "deliveries[] deliveries[].id deliveries[].system deliveries[].object deliveries[].record "
+    "deliveries[].lead deliveries[].key deliveries[].create deliveries[].fields deliveries[].state "
+    "deliveries[].attempts deliveries[].code deliveries[].message deliveries[].planned_at deliveries[].due_at "
+    "deliveries[].finished_at",
+    "deliveries retry": "dry_run chosen[] retried",
+    "deliveries discard": "dry_run chosen[] discarded",
+    "metrics funnel": "entered excluded[] excluded[].reason excluded[].count stages[] stages[].stage stages[].count "
+    "stages[].conversion outcomes[] outcomes[].outcome outcomes[].count notes[] groups[]",
+    "model show": "bundle active_since hashes weights bands rules[] rules[].axis rules[].name rules[].points "
+    "rules[].when rules[].limits personas[] stages[] stages[].stage stages[].shared stages[].entry stages[].steps[] "
+    "stages[].fall",
+    "plugins list": "plugins[] plugins[].name plugins[].distribution plugins[].version plugins[].requires "
+    "plugins[].state plugins[].reason plugins[].offers[]",
+}
+OPENING = f"""<!-- Made by docs/generate_cli.py ({CLICK}) from the commands; edit the code, then run it again. -->
+
+# Command line
+
+Every command works on an *instance*, the folder with `gateway.yaml` in it: the current folder, the one that
+`gateway -C DIR …` names, or the environment variable `GATEWAY_DIR`. Plugins may add commands of their own.
+
+**Exit codes.** `0` done · `1` it did not work, and stderr says why · `2` a file or the command line needs an edit;
+problems of files come all at once, one per line, as `file:line: key: what is wrong`.
+
+**Output.** Tables for people on stdout, plain when it is no terminal; messages, progress bars and logs on stderr. With
+`--json` stdout is one JSON document, indented, in UTF-8. Its shape is stable: keys are added, never renamed or taken
+away. In it times are `2026-11-03T09:00:00Z` (UTC), points of a score are numbers from 0 to 100 with two decimals, and
+lists stand under a name (`{{"leads": […]}}`), never alone. The keys of each command are named below: `[]` is a list, a
+dot leads inside.
+
+"""
+
+
+def page() -> str:
+    parts = [OPENING]
+    for path, command in commands():
+        head = f"{'#' * min(len(path) + 1, 3)} {' '.join(('gateway', *path))}"
+        parts.append(f"{head}\n\n```text\n{help_of(path, command)}```\n\n")
+        if shape := SHAPES.get(" ".join(path)):
+            parts.append(f"`--json`: {', '.join(f'`{key}`' for key in shape.split())}.\n\n")
+    return "".join(parts).rstrip("\n") + "\n"
+
+
+def commands() -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """Every command that the gateway itself has, groups before what is in them; no plugin's."""
+    context = click.Context(cli, info_name="gateway")
+    for name in COMMANDS:
+        if (command := cli.get_command(context, name)) is not None:
+            yield (name,), command
+            if isinstance(command, click.Group):
+                for inner in sorted(command.commands):
+                    yield (name, inner), command.commands[inner]
+
+
+def help_of(path: Sequence[str], command: click.Command) -> str:
+    """What ``gateway PATH --help`` prints on a terminal of ``WIDTH`` columns."""
+    context = click.Context(cli, info_name="gateway", **{**cli.context_settings, **SIZE})  # type: ignore[arg-type]
+    for name in path[:-1]:
+        context = click.Context(click.Group(name), info_name=name, parent=context)
+    return command.get_help(click.Context(command, info_name=path[-1], parent=context)) + "\n"
+
+
+def main(arguments: Sequence[str]) -> int:
+    if list(arguments) == ["--check"]:
+        if not PAGE.exists() or PAGE.read_text(encoding="utf-8") != page():
+            print(f"{PAGE.name} is stale; run python docs/generate_cli.py", file=sys.stderr)
+            return 1
+        return 0
+    PAGE.write_text(page(), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

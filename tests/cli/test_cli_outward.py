@@ -1,0 +1,304 @@
+"""Setting up, planning, sending: what changes files and other systems."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from gateway_files import FilesSink
+
+from gateway.cli.main import cli
+from gateway.cli.systems import switched_on
+from gateway.contracts import Receipt
+from gateway.errors import Refused
+
+
+def sent(instance: Any) -> list[dict[str, str]]:
+    """What the sink wrote."""
+    rows = []
+    for path in sorted((instance.root / "out").glob("*.csv")):
+        with path.open(newline="", encoding="utf-8") as file:
+            rows += list(csv.DictReader(file))
+    return rows
+
+
+def content(root: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(root)): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
+
+
+# -- init and check ----------------------------------------------------------------------------------------------------
+
+
+def test_init_makes_an_instance_that_checks(tmp_path: Path) -> None:
+    """As it comes, but for the secrets, which it names."""
+    folder = tmp_path / "new"
+    made = CliRunner().invoke(cli, ["init", str(folder)])
+    assert made.exit_code == 0, made.output
+    assert f"cd {folder}" in made.stdout
+    wanted = [line.split()[1].split("=")[0] for line in made.stdout.splitlines() if line.strip().startswith("export")]
+    missing = CliRunner().invoke(cli, ["-C", str(folder), "check"], env=dict.fromkeys(wanted))
+    assert missing.exit_code == (2 if wanted else 0)
+    checked = CliRunner().invoke(cli, ["-C", str(folder), "check"], env=dict.fromkeys(wanted, "a-secret-that-is-long"))
+    assert checked.exit_code == 0, checked.output
+    assert "outbound on" not in checked.stdout
+    assert "a-secret" not in checked.output
+    assert all(f"${{{name}}}: there" in checked.stdout for name in wanted)
+
+
+def test_init_never_writes_into_a_folder_with_something_in_it(tmp_path: Path) -> None:
+    """Nothing of what is there is touched."""
+    (tmp_path / "precious.txt").write_text("mine")
+    result = CliRunner().invoke(cli, ["init", str(tmp_path)])
+    assert (result.exit_code, [path.name for path in tmp_path.iterdir()]) == (1, ["precious.txt"])
+
+
+def test_check_tells_what_comes_in_and_goes_out(instance: Any) -> None:
+    """Per system, and stores nothing."""
+    report = instance.json("check")
+    leads, sales = report["systems"]
+    assert [(one["object"], one["kind"], one["activities"], one["outcomes"]) for one in leads["in"]] == [
+        ("contact", "person", 1, 2),
+        ("firm", "company", 0, 0),
+    ]
+    assert (leads["out"], sales["out"]) == ([], [{"object": "lead", "fields": 5, "create": "handoff"}])
+    assert list((instance.root / "var").glob("*.db")) == []
+
+
+def test_check_says_whose_plugin_could_not_be_built(instance: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The files are right, so it is no exit code 2; and what the plugin said may hold a secret."""
+
+    def broken(self: Any, *args: Any) -> None:
+        raise RuntimeError("token 4711")
+
+    monkeypatch.setattr(FilesSink, "__init__", broken)
+    result = instance.run("check", code=1)
+    assert "PROBLEM  plugin files: RuntimeError" in result.stdout
+    assert "4711" not in result.output
+
+
+def test_check_shows_warnings_and_is_content(instance: Any) -> None:
+    """A rule about something that no mapping brings in is suspicious, not wrong."""
+    instance.edit("scoring.yaml", "attribute: employees", "attribute: employes")
+    result = instance.run("check")
+    assert result.stdout.startswith("warning: scoring.yaml:")
+    assert result.stdout.splitlines()[-1].endswith("1 warning")
+
+
+# -- plan --------------------------------------------------------------------------------------------------------------
+
+
+def test_plan_of_a_system_that_is_off_sends_nothing(filled: Any) -> None:
+    """Nobody is handed over while the system is off, so there is nothing to create in it."""
+    report = filled.json("plan", "sales")
+    assert [(one["system"], one["outbound"], one["creates"]) for one in report["systems"]] == [("sales", False, 0)]
+    assert not (filled.root / "out").exists()
+
+
+def test_plan_shows_every_field_with_what_is_known(instance: Any, people: Any) -> None:
+    """A create of the one lead that was handed over; the number of calls is the sink's own."""
+    instance.edit("gateway.yaml", "outbound: off", "outbound: on")
+    instance.bring(people)
+    [report] = instance.json("plan", "sales")["systems"]
+    assert (report["creates"], report["updates"], report["calls"]) == (1, 0, 1)
+    [write] = report["writes"]
+    assert {one["field"]: one["wanted"] for one in write["fields"]}["mail"] == "ann@one.example"
+    assert {one["held"] for one in write["fields"]} == {"unknown"}
+    said = instance.run("plan", "sales").stdout
+    assert "sales: 1 create, 0 updates, 1 API call" in said
+    assert "create lead, lead" in said
+    assert sent(instance) == []
+
+
+def test_plan_shows_ten_examples_unless_asked_for_all(instance: Any, ann: Any) -> None:
+    """The totals count all of them; --lead narrows it to one."""
+    instance.edit("gateway.yaml", "outbound: off", "outbound: on")
+    instance.edit("scoring.yaml", "points: 40}", "points: 60}")
+    many = [{**ann, "id": f"n{n}", "email": f"p{n}@one.example"} for n in range(13)]
+    instance.bring(many)
+    [report] = instance.json("plan", "sales")["systems"]
+    assert (report["creates"], len(report["writes"]), report["objects"][0]["fields"]["mail"]) == (13, 10, 13)
+    assert len(instance.json("plan", "sales", "--all")["systems"][0]["writes"]) == 13
+    assert "and 3 more writes; --all shows them" in instance.run("plan").stdout
+    [one] = instance.json("plan", "--lead", "p7@one.example")["systems"][0]["writes"]
+    assert {each["field"]: each["wanted"] for each in one["fields"]}["mail"] == "p7@one.example"
+
+
+def test_plan_of_a_system_that_takes_nothing_says_so(filled: Any) -> None:
+    """Its mapping has no field that goes out."""
+    assert "its mapping sends nothing" in filled.run("plan", "leads").stdout
+
+
+# -- activate and push -------------------------------------------------------------------------------------------------
+
+
+def test_activation_says_what_would_happen_and_changes_nothing(filled: Any) -> None:
+    """Until --existing says what becomes of those who stand over the threshold already."""
+    before = (filled.root / "gateway.yaml").read_text()
+    said = filled.run("activate", "sales").stdout
+    assert "2 are over the threshold: 0 have an owner or open deal, 1 are never handed over, 1 would be" in said
+    assert (filled.root / "gateway.yaml").read_text() == before
+    assert filled.json("handoffs", "list") == {"handoffs": []}
+
+
+def test_activation_hands_over_once_and_switches_on(filled: Any) -> None:
+    """gateway.yaml keeps its comments; a second run finds nobody left."""
+    report = filled.json("systems", "activate", "sales", "--existing", "handover")
+    assert (report["over"], report["would_hand_over"], report["outbound"]) == (2, 1, True)
+    assert "outbound: on   # until somebody activates it" in (filled.root / "gateway.yaml").read_text()
+    assert len(filled.json("handoffs", "list")["handoffs"]) == 1
+    again = filled.json("activate", "sales", "--existing", "handover")
+    assert again["would_hand_over"] == 0
+    assert len(filled.json("handoffs", "list")["handoffs"]) == 1
+    assert filled.json("systems", "list")["systems"][1]["activated_at"]
+
+
+def test_ignored_leads_are_not_handed_over(filled: Any) -> None:
+    """They wait for a new crossing."""
+    filled.json("activate", "sales", "--existing", "ignore")
+    assert filled.json("handoffs", "list") == {"handoffs": []}
+    assert filled.json("activate", "sales")["would_hand_over"] == 0
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("  b: {plugin: files, outbound: off}\n", "  b: {plugin: files, outbound: on}\n"),
+        ("  b:\n    plugin: files\n    outbound: false # no\n", "  b:\n    plugin: files\n    outbound: on # no\n"),
+        ("  b:\n    plugin: files\n", "  b:\n    outbound: on\n    plugin: files\n"),
+        ("  b: {plugin: files}\n", None),  # more than a word would have to change: a person does it
+    ],
+)
+def test_switching_on_changes_one_word(tmp_path: Path, before: str, after: str | None) -> None:
+    """Of the right system, and nothing else of the file."""
+    path = tmp_path / "gateway.yaml"
+    first = "# ours\nsystems:\n  a: {plugin: files, outbound: off}\n"
+    path.write_text(first + before)
+    if after is None:
+        with pytest.raises(Refused, match=r"gateway.yaml:4: systems.b: write `outbound: on` here yourself"):
+            switched_on(path, "b")
+    else:
+        assert switched_on(path, "b") == first + after
+
+
+def test_push_sends_what_was_planned_once(filled: Any) -> None:
+    """Then there is nothing more to write, and the equations hold."""
+    filled.json("activate", "sales", "--existing", "handover")
+    [report] = filled.json("push", "sales")["systems"]
+    assert (report["confirmed"], report["waiting"], report["dead"]) == (1, 0, 0)
+    assert [row["mail"] for row in sent(filled)] == ["ann@one.example"]
+    assert filled.json("push")["systems"][0]["confirmed"] == 0
+    assert filled.json("plan", "sales")["systems"][0]["creates"] == 0
+    writes = filled.json("status")["systems"][1]["writes"]
+    assert writes == {"planned": 1, "confirmed": 1, "superseded": 0, "waiting": 0, "dead": 0, "holds": True}
+    [entry] = [
+        e for e in filled.json("leads", "show", "ann@one.example")["timeline"] if e["text"].endswith("confirmed")
+    ]
+    assert entry["what"] == "write"
+
+
+def test_push_to_a_system_that_is_off_is_refused(filled: Any) -> None:
+    """With how to look and how to switch on."""
+    said = filled.run("push", "sales", code=1).stderr
+    assert "outbound is off" in said
+    assert "gateway activate" in said
+    assert "no system has outbound: on" in filled.run("push", code=1).stderr
+
+
+def test_paused_system_is_not_sent_to(filled: Any) -> None:
+    """Writes wait; resuming sends them."""
+    filled.json("activate", "sales", "--existing", "handover")
+    filled.run("systems", "pause", "sales")
+    [report] = filled.json("push")["systems"]
+    assert (report["confirmed"], report["waiting"], report["paused"]) == (0, 1, "paused by hand")
+    filled.run("systems", "resume", "sales")
+    assert filled.json("push")["systems"][0]["confirmed"] == 1
+
+
+# -- deliveries and work -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def dead(filled: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """An instance with one write that the sink rejected for good."""
+
+    def rejects(self: Any, call: Any) -> Any:
+        return [Receipt(key=write.key, result="rejected", code="bad field", message="no") for write in call.writes]
+
+    filled.json("activate", "sales", "--existing", "handover")
+    with monkeypatch.context() as patch:
+        patch.setattr(FilesSink, "deliver", rejects)
+        assert filled.json("push")["systems"][0]["dead"] == 1
+    return filled
+
+
+def test_dead_letter_is_listed_with_its_reason(dead: Any) -> None:
+    """As a write, and as work for somebody."""
+    [write] = dead.json("deliveries", "list", "--state", "dead")["deliveries"]
+    assert write["code"] == "bad field"
+    [work] = dead.json("work", "list")["work"]
+    assert work["kind"] == "dead letter"
+    assert "dead letter" in dead.run("work", "list").stdout
+
+
+def test_dead_letter_is_tried_again(dead: Any) -> None:
+    """And is no work any more once it has arrived."""
+    [write] = dead.json("deliveries", "list", "--state", "dead")["deliveries"]
+    assert dead.json("deliveries", "retry", write["id"], "--dry-run")["retried"] == 0
+    assert dead.json("deliveries", "retry", write["id"])["retried"] == 1
+    dead.json("push")
+    assert [row["mail"] for row in sent(dead)] == ["ann@one.example"]
+    assert dead.json("work", "list") == {"work": []}
+    assert dead.json("status")["ok"]
+
+
+def test_discarded_write_is_gone_and_counted(dead: Any) -> None:
+    """It counts as superseded, so nothing is unaccounted for."""
+    assert dead.json("deliveries", "discard", "--system", "sales")["discarded"] == 1
+    assert dead.json("work", "list") == {"work": []}
+    writes = dead.json("status")["systems"][1]["writes"]
+    assert (writes["superseded"], writes["dead"], writes["holds"]) == (1, 0, True)
+    assert "no write with these ids" in dead.run("deliveries", "discard", "unknown", code=1).stderr
+
+
+# -- model, funnel, db -------------------------------------------------------------------------------------------------
+
+
+def test_model_is_shown_in_words(instance: Any) -> None:
+    """Rules, stages, and since when they are in use."""
+    said = instance.run("model", "show").stdout
+    assert "title is vice president or above" in said
+    assert "score 50" in said
+    report = instance.json("model", "show")
+    assert [rule["name"] for rule in report["rules"]] == [
+        "Executive or above",
+        "Software",
+        "Company size",
+        "Viewed a page",
+    ]
+    assert report["active_since"]
+
+
+def test_funnel_counts_stages_and_groups(filled: Any) -> None:
+    """Di won without ever having been handed over."""
+    report = filled.json("metrics", "funnel", "--by", "country")
+    assert [(stage["stage"], stage["count"]) for stage in report["stages"]] == [("target", 4), ("mql", 3), ("won", 1)]
+    assert report["excluded"] == [{"reason": "competitor", "count": 1}]
+    assert {group["value"] for group in report["groups"]} == {"DE", None}
+    assert "4 leads entered" in filled.run("metrics", "funnel").stdout
+
+
+def test_upgrade_may_be_repeated(instance: Any) -> None:
+    """On a store that does not exist yet, and on one that is current."""
+    for _ in range(2):
+        assert "the tables are those of this version" in instance.run("db", "upgrade").stdout
+
+
+def test_looking_changes_nothing(filled: Any) -> None:
+    """No command that only shows writes to the files of the instance."""
+    before = {name: data for name, data in content(filled.root).items() if not name.startswith("var/")}
+    for command in (["status"], ["plan"], ["leads", "list"], ["activate", "sales"], ["model", "show"]):
+        filled.run(*command)
+    assert {name: data for name, data in content(filled.root).items() if not name.startswith("var/")} == before

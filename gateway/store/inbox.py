@@ -40,6 +40,13 @@ PAGE_BYTES = 1024 * 1024
 OTHER_BODY = "same id, other body"
 POISON = f"poison: the worker died {DEATHS} times over this document alone"
 
+MOMENT = 0.004
+"""Seconds that a commit waits at most for those who were answered by the one before."""
+ENOUGH = 32
+"""So many arrivals are worth a commit without waiting for more."""
+MOST = 512
+"""Arrivals of one commit."""
+
 _LOOK = 1.0  # seconds between two looks for dead workers
 _d = documents.c
 
@@ -352,13 +359,12 @@ class Inbox:
 class _Ticket:
     """One caller's arrival, and what became of it once ``done`` is released."""
 
-    __slots__ = ("answer", "arrival", "done", "error", "given_up")
+    __slots__ = ("answer", "arrival", "done", "error")
 
     def __init__(self, arrival: Arrival) -> None:
-        self.arrival = arrival
+        self.arrival: Arrival | None = arrival  # None: nobody waits for it any more
         self.answer: Appended | None = None
         self.error: Exception | None = None
-        self.given_up = False
         self.done = threading.Lock()
         self.done.acquire()
 
@@ -375,16 +381,14 @@ class GroupWriter:
         inbox: Inbox,
         folder: Path | None = None,
         reserve: int = 64 * 1024 * 1024,
-        waiting_bytes: int = 64 * 1024 * 1024,
+        waiting: int = 1024,
         patience: float = 2.5,
     ) -> None:
         self._inbox = inbox
         self._folder = folder
         self._reserve = reserve
-        self._most = waiting_bytes
+        self._most = waiting
         self._patience = patience
-        self._bytes = 0
-        self._lock = threading.Lock()
         self._queue: queue.SimpleQueue[_Ticket | None] = queue.SimpleQueue()
         self._room = True
         self._room_at = float("-inf")
@@ -395,20 +399,14 @@ class GroupWriter:
 
     def append(self, arrival: Arrival) -> Appended:
         """Blocks until the arrival is on disk. Raises ``StorageBusy`` when it is not; then it may be sent again."""
+        if self._closed:
+            raise StorageBusy("shutting down")
+        if self._queue.qsize() >= self._most:
+            raise StorageBusy("too much is waiting to be written")
         ticket = _Ticket(arrival)
-        size = len(arrival.body)
-        with self._lock:
-            if self._closed:
-                raise StorageBusy("shutting down")
-            if self._bytes + size > self._most:
-                raise StorageBusy("too much is waiting to be written")
-            self._bytes += size
-            self._queue.put(ticket)
-        in_time = ticket.done.acquire(timeout=self._patience)
-        with self._lock:
-            self._bytes -= size
-        if not in_time:
-            ticket.given_up = True
+        self._queue.put(ticket)
+        if not ticket.done.acquire(timeout=self._patience):
+            ticket.arrival = None  # whoever waits in vain must not fill our memory
             raise StorageBusy("the disk is too slow")
         if ticket.error is not None:
             raise ticket.error
@@ -417,43 +415,54 @@ class GroupWriter:
 
     def close(self) -> None:
         """Commit what was taken in, then stop."""
-        with self._lock:
-            self._closed = True
-            self._queue.put(None)
+        self._closed = True
+        self._queue.put(None)
         self._thread.join()
 
     def _run(self) -> None:
         roomy_log(self._inbox.engine)
-        go_on = True
-        while go_on:
-            batch = [self._queue.get()]
-            with contextlib.suppress(queue.Empty):
-                while len(batch) < 512:  # everything that gathered during the last commit
-                    batch.append(self._queue.get_nowait())
-            go_on = None not in batch
-            self._write([ticket for ticket in batch if ticket is not None and not ticket.given_up])
+        expected = 1
+        while True:
+            batch = self._gather(expected)
+            self._write([ticket for ticket in batch if ticket is not None])
+            if None in batch:
+                break
+            expected = len(batch) + self._queue.qsize()
         self._let_go()
 
+    def _gather(self, expected: int) -> list[_Ticket | None]:
+        """Everything that waits. Who was just answered soon comes again: for them, a commit waits a moment."""
+        batch = [self._queue.get()]
+        until = time.monotonic() + MOMENT
+        while True:
+            with contextlib.suppress(queue.Empty):
+                while len(batch) < MOST:
+                    batch.append(self._queue.get_nowait())
+            if None in batch or len(batch) >= min(expected, ENOUGH) or time.monotonic() >= until:
+                return batch
+            time.sleep(MOMENT / 8)
+
     def _write(self, batch: list[_Ticket]) -> None:
-        if not batch:
+        taken = [(ticket, arrival) for ticket in batch if (arrival := ticket.arrival) is not None]
+        if not taken:
             return
         try:
             if not self._has_room():
                 raise StorageBusy("the disk is nearly full", retry_after=60)
             if self._writer is None:
                 self._writer = PlainWriter(self._inbox.engine)
-            answers = self._inbox.append([ticket.arrival for ticket in batch], self._writer)
+            answers = self._inbox.append([arrival for _, arrival in taken], self._writer)
         except Exception as exc:  # noqa: BLE001 - every caller gets an answer, whatever is wrong
             self._let_go()  # the next batch tries with a new connection
-            if len(batch) > 1 and not isinstance(exc, StorageBusy):
-                for ticket in batch:  # one of them cannot be stored: the others can
+            if len(taken) > 1 and not isinstance(exc, StorageBusy):
+                for ticket, _ in taken:  # one of them cannot be stored: the others can
                     self._write([ticket])
                 return
-            for ticket in batch:
+            for ticket, _ in taken:
                 ticket.error = exc
                 ticket.done.release()
         else:
-            for ticket, answer in zip(batch, answers, strict=True):
+            for (ticket, _), answer in zip(taken, answers, strict=True):
                 ticket.answer = answer
                 ticket.done.release()
 

@@ -396,14 +396,52 @@ def test_a_nearly_full_disk_takes_nothing_in(inbox, tmp_path, monkeypatch):
     writer.close()
 
 
-def test_too_much_waiting_is_refused_at_once(inbox, store):
-    """A high-water mark in bytes: memory stays bounded while the disk is stuck."""
-    writer = GroupWriter(inbox, waiting_bytes=100)
-    with pytest.raises(StorageBusy, match="too much"):
-        writer.append(arrival(b"x" * 101))
-    assert writer.append(arrival(b"x" * 100)).id
-    assert writer.append(arrival(b"y" * 100)).id
+def test_too_much_waiting_is_refused_at_once(inbox):
+    """A high-water mark: while the disk is stuck neither memory nor the wait grows, and later it goes on."""
+    other = sqlite3.connect(inbox.engine.url.database, isolation_level=None)
+    writer = GroupWriter(inbox, waiting=3, patience=0.3)
+    other.execute("BEGIN IMMEDIATE")
+    reasons = []
+
+    def send(n):
+        try:
+            writer.append(arrival(b"%d" % n))
+        except StorageBusy as exc:
+            reasons.append(exc.reason)
+
+    threads = [threading.Thread(target=send, args=(n,)) for n in range(12)]
+    for thread in threads:
+        thread.start()
+        time.sleep(0.01)
+    [thread.join() for thread in threads]
+    other.execute("ROLLBACK")
+    other.close()
+    assert set(reasons) == {"the disk is too slow", "too much is waiting to be written"}
+    time.sleep(0.1)
+    assert writer.append(arrival(b"later")).id
     writer.close()
+
+
+def test_who_gave_up_before_the_commit_is_not_stored(inbox):
+    """The sender heard 503 and will come again; what still waited is dropped, not written behind its back."""
+    other = sqlite3.connect(inbox.engine.url.database, isolation_level=None)
+    writer = GroupWriter(inbox, patience=0.2)
+    other.execute("BEGIN IMMEDIATE")
+
+    def refused(body):
+        with pytest.raises(StorageBusy):
+            writer.append(arrival(body))
+
+    first = threading.Thread(target=refused, args=(b"first",))
+    first.start()
+    time.sleep(0.05)  # the writer's thread is stuck with the first
+    with pytest.raises(StorageBusy, match="too slow"):
+        writer.append(arrival(b"second"))
+    other.execute("ROLLBACK")
+    other.close()
+    first.join()
+    writer.close()
+    assert [document.body for document in inbox.claim("w")] in ([], [b"first"])
 
 
 def test_an_arrival_that_cannot_be_stored_fails_alone(inbox, writer):

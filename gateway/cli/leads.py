@@ -15,6 +15,7 @@ from gateway.cli.output import (
     json_option,
     limit_option,
     moment,
+    plain,
     plural,
     points,
     say,
@@ -64,6 +65,7 @@ def list_(
     _known_word("persona", persona, gateway.model.journey.personas)
     with read(gateway.store.main) as connection:
         rows, total = listing.leads(connection, gateway.model.score_name, limit, stage, band, persona, excluded)
+        records = {} if as_json else listing.record_names(connection, [row["id"] for row in rows])
         reasons = overview.excluded(connection) if excluded else {}
     if as_json:
         found = [
@@ -91,7 +93,7 @@ def list_(
         [
             (
                 row["id"],
-                who(row["attributes"]),
+                who(row["attributes"]) or records.get(row["id"], ""),
                 row["stage"],
                 row["persona"],
                 _score(row["total"]),
@@ -209,7 +211,7 @@ def values(app: App, field: str, unmatched: bool, limit: int, as_json: bool) -> 
         rows = [{"value": value, "count": count} for value, count in found[:limit]]
         say_json({"field": field, "different": len(found), "missing": missing, "values": rows})
         return
-    table((field, "leads"), found[:limit], right=("leads",))
+    table((field, "leads"), [(plain(value), count) for value, count in found[:limit]], right=("leads",))
     more = f", the {limit:,} most frequent are shown" if len(found) > limit else ""
     kind = " without a level" if unmatched else ""
     say(f"{plural(len(found), 'different value')}{kind}{more}; {plural(missing, 'lead')} without a value")
@@ -352,9 +354,9 @@ def show(app: App, key: str, everything: bool, as_json: bool) -> None:
     if more["merged"]:
         say(f"  was also {', '.join(row['id'] for row in more['merged'])}")
     say()
-    rows = [(name, value, *_origin(origin.get(name), app)) for name, value in sorted(lead.attributes.items())]
+    rows = [(name, plain(value), *_origin(origin.get(name), app)) for name, value in sorted(lead.attributes.items())]
     if company:
-        rows += [(f"company.{name}", value, "", "") for name, value in sorted(company.attributes.items())]
+        rows += [(f"company.{name}", plain(value), "", "") for name, value in sorted(company.attributes.items())]
     table(("value of", "value", "from", "since"), rows)
     say()
     table(

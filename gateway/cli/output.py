@@ -53,7 +53,7 @@ def table(
         click.echo(" " * indent + line.rstrip())
 
 
-def _rich_table(columns: Sequence[str], cells: Iterable[Sequence[str]], right: Collection[str], indent: int) -> None:
+def _rich_table(columns: Sequence[str], cells: Sequence[Sequence[str]], right: Collection[str], indent: int) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.padding import Padding
@@ -61,8 +61,10 @@ def _rich_table(columns: Sequence[str], cells: Iterable[Sequence[str]], right: C
     from rich.text import Text
 
     made = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    for name in columns:
-        made.add_column(name, justify="right" if name in right else "left", overflow="fold")
+    for place, name in enumerate(columns):
+        # An id is only of use whole: the columns of words make room for it.
+        word = all(len(row[place]) <= 36 and " " not in row[place] for row in cells)
+        made.add_column(name, justify="right" if name in right else "left", overflow="fold", no_wrap=word)
     for row in cells:
         made.add_row(*map(Text, row))
     Console().print(Padding(made, (0, 0, 0, indent)))
@@ -79,6 +81,13 @@ def shown(value: object) -> str:
     if isinstance(value, (list, tuple)):
         return ", ".join(shown(one) for one in value)
     return _UNSAFE.sub(_escaped, str(value))
+
+
+def plain(value: object) -> str:
+    """Like ``shown``, for values of leads: 2026 may be a year, so digits stay as they are."""
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(plain, value))
+    return str(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else shown(value)
 
 
 def raw(value: object) -> str:

@@ -209,6 +209,15 @@ def systems(connection: Connection) -> dict[str, dict[str, Any]]:
     return {row["name"]: row for row in _rows(connection, select(t.systems))}
 
 
+def record_names(connection: Connection, ids: Sequence[str]) -> dict[str, str]:
+    """lead → one of its records as ``system record``, for leads that nothing better is known of."""
+    r = t.records.c
+    rows = connection.execute(
+        select(r.entity, r.system, r.record).where(r.entity.in_(ids)).order_by(r.system.desc(), r.record.desc())
+    )
+    return {row.entity: f"{row.system} {row.record}" for row in rows}
+
+
 def attributes_of(connection: Connection, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
     """lead → attributes."""
     rows = connection.execute(select(t.leads.c.id, t.leads.c.attributes).where(t.leads.c.id.in_(ids)))

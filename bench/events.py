@@ -153,14 +153,21 @@ def main(argv: list[str] | None = None) -> int:
     rng = random.Random(4)
     persons = people(rng)
     done = {
-        person["id"]: [(to_micros(NOW - timedelta(days=rng.randrange(90), seconds=k)), rng.choice(KINDS)) for k in range(10)]
+        person["id"]: [
+            (to_micros(NOW - timedelta(days=rng.randrange(90), seconds=k)), rng.choice(KINDS)) for k in range(10)
+        ]
         for person in persons
     }
     with tempfile.TemporaryDirectory() as name:
         gateway = instance(Path(name) / "gateway")
         past = NOW - timedelta(days=100)
         known = [person | {"at": past.isoformat()} for person in persons]
-        acts = [{"id": id_, "kind": kind, "at": _iso(at)} for id_, acts in done.items() for at, kind in acts]
+        emails = {person["id"]: person["email"] for person in persons}
+        acts = [
+            {"id": id_, "email": emails[id_], "kind": kind, "at": _iso(at)}
+            for id_, acts in done.items()
+            for at, kind in acts
+        ]
         for items in (known, acts):
             chunks = [items[start : start + 500] for start in range(0, len(items), 500)]
             arrive(gateway, [json.dumps(chunk).encode() for chunk in chunks])

@@ -57,9 +57,11 @@ def main(argv: list[str] | None = None) -> int:
     options = parser.parse_args(argv)
     folder = Path(tempfile.mkdtemp())
     try:
-        FILES["gateway.yaml"] = FILES["gateway.yaml"].replace(
-            "settings: {allow_insecure: true, verify: {scheme: none}}", "settings: {format: csv}"
-        ).replace("plugin: webhook", "plugin: files")
+        FILES["gateway.yaml"] = (
+            FILES["gateway.yaml"]
+            .replace("settings: {allow_insecure: true, verify: {scheme: none}}", "settings: {format: csv}")
+            .replace("plugin: webhook", "plugin: files")
+        )
         make(folder / "people.csv", options.rows)
         gateway = instance(folder / "gateway")
         tenths: list[float] = []

@@ -7,7 +7,7 @@ conversions and links → facts onto leads. What changed is left on the batch, w
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from marshmallow import ValidationError
@@ -52,6 +52,15 @@ class Joining:
     merge_on_email: bool
     system_of_record: str | None
     mint: Callable[[], str]
+
+    identifying: dict[tuple[str, str], list[tuple[str, FieldRule]]] = field(default_factory=dict)
+    """(system, object) → the fields that say who somebody is; worked out here"""
+
+    def __post_init__(self) -> None:
+        for place_, rules in self.objects.items():
+            fields = [*rules.inbound.items(), *rules.outbound.items()]
+            wanted = {"email", "lead_id", *rules.identify_by}
+            self.identifying[place_] = [(name, rule) for name, rule in fields if rule.to in wanted]
 
     def rules(self, ref: Ref) -> ObjectRules | None:
         return self.objects.get(ref[:2])
@@ -108,17 +117,19 @@ def identity_keys(events: Sequence[Timed], joining: Joining) -> set[Key]:
     for _, event in events:
         rules = joining.objects.get((event.system, event.object))
         if event.kind == "person" and rules is not None and isinstance(event, RecordChanged):
-            keys.update(keys_of(_identifying(event.values, rules), rules.identify_by))
+            fields = joining.identifying[event.system, event.object]
+            keys.update(keys_of(_identifying(event.values, fields), rules.identify_by))
     return keys
 
 
-def _identifying(raw: Mapping[str, Any], rules: ObjectRules) -> dict[str, Any]:
+def _identifying(raw: Mapping[str, Any], fields: Sequence[tuple[str, FieldRule]]) -> dict[str, Any]:
     """Only the lead values that identify, from raw values under the system's names."""
     values = {}
-    for name, rule in (*rules.inbound.items(), *rules.outbound.items()):
-        if (rule.to in ("email", "lead_id") or rule.to in rules.identify_by) and raw.get(name) is not None:
+    for name, rule in fields:
+        held = raw.get(name)
+        if held is not None:
             try:
-                values[rule.to] = rule.load(raw[name])
+                values[rule.to] = rule.load(held)
             except ValidationError:
                 continue  # a value that does not load identifies nobody; the merge reports it
     return values
@@ -165,8 +176,14 @@ def _deal_standing(record: Record, rules: Mapping[str, FieldRule]) -> tuple[str,
 
 def _place_person(batch: Batch, record: Record, joining: Joining) -> None:
     rules = joining.rules(record.ref)
-    keys = keys_of(_identifying(record.held(), rules), rules.identify_by) if rules else []
-    keys = [key for key in keys if key in batch.asked]  # the others were claimed when they were news
+    keys: list[Key] = []
+    if rules is not None:
+        fields = joining.identifying[record.system, record.object]
+        raw = {name: entry[0] for name, _ in fields if (entry := record.snapshot.get(name)) is not None}
+        found = keys_of(_identifying(raw, fields), rules.identify_by)
+        keys = [key for key in found if key in batch.asked]  # the others were claimed when they were news
+    if record.entity and all(batch.directory.get(key) == record.entity for key in keys):
+        return  # the usual case: a known record whose keys lead to its own lead
 
     def companions(lead: str) -> bool:
         known = batch.leads.get(lead)

@@ -6,7 +6,7 @@ keyed as their tables are, so that a change is a difference of two dictionaries.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -233,13 +233,11 @@ class Lead:
         )
 
 
-def activity_of(row: Any) -> StoredActivity:
-    """A row of table ``activities``."""
-    at = from_micros(row.at)
+def activity_of(row: Sequence[Any]) -> StoredActivity:
+    """A row of table ``activities`` without its lead, by position: these are the most numerous rows of a batch."""
+    at, id_, kind, asset, channel, campaign, system, object_, record, known_at = row
     return StoredActivity(
-        Activity(at, row.kind, row.asset, row.channel, row.campaign, row.id),
-        (row.system, row.object, row.record),
-        row.known_at,
+        Activity(from_micros(at), kind, asset, channel, campaign, id_), (system, object_, record), known_at
     )
 
 

@@ -41,38 +41,36 @@ def attributes(
     Returns (attributes, for each where its value came from as (stamp, system), fields whose raw value did not load).
     Pure in the set of records: their order does not matter.
     """
-    best: dict[str, tuple[tuple[Any, ...], Any]] = {}
+    best: dict[str, tuple[Any, int, Record, FieldRule]] = {}
     refused: list[tuple[Record, str]] = []
+
+    def weight(value: Any, stamp: int, record: Record, rule: FieldRule) -> tuple[Any, ...]:
+        return (
+            rule.to in CONSENT and value is True,
+            rule.prefer == record.system,
+            rule.sync != "only if blank",
+            stamp,
+            -rank.get(record.system, 1 << 30),
+            record.object,
+            record.record,
+        )
+
     for record in records:
         rules = inbound(record.system, record.object)
         for name, (raw, stamp) in record.snapshot.items():
             rule = rules.get(name)
-            if rule is None:
+            if rule is None or (raw is None and rule.blank != "clear"):
                 continue
-            if raw is None:
-                if rule.blank != "clear":
-                    continue
-                value = None
-            else:
-                try:
-                    value = rule.load(raw)
-                except ValidationError:
-                    refused.append((record, name))
-                    continue
-            weight = (
-                rule.to in CONSENT and value is True,
-                rule.prefer == record.system,
-                rule.sync != "only if blank",
-                stamp,
-                -rank.get(record.system, 1 << 30),
-                record.object,
-                record.record,
-            )
+            try:
+                candidate = (None if raw is None else rule.load(raw), stamp, record, rule)
+            except ValidationError:
+                refused.append((record, name))
+                continue
             held = best.get(rule.to)
-            if held is None or weight > held[0]:
-                best[rule.to] = (weight, (value, stamp, record.system))
-    merged = {to: entry[1][0] for to, entry in best.items() if entry[1][0] is not None}
-    origin = {to: (entry[1][1], entry[1][2]) for to, entry in best.items()}
+            if held is None or weight(*candidate) > weight(*held):  # mostly one record speaks: nothing to weigh
+                best[rule.to] = candidate
+    merged = {to: value for to, (value, _, _, _) in best.items() if value is not None}
+    origin = {to: (stamp, record.system) for to, (_, stamp, record, _) in best.items()}
     return merged, origin, refused
 
 

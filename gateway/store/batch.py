@@ -26,6 +26,7 @@ from gateway.leads.lead import Lead, Standing, activity_of, outcome_of
 from gateway.leads.record import Record, RecordWritten, Ref
 from gateway.store import forget
 from gateway.store import tables as t
+from gateway.store.among import among
 from gateway.store.put import Put
 from gateway.times import from_micros
 
@@ -50,7 +51,7 @@ def load(
     batch = Batch(now, asked=set(keys))
     if documents:
         c = t.documents_read.c.document
-        batch.already = set(connection.scalars(select(c).where(c.in_(documents))))
+        batch.already = set(connection.scalars(select(c).where(among(c, documents))))
     if batch.already:  # its dead items get another chance: they are booked anew
         dead = select(t.events.c.system, func.count()).where(_dead(batch.already)).group_by(t.events.c.system)
         for system, count in connection.execute(dead):
@@ -58,7 +59,7 @@ def load(
             batch.note(system, "dead", "", -count)
     if events:
         wanted = [event.key for _, event in events]
-        batch.known = set(connection.scalars(select(t.events.c.key).where(t.events.c.key.in_(wanted))))
+        batch.known = set(connection.scalars(select(t.events.c.key).where(among(t.events.c.key, wanted))))
         events = [(at, event) for at, event in events if event.key not in batch.known]
     refs = _refs(event for _, event in events)
     batch.forgotten = forget.forgotten(connection, refs)
@@ -77,11 +78,11 @@ def load(
     deal_ids = by_kind["deal"]
     lead_ids = {*by_kind["person"], *batch.directory.values(), *touched}
     if deal_ids:
-        lead_ids |= set(connection.scalars(select(t.deal_leads.c.lead).where(t.deal_leads.c.deal.in_(deal_ids))))
+        lead_ids |= set(connection.scalars(select(t.deal_leads.c.lead).where(among(t.deal_leads.c.deal, deal_ids))))
     if lead_ids:
         late_leads = {record.entity for ref in late if (record := batch.records[ref]).kind == "person"}
         _load_leads(connection, batch, lead_ids, late_leads, cutoff, score_name)
-        deal_ids |= set(connection.scalars(select(t.deal_leads.c.deal).where(t.deal_leads.c.lead.in_(lead_ids))))
+        deal_ids |= set(connection.scalars(select(t.deal_leads.c.deal).where(among(t.deal_leads.c.lead, lead_ids))))
     if deal_ids:
         _load_deals(connection, batch, deal_ids)
     company_ids = by_kind["company"] | {lead.company for lead in batch.leads.values() if lead.company}
@@ -91,7 +92,7 @@ def load(
 
 
 def _dead(documents: Collection[str]) -> Any:
-    return and_(t.events.c.document.in_(documents), t.events.c.state == "dead")
+    return and_(among(t.events.c.document, documents), t.events.c.state == "dead")
 
 
 def _ref(event: Event) -> Ref:
@@ -114,7 +115,9 @@ def _refs(events: Iterable[Event]) -> set[Ref]:
 def _load_records(connection: Connection, batch: Batch, refs: Collection[Ref]) -> None:
     c = t.records.c
     for (system, object_), ids in _by_object(refs).items():
-        rows = connection.execute(select(t.records).where(c.system == system, c.object == object_, c.record.in_(ids)))
+        rows = connection.execute(
+            select(t.records).where(c.system == system, c.object == object_, among(c.record, ids))
+        )
         for row in rows:
             record = record_of(row)
             batch.records[record.ref] = record
@@ -161,7 +164,7 @@ def _late_refs(batch: Batch, events: Sequence[Timed]) -> set[Ref]:
 def _load_past(connection: Connection, batch: Batch, late: Collection[Ref]) -> None:
     c = t.events.c
     for (system, object_), ids in _by_object(late).items():
-        rows = connection.execute(select(t.events).where(c.system == system, c.object == object_, c.record.in_(ids)))
+        rows = connection.execute(select(t.events).where(c.system == system, c.object == object_, among(c.record, ids)))
         for row in rows:
             ref = (row.system, row.object, row.record)
             batch.past.setdefault(ref, []).append((row.at, stored_event(row, batch.records[ref].kind)))
@@ -188,10 +191,11 @@ def _load_directory(connection: Connection, batch: Batch, keys: Collection[Key])
     for namespace, value in keys:
         spaces.setdefault(namespace, []).append(value)
     c, ours = t.identities.c, t.leads.c
-    for row in connection.execute(select(ours.id, ours.merged_into).where(ours.id.in_(spaces.pop(OURS, [])))):
-        batch.directory[OURS, row.id] = row.merged_into or row.id
+    if named := spaces.pop(OURS, None):
+        for id_, merged_into in connection.execute(select(ours.id, ours.merged_into).where(among(ours.id, named))):
+            batch.directory[OURS, id_] = merged_into or id_
     for namespace, values in spaces.items():
-        rows = connection.execute(select(c.value, c.lead).where(c.namespace == namespace, c.value.in_(values)))
+        rows = connection.execute(select(c.value, c.lead).where(c.namespace == namespace, among(c.value, values)))
         batch.directory.update({(namespace, value): lead for value, lead in rows})
     batch.stored_keys = dict(batch.directory)
 
@@ -201,9 +205,9 @@ def _load_associations(connection: Connection, batch: Batch, refs: Collection[Re
     c = t.associations.c
     others: set[Ref] = set()
     for (system, object_), ids in _by_object(refs).items():
-        here = and_(c.object == object_, c.record.in_(ids))
-        there = and_(c.to_object == object_, c.to_record.in_(ids))
-        for row in connection.execute(select(t.associations).where(c.system == system, or_(here, there))):
+        here = and_(c.object == object_, among(c.record, ids))
+        there = and_(c.to_object == object_, among(c.to_record, ids))
+        for row in connection.execute(select(t.associations).where(c.system == system, or_(here, there))).all():
             batch.associations[row.system, row.object, row.record, row.to_object, row.to_record, row.role] = dict(
                 row._mapping
             )
@@ -227,7 +231,9 @@ def _load_leads(
     cutoff: int | None,
     score_name: str,
 ) -> None:
-    for row in connection.execute(select(t.leads).where(t.leads.c.id.in_(ids), t.leads.c.merged_into.is_(None))):
+    for row in connection.execute(
+        select(t.leads).where(among(t.leads.c.id, ids), t.leads.c.merged_into.is_(None))
+    ).all():
         batch.leads[row.id] = Lead(
             row.id,
             row.version,
@@ -245,7 +251,7 @@ def _load_leads(
             row.erased_at,
         )
     leads = batch.leads
-    for row in connection.execute(select(t.records).where(t.records.c.entity.in_(leads))):
+    for row in connection.execute(select(t.records).where(among(t.records.c.entity, leads))).all():
         record = batch.records.get((row.system, row.object, row.record))
         if record is None:
             record = record_of(row)
@@ -253,28 +259,28 @@ def _load_leads(
         leads[row.entity].records[record.ref] = record
     a = t.activities.c
     recent = (
-        a.lead.in_(leads)
+        among(a.lead, leads)
         if cutoff is None
-        else and_(a.lead.in_(leads), or_(a.at >= cutoff, a.lead.in_(all_activities_of)))
+        else and_(among(a.lead, leads), or_(a.at >= cutoff, among(a.lead, all_activities_of)))
     )
-    for row in connection.execute(select(t.activities).where(recent)):
-        leads[row.lead].activities[row.at, row.id] = activity_of(row)
+    for lead_id, *row in connection.execute(select(t.activities).where(recent)).all():
+        leads[lead_id].activities[row[0], row[1]] = activity_of(row)
     k = t.activity_kinds
-    for row in connection.execute(select(k).where(k.c.lead.in_(leads))):
+    for row in connection.execute(select(k).where(among(k.c.lead, leads))).all():
         lead_id, kind, *tally = row  # by position: a row's own `count` is a method
         leads[lead_id].kinds[kind] = (tally[0], tally[1], tally[2])
-    for row in connection.execute(select(t.outcomes).where(t.outcomes.c.lead.in_(leads))):
+    for row in connection.execute(select(t.outcomes).where(among(t.outcomes.c.lead, leads))).all():
         leads[row.lead].outcomes[row.at, row.id] = outcome_of(row)
-    for row in connection.execute(select(t.marks).where(t.marks.c.lead.in_(leads))):
+    for row in connection.execute(select(t.marks).where(among(t.marks.c.lead, leads))).all():
         until = from_micros(row.until) if row.until else None
         leads[row.lead].marks.append(Mark(from_micros(row.at), row.kind, row.points, row.reason, until, row.by))
     for row in connection.execute(
         select(t.transitions.c.lead, t.transitions.c.stage, t.transitions.c.at, t.transitions.c.ref).where(
-            t.transitions.c.lead.in_(leads), t.transitions.c.reason == "threshold"
+            among(t.transitions.c.lead, leads), t.transitions.c.reason == "threshold"
         )
     ):
         leads[row.lead].decided.append((row.stage, row.at, row.ref))
-    for row in connection.execute(select(t.handoffs).where(t.handoffs.c.lead.in_(leads))):
+    for row in connection.execute(select(t.handoffs).where(among(t.handoffs.c.lead, leads))).all():
         lead = leads[row.lead]
         lead.had_handoff = True
         if row.state == "open":
@@ -282,26 +288,26 @@ def _load_leads(
         elif row.state == "closed" and row.closed_at >= lead.last_closed:
             lead.last_bucket, lead.last_reason, lead.last_closed = row.bucket, row.bucket_reason, row.closed_at
     s = t.scores.c
-    for row in connection.execute(select(t.scores).where(s.lead.in_(leads), s.name == score_name)):
+    for row in connection.execute(select(t.scores).where(among(s.lead, leads), s.name == score_name)).all():
         leads[row.lead].score = Standing(
             row.total, row.fit, row.behaviour, row.band, row.at, row.changes_at, row.scoring
         )
-    for row in connection.execute(select(t.reached).where(t.reached.c.lead.in_(leads))):
+    for row in connection.execute(select(t.reached).where(among(t.reached.c.lead, leads))).all():
         leads[row.lead].reached[row.stage] = (row.at, row.cause, row.ref)
     for lead in leads.values():
         lead.reached_before = dict(lead.reached)
 
 
 def _load_companies(connection: Connection, batch: Batch, ids: Collection[str]) -> None:
-    for row in connection.execute(select(t.companies).where(t.companies.c.id.in_(ids))):
+    for row in connection.execute(select(t.companies).where(among(t.companies.c.id, ids))).all():
         batch.companies[row.id] = Company(row.id, row.version, row.known_at, row.merged_into, row.attributes)
-    for row in connection.execute(select(t.records).where(t.records.c.entity.in_(batch.companies))):
+    for row in connection.execute(select(t.records).where(among(t.records.c.entity, batch.companies))).all():
         record = batch.records.setdefault((row.system, row.object, row.record), record_of(row))
         batch.companies[row.entity].records[record.ref] = record
 
 
 def _load_deals(connection: Connection, batch: Batch, ids: Collection[str]) -> None:
-    for row in connection.execute(select(t.deals).where(t.deals.c.id.in_(ids))):
+    for row in connection.execute(select(t.deals).where(among(t.deals.c.id, ids))).all():
         batch.deals[row.id] = Deal(
             row.id,
             row.version,
@@ -315,9 +321,9 @@ def _load_deals(connection: Connection, batch: Batch, ids: Collection[str]) -> N
             row.amount,
             row.currency,
         )
-    for row in connection.execute(select(t.deal_leads).where(t.deal_leads.c.deal.in_(batch.deals))):
+    for row in connection.execute(select(t.deal_leads).where(among(t.deal_leads.c.deal, batch.deals))).all():
         batch.deals[row.deal].leads.add(row.lead)
-    for row in connection.execute(select(t.records).where(t.records.c.entity.in_(batch.deals))):
+    for row in connection.execute(select(t.records).where(among(t.records.c.entity, batch.deals))).all():
         record = batch.records.setdefault((row.system, row.object, row.record), record_of(row))
         batch.deals[row.entity].records[record.ref] = record
 
@@ -481,7 +487,7 @@ def _commit_decisions(put: Put, batch: Batch, score_name: str) -> None:
     put.insert(t.steps, [step for lead in living for step in lead.steps], ignore=True)
     absorbed = [id_ for lead in batch.leads.values() for id_ in lead.absorbed]
     if absorbed:
-        put.connection.execute(update(t.handoffs).where(t.handoffs.c.id.in_(absorbed)).values(state="absorbed"))
+        put.connection.execute(update(t.handoffs).where(among(t.handoffs.c.id, absorbed)).values(state="absorbed"))
     # Closed before opened: at most one of a lead's handoffs is open at any moment.
     put.upsert(t.handoffs, [handoff for lead in living for handoff in lead.closed])
     put.upsert(
@@ -504,11 +510,11 @@ def commit_writes(connection: Connection, writes: Sequence[dict[str, Any]], now:
     put, w = Put(connection), t.writes.c
     tallies: Counter[tuple[str, str]] = Counter((write["system"], "planned") for write in writes)
     pairs = {(write["system"], write["key"]) for write in writes}
-    waiting = select(w.id, w.system, w.key).where(w.state == "waiting", w.key.in_({key for _, key in pairs}))
+    waiting = select(w.id, w.system, w.key).where(w.state == "waiting", among(w.key, {key for _, key in pairs}))
     overtaken = [row for row in connection.execute(waiting) if (row.system, row.key) in pairs]
     if overtaken:
         ids = [row.id for row in overtaken]
-        connection.execute(update(t.writes).where(w.id.in_(ids)).values(state="superseded", finished_at=now))
+        connection.execute(update(t.writes).where(among(w.id, ids)).values(state="superseded", finished_at=now))
         tallies.update((row.system, "superseded") for row in overtaken)
     put.insert(t.writes, writes)
     put.count(

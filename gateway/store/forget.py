@@ -15,6 +15,7 @@ from sqlalchemy import Connection, and_, delete, func, select, update
 
 from gateway.leads.record import Ref
 from gateway.store import tables as t
+from gateway.store.among import among
 from gateway.store.put import Put
 
 _KEY = "tombstone key"
@@ -23,7 +24,7 @@ _KEY = "tombstone key"
 def forget(connection: Connection, leads: Collection[str], now: int) -> list[str]:
     """Erase what names these leads. Returns the documents that named them, whose bodies the inbox must blank."""
     records = connection.execute(
-        select(t.records.c.system, t.records.c.object, t.records.c.record).where(t.records.c.entity.in_(leads))
+        select(t.records.c.system, t.records.c.object, t.records.c.record).where(among(t.records.c.entity, leads))
     ).all()
     marks = [_ref_text((row.system, row.object, row.record)) for row in records]
     hashes = _hashes(connection, marks)
@@ -33,17 +34,17 @@ def forget(connection: Connection, leads: Collection[str], now: int) -> list[str
         mine = and_(t.events.c.system == row.system, t.events.c.object == row.object, t.events.c.record == row.record)
         documents |= set(connection.scalars(select(t.events.c.document).where(mine)))
         connection.execute(update(t.events).where(mine).values(body={"v": 1, "values": {}}, reason="forgotten"))
-    connection.execute(delete(t.identities).where(t.identities.c.lead.in_(leads)))
+    connection.execute(delete(t.identities).where(among(t.identities.c.lead, leads)))
     connection.execute(
-        update(t.records).where(t.records.c.entity.in_(leads)).values(snapshot={}, assumed=[], gone="forgotten")
+        update(t.records).where(among(t.records.c.entity, leads)).values(snapshot={}, assumed=[], gone="forgotten")
     )
     connection.execute(
-        update(t.activities).where(t.activities.c.lead.in_(leads)).values(asset="", channel="", campaign="")
+        update(t.activities).where(among(t.activities.c.lead, leads)).values(asset="", channel="", campaign="")
     )
-    connection.execute(update(t.outcomes).where(t.outcomes.c.lead.in_(leads)).values(reason="", by=""))
-    connection.execute(update(t.handoffs).where(t.handoffs.c.lead.in_(leads)).values(contributions=[], closed_by=""))
+    connection.execute(update(t.outcomes).where(among(t.outcomes.c.lead, leads)).values(reason="", by=""))
+    connection.execute(update(t.handoffs).where(among(t.handoffs.c.lead, leads)).values(contributions=[], closed_by=""))
     w = t.writes.c
-    waiting = and_(w.lead.in_(leads), w.state.in_(("waiting", "unknown")))
+    waiting = and_(among(w.lead, leads), w.state.in_(("waiting", "unknown")))
     counts = select(w.system, func.count()).where(waiting).group_by(w.system)
     Put(connection).count(
         t.tallies,
@@ -53,11 +54,11 @@ def forget(connection: Connection, leads: Collection[str], now: int) -> list[str
         ],
     )
     connection.execute(update(t.writes).where(waiting).values(state="superseded", code="forgotten", finished_at=now))
-    connection.execute(update(t.writes).where(w.lead.in_(leads)).values(fields={}, stamps={}, message=""))
-    connection.execute(update(t.work_items).where(t.work_items.c.lead.in_(leads)).values(detail={}, resolved_at=now))
+    connection.execute(update(t.writes).where(among(w.lead, leads)).values(fields={}, stamps={}, message=""))
+    connection.execute(update(t.work_items).where(among(t.work_items.c.lead, leads)).values(detail={}, resolved_at=now))
     connection.execute(
         update(t.leads)
-        .where(t.leads.c.id.in_(leads))
+        .where(among(t.leads.c.id, leads))
         .values(attributes={}, company=None, erased_at=now, version=t.leads.c.version + 1)
     )
     return sorted(documents)
@@ -69,7 +70,7 @@ def forgotten(connection: Connection, refs: Iterable[Ref]) -> set[Ref]:
         return set()
     texts = {_ref_text(ref): ref for ref in refs}
     hashes = _hashes(connection, texts)
-    wanted = select(t.tombstones.c.hash).where(t.tombstones.c.hash.in_(list(hashes.values())))
+    wanted = select(t.tombstones.c.hash).where(among(t.tombstones.c.hash, list(hashes.values())))
     found = set(connection.scalars(wanted))
     return {texts[text] for text, digest in hashes.items() if digest in found}
 

@@ -12,6 +12,7 @@ from gateway.contracts import Receipt, Write
 from gateway.errors import StaleCommit
 from gateway.leads.record import Record, RecordWritten, Ref, fold
 from gateway.store import tables as t
+from gateway.store.among import among
 from gateway.store.batch import event_row, record_of, record_row
 from gateway.store.put import Put
 from gateway.store.times import new_id
@@ -35,15 +36,15 @@ def claim(connection: Connection, system: str, worker: str, now: int, limit: int
     ids = list(connection.scalars(due))
     if not ids:
         return []
-    rows = connection.execute(select(t.writes).where(w.id.in_(ids)).order_by(w.priority, w.due_at, w.id)).all()
-    connection.execute(update(t.writes).where(w.id.in_(ids)).values(state="leased", lease=worker, beat=w.beat + 1))
+    rows = connection.execute(select(t.writes).where(among(w.id, ids)).order_by(w.priority, w.due_at, w.id)).all()
+    connection.execute(update(t.writes).where(among(w.id, ids)).values(state="leased", lease=worker, beat=w.beat + 1))
     return list(rows)
 
 
 def waiting(connection: Connection, keys: Collection[str]) -> dict[tuple[str, str], dict[str, Any]]:
     """(system, key) → fields of the writes that wait under these keys."""
     w = t.writes.c
-    rows = connection.execute(select(w.system, w.key, w.fields).where(w.state == "waiting", w.key.in_(keys)))
+    rows = connection.execute(select(w.system, w.key, w.fields).where(w.state == "waiting", among(w.key, keys)))
     return {(row.system, row.key): row.fields for row in rows}
 
 
@@ -80,7 +81,7 @@ def links(connection: Connection, rows: Sequence[Any]) -> dict[tuple[str, str, s
     """(lead, system, object) → the primary living record of each write's lead."""
     ids = {row.lead for row in rows if row.lead}
     found = {}
-    for row in connection.execute(select(t.records).where(t.records.c.entity.in_(ids))):
+    for row in connection.execute(select(t.records).where(among(t.records.c.entity, ids))):
         record = record_of(row)
         if record.main and record.gone is None:
             found[record.entity, record.system, record.object] = record
@@ -137,7 +138,7 @@ def settle(connection: Connection, worker: str, now: int, settled: Sequence[Sett
     put.upsert(t.records, [record_row(record) for record in records.values()])
     leads = {item.row.lead for item in settled if item.row.lead}
     # Whoever loaded these leads before must load them again: their snapshots have moved.
-    connection.execute(update(t.leads).where(t.leads.c.id.in_(leads)).values(version=t.leads.c.version + 1))
+    connection.execute(update(t.leads).where(among(t.leads.c.id, leads)).values(version=t.leads.c.version + 1))
     put.count(t.work_items, _dead_letters(settled, now), on=("key",))
     return again
 
@@ -155,7 +156,9 @@ def _overtaken(connection: Connection, settled: Sequence[Settled]) -> set[str]:
     }
     if not again:
         return set()
-    rows = connection.execute(select(w.system, w.key).where(w.state == "waiting", w.key.in_([key for _, key in again])))
+    rows = connection.execute(
+        select(w.system, w.key).where(w.state == "waiting", among(w.key, [key for _, key in again]))
+    )
     return {again[row.system, row.key] for row in rows if (row.system, row.key) in again}
 
 
@@ -183,7 +186,7 @@ def _learn(
     for system, object_ in {ref[:2] for ref in wanted}:
         ids = [ref[2] for ref in wanted if ref[:2] == (system, object_)]
         for row in connection.execute(
-            select(t.records).where(c.system == system, c.object == object_, c.record.in_(ids))
+            select(t.records).where(c.system == system, c.object == object_, among(c.record, ids))
         ):
             record = record_of(row)
             records[record.ref] = record
@@ -285,13 +288,13 @@ def retry(connection: Connection, now: int, ids: Collection[str] | None, system:
     newer = t.writes.alias()
     waits = select(newer.c.id).where(newer.c.system == w.system, newer.c.key == w.key, newer.c.state == "waiting")
     dead = select(w.id, w.system).where(w.state == "dead", ~waits.exists())
-    dead = dead.where(w.id.in_(ids)) if ids is not None else dead
+    dead = dead.where(among(w.id, ids)) if ids is not None else dead
     dead = dead.where(w.system == system) if system is not None else dead
     rows = connection.execute(dead).all()
     if rows:
         connection.execute(
             update(t.writes)
-            .where(w.id.in_([row.id for row in rows]))
+            .where(among(w.id, [row.id for row in rows]))
             .values(state="waiting", attempts=0, due_at=now, finished_at=None)
         )
         per_system: dict[str, int] = {}

@@ -1,0 +1,39 @@
+"""``column IN (many values)`` as one parameter: no limit of variables, and the statement's text never changes.
+
+SQLAlchemy writes every value of an ``IN`` list into the text anew, which cost more than the query itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import orjson
+from sqlalchemy import Boolean, ColumnElement, String, bindparam
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
+
+
+class Among(FunctionElement[bool]):
+    """Arguments: a text column, and a JSON list of texts."""
+
+    name = "among"
+    type = Boolean()
+    inherit_cache = True
+
+
+def among(column: ColumnElement[Any], values: Iterable[str]) -> Among:
+    """``column`` is one of ``values`` (texts; any number, none included)."""
+    return Among(column, bindparam("among", orjson.dumps(list(values)).decode(), String(), unique=True))
+
+
+@compiles(Among)
+def _on_sqlite(element: Among, compiler: Any, **kwargs: Any) -> str:
+    column, values = (compiler.process(clause, **kwargs) for clause in element.clauses)
+    return f"{column} IN (SELECT value FROM json_each({values}))"
+
+
+@compiles(Among, "postgresql")
+def _on_postgresql(element: Among, compiler: Any, **kwargs: Any) -> str:
+    column, values = (compiler.process(clause, **kwargs) for clause in element.clauses)
+    return f"{column} IN (SELECT jsonb_array_elements_text(CAST({values} AS jsonb)))"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 from gateway.cli.main import App, pass_app
@@ -40,4 +42,5 @@ def funnel(app: App, by: str | None, as_json: bool) -> None:
         return
     from rich.console import Console
 
-    Console().print(report(data, by))
+    # A pipe has no width of its own; 80 columns would fold the values.
+    Console(width=None if sys.stdout.isatty() else 200).print(report(data, by))

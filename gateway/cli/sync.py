@@ -155,13 +155,9 @@ def _names(gateway: Gateway, examples: list[Planned]) -> dict[str, str]:
     from gateway.store.database import read
     from gateway.store.listing import attributes_of
 
-    ids = list({one.wanted.lead for one in examples})
-    found: dict[str, str] = {}
     with read(gateway.store.main) as connection:
-        for start in range(0, len(ids), BATCH):
-            part = attributes_of(connection, ids[start : start + BATCH])
-            found |= {lead: who(attributes) for lead, attributes in part.items()}
-    return found
+        found = attributes_of(connection, list({one.wanted.lead for one in examples}))
+    return {lead: who(attributes) for lead, attributes in found.items()}
 
 
 def _print(one: _Plan, gateway: Gateway, who: dict[str, str]) -> None:

@@ -13,6 +13,7 @@ from sqlalchemy import JSON, ColumnElement, Connection, Select, and_, func, lite
 
 from gateway.leads.record import Ref
 from gateway.store import tables as t
+from gateway.store.among import among
 from gateway.store.overview import OPEN_WRITES
 
 Rows = list[dict[str, Any]]
@@ -132,7 +133,7 @@ def events_of(connection: Connection, refs: Collection[Ref], at: int, known_at: 
     for system, object_ in {ref[:2] for ref in refs}:
         ids = [ref[2] for ref in refs if ref[:2] == (system, object_)]
         chosen = select(t.events).where(
-            e.system == system, e.object == object_, e.record.in_(ids), e.at <= at, e.state == "applied"
+            e.system == system, e.object == object_, among(e.record, ids), e.at <= at, e.state == "applied"
         )
         rows += connection.execute(chosen if known_at is None else chosen.where(e.known_at <= known_at))
     return sorted(rows, key=lambda row: (row.at, row.key))
@@ -189,7 +190,7 @@ def dead_letters(connection: Connection, ids: Collection[str] | None, system: st
     """Ids of dead writes among ``ids`` (None: all), of ``system`` if given."""
     w = t.writes.c
     chosen = select(w.id).where(w.state == "dead")
-    chosen = chosen.where(w.id.in_(ids)) if ids is not None else chosen
+    chosen = chosen.where(among(w.id, ids)) if ids is not None else chosen
     chosen = chosen.where(w.system == system) if system is not None else chosen
     return list(connection.scalars(chosen.order_by(w.id)))
 
@@ -213,14 +214,14 @@ def record_names(connection: Connection, ids: Sequence[str]) -> dict[str, str]:
     """lead → one of its records as ``system record``, for leads that nothing better is known of."""
     r = t.records.c
     rows = connection.execute(
-        select(r.entity, r.system, r.record).where(r.entity.in_(ids)).order_by(r.system.desc(), r.record.desc())
+        select(r.entity, r.system, r.record).where(among(r.entity, ids)).order_by(r.system.desc(), r.record.desc())
     )
     return {row.entity: f"{row.system} {row.record}" for row in rows}
 
 
 def attributes_of(connection: Connection, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
     """lead → attributes."""
-    rows = connection.execute(select(t.leads.c.id, t.leads.c.attributes).where(t.leads.c.id.in_(ids)))
+    rows = connection.execute(select(t.leads.c.id, t.leads.c.attributes).where(among(t.leads.c.id, ids)))
     return {row.id: row.attributes for row in rows}
 
 

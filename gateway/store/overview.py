@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from gateway.store import tables as t
+from gateway.store.among import among
 from gateway.store.database import read
 from gateway.store.inbox import Inbox
 
@@ -191,13 +192,9 @@ def queued_rescores(connection: Connection) -> int:
 def states_of(inbox: Inbox, ids: Sequence[str]) -> dict[str, int]:
     """State → how many of these documents are in it."""
     d = t.documents.c
-    found: dict[str, int] = {}
     with read(inbox.engine) as connection:
-        for start in range(0, len(ids), 500):
-            chosen = d.id.in_(ids[start : start + 500])
-            for state, count in connection.execute(select(d.state, func.count()).where(chosen).group_by(d.state)):
-                found[state] = found.get(state, 0) + count
-    return found
+        counted = select(d.state, func.count().label("n")).where(among(d.id, ids)).group_by(d.state)
+        return {row.state: row.n for row in connection.execute(counted)}
 
 
 def _writes(connection: Connection) -> dict[str, dict[str, Any]]:

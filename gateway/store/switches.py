@@ -7,6 +7,7 @@ from collections.abc import Collection
 from sqlalchemy import Connection, select, update
 
 from gateway.store import tables as t
+from gateway.store.among import among
 from gateway.store.put import Put
 
 DISCARDED = "discarded"
@@ -31,13 +32,13 @@ def activated(connection: Connection, system: str, existing: str, now: int) -> N
 def discard(connection: Connection, now: int, ids: Collection[str]) -> int:
     """Give up writes that wait, are unsure or dead; one on its way right now stays. Returns how many."""
     w = t.writes.c
-    chosen = select(w.id, w.system, w.state).where(w.id.in_(ids), w.state.in_(("waiting", "unknown", "dead")))
+    chosen = select(w.id, w.system, w.state).where(among(w.id, ids), w.state.in_(("waiting", "unknown", "dead")))
     rows = connection.execute(chosen).all()
     if not rows:
         return 0
     connection.execute(
         update(t.writes)
-        .where(w.id.in_([row.id for row in rows]))
+        .where(among(w.id, [row.id for row in rows]))
         .values(state="superseded", code=DISCARDED, message="given up by a person", finished_at=now, lease="")
     )
     counts: dict[tuple[str, str], int] = {}

@@ -1,6 +1,7 @@
 # From a clean clone, with nothing but make and Python 3.11 or newer.
 #   make demo   a small simulated company, end to end
 #   make test   every check, in environments of its own (tox)
+#   make dev    what you need to work on it, in .venv, and checks before each commit
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -9,7 +10,7 @@ FITS := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(firstword $(shell for p in python3 python3.11 python3.12 python3.13 python3.14 python; do \
 	$$p -c '$(FITS)' 2>/dev/null && echo $$p; done))
 
-.PHONY: demo test bench clean
+.PHONY: demo test dev bench clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.gateway
@@ -18,6 +19,10 @@ demo: $(VENV)/.gateway
 
 test: $(VENV)/.tox
 	$(BIN)/tox run $(TOXARGS)
+
+dev: $(VENV)/.gateway
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test,dev,bench]'
+	$(BIN)/pre-commit install
 
 bench: $(VENV)/.tox
 	$(BIN)/tox run -e bench

@@ -12,6 +12,9 @@ import time
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
+
+from gateway.cli.main import cli
 
 COMMAND = [sys.executable, "-P", "-c", "from gateway.cli.main import main; main()"]
 pytestmark = [pytest.mark.processes, pytest.mark.slow]
@@ -82,11 +85,9 @@ def test_commands_it_names_work_afterwards(once):
     assert len(lines) >= 6
     for directory, words in lines:
         assert Path(directory) == folder
-        tried = subprocess.run(
-            [*COMMAND, "-C", directory, *words.split()], capture_output=True, text=True, check=False, env=environment()
-        )
-        assert tried.returncode == 0, (words, tried.stdout, tried.stderr)
-        assert tried.stdout.strip(), words
+        tried = CliRunner().invoke(cli, ["-C", directory, *words.split()])
+        assert tried.exit_code == 0, (words, tried.output)
+        assert tried.output.strip(), words
 
 
 def test_folder_with_something_else_is_left_alone(tmp_path):

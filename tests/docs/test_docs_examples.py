@@ -114,7 +114,11 @@ def test_command_that_is_shown_exists(words):
         while words:
             word = words.pop(0)
             if word.startswith("-"):
-                flags = {option: param for param in command.params for option in (*param.opts, *param.secondary_opts)}
+                flags = {
+                    option: param
+                    for param in command.get_params(context)
+                    for option in (*param.opts, *param.secondary_opts)
+                }
                 assert word in flags, f"{command.name} has no option {word}"
                 if isinstance(flags[word], click.Option) and not flags[word].is_flag and words:
                     words.pop(0)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 Kind = Literal["person", "company", "deal", "task", "campaign", "user"]
 Precision = Literal["instant", "day", "unknown"]
@@ -264,8 +264,7 @@ class Answer:
 # -- scoring -----------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Activity:
+class Activity(NamedTuple):
     """One thing a person did, as a scorer sees it."""
 
     at: datetime
@@ -278,7 +277,7 @@ class Activity:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A person's or the journey's say in a score: points (raw, of ``axis``) from ``at`` until ``until``."""
+    """A person's or the journey's say in a score: points of the 0–100 scale from ``at`` until ``until``."""
 
     at: datetime
     kind: Literal["manual", "keep", "halve", "reset", "hold"]

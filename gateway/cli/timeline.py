@@ -33,11 +33,10 @@ def _facts(lead: Lead) -> Iterator[Entry]:
     for record in lead.records.values():
         if record.first_at:
             yield Entry(record.first_at, _FIRST, "record", f"first heard of {_ref(record.ref)}", record.system)
-    for stored in lead.activities.values():
-        one = stored.activity
+    for key, one in lead.activities.items():
         details = [one.asset, one.channel and f"by {one.channel}", one.campaign and f"campaign {one.campaign}"]
         text = " ".join(filter(None, [one.kind, *details]))
-        yield Entry(_micros(one.at), _FACT, "activity", text, _ref(stored.ref))
+        yield Entry(_micros(one.at), _FACT, "activity", text, _ref(lead.refs[key]))
     for outcome in lead.outcomes.values():
         details = [
             outcome.reason and f"({outcome.reason})",

@@ -140,7 +140,7 @@ def _fold_record(batch: Batch, ref: Ref, news: list[Timed], joining: Joining) ->
     rules = joining.rules(ref)
     record = batch.records.get(ref)
     if record is None:
-        record = batch.records[ref] = Record(*ref, news[0][1].kind, new=True)
+        record = batch.records[ref] = Record(*ref, news[0][1].kind)
     record.mapping = joining.hashes.get(ref[0], "")
     news.sort(key=_order)
     whole = _order(news[0]) < record.last
@@ -287,9 +287,9 @@ def _unite(batch: Batch, winner: Ref, loser: Ref, why: str, joining: Joining) ->
     lost, won = batch.records.get(loser), batch.records.get(winner)
     kind = (won or lost or Record(*winner, "person")).kind
     if won is None:
-        won = batch.records[winner] = Record(*winner, kind, new=True, dirty=True)
+        won = batch.records[winner] = Record(*winner, kind, dirty=True)
     if lost is None:
-        lost = batch.records[loser] = Record(*loser, kind, new=True, dirty=True)
+        lost = batch.records[loser] = Record(*loser, kind, dirty=True)
     if not won.entity and not lost.entity:
         _begin(batch, won, kind, joining)
     if won.entity and lost.entity and won.entity != lost.entity:
@@ -376,7 +376,7 @@ def _associate(batch: Batch, event: RecordsLinked, at: int, joining: Joining) ->
     for ref, kind in ((_here(row), event.kind), (_there(row), event.to_kind)):
         # A company or deal that is only named so far begins as a placeholder; a person does not come from a name alone.
         if ref not in batch.records and kind in ("company", "deal"):
-            batch.records[ref] = Record(*ref, kind, new=True)
+            batch.records[ref] = Record(*ref, kind)
             _begin(batch, batch.records[ref], kind, joining)
     _connect(batch, row)
 

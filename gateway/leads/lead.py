@@ -6,13 +6,13 @@ keyed as their tables are, so that a change is a difference of two dictionaries.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from gateway.contracts import Activity, ActivityHappened, Mark, Precision
 from gateway.leads.record import Fact, Record, Ref
-from gateway.times import from_micros, to_micros
+from gateway.times import to_micros
 
 FactKey = tuple[int, str]
 """(time in microseconds, id of the fact)"""
@@ -69,7 +69,9 @@ class Lead:
     erased_at: int | None = None
 
     records: dict[Ref, Record] = field(default_factory=dict, repr=False)
-    activities: dict[FactKey, StoredActivity] = field(default_factory=dict, repr=False)
+    activities: dict[FactKey, Activity] = field(default_factory=dict, repr=False)
+    refs: dict[FactKey, Ref] = field(default_factory=dict, repr=False)
+    """Which record an activity came from: known for new ones, and for all of a lead that was loaded whole."""
     kinds: dict[str, tuple[int, int, int]] = field(default_factory=dict)
     outcomes: dict[FactKey, StoredOutcome] = field(default_factory=dict, repr=False)
     marks: list[Mark] = field(default_factory=list)
@@ -133,9 +135,8 @@ class Lead:
         """
         facts = list(facts)
         wanted = {(to_micros(fact.at), fact.key) for fact in facts}
-        for key, activity in list(self.activities.items()):
-            if activity.ref == ref and key not in wanted:
-                self._drop(key)
+        for key in [key for key, source in self.refs.items() if source == ref and key not in wanted]:
+            self._drop(key)
         for key, outcome in list(self.outcomes.items()):
             if outcome.ref == ref and key not in wanted:
                 self.drop_outcome(key)
@@ -160,8 +161,10 @@ class Lead:
         for key, activity in other.activities.items():
             if key not in self.activities:
                 self.activities[key] = activity
+                if key in other.refs:
+                    self.refs[key] = other.refs[key]
                 if key in other.added_activities:
-                    self.added_activities[key] = activity
+                    self.added_activities[key] = other.added_activities[key]
         for kind, (count, first, last) in other.kinds.items():
             mine = self.kinds.get(kind)
             self.kinds[kind] = (
@@ -201,19 +204,20 @@ class Lead:
             older["lead"] = self.id
             self.handoff, self.handoff_changed = older, True
 
-    def _put(self, key: FactKey, activity: StoredActivity) -> None:
-        self.activities[key] = self.added_activities[key] = activity
-        kind = activity.activity.kind
+    def _put(self, key: FactKey, stored: StoredActivity) -> None:
+        self.activities[key], self.refs[key], self.added_activities[key] = stored.activity, stored.ref, stored
+        kind = stored.activity.kind
         count, first, last = self.kinds.get(kind, (0, key[0], key[0]))
         self.kinds[kind] = (count + 1, min(first, key[0]), max(last, key[0]))
         self.changed_kinds.add(kind)
         self.changed = True
 
     def _drop(self, key: FactKey) -> None:
-        kind = self.activities.pop(key).activity.kind
+        kind = self.activities.pop(key).kind
+        del self.refs[key]
         if self.added_activities.pop(key, None) is None:
             self.dropped_activities.add(key)
-        times = [at for (at, _), stored in self.activities.items() if stored.activity.kind == kind]
+        times = [at for (at, _), activity in self.activities.items() if activity.kind == kind]
         if times:
             self.kinds[kind] = (len(times), min(times), max(times))
         else:
@@ -231,14 +235,6 @@ class Lead:
             ),
             None,
         )
-
-
-def activity_of(row: Sequence[Any]) -> StoredActivity:
-    """A row of table ``activities`` without its lead, by position: these are the most numerous rows of a batch."""
-    at, id_, kind, asset, channel, campaign, system, object_, record, known_at = row
-    return StoredActivity(
-        Activity(from_micros(at), kind, asset, channel, campaign, id_), (system, object_, record), known_at
-    )
 
 
 def outcome_of(row: Any) -> StoredOutcome:

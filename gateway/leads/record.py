@@ -56,7 +56,8 @@ class Record:
     enrolled: bool = False
     gone: str | None = None
     assumed: list[str] = field(default_factory=list)
-    new: bool = False
+    stored: tuple[str, int, str] | None = None
+    """(entity, *last) as it was loaded; None = not stored yet"""
     dirty: bool = False
 
     @property

@@ -16,7 +16,7 @@ def subject(lead: Lead, company: Mapping[str, Any]) -> Subject:
     attributes = lead.attributes
     if company:
         attributes = attributes | {f"company.{name}": value for name, value in company.items()}
-    return Subject(attributes, [stored.activity for stored in lead.activities.values()], lead.marks, lead.persona)
+    return Subject(attributes, list(lead.activities.values()), lead.marks, lead.persona)
 
 
 def standing(score: Score, at: datetime, scoring: str) -> Standing:

@@ -20,6 +20,7 @@ class Among(FunctionElement[bool]):
     name = "among"
     type = Boolean()
     inherit_cache = True
+    _is_implicitly_boolean = True  # else SQLite is asked for ``… = 1``, and no index serves that
 
 
 def among(column: ColumnElement[Any], values: Iterable[str]) -> Among:

@@ -15,14 +15,14 @@ from sqlalchemy import Connection, Table, and_, bindparam, delete, func, or_, se
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
-from gateway.contracts import Event, Kind, Mark, RecordConverted, RecordsLinked, RecordsMerged
+from gateway.contracts import Activity, Event, Kind, Mark, RecordConverted, RecordsLinked, RecordsMerged
 from gateway.errors import StaleCommit
 from gateway.leads.batch import Batch, Timed
 from gateway.leads.company import Company
 from gateway.leads.deal import Deal
 from gateway.leads.events import body_of, event_from
 from gateway.leads.identity import OURS, Key
-from gateway.leads.lead import Lead, Standing, activity_of, outcome_of
+from gateway.leads.lead import Lead, Standing, outcome_of
 from gateway.leads.record import Record, RecordWritten, Ref
 from gateway.store import forget
 from gateway.store import tables as t
@@ -42,11 +42,12 @@ def load(
     cutoff: int | None,
     score_name: str,
     documents: Collection[str] = (),
+    whole: Collection[str] = (),
 ) -> Batch:
     """Read what ``events``, identity ``keys`` and the ``touched`` leads need.
 
     :param cutoff: activities older than this (microseconds) are not loaded, except where a record is folded again;
-        None loads all of them.
+        None loads all of them. :param whole: leads whose activities are loaded all, with the records they came from.
     """
     batch = Batch(now, asked=set(keys))
     if documents:
@@ -81,7 +82,7 @@ def load(
         lead_ids |= set(connection.scalars(select(t.deal_leads.c.lead).where(among(t.deal_leads.c.deal, deal_ids))))
     if lead_ids:
         late_leads = {record.entity for ref in late if (record := batch.records[ref]).kind == "person"}
-        _load_leads(connection, batch, lead_ids, late_leads, cutoff, score_name)
+        _load_leads(connection, batch, lead_ids, late_leads | set(whole), cutoff, score_name)
         deal_ids |= set(connection.scalars(select(t.deal_leads.c.deal).where(among(t.deal_leads.c.lead, lead_ids))))
     if deal_ids:
         _load_deals(connection, batch, deal_ids)
@@ -147,6 +148,7 @@ def record_of(row: Any) -> Record:
         row.enrolled,
         row.gone,
         row.assumed,
+        (row.entity, row.last_at, row.last_key),
     )
 
 
@@ -227,7 +229,7 @@ def _load_leads(
     connection: Connection,
     batch: Batch,
     ids: set[str],
-    all_activities_of: set[str],
+    whole: Collection[str],
     cutoff: int | None,
     score_name: str,
 ) -> None:
@@ -261,10 +263,17 @@ def _load_leads(
     recent = (
         among(a.lead, leads)
         if cutoff is None
-        else and_(among(a.lead, leads), or_(a.at >= cutoff, among(a.lead, all_activities_of)))
+        else and_(among(a.lead, leads), or_(a.at >= cutoff, among(a.lead, whole)))
     )
-    for lead_id, *row in connection.execute(select(t.activities).where(recent)).all():
-        leads[lead_id].activities[row[0], row[1]] = activity_of(row)
+    # The most numerous rows of a batch: only what a scorer reads, and by position.
+    narrow = select(a.lead, a.at, a.id, a.kind, a.asset, a.channel, a.campaign).where(recent)
+    for lead_id, at, id_, kind, asset, channel, campaign in connection.execute(narrow).all():
+        leads[lead_id].activities[at, id_] = Activity(from_micros(at), kind, asset, channel, campaign, id_)
+    if whole:
+        sources = select(a.lead, a.at, a.id, a.system, a.object, a.record).where(among(a.lead, whole))
+        for lead_id, at, id_, *ref in connection.execute(sources).all():
+            if lead_id in leads:
+                leads[lead_id].refs[at, id_] = (ref[0], ref[1], ref[2])
     k = t.activity_kinds
     for row in connection.execute(select(k).where(among(k.c.lead, leads))).all():
         lead_id, kind, *tally = row  # by position: a row's own `count` is a method
@@ -362,7 +371,7 @@ def _commit(connection: Connection, batch: Batch, score_name: str) -> None:
             if (namespace, value) not in batch.stored_keys
         ],
     )
-    put.upsert(t.records, [record_row(record) for record in batch.records.values() if record.dirty])
+    _commit_records(put, [record for record in batch.records.values() if record.dirty])
     put.upsert(t.associations, list(batch.linked.values()))
     put.remove(t.deal_leads, [(deal.id, lead) for deal in batch.deals.values() for lead in deal.dropped_leads])
     put.insert(
@@ -520,6 +529,21 @@ def commit_writes(connection: Connection, writes: Sequence[dict[str, Any]], now:
     put.count(
         t.tallies, [{"system": s, "what": what, "reason": "", "count": n} for (s, what), n in sorted(tallies.items())]
     )
+
+
+def _commit_records(put: Put, records: Sequence[Record]) -> None:
+    """An owner's version guards its records. One that was nobody's, or not there, is whose commit is first."""
+    nobodys = [record for record in records if record.stored is not None and not record.stored[0]]
+    if nobodys:
+        c = t.records.c
+        names = ("system", "object", "record", "entity", "last_at", "last_key")
+        as_loaded = delete(t.records).where(*(c[name] == bindparam(f"b_{name}") for name in names))
+        found = [{f"b_{n}": v for n, v in zip(names, (*r.ref, *(r.stored or ())), strict=True)} for r in nobodys]
+        if put.connection.execute(as_loaded, found).rowcount != len(found):
+            raise StaleCommit("a record changed since it was loaded")
+    owned = [record for record in records if record.stored is not None and record.stored[0]]
+    put.insert(t.records, [record_row(r) for r in (*nobodys, *(r for r in records if r.stored is None))])
+    put.upsert(t.records, [record_row(record) for record in owned])
 
 
 def _commit_merges(connection: Connection, batch: Batch) -> None:

@@ -6,6 +6,8 @@ since it was loaded is thrown away and computed again from fresh rows.
 
 from __future__ import annotations
 
+import random
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -99,6 +101,7 @@ class Pipeline:
             except StaleCommit:
                 if attempt == TRIES - 1:
                     raise
+                time.sleep(random.uniform(0, 0.01 * 2**attempt))  # so that two workers do not meet again and again
         raise AssertionError("unreachable")
 
     def compute(
@@ -129,13 +132,15 @@ class Pipeline:
         """Score one lead, advance it, and plan what the systems have to be told."""
         model = self.model
         history = lead.id not in batch.live
+        before = (lead.persona, lead.score.total if lead.score else None)
         lead.persona = model.journey.persona(lead.attributes)
         company = batch.companies[lead.company].attributes if lead.company in batch.companies else {}
         self._rate(batch, lead, company, at)
         why = Cause("import" if history else cause, at, model.hashes.get("scoring", ""), model.journey.hash)
         open_deal = any(lead.id in deal.leads and deal.status == "open" for deal in batch.deals.values())
+        lead.moved = lead.moved or before != (lead.persona, lead.score.total if lead.score else None)
         answer = progress(lead, model.journey, open_deal, why, history, model.active, new_id)
-        if answer.note is not None:
+        if answer is not None and answer.note is not None:
             batch.work_items.append(_deal_note(batch, lead, answer.note.system, answer.note.stage))
         if lead.changed_values:
             for ref, own in lead.records.items():

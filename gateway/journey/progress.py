@@ -80,13 +80,16 @@ def standing_of(lead: Lead) -> Standing:
 
 def progress(
     lead: Lead, journey: Journey, open_deal: bool, cause: Cause, quiet: bool, active: Collection[str], ids: Any
-) -> Advance:
+) -> Advance | None:
     """Advance ``lead`` and put the answer onto it. A handoff to a system that is not active is withheld.
 
-    :param ids: makes a new id. :return: what was decided, for the caller to open a handoff with.
+    :param ids: makes a new id. :return: what was decided; None when nothing that the journey reads has moved.
     """
+    if _still(lead, journey, open_deal):
+        return None
     answer = advance(journey, standing_of(lead), facts_of(lead, open_deal), cause.at, cause.why, quiet=quiet)
     decided_at = to_micros(cause.at)
+    lead.journey = journey.hash
     lead.stage, lead.above, lead.excluded = answer.stage, dict(answer.above), answer.excluded
     lead.reached = {stage: (to_micros(r.at), r.cause, r.ref) for stage, r in answer.reached.items()}
     lead.moves += [
@@ -120,6 +123,14 @@ def progress(
     if opening is not None and not off:
         open_handoff(lead, opening, cause, ids)
     return answer
+
+
+def _still(lead: Lead, journey: Journey, open_deal: bool) -> bool:
+    """Nothing that ``advance`` reads has moved since it was last asked: most news changes a field no rule looks at."""
+    if lead.journey != journey.hash or lead.moved or lead.changed_kinds or lead.added_outcomes or lead.dropped_outcomes:
+        return False
+    excluded = journey.exclusion(lead.attributes, open_deal)
+    return lead.excluded == (excluded.reason if excluded else None)
 
 
 def _do(lead: Lead, due: Due, at: int) -> None:

@@ -454,7 +454,9 @@ def settle_values(batch: Batch, lead: Lead, joining: Joining) -> None:
     lead.origin = origin
     batch.refused += [(record.ref, name) for record, name in refused if record.dirty]
     if records:
-        lead.entered_at = earliest(records)
+        entered = earliest(records)
+        lead.moved = lead.moved or entered != lead.entered_at
+        lead.entered_at = entered
     _settle_deal_outcomes(batch, lead)
 
 

@@ -62,6 +62,7 @@ class Lead:
     attributes: dict[str, Any] = field(default_factory=dict, repr=False)
     persona: str = ""
     stage: str = ""
+    journey: str = ""
     excluded: str | None = None
     ignored: bool = False
     generation: int = 1
@@ -86,6 +87,8 @@ class Lead:
     origin: dict[str, tuple[int, str]] = field(default_factory=dict, repr=False)
     """attribute → (stamp, system) of the value that won; filled when the attributes are joined."""
 
+    moved: bool = False
+    """Its score's total, its persona or its entry time is another than before, or it took over another lead."""
     changed: bool = False
     """Something of the row itself or its facts moved: it is committed with version + 1."""
     changed_values: bool = False
@@ -191,7 +194,7 @@ class Lead:
                 self.above[stage] = crossing
         if other.handoff is not None:
             self._absorb_handoff(other.handoff)
-        self.changed = True
+        self.changed = self.moved = True
         other.merged_into, other.changed = self.id, True
 
     def _absorb_handoff(self, theirs: dict[str, Any]) -> None:

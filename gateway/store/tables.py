@@ -78,6 +78,7 @@ leads = Table(
     Column("attributes", Json, nullable=False),
     Column("persona", String, nullable=False, server_default=""),
     Column("stage", String, nullable=False, server_default=""),
+    Column("journey", String, nullable=False, server_default=""),  # hash of the journey it was last advanced under
     Column("excluded", String),  # reason of journey.yaml; null = may be handed over
     Column("ignored", Boolean, nullable=False, server_default=false()),  # stood over the threshold at activation
     Column("generation", Integer, nullable=False, server_default=text("1")),

@@ -203,6 +203,7 @@ def upgrade() -> None:
         sa.Column("attributes", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=False),
         sa.Column("persona", sa.String(), server_default="", nullable=False),
         sa.Column("stage", sa.String(), server_default="", nullable=False),
+        sa.Column("journey", sa.String(), server_default="", nullable=False),
         sa.Column("excluded", sa.String(), nullable=True),
         sa.Column("ignored", sa.Boolean(), server_default=sa.text("0"), nullable=False),
         sa.Column("generation", sa.Integer(), server_default=sa.text("1"), nullable=False),

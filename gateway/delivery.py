@@ -8,7 +8,6 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -17,6 +16,7 @@ from sqlalchemy import Engine
 
 from gateway.contracts import Call, Receipt, Sink, Write
 from gateway.leads.record import Record
+from gateway.pipeline import Guard
 from gateway.store import outbox
 from gateway.store.database import read, write
 from gateway.sync.receipts import Verdict, verdict
@@ -24,8 +24,6 @@ from gateway.times import to_micros
 
 SILENCE = 30.0
 """Seconds of the taker's monotonic clock without a beat after which a worker counts as dead."""
-Guard = Callable[[str, str], AbstractContextManager[Any]]
-"""(plugin, call) → a context in which the supervisor watches the clock"""
 
 
 class Delivery:

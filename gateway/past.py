@@ -72,7 +72,7 @@ def explain_now(gateway: Gateway, lead: str) -> Explained:
     at = gateway.now()
     with read(gateway.store.main) as connection:
         cutoff = gateway.pipeline.cutoff(at)
-        batch = load(connection, [], [], [lead], to_micros(at), cutoff, gateway.model.score_name)
+        batch = load(connection, [], {}, [lead], to_micros(at), cutoff, gateway.model.score_name)
     found = batch.leads[lead]
     company = batch.companies[found.company].attributes if found.company in batch.companies else {}
     scored = subject(found, company)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -31,6 +32,14 @@ from gateway.times import settled, to_micros
 
 TRIES = 8
 """How often a batch is computed again because somebody else was faster, before its documents go back."""
+
+
+Guard = Callable[[str, str], AbstractContextManager[Any]]
+"""(plugin, call) → a context in which the supervisor watches the clock"""
+
+
+def unguarded(plugin: str, call: str) -> AbstractContextManager[Any]:
+    return nullcontext()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +83,14 @@ class Done:
 
 
 class Pipeline:
-    def __init__(self, engine: Engine, model: Model, now: Callable[[], datetime], log: Any) -> None:
+    def __init__(
+        self, engine: Engine, model: Model, now: Callable[[], datetime], log: Any, guard: Guard = unguarded
+    ) -> None:
         self.engine = engine
         self.model = model
         self.now = now
         self.log = log
+        self.guard = guard
 
     def run(self, readings: Sequence[Reading], touched: Collection[str] = (), cause: str = "news") -> Done:
         """Work one batch: the events of some documents, or leads that are due without any news.
@@ -93,7 +105,8 @@ class Pipeline:
                 ids = [reading.document.id for reading in readings]
                 name = self.model.score_name
                 batch = load(connection, events, keys, touched, to_micros(at), self.cutoff(at), name, ids)
-            self.compute(batch, readings, events, known_at, quiet, touched, cause, at)
+            with self.guard("scorer", "score a batch"):  # no statement is sent meanwhile: only plugins can hang here
+                self.compute(batch, readings, events, known_at, quiet, touched, cause, at)
             try:
                 with write(self.engine) as connection:
                     commit(connection, batch, self.model.score_name)
@@ -160,6 +173,9 @@ class Pipeline:
                 batch.scored.append(lead.id)
         except Exception as exc:  # noqa: BLE001 - a scorer is a plugin and may raise anything; the lead goes on unscored
             self.log.error("scoring failed", lead=lead.id, error=type(exc).__name__)
+            if lead.score is not None:  # or the sweep would find it due again at once, for ever
+                lead.score.changes_at = to_micros(at + timedelta(hours=1))
+                batch.scored.append(lead.id)
             batch.work_items.append(
                 work_item(f"score:{lead.id}", "scoring failed", "", {"error": type(exc).__name__}, batch.now, lead.id)
             )

@@ -190,7 +190,7 @@ def _walk(gateway: Gateway, only: Collection[str] | None) -> Iterator[Batch]:
             if not ids:
                 return
             now = to_micros(gateway.now())
-            batch = load(connection, [], [], ids, now, gateway.pipeline.cutoff(gateway.now()), gateway.model.score_name)
+            batch = load(connection, [], {}, ids, now, gateway.pipeline.cutoff(gateway.now()), gateway.model.score_name)
         joining = gateway.model.joining
         for lead in batch.leads.values():
             known = [record for record in lead.records.values() if record.known]

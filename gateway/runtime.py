@@ -5,14 +5,14 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import structlog
+
+from sqlalchemy.exc import DBAPIError
 
 from gateway.contracts import (
     Context,
@@ -29,7 +29,7 @@ from gateway.delivery import Delivery
 from gateway.errors import GatewayError, NotFound, QuarantineDocument, StaleCommit
 from gateway.host import Host
 from gateway.leads.joining import Joining
-from gateway.pipeline import Done, Model, Pipeline, Reading
+from gateway.pipeline import Done, Guard, Model, Pipeline, Reading, unguarded
 from gateway.settings.instance import Instance, System, load_instance
 from gateway.store import bundle, due
 from gateway.store.database import open_store, read, require_current, upgrade, write
@@ -43,7 +43,6 @@ BATCH_EVENTS = 1000
 BATCH_DOCUMENTS = 200
 SWEEP_LEADS = 500
 """Leads scored again in one batch of a sweep."""
-Guard = Callable[[str, str], AbstractContextManager[Any]]
 
 
 class Gateway:
@@ -55,7 +54,7 @@ class Gateway:
         self.instance = instance
         self.host = host
         self.now = now
-        self.guard: Guard = guard or (lambda plugin, call: contextlib.nullcontext())
+        self.guard: Guard = guard or unguarded
         self.log: Any = structlog.get_logger("gateway")
         self.store = open_store(instance.store)
         self.inbox = Inbox(self.store.inbox)
@@ -66,7 +65,9 @@ class Gateway:
         for system in instance.systems.values():
             self._build(system)
         self.model = model_of(instance, host)
-        self.pipeline = Pipeline(self.store.main, self.model, now, self.log)
+        self.bundle = ""
+        """Id of the files this gateway was opened with; empty before they are active."""
+        self.pipeline = Pipeline(self.store.main, self.model, now, self.log, self.guard)
         self._deliveries = {
             name: Delivery(self.store.main, name, sink, instance.systems[name].plugin, now, self.guard, self.log)
             for name, sink in self.sinks.items()
@@ -74,6 +75,12 @@ class Gateway:
 
     def close(self) -> None:
         self.store.close()
+
+    def outdated(self) -> bool:
+        """Other files have become active since: a long-lived worker makes room for one that works with them."""
+        with read(self.store.main) as connection:
+            active = bundle.active(connection)
+        return active is not None and active.id != self.bundle
 
     # -- in -----------------------------------------------------------------------------------------------------------
 
@@ -133,6 +140,9 @@ class Gateway:
         except StaleCommit:
             self.inbox.release(worker, ids)
             return
+        except (DBAPIError, OSError):  # the store's trouble, not the documents': they wait
+            self.inbox.release(worker, ids)
+            raise
         except Exception as exc:  # one item must not stop the others: find it by working them singly
             if len(batch) > 1:
                 for reading in batch:
@@ -203,7 +213,9 @@ class Gateway:
         told = (("lead_scored", "scores", done.scored), ("stage_changed", "moves", done.moves))
         for hook, name, rows in (*told, ("handoff_closed", "handoffs", done.closed)):
             if rows:
-                for problem in self.host.observe(hook, **{name: rows}):
+                with self.guard("observers", hook):
+                    problems = self.host.observe(hook, **{name: rows})
+                for problem in problems:
                     self.log.error("observer failed", problem=problem)
 
     # -- leads by any key -----------------------------------------------------------------------------------------------
@@ -281,7 +293,7 @@ def open_gateway(
             upgrade(gateway.store)
         require_current(gateway.store)
         with write(gateway.store.main) as connection:
-            bundle.activate(connection, instance.files, instance.hashes, to_micros(now()))
+            gateway.bundle = bundle.activate(connection, instance.files, instance.hashes, to_micros(now()))
     except BaseException:
         gateway.close()
         raise

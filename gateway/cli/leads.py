@@ -267,7 +267,7 @@ def show(app: App, key: str, everything: bool, as_json: bool) -> None:
     gateway = app.gateway
     id_ = gateway.find_lead(key)
     with read(gateway.store.main) as connection:
-        batch = load(connection, [], [], [id_], to_micros(gateway.now()), None, gateway.model.score_name, whole=[id_])
+        batch = load(connection, [], {}, [id_], to_micros(gateway.now()), None, gateway.model.score_name, whole=[id_])
         more = listing.of_lead(connection, id_)
     lead = batch.leads[id_]
     joining = gateway.model.joining

@@ -21,7 +21,9 @@ from typing import TYPE_CHECKING, Any
 from marshmallow import EXCLUDE, ValidationError
 from sqlalchemy.exc import DBAPIError
 
+from gateway import logs
 from gateway.engine import slots
+from gateway.engine.supervisor import RENEWED
 from gateway.engine.workers import bell_of, delivery_loop, pipeline_loop
 from gateway.errors import ConfigError
 from gateway.settings.files import ConfigFile
@@ -65,18 +67,30 @@ def run(kind: str, root: Path, slot: slots.Slot | None = None, before: str = "",
     gateway = opener(root)
     try:
         with _stopped_by_signal() as stop:
-            if before and what == "pipeline":
-                gateway.inbox.bury(before)  # the supervisor saw it die: nobody needs to wait for its silence
+            if before:  # the supervisor saw it die: nobody needs to wait for its silence
+                gateway.inbox.bury(before) if what == "pipeline" else gateway.bury_deliveries(system, before)
             if slot is not None:
                 slot.ready(worker)
+
+            def current(work: Callable[..., int]) -> Callable[..., int]:
+                """The work, as long as the files it was begun with are the active ones; then the process ends."""
+
+                def unless_outdated(*arguments: Any) -> int:
+                    if gateway.outdated():
+                        stop.set()
+                        return 0
+                    return work(*arguments)
+
+                return unless_outdated
+
             if what == "pipeline":
-                bell = bell_of(gateway.store.inbox)
-                pipeline_loop(gateway.run_pipeline_once, gateway.sweep_once, gateway.inbox, worker, stop, bell)
+                work, sweep = current(gateway.run_pipeline_once), current(gateway.sweep_once)
+                pipeline_loop(work, sweep, gateway.inbox, worker, stop, bell_of(gateway.store.inbox))
             else:
-                delivery_loop(partial(gateway.deliver_once, system, worker), stop, bell_of(gateway.store.main))
+                delivery_loop(current(partial(gateway.deliver_once, system, worker)), stop, bell_of(gateway.store.main))
+        return RENEWED if gateway.outdated() else 0
     finally:
         gateway.close()
-    return 0
 
 
 def web_app(root: Path, opener: Opener = open_gateway) -> Flask:
@@ -151,6 +165,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     with contextlib.suppress(OSError, AttributeError):  # Linux: an orphan would hold the port and the leases
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # 1: PR_SET_PDEATHSIG
+    logs.configure(logs.INFO)
     try:
         return run(given.kind, given.root, slots.Slots(given.slots).slot(given.slot), given.before)
     except ConfigError as exc:

@@ -36,6 +36,8 @@ STEADY = 60.0
 """A process that lived so many seconds was healthy: its next restart is immediate again."""
 ATTEMPTS = 3
 """A process that dies so often before it was ever ready cannot start."""
+RENEWED = 3
+"""The exit code of a worker that made room for one with the files as they are now."""
 REFUSED = 2
 """The exit code of a process that found its configuration wrong: trying again is useless."""
 MOST = 64
@@ -207,6 +209,10 @@ class Supervisor:
         child.before = self._slots.seen(child.slot).worker
         self._slots.clear(child.slot)
         if child.leaving:
+            return
+        if code == RENEWED:
+            child.failures, child.again_at = 0, now
+            log.info("renewed", process=child.kind, reason="the files have changed")
             return
         child.reason = child.cut or (f"exit code {code}" if code >= 0 else f"signal {-code}")
         child.cut = ""

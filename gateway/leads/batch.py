@@ -34,6 +34,8 @@ class Batch:
     """Identity keys the batch's news carries: those the directory was loaded for."""
     directory: dict[Key, str] = field(default_factory=dict)
     stored_keys: dict[Key, str] = field(default_factory=dict)
+    linking: set[Ref] = field(default_factory=set)
+    """Records whose links are all in ``associations``; empty when nobody is new, no link moves and nobody merges."""
     past: dict[Ref, list[Timed]] = field(default_factory=dict)
     """Stored events of records that a late event makes us fold again."""
     associations: dict[tuple[str, ...], dict[str, Any]] = field(default_factory=dict)

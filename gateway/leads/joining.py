@@ -6,13 +6,14 @@ conversions and links → facts onto leads. What changed is left on the batch, w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from marshmallow import ValidationError
 
 from gateway.contracts import (
+    Kind,
     PersonErased,
     RecordChanged,
     RecordConverted,
@@ -86,10 +87,11 @@ def join(batch: Batch, events: Sequence[Timed], known_at: Mapping[str, int], qui
         record = batch.records[ref]
         if record.kind == "person":
             if record.entity or record.snapshot or facts:  # a person does not come from a deletion alone
-                _place_person(batch, record, joining)
+                _place_person(batch, record, groups[ref], joining)
         elif not record.entity:
             _begin(batch, record, record.kind, joining)
     _structure(batch, groups, joining)
+    _settle_links(batch)
     for ref, (facts, whole) in said.items():
         record = batch.records[ref]
         lead = batch.leads.get(record.entity)
@@ -107,18 +109,20 @@ def join(batch: Batch, events: Sequence[Timed], known_at: Mapping[str, int], qui
             record.enrolled = True
     _settle_companies(batch, joining)
     _settle_deals(batch, joining)
+    _enliven(batch, {event.key for _, event in events} - quiet, groups)
     for id_ in [*batch.touched]:
         settle_values(batch, batch.leads[id_], joining)
 
 
-def identity_keys(events: Sequence[Timed], joining: Joining) -> set[Key]:
-    """The keys that people's events carry, for the directory to be loaded before anything is computed."""
-    keys: set[Key] = set()
+def identity_keys(events: Sequence[Timed], joining: Joining) -> dict[Key, set[Ref]]:
+    """The keys that people's events carry and the records that carry them, for the directory to be loaded before anything is computed."""
+    keys: dict[Key, set[Ref]] = {}
     for _, event in events:
         rules = joining.objects.get((event.system, event.object))
         if event.kind == "person" and rules is not None and isinstance(event, RecordChanged):
             fields = joining.identifying[event.system, event.object]
-            keys.update(keys_of(_identifying(event.values, fields), rules.identify_by))
+            for key in keys_of(_identifying(event.values, fields), rules.identify_by):
+                keys.setdefault(key, set()).add((event.system, event.object, event.record))
     return keys
 
 
@@ -174,14 +178,19 @@ def _deal_standing(record: Record, rules: Mapping[str, FieldRule]) -> tuple[str,
 # -- people ---------------------------------------------------------------------------------------------------------
 
 
-def _place_person(batch: Batch, record: Record, joining: Joining) -> None:
+def _place_person(batch: Batch, record: Record, news: Sequence[Timed], joining: Joining) -> None:
+    """By the keys that its news carry, one after the other: an older address leads to it as well, however late it comes."""
     rules = joining.rules(record.ref)
-    keys: list[Key] = []
     if rules is not None:
         fields = joining.identifying[record.system, record.object]
-        raw = {name: entry[0] for name, _ in fields if (entry := record.snapshot.get(name)) is not None}
-        found = keys_of(_identifying(raw, fields), rules.identify_by)
-        keys = [key for key in found if key in batch.asked]  # the others were claimed when they were news
+        for _, event in news:
+            if isinstance(event, RecordChanged):
+                _place(batch, record, keys_of(_identifying(event.values, fields), rules.identify_by), joining)
+    if not record.entity:
+        _place(batch, record, [], joining)
+
+
+def _place(batch: Batch, record: Record, keys: Sequence[Key], joining: Joining) -> None:
     if record.entity and all(batch.directory.get(key) == record.entity for key in keys):
         return  # the usual case: a known record whose keys lead to its own lead
 
@@ -209,9 +218,6 @@ def _belong(batch: Batch, record: Record, lead_id: str) -> None:
         record.main = not same
         lead.records[record.ref] = record
     record.entity, record.dirty, lead.changed = lead_id, True, True
-    for association in batch.associations.values():
-        if record.ref in (_here(association), _there(association)):
-            _connect(batch, association)
 
 
 def _question(batch: Batch, record: Record, key: Key, other: str, joining: Joining) -> None:
@@ -233,9 +239,9 @@ def _question(batch: Batch, record: Record, key: Key, other: str, joining: Joini
 
 def _merge_leads(batch: Batch, one: str, other: str) -> str:
     """Two leads are the same person: the one with the earliest fact stays. Returns its id."""
-    first, second = batch.leads[one], batch.leads[other]
-    if first is second or second.merged_into == first.id:
-        return one
+    first, second = (batch.leads[_living(batch, "person", id_)] for id_ in (one, other))
+    if first is second:
+        return first.id
     age = {lead.id: (_first_fact(lead), lead.id) for lead in (first, second)}
     winner, loser = sorted((first, second), key=lambda lead: age[lead.id])
     winner.absorb(loser)
@@ -296,34 +302,39 @@ def _unite(batch: Batch, winner: Ref, loser: Ref, why: str, joining: Joining) ->
         if kind == "person":
             _merge_leads(batch, won.entity, lost.entity)
         else:
-            _merge_others(batch, kind, won.entity, lost.entity)
+            _merge_others(batch, kind, won.entity, lost.entity, joining)
     home = _living(batch, kind, won.entity or lost.entity)
     for record in (won, lost):
         record.entity = home
         record.dirty = True
         _shelf(batch, kind)[home].records[record.ref] = record
-    lost.gone, lost.main = why, False
+    lost.gone, lost.main = min(why, lost.gone) if lost.absorbed and lost.gone else why, False
     won.main = True
     if kind == "person":
         batch.leads[home].changed = True
         batch.touched.add(home)
 
 
-def _merge_others(batch: Batch, kind: str, winner_id: str, loser_id: str) -> None:
+def _merge_others(batch: Batch, kind: Kind, winner_id: str, loser_id: str, joining: Joining) -> None:
     shelf = _shelf(batch, kind)
     winner, loser = shelf[winner_id], shelf[loser_id]
     for ref, record in loser.records.items():
         record.entity, record.dirty = winner_id, True
         winner.records[ref] = record
     loser.merged_into = winner_id
+    batch.merges.append((kind, winner_id, loser_id))
     loser.changed = winner.changed = True
     if kind == "company":
-        batch.rescores.append({"id": loser_id, "company": loser_id, "cause": "company merged", "created_at": batch.now})
+        batch.rescores.append(
+            {"id": joining.mint(), "company": loser_id, "cause": "company merged", "created_at": batch.now}
+        )
     elif isinstance(winner, Deal) and isinstance(loser, Deal):
         winner.added_leads |= loser.leads - winner.leads
         winner.leads |= loser.leads
-        loser.dropped_leads, loser.leads = set(loser.leads), set()
-        batch.touched |= winner.leads
+        winner.history += loser.history
+        loser.dropped_leads |= loser.leads
+        loser.leads, loser.added_leads, loser.history = set(), set(), []
+        batch.touched |= winner.leads & batch.leads.keys()
 
 
 def _living(batch: Batch, kind: str, id_: str) -> str:
@@ -374,11 +385,12 @@ def _associate(batch: Batch, event: RecordsLinked, at: int, joining: Joining) ->
     }
     batch.associations[key] = batch.linked[key] = row
     for ref, kind in ((_here(row), event.kind), (_there(row), event.to_kind)):
-        # A company or deal that is only named so far begins as a placeholder; a person does not come from a name alone.
-        if ref not in batch.records and kind in ("company", "deal"):
-            batch.records[ref] = Record(*ref, kind)
-            _begin(batch, batch.records[ref], kind, joining)
-    _connect(batch, row)
+        # Whatever is only named so far begins as a placeholder: of two workers who name it, or of whom one makes it,
+        # the slower has to look again. A person does not come from a name alone.
+        if ref not in batch.records:
+            batch.records[ref] = Record(*ref, kind, dirty=True)
+            if kind in ("company", "deal"):
+                _begin(batch, batch.records[ref], kind, joining)
 
 
 def _here(row: Mapping[str, Any]) -> Ref:
@@ -389,30 +401,66 @@ def _there(row: Mapping[str, Any]) -> Ref:
     return (row["system"], row["to_object"], row["to_record"])
 
 
-def _connect(batch: Batch, row: Mapping[str, Any]) -> None:
-    """Bring one record-to-record link onto the lead, company and deal behind the records, if both are known."""
-    ends = {row["kind"]: batch.records.get(_here(row)), row["to_kind"]: batch.records.get(_there(row))}
-    person, company, deal = (ends.get(kind) for kind in ("person", "company", "deal"))
-    present = row["present"]
-    if person is not None and person.entity and company is not None and company.entity:
-        lead = batch.leads[person.entity]
-        if present or lead.company == company.entity:
-            lead.company = company.entity if present else None
-            lead.changed = True
-        batch.touched.add(lead.id)
-    if deal is not None and deal.entity and person is not None and person.entity:
-        held = batch.deals[deal.entity]
-        if present and person.entity not in held.leads:
-            held.leads.add(person.entity)
-            held.added_leads.add(person.entity)
-        elif not present and person.entity in held.leads:
-            held.leads.discard(person.entity)
-            held.dropped_leads.add(person.entity)
-        batch.touched.add(person.entity)
-    if deal is not None and deal.entity and company is not None and company.entity:
-        held = batch.deals[deal.entity]
-        held.company = company.entity if present else None
-        held.changed = True
+def _settle_links(batch: Batch) -> None:
+    """Companies and deals of people, companies of deals: what all links say together, in whatever order they came.
+
+    The newest link names the company; a lead is of a deal as long as any link says so.
+    """
+    ends: dict[Ref, list[dict[str, Any]]] = {}
+    for row in batch.associations.values():
+        ends.setdefault(_here(row), []).append(row)
+        ends.setdefault(_there(row), []).append(row)
+    for lead in batch.leads.values():
+        rows = [row for ref in lead.records for row in ends.get(ref, ())]
+        if not rows or lead.merged_into is not None or lead.erased_at is not None:
+            continue
+        company = _company(batch, rows)
+        if company != lead.company:
+            lead.company, lead.changed = company, True
+            batch.touched.add(lead.id)
+        of_deal: dict[str, bool] = {}
+        for row in rows:
+            if deal_id := _end(batch, row, "deal"):
+                of_deal[deal_id] = of_deal.get(deal_id, False) or row["present"]
+        for deal_id, present in of_deal.items():
+            deal = batch.deals[deal_id]
+            if present == (lead.id in deal.leads):
+                continue
+            deal.leads ^= {lead.id}
+            now, before = (deal.added_leads, deal.dropped_leads) if present else (deal.dropped_leads, deal.added_leads)
+            now.add(lead.id)
+            before.discard(lead.id)
+            batch.touched.add(lead.id)
+    for deal in batch.deals.values():
+        rows = [row for ref in deal.records if ref in batch.linking for row in ends.get(ref, ())]
+        if rows and deal.merged_into is None and (company := _company(batch, rows)) != deal.company:
+            deal.company, deal.changed = company, True
+
+
+def _company(batch: Batch, rows: Sequence[Mapping[str, Any]]) -> str | None:
+    linked = ((row["at"], row["event"], _end(batch, row, "company")) for row in rows if row["present"])
+    return max((link for link in linked if link[2]), default=(0, "", None))[2]
+
+
+def _end(batch: Batch, row: Mapping[str, Any], kind: str) -> str | None:
+    """The company or deal at one end of a link, once it is known."""
+    ref = _here(row) if row["kind"] == kind else _there(row) if row["to_kind"] == kind else None
+    record = batch.records.get(ref) if ref else None
+    return record.entity if record and record.entity else None
+
+
+def _enliven(batch: Batch, live: Collection[str], groups: Mapping[Ref, Sequence[Timed]]) -> None:
+    """Live news of a deal, or of a link, is live news of its leads."""
+    heard = {ref for ref, news in groups.items() if any(event.key in live for _, event in news)}
+    for row in batch.linked.values():
+        if row["event"] in live:
+            heard |= {_here(row), _there(row)}
+    for deal in batch.deals.values():
+        if not heard.isdisjoint(deal.records):
+            batch.live |= deal.leads & batch.touched
+    for ref in heard & batch.records.keys():
+        if batch.records[ref].entity in batch.touched:
+            batch.live.add(batch.records[ref].entity)
 
 
 # -- values ---------------------------------------------------------------------------------------------------------
@@ -448,6 +496,8 @@ def _settle_deals(batch: Batch, joining: Joining) -> None:
 def settle_values(batch: Batch, lead: Lead, joining: Joining) -> None:
     """The lead's values, entry time and what its deals say, from everything its records hold."""
     lead.changed = True
+    while (company := batch.companies.get(lead.company or "")) is not None and company.merged_into is not None:
+        lead.company = company.merged_into
     records = [record for record in lead.records.values() if record.known]
     merged, origin, refused = attributes(records, joining.inbound, joining.rank)
     lead.attributes = merged

@@ -181,7 +181,7 @@ class Lead:
                     self.added_outcomes[key] = outcome
         self.marks += other.marks
         self.decided += other.decided
-        self.company = self.company or other.company
+        self.company = self.company or other.company  # until their links say
         self.known_at = min(self.known_at, other.known_at)
         self.generation = max(self.generation, other.generation)
         self.had_handoff = self.had_handoff or other.had_handoff

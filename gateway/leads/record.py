@@ -65,6 +65,11 @@ class Record:
         return (self.system, self.object, self.record)
 
     @property
+    def absorbed(self) -> bool:
+        """Its system merged or converted it into another record: it stays gone, whatever else is heard of it."""
+        return self.gone is not None and self.gone.startswith(("merged into ", "converted"))
+
+    @property
     def known(self) -> bool:
         """False for a placeholder: something was linked to this record before we ever saw it."""
         return bool(self.snapshot) or self.last[1] != ""
@@ -75,7 +80,9 @@ class Record:
 
     def forget(self) -> None:
         """Back to before the first event, for folding the whole set again. What links it to others stays."""
-        self.snapshot, self.gone, self.created_at, self.assumed = {}, None, None, []
+        self.snapshot, self.created_at, self.assumed = {}, None, []
+        if not self.absorbed:
+            self.gone = None
         self.last = (-(1 << 62), "")
         self.dirty = True
 
@@ -102,10 +109,9 @@ def fold(record: Record, events: Iterable[tuple[int, Event]], rules: Rules | Non
             facts.append(event)
         elif isinstance(event, RecordWritten):
             _written(record, event)
-        elif isinstance(event, RecordGone):
-            record.gone = event.reason
-        elif isinstance(event, RecordRestored):
-            record.gone = None
+        elif isinstance(event, (RecordGone, RecordRestored)):
+            if not record.absorbed:
+                record.gone = event.reason if isinstance(event, RecordGone) else None
         if not record.first_at or at < record.first_at:
             record.first_at = at
         record.last = (at, event.key)

@@ -12,7 +12,6 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Table, and_, bindparam, delete, func, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
 from gateway.contracts import Activity, Event, Kind, Mark, RecordConverted, RecordsLinked, RecordsMerged
@@ -36,7 +35,7 @@ from gateway.times import from_micros
 def load(
     connection: Connection,
     events: Sequence[Timed],
-    keys: Collection[Key],
+    keys: Mapping[Key, Collection[Ref]],
     touched: Collection[str],
     now: int,
     cutoff: int | None,
@@ -62,7 +61,8 @@ def load(
         wanted = [event.key for _, event in events]
         batch.known = set(connection.scalars(select(t.events.c.key).where(among(t.events.c.key, wanted))))
         events = [(at, event) for at, event in events if event.key not in batch.known]
-    refs = _refs(event for _, event in events)
+    kinds = _refs(event for _, event in events)
+    refs = kinds.keys()
     batch.forgotten = forget.forgotten(connection, refs)
     events = [timed for timed in events if _ref(timed[1]) not in batch.forgotten]
     _load_records(connection, batch, refs)
@@ -71,10 +71,7 @@ def load(
         _load_past(connection, batch, late)
     if keys:
         _load_directory(connection, batch, keys)
-    linking = {ref for ref in refs if ref not in batch.records}
-    linking |= {(event.system, event.object, event.record) for _, event in events if isinstance(event, RecordsLinked)}
-    associated = _load_associations(connection, batch, linking) if linking else set()
-    _load_records(connection, batch, associated - batch.records.keys())
+    meeting = _meeting(batch, events, kinds, keys)
     by_kind = _entities(batch)
     deal_ids = by_kind["deal"]
     lead_ids = {*by_kind["person"], *batch.directory.values(), *touched}
@@ -82,14 +79,43 @@ def load(
         lead_ids |= set(connection.scalars(select(t.deal_leads.c.lead).where(among(t.deal_leads.c.deal, deal_ids))))
     if lead_ids:
         late_leads = {record.entity for ref in late if (record := batch.records[ref]).kind == "person"}
+        if late_leads and meeting:  # whoever takes them over counts all their activities again
+            late_leads = lead_ids
         _load_leads(connection, batch, lead_ids, late_leads | set(whole), cutoff, score_name)
         deal_ids |= set(connection.scalars(select(t.deal_leads.c.deal).where(among(t.deal_leads.c.lead, lead_ids))))
     if deal_ids:
         _load_deals(connection, batch, deal_ids)
     company_ids = by_kind["company"] | {lead.company for lead in batch.leads.values() if lead.company}
+    if meeting:
+        batch.linking = {ref for ref, record in batch.records.items() if record.kind in ("person", "deal")}
+        batch.linking |= {ref for ref, kind in kinds.items() if kind in ("person", "deal")}
+        _load_records(connection, batch, _load_associations(connection, batch) - batch.records.keys())
+        by_kind = _entities(batch)
+        company_ids |= by_kind["company"]
+        if more := by_kind["deal"] - batch.deals.keys():
+            _load_deals(connection, batch, more)
     if company_ids:
         _load_companies(connection, batch, company_ids)
     return batch
+
+
+def _meeting(
+    batch: Batch, events: Sequence[Timed], kinds: Mapping[Ref, str], keys: Mapping[Key, Collection[Ref]]
+) -> bool:
+    """Whether somebody is new, links move or leads may become one: then all links of the leads are needed."""
+
+    def owner(ref: Ref) -> str:
+        record = batch.records.get(ref)
+        return record.entity if record else ""
+
+    return (
+        any(isinstance(event, RecordsLinked | RecordsMerged | RecordConverted) for _, event in events)
+        or any(kind in ("person", "deal") and not owner(ref) for ref, kind in kinds.items())
+        or any(
+            len({*map(owner, refs), batch.directory.get(key, owner(next(iter(refs))))}) > 1
+            for key, refs in keys.items()
+        )
+    )
 
 
 def _dead(documents: Collection[str]) -> Any:
@@ -100,16 +126,17 @@ def _ref(event: Event) -> Ref:
     return (event.system, event.object, event.record)
 
 
-def _refs(events: Iterable[Event]) -> set[Ref]:
-    refs: set[Ref] = set()
+def _refs(events: Iterable[Event]) -> dict[Ref, str]:
+    """Every record that is spoken of, with its kind."""
+    refs: dict[Ref, str] = {}
     for event in events:
-        refs.add(_ref(event))
+        refs[_ref(event)] = event.kind
         if isinstance(event, RecordsLinked):
-            refs.add((event.system, event.to_object, event.to_record))
+            refs.setdefault((event.system, event.to_object, event.to_record), event.to_kind)
         elif isinstance(event, RecordsMerged):
-            refs.update((event.system, event.object, loser) for loser in event.losers)
+            refs.update(((event.system, event.object, loser), event.kind) for loser in event.losers)
         elif isinstance(event, RecordConverted):
-            refs.add((event.system, event.to_object, event.to_record))
+            refs.setdefault((event.system, event.to_object, event.to_record), event.kind)
     return refs
 
 
@@ -202,18 +229,18 @@ def _load_directory(connection: Connection, batch: Batch, keys: Collection[Key])
     batch.stored_keys = dict(batch.directory)
 
 
-def _load_associations(connection: Connection, batch: Batch, refs: Collection[Ref]) -> set[Ref]:
-    """Links that name records we see for the first time, and the records at their other ends."""
+def _load_associations(connection: Connection, batch: Batch) -> set[Ref]:
+    """All links of the people and deals whose links count now. Returns the companies and deals at their other ends."""
     c = t.associations.c
     others: set[Ref] = set()
-    for (system, object_), ids in _by_object(refs).items():
-        here = and_(c.object == object_, among(c.record, ids))
-        there = and_(c.to_object == object_, among(c.to_record, ids))
-        for row in connection.execute(select(t.associations).where(c.system == system, or_(here, there))).all():
-            batch.associations[row.system, row.object, row.record, row.to_object, row.to_record, row.role] = dict(
-                row._mapping
-            )
-            others |= {(system, row.object, row.record), (system, row.to_object, row.to_record)}
+    for (system, object_), ids in _by_object(batch.linking).items():
+        for near, mine in ((c.object, c.record), (c.to_object, c.to_record)):
+            rows = select(t.associations).where(c.system == system, near == object_, among(mine, ids))
+            for row in connection.execute(rows).all():
+                key = (row.system, row.object, row.record, row.to_object, row.to_record, row.role)
+                batch.associations[key] = dict(row._mapping)
+                ends = ((row.kind, row.object, row.record), (row.to_kind, row.to_object, row.to_record))
+                others |= {(system, *end) for kind, *end in ends if kind in ("company", "deal")}
     return others
 
 
@@ -309,8 +336,10 @@ def _load_leads(
 
 
 def _load_companies(connection: Connection, batch: Batch, ids: Collection[str]) -> None:
-    for row in connection.execute(select(t.companies).where(among(t.companies.c.id, ids))).all():
-        batch.companies[row.id] = Company(row.id, row.version, row.known_at, row.merged_into, row.attributes)
+    while ids:  # and whoever took one over
+        for row in connection.execute(select(t.companies).where(among(t.companies.c.id, ids))).all():
+            batch.companies[row.id] = Company(row.id, row.version, row.known_at, row.merged_into, row.attributes)
+        ids = {c.merged_into for c in batch.companies.values() if c.merged_into} - batch.companies.keys()
     for row in connection.execute(select(t.records).where(among(t.records.c.entity, batch.companies))).all():
         record = batch.records.setdefault((row.system, row.object, row.record), record_of(row))
         batch.companies[row.entity].records[record.ref] = record
@@ -373,7 +402,7 @@ def _commit(connection: Connection, batch: Batch, score_name: str) -> None:
         ],
     )
     _commit_records(put, [record for record in batch.records.values() if record.dirty])
-    put.upsert(t.associations, list(batch.linked.values()))
+    put.upsert(t.associations, list(batch.linked.values()), newer=("at", "event"))
     put.remove(t.deal_leads, [(deal.id, lead) for deal in batch.deals.values() for lead in deal.dropped_leads])
     put.insert(
         t.deal_leads,
@@ -549,6 +578,15 @@ def _commit_records(put: Put, records: Sequence[Record]) -> None:
 
 def _commit_merges(connection: Connection, batch: Batch) -> None:
     """Point every row of the loser at the winner; facts keep the record they came from."""
+    for kind, table, moved in (("company", t.companies, t.deals), ("deal", t.deals, t.deal_stages)):
+        if pairs := [{"winner": w, "loser": lost} for merged, w, lost in batch.merges if merged == kind]:
+            alias = update(table).where(table.c.merged_into == bindparam("loser"))
+            connection.execute(alias.values(merged_into=bindparam("winner")), pairs)
+            if moved is t.deals:  # its leads follow in batches of their own
+                theirs = update(moved).where(moved.c.company == bindparam("loser"))
+                connection.execute(theirs.values(company=bindparam("winner"), version=moved.c.version + 1), pairs)
+            else:
+                _move_rows(connection, moved, "deal", ("at", "stage"), pairs)
     people = [(winner, loser) for kind, winner, loser in batch.merges if kind == "person"]
     if people:
         pairs = [{"winner": winner, "loser": loser} for winner, loser in people]
@@ -563,7 +601,7 @@ def _commit_merges(connection: Connection, batch: Batch) -> None:
             pairs,
         )
         for table, key in ((t.activities, ("at", "id")), (t.outcomes, ("at", "id")), (t.deal_leads, ("deal",))):
-            _move_rows(connection, table, key, pairs)
+            _move_rows(connection, table, "lead", key, pairs)
         for table in (t.activity_kinds, t.scores, t.reached):
             connection.execute(delete(table).where(table.c.lead == bindparam("loser")), pairs)
         connection.execute(
@@ -572,14 +610,16 @@ def _commit_merges(connection: Connection, batch: Batch) -> None:
         )
 
 
-def _move_rows(connection: Connection, table: Table, key: tuple[str, ...], pairs: list[dict[str, str]]) -> None:
+def _move_rows(
+    connection: Connection, table: Table, owner: str, key: tuple[str, ...], pairs: list[dict[str, str]]
+) -> None:
     """Rows the winner has already are dropped: the same fact once."""
-    twin = table.alias()
-    same = and_(twin.c.lead == bindparam("winner"), *(twin.c[name] == table.c[name] for name in key))
+    twin, c = table.alias(), table.c
+    same = and_(twin.c[owner] == bindparam("winner"), *(twin.c[name] == c[name] for name in key))
     connection.execute(
-        delete(table).where(table.c.lead == bindparam("loser"), select(twin.c.lead).where(same).exists()), pairs
+        delete(table).where(c[owner] == bindparam("loser"), select(twin.c[owner]).where(same).exists()), pairs
     )
-    connection.execute(update(table).where(table.c.lead == bindparam("loser")).values(lead=bindparam("winner")), pairs)
+    connection.execute(update(table).where(c[owner] == bindparam("loser")).values({owner: bindparam("winner")}), pairs)
 
 
 def _lead_row(lead: Lead) -> dict[str, Any]:

@@ -32,7 +32,7 @@ def activate(connection: Connection, files: Mapping[str, str], hashes: Mapping[s
     if before is not None and before.id == id_:
         return id_
     put = Put(connection)
-    put.upsert(t.bundles, [{"id": id_, "files": dict(files), "hashes": dict(hashes), "active_at": now}])
+    put.insert(t.bundles, [{"id": id_, "files": dict(files), "hashes": dict(hashes), "active_at": now}])
     if before is not None and before.hashes.get("scoring") != hashes.get("scoring"):
         put.insert(t.rescores, [{"id": new_id(), "cause": "scoring changed", "created_at": now}])
     return id_

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Table, and_, bindparam, delete, update
+from sqlalchemy import Connection, Table, and_, bindparam, delete, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway.errors import StaleCommit
@@ -23,12 +23,20 @@ class Put:
             statement = self._insert(table)
             self.connection.execute(statement.on_conflict_do_nothing() if ignore else statement, list(rows))
 
-    def upsert(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    def upsert(self, table: Table, rows: Sequence[Mapping[str, Any]], newer: tuple[str, ...] = ()) -> None:
+        """:param newer: columns of a stamp; a stored row with a greater one stays."""
         if rows:
             statement = self._insert(table)
             keys = [column.name for column in table.primary_key]
             values = {name: statement.excluded[name] for name in rows[0] if name not in keys}
-            self.connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=values), list(rows))
+            wins = (
+                tuple_(*(statement.excluded[n] for n in newer)) >= tuple_(*(table.c[n] for n in newer))
+                if newer
+                else None
+            )
+            self.connection.execute(
+                statement.on_conflict_do_update(index_elements=keys, set_=values, where=wins), list(rows)
+            )
 
     def count(
         self, table: Table, rows: Sequence[Mapping[str, Any]], on: tuple[str, ...] | None = None, bump: str = "count"

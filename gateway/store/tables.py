@@ -466,7 +466,7 @@ bundles = Table(  # the text of all files of a checked instance, and since when 
     Column("id", String, primary_key=True),
     Column("files", Json, nullable=False),
     Column("hashes", Json, nullable=False),
-    Column("active_at", Time, nullable=False),
+    Column("active_at", Time, primary_key=True),
 )
 
 rescores = Table(  # leads to score again in later batches, walked in order of their id

@@ -109,10 +109,8 @@ def _put(table: Table, writes: Sequence[Write]) -> list[Receipt]:
     for write in writes:
         key = write.record or write.key
         row = after.get(key, before.get(key))
-        if row is None and write.record is not None:
-            receipts.append(Receipt(key=write.key, result="gone"))
-            continue
-        if row is None and not write.create:
+        # A record of theirs that our file has no row of yet (it came from an export) gets one: this is how they hear.
+        if row is None and write.record is None and not write.create:
             receipts.append(
                 Receipt(
                     key=write.key, result="rejected", code="not_found", message="no such row, and none may be created"

@@ -152,12 +152,12 @@ def test_what_cannot_be_written_is_rejected_with_its_field(tmp_path, write, code
     assert [row["key"] for row in rows(tmp_path)] == ["k2"]
 
 
-def test_an_update_of_a_row_that_was_removed_says_gone(tmp_path):
-    """Somebody deleted it over there: that is news, not an error."""
+def test_an_update_of_a_record_without_a_row_makes_one(tmp_path):
+    """A record we know from an export has no row in our file yet: the row is how its owner hears of the change."""
     to = sink(tmp_path)
     deliver(to, create("k1", a=1))
-    assert deliver(to, update("k9", a=2))[0] == Receipt(key="update-k9", result="gone")
-    assert rows(tmp_path) == [{"key": "k1", "a": "1"}]
+    assert deliver(to, update("k9", a=2))[0].result == "done"
+    assert rows(tmp_path) == [{"key": "k1", "a": "1"}, {"key": "k9", "a": "2"}]
 
 
 def test_a_create_whose_row_is_there_already_corrects_it(tmp_path):

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import threading
+from time import monotonic
 
 import pytest
 
@@ -72,8 +73,8 @@ def test_readings_are_whole_while_the_worker_writes(shared):
     thread = threading.Thread(target=work)
     thread.start()
     busy: list[Seen] = []
-    until = time.monotonic() + 30  # the thread gets its turn some time, also on a busy machine
-    while len(busy) < 1000 and time.monotonic() < until:
+    until = monotonic() + 30  # the thread gets its turn some time, also on a busy machine
+    while len(busy) < 1000 and monotonic() < until:
         busy += [each for each in [shared.seen(0)] if each.until]
     stop.set()
     thread.join()

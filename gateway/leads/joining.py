@@ -115,7 +115,7 @@ def join(batch: Batch, events: Sequence[Timed], known_at: Mapping[str, int], qui
 
 
 def identity_keys(events: Sequence[Timed], joining: Joining) -> dict[Key, set[Ref]]:
-    """The keys that people's events carry and the records that carry them, for the directory to be loaded before anything is computed."""
+    """The keys that people's events carry, each with the records that do: the directory is loaded for them."""
     keys: dict[Key, set[Ref]] = {}
     for _, event in events:
         rules = joining.objects.get((event.system, event.object))
@@ -179,7 +179,7 @@ def _deal_standing(record: Record, rules: Mapping[str, FieldRule]) -> tuple[str,
 
 
 def _place_person(batch: Batch, record: Record, news: Sequence[Timed], joining: Joining) -> None:
-    """By the keys that its news carry, one after the other: an older address leads to it as well, however late it comes."""
+    """By the keys its news carry, one after the other: an older address leads to it as well, however late it comes."""
     rules = joining.rules(record.ref)
     if rules is not None:
         fields = joining.identifying[record.system, record.object]
@@ -268,7 +268,7 @@ def _first_fact(lead: Lead) -> int:
     return min(times, default=lead.known_at)
 
 
-# -- merges, conversions, links, erasure ---------------------------------------------------------------------------------
+# -- merges, conversions, links, erasure -------------------------------------------------------------------------------
 
 
 def _structure(batch: Batch, groups: Mapping[Ref, list[Timed]], joining: Joining) -> None:

@@ -40,7 +40,7 @@ class Rules(Protocol):
 
 @dataclass(slots=True)
 class Record:
-    """A link: this record belongs to ``entity`` (a lead, company or deal id). ``last`` is the newest (time, key) folded."""
+    """A link: this record belongs to ``entity`` (a lead, company or deal id). ``last``: newest (time, key) folded."""
 
     system: str
     object: str
@@ -109,9 +109,8 @@ def fold(record: Record, events: Iterable[tuple[int, Event]], rules: Rules | Non
             facts.append(event)
         elif isinstance(event, RecordWritten):
             _written(record, event)
-        elif isinstance(event, (RecordGone, RecordRestored)):
-            if not record.absorbed:
-                record.gone = event.reason if isinstance(event, RecordGone) else None
+        elif isinstance(event, (RecordGone, RecordRestored)) and not record.absorbed:
+            record.gone = event.reason if isinstance(event, RecordGone) else None
         if not record.first_at or at < record.first_at:
             record.first_at = at
         record.last = (at, event.key)

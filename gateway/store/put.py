@@ -29,11 +29,8 @@ class Put:
             statement = self._insert(table)
             keys = [column.name for column in table.primary_key]
             values = {name: statement.excluded[name] for name in rows[0] if name not in keys}
-            wins = (
-                tuple_(*(statement.excluded[n] for n in newer)) >= tuple_(*(table.c[n] for n in newer))
-                if newer
-                else None
-            )
+            sent, held = ([columns[name] for name in newer] for columns in (statement.excluded, table.c))
+            wins = tuple_(*sent) >= tuple_(*held) if newer else None
             self.connection.execute(
                 statement.on_conflict_do_update(index_elements=keys, set_=values, where=wins), list(rows)
             )

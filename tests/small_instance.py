@@ -17,8 +17,9 @@ from gateway.mapping import compile_mapping
 from gateway.pipeline import Model, Pipeline, Reading
 from gateway.scoring.weighted import WeightedScorer
 from gateway.settings.files import ConfigFile
+from gateway.store import due
 from gateway.store import tables as t
-from gateway.store.database import open_store
+from gateway.store.database import open_store, write
 from gateway.store.times import new_id
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -118,7 +119,14 @@ class Small:
     """A pipeline over its own databases; ``take`` works payloads as one batch."""
 
     def __init__(
-        self, folder: Path, *, crm: str = CRM, journey: str = JOURNEY, active: Sequence[str] = ("crm",)
+        self,
+        folder: Path,
+        *,
+        crm: str = CRM,
+        journey: str = JOURNEY,
+        scoring: str = SCORING,
+        active: Sequence[str] = ("crm",),
+        merge_on_email: bool = False,
     ) -> None:
         self.at = NOW
         self.store = open_store(folder)
@@ -130,9 +138,16 @@ class Small:
         objects = {(s, o.name): o for s, m in self.mappings.items() for o in m.objects.values()}
         hashes = {"scoring": "s1", **{f"mapping:{s}": m.hash for s, m in self.mappings.items()}}
         self.model = Model(
-            Joining(objects, {s: m.hash for s, m in self.mappings.items()}, {"site": 0, "crm": 1}, False, None, new_id),
+            Joining(
+                objects,
+                {s: m.hash for s, m in self.mappings.items()},
+                {"site": 0, "crm": 1},
+                merge_on_email,
+                None,
+                new_id,
+            ),
             {s: [o for o in m.objects.values() if o.outbound] for s, m in self.mappings.items()},
-            WeightedScorer(ConfigFile("scoring.yaml", SCORING).data),
+            WeightedScorer(ConfigFile("scoring.yaml", scoring).data),
             "lead",
             compile_journey(ConfigFile("journey.yaml", journey)),
             hashes,
@@ -155,6 +170,18 @@ class Small:
 
     def take(self, system: str, *items: Mapping[str, Any], history: bool = False) -> None:
         self.pipeline.run([self.read(system, items, history)])
+
+    def sweep(self) -> None:
+        """Work the queued rescores to their end."""
+        while True:
+            with self.store.main.connect() as connection:
+                queued = due.rescores(connection, 2)
+            for rescore, ids in queued:
+                self.pipeline.run((), ids)
+                with write(self.store.main) as connection:
+                    due.advance_rescore(connection, rescore, ids, 2)
+            if not queued:
+                return
 
     def rows(self, table: Any, *columns: str) -> list[Any]:
         chosen = [table.c[name] for name in columns] or [table]
@@ -181,12 +208,33 @@ class Small:
 
             return {
                 "attributes": sorted(
-                    (names.get(row.id, "?"), sorted(map(str, row.attributes.items())), row.entered_at)
+                    (
+                        names.get(row.id, "?"),
+                        sorted(map(str, row.attributes.items())),
+                        row.entered_at,
+                        names.get(row.company),
+                    )
                     for row in connection.execute(select(t.leads).where(t.leads.c.merged_into.is_(None)))
                 ),
                 "snapshots": sorted(
                     (row.system, row.object, row.record, sorted(map(str, row.snapshot.items())), row.gone, row.last_at)
                     for row in connection.execute(select(t.records))
+                ),
+                "identities": told(t.identities, "namespace", "value"),
+                "companies": sorted(
+                    (names.get(row.id, "?"), sorted(map(str, row.attributes.items())))
+                    for row in connection.execute(select(t.companies).where(t.companies.c.merged_into.is_(None)))
+                ),
+                "deals": sorted(
+                    (names.get(row.id, "?"), sorted(map(str, row.attributes.items())), names.get(row.company), *row[6:])
+                    for row in connection.execute(select(t.deals).where(t.deals.c.merged_into.is_(None)))
+                ),
+                "deal leads": sorted(
+                    (names.get(row.deal, "?"), names.get(row.lead, "?"))
+                    for row in connection.execute(select(t.deal_leads))
+                ),
+                "deal stages": sorted(
+                    (names.get(row.deal, "?"), *row[1:]) for row in connection.execute(select(t.deal_stages))
                 ),
                 "activities": told(t.activities, "at", "kind", "asset"),
                 "kinds": told(t.activity_kinds, "kind", "count", "first_at", "last_at"),

@@ -27,7 +27,7 @@ from gateway.scoring.rating import rate, subject
 from gateway.store.batch import commit, event_row, load
 from gateway.store.database import read, write
 from gateway.store.times import new_id
-from gateway.sync.planning import Wanted, plan
+from gateway.sync.planning import Wanted, key_of, plan
 from gateway.times import settled, to_micros
 
 TRIES = 8
@@ -161,9 +161,21 @@ class Pipeline:
             settle_values(batch, lead, model.joining)
             self._rate(batch, lead, company, at)
         contributions(batch, lead, model, at)
-        batch.writes += [
-            write_row(wanted, batch.now) for wanted in wanted_writes(lead, model, batch.now) if not history
-        ]
+        self._plan(batch, lead, history)
+
+    def _plan(self, batch: Batch, lead: Lead, history: bool) -> None:
+        """What its systems must be told; where nothing is left to say to a record, what waits for it is withdrawn.
+
+        History makes no records, unless the lead took over another that was to have one.
+        """
+        makes = not history or any(winner == lead.id for _, winner, _ in batch.merges)
+        writes = [w for w in wanted_writes(lead, self.model, batch.now) if makes or not w.create]
+        batch.writes += [write_row(wanted, batch.now) for wanted in writes]
+        for system in self.model.active:
+            for object_ in self.model.objects.get(system, ()):
+                if any(ref[:2] == (system, object_.name) for ref in lead.records):
+                    batch.moot.add((system, key_of(lead, object_)))
+        batch.moot -= {(wanted.system, wanted.key) for wanted in writes}
 
     def _rate(self, batch: Batch, lead: Lead, company: Mapping[str, Any], at: datetime) -> None:
         if self.model.scorer is None:

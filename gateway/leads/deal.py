@@ -34,7 +34,10 @@ class Deal:
     records: dict[Ref, Record] = field(default_factory=dict, repr=False)
     added_leads: set[str] = field(default_factory=set)
     dropped_leads: set[str] = field(default_factory=set)
-    history: list[tuple[int, str, str]] = field(default_factory=list)
+    history: dict[tuple[int, str], str] = field(default_factory=dict)
+    """(time, stage) → status, as the batch's news tell it"""
+    outdated: set[tuple[int, str]] = field(default_factory=set)
+    """What its stored history says and, after a late event, does not say any more."""
     changed: bool = False
 
     def settle(

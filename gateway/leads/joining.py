@@ -153,17 +153,30 @@ def _fold_record(batch: Batch, ref: Ref, news: list[Timed], joining: Joining) ->
         record.forget()
     if record.kind != "deal":
         return fold(record, news, rules), whole
-    facts: list[Fact] = []
-    deal_rules = rules.inbound if rules else {}
     deal = _begin_deal(batch, record, joining)
-    standing = _deal_standing(record, deal_rules)
+    if whole:
+        deal.outdated |= _fold_deal(Record(*ref, "deal"), sorted(batch.past.get(ref, ()), key=_order), rules)[1].keys()
+    facts, history = _fold_deal(record, news, rules)
+    deal.outdated -= history.keys()
+    deal.history |= history
+    return facts, whole
+
+
+def _fold_deal(
+    record: Record, news: Sequence[Timed], rules: ObjectRules | None
+) -> tuple[list[Fact], dict[tuple[int, str], str]]:
+    """Fold a deal's record event by event, noting each change of its standing: (time, stage) → status."""
+    facts: list[Fact] = []
+    history: dict[tuple[int, str], str] = {}
+    inbound = rules.inbound if rules else {}
+    standing = _deal_standing(record, inbound)
     for timed in news:
         facts += fold(record, [timed], rules)
-        now = _deal_standing(record, deal_rules)
+        now = _deal_standing(record, inbound)
         if now != standing:
-            deal.history.append((timed[0], *now))
+            history[timed[0], now[0]] = now[1]
         standing = now
-    return facts, whole
+    return facts, history
 
 
 def _order(timed: Timed) -> tuple[int, str]:
@@ -205,6 +218,8 @@ def _place(batch: Batch, record: Record, keys: Sequence[Key], joining: Joining) 
     if placed.new:
         batch.leads[placed.lead] = Lead(placed.lead, known_at=batch.now, changed=True)
     _belong(batch, record, placed.lead)
+    if batch.leads[placed.lead].erased_at is not None:  # by our own id: another record of somebody who is forgotten
+        batch.erased.append(record.ref)
     for other in placed.merges:
         _merge_leads(batch, placed.lead, other)
     for key, other in placed.questions:
@@ -240,7 +255,7 @@ def _question(batch: Batch, record: Record, key: Key, other: str, joining: Joini
 def _merge_leads(batch: Batch, one: str, other: str) -> str:
     """Two leads are the same person: the one with the earliest fact stays. Returns its id."""
     first, second = (batch.leads[_living(batch, "person", id_)] for id_ in (one, other))
-    if first is second:
+    if first is second or first.erased_at is not None or second.erased_at is not None:
         return first.id
     age = {lead.id: (_first_fact(lead), lead.id) for lead in (first, second)}
     winner, loser = sorted((first, second), key=lambda lead: age[lead.id])
@@ -303,6 +318,8 @@ def _unite(batch: Batch, winner: Ref, loser: Ref, why: str, joining: Joining) ->
             _merge_leads(batch, won.entity, lost.entity)
         else:
             _merge_others(batch, kind, won.entity, lost.entity, joining)
+        if won.entity != lost.entity:
+            return  # one of them is forgotten
     home = _living(batch, kind, won.entity or lost.entity)
     for record in (won, lost):
         record.entity = home
@@ -331,9 +348,10 @@ def _merge_others(batch: Batch, kind: Kind, winner_id: str, loser_id: str, joini
     elif isinstance(winner, Deal) and isinstance(loser, Deal):
         winner.added_leads |= loser.leads - winner.leads
         winner.leads |= loser.leads
-        winner.history += loser.history
+        winner.history |= loser.history
+        winner.outdated |= loser.outdated
         loser.dropped_leads |= loser.leads
-        loser.leads, loser.added_leads, loser.history = set(), set(), []
+        loser.leads, loser.added_leads, loser.history = set(), set(), {}
         batch.touched |= winner.leads & batch.leads.keys()
 
 
@@ -496,6 +514,8 @@ def _settle_deals(batch: Batch, joining: Joining) -> None:
 def settle_values(batch: Batch, lead: Lead, joining: Joining) -> None:
     """The lead's values, entry time and what its deals say, from everything its records hold."""
     lead.changed = True
+    if lead.erased_at is not None:
+        return
     while (company := batch.companies.get(lead.company or "")) is not None and company.merged_into is not None:
         lead.company = company.merged_into
     records = [record for record in lead.records.values() if record.known]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from gateway.contracts import Activity, ActivityHappened, Mark, Precision
-from gateway.leads.record import Fact, Record, Ref
+from gateway.leads.record import Fact, Record, Ref, primary
 from gateway.times import to_micros
 
 FactKey = tuple[int, str]
@@ -230,14 +230,7 @@ class Lead:
 
     def known_record(self, system: str, object: str) -> Record | None:
         """The primary record of one object: the one that is written to."""
-        return next(
-            (
-                record
-                for ref, record in sorted(self.records.items())
-                if ref[:2] == (system, object) and record.main and record.gone is None
-            ),
-            None,
-        )
+        return primary(record for ref, record in self.records.items() if ref[:2] == (system, object))
 
 
 def outcome_of(row: Any) -> StoredOutcome:

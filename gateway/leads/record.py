@@ -7,9 +7,11 @@ arrives late makes the caller fold the whole set again, so any order of arrival 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
+
+from marshmallow import ValidationError
 
 from gateway.contracts import (
     ActivityHappened,
@@ -34,6 +36,8 @@ class Rules(Protocol):
 
     @property
     def observed(self) -> frozenset[str]: ...
+    @property
+    def inbound(self) -> Mapping[str, Any]: ...
 
     def emit(self, before: dict[str, Any], event: RecordChanged) -> list[Any]: ...
 
@@ -92,7 +96,8 @@ class RecordWritten(Event):
     """What a receipt taught us: the system holds these values. Stamps are those of the values' origin."""
 
     values: dict[str, list[Any]]
-    assumed: bool
+    assumed: list[str]
+    """Fields of ``values`` that we sent and the system did not answer."""
 
 
 def fold(record: Record, events: Iterable[tuple[int, Event]], rules: Rules | None) -> list[Fact]:
@@ -104,7 +109,7 @@ def fold(record: Record, events: Iterable[tuple[int, Event]], rules: Rules | Non
             if rules is not None:
                 before = {name: entry[0] for name, entry in record.snapshot.items() if entry[0] is not None}
                 facts += rules.emit(before, event) if observed or not before else ()
-            _change(record, event, at)
+            _change(record, event, at, rules)
         elif isinstance(event, (ActivityHappened, OutcomeReported)):
             facts.append(event)
         elif isinstance(event, RecordWritten):
@@ -118,14 +123,14 @@ def fold(record: Record, events: Iterable[tuple[int, Event]], rules: Rules | Non
     return facts
 
 
-def _change(record: Record, event: RecordChanged, at: int) -> None:
+def _change(record: Record, event: RecordChanged, at: int, rules: Rules | None) -> None:
     snapshot, values = record.snapshot, event.values
     for name in event.speaks_of:
         raw = values.get(name)
         entry = snapshot.get(name)
         # A record-level time says nothing of the fields that stayed as they were: they keep their older stamp.
         if entry is None or entry[0] != raw or type(entry[0]) is not type(raw):
-            snapshot[name] = [raw, at]
+            snapshot[name] = [raw, entry[1] if entry and _echo(record, name, entry[0], raw, rules) else at]
     if record.assumed:
         record.assumed = [name for name in record.assumed if name not in event.speaks_of]
     if event.created is not None:
@@ -134,10 +139,25 @@ def _change(record: Record, event: RecordChanged, at: int) -> None:
             record.created_at = created
 
 
+def _echo(record: Record, name: str, held: Any, raw: Any, rules: Rules | None) -> bool:
+    """The value we hold in the system's own spelling, ``60`` or ``"60"``: nobody changed it, so its stamp stays."""
+    rule = rules.inbound.get(name) if rules else None
+    if rule is None or held is None or raw is None or not (name in record.assumed or type(held) is not type(raw)):
+        return False
+    try:
+        return bool(rule.load(held) == rule.load(raw))
+    except ValidationError:
+        return False
+
+
 def _written(record: Record, event: RecordWritten) -> None:
     for name, (raw, stamp) in event.values.items():
         entry = record.snapshot.get(name)
         if entry is None or entry[0] != raw:
             record.snapshot[name] = [raw, stamp]
-    if event.assumed:
-        record.assumed = sorted({*record.assumed, *event.values})
+    record.assumed = sorted(({*record.assumed} - event.values.keys()) | {*event.assumed})
+
+
+def primary(records: Iterable[Record]) -> Record | None:
+    """Of one lead's records of one object the one that is written to: one that is there, the main one if it is."""
+    return min((r for r in records if r.gone is None), key=lambda r: (not r.main, r.ref), default=None)

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Table, and_, bindparam, delete, func, or_, select, update
+from sqlalchemy import Connection, Table, and_, bindparam, delete, func, or_, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from gateway.contracts import Activity, Event, Kind, Mark, RecordConverted, RecordsLinked, RecordsMerged
@@ -409,21 +409,21 @@ def _commit(connection: Connection, batch: Batch, score_name: str) -> None:
         [{"deal": deal.id, "lead": lead} for deal in batch.deals.values() for lead in deal.added_leads],
         ignore=True,
     )
-    put.insert(
+    put.remove(t.deal_stages, [(deal.id, *gone) for deal in batch.deals.values() for gone in deal.outdated])
+    put.upsert(
         t.deal_stages,
         [
             {"deal": deal.id, "at": at, "stage": stage, "status": status}
             for deal in batch.deals.values()
-            for at, stage, status in deal.history
+            for (at, stage), status in deal.history.items()
         ],
-        ignore=True,
     )
     _commit_facts(put, batch)
     _commit_decisions(put, batch, score_name)
     _commit_outward(put, batch)
-    erased = {batch.records[ref].entity for ref in batch.erased if ref in batch.records} - {""}
-    if erased:
-        batch.blank = forget.forget(connection, erased, batch.now)
+    if batch.erased:
+        erased = {batch.records[ref].entity for ref in batch.erased if ref in batch.records} - {""}
+        batch.blank = forget.forget(connection, erased, batch.now, batch.erased)
     put.count(
         t.tallies,
         [{"system": s, "what": w, "reason": r, "count": n} for (s, w, r), n in sorted(batch.tallies.items()) if n],
@@ -536,25 +536,32 @@ def _commit_decisions(put: Put, batch: Batch, score_name: str) -> None:
 
 
 def _commit_outward(put: Put, batch: Batch) -> None:
-    commit_writes(put.connection, batch.writes, batch.now)
+    commit_writes(put.connection, batch.writes, batch.now, batch.moot)
     put.count(t.work_items, batch.work_items, on=("key",), bump="count")
     put.insert(t.lookups, batch.lookups, ignore=True)
     put.insert(t.rescores, batch.rescores)
 
 
-def commit_writes(connection: Connection, writes: Sequence[dict[str, Any]], now: int) -> None:
-    """Put writes into the outbox; one that waits under the same key is superseded: the newer one says everything."""
-    if not writes:
-        return
+def commit_writes(
+    connection: Connection, writes: Sequence[dict[str, Any]], now: int, moot: Collection[tuple[str, str]] = ()
+) -> None:
+    """Put writes into the outbox; one that waits under the same key is superseded: the newer one says everything.
+
+    :param moot: (system, key) under which nothing is left to write. A create that may have arrived is looked up first.
+    """
     put, w = Put(connection), t.writes.c
     tallies: Counter[tuple[str, str]] = Counter((write["system"], "planned") for write in writes)
-    pairs = {(write["system"], write["key"]) for write in writes}
-    waiting = select(w.id, w.system, w.key).where(w.state == "waiting", among(w.key, {key for _, key in pairs}))
-    overtaken = [row for row in connection.execute(waiting) if (row.system, row.key) in pairs]
-    if overtaken:
-        ids = [row.id for row in overtaken]
-        connection.execute(update(t.writes).where(among(w.id, ids)).values(state="superseded", finished_at=now))
-        tallies.update((row.system, "superseded") for row in overtaken)
+    keys: dict[str, set[str]] = {}
+    for system, key in (*((write["system"], write["key"]) for write in writes), *moot):
+        keys.setdefault(system, set()).add(key)
+    for system, theirs in sorted(keys.items()):
+        # Each state spelt out: only then SQLite takes the index of the waiting, however many there are.
+        for state in (text("state = 'waiting'"), and_(text("state = 'unknown'"), ~w.create)):
+            overtaken = list(connection.scalars(select(w.id).where(w.system == system, state, among(w.key, theirs))))
+            if overtaken:
+                done = {"state": "superseded", "finished_at": now}
+                connection.execute(update(t.writes).where(among(w.id, overtaken)).values(done))
+                tallies[system, "superseded"] += len(overtaken)
     put.insert(t.writes, writes)
     put.count(
         t.tallies, [{"system": s, "what": what, "reason": "", "count": n} for (s, what), n in sorted(tallies.items())]
@@ -590,6 +597,14 @@ def _commit_merges(connection: Connection, batch: Batch) -> None:
     people = [(winner, loser) for kind, winner, loser in batch.merges if kind == "person"]
     if people:
         pairs = [{"winner": winner, "loser": loser} for winner, loser in people]
+        w, losers = t.writes.c, [loser for _, loser in people]
+        waiting = select(w.id, w.system).where(among(w.lead, losers), w.state == "waiting")
+        if rows := connection.execute(waiting).all():  # the winner is planned again and says everything
+            ids = [row.id for row in rows]
+            done = {"state": "superseded", "finished_at": batch.now}
+            connection.execute(update(t.writes).where(among(w.id, ids)).values(done))
+            for row in rows:
+                batch.note(row.system, "superseded")
         for table in (t.identities, t.marks, t.transitions, t.writes, t.work_items, t.steps):
             connection.execute(
                 update(table).where(table.c.lead == bindparam("loser")).values(lead=bindparam("winner")), pairs

@@ -21,17 +21,20 @@ from gateway.store.put import Put
 _KEY = "tombstone key"
 
 
-def forget(connection: Connection, leads: Collection[str], now: int) -> list[str]:
-    """Erase what names these leads. Returns the documents that named them, whose bodies the inbox must blank."""
-    records = connection.execute(
-        select(t.records.c.system, t.records.c.object, t.records.c.record).where(among(t.records.c.entity, leads))
-    ).all()
-    marks = [_ref_text((row.system, row.object, row.record)) for row in records]
-    hashes = _hashes(connection, marks)
-    Put(connection).insert(t.tombstones, [{"hash": digest, "at": now} for digest in hashes.values()], ignore=True)
+def forget(connection: Connection, leads: Collection[str], now: int, refs: Collection[Ref] = ()) -> list[str]:
+    """Erase what names these leads. Returns the documents that named them, whose bodies the inbox must blank.
+
+    :param refs: records to forget beside those of the leads: of somebody who never became a lead.
+    """
+    c = t.records.c
+    theirs = connection.execute(select(c.system, c.object, c.record).where(among(c.entity, leads))).all()
+    records: set[Ref] = {*refs, *((row.system, row.object, row.record) for row in theirs)}
+    bury(connection, records, now)
     documents: set[str] = set()
-    for row in records:
-        mine = and_(t.events.c.system == row.system, t.events.c.object == row.object, t.events.c.record == row.record)
+    for system, object_, record in sorted(records):
+        mine = and_(t.events.c.system == system, t.events.c.object == object_, t.events.c.record == record)
+        nobodys = and_(c.system == system, c.object == object_, c.record == record, c.entity == "")
+        connection.execute(update(t.records).where(nobodys).values(snapshot={}, assumed=[], gone="forgotten"))
         documents |= set(connection.scalars(select(t.events.c.document).where(mine)))
         connection.execute(update(t.events).where(mine).values(body={"v": 1, "values": {}}, reason="forgotten"))
     connection.execute(delete(t.identities).where(among(t.identities.c.lead, leads)))
@@ -43,6 +46,7 @@ def forget(connection: Connection, leads: Collection[str], now: int) -> list[str
     )
     connection.execute(update(t.outcomes).where(among(t.outcomes.c.lead, leads)).values(reason="", by=""))
     connection.execute(update(t.handoffs).where(among(t.handoffs.c.lead, leads)).values(contributions=[], closed_by=""))
+    connection.execute(update(t.scores).where(among(t.scores.c.lead, leads)).values(changes_at=None))
     w = t.writes.c
     waiting = and_(among(w.lead, leads), w.state.in_(("waiting", "unknown")))
     counts = select(w.system, func.count()).where(waiting).group_by(w.system)
@@ -62,6 +66,12 @@ def forget(connection: Connection, leads: Collection[str], now: int) -> list[str
         .values(attributes={}, company=None, erased_at=now, version=t.leads.c.version + 1)
     )
     return sorted(documents)
+
+
+def bury(connection: Connection, refs: Iterable[Ref], now: int) -> None:
+    """News of these records is not taken in any more."""
+    hashes = _hashes(connection, [_ref_text(ref) for ref in refs])
+    Put(connection).insert(t.tombstones, [{"hash": digest, "at": now} for digest in hashes.values()], ignore=True)
 
 
 def forgotten(connection: Connection, refs: Iterable[Ref]) -> set[Ref]:

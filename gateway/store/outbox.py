@@ -2,40 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, select, update
+from sqlalchemy import Connection, and_, bindparam, func, or_, select, tuple_, update
 
-from gateway.contracts import Receipt, Write
+from gateway.contracts import Event, Receipt, RecordGone, Write
 from gateway.errors import StaleCommit
-from gateway.leads.record import Record, RecordWritten, Ref, fold
+from gateway.leads.record import Record, RecordWritten, Ref, fold, primary
+from gateway.store import forget
 from gateway.store import tables as t
 from gateway.store.among import among
 from gateway.store.batch import event_row, record_of, record_row
 from gateway.store.put import Put
 from gateway.store.times import new_id
 from gateway.sync.receipts import Verdict
-from gateway.times import from_micros
+from gateway.times import from_micros, to_micros
 
 KNOWN = "known already"
 """Code of a receipt that the gateway gave itself: nothing was left to say."""
 
 
 def claim(connection: Connection, system: str, worker: str, now: int, limit: int = 1000) -> list[Any]:
-    """Lease the writes of one system that are due, most urgent first; one per key is on its way at a time."""
+    """Lease the writes of one system that are due, most urgent first; one per lead and object is on its way at a time.
+
+    While nobody knows whether a write arrived, no other goes: it could make a second record.
+    """
     w = t.writes.c
-    flying = select(w.key).where(w.system == system, w.state == "leased")
+    whom = (func.coalesce(w.lead, w.key), w.object)  # by lead, not by key: a merged lead has writes under several
+    busy = select(*whom).where(w.system == system)
+    sure = and_(w.state == "waiting", tuple_(*whom).not_in(busy.where(w.state.in_(("leased", "unknown")))))
+    unsure = and_(w.state == "unknown", tuple_(*whom).not_in(busy.where(w.state == "leased")))
     due = (
-        select(w.id)
-        .where(w.system == system, w.state.in_(("waiting", "unknown")), w.due_at <= now, w.key.not_in(flying))
+        select(w.id, *whom)
+        .where(w.system == system, or_(sure, unsure), w.due_at <= now)
         .order_by(w.priority, w.due_at, w.id)
         .limit(limit)
     )
-    ids = list(connection.scalars(due))
-    if not ids:
+    first: dict[tuple[str, str], str] = {}
+    for id_, *one in connection.execute(due):
+        first.setdefault((one[0], one[1]), id_)
+    if not first:
         return []
+    ids = list(first.values())
     rows = connection.execute(select(t.writes).where(among(w.id, ids)).order_by(w.priority, w.due_at, w.id)).all()
     connection.execute(update(t.writes).where(among(w.id, ids)).values(state="leased", lease=worker, beat=w.beat + 1))
     return list(rows)
@@ -80,12 +92,11 @@ def leases(connection: Connection, system: str) -> dict[str, int]:
 def links(connection: Connection, rows: Sequence[Any]) -> dict[tuple[str, str, str], Record]:
     """(lead, system, object) → the primary living record of each write's lead."""
     ids = {row.lead for row in rows if row.lead}
-    found = {}
+    theirs: dict[tuple[str, str, str], list[Record]] = {}
     for row in connection.execute(select(t.records).where(among(t.records.c.entity, ids))):
         record = record_of(row)
-        if record.main and record.gone is None:
-            found[record.entity, record.system, record.object] = record
-    return found
+        theirs.setdefault((record.entity, record.system, record.object), []).append(record)
+    return {whose: main for whose, records in theirs.items() if (main := primary(records)) is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +132,10 @@ def settle(connection: Connection, worker: str, now: int, settled: Sequence[Sett
     )
     superseded = _overtaken(connection, settled)
     parameters = [_booking(item, now, item.row.id in superseded) for item in settled]
+    owners = _owners(connection, settled)
+    forget.bury(
+        connection, {r for item in settled if item.row.lead and item.row.id not in owners for r in _refs(item)}, now
+    )
     if connection.execute(statement, parameters).rowcount != len(parameters):
         raise StaleCommit("another worker took over these writes")
     put = Put(connection)
@@ -133,10 +148,10 @@ def settle(connection: Connection, worker: str, now: int, settled: Sequence[Sett
         t.tallies,
         [{"system": system, "what": what, "reason": "", "count": n} for (system, what), n in sorted(tallies.items())],
     )
-    records, events, again = _learn(connection, settled, now)
+    records, events, again = _learn(connection, settled, owners, now)
     put.insert(t.events, events, ignore=True)
     put.upsert(t.records, [record_row(record) for record in records.values()])
-    leads = {item.row.lead for item in settled if item.row.lead}
+    leads = {lead for lead in owners.values() if lead}
     # Whoever loaded these leads before must load them again: their snapshots have moved.
     connection.execute(update(t.leads).where(among(t.leads.c.id, leads)).values(version=t.leads.c.version + 1))
     put.count(t.work_items, _dead_letters(settled, now), on=("key",))
@@ -148,11 +163,27 @@ def pause(connection: Connection, system: str, reason: str, now: int) -> None:
     Put(connection).upsert(t.systems, [{"name": system, "paused": reason, "paused_at": now}])
 
 
+def _owners(connection: Connection, settled: Sequence[Settled]) -> dict[str, str]:
+    """Write → the lead it is about by now: another if it was merged meanwhile, none if it was erased."""
+    w, ours = t.writes.c, t.leads.c
+    rows = (
+        select(w.id, w.lead)
+        .join(t.leads, ours.id == w.lead)
+        .where(among(w.id, [item.row.id for item in settled]), ours.erased_at.is_(None))
+    )
+    return {id_: lead for id_, lead in connection.execute(rows)}
+
+
 def _overtaken(connection: Connection, settled: Sequence[Settled]) -> set[str]:
-    """Writes to be tried again for which a newer one waits already: the newer one says everything."""
+    """Writes to be tried again for which a newer one waits already: the newer one says everything.
+
+    A create that may have arrived is none of them: it is looked up first.
+    """
     w = t.writes.c
     again = {
-        (item.row.system, item.row.key): item.row.id for item in settled if item.verdict.state in ("waiting", "unknown")
+        (item.row.system, item.row.key): item.row.id
+        for item in settled
+        if item.verdict.state == "waiting" or (item.verdict.state == "unknown" and not item.write.create)
     }
     if not again:
         return set()
@@ -177,7 +208,7 @@ def _booking(item: Settled, now: int, overtaken: bool) -> dict[str, Any]:
 
 
 def _learn(
-    connection: Connection, settled: Sequence[Settled], now: int
+    connection: Connection, settled: Sequence[Settled], owners: Mapping[str, str], now: int
 ) -> tuple[dict[Ref, Record], list[dict[str, Any]], list[str]]:
     """What each receipt says of its record: the snapshot, a new link, a moved or deleted one."""
     wanted = {ref for item in settled for ref in _refs(item)}
@@ -192,26 +223,31 @@ def _learn(
             records[record.ref] = record
     events: list[dict[str, Any]] = []
     again: list[str] = []
+
+    def hear(ref: Ref, event_of: Callable[[datetime], Event]) -> None:
+        """An answer is an event of its record, so that it is still known when older news comes."""
+        record = records[ref]
+        at = max(now, record.last[0] + 1)
+        event = event_of(from_micros(at))
+        fold(record, [(at, event)], None)
+        events.append(event_row(event, at, event.key.removeprefix("write:"), now, record.mapping))
+
     for item in settled:
         row, receipt = item.row, item.receipt
-        if receipt.code == KNOWN:  # nothing was said, so nothing was learnt
+        lead = owners.get(row.id, "")
+        if receipt.code == KNOWN or not lead:  # nothing was said, or nobody is left whom it could be about
             continue
         here = (row.system, receipt.object or row.object, receipt.record or row.record or "")
-        if receipt.result == "done" and row.lead:
-            record = _linked(records, here, row.lead, now)
-            event = _written(item, record.ref, now)
-            fold(record, [(now, event)], None)
-            events.append(event_row(event, now, row.id, now, record.mapping))
-        elif receipt.result == "gone" and row.record and (row.system, row.object, row.record) in records:
-            records[row.system, row.object, row.record].gone = receipt.message or "deleted over there"
-        elif receipt.result == "moved" and row.lead:
-            if row.record and (row.system, row.object, row.record) in records:
-                records[row.system, row.object, row.record].gone = f"moved to {receipt.object} {receipt.record}"
-            _linked(records, here, row.lead, now)
-            again.append(row.lead)
-        elif receipt.result == "duplicate" and len(receipt.candidates) == 1 and row.lead:
-            _linked(records, (row.system, row.object, receipt.candidates[0]), row.lead, now)
-            again.append(row.lead)
+        before = (row.system, row.object, row.record or "")
+        if receipt.result == "done":
+            _link(records, here, lead, now)
+            hear(here, partial(_written, item, here))
+        elif receipt.result in ("gone", "moved") and before in records:
+            moved = f"moved to {receipt.object} {receipt.record}" if receipt.result == "moved" else ""
+            hear(before, partial(_gone, item, before, moved or receipt.message or "deleted over there"))
+        if receipt.result == "moved" or (receipt.result == "duplicate" and len(receipt.candidates) == 1):
+            _link(records, here if receipt.result == "moved" else (*before[:2], receipt.candidates[0]), lead, now)
+            again.append(lead)
     return records, events, again
 
 
@@ -225,29 +261,29 @@ def _refs(item: Settled) -> list[Ref]:
     return refs
 
 
-def _linked(records: dict[Ref, Record], ref: Ref, lead: str, now: int) -> Record:
-    record = records.get(ref)
-    if record is None:
-        record = records[ref] = Record(*ref, "person", lead, first_at=now)
+def _link(records: dict[Ref, Record], ref: Ref, lead: str, now: int) -> None:
+    record = records.setdefault(ref, Record(*ref, "person", lead, first_at=now))
+    record.entity = record.entity or lead
     record.enrolled = True
-    return record
 
 
-def _written(item: Settled, ref: Ref, now: int) -> RecordWritten:
+def _written(item: Settled, ref: Ref, at: datetime) -> RecordWritten:
     """What the system answered, else what we sent; each value keeps the stamp of its origin."""
-    sent, stamps = item.write.fields, item.row.stamps
-    held = item.receipt.held or sent
-    values: dict[str, list[Any]] = {name: [raw, stamps.get(name, now)] for name, raw in held.items()}
-    return RecordWritten(
-        system=ref[0],
-        object=ref[1],
-        kind="person",
-        record=ref[2],
-        at=from_micros(now),
-        key=f"write:{item.row.id}",
-        values=values,
-        assumed=not item.receipt.held,
-    )
+    sent, held, stamps = item.write.fields, item.receipt.held, item.row.stamps
+    values: dict[str, list[Any]] = {
+        name: [raw, stamps.get(name, to_micros(at))] for name, raw in {**sent, **held}.items()
+    }
+    assumed = sorted(sent.keys() - held.keys())
+    return RecordWritten(**_of(item, ref, at), values=values, assumed=assumed)
+
+
+def _gone(item: Settled, ref: Ref, reason: str, at: datetime) -> RecordGone:
+    return RecordGone(**_of(item, ref, at), reason=reason)
+
+
+def _of(item: Settled, ref: Ref, at: datetime) -> dict[str, Any]:
+    key = f"write:{item.row.id}"
+    return {"system": ref[0], "object": ref[1], "kind": "person", "record": ref[2], "at": at, "key": key}
 
 
 def _dead_letters(settled: Sequence[Settled], now: int) -> list[dict[str, Any]]:
@@ -283,11 +319,11 @@ def counts(connection: Connection) -> Mapping[str, Mapping[str, int]]:
 
 
 def retry(connection: Connection, now: int, ids: Collection[str] | None, system: str | None) -> int:
-    """Dead letters back into the queue; those for which a newer write waits stay dead. Returns how many."""
+    """Dead letters back into the queue; those that a newer write has overtaken stay dead. Returns how many."""
     w = t.writes.c
     newer = t.writes.alias()
-    waits = select(newer.c.id).where(newer.c.system == w.system, newer.c.key == w.key, newer.c.state == "waiting")
-    dead = select(w.id, w.system).where(w.state == "dead", ~waits.exists())
+    same = and_(newer.c.system == w.system, newer.c.key == w.key, newer.c.id > w.id, newer.c.state != "superseded")
+    dead = select(w.id, w.system).where(w.state == "dead", ~select(newer.c.id).where(same).exists())
     dead = dead.where(among(w.id, ids)) if ids is not None else dead
     dead = dead.where(w.system == system) if system is not None else dead
     rows = connection.execute(dead).all()

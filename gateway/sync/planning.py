@@ -64,6 +64,11 @@ class Wanted:
     cause: str
 
 
+def key_of(lead: Lead, object_: OutboundObject) -> str:
+    """Ours for a lead's record in a system; the same for every retry."""
+    return f"lead:{lead.id}:{object_.name}"
+
+
 def computed(lead: Lead) -> dict[str, Any]:
     """The gateway's own fields of a lead, as canonical values. Scores are whole points, 0–100."""
     values: dict[str, Any] = {
@@ -105,7 +110,7 @@ def plan(
     :param step: a changed score is worth telling when it moved by this many points, or when anything else goes too.
     :param reached: the stages the lead has reached, for ``create: stage S``.
     """
-    if not object_.outbound or object_.kind != "person" or lead.merged_into is not None:
+    if not object_.outbound or object_.kind != "person" or lead.merged_into is not None or lead.erased_at is not None:
         return None
     record = lead.known_record(system, object_.name)
     if record is None:
@@ -121,7 +126,7 @@ def plan(
     return Wanted(
         system,
         object_.name,
-        f"lead:{lead.id}:{object_.name}",
+        key_of(lead, object_),
         lead.id,
         record.record if record else None,
         fields,

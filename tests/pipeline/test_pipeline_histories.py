@@ -156,7 +156,7 @@ def small_tallies():
 
 
 @pytest.mark.parametrize("addresses_merge", [True, False])
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(data=st.data())
 def test_histories_in_any_order_with_repeats_in_any_batches_give_the_same_facts(
     tmp_path_factory, addresses_merge, data

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import settings
 
 settings.register_profile("gateway", deadline=None)  # a busy machine is no reason to fail
+settings.register_profile("quick", deadline=None, max_examples=20)  # --hypothesis-profile quick
 settings.load_profile("gateway")
 
 ROOT = Path(__file__).resolve().parents[1]

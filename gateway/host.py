@@ -10,17 +10,21 @@ from __future__ import annotations
 import importlib
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from importlib.metadata import Distribution, EntryPoint, distributions, version
 from typing import Any
 
 import pluggy
+from marshmallow import Schema
 from packaging.requirements import InvalidRequirement, Requirement
 
 from gateway import hookspecs
 from gateway.settings.files import suggest
 
 DISTRIBUTION = "lead-gateway"
+_ANYTHING = (Exception, SystemExit)
+"""What plugin code may raise: it may even leave."""
 
 
 @dataclass(slots=True)
@@ -48,7 +52,7 @@ class Offer:
 
 
 class Host:
-    """All plugins of this environment. ``sources``, ``sinks``, ``scorers`` and ``transforms`` are keyed by offered name."""
+    """All plugins of this environment. ``sources``, ``sinks``, ``scorers``, ``transforms``: offered name → offer."""
 
     def __init__(self, found: Iterable[tuple[EntryPoint, Distribution]] | None = None) -> None:
         """Load every plugin found (default: the installed ones, cut down by ``GATEWAY_PLUGINS``, a comma list)."""
@@ -82,13 +86,14 @@ class Host:
         for plugin in self.active():
             self._ask(plugin, "register_commands", cli=cli)
 
-    def observe(self, hook: str, **values: Any) -> list[str]:
+    def observe(self, hook: str, **values: Sequence[Mapping[str, Any]]) -> list[str]:
         """Call an observer of every plugin. They can neither change nor fail the main path: problems are returned."""
         problems = []
         for plugin in self.active():
+            copies = {name: [dict(row) for row in rows] for name, rows in values.items()}
             try:
-                self._call(plugin, hook, **values)
-            except Exception as exc:  # noqa: BLE001 - a plugin may raise anything; the caller logs who did
+                self._call(plugin, hook, **copies)
+            except _ANYTHING as exc:  # the caller logs who did
                 problems.append(f"plugin {plugin.name}: {hook} raised {type(exc).__name__}")
         return problems
 
@@ -96,8 +101,9 @@ class Host:
         """The first plugin's answer that is not None; a plugin that raises has passed."""
         for plugin in self.active():
             try:
-                owner = self._call(plugin, "assign_owner", lead=lead, handoff=handoff, roster=roster)
-            except Exception:  # noqa: BLE001, S112 - the next plugin, or nobody, assigns
+                own = {"lead": deepcopy(lead), "handoff": deepcopy(handoff), "roster": deepcopy(roster)}
+                owner = self._call(plugin, "assign_owner", **own)
+            except _ANYTHING:  # the next plugin, or nobody, assigns
                 continue
             if owner:
                 return str(owner[0] if isinstance(owner, list) else owner)
@@ -107,6 +113,13 @@ class Host:
         return [plugin for plugin in self.plugins if plugin.state == "active"]
 
     def _load(self, plugin: Plugin, entry: EntryPoint, distribution: Distribution) -> None:
+        twin = next((one for one in self.active() if one is not plugin and one.name == plugin.name), None)
+        if twin is not None:
+            plugin.state = "broken"
+            plugin.reason = (
+                f"{twin.distribution!r} and {plugin.distribution!r} both have a plugin named {plugin.name!r}"
+            )
+            return
         plugin.requires = _range(distribution)
         if not _fits(plugin.requires):
             plugin.state = "incompatible"
@@ -116,15 +129,20 @@ class Host:
             module = importlib.import_module(entry.module)
             for name in entry.value.partition(":")[2].split("."):
                 module = getattr(module, name) if name else module
-        except (Exception, SystemExit) as exc:  # noqa: BLE001 - an import may do anything, even leave
+            if module is None:
+                raise ImportError("it replaced itself by nothing")
+        except _ANYTHING as exc:
             return self._broken(plugin, f"import of {entry.value} failed: {_spoken(exc)}")
         try:
+            if known := self._pm.get_name(module):
+                raise ImportError(f"{entry.value} is the plugin {known!r} already")
             self._pm.register(module, plugin.name)
             if unknown := self._unknown_hooks(module):
                 raise pluggy.PluginValidationError(module, unknown)
-        except pluggy.PluginValidationError as exc:
-            self._pm.unregister(name=plugin.name)
-            return self._broken(plugin, " ".join(str(exc).split()))
+        except _ANYTHING as exc:  # pluggy looks at every name of the module, and reading a name may run code
+            if self._pm.has_plugin(plugin.name):
+                self._pm.unregister(name=plugin.name)
+            return self._broken(plugin, _spoken(exc).removeprefix("PluginValidationError: "))
         self._modules[plugin.name] = module
         for hook in ("register_sources", "register_scorers", "register_sinks", "register_transforms"):
             if plugin.state == "active":
@@ -145,15 +163,21 @@ class Host:
         kind = what[:-1]
 
         def register(name: str, made: Callable[..., Any], extra: Any = None, **named: Any) -> None:
+            if not isinstance(name, str):
+                raise TypeError(f"a {kind}'s name must be a text, not a {type(name).__name__}")
             if not callable(made):
                 raise TypeError(f"{kind} {name!r}: the factory is not callable")
             if name in shelf:
                 raise ValueError(
                     f"plugins {self._owner[what, name]!r} and {plugin.name!r} both offer a {kind} named {name!r}"
                 )
+            extra = named.get("settings", named.get("check", extra))
+            if what in ("sources", "sinks") and not (
+                extra is None or (isinstance(extra, type) and issubclass(extra, Schema))
+            ):
+                raise TypeError(f"{kind} {name!r}: the settings are no marshmallow schema")
             self._owner[what, name] = plugin.name
             plugin.offers.append(f"{kind} {name}")
-            extra = named.get("settings", named.get("check", extra))
             if what == "transforms":
                 shelf[name] = made
             elif what == "scorers":
@@ -166,7 +190,7 @@ class Host:
     def _ask(self, plugin: Plugin, hook: str, **values: Any) -> None:
         try:
             self._call(plugin, hook, **values)
-        except (Exception, SystemExit) as exc:  # noqa: BLE001 - a plugin may raise anything
+        except _ANYTHING as exc:
             self._broken(plugin, f"{hook}: {_spoken(exc)}")
 
     def _call(self, plugin: Plugin, hook: str, **values: Any) -> Any:

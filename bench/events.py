@@ -44,9 +44,12 @@ objects:
     only: {kind: {known: true}}
     id: id
     time: at
-    activities: [{activity: page_view, when: {kind: page_view}, on: each}, {activity: download, when: {kind: download}, on: each},
-      {activity: email_click, when: {kind: email_click}, on: each}, {activity: webinar, when: {kind: webinar}, on: each},
-      {activity: demo_request, when: {kind: demo_request}, on: each}]
+    activities:
+      - {activity: page_view, when: {kind: page_view}, on: each}
+      - {activity: download, when: {kind: download}, on: each}
+      - {activity: email_click, when: {kind: email_click}, on: each}
+      - {activity: webinar, when: {kind: webinar}, on: each}
+      - {activity: demo_request, when: {kind: demo_request}, on: each}
     fields: {email: email}
   contact:
     kind: person

@@ -25,7 +25,7 @@ Cursor = Mapping[str, Any]
 
 
 class Secret:
-    """A value that never shows itself: ``repr`` and ``str`` name the reference (``${TOKEN}``), ``reveal()`` the value."""
+    """A value that never shows itself: ``repr`` and ``str`` name the reference (``${TOKEN}``)."""
 
     __slots__ = ("_value", "reference")
 
@@ -250,7 +250,7 @@ class Verification:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What the sender hears. ``get``: status of a plain GET (some vendors register with one); ``busy``: come back later."""
+    """What the sender hears. ``get``: status of a plain GET (some vendors register with one); ``busy``: come back."""
 
     status: int = 200
     body: bytes = b'{"ok": true}'
@@ -370,8 +370,8 @@ class Receipt:
 
     ``done``      the record is as wanted: ``record`` its id, ``held`` raw values the system answered (may be empty)
     ``moved``     the record lives on as ``object``/``record``         ``gone``  it is deleted over there
-    ``duplicate`` it would double ``candidates``                       ``unknown`` no answer: look up by key before resending
-    ``retry``     try again after ``seconds``                          ``limit`` a quota is used up; wait ``seconds``, costs no try
+    ``duplicate`` it would double ``candidates``                       ``unknown`` no answer: looked up before resending
+    ``retry``     try again after ``seconds``      ``limit`` a quota is used up; wait ``seconds``, costs no try
     ``rejected``  will never work as it is: ``code``, ``fields``, ``scope`` (this row, or every row of this mapping)
     ``auth``      the credentials were refused; the whole system pauses
     """
@@ -389,7 +389,7 @@ class Receipt:
     message: str = ""
 
 
-# -- what plugins are given and what they implement ---------------------------------------------------------------------
+# -- what plugins are given and what they implement -------------------------------------------------------------------
 
 
 class ItemReader(Protocol):

@@ -61,8 +61,8 @@ def register_sources(register: RegisterSource) -> None:
 def register_scorers(register: RegisterScorer) -> None:
     """Called once at start. Call ``register(name, factory, check)`` for each scoring strategy.
 
-    :param register: ``name`` is what scoring.yaml writes behind ``strategy:``; ``factory(model)`` builds the scorer from
-        the file's content; ``check(file)`` returns every problem of a ``ConfigFile`` and builds nothing.
+    :param register: ``name`` is what scoring.yaml writes behind ``strategy:``; ``factory(model)`` builds the scorer
+        from the file's content; ``check(file)`` returns every problem of a ``ConfigFile`` and builds nothing.
     """
 
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-
 from sqlalchemy.exc import DBAPIError
 
 from gateway.contracts import (
@@ -218,7 +217,7 @@ class Gateway:
                 for problem in problems:
                     self.log.error("observer failed", problem=problem)
 
-    # -- leads by any key -----------------------------------------------------------------------------------------------
+    # -- leads by any key -------------------------------------------------------------------------------------------
 
     def find_lead(self, key: str) -> str:
         """The lead behind an id, an e-mail address, ``system:object:record`` or a declared key. Raises ``NotFound``."""

@@ -17,12 +17,14 @@ Key = tuple[str, str]
 
 OURS = "lead"
 """Namespace of our own lead ids, which other systems keep for us. It is looked up and never claimed."""
-SHARED_MAILBOXES = frozenset(
-    "abuse accounting accounts admin administrator billing bookkeeping booking careers contact customerservice demo "
-    "enquiries enquiry feedback finance hello help helpdesk hr hostmaster info information inquiries invoices jobs mail "
-    "marketing media newsletter no-reply noreply office orders postmaster press privacy purchasing reception recruiting "
-    "sales secretary security service shop staff support team tech test webmaster welcome".split()
-)
+SHARED_MAILBOXES = frozenset((
+    "abuse", "accounting", "accounts", "admin", "administrator", "billing", "bookkeeping", "booking", "careers",
+    "contact", "customerservice", "demo", "enquiries", "enquiry", "feedback", "finance", "hello", "help", "helpdesk",
+    "hr", "hostmaster", "info", "information", "inquiries", "invoices", "jobs", "mail", "marketing", "media",
+    "newsletter", "no-reply", "noreply", "office", "orders", "postmaster", "press", "privacy", "purchasing",
+    "reception", "recruiting", "sales", "secretary", "security", "service", "shop", "staff", "support", "team",
+    "tech", "test", "webmaster", "welcome",
+))  # fmt: skip
 
 
 def shared_mailbox(email: str) -> bool:
@@ -43,7 +45,7 @@ def keys_of(values: Mapping[str, object], declared: Sequence[str]) -> list[Key]:
 
 @dataclass(slots=True)
 class Placed:
-    """Where one record went. ``merges``: leads that turn out to be the same person; ``questions``: keys held by others."""
+    """Where one record went. ``merges``: leads that are the same person; ``questions``: keys held by others."""
 
     lead: str
     new: bool = False

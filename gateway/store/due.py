@@ -58,7 +58,7 @@ def paused(connection: Connection, system: str) -> str:
 
 
 def lead_ids(connection: Connection, key: str) -> list[str]:
-    """The living leads behind an id or alias, an e-mail address, a declared key, ``system:object:record`` or a record id."""
+    """The living leads behind an id or alias, an e-mail address, a declared key or a record (``system:object:id``)."""
     leads, identities, records = t.leads.c, t.identities.c, t.records.c
     direct = select(leads.id).where(leads.id == key, leads.merged_into.is_(None))
     alias = select(leads.merged_into).where(leads.id == key, leads.merged_into.is_not(None))

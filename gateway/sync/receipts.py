@@ -10,7 +10,7 @@ from typing import Literal
 
 from gateway.contracts import Receipt
 
-# Seconds to wait after the first, second … failed try: quick at first, then hours; three days even with the shortest jitter.
+# Seconds after the first, second … failed try: quick at first, then hours; three days even with the shortest jitter.
 WAITS = (10, 30, 60, 300, 900, 1800, 3600, 3 * 3600, 6 * 3600, 12 * 3600, 24 * 3600, 24 * 3600, 24 * 3600)
 State = Literal["confirmed", "waiting", "unknown", "superseded", "dead"]
 

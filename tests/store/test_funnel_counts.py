@@ -48,7 +48,7 @@ class Leads:
             self.write(tables.reached, lead=id_, stage=name, at=to_micros(at), cause="outcome", ref="")
         for number, outcome in enumerate(outcomes):
             self.write(
-                tables.outcomes, lead=id_, at=0, id=str(number), outcome=outcome, reason="", by="",
+                tables.outcomes, lead=id_, at=0, id=str(number), outcome=outcome, reason="", by="", precision="instant",
                 system="crm", object="contact", record="1", known_at=0,
             )  # fmt: skip
 

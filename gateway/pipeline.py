@@ -150,17 +150,21 @@ class Pipeline:
         company = batch.companies[lead.company].attributes if lead.company in batch.companies else {}
         self._rate(batch, lead, company, at)
         why = Cause("import" if history else cause, at, model.hashes.get("scoring", ""), model.journey.hash)
-        open_deal = any(lead.id in deal.leads and deal.status == "open" for deal in batch.deals.values())
+        open_deal = any(deal.status == "open" for deal in batch.deals_of.get(lead.id, ()))
         lead.moved = lead.moved or before != (lead.persona, lead.score.total if lead.score else None)
+        attributes = lead.attributes
         answer = progress(lead, model.journey, open_deal, why, history, model.active, new_id)
         if answer is not None and answer.note is not None:
             batch.work_items.append(_deal_note(batch, lead, answer.note.system, answer.note.stage))
+        if lead.opened is not None:  # what was decided on, not what the steps of the same crossing set
+            lead.attributes, after = attributes, lead.attributes
+            contributions(batch, lead, model, at)
+            lead.attributes = after
         if lead.changed_values:
             for ref, own in lead.records.items():
                 batch.records.setdefault(ref, own)
             settle_values(batch, lead, model.joining)
             self._rate(batch, lead, company, at)
-        contributions(batch, lead, model, at)
         self._plan(batch, lead, history)
 
     def _plan(self, batch: Batch, lead: Lead, history: bool) -> None:
@@ -244,7 +248,9 @@ def record(
     forgotten = [event for _, event in fresh if (event.system, event.object, event.record) in batch.forgotten]
     for event in forgotten:
         batch.note(event.system, "skipped", "forgotten person")
-    fresh = [timed for timed in fresh if timed[1] not in forgotten] if forgotten else fresh
+    if forgotten:
+        unwanted = {event.key for event in forgotten}
+        fresh = [timed for timed in fresh if timed[1].key not in unwanted]
     for at, event in fresh:
         document = of_document[event.key]
         batch.note(event.system, "applied")

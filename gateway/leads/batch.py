@@ -36,6 +36,8 @@ class Batch:
     stored_keys: dict[Key, str] = field(default_factory=dict)
     linking: set[Ref] = field(default_factory=set)
     """Records whose links are all in ``associations``; empty when nobody is new, no link moves and nobody merges."""
+    deals_of: dict[str, list[Deal]] = field(default_factory=dict)
+    """lead → its deals, once the links are settled"""
     past: dict[Ref, list[Timed]] = field(default_factory=dict)
     """Stored events of records that a late event makes us fold again."""
     associations: dict[tuple[str, ...], dict[str, Any]] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""A deal: of one company and any number of leads, with stage history, one system of record, and revenue that counts once.
+"""A deal: of one company and any number of leads, with stage history and one system of record; its revenue counts once.
 
 What a deal says of its leads (won, lost) is a pure function of its attributes today: a deal that is reopened or
 corrected takes back what it said before.
@@ -17,7 +17,7 @@ from gateway.times import to_micros
 
 @dataclass(slots=True)
 class Deal:
-    """Attributes the gateway reads: ``deal_stage``, ``status`` (open, won or lost), ``amount`` (money), ``closed_at``."""
+    """Attributes the gateway reads: ``deal_stage``, ``status`` (open, won, lost), ``amount`` (money), ``closed_at``."""
 
     id: str
     version: int = 0

@@ -509,6 +509,8 @@ def _settle_deals(batch: Batch, joining: Joining) -> None:
             deal.settle(merged, origin, joining.system_of_record)
             deal.changed = True
             batch.touched |= {id_ for id_ in deal.leads if id_ in batch.leads}
+        for id_ in deal.leads:
+            batch.deals_of.setdefault(id_, []).append(deal)
 
 
 def settle_values(batch: Batch, lead: Lead, joining: Joining) -> None:
@@ -533,8 +535,8 @@ def settle_values(batch: Batch, lead: Lead, joining: Joining) -> None:
 def _settle_deal_outcomes(batch: Batch, lead: Lead) -> None:
     """Won and lost deals are outcomes of their leads, as the deals stand now."""
     wanted = {}
-    for deal in batch.deals.values():
-        if lead.id in deal.leads and deal.status != "open" and deal.status_at is not None and not deal.merged_into:
+    for deal in batch.deals_of.get(lead.id, ()):
+        if deal.status != "open" and deal.status_at is not None and not deal.merged_into:
             ref = min(deal.records, default=("", "", ""))
             wanted[deal.status_at, f"deal:{deal.id}"] = StoredOutcome(
                 deal.status_at, deal.status, "", deal.amount, deal.currency, "", "instant", ref, batch.now

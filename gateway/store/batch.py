@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Table, and_, bindparam, delete, func, or_, select, text, update
+from sqlalchemy import Connection, Table, and_, bindparam, delete, func, not_, or_, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from gateway.contracts import Activity, Event, Kind, Mark, RecordConverted, RecordsLinked, RecordsMerged
@@ -281,12 +281,15 @@ def _load_leads(
             row.erased_at,
         )
     leads = batch.leads
-    for row in connection.execute(select(t.records).where(among(t.records.c.entity, leads))).all():
-        record = batch.records.get((row.system, row.object, row.record))
-        if record is None:
-            record = record_of(row)
-            batch.records[record.ref] = record
-        leads[row.entity].records[record.ref] = record
+    c = t.records.c
+    named = c.system + ":" + c.object + ":" + c.record
+    others = not_(among(named, [":".join(ref) for ref in batch.records]))  # the batch's own are here already
+    for row in connection.execute(select(t.records).where(among(c.entity, leads), others)).all():
+        record = record_of(row)
+        batch.records[record.ref] = record
+    for record in batch.records.values():
+        if record.entity in leads:
+            leads[record.entity].records[record.ref] = record
     a = t.activities.c
     recent = (
         among(a.lead, leads)
@@ -524,9 +527,6 @@ def _commit_decisions(put: Put, batch: Batch, score_name: str) -> None:
     )
     put.insert(t.transitions, [move for lead in living for move in lead.moves])
     put.insert(t.steps, [step for lead in living for step in lead.steps], ignore=True)
-    absorbed = [id_ for lead in batch.leads.values() for id_ in lead.absorbed]
-    if absorbed:
-        put.connection.execute(update(t.handoffs).where(among(t.handoffs.c.id, absorbed)).values(state="absorbed"))
     # Closed before opened: at most one of a lead's handoffs is open at any moment.
     put.upsert(t.handoffs, [handoff for lead in living for handoff in lead.closed])
     put.upsert(
@@ -609,6 +609,8 @@ def _commit_merges(connection: Connection, batch: Batch) -> None:
             connection.execute(
                 update(table).where(table.c.lead == bindparam("loser")).values(lead=bindparam("winner")), pairs
             )
+        absorbed = [id_ for lead in batch.leads.values() for id_ in lead.absorbed]
+        connection.execute(update(t.handoffs).where(among(t.handoffs.c.id, absorbed)).values(state="absorbed"))
         connection.execute(
             update(t.handoffs)
             .where(t.handoffs.c.lead == bindparam("loser"), t.handoffs.c.state != "open")

@@ -24,6 +24,12 @@ from gateway.times import from_micros, to_micros
 
 KNOWN = "known already"
 """Code of a receipt that the gateway gave itself: nothing was left to say."""
+SENDING = "on its way"
+"""Code of a leased write that its worker is sending, or looking up, right now."""
+DIED = "worker died"
+"""Code of a write that was being sent when its worker died."""
+ALONE = 2
+"""After so many tries such a write goes alone: it may be what the worker dies of."""
 
 
 def claim(connection: Connection, system: str, worker: str, now: int, limit: int = 1000) -> list[Any]:
@@ -37,14 +43,18 @@ def claim(connection: Connection, system: str, worker: str, now: int, limit: int
     sure = and_(w.state == "waiting", tuple_(*whom).not_in(busy.where(w.state.in_(("leased", "unknown")))))
     unsure = and_(w.state == "unknown", tuple_(*whom).not_in(busy.where(w.state == "leased")))
     due = (
-        select(w.id, *whom)
+        select(w.id, *whom, and_(w.code == DIED, w.attempts >= ALONE))
         .where(w.system == system, or_(sure, unsure), w.due_at <= now)
         .order_by(w.priority, w.due_at, w.id)
         .limit(limit)
     )
     first: dict[tuple[str, str], str] = {}
-    for id_, *one in connection.execute(due):
+    for id_, *one, suspect in connection.execute(due):
+        if suspect and first:
+            break
         first.setdefault((one[0], one[1]), id_)
+        if suspect:
+            break
     if not first:
         return []
     ids = list(first.values())
@@ -71,13 +81,21 @@ def give_back(connection: Connection, system: str, worker: str) -> int:
     return int(result.rowcount)
 
 
-def beat(connection: Connection, worker: str) -> None:
-    """Tell the others that ``worker`` is alive."""
-    connection.execute(
-        update(t.writes)
-        .where(t.writes.c.lease == worker, t.writes.c.state == "leased")
-        .values(beat=t.writes.c.beat + 1)
-    )
+def being_sent(connection: Connection, system: str, worker: str) -> list[Any]:
+    """The writes that ``worker`` was sending when it was last heard of."""
+    w = t.writes.c
+    mine = select(t.writes).where(w.system == system, w.state == "leased", w.lease == worker, w.code == SENDING)
+    return list(connection.execute(mine).all())
+
+
+def sending(connection: Connection, worker: str, ids: Sequence[str]) -> None:
+    """``worker`` lives, and is about to send these. Raises ``StaleCommit`` when others have taken them over."""
+    w = t.writes.c
+    mine = and_(w.state == "leased", w.lease == worker)
+    connection.execute(update(t.writes).where(mine).values(beat=w.beat + 1))
+    held = connection.execute(update(t.writes).where(mine, among(w.id, ids)).values(code=SENDING))
+    if held.rowcount != len(ids):
+        raise StaleCommit("another worker took over these writes")
 
 
 def leases(connection: Connection, system: str) -> dict[str, int]:
@@ -171,7 +189,7 @@ def _owners(connection: Connection, settled: Sequence[Settled]) -> dict[str, str
         .join(t.leads, ours.id == w.lead)
         .where(among(w.id, [item.row.id for item in settled]), ours.erased_at.is_(None))
     )
-    return {id_: lead for id_, lead in connection.execute(rows)}
+    return {row.id: row.lead for row in connection.execute(rows)}
 
 
 def _overtaken(connection: Connection, settled: Sequence[Settled]) -> set[str]:

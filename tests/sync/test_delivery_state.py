@@ -265,7 +265,8 @@ def test_an_echo_in_another_spelling_is_no_news(tmp_path):
 def test_small_drifts_of_the_score_add_up(tmp_path):
     """A score is told once it is `send_score_step` points from what the CRM holds, in however many steps."""
     rules = "".join(f"  - {{name: R{n}, when: {{employees: {{at_least: {n}}}}}, points: 2}}\n" for n in range(1, 8))
-    scoring = f"weights: {{fit: 100, behaviour: 0}}\nmaximum: {{fit: 100, behaviour: 1}}\nbands: {{great: 90, good: 10}}\nfit:\n  - {{name: CEO, when: {{title: CEO}}, points: 60}}\n{rules}"
+    axes = "weights: {fit: 100, behaviour: 0}\nmaximum: {fit: 100, behaviour: 1}\nbands: {great: 90, good: 10}\n"
+    scoring = axes + "fit:\n  - {name: CEO, when: {title: CEO}, points: 60}\n" + rules
     small = start(tmp_path, scoring=scoring)
     ready(small)
     deliver(small)

@@ -1,17 +1,21 @@
-"""From the outbox to a system: claim → look up what is unsure → call → book the receipts.
+"""From the outbox to a system: claim → look up what is unsure → call → book the receipts, call by call.
 
-One system at a time and one worker per system, so that a failing system hurts only itself.
+One system at a time and one worker per system, so that a failing system hurts only itself. What a sink answers is
+looked at before it is booked: a sink that raises, leaves or answers with garbage leaves its writes unsure, no more.
 """
 
 from __future__ import annotations
 
 import random
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+import orjson
 from sqlalchemy import Engine
 
 from gateway.contracts import Call, Receipt, Sink, Write
@@ -22,8 +26,17 @@ from gateway.store.database import read, write
 from gateway.sync.receipts import Verdict, verdict
 from gateway.times import to_micros
 
-SILENCE = 30.0
-"""Seconds of the taker's monotonic clock without a beat after which a worker counts as dead."""
+SILENCE = 35.0
+"""Seconds of the taker's monotonic clock without a beat after which a worker counts as dead: a call may take 30."""
+GARBAGE = "no valid receipt"
+
+_ANYTHING = (Exception, SystemExit)  # what plugin code may raise: it may even leave
+_RESULTS = frozenset({"done", "moved", "gone", "duplicate", "unknown", "retry", "rejected", "auth", "limit"})
+_LONGEST_WAIT = 31 * 86400  # seconds
+_ADDRESS = re.compile(r"[^\s@<>\"'(),;]+@[^\s@<>\"'(),;]+")
+
+Todo = Mapping[str, tuple[Any, Write]]
+"""key → (row of the outbox, the write as it is to be sent now)"""
 
 
 class Delivery:
@@ -44,7 +57,8 @@ class Delivery:
     def take_over(self, worker: str, dead: str = "", clock: Callable[[], float] = time.monotonic) -> int:
         """Free what dead workers had on its way: of ``dead``, and of whoever has not beaten for ``SILENCE`` seconds.
 
-        Nobody knows whether those writes arrived, so they are looked up before anything is sent again.
+        Nobody knows whether those writes arrived, so they are looked up before anything is sent again. What was being
+        sent at that moment has spent a try: were it what kills the workers, it must not stop the others for ever.
         """
         with read(self.engine) as connection:
             beats = outbox.leases(connection, self.system)
@@ -56,97 +70,181 @@ class Delivery:
             elif holder != worker and now - known[1] >= SILENCE:
                 silent.add(holder)
         self._seen = {holder: seen for holder, seen in self._seen.items() if holder in beats}
-        if not silent:
-            return 0
-        with write(self.engine) as connection:
-            return sum(outbox.give_back(connection, self.system, holder) for holder in silent)
+        return sum(self._bury(holder) for holder in silent)
 
     def run(self, worker: str, limit: int = 1000) -> tuple[int, list[str]]:
         """Deliver what is due now. Returns (writes worked, leads to plan again).
 
         Raises ``StaleCommit`` when another worker took the writes over meanwhile.
         """
-        self.take_over(worker)
+        self.take_over(worker, dead=worker)  # an earlier run of ours may have broken off
         with write(self.engine) as connection:
             rows = outbox.claim(connection, self.system, worker, to_micros(self.now()), limit)
         if not rows:
             return 0, []
         with read(self.engine) as connection:
             links = outbox.links(connection, rows)
-        writes = {row.id: _write(row, links.get((row.lead, row.system, row.object))) for row in rows}
-        receipts = {row.id: _needless(row, writes[row.id], links) for row in rows}
-        found = self._look_up([row for row in rows if row.state == "unknown" and receipts[row.id] is None])
-        sending = [row for row in rows if receipts[row.id] is None and row.id not in found]
-        receipts |= found
-        receipts |= self._send(
-            worker, {writes[row.id].key: row for row in sending}, [writes[row.id] for row in sending]
-        )
-        settled = []
-        for row in rows:
-            receipt = receipts[row.id] or Receipt(key=row.key, result="unknown", message="the sink gave no receipt")
-            decided = verdict(receipt, row.attempts, random.random())
-            if receipt.code == outbox.KNOWN:
-                decided = Verdict("superseded", code=receipt.code)
-            settled.append(outbox.Settled(row, writes[row.id], receipt, decided))
+        todo = {row.key: (row, _write(row, links.get((row.lead, row.system, row.object)))) for row in rows}
+        answers = {key: answer for key, (row, made) in todo.items() if (answer := _needless(row, made, links))}
+        unsure = [row for key, (row, _) in todo.items() if row.state == "unknown" and key not in answers]
+        answers |= self._look_up(worker, unsure)
+        again = self._book(worker, todo, answers)
+        again += self._send(worker, {key: both for key, both in todo.items() if key not in answers})
+        return len(rows), again
+
+    def _send(self, worker: str, todo: Todo) -> list[str]:
+        """Call after call, each booked before the next. What no call named is tried again later."""
+        again: list[str] = []
+        calls, code = self._calls([made for _, made in todo.values()])
+        rest = dict(todo)
+        stop: Receipt | None = None
+        for call in calls:
+            if stop is not None:
+                break
+            mine = {item.key: rest.pop(item.key) for item in call.writes}
+            with write(self.engine) as connection:
+                outbox.sending(connection, worker, [row.id for row, _ in mine.values()])
+            answers = self._deliver(call, mine)
+            again += self._book(worker, mine, answers)
+            stop = next((answer for answer in answers.values() if answer.result in ("auth", "limit")), None)
+        if stop is not None:  # the others would only be refused, too
+            left = Receipt(key="", result="limit", code=stop.code or stop.result, seconds=stop.seconds)
+        else:
+            left = Receipt(key="", result="retry", code=code or "in none of the calls")
+        return again + self._book(worker, rest, {key: replace(left, key=key) for key in rest})
+
+    def _book(self, worker: str, todo: Todo, answers: Mapping[str, Receipt]) -> list[str]:
+        settled = [_settled(*todo[key], answer) for key, answer in answers.items()]
+        if not settled:
+            return []
         now = to_micros(self.now())
         with write(self.engine) as connection:
             again = outbox.settle(connection, worker, now, settled)
             for reason in {item.verdict.pause for item in settled if item.verdict.pause}:
                 outbox.pause(connection, self.system, reason, now)
-        return len(rows), again
+        return again
 
-    def _look_up(self, rows: Sequence[Any]) -> dict[str, Receipt | None]:
+    def _bury(self, holder: str) -> int:
+        with write(self.engine) as connection:
+            rows = outbox.being_sent(connection, self.system, holder)
+            unsure = [Receipt(key=row.key, result="unknown", code=outbox.DIED) for row in rows]
+            died = [_settled(row, _write(row, None), receipt) for row, receipt in zip(rows, unsure, strict=True)]
+            outbox.settle(connection, holder, to_micros(self.now()), died)
+            return len(died) + outbox.give_back(connection, self.system, holder)
+
+    # -- the sink's part ----------------------------------------------------------------------------------------------
+
+    def _look_up(self, worker: str, rows: Sequence[Any]) -> dict[str, Receipt]:
         """After an answer that never came: what does the system say our keys lead to? Nothing found = send again."""
-        found: dict[str, Receipt | None] = {}
-        objects = {row.object for row in rows}
-        for object_ in objects:
+        found: dict[str, Receipt] = {}
+        for object_ in sorted({row.object for row in rows}):
             mine = {row.key: row for row in rows if row.object == object_}
+            with write(self.engine) as connection:
+                outbox.sending(connection, worker, [row.id for row in mine.values()])
             try:
                 with self.guard(self.plugin, f"find {object_}"):
-                    hits = self.sink.find(object_, list(mine))
-            except Exception as exc:  # noqa: BLE001 - a sink may raise anything; these writes stay unsure
+                    hits = {key: _ids(ids) for key, ids in self.sink.find(object_, list(mine)).items()}
+            except _ANYTHING as exc:  # these writes stay unsure
                 self.log.warning("look-up failed", system=self.system, error=type(exc).__name__)
-                found |= {row.id: _unknown(row.key, exc) for row in mine.values()}
+                found |= {key: _unknown(key, exc) for key in mine}
                 continue
             for key, row in mine.items():
-                ids = list(hits.get(key, ()))
+                ids = hits.get(key, ())
                 if row.create and len(ids) == 1:
-                    found[row.id] = Receipt(key=key, result="done", record=ids[0])
-                elif row.create and len(ids) > 1:
-                    found[row.id] = Receipt(key=key, result="duplicate", candidates=tuple(ids))
+                    found[key] = Receipt(key=key, result="done", record=ids[0])
+                elif row.create and ids:
+                    found[key] = Receipt(key=key, result="duplicate", candidates=ids)
         return found
 
-    def _send(self, worker: str, rows: Mapping[str, Any], writes: Sequence[Write]) -> dict[str, Receipt | None]:
-        receipts: dict[str, Receipt | None] = {}
+    def _calls(self, writes: Sequence[Write]) -> tuple[list[Call], str]:
+        """The sink's batches, and why there are none."""
         if not writes:
-            return receipts
+            return [], ""
         try:
             with self.guard(self.plugin, "calls"):
-                calls = self.sink.calls(writes)
-        except Exception as exc:  # noqa: BLE001 - nothing was sent yet, so nothing is unsure
+                calls = list(self.sink.calls(deepcopy(writes)))  # a sink that changes them changes its own
+            named = [item.key for call in calls for item in call.writes]
+            if len(set(named)) < len(named) or not {made.key for made in writes}.issuperset(named):
+                raise ValueError("a write that is not ours, or one that is sent twice")
+        except _ANYTHING as exc:  # nothing was sent yet, so nothing is unsure
             self.log.warning("sink could not batch", system=self.system, error=type(exc).__name__)
-            return {row.id: Receipt(key=key, result="retry", code=type(exc).__name__) for key, row in rows.items()}
-        for number, call in enumerate(calls):
-            if number:
-                with write(self.engine) as connection:
-                    outbox.beat(connection, worker)
-            for receipt in self._deliver(call):
-                row = rows.get(receipt.key)
-                if row is not None:
-                    receipts[row.id] = receipt
-        return receipts
+            return [], type(exc).__name__
+        return calls, ""
 
-    def _deliver(self, call: Call) -> Iterable[Receipt]:
+    def _deliver(self, call: Call, mine: Todo) -> dict[str, Receipt]:
+        """One receipt for each write of the call, whatever the sink gives."""
         try:
-            with self.guard(self.plugin, f"deliver {call.title}"):
-                return list(self.sink.deliver(call))
-        except Exception as exc:  # noqa: BLE001 - it may have happened or not: looked up before it is sent again
+            with self.guard(self.plugin, f"deliver {len(mine)} writes"):
+                given = list(self.sink.deliver(call))
+        except _ANYTHING as exc:  # it may have happened or not: looked up before it is sent again
             self.log.warning("delivery failed", system=self.system, error=type(exc).__name__)
-            return [_unknown(item.key, exc) for item in call.writes]
+            return {key: _unknown(key, exc) for key in mine}
+        answers: dict[str, Receipt] = {}
+        for answer in given:
+            key = getattr(answer, "key", None)
+            if not isinstance(answer, Receipt) or not isinstance(key, str) or key not in mine:
+                self.log.warning("delivery answered", system=self.system, error="with no receipt for any write of it")
+            elif key in answers and answers[key] != answer:
+                answers[key] = Receipt(key=key, result="unknown", code="two receipts")
+            else:
+                answers[key] = answer
+        silent = {key: Receipt(key=key, result="unknown", code="no receipt") for key in mine.keys() - answers.keys()}
+        return silent | {key: _sound(answer, mine[key][1]) for key, answer in answers.items()}
 
 
-def _unknown(key: str, exc: Exception) -> Receipt:
+def _settled(row: Any, made: Write, receipt: Receipt) -> outbox.Settled:
+    decided = verdict(receipt, row.attempts, random.random())
+    if receipt.code == outbox.KNOWN:
+        decided = Verdict("superseded", code=receipt.code)
+    return outbox.Settled(row, made, receipt, decided)
+
+
+def _unknown(key: str, exc: BaseException) -> Receipt:
     return Receipt(key=key, result="unknown", code=type(exc).__name__, message="no answer")
+
+
+def _ids(given: Any) -> tuple[str, ...]:
+    if not isinstance(given, list | tuple) or not all(isinstance(id_, str) and id_ for id_ in given):
+        raise TypeError("find gives a list of record ids for each key")
+    return tuple(given)
+
+
+def _sound(receipt: Receipt, made: Write) -> Receipt:
+    """The receipt as it can be booked, its message without values. ``unknown`` where it means nothing."""
+    try:
+        texts = (receipt.object, receipt.record, receipt.code, receipt.message, *receipt.candidates, *receipt.fields)
+        orjson.dumps([texts, dict(receipt.held)])  # what no database could keep
+        moved_to = receipt.result != "moved" or (receipt.object and receipt.record)
+        if (
+            receipt.result not in _RESULTS
+            or not moved_to
+            or not all(type(text) is str for text in texts)
+            or not isinstance(receipt.candidates, list | tuple)
+            or not isinstance(receipt.fields, list | tuple)
+            or not 0 <= receipt.seconds <= _LONGEST_WAIT
+        ):
+            raise ValueError(receipt.result)
+    except (TypeError, ValueError, AttributeError):
+        return Receipt(key=made.key, result="unknown", code=GARBAGE)
+    # A system without ids of its own knows the record by our key.
+    record = receipt.record or (made.record or made.key if receipt.result == "done" else "")
+    return replace(
+        receipt,
+        record=record,
+        candidates=tuple(receipt.candidates),
+        fields=tuple(receipt.fields),
+        message=_without_values(receipt.message, made.fields.values()),
+    )
+
+
+def _without_values(message: str, values: Iterable[Any]) -> str:
+    """Systems quote in their answers what they were sent; fields' names may be told, values not."""
+    if not message:
+        return ""
+    quoted = {str(value) for value in values if value is not None and len(str(value)) > 3}
+    for text in sorted(quoted, key=len, reverse=True):
+        message = re.sub(re.escape(text), "…", message, flags=re.IGNORECASE)
+    return _ADDRESS.sub("…", message)
 
 
 def _write(row: Any, link: Record | None) -> Write:

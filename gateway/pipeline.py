@@ -178,8 +178,7 @@ class Pipeline:
         for system in self.model.active:
             for object_ in self.model.objects.get(system, ()):
                 if any(ref[:2] == (system, object_.name) for ref in lead.records):
-                    batch.moot.add((system, key_of(lead, object_)))
-        batch.moot -= {(wanted.system, wanted.key) for wanted in writes}
+                    batch.moot[system, key_of(lead, object_)] = lead.id
 
     def _rate(self, batch: Batch, lead: Lead, company: Mapping[str, Any], at: datetime) -> None:
         if self.model.scorer is None:

@@ -96,7 +96,7 @@ def enqueue(gateway: Gateway, systems: Collection[str]) -> int:
         ]
         if rows:
             with write(gateway.store.main) as connection:
-                waiting = outbox.waiting(connection, [row["key"] for row in rows])
+                waiting = outbox.waiting(connection, {row["lead"] for row in rows})
                 fresh = [row for row in rows if waiting.get((row["system"], row["key"])) != row["fields"]]
                 commit_writes(connection, fresh, batch.now)
             count += len(fresh)

@@ -52,8 +52,8 @@ class Batch:
     """Touched leads with at least one piece of news that is no imported history."""
     scored: list[str] = field(default_factory=list)
     writes: list[dict[str, Any]] = field(default_factory=list)
-    moot: set[tuple[str, str]] = field(default_factory=set)
-    """(system, key) of records for which nothing is left to write: what waits for them is superseded"""
+    moot: dict[tuple[str, str], str] = field(default_factory=dict)
+    """(system, key) of records for which nothing is left to write → lead: what waits for them is superseded"""
     work_items: list[dict[str, Any]] = field(default_factory=list)
     lookups: list[dict[str, Any]] = field(default_factory=list)
     rescores: list[dict[str, Any]] = field(default_factory=list)

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Table, and_, bindparam, delete, func, not_, or_, select, text, update
+from sqlalchemy import Connection, Table, and_, bindparam, delete, func, not_, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from gateway.contracts import Activity, Event, Kind, Mark, RecordConverted, RecordsLinked, RecordsMerged
@@ -543,25 +543,28 @@ def _commit_outward(put: Put, batch: Batch) -> None:
 
 
 def commit_writes(
-    connection: Connection, writes: Sequence[dict[str, Any]], now: int, moot: Collection[tuple[str, str]] = ()
+    connection: Connection,
+    writes: Sequence[dict[str, Any]],
+    now: int,
+    moot: Mapping[tuple[str, str], str] | None = None,
 ) -> None:
     """Put writes into the outbox; one that waits under the same key is superseded: the newer one says everything.
 
-    :param moot: (system, key) under which nothing is left to write. A create that may have arrived is looked up first.
+    A create that may have arrived is none of these: it is looked up first.
+
+    :param moot: (system, key) under which nothing is left to write → lead.
     """
     put, w = Put(connection), t.writes.c
     tallies: Counter[tuple[str, str]] = Counter((write["system"], "planned") for write in writes)
-    keys: dict[str, set[str]] = {}
-    for system, key in (*((write["system"], write["key"]) for write in writes), *moot):
-        keys.setdefault(system, set()).add(key)
-    for system, theirs in sorted(keys.items()):
-        # Each state spelt out: only then SQLite takes the index of the waiting, however many there are.
-        for state in (text("state = 'waiting'"), and_(text("state = 'unknown'"), ~w.create)):
-            overtaken = list(connection.scalars(select(w.id).where(w.system == system, state, among(w.key, theirs))))
-            if overtaken:
-                done = {"state": "superseded", "finished_at": now}
-                connection.execute(update(t.writes).where(among(w.id, overtaken)).values(done))
-                tallies[system, "superseded"] += len(overtaken)
+    said = {(write["system"], write["key"]): write["lead"] for write in writes} | dict(moot or {})
+    # By lead: a system may have a great many waiting writes, and even more behind it.
+    theirs = select(w.id, w.system, w.key).where(among(w.lead, set(said.values())))
+    theirs = theirs.where(or_(w.state == "waiting", and_(w.state == "unknown", ~w.create)))
+    overtaken = [row for row in connection.execute(theirs) if (row.system, row.key) in said] if said else []
+    if overtaken:
+        ids = [row.id for row in overtaken]
+        connection.execute(update(t.writes).where(among(w.id, ids)).values(state="superseded", finished_at=now))
+        tallies.update((row.system, "superseded") for row in overtaken)
     put.insert(t.writes, writes)
     put.count(
         t.tallies, [{"system": s, "what": what, "reason": "", "count": n} for (s, what), n in sorted(tallies.items())]

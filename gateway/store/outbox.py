@@ -44,7 +44,7 @@ def claim(connection: Connection, system: str, worker: str, now: int, limit: int
     unsure = and_(w.state == "unknown", tuple_(*whom).not_in(busy.where(w.state == "leased")))
     due = (
         select(w.id, *whom, and_(w.code == DIED, w.attempts >= ALONE))
-        .where(w.system == system, or_(sure, unsure), w.due_at <= now)
+        .where(w.system == system, w.state.in_(("waiting", "unknown")), or_(sure, unsure), w.due_at <= now)
         .order_by(w.priority, w.due_at, w.id)
         .limit(limit)
     )
@@ -63,10 +63,10 @@ def claim(connection: Connection, system: str, worker: str, now: int, limit: int
     return list(rows)
 
 
-def waiting(connection: Connection, keys: Collection[str]) -> dict[tuple[str, str], dict[str, Any]]:
-    """(system, key) → fields of the writes that wait under these keys."""
+def waiting(connection: Connection, leads: Collection[str]) -> dict[tuple[str, str], dict[str, Any]]:
+    """(system, key) → fields of the writes that wait for these leads."""
     w = t.writes.c
-    rows = connection.execute(select(w.system, w.key, w.fields).where(w.state == "waiting", among(w.key, keys)))
+    rows = connection.execute(select(w.system, w.key, w.fields).where(w.state == "waiting", among(w.lead, leads)))
     return {(row.system, row.key): row.fields for row in rows}
 
 
@@ -148,9 +148,9 @@ def settle(connection: Connection, worker: str, now: int, settled: Sequence[Sett
             finished_at=bindparam("v_finished"),
         )
     )
-    superseded = _overtaken(connection, settled)
-    parameters = [_booking(item, now, item.row.id in superseded) for item in settled]
     owners = _owners(connection, settled)
+    superseded = _overtaken(connection, settled, owners)
+    parameters = [_booking(item, now, item.row.id in superseded) for item in settled]
     forget.bury(
         connection, {r for item in settled if item.row.lead and item.row.id not in owners for r in _refs(item)}, now
     )
@@ -192,23 +192,23 @@ def _owners(connection: Connection, settled: Sequence[Settled]) -> dict[str, str
     return {row.id: row.lead for row in connection.execute(rows)}
 
 
-def _overtaken(connection: Connection, settled: Sequence[Settled]) -> set[str]:
+def _overtaken(connection: Connection, settled: Sequence[Settled], owners: Mapping[str, str]) -> set[str]:
     """Writes to be tried again for which a newer one waits already: the newer one says everything.
 
     A create that may have arrived is none of them: it is looked up first.
     """
     w = t.writes.c
     again = {
-        (item.row.system, item.row.key): item.row.id
+        (item.row.system, owners[item.row.id], item.row.object): item.row.id
         for item in settled
-        if item.verdict.state == "waiting" or (item.verdict.state == "unknown" and not item.write.create)
+        if item.row.id in owners
+        and (item.verdict.state == "waiting" or (item.verdict.state == "unknown" and not item.write.create))
     }
     if not again:
         return set()
-    rows = connection.execute(
-        select(w.system, w.key).where(w.state == "waiting", among(w.key, [key for _, key in again]))
-    )
-    return {again[row.system, row.key] for row in rows if (row.system, row.key) in again}
+    theirs = among(w.lead, {lead for _, lead, _ in again})
+    rows = connection.execute(select(w.system, w.lead, w.object).where(w.state == "waiting", theirs)).all()
+    return {again[whose] for row in rows if (whose := (row.system, row.lead, row.object)) in again}
 
 
 def _booking(item: Settled, now: int, overtaken: bool) -> dict[str, Any]:

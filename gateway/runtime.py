@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from sqlalchemy.exc import DBAPIError
 
+from gateway.checked import flaw, refuse_unsound
 from gateway.contracts import (
     Context,
     Document,
@@ -32,7 +32,7 @@ from gateway.leads.joining import Joining
 from gateway.pipeline import Done, Guard, Model, Pipeline, Reading, unguarded
 from gateway.settings.instance import Instance, System, load_instance
 from gateway.store import bundle, due
-from gateway.store.database import open_store, read, require_current, upgrade, write
+from gateway.store.database import open_store, read, require_current, store_trouble, upgrade, write
 from gateway.store.inbox import Inbox
 from gateway.store.times import new_id, utc_now
 from gateway.times import to_micros
@@ -103,6 +103,8 @@ class Gateway:
         try:
             with self.guard(plugin, f"read {document.id}"):
                 for item in source.read(document):
+                    if wrong := flaw(item, document.system):
+                        raise QuarantineDocument(f"plugin {plugin}: read gave {wrong}")
                     if isinstance(item, Event):
                         reading.events.append(item)
                     elif isinstance(item, Skipped):
@@ -111,11 +113,9 @@ class Gateway:
                         reading.quarantined.append(item)
                     elif isinstance(item, Lookup):
                         reading.lookups.append(item)
-                    else:
-                        raise TypeError(f"read gave a {type(item).__name__}")
         except QuarantineDocument as exc:
             reading.failure = exc.reason
-        except Exception as exc:  # noqa: BLE001 - a source may raise anything; the document is kept with the reason
+        except (Exception, SystemExit) as exc:  # noqa: BLE001 - a source may even leave; the document is kept
             reading.failure = f"plugin {plugin}: read raised {type(exc).__name__}"
             self.log.error("read failed", document=document.id, plugin=plugin, error=type(exc).__name__)
         return reading
@@ -140,10 +140,11 @@ class Gateway:
         except StaleCommit:
             self.inbox.release(worker, ids)
             return
-        except (DBAPIError, OSError):  # the store's trouble, not the documents': they wait
-            self.inbox.release(worker, ids)
-            raise
-        except Exception as exc:  # one item must not stop the others: find it by working them singly
+        except Exception as exc:
+            if store_trouble(exc):  # not the documents': they wait
+                self.inbox.release(worker, ids)
+                raise
+            # One item must not stop the others: find it by working them singly.
             if len(batch) > 1:
                 for reading in batch:
                     self._work(worker, [reading])
@@ -233,14 +234,20 @@ class Gateway:
     def _build(self, system: System) -> None:
         mapping: Any = system.mapping
         context = Context(system=system.name, root=self.instance.root, mapping=mapping, now=self.now, log=self.log)
-        for shelf, offers in ((self.sources, self.host.sources), (self.sinks, self.host.sinks)):
+        kinds: tuple[tuple[Any, Any, Any], ...] = (
+            (self.sources, self.host.sources, Source),
+            (self.sinks, self.host.sinks, Sink),
+        )
+        for shelf, offers, what in kinds:
             offer = offers.get(system.plugin)
             if offer is None:
                 continue
             try:
                 with self.guard(system.plugin, f"build {system.name}"):
-                    shelf[system.name] = offer.factory(system.settings, context)
-            except Exception as exc:  # noqa: BLE001 - a factory may raise anything; the other systems go on
+                    made = offer.factory(system.settings, context)
+                    refuse_unsound(made, what)
+                shelf[system.name] = made
+            except (Exception, SystemExit) as exc:  # noqa: BLE001 - a factory may raise anything; the other systems go on
                 spoken = str(exc) if isinstance(exc, GatewayError) else type(exc).__name__
                 self.problems[system.name] = f"plugin {system.plugin}: {spoken}"
                 self.log.error("system not built", system=system.name, error=type(exc).__name__)

@@ -13,10 +13,9 @@ from typing import Protocol
 
 import structlog
 from sqlalchemy import Engine
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from gateway.errors import StaleCommit, StorageBusy
+from gateway.errors import StaleCommit
+from gateway.store.database import store_trouble
 from gateway.store.inbox import Inbox
 
 POLL = 0.05
@@ -124,9 +123,12 @@ def pipeline_loop(
     """
     progress = [time.monotonic()]
     swept = [float("-inf")]
+    unfreed: list[Exception] = []
 
     def work() -> int:
         progress[0] = time.monotonic()
+        if unfreed:
+            free(unfreed[0])  # the store would not have it before; while it does not, nothing else works either
         done = once(worker)
         if not done or time.monotonic() - swept[0] >= SWEEP:
             swept[0] = time.monotonic()
@@ -134,10 +136,16 @@ def pipeline_loop(
         return done
 
     def failed(exc: Exception) -> None:
-        if isinstance(exc, (StorageBusy, StaleCommit, DBAPIError, PoolTimeout, OSError)):
+        if not unfreed:
+            free(exc)
+
+    def free(exc: Exception) -> None:
+        unfreed[:] = [exc]
+        if isinstance(exc, StaleCommit) or store_trouble(exc):
             inbox.release(worker)
         else:
             inbox.bury(worker, f"the pipeline failed on this document alone: {type(exc).__name__} at {_where(exc)}")
+        unfreed.clear()
 
     with _Beating(inbox, worker, progress):
         loop(work, stop, bell, failed)

@@ -17,9 +17,10 @@ from typing import Any
 
 import orjson
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy.exc import DatabaseError, DataError, DBAPIError, IntegrityError, OperationalError, ProgrammingError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from gateway.errors import ConfigError
+from gateway.errors import ConfigError, StorageBusy
 from gateway.store import migrations
 
 INBOX_FILE = "inbox.db"
@@ -150,10 +151,19 @@ def roomy_log(engine: Engine, size: int = 8 * 1024 * 1024) -> None:
     with contextlib.suppress(OperationalError), engine.connect().execution_options(gateway_write=True) as connection:
         before = connection.exec_driver_sql("PRAGMA cache_size").scalar()
         connection.exec_driver_sql("PRAGMA cache_size = 10")  # pages: spill at once
-        connection.exec_driver_sql("CREATE TABLE stretch (bytes BLOB)")
-        connection.exec_driver_sql("INSERT INTO stretch VALUES (zeroblob(?))", (size,))
-        connection.rollback()
-        connection.exec_driver_sql(f"PRAGMA cache_size = {before}")
+        try:
+            connection.exec_driver_sql("CREATE TABLE stretch (bytes BLOB)")
+            connection.exec_driver_sql("INSERT INTO stretch VALUES (zeroblob(?))", (size,))
+        finally:
+            connection.rollback()
+            connection.exec_driver_sql(f"PRAGMA cache_size = {before}")
+
+
+def store_trouble(exc: BaseException) -> bool:
+    """Whether the store is what failed: full, locked, away. What it refuses to hold is the fault of who brought it."""
+    if isinstance(exc, IntegrityError | DataError | ProgrammingError):
+        return False
+    return isinstance(exc, StorageBusy | DBAPIError | PoolTimeout | OSError)
 
 
 def _lines(store: Store) -> tuple[tuple[migrations.Line, Engine], ...]:
@@ -192,6 +202,7 @@ def _name(engine: Engine) -> str:
 
 def _engine(url: str) -> Engine:
     options: dict[str, Any] = {"json_serializer": _dumps, "json_deserializer": orjson.loads}
+    options["hide_parameters"] = True  # an error's text must hold no values
     if not url.startswith("sqlite"):
         return create_engine(url, pool_pre_ping=True, **options)
     engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS}, **options)

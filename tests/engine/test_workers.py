@@ -188,6 +188,32 @@ def test_trouble_of_the_store_counts_against_no_document(inbox, monkeypatch, err
     assert [row["deaths"] for row in inbox.listing()] == [0, 0]
 
 
+@pytest.mark.parametrize("error", [OSError(28, "full"), KeyError("bad")])
+def test_what_could_not_be_given_back_is_given_back_when_the_store_can_again(inbox, monkeypatch, error):
+    """The disk is full for batch and clearing up alike: the worker lives on, so nobody would ever take it over."""
+    monkeypatch.setattr("gateway.engine.workers.loop", lambda *a: loop(*a, longest_wait=0.01))
+    fill(inbox, b"a", b"b")
+    left = [5]
+
+    def full(*arguments):
+        left[0] -= 1
+        return left[0] >= 0
+
+    for name in ("release", "bury"):
+        method = getattr(inbox, name)
+
+        def away(*arguments, method=method):
+            if full():
+                raise OperationalError("x", {}, Exception("full"))
+            return method(*arguments)
+
+        monkeypatch.setattr(inbox, name, away)
+    failures = [error]
+    with pipeline(inbox, reader(inbox, lambda body: failures.pop() if failures else None)):
+        until(lambda: inbox.counts()["s"]["read"] == 2)
+    assert left[0] < 0
+
+
 def test_the_sweep_has_its_turn_however_busy_the_pipeline_is(inbox, monkeypatch):
     """Scores that move by themselves must not wait for a quiet hour."""
     monkeypatch.setattr("gateway.engine.workers.SWEEP", 0.05)

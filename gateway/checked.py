@@ -1,0 +1,89 @@
+"""What a plugin gave, looked at before it is believed: between a source's ``read`` and the batch.
+
+A mapping file makes sound items by itself; a source of one's own may make anything. Pure.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, get_args
+
+import orjson
+
+from gateway.contracts import (
+    Answer,
+    Event,
+    Kind,
+    Lookup,
+    Quarantined,
+    RecordChanged,
+    RecordConverted,
+    RecordsLinked,
+    RecordsMerged,
+    Sink,
+    Skipped,
+    Source,
+    Verification,
+)
+from gateway.errors import Refused
+
+_KINDS = frozenset(get_args(Kind))
+
+
+def flaw(item: Any, system: str) -> str:
+    """What is wrong with one item that ``system``'s source read; "" when nothing is. Tells types, never values."""
+    if isinstance(item, Skipped | Quarantined | Lookup):
+        texts = [item.object, item.record]
+        texts += [item.system, *item.fields] if isinstance(item, Lookup) else [item.reason]
+    elif isinstance(item, Event):
+        texts = [item.object, item.record, item.key, *_others(item)]
+        if item.kind not in _KINDS:
+            return "an event of no known kind"
+        if type(item.at) is not datetime or item.at.tzinfo is None:
+            return "an event whose time has no zone"
+        if not (item.object and item.record and item.key):
+            return "an event without object, record or key"
+        if isinstance(item, RecordChanged) and not (
+            isinstance(item.values, dict) and isinstance(item.speaks_of, frozenset)
+        ):
+            return "a record whose values are no dict, or whose speaks_of is no frozenset"
+    else:
+        return f"a {type(item).__name__}"
+    if any(type(text) is not str for text in texts):
+        return f"a {type(item).__name__} with something else where texts belong"
+    if isinstance(item, Event | Lookup) and item.system != system:
+        return f"a {type(item).__name__} of another system"
+    try:
+        orjson.dumps(item, default=_plain)
+    except TypeError:
+        return f"a {type(item).__name__} with values that JSON cannot hold"
+    return ""
+
+
+def refuse_unsound(made: Any, what: type[Source] | type[Sink]) -> None:
+    """Raises ``Refused`` when a factory's product is no such thing, or says of itself what intake could not use."""
+    if not isinstance(made, what):
+        raise Refused(f"its factory gave no {what.__name__} but a {type(made).__name__}")
+    if isinstance(made, Source):
+        if not isinstance(made.verification, Verification | None):
+            raise Refused("its verification is none")
+        if not isinstance(made.answer, Answer) or not isinstance(made.answer.body, bytes):
+            raise Refused("its answer is none")
+
+
+def _others(event: Event) -> tuple[Any, ...]:
+    match event:
+        case RecordsMerged():
+            return tuple(event.losers)
+        case RecordConverted():
+            return event.to_object, event.to_record
+        case RecordsLinked():
+            return event.to_object, event.to_record, event.to_kind, event.role
+    return ()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, frozenset | Decimal):
+        return None  # both are known to be right
+    raise TypeError

@@ -82,7 +82,7 @@ class SourceOffer:
 
 
 @dataclass(eq=False)
-class _Reply(Exception):  # noqa: N818 - the way out of a call, not always an error
+class _Reply(Exception):
     """Raised by the steps, answered by ``Intake``."""
 
     status: int

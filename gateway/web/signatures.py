@@ -106,7 +106,7 @@ def signs_moment(verification: Verification) -> bool:
 # -- one call ----------------------------------------------------------------------------------------------------------
 
 
-class _Refused(Exception):  # noqa: N818 - never leaves this module
+class _Refused(Exception):
     def __init__(self, reason: str) -> None:
         self.reason = reason
 

@@ -46,7 +46,7 @@ class _TooLong(str):
         return line
 
 
-class _Endless(Exception):  # noqa: N818 - never leaves this module
+class _Endless(Exception):
     pass
 
 

@@ -29,7 +29,7 @@ Row = dict[str, Any]
 _BOM = "\ufeff"
 
 
-class Unusable(Exception):  # noqa: N818 - a state of things as much as an error
+class Unusable(Exception):
     """``code``: why a value, or the whole file, cannot be used; ``field``: the value's, where it is one."""
 
     def __init__(self, code: str, message: str, field: str = "") -> None:

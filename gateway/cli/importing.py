@@ -241,7 +241,9 @@ def _tell(taken: _Taking, as_json: bool, extra: Mapping[str, Any]) -> None:
     for reason, count in sorted(skipped.items(), key=lambda item: -item[1]):
         say(f"  skipped  {count:,} {reason}")
     if report["fields_dropped"]:
-        say(f"fields     {report['fields_dropped']:,} dropped because they do not load (`gateway status`)")
+        say(f"fields     {report['fields_dropped']:,} dropped because they do not load")
+    if report["fields_dropped"] or events["dead"]:
+        say(f"           `gateway inbox list --troubles --system {taken.system}` names records and fields")
     if moved["documents quarantined"]:
         say(f"documents  {moved['documents quarantined']:,} quarantined (`gateway inbox list --state quarantined`)")
     say(f"leads      {report['leads_new']:,} new")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import time
+from typing import Any
 
 import click
 
 from gateway.cli.main import App, pass_app
-from gateway.cli.output import iso_time, json_option, limit_option, plural, progress, say, say_json, table
+from gateway.cli.output import iso, iso_time, json_option, limit_option, moment, plural, progress, say, say_json, table
 from gateway.errors import NotFound, Refused
 
 STATES = ("waiting", "read", "quarantined")
@@ -22,11 +23,20 @@ def inbox() -> None:
 @inbox.command("list")
 @click.option("--state", type=click.Choice(STATES), help="Only documents in this state.")
 @click.option("--system", metavar="NAME", help="Only documents of this system.")
+@click.option("--troubles", is_flag=True, help="Instead, the records that were quarantined or lost a field, and why.")
 @limit_option
 @json_option
 @pass_app
-def list_(app: App, state: str | None, system: str | None, limit: int, as_json: bool) -> None:
-    """List documents, the newest first."""
+def list_(app: App, state: str | None, system: str | None, troubles: bool, limit: int, as_json: bool) -> None:
+    """List documents, the newest first.
+
+    A document that was read may hold records that could not be: --troubles names those, with what is wrong.
+    """
+    if troubles:
+        if state is not None:
+            raise click.UsageError("--troubles looks into all documents; leave --state out")
+        _troubles(app, system, limit, as_json)
+        return
     rows = app.gateway.inbox.listing(system, state, limit)
     if as_json:
         say_json({"documents": [{**row, "received_at": iso_time(row["received_at"])} for row in rows]})
@@ -49,6 +59,45 @@ def list_(app: App, state: str | None, system: str | None, limit: int, as_json: 
     )
     if not rows:
         say("no such documents")
+
+
+def _troubles(app: App, system: str | None, limit: int, as_json: bool) -> None:
+    rows = _events_with_reason(app, system, limit)
+    if as_json:
+        names = ("document", "system", "object", "record", "state", "reason")
+        found = [{**{name: row[name] for name in names}, "known_at": iso(row["known_at"])} for row in rows]
+        say_json({"troubles": found})
+        return
+    table(
+        ("document", "record", "known", "state", "what is wrong"),
+        [
+            (
+                row["document"],
+                " ".join(filter(None, [row["system"], row["object"], row["record"] or "without id"])),
+                moment(row["known_at"], app.zone),
+                "quarantined" if row["state"] == "dead" else row["state"],
+                row["reason"].removeprefix(f"{row['object']} {row['record'] or 'without id'}: "),
+            )
+            for row in rows
+        ],
+    )
+    say("`gateway inbox replay DOCUMENT` reads one again" if rows else "no record was quarantined or lost a field")
+
+
+def _events_with_reason(app: App, system: str | None, limit: int) -> list[dict[str, Any]]:
+    """Events that were not taken in whole, the newest first. The reason never holds a value."""
+    from sqlalchemy import select
+
+    from gateway.store.database import read
+    from gateway.store.tables import events
+
+    e = events.c
+    chosen = select(e.document, e.system, e.object, e.record, e.known_at, e.state, e.reason).where(e.reason != "")
+    if system is not None:
+        chosen = chosen.where(e.system == system)
+    with read(app.gateway.store.main) as connection:
+        found = connection.execute(chosen.order_by(e.known_at.desc(), e.key.desc()).limit(limit))
+        return [dict(row) for row in found.mappings()]
 
 
 @inbox.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from gateway.cli.output import (
     points,
     say,
     say_json,
+    say_under,
     shown,
     table,
 )
@@ -153,7 +155,8 @@ def explain(app: App, key: str, at: datetime | None, hindsight: bool, as_json: b
         zoned = f"{found.at.astimezone(app.zone):%Y-%m-%d %H:%M:%S %Z}"
         say(f"as {'known now of' if hindsight else 'known at'} {zoned}")
     for line in lines(found.score):
-        say(line)
+        points_and_axis = re.match(r" *[+-][\d.]+  \w+ +", line)
+        say_under(line, points_and_axis.end() if points_and_axis else 2)
 
 
 def _explained(found: Explained, hindsight: bool) -> dict[str, Any]:
@@ -203,7 +206,7 @@ def values(app: App, field: str, unmatched: bool, limit: int, as_json: bool) -> 
     found = [(value, count) for value, count in counted if value not in (None, "")]
     missing = sum(count for value, count in counted if value in (None, ""))
     if not found:
-        _no_values(app, field, missing)
+        known_field(app, field)
     if unmatched:
         knows = _table(gateway.model.scorer, field)
         found = [(value, count) for value, count in found if not knows(str(value))]
@@ -217,8 +220,8 @@ def values(app: App, field: str, unmatched: bool, limit: int, as_json: bool) -> 
     say(f"{plural(len(found), 'different value')}{kind}{more}; {plural(missing, 'lead')} without a value")
 
 
-def _no_values(app: App, field: str, leads: int) -> None:
-    """Nobody has a value: perhaps nobody could."""
+def known_field(app: App, field: str) -> None:
+    """Nobody has a value: perhaps nobody could. Raises ``Refused`` when no mapping brings the field in."""
     from gateway.settings.files import suggest
 
     known: set[str] = set()

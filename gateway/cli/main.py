@@ -132,6 +132,18 @@ class Cli(click.Group):
             return command
         return self._of_plugins().get(name)
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as exc:
+            from gateway.settings.files import suggest
+
+            if close := suggest(args[0], self.list_commands(ctx)):
+                raise click.UsageError(f"No such command {args[0]!r}{close}", ctx) from exc
+            raise
+
     def invoke(self, ctx: click.Context) -> Any:
         """The one place where an error that was expected becomes a message."""
         try:

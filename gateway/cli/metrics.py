@@ -28,6 +28,7 @@ def funnel(app: App, by: str | None, as_json: bool) -> None:
 
     A stage counts every lead that ever reached it; the conversion is from the listed stage before.
     """
+    from gateway.cli.leads import known_field
     from gateway.metrics.funnel import funnel as counted
     from gateway.metrics.report import report
     from gateway.store.database import read
@@ -37,6 +38,10 @@ def funnel(app: App, by: str | None, as_json: bool) -> None:
     with read(gateway.store.main) as connection:
         counts = count(connection, gateway.model.journey, by, app.zone)
     data = counted(counts, gateway.model.journey.tracked)
+    if by == "month":
+        data["groups"].sort(key=lambda group: group["value"] or "")
+    elif by is not None and by not in ("persona", "stage") and all(one["value"] is None for one in data["groups"]):
+        known_field(app, by)
     if as_json:
         say_json(data)
         return

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import re
+import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 import click
@@ -19,6 +21,11 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON f
 limit_option = click.option(
     "--limit", type=click.IntRange(min=1), default=50, show_default=True, metavar="N", help="Show at most N."
 )
+LEAST = 14
+"""Characters below which a column of words is not squeezed."""
+LONGEST = 120
+"""Characters of a value that a table shows, but for the last column's."""
+_TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d")
 # Control characters, and those that turn the direction of text around.
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
@@ -26,6 +33,17 @@ _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]
 def say(text: str = "", err: bool = False) -> None:
     """One line for people. A closed pipe or a terminal without UTF-8 is no error."""
     click.echo(_UNSAFE.sub(_escaped, text), err=err)
+
+
+def say_under(text: str, hang: int) -> None:
+    """A line that a narrow terminal shows wrapped, its further lines ``hang`` characters in."""
+    text = _UNSAFE.sub(_escaped, text)
+    space = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
+    if len(text) <= space or space < 2 * hang:
+        click.echo(text)
+        return
+    for line in textwrap.wrap(text, space, subsequent_indent=" " * hang, break_on_hyphens=False):
+        click.echo(line)
 
 
 def say_json(data: Any) -> None:
@@ -37,14 +55,24 @@ def say_json(data: Any) -> None:
 def table(
     columns: Sequence[str], rows: Iterable[Sequence[object]], right: Collection[str] = (), indent: int = 0
 ) -> None:
-    """A rich table on a terminal, else aligned plain text; nothing without rows. ``right``: columns of numbers."""
-    cells = [[shown(cell) for cell in row] for row in rows]
+    """A table as wide as the terminal, else aligned plain text; nothing without rows. ``right``: columns of numbers.
+
+    On a terminal too narrow for the table each row is two lines or more: nothing is cut, an id least of all.
+    """
+    cells = [[_cut(shown(cell)) for cell in row[:-1]] + [shown(row[-1])] for row in rows]
     if not cells:
         return
-    if sys.stdout.isatty():
-        _rich_table(columns, cells, right, indent)
-        return
     widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
+    if sys.stdout.isatty():
+        space = shutil.get_terminal_size().columns - indent
+        least = [
+            width if _whole([row[place] for row in cells]) else min(width, LEAST) for place, width in enumerate(widths)
+        ]
+        if sum(least) + 2 * (len(least) - 1) <= space:
+            _rich_table(columns, cells, right, indent, least)
+        else:
+            _stacked(columns, cells, indent, space)
+        return
     for row in [[name.upper() for name in columns], *cells]:
         line = "  ".join(
             cell.rjust(width) if name in right else cell.ljust(width)
@@ -53,21 +81,44 @@ def table(
         click.echo(" " * indent + line.rstrip())
 
 
-def _rich_table(columns: Sequence[str], cells: Sequence[Sequence[str]], right: Collection[str], indent: int) -> None:
-    from rich.box import SIMPLE_HEAD
+def _cut(text: str) -> str:
+    """One endless value must not make a table unreadable; --json has it whole."""
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+
+
+def _whole(cells: Sequence[str]) -> bool:
+    """Ids and times are of use only in one piece: columns of words make room for them."""
+    return all(len(cell) <= 36 and (" " not in cell or _TIME.fullmatch(cell)) for cell in cells)
+
+
+def _rich_table(
+    columns: Sequence[str], cells: Sequence[Sequence[str]], right: Collection[str], indent: int, least: Sequence[int]
+) -> None:
     from rich.console import Console
     from rich.padding import Padding
     from rich.table import Table
     from rich.text import Text
 
-    made = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    made = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
     for place, name in enumerate(columns):
-        # An id is only of use whole: the columns of words make room for it.
-        word = all(len(row[place]) <= 36 and " " not in row[place] for row in cells)
-        made.add_column(name, justify="right" if name in right else "left", overflow="fold", no_wrap=word)
+        whole = _whole([row[place] for row in cells])
+        side: Literal["left", "right"] = "right" if name in right else "left"
+        made.add_column(name, justify=side, overflow="fold", no_wrap=whole, min_width=least[place])
     for row in cells:
         made.add_row(*map(Text, row))
-    Console().print(Padding(made, (0, 0, 0, indent)))
+    Console().print(Padding(made, (0, 0, 0, indent), expand=False))
+
+
+def _stacked(columns: Sequence[str], cells: Sequence[Sequence[str]], indent: int, space: int) -> None:
+    """Each row for itself: the first two values, then the others with their names."""
+    for row in cells:
+        others = " · ".join(
+            f"{name}: {cell}" if name else cell for name, cell in zip(columns[2:], row[2:], strict=True) if cell
+        )
+        first = "  ".join(row[:2]).rstrip()
+        click.echo(" " * indent + (first if len(first) <= space else f"{first[: space - 1]}…"))
+        for line in textwrap.wrap(others, max(space - 4, 20), break_on_hyphens=False):
+            click.echo(f"{' ' * indent}    {line}")
 
 
 def shown(value: object) -> str:

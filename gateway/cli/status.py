@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gateway.cli.main import App, pass_app
-from gateway.cli.output import iso, json_option, plural, say, say_json
+from gateway.cli.output import iso, json_option, plural, say, say_json, say_under
 
 if TYPE_CHECKING:
     from gateway.store.overview import Equation, Overview, SystemCounts
@@ -96,7 +96,9 @@ def _print(name: str, counts: SystemCounts, app: App, now: int) -> None:
         say(f"  {whole:<16}  {one.total:>9,} = {parts}{mark}")
     for words, reasons in (("skipped", counts.skipped), ("fields dropped", counts.dropped)):
         if reasons:
-            say(f"  {words:<16}  {_by_size(reasons)}")
+            say_under(f"  {words:<16}  {_by_size(reasons)}", 20)
+    if counts.dropped or counts.events.parts["dead"]:
+        say(f"  {'which':<16}  `gateway inbox list --troubles --system {name}`")
     if counts.duplicates:
         say(f"  {'duplicates':<16}  {counts.duplicates:,} had no effect")
     for words, oldest in (("document", counts.oldest_document), ("write", counts.oldest_write)):
@@ -120,7 +122,8 @@ def _print_rest(found: Overview) -> None:
 
 
 def _by_size(reasons: Mapping[str, int]) -> str:
-    return ", ".join(f"{count:,} {reason}" for reason, count in sorted(reasons.items(), key=lambda item: -item[1]))
+    between = "; " if any("," in reason for reason in reasons) else ", "
+    return between.join(f"{count:,} {reason}" for reason, count in sorted(reasons.items(), key=lambda item: -item[1]))
 
 
 def _age(micros: int) -> str:

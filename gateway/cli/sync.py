@@ -170,6 +170,10 @@ def _print(one: _Plan, gateway: Gateway, who: dict[str, str]) -> None:
         return
     if not creates + updates:
         say(f"{one.system}: nothing to write")
+        if one.system not in gateway.model.active and any(
+            made.create == "handoff" for made in gateway.model.objects[one.system]
+        ):
+            say(f"  outbound is off, so nobody is handed over: `gateway activate {one.system}` says who would be")
         return
     say(f"{one.system}: {plural(creates, 'create')}, {plural(updates, 'update')}, {calls}")
     if one.system not in gateway.model.active:

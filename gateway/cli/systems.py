@@ -127,14 +127,14 @@ def _print(report: Activation, gateway: Gateway, system: str, existing: str | No
     say(f"{system}: {report.over:,} are over the threshold: {', '.join(parts)}")
     on = gateway.instance.systems[system].outbound
     if existing is not None:
-        said = "was on already" if on else "is on now; restart a running gateway so that it sees it"
+        said = "was on already" if on else "is on now; a running gateway sees it within seconds"
         say(f"gateway.yaml: systems.{system}.outbound {said}")
     elif on and not report.would_hand_over:
         say("outbound is on, and nobody is left to decide about")
     else:
-        say("nothing is changed yet; `gateway plan` shows every write before it is sent. To go on:")
-        say(f"  gateway activate {system} --existing ignore      these leads are handed over when they cross it anew")
-        say(f"  gateway activate {system} --existing handover    these leads are handed over now")
+        say(f"nothing is changed yet; to go on, add to `gateway activate {system}` what becomes of them:")
+        say("  --existing ignore    handed over when they cross it anew")
+        say("  --existing handover  handed over now")
 
 
 def switched_on(path: Path, system: str) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import click
 
 from gateway.cli.main import App, pass_app
@@ -42,9 +45,7 @@ def list_(app: App, limit: int, as_json: bool) -> None:
                 " ".join(filter(None, [row["system"], row["object"], row["record"]])),
                 row["lead"],
                 row["count"],
-                ", ".join(
-                    f"{name} {shown(value)}" for name, value in row["detail"].items() if value not in ("", [], None)
-                ),
+                _in_words(row["kind"], row["detail"]),
             )
             for row in rows
         ],
@@ -52,3 +53,11 @@ def list_(app: App, limit: int, as_json: bool) -> None:
     )
     if not rows:
         say("nothing needs a person")
+
+
+def _in_words(kind: str, detail: Mapping[str, Any]) -> str:
+    if kind == "ambiguous match" and detail.keys() == {"namespace", "other"}:
+        key = detail["namespace"].removeprefix("key:")
+        key = "e-mail address" if key == "email" else key
+        return f"the same {key} as lead {detail['other']}: one person or two?"
+    return ", ".join(f"{name} {shown(value)}" for name, value in detail.items() if value not in ("", [], None))

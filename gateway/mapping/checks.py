@@ -257,8 +257,9 @@ class _Check:
                 self.add(here, str(exc))
 
     def _known(self, here: KeyPath, name: Any, known: Collection[Any], what: str) -> None:
-        if isinstance(name, str) and name not in known:
-            self.add(here, f"no such {what} in this file{suggest(name, map(str, known))}")
+        names = set(map(str, known))
+        if isinstance(name, str | int | float) and not isinstance(name, bool) and str(name) not in names:
+            self.add(here, f"no such {what} in this file{suggest(name, names)}")
 
 
 def _entries(block: Any) -> Iterator[tuple[int, Mapping[Any, Any]]]:

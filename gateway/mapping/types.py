@@ -121,7 +121,7 @@ class Text(Typed):
         return text
 
     def dump(self, value: Any) -> Any:
-        text = text_of(value)
+        text = "; ".join(map(text_of, value)) if isinstance(value, list) else text_of(value)
         length = self.options.length
         return text if length is None else text[:length].rstrip()
 

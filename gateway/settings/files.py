@@ -25,6 +25,7 @@ from gateway.errors import ConfigError, Problem
 
 KeyPath = tuple[Any, ...]
 """Keys and list indexes; a key may be what YAML made of it, a number or a date."""
+_KEYS = "expected keys with values"
 MAX_CHARACTERS = 1_000_000
 MAX_VALUES = 100_000
 MAX_DEPTH = 24
@@ -81,7 +82,7 @@ class ConfigFile:
         if tree is None:
             tree = {}
         if not isinstance(tree, Mapping):
-            raise ConfigError([Problem(name, 1, "", "expected keys with values (a YAML mapping)")])
+            raise ConfigError([Problem(name, 1, "", f"{_KEYS} (a YAML mapping)")])
         self.data: dict[str, Any] = self._plain(tree, ())
 
     @classmethod
@@ -93,8 +94,10 @@ class ConfigFile:
                 text = stream.read(MAX_CHARACTERS + 1)
         except FileNotFoundError:
             raise ConfigError([Problem(name, 0, "", "no such file")]) from None
-        except (OSError, UnicodeDecodeError) as exc:
-            raise ConfigError([Problem(name, 0, "", f"cannot be read: {type(exc).__name__}")]) from None
+        except UnicodeDecodeError:
+            raise ConfigError([Problem(name, 0, "", "cannot be read: it is not UTF-8 text")]) from None
+        except OSError as exc:
+            raise ConfigError([Problem(name, 0, "", f"cannot be read: {exc.strerror or type(exc).__name__}")]) from None
         return cls(name, text)
 
     def line(self, path: Sequence[Any]) -> int:
@@ -176,7 +179,21 @@ def _flat(errors: Any, node: Any, path: KeyPath) -> Iterator[tuple[KeyPath, str]
             yield from _flat(inner, None, path)
     else:
         text = str(errors).rstrip(".")
-        yield path, text[:1].lower() + text[1:]
+        yield path, _PLAINLY.get(text, text[:1].lower() + text[1:])
+
+
+_PLAINLY = {
+    "Missing data for required field": "is missing",
+    "Field may not be null": "has no value",
+    "Invalid input type": _KEYS,
+    "Not a valid mapping type": _KEYS,
+    "Not a valid list": "expected a list",
+    "Not a valid string": "expected text",
+    "Not a valid integer": "expected a whole number",
+    "Not a valid number": "expected a number",
+    "Not a valid boolean": "expected true or false",
+}
+"""What marshmallow says of itself, in the words that the rest of the messages use."""
 
 
 def _below(node: Any, key: Any) -> Any:

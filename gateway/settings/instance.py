@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
@@ -312,6 +313,23 @@ class _Loading:
                 known = attributes if what == "attribute" else activities
                 if name not in known:
                     yield file.problem(path, f"no mapping brings in {what} {name!r}{suggest(name, known)}")
+        yield from self._lonely(
+            {name for file in files for _, what, name in _uses(file.data, ()) if what == "attribute"}
+        )
+
+    def _lonely(self, used: Collection[str]) -> Iterator[Problem]:
+        """A lead field that one line alone names and that is nearly another's name is a slip of the pen."""
+        lines: dict[str, list[tuple[KeyPath, ConfigFile]]] = {}
+        keys: set[str] = set(used) | set(COMPUTED)
+        for path, file, mapped in self._fields():
+            lines.setdefault(mapped.to, []).append((path, file))
+            keys |= set(self.mappings[Path(file.name).stem].objects[str(path[1])].identify_by)
+        for name, [(path, file), *others] in lines.items():
+            known = {
+                one for one in {*lines, "email", "phone"} - {name} if not (one.startswith(name) or name.startswith(one))
+            }
+            if not others and name not in keys and (near := get_close_matches(name, known, n=1, cutoff=0.8)):
+                yield file.problem(path, f"nothing else speaks of lead field {name!r}; did you mean {near[0]!r}?")
 
 
 def _uses(node: Any, path: KeyPath) -> Iterator[tuple[KeyPath, str, str]]:

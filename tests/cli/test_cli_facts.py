@@ -369,6 +369,32 @@ def test_quarantined_document_is_listed_and_read_again(
     assert instance.json("status")["ok"]
 
 
+def test_troubles_name_record_field_and_kind_never_the_value(instance: Any, ann: Any, bob: Any) -> None:
+    """Of a document that was read: the record that was not, and the one that lost a field."""
+    report = instance.bring([{**ann, "employees": "a secret"}, {**bob, "at": "yesterday"}])
+    assert (report["fields_dropped"], report["events"]["dead"]) == (1, 1)
+    found = {one["record"]: one for one in instance.json("inbox", "list", "--troubles")["troubles"]}
+    assert found["1"]["state"] == "applied"
+    assert "employees" in found["1"]["reason"]
+    assert found["2"] == {**found["2"], "system": "leads", "object": "contact", "state": "dead"}
+    said = instance.run("inbox", "list", "--troubles", "--system", "leads").stdout
+    assert "leads contact 2" in said
+    assert "at: not an ISO 8601 time: text of 9 characters" in said
+    assert "secret" not in said
+    assert "yesterday" not in said
+    assert "inbox list --troubles --system leads" in instance.run("status").stdout
+    assert instance.json("inbox", "list", "--troubles", "--system", "sales") == {"troubles": []}
+    instance.run("inbox", "list", "--troubles", "--state", "read", code=2)
+
+
+def test_import_says_where_to_read_what_was_wrong(instance: Any, bob: Any) -> None:
+    """A number alone helps nobody."""
+    path = instance.csv("people.csv", [{**bob, "at": "yesterday"}])
+    said = instance.run("import", str(path), "--system", "leads").stdout
+    assert "1 quarantined" in said
+    assert "`gateway inbox list --troubles --system leads` names records and fields" in said
+
+
 def test_replay_of_what_is_known_changes_nothing(filled: Any) -> None:
     """Every event is known already; the equations go on holding."""
     before = filled.json("leads", "list")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 from importlib.metadata import EntryPoint
@@ -178,6 +179,42 @@ def test_terminal_gets_a_table_that_is_safe_too(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
     output.table(("name",), [("[red]x[/red]",)])
     assert "[red]x[/red]" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("columns", [60, 80, 100, 120, 200])
+def test_no_terminal_is_too_narrow_for_an_id(monkeypatch: pytest.MonkeyPatch, capsys: Any, columns: int) -> None:
+    """Ids, times and numbers stand in one piece and every value is there, at any usual width."""
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    row = ("01a20095d5707bb789a74d63fb08757c", "Anna Alt", "target", "executive", "63.01", "good", "open")
+    output.table(("lead", "who", "stage", "persona", "score", "band", "handed over"), [row])
+    said = re.sub("\x1b\\[[0-9;]*m", "", capsys.readouterr().out)
+    assert [word for word in row if word not in said] == []
+    assert max(map(len, said.splitlines())) <= columns
+
+
+def test_an_endless_value_leaves_the_table_readable(capsys: pytest.CaptureFixture[str]) -> None:
+    """It is cut, and looks cut; the last column, where reasons stand, is whole."""
+    output.table(("who", "why"), [("x" * 5000, "y" * 500)])
+    _, line = capsys.readouterr().out.splitlines()
+    assert line == f"{'x' * (output.LONGEST - 1)}…  {'y' * 500}"
+
+
+def test_further_lines_stand_under_the_reason(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    """On a terminal; elsewhere a line stays a line."""
+    output.say_under("+20.00  fit  one two three four five six seven eight", 13)
+    assert capsys.readouterr().out.count("\n") == 1
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "40")
+    output.say_under("+20.00  fit  one two three four five six seven eight", 13)
+    assert capsys.readouterr().out == f"+20.00  fit  one two three four five six\n{' ' * 13}seven eight\n"
+
+
+def test_misspelt_command_is_suggested() -> None:
+    """As misspelt keys are."""
+    result = CliRunner().invoke(cli, ["stats"])
+    assert result.exit_code == 2
+    assert "No such command 'stats'; did you mean 'status'?" in result.output
 
 
 def test_log_of_an_error_names_types_and_places_only(capsys: pytest.CaptureFixture[str]) -> None:

@@ -97,6 +97,12 @@ def test_plan_of_a_system_that_is_off_sends_nothing(filled: Any) -> None:
     assert not (filled.root / "out").exists()
 
 
+def test_plan_of_a_system_that_is_off_names_the_command_that_counts_its_handoffs(filled: Any) -> None:
+    """Else a lead over the threshold and an empty plan are a riddle."""
+    said = filled.run("plan", "sales").stdout
+    assert "outbound is off, so nobody is handed over: `gateway activate sales` says who would be" in said
+
+
 def test_plan_shows_every_field_with_what_is_known(instance: Any, people: Any) -> None:
     """A create of the one lead that was handed over; the number of calls is the sink's own."""
     instance.edit("gateway.yaml", "outbound: off", "outbound: on")
@@ -288,6 +294,20 @@ def test_funnel_counts_stages_and_groups(filled: Any) -> None:
     assert report["excluded"] == [{"reason": "competitor", "count": 1}]
     assert {group["value"] for group in report["groups"]} == {"DE", None}
     assert "4 leads entered" in filled.run("metrics", "funnel").stdout
+
+
+def test_months_of_a_funnel_are_in_their_order(instance: Any, ann: Any, bob: Any) -> None:
+    """Not in that of their size, as other groups are."""
+    later = [{**ann, "id": f"{n}", "email": f"p{n}@one.example", "at": "2026-02-05T09:00:00"} for n in range(3, 6)]
+    instance.bring([{**bob, "at": "2026-01-06T09:00:00"}, *later], history=True)
+    groups = instance.json("metrics", "funnel", "--by", "month")["groups"]
+    assert [group["value"] for group in groups] == ["2026-01", "2026-02"]
+
+
+def test_misspelt_attribute_is_no_funnel_without_values(filled: Any) -> None:
+    """A company's attributes and those that nobody has yet are fine."""
+    assert "did you mean 'country'?" in filled.run("metrics", "funnel", "--by", "contry", code=1).stderr
+    assert filled.json("metrics", "funnel", "--by", "company.industry")["groups"]
 
 
 def test_upgrade_may_be_repeated(instance: Any) -> None:

@@ -169,7 +169,7 @@ BAD = [
     ("personas: [{name: a}, {name: b}]", "1: personas[1]: never reached: 'a' before it has no `when`"),
     ("personas: [{name: a, when: {x: 1}}, {name: a}]", "1: personas[1].name: 'a' is here twice"),
     ("personas: [{name: a, when: {departmnt: x}}]", "when.departmnt: no such attribute; did you mean 'department'?"),
-    ("personas: [{when: {x: 1}}]", "1: personas[0].name: missing data for required field"),
+    ("personas: [{when: {x: 1}}]", "1: personas[0].name: is missing"),
     ("never_hand_over: [{reason: x}]", "1: never_hand_over[0]: says of nobody"),
     ("never_hand_over: [{reason: x, when: {x: {abov: 1}}}]", "when.x.abov: unknown operator; did you mean 'above'?"),
     ("follow_up: {response: soon}", "1: follow_up.response: not a duration"),

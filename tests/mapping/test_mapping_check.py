@@ -71,6 +71,12 @@ def test_a_good_file_has_no_problem() -> None:
     assert problems(GOOD) == []
 
 
+def test_an_object_named_by_a_number_is_looked_up_too() -> None:
+    """YAML makes a number of 2024, and of a slip such as 0."""
+    bad = GOOD.replace("{to: company, id: company_id", "{to: 0, id: company_id")
+    assert [one.partition("links[0].to: ")[2] for one in problems(bad)] == ["no such object in this file"]
+
+
 @pytest.mark.parametrize(
     ("good", "bad", "told"),
     [
@@ -78,7 +84,7 @@ def test_a_good_file_has_no_problem() -> None:
         ("timezone: Europe/Berlin", "timezone: Europe/Berln", ":2: timezone: no such time zone; did you mean 'Europe/Berlin'?"),
         ("timezone: Europe/Berlin", "timezone: Europe", ":2: timezone: no such time zone"),
         ('"events[]"', '"events["', ":3: items: not a JMESPath expression"),
-        ("objects:", "objcts:", ":1: objects: missing data for required field"),
+        ("objects:", "objcts:", ":1: objects: is missing"),
         ("objects:", "objcts:", ":4: objcts: unknown key; did you mean 'objects'?"),
         ("kind: person", "kind: persn", ":6: objects.contact.kind: not one of person, company, deal; did you mean 'person'?"),
         ("only: {type: contact}", "only: {type: {iss: contact}}", ":7: objects.contact.only.type.iss: unknown operator; did you mean 'is'?"),
@@ -92,7 +98,7 @@ def test_a_good_file_has_no_problem() -> None:
         ("%d.%m.%Y", "%d.%m.", ":10: objects.contact.created.format: the format lacks the year (%Y)"),
         ("blank: [Select]", "blank: [[Select]]", ":12: objects.contact.blank[0]: expected a text or number"),
         ("include: {email: {known: true}}", "include: {}", ":13: objects.contact.include: an empty condition"),
-        ("reason: test address, ", "", ":14: objects.contact.exclude[0].reason: missing data"),
+        ("reason: test address, ", "", ":14: objects.contact.exclude[0].reason: is missing"),
         ("to: company, id: convertedId", "to: compny, id: convertedId", ":17: objects.contact.converted.to: no such object in this file; did you mean 'company'?"),
         ("{to: company, id: company_id", "{to: compny, id: company_id", ":19: objects.contact.links[0].to: no such object in this file; did you mean 'company'?"),
         ("identify_by: [mql_id]", "identify_by: [mql_idd]", ":20: objects.contact.identify_by[0]: no field of this object is mapped to it; did you mean 'mql_id'?"),

@@ -219,6 +219,14 @@ RAW = st.one_of(
     st.from_regex(r"\+[1-9][0-9 ()/-]{4,16}", fullmatch=True),
     st.from_regex(r"(https?://)?[a-zA-Z0-9İ-]{1,12}\.(de|COM)(:[0-9]{1,4})?(/[a-z?#&=]{0,9})?", fullmatch=True),
 )
+
+
+def test_several_texts_are_written_as_one() -> None:
+    """The reasons of a score are a list, and most systems hold them in a text field, cut to its length."""
+    assert field({"type": "text"}).dump(["Viewed pricing", "Target industry"]) == "Viewed pricing; Target industry"
+    assert field({"type": "text", "length": 16}).dump(["Viewed pricing", "Target industry"]) == "Viewed pricing;"
+
+
 ZONE_FORMS: list[dict[str, Any]] = [
     {"type": "string"},
     {"type": "string", "transforms": ["title"]},

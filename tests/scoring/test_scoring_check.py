@@ -30,7 +30,7 @@ def problems(text):
     [
         ("wieghts: {fit: 60, behaviour: 40}\n" + RULE, "1: wieghts: unknown key; did you mean 'weights'?"),
         ("weights: {fit: 60, behaviour: 50}\n" + RULE, "1: weights: the weights of fit and behaviour add up to 110, not to 100"),
-        ("weights: {fit: 100}\n" + RULE, "1: weights.behaviour: missing data for required field"),
+        ("weights: {fit: 100}\n" + RULE, "1: weights.behaviour: is missing"),
         ("maximum: {fit: 0}\n" + RULE, "1: maximum.fit: must be above 0"),
         ("bands: {great: 40, good: 70}\n" + RULE, "1: bands.great: must be above good, which is 70"),
         ("bands: {great: 140, good: 70}\n" + RULE, "1: bands.great: must be from 0 to 100"),

@@ -62,7 +62,7 @@ def test_a_good_instance_holds_what_its_files_say(room: Any) -> None:
 @pytest.mark.parametrize(
     ("name", "good", "bad", "told"),
     [
-        ("gateway.yaml", "zone: Europe/Berlin, ", "", ":1: instance.zone: missing data for required field"),
+        ("gateway.yaml", "zone: Europe/Berlin, ", "", ":1: instance.zone: is missing"),
         ("gateway.yaml", "Europe/Berlin", "Europe/Berln", ":1: instance.zone: no such time zone; did you mean 'Europe/Berlin'?"),
         ("gateway.yaml", "EUR", "Euro", ":1: instance.currency: a currency's three capital letters"),
         ("gateway.yaml", "currency: EUR", "currency: EUR, fiscal_year_start: 13", ":1: instance.fiscal_year_start: a month from 1 to 12"),
@@ -80,11 +80,11 @@ def test_a_good_instance_holds_what_its_files_say(room: Any) -> None:
         ("gateway.yaml", "plugin: hook", "plugin: zzz", ":3: systems.website.plugin: no installed plugin offers it; install gateway-zzz"),
         ("gateway.yaml", "plugin: hook", "plugin: broken", ":3: systems.website.plugin: its plugin does not work: import failed"),
         ("gateway.yaml", "role: ma", "role: mma", ":3: systems.website.role: not one of ma, crm, other"),
-        ("gateway.yaml", "outbound: on", "outbound: perhaps", ":4: systems.crm.outbound: not a valid boolean"),
+        ("gateway.yaml", "outbound: on", "outbound: perhaps", ":4: systems.crm.outbound: expected true or false"),
         ("gateway.yaml", "token:", "tokn:", ":3: systems.website.settings.tokn: unknown key; did you mean 'token'?"),
         ("gateway.yaml", "${WEBSITE_TOKEN}", "${NO_SUCH_TOKEN}", ":3: systems.website.settings.token: the environment variable NO_SUCH_TOKEN is not set"),
         ("gateway.yaml", "outbound: on", "settings: {a: 1}", ":4: systems.crm.settings: this plugin has no settings"),
-        ("gateway.yaml", "outbound: on", "settings: [a]", ":4: systems.crm.settings: not a valid mapping type"),
+        ("gateway.yaml", "outbound: on", "settings: [a]", ":4: systems.crm.settings: expected keys with values"),
         ("mappings/crm.yaml", "stage mql", "stage mqll", ":6: objects.Lead.create: no such stage; did you mean 'mql'?"),
         ("mappings/crm.yaml", "sync: newest", "sync: prefer, prefer: websit", ":7: objects.Lead.fields.Email.prefer: no such system; did you mean 'website'?"),
         ("mappings/crm.yaml", "sync: newest", "type: string, sync: newest", ":7: objects.Lead.fields.Email: email is of type string here and email at mappings/website.yaml:6"),
@@ -172,6 +172,22 @@ def test_scoring_and_journey_may_be_left_out(room: Any) -> None:
 def test_what_no_mapping_supplies_is_a_warning(room: Any, name: str, good: str, bad: str, warned: str) -> None:
     """Not a problem: another way in may bring it."""
     assert [str(one) for one in room(text_of(room, name, good, bad)).warnings] == [warned]
+
+
+@pytest.mark.parametrize(
+    ("lead_field", "hint"),
+    [
+        ("emial", "; did you mean 'email'?"),  # nothing else speaks of it, and it is nearly another's name
+        ("email_private", None),  # a name that goes on is another field
+        ("remarks", None),  # like no other
+    ],
+)
+def test_a_lead_field_that_is_nearly_another_is_a_warning(room: Any, lead_field: str, hint: str | None) -> None:
+    """Lead fields are whatever the mappings say, so a slip makes a new one."""
+    files = text_of(room, "mappings/crm.yaml", "Score: {", f"Slip: {lead_field}, Score: {{")
+    told = [str(one) for one in room(files).warnings]
+    slip = f"mappings/crm.yaml:7: objects.Lead.fields.Slip: nothing else speaks of lead field '{lead_field}'"
+    assert told == ([slip + hint] if hint else [])
 
 
 def test_hashes_move_with_what_they_stand_for(room: Any) -> None:

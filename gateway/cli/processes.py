@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import click
 
 from gateway.cli.main import App, log_to_stderr, pass_app
 from gateway.cli.output import say
-from gateway.errors import ConfigError, GatewayError
+from gateway.errors import ConfigError, GatewayError, Refused
 
 INFO = 20
 CHECK_SECONDS = 120
 """A plugin that hangs while the files are checked must not hang the start."""
+
+PORT_SECONDS = 10
+"""As long as the web server of a gateway that was killed may take to notice."""
 
 
 @click.command()
@@ -25,7 +32,7 @@ def run(app: App) -> None:
     Starts the web server, a pipeline worker and a delivery worker per system with outbound on; restarts what dies.
     """
     _check(app)
-    say(f"listening on http://{_listen(app)}/ (senders call /hooks/SYSTEM); Ctrl-C ends it", err=True)
+    _say_where(app)
     _supervise(app, web=True)
 
 
@@ -40,7 +47,7 @@ def web(app: App) -> None:
 
     _check(app)
     log_to_stderr(INFO)
-    say(f"listening on http://{_listen(app)}/ (senders call /hooks/SYSTEM); Ctrl-C ends it", err=True)
+    _say_where(app)
     click.get_current_context().exit(be("web", app.root))
 
 
@@ -78,6 +85,31 @@ def _check(app: App) -> None:
         click.echo(found.stderr.rstrip(), err=True)
 
 
+def _say_where(app: App) -> None:
+    """The server shares its port with whoever asks for it: of two gateways each would get some of the calls."""
+    address = str(_settings(app.root).get("listen") or "127.0.0.1:8080")
+    host, _, port = address.rpartition(":")
+    last = time.monotonic() + PORT_SECONDS
+    while (reason := _refused(host.strip("[]"), int(port))) is not None:
+        if reason != errno.EADDRINUSE or time.monotonic() > last:
+            raise Refused(
+                f"cannot listen on {address}: {os.strerror(reason).lower()}; another gateway? listen: in gateway.yaml"
+            )
+        time.sleep(0.2)
+    say(f"listening on http://{address}/ (senders call /hooks/SYSTEM); Ctrl-C ends it", err=True)
+
+
+def _refused(host: str, port: int) -> int | None:
+    """The number of the error that a server of our own would meet there."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM) as one:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            one.bind((host, port))
+        except OSError as exc:
+            return exc.errno or errno.EADDRNOTAVAIL
+    return None
+
+
 def _supervise(app: App, web: bool) -> None:
     from gateway.engine.supervisor import Supervisor, command_of, wanted_processes
 
@@ -99,7 +131,3 @@ def _settings(root: Path) -> dict[str, object]:
 
 def _store(root: Path) -> Path:
     return (root / str(_settings(root).get("store") or "var")).resolve()
-
-
-def _listen(app: App) -> str:
-    return str(_settings(app.root).get("listen") or "127.0.0.1:8080")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 from gateway_files import FilesSink
 
+from gateway.cli import processes
 from gateway.cli.main import cli
 from gateway.cli.systems import switched_on
 from gateway.contracts import Receipt
@@ -308,6 +310,20 @@ def test_misspelt_attribute_is_no_funnel_without_values(filled: Any) -> None:
     """A company's attributes and those that nobody has yet are fine."""
     assert "did you mean 'country'?" in filled.run("metrics", "funnel", "--by", "contry", code=1).stderr
     assert filled.json("metrics", "funnel", "--by", "company.industry")["groups"]
+
+
+@pytest.mark.parametrize("command", ["run", "web"])
+def test_a_port_in_use_is_not_shared(instance: Any, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    """Two gateways on one port would each get some of the calls, and refuse them as forged."""
+    monkeypatch.setattr(processes, "PORT_SECONDS", 0)
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        instance.edit("gateway.yaml", "systems:", f"listen: {address}\nsystems:")
+        said = instance.run(command, code=1).stderr
+    assert f"cannot listen on {address}: address already in use" in said
 
 
 def test_upgrade_may_be_repeated(instance: Any) -> None:

@@ -126,3 +126,18 @@ def test_an_account_of_the_same_export_is_a_company(starter: Instance) -> None:
         starter, "crm", {"Object": "Account", "Id": "a1", "Modified": "2026-11-03", "Industry": "Software"}
     )
     assert (company.object, company.kind) == ("Account", "company")
+
+
+@pytest.mark.parametrize(
+    ("title", "persona"),
+    [
+        ("CEO", "executive"),
+        ("Vice President Sales", "executive"),
+        ("Assistant to the CEO", "other"),  # as the title table has it
+        ("Finance Assistant", "finance"),
+        (None, "other"),
+    ],
+)
+def test_personas_of_the_starter_agree_with_its_levels(starter: Instance, title: str | None, persona: str) -> None:
+    """An assistant is nobody's executive, neither in the score nor in the thresholds."""
+    assert starter.journey.persona({"title": title} if title else {}) == persona

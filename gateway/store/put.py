@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Connection, Table, and_, bindparam, delete, tuple_, update
+import orjson
+from sqlalchemy import JSON, Connection, Table, and_, bindparam, delete, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway.errors import StaleCommit
@@ -21,7 +23,7 @@ class Put:
     def insert(self, table: Table, rows: Sequence[Mapping[str, Any]], ignore: bool = False) -> None:
         if rows:
             statement = self._insert(table)
-            self.connection.execute(statement.on_conflict_do_nothing() if ignore else statement, list(rows))
+            self._many(statement.on_conflict_do_nothing() if ignore else statement, rows, (table.name, ignore))
 
     def upsert(self, table: Table, rows: Sequence[Mapping[str, Any]], newer: tuple[str, ...] = ()) -> None:
         """:param newer: columns of a stamp; a stored row with a greater one stays."""
@@ -31,9 +33,8 @@ class Put:
             values = {name: statement.excluded[name] for name in rows[0] if name not in keys}
             sent, held = ([columns[name] for name in newer] for columns in (statement.excluded, table.c))
             wins = tuple_(*sent) >= tuple_(*held) if newer else None
-            self.connection.execute(
-                statement.on_conflict_do_update(index_elements=keys, set_=values, where=wins), list(rows)
-            )
+            statement = statement.on_conflict_do_update(index_elements=keys, set_=values, where=wins)
+            self._many(statement, rows, (table.name, "upsert", newer))
 
     def count(
         self, table: Table, rows: Sequence[Mapping[str, Any]], on: tuple[str, ...] | None = None, bump: str = "count"
@@ -60,19 +61,49 @@ class Put:
         known = [row for row in rows if row["version"] > 1]
         if not known:
             return
-        values: dict[str, Any] = {name: bindparam(f"v_{name}") for name in known[0] if name != "id"}
+        values: dict[str, Any] = {name: bindparam(name) for name in known[0] if name != "id"}
         statement = (
             update(table)
             .where(table.c.id == bindparam("b_id"), table.c.version == bindparam("b_version"))
             .values(**values)
         )
-        parameters = [
-            {"b_id": row["id"], "b_version": row["version"] - 1, **{f"v_{k}": v for k, v in row.items() if k != "id"}}
-            for row in known
-        ]
-        if self.connection.execute(statement, parameters).rowcount != len(known):
+        rows = [{**row, "b_id": row["id"], "b_version": row["version"] - 1} for row in known]
+        if self._many(statement, rows, (table.name, "versioned")) != len(known):
             raise StaleCommit(f"a row of {table.name} changed since it was loaded")
+
+    def _many(self, statement: Any, rows: Sequence[Mapping[str, Any]], what: tuple[Any, ...]) -> int:
+        """Run one statement for many rows. On SQLite as the driver's own parameters: naming and typing each value
+        of each row cost SQLAlchemy more than SQLite needs to write it. Returns how many rows were written."""
+        if self.connection.dialect.name != "sqlite":
+            return int(self.connection.execute(statement, list(rows)).rowcount)
+        key = (*what, *rows[0])
+        plain = _plain.get(key)
+        if plain is None:
+            columns = list(rows[0]) if statement.is_insert else None  # an update names its own
+            compiled = statement.compile(dialect=self.connection.dialect, column_keys=columns)
+            names = compiled.positiontup
+            plain = _plain[key] = (
+                str(compiled),
+                itemgetter(*names) if len(names) > 1 else lambda row: (row[names[0]],),
+                [place for place, name in enumerate(names) if isinstance(compiled.binds[name].type, JSON)],
+            )
+        text, values, places = plain
+        parameters = [values(row) for row in rows]
+        if places:
+            parameters = [_with_json(row, places) for row in parameters]
+        return int(self.connection.exec_driver_sql(text, parameters).rowcount)
 
     def _insert(self, table: Table) -> Any:
         dialect = sqlite if self.connection.dialect.name == "sqlite" else postgresql
         return dialect.insert(table)
+
+
+_plain: dict[tuple[Any, ...], tuple[str, Callable[[Mapping[str, Any]], tuple[Any, ...]], list[int]]] = {}
+"""(table, what, columns) → text, a row's values in their order, and which of them are JSON."""
+
+
+def _with_json(row: tuple[Any, ...], places: Sequence[int]) -> tuple[Any, ...]:
+    values = list(row)
+    for place in places:
+        values[place] = orjson.dumps(values[place]).decode()
+    return tuple(values)

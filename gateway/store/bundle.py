@@ -10,8 +10,8 @@ import orjson
 from sqlalchemy import Connection, inspect, select
 
 from gateway.store import tables as t
-from gateway.store.put import Put
 from gateway.store.database import Store
+from gateway.store.put import Put
 from gateway.store.times import new_id
 
 

@@ -7,6 +7,7 @@ is answered 2xx before it is on disk, nothing unauthentic is stored, and what th
 from __future__ import annotations
 
 import os
+import threading
 import time
 import traceback
 from collections import Counter
@@ -23,6 +24,7 @@ import structlog
 from gateway.contracts import Answer, Verification
 from gateway.errors import StorageBusy
 from gateway.store.inbox import SHORT_MEMORY, Appended, Arrival
+from gateway.web import patience
 from gateway.web.signatures import verify
 
 if TYPE_CHECKING:
@@ -67,6 +69,8 @@ _UNSTORED = frozenset(
         "true-client-ip",
     }
 )
+_BODY_UNPROVED = ("token", "none")
+"""Schemes under which nothing would tell that a body was cut off on its way."""
 _OURS = {name: value for name, value in os.environ.items() if name.startswith("HTTP_")}
 """The server mixes our own environment into every call's; HTTP_PROXY is no header the caller sent."""
 
@@ -149,9 +153,11 @@ class Intake:
 
     def _post(self, environ: WSGIEnvironment, system: str, offer: SourceOffer) -> _Reply:
         headers = self._headers(environ, system)
+        rule = offer.verification
+        if rule.scheme in _BODY_UNPROVED and "form" in headers.get("content-type", ""):
+            self._need_length(environ, system)  # half a form reads like a whole one
         body = self._body(environ, system)
         now = self._now()
-        rule = offer.verification
         verdict = verify(
             rule,
             method="POST",
@@ -205,23 +211,33 @@ class Intake:
         chunked = "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower()
         if given and (chunked or not (given.isascii() and given.isdigit())):
             self._refuse(system, "bad length", 400, "the length is not readable")
-        if not given and not (environ.get("wsgi.input_terminated") and (chunked or "2" in _http(environ))):
-            self._refuse(system, "no length", 411, "say how long the body is")
+        if not (environ.get("wsgi.input_terminated") and (chunked or "2" in _http(environ))):
+            self._need_length(environ, system)
         length = int(given) if given and len(given) < 20 else MAX_BODY + 1
         if given and length > MAX_BODY:
             self._refuse(system, "body too large", 413, f"at most {MAX_BODY} bytes")
         stream = environ["wsgi.input"]
         parts: list[bytes] = []
         missing = length
-        while missing and (part := stream.read(missing)):
-            parts.append(part)
-            missing -= len(part)
+        me = threading.get_ident()
+        patience.waiting[me] = time.monotonic()
+        cuts = patience.cuts
+        try:
+            while missing and (part := stream.read(missing)):
+                parts.append(part)
+                missing -= len(part)
+        finally:
+            del patience.waiting[me]
         body = b"".join(parts)
-        if given and missing:
+        if (given and missing) or (not given and cuts != patience.cuts):
             self._refuse(system, "body cut short", 400, "the body is shorter than its length says")
         if len(body) > MAX_BODY:
             self._refuse(system, "body too large", 413, f"at most {MAX_BODY} bytes")
         return body
+
+    def _need_length(self, environ: WSGIEnvironment, system: str) -> None:
+        if not environ.get("CONTENT_LENGTH"):
+            self._refuse(system, "no length", 411, "say how long the body is")
 
     def _url(self, environ: WSGIEnvironment) -> str:
         base = self._public_url or f"{environ['wsgi.url_scheme']}://{environ.get('HTTP_HOST', environ['SERVER_NAME'])}"

@@ -20,11 +20,15 @@ from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
+from gateway.web import patience
+
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
 THREADS = 64
 """Calls served at once; each waits for its commit, so more of them share one."""
+CONNECTIONS = 1024
+"""Open at once, idle ones included; those beyond wait in the system's own queue."""
 DRAIN = 25
 """Seconds that running calls have to end after SIGTERM; the supervisor kills after 30."""
 
@@ -42,20 +46,27 @@ def serve(factory: Callable[[], WSGIApplication], host: str, port: int, threads:
         workers=1,
         blocking_threads=threads,
         backlog=1024,
-        backpressure=max(threads, 128),
+        backpressure=max(threads, CONNECTIONS),
         http=HTTPModes.http1,  # plain HTTP behind a proxy that ends TLS
         http1_settings=HTTP1Settings(header_read_timeout=10_000, max_buffer_size=64 * 1024),
         websockets=False,
         workers_kill_timeout=DRAIN,
         log_level=LogLevels.error,
     )
-    server.serve(target_loader=partial(_load, factory, os.getpid()), wrap_loader=False)
+    server.serve(target_loader=partial(_load, factory, os.getpid(), port, threads), wrap_loader=False)
 
 
-def _load(factory: Callable[[], WSGIApplication], watcher: int) -> WSGIApplication:
+def _load(factory: Callable[[], WSGIApplication], watcher: int, port: int, threads: int) -> WSGIApplication:
     """In the worker: never outlive the watcher, then build the application."""
     with contextlib.suppress(OSError, AttributeError):  # Linux only; elsewhere the supervisor kills the group
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # 1: PR_SET_PDEATHSIG
     if os.getppid() != watcher:
         sys.exit(1)
+    with contextlib.suppress(ImportError, ValueError, OSError):  # each connection is an open file
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if soft != resource.RLIM_INFINITY:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, 4 * CONNECTIONS)), hard))
+    patience.watch(port, threads)
     return factory()

@@ -10,12 +10,13 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 
 import pytest
 
 from gateway.store.database import open_store, upgrade
 from gateway.store.inbox import Inbox
+from gateway.web.patience import SHORTEST, shut_silent
 
 pytestmark = pytest.mark.processes
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc to find the worker process")
@@ -247,6 +248,70 @@ def test_chunked_bodies_are_read_to_their_end_and_capped(server):
         else:
             assert connection.recv(1000).startswith(b"HTTP/1.1 413")
     assert stored_keys(server.folder) == {"c"}
+
+
+def slow_call(server):
+    """A connection that promises a body and does not send it."""
+    connection = socket.create_connection(("127.0.0.1", server.port), timeout=10)
+    head = f"POST /hooks/website HTTP/1.1\r\nHost: x\r\nX-Signature: {signed(b'x' * 1000)}\r\nContent-Length: 1000"
+    connection.sendall(f"{head}\r\n\r\nx".encode())
+    return connection
+
+
+def persistent(server, delivery):
+    """Send as senders do: again when there was no answer. A call that waits behind slow ones may be cut with them."""
+    for _ in range(4):
+        with (
+            suppress(OSError, http.client.HTTPException),
+            closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)) as connection,
+        ):
+            return send(connection, delivery)
+    return 0
+
+
+@linux
+def test_senders_that_send_nothing_do_not_stop_the_others(server):
+    """More of them than there are threads: they are cut off, and honest calls are answered again."""
+    slow = [slow_call(server) for _ in range(40)]
+    idle = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(200)]
+    try:
+        start = time.monotonic()
+        assert persistent(server, "honest") == 200
+        assert time.monotonic() - start < 6 * SHORTEST
+        assert slow[0].recv(1000).startswith(b"HTTP/1.1 400")
+    finally:
+        for each in slow + idle:
+            each.close()
+    assert stored_keys(server.folder) == {"honest"}
+
+
+def test_idle_connections_do_not_stop_the_others(server):
+    """Senders keep their connections for the next call."""
+    idle = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(300)]
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)
+    assert send(connection, "1") == 200
+    for each in (connection, *idle):
+        each.close()
+
+
+@linux
+def test_only_connections_that_were_told_nothing_are_shut():
+    """Those of other ports, and those with an answer on their way, stay as they are."""
+    with socket.create_server(("127.0.0.1", 0)) as listening, socket.create_server(("127.0.0.1", 0)) as other:
+        port = listening.getsockname()[1]
+        ends = [socket.create_connection(one.getsockname()) for one in (listening, listening, other)]
+        silent, answered, elsewhere = (one.accept()[0] for one in (listening, listening, other))
+        time.sleep(0.4)
+        answered.sendall(b"200")
+        assert shut_silent(port, 0.3, 5) == 1
+        for each in (silent, answered, elsewhere):
+            each.settimeout(0.2)
+        assert silent.recv(1) == b""
+        for each in (answered, elsewhere):
+            with pytest.raises(TimeoutError):
+                each.recv(1)
+        for each in (silent, answered, elsewhere, *ends):
+            each.close()
 
 
 def test_a_taken_port_ends_the_process_with_an_error(server):

@@ -32,6 +32,8 @@ TICK = 0.1
 LOOK = 5.0
 """Seconds between two looks at which processes are wanted."""
 LONGEST_WAIT = 30.0
+LONGEST_LIVED = 5.0
+"""Seconds between two lives of a process that can start: what kills it is quarantined the sooner."""
 STEADY = 60.0
 """A process that lived so many seconds was healthy: its next restart is immediate again."""
 ATTEMPTS = 3
@@ -217,7 +219,8 @@ class Supervisor:
         child.reason = child.cut or (f"exit code {code}" if code >= 0 else f"signal {-code}")
         child.cut = ""
         child.failures = 1 if now - child.started >= STEADY else child.failures + 1
-        child.again_at = now if child.failures == 1 else now + min(LONGEST_WAIT, 0.5 * 2 ** (child.failures - 2))
+        longest = LONGEST_LIVED if child.was_ready else LONGEST_WAIT
+        child.again_at = now if child.failures == 1 else now + min(longest, 0.5 * 2 ** (child.failures - 2))
         log.warning("died", process=child.kind, reason=child.reason, failures=child.failures)
         if not child.was_ready and (code == REFUSED or child.failures >= ATTEMPTS):
             self._failed = f"{child.kind} cannot start ({child.reason})"

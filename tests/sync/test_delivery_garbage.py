@@ -269,15 +269,32 @@ def test_a_run_that_broke_off_leaves_nothing_stuck(small, monkeypatch):
             small.delivery.run("w")
     assert states(small) == ["leased"]
     small.delivery.run("w")
-    assert states(small) == ["unknown"]
-    small.at += timedelta(minutes=5)
-    small.delivery.run("w")
     assert states(small) == ["confirmed"]
     assert len(small.crm.sent) == 1
 
 
 class Killed(BaseException):
     """The worker is gone: nothing after this line is run."""
+
+
+def test_what_a_killed_worker_was_sending_is_looked_up_by_its_heir_at_once(small):
+    """One effect, and no waiting: most deaths have nothing to do with what was being sent."""
+    ready(small, "1", "2")
+    well = small.crm.deliver
+
+    def deliver(call):
+        list(well(call))
+        small.crm.deliver = well
+        raise Killed
+
+    small.crm.deliver = deliver
+    with pytest.raises(Killed):
+        small.delivery.run("first")
+    small.delivery.take_over("", "first")
+    assert states(small) == ["unknown", "unknown"]
+    small.delivery.run("heir")
+    assert states(small) == ["confirmed", "confirmed"]
+    assert len(small.crm.sent) == 2
 
 
 def test_a_write_that_kills_its_workers_does_not_stop_the_others(small):

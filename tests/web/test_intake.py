@@ -291,6 +291,29 @@ def test_a_chunked_body_over_the_limit_is_refused(intake, inbox):
 
 
 @pytest.mark.parametrize(
+    ("media", "status"),
+    [("application/x-www-form-urlencoded", 411), ("multipart/form-data", 411), ("application/json", 200)],
+)
+def test_a_form_that_nothing_proves_whole_must_say_its_length(inbox, media, status):
+    """Its token says nothing of the body, the server hands over what came, and half a form reads like a whole one."""
+    rule = Verification(scheme="token", header="X-Token", secrets=(Secret("s", "${S}"),))
+    intake = Intake({"website": SourceOffer(rule)}, lambda arrival: inbox.append([arrival])[0], lambda: NOW)
+    environ = {
+        "REQUEST_METHOD": "POST",
+        "PATH_INFO": "/hooks/website",
+        "HTTP_TRANSFER_ENCODING": "chunked",
+        "HTTP_X_TOKEN": "s",
+        "CONTENT_TYPE": media,
+        "wsgi.input_terminated": True,
+        "wsgi.input": io.BytesIO(b"a=1"),
+    }
+    said = []
+    intake(environ, lambda line, headers: said.append(line))
+    assert said[0].startswith(str(status))
+    assert len(inbox.listing()) == (status == 200)
+
+
+@pytest.mark.parametrize(
     ("headers", "query", "status"),
     [
         ({f"X-{n}": "1" for n in range(101)}, "", 431),

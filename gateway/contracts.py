@@ -443,13 +443,26 @@ class Source(abc.ABC):
 
 
 class Scorer(abc.ABC):
-    """Turns facts into points. Built by ``factory(model)``; ``horizon`` is how far back it needs activities."""
+    """Turns facts into points. Built by ``factory(model)``.
+
+    ``horizon``: how far back it needs activities; None = all of them. ``lasting``: attributes move only its points for
+    fit; it is then asked to ``renew`` a score whose behaviour stands, and no activity is even loaded.
+    """
 
     horizon: timedelta | None = None
+    lasting: bool = False
 
     @abc.abstractmethod
     def score(self, subject: Subject, at: datetime, explain: bool = False) -> Score:
         """Pure in (subject, model, at). Contributions are filled in only when ``explain`` is true."""
+
+    def renew(self, before: Score, subject: Subject, at: datetime) -> Score:
+        """What ``score`` would give, from the last score before ``at``: only attributes are others since.
+
+        ``subject`` has no activities and no marks; marks there are none, ``before.changes_at`` lies behind ``at``.
+        Asked only where ``lasting`` is true.
+        """
+        raise NotImplementedError(f"{type(self).__name__} is lasting, but does not renew")
 
 
 class Sink(abc.ABC):

@@ -7,7 +7,7 @@ with hindsight everything known today counts, whenever it was heard. Which recor
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -32,8 +32,9 @@ from gateway.mapping import compile_mapping
 from gateway.scoring.rating import subject
 from gateway.settings.files import ConfigFile
 from gateway.store import bundle, listing
-from gateway.store.batch import load, stored_event
 from gateway.store.database import read
+from gateway.store.loading import load
+from gateway.store.rows import stored_event
 from gateway.times import from_micros, to_micros
 
 if TYPE_CHECKING:
@@ -71,8 +72,8 @@ def explain_now(gateway: Gateway, lead: str) -> Explained:
     scorer = _scorer(gateway.model.scorer)
     at = gateway.now()
     with read(gateway.store.main) as connection:
-        cutoff = gateway.pipeline.cutoff(at)
-        batch = load(connection, [], {}, [lead], to_micros(at), cutoff, gateway.model.score_name)
+        need = replace(gateway.pipeline.need(at), counted={lead})
+        batch = load(connection, [], {}, [lead], to_micros(at), need)
     found = batch.leads[lead]
     company = batch.companies[found.company].attributes if found.company in batch.companies else {}
     scored = subject(found, company)

@@ -10,13 +10,13 @@ import random
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Engine
 
-from gateway.contracts import Document, Event, Lookup, Quarantined, Scorer, Skipped
+from gateway.contracts import ActivityHappened, Document, Event, Lookup, Quarantined, RecordChanged, Scorer, Skipped
 from gateway.errors import StaleCommit
 from gateway.journey.journey import Journey
 from gateway.journey.progress import Cause, frozen, progress
@@ -24,8 +24,10 @@ from gateway.leads.batch import Batch, Timed
 from gateway.leads.joining import Joining, identity_keys, join, settle_values
 from gateway.leads.lead import Lead
 from gateway.scoring.rating import rate, subject
-from gateway.store.batch import commit, event_row, load
+from gateway.store.commit import commit
 from gateway.store.database import read, write
+from gateway.store.loading import Need, load
+from gateway.store.rows import event_row
 from gateway.store.times import new_id
 from gateway.sync.planning import Wanted, key_of, plan
 from gateway.times import settled, to_micros
@@ -99,23 +101,28 @@ class Pipeline:
         """
         events, known_at, quiet = gather(readings)
         keys = identity_keys(events, self.model.joining)
-        for attempt in range(TRIES):
+        ids = [reading.document.id for reading in readings]
+        telling = {(event.system, event.object, event.record) for _, event in events if self._tells(event)}
+        attempt, counted = 0, set[str]()
+        while True:
             at = self.now()
             with read(self.engine) as connection:
-                ids = [reading.document.id for reading in readings]
-                name = self.model.score_name
-                batch = load(connection, events, keys, touched, to_micros(at), self.cutoff(at), name, ids)
+                need = replace(self.need(at), telling=telling, counted=counted)
+                batch = load(connection, events, keys, touched, to_micros(at), need, ids)
             with self.guard("scorer", "score a batch"):  # no statement is sent meanwhile: only plugins can hang here
                 self.compute(batch, readings, events, known_at, quiet, touched, cause, at)
+            if batch.uncounted:
+                counted |= batch.uncounted
+                continue
             try:
                 with write(self.engine) as connection:
                     commit(connection, batch, self.model.score_name)
                 return _done(batch, len(events))
             except StaleCommit:
-                if attempt == TRIES - 1:
+                attempt += 1
+                if attempt == TRIES:
                     raise
-                time.sleep(random.uniform(0, 0.01 * 2**attempt))  # so that two workers do not meet again and again
-        raise AssertionError("unreachable")
+                time.sleep(random.uniform(0, 0.005 * 2**attempt))  # so that two workers do not meet again and again
 
     def compute(
         self,
@@ -147,6 +154,9 @@ class Pipeline:
         history = lead.id not in batch.live
         before = (lead.persona, lead.score.total if lead.score else None)
         lead.persona = model.journey.persona(lead.attributes)
+        if not lead.counted and lead.persona != before[0]:  # each persona may have points of its own
+            batch.uncounted.add(lead.id)
+            return
         company = batch.companies[lead.company].attributes if lead.company in batch.companies else {}
         self._rate(batch, lead, company, at)
         why = Cause("import" if history else cause, at, model.hashes.get("scoring", ""), model.journey.hash)
@@ -156,6 +166,9 @@ class Pipeline:
         answer = progress(lead, model.journey, open_deal, why, history, model.active, new_id)
         if answer is not None and answer.note is not None:
             batch.work_items.append(_deal_note(batch, lead, answer.note.system, answer.note.stage))
+        if lead.opened is not None and not lead.counted:  # a handoff says what for
+            batch.uncounted.add(lead.id)
+            return
         if lead.opened is not None:  # what was decided on, not what the steps of the same crossing set
             lead.attributes, after = attributes, lead.attributes
             contributions(batch, lead, model, at)
@@ -195,10 +208,20 @@ class Pipeline:
                 work_item(f"score:{lead.id}", "scoring failed", "", {"error": type(exc).__name__}, batch.now, lead.id)
             )
 
-    def cutoff(self, at: datetime) -> int | None:
-        """Activities older than this (microseconds) can no longer count; None = all may."""
-        horizon: timedelta | None = self.model.scorer.horizon if self.model.scorer else timedelta(0)
-        return None if horizon is None else to_micros(at - horizon)
+    def need(self, at: datetime) -> Need:
+        """Which activities a score at ``at`` needs."""
+        scorer = self.model.scorer
+        horizon: timedelta | None = scorer.horizon if scorer else timedelta(0)
+        cutoff = None if horizon is None else to_micros(at - horizon)
+        lasting = self.model.hashes.get("scoring", "") if scorer and scorer.lasting else ""
+        return Need(score=self.model.score_name, cutoff=cutoff, lasting=lasting)
+
+    def _tells(self, event: Event) -> bool:
+        """Whether ``event`` may say what its person did."""
+        if isinstance(event, RecordChanged):
+            rules = self.model.joining.rules((event.system, event.object, event.record))
+            return rules is not None and bool(rules.activities)
+        return isinstance(event, ActivityHappened)
 
 
 def contributions(batch: Batch, lead: Lead, model: Model, at: datetime) -> None:

@@ -7,7 +7,7 @@ mapping or a newly activated system is caught up with. Memory stays flat.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
@@ -22,8 +22,9 @@ from gateway.leads.stamps import attributes
 from gateway.pipeline import contributions, wanted_writes, write_row
 from gateway.store import outbox
 from gateway.store import tables as t
-from gateway.store.batch import commit, commit_writes, load
+from gateway.store.commit import commit, commit_writes
 from gateway.store.database import read, write
+from gateway.store.loading import load
 from gateway.store.times import new_id
 from gateway.sync.planning import Wanted
 from gateway.times import to_micros
@@ -141,7 +142,7 @@ def activate(gateway: Gateway, system: str, existing_leads: str) -> Activation:
     if existing_leads not in EXISTING:
         raise Refused(f"--existing takes {' or '.join(EXISTING)}")
     report = Activation()
-    for batch in _walk(gateway, None):
+    for batch in _walk(gateway, None, counted=existing_leads == "handover"):
         for one in batch.leads.values():
             opening = _judge(gateway, batch, one, system, report)
             if opening is None:
@@ -176,8 +177,8 @@ def _judge(gateway: Gateway, batch: Batch, lead: Lead, system: str, report: Acti
     return found
 
 
-def _walk(gateway: Gateway, only: Collection[str] | None) -> Iterator[Batch]:
-    """Every living lead, loaded as a batch would load it, in chunks ordered by id."""
+def _walk(gateway: Gateway, only: Collection[str] | None, counted: bool = False) -> Iterator[Batch]:
+    """Every living lead, loaded as a batch would load it, in chunks ordered by id; ``counted``: with activities."""
     after = ""
     while True:
         with read(gateway.store.main) as connection:
@@ -189,8 +190,9 @@ def _walk(gateway: Gateway, only: Collection[str] | None) -> Iterator[Batch]:
                 ids = list(connection.scalars(chunk.order_by(c.id).limit(CHUNK)))
             if not ids:
                 return
-            now = to_micros(gateway.now())
-            batch = load(connection, [], {}, ids, now, gateway.pipeline.cutoff(gateway.now()), gateway.model.score_name)
+            at = gateway.now()
+            need = replace(gateway.pipeline.need(at), counted=ids if counted else ())
+            batch = load(connection, [], {}, ids, to_micros(at), need)
         joining = gateway.model.joining
         for lead in batch.leads.values():
             known = [record for record in lead.records.values() if record.known]

@@ -263,14 +263,15 @@ def show(app: App, key: str, everything: bool, as_json: bool) -> None:
     from gateway.cli.timeline import timeline
     from gateway.leads.stamps import attributes
     from gateway.store import listing
-    from gateway.store.batch import load
     from gateway.store.database import read
+    from gateway.store.loading import Need, load
     from gateway.times import to_micros
 
     gateway = app.gateway
     id_ = gateway.find_lead(key)
     with read(gateway.store.main) as connection:
-        batch = load(connection, [], {}, [id_], to_micros(gateway.now()), None, gateway.model.score_name, whole=[id_])
+        need = Need(score=gateway.model.score_name, whole=[id_])
+        batch = load(connection, [], {}, [id_], to_micros(gateway.now()), need)
         more = listing.of_lead(connection, id_)
     lead = batch.leads[id_]
     joining = gateway.model.joining

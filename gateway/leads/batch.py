@@ -22,6 +22,8 @@ class Batch:
     """Everything one batch knows, keyed as the pipeline looks it up, and everything it wants written."""
 
     now: int
+    cutoff: int | None = None
+    """Activities older than this (microseconds) were not loaded, except of leads that were loaded whole."""
     already: set[str] = field(default_factory=set)
     """Documents that were read before: a replay, or a crash fell between our commit and the inbox's."""
     known: set[str] = field(default_factory=set)
@@ -50,6 +52,8 @@ class Batch:
     """Leads to score, advance and plan again."""
     live: set[str] = field(default_factory=set)
     """Touched leads with at least one piece of news that is no imported history."""
+    uncounted: set[str] = field(default_factory=set)
+    """Leads whose activities turned out to be needed and are not here: the batch is loaded again."""
     scored: list[str] = field(default_factory=list)
     writes: list[dict[str, Any]] = field(default_factory=list)
     moot: dict[tuple[str, str], str] = field(default_factory=dict)

@@ -1,6 +1,6 @@
 """A lead as one batch works on it: what was loaded, and what the batch changed.
 
-Loaded by ``store.batch.load``, worked on by the steps of ``pipeline``, written back by ``store.batch.commit``. Rows are
+Loaded by ``store.loading``, worked on by the steps of ``pipeline``, written back by ``store.commit``. Rows are
 keyed as their tables are, so that a change is a difference of two dictionaries.
 """
 
@@ -71,6 +71,8 @@ class Lead:
 
     records: dict[Ref, Record] = field(default_factory=dict, repr=False)
     activities: dict[FactKey, Activity] = field(default_factory=dict, repr=False)
+    counted: bool = True
+    """Its activities are loaded. False: its score stands for them, until somebody needs them."""
     refs: dict[FactKey, Ref] = field(default_factory=dict, repr=False)
     """Which record an activity came from: known for new ones, and for all of a lead that was loaded whole."""
     kinds: dict[str, tuple[int, int, int]] = field(default_factory=dict)
@@ -231,11 +233,3 @@ class Lead:
     def known_record(self, system: str, object: str) -> Record | None:
         """The primary record of one object: the one that is written to."""
         return primary(record for ref, record in self.records.items() if ref[:2] == (system, object))
-
-
-def outcome_of(row: Any) -> StoredOutcome:
-    """A row of table ``outcomes``."""
-    ref = (row.system, row.object, row.record)
-    return StoredOutcome(
-        row.at, row.outcome, row.reason, row.amount, row.currency, row.by, row.precision, ref, row.known_at
-    )

@@ -16,7 +16,20 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from gateway.conditions import attributes_of, expression, missing, number
-from gateway.scoring.model import NOTHING, OTHER, WHERE, Happened, Level, Model, Range, Rule, Table, When, parse_range
+from gateway.scoring.model import (
+    AXES,
+    NOTHING,
+    OTHER,
+    WHERE,
+    Happened,
+    Level,
+    Model,
+    Range,
+    Rule,
+    Table,
+    When,
+    parse_range,
+)
 from gateway.scoring.titles import TitleTable
 
 NEVER = datetime.max.replace(tzinfo=UTC)
@@ -154,13 +167,22 @@ class Compiler:
     def compile(self, marked: bool = False) -> Run:
         """``run(subject, at)``, or with ``marked`` ``run(subject, at, reset, halves)``: the time before which nothing
         counts, and the sorted times of halvings."""
-        source, scope = self.source(marked)
+        return self._function(*self.source(marked))
+
+    def compile_fit(self) -> Callable[..., int] | None:
+        """``run(subject, at)``: the points for fit alone. None where fit and behaviour do not read things of their own:
+        attributes the one, activities the other."""
+        if any((rule.axis == "fit") == isinstance(rule.test, Happened) for rule in self.rules):
+            return None
+        return self._function(*self.source(axes=("fit",)))
+
+    def _function(self, source: str, scope: dict[str, Any]) -> Callable[..., Any]:
         exec(compile(source, f"<scoring model {self.model.name}>", "exec"), scope)
-        run: Run = scope["run"]
+        run: Callable[..., Any] = scope["run"]
         return run
 
-    def source(self, marked: bool = False) -> tuple[str, dict[str, Any]]:
-        """The function's text and the constants it needs."""
+    def source(self, marked: bool = False, axes: Sequence[str] = AXES) -> tuple[str, dict[str, Any]]:
+        """The function's text and the constants it needs. Of fit alone it returns nothing but its points."""
         self._scope: dict[str, Any] = {"NEVER": NEVER, "bisect_right": bisect_right}
         self._marked = marked
         head = [f"def run(subject, at{', reset, halves' if marked else ''}):", "    near = NEVER"]
@@ -168,11 +190,16 @@ class Compiler:
         loads: dict[str, str] = {}
         body: list[str] = []
         for place, rule in enumerate(self.rules):
-            if not isinstance(rule.test, Happened):
+            if rule.axis in axes and not isinstance(rule.test, Happened):
                 body.append(f"    c{place} = {self._attribute_rule(place, rule, loads)}")
         head += ["    get = subject.attributes.get"] * bool(loads)
         head += [f"    {variable} = {code}" for code, variable in loads.items()]
-        return "\n".join([*head, *body, *self._activities(), *self._sums()]), self._scope
+        if "behaviour" in axes:
+            body += self._activities()
+        sums = [line for axis in axes for line in self._sum(axis)]
+        each = "".join(f"c{place}, " for place in range(len(self.rules)))
+        answer = f"fit, behaviour, near, ({each})" if axes == AXES else axes[0]
+        return "\n".join([*head, *body, *sums, f"    return {answer}"]), self._scope
 
     def _bind(self, constant: Any) -> str:
         self._scope[name := f"K{len(self._scope)}"] = constant
@@ -310,33 +337,29 @@ class Compiler:
 
     # -- sums
 
-    def _sums(self) -> list[str]:
+    def _sum(self, axis: str) -> list[str]:
         lines: list[str] = []
-        for place, test in self.happened.items():
-            rule = self.rules[place]
-            if test.cap is not None:
-                sign, cap = ("<", -test.cap) if rule.points[0] < 0 else (">", test.cap)
+        mine = [(place, rule) for place, rule in enumerate(self.rules) if rule.axis == axis]
+        for place, rule in mine:
+            if not isinstance(rule.test, Happened):
+                continue
+            if rule.test.cap is not None:
+                sign, cap = ("<", -rule.test.cap) if rule.points[0] < 0 else (">", rule.test.cap)
                 lines.append(f"    if r{place} {sign} {cap}: r{place} = {cap}")
-            scale = self.model.scale[rule.axis]
+            scale = self.model.scale[axis]
             top, bottom = 2 * scale.numerator, 2 * scale.denominator
             lines.append(f"    c{place} = (r{place} * {top} + {scale.denominator}) // {bottom}")
-        for axis in ("fit", "behaviour"):
-            terms = [f"c{place}" for place, rule in enumerate(self.rules) if rule.axis == axis and not rule.group]
-            for index, group in enumerate(self.model.groups):
-                members = [
-                    f"c{place}" for place, rule in enumerate(self.rules) if (rule.axis, rule.group) == (axis, group)
-                ]
-                if members:
-                    cap = self.model.scaled(axis, self.model.groups[group])
-                    name = f"g{index}"
-                    lines.append(f"    {name} = {' + '.join(members)}")
-                    lines.append(f"    {name} = {cap} if {name} > {cap} else {-cap} if {name} < {-cap} else {name}")
-                    terms.append(name)
-            lines.append(f"    {axis} = {' + '.join(terms) or '0'}")
-            limit = self.model.limit[axis]
-            lines.append(f"    {axis} = 0 if {axis} < 0 else {limit} if {axis} > {limit} else {axis}")
-        each = "".join(f"c{place}, " for place in range(len(self.rules)))
-        return [*lines, f"    return fit, behaviour, near, ({each})"]
+        terms = [f"c{place}" for place, rule in mine if not rule.group]
+        for index, group in enumerate(self.model.groups):
+            if members := [f"c{place}" for place, rule in mine if rule.group == group]:
+                cap = self.model.scaled(axis, self.model.groups[group])
+                name = f"g{index}"
+                lines.append(f"    {name} = {' + '.join(members)}")
+                lines.append(f"    {name} = {cap} if {name} > {cap} else {-cap} if {name} < {-cap} else {name}")
+                terms.append(name)
+        limit = self.model.limit[axis]
+        lines.append(f"    {axis} = {' + '.join(terms) or '0'}")
+        return [*lines, f"    {axis} = 0 if {axis} < 0 else {limit} if {axis} > {limit} else {axis}"]
 
 
 def _indented(lines: Sequence[str]) -> list[str]:

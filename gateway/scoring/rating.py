@@ -8,7 +8,7 @@ from typing import Any
 
 from gateway.contracts import Score, Scorer, Subject
 from gateway.leads.lead import Lead, Standing
-from gateway.times import to_micros
+from gateway.times import from_micros, to_micros
 
 
 def subject(lead: Lead, company: Mapping[str, Any]) -> Subject:
@@ -32,10 +32,20 @@ def standing(score: Score, at: datetime, scoring: str) -> Standing:
     )
 
 
+def _last(standing: Standing | None) -> Score:
+    assert standing is not None, "a lead without a score is loaded with its activities"
+    changes_at = None if standing.changes_at is None else from_micros(standing.changes_at)
+    return Score(standing.total, standing.fit, standing.behaviour, standing.band, changes_at)
+
+
 def rate(lead: Lead, company: Mapping[str, Any], scorer: Scorer, scoring: str, at: datetime) -> bool:
     """Score ``lead`` at ``at``; True when the stored score has to be written again."""
     before = lead.score
-    lead.score = standing(scorer.score(subject(lead, company), at), at, scoring)
+    if lead.counted:
+        score = scorer.score(subject(lead, company), at)
+    else:
+        score = scorer.renew(_last(before), subject(lead, company), at)
+    lead.score = standing(score, at, scoring)
     return before is None or (
         before.total,
         before.fit,

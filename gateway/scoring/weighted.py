@@ -52,6 +52,8 @@ class WeightedScorer(Scorer):
         compiler = Compiler(self.model, tables)
         self._run = compiler.compile()
         self._run_marked = compiler.compile(marked=True)
+        self._fit = compiler.compile_fit()
+        self.lasting = self._fit is not None
         self._explainer = Explainer(self.model, tables, compiler.factors)
         self.kinds = frozenset(compiler.kinds)
         self.attributes = compiler.attributes
@@ -76,6 +78,13 @@ class WeightedScorer(Scorer):
             None if near is NEVER else near,
             self._explainer.contributions(subject, at, points, fit, behaviour) if explain else (),
         )
+
+    def renew(self, before: Score, subject: Subject, at: datetime) -> Score:
+        """``before`` with the fit of ``subject``: nothing in it moves the rest, ``changes_at`` included."""
+        assert self._fit is not None, "only a lasting scorer is asked"
+        fit = self._fit(subject, at)
+        total = fit + before.behaviour
+        return Score(total, fit, before.behaviour, self.band(total), before.changes_at)
 
     def _marked(self, subject: Subject, at: datetime, explain: bool) -> Score:
         moving = [mark for mark in subject.marks if mark.kind in MOVING]

@@ -16,8 +16,8 @@ from gateway.leads.record import Record, RecordWritten, Ref, fold, primary
 from gateway.store import forget
 from gateway.store import tables as t
 from gateway.store.among import among
-from gateway.store.batch import event_row, record_of, record_row
 from gateway.store.put import Put
+from gateway.store.rows import RECORD, event_row, record_of, record_row
 from gateway.store.times import new_id
 from gateway.sync.receipts import Verdict
 from gateway.times import from_micros, to_micros
@@ -111,7 +111,7 @@ def links(connection: Connection, rows: Sequence[Any]) -> dict[tuple[str, str, s
     """(lead, system, object) → the primary living record of each write's lead."""
     ids = {row.lead for row in rows if row.lead}
     theirs: dict[tuple[str, str, str], list[Record]] = {}
-    for row in connection.execute(select(t.records).where(among(t.records.c.entity, ids))):
+    for row in connection.execute(select(*RECORD).where(among(t.records.c.entity, ids))):
         record = record_of(row)
         theirs.setdefault((record.entity, record.system, record.object), []).append(record)
     return {whose: main for whose, records in theirs.items() if (main := primary(records)) is not None}
@@ -235,7 +235,7 @@ def _learn(
     for system, object_ in {ref[:2] for ref in wanted}:
         ids = [ref[2] for ref in wanted if ref[:2] == (system, object_)]
         for row in connection.execute(
-            select(t.records).where(c.system == system, c.object == object_, among(c.record, ids))
+            select(*RECORD).where(c.system == system, c.object == object_, among(c.record, ids))
         ):
             record = record_of(row)
             records[record.ref] = record

@@ -25,6 +25,13 @@ class Put:
             statement = self._insert(table)
             self._many(statement.on_conflict_do_nothing() if ignore else statement, rows, (table.name, ignore))
 
+    def insert_new(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> set[tuple[Any, ...]]:
+        """Insert the rows that are not there yet; returns their primary keys."""
+        if not rows:
+            return set()
+        statement = self._insert(table).on_conflict_do_nothing().returning(*table.primary_key)
+        return {tuple(row) for row in self.connection.execute(statement, list(rows))}
+
     def upsert(self, table: Table, rows: Sequence[Mapping[str, Any]], newer: tuple[str, ...] = ()) -> None:
         """:param newer: columns of a stamp; a stored row with a greater one stays."""
         if rows:

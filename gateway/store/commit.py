@@ -1,0 +1,307 @@
+"""Commit what a batch changed: one write transaction that holds the lock only for the writing itself.
+
+Every row that was loaded is written back ``WHERE version = …``: a miss raises ``StaleCommit`` and nothing of the batch
+is written.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Table, and_, bindparam, delete, or_, select, update
+from sqlalchemy.exc import IntegrityError
+
+from gateway.errors import StaleCommit
+from gateway.leads.batch import Batch
+from gateway.leads.lead import FactKey, StoredActivity
+from gateway.leads.record import Record
+from gateway.store import forget
+from gateway.store import tables as t
+from gateway.store.among import among
+from gateway.store.loading import dead_items
+from gateway.store.put import Put
+from gateway.store.rows import company_row, deal_row, lead_row, record_row
+
+
+def commit(connection: Connection, batch: Batch, score_name: str) -> None:
+    """Write everything the batch changed. Raises ``StaleCommit`` when a row moved since it was loaded."""
+    try:
+        _commit(connection, batch, score_name)
+    except IntegrityError as exc:
+        raise StaleCommit(f"another worker was first: {type(exc.orig).__name__}") from None
+
+
+def _commit(connection: Connection, batch: Batch, score_name: str) -> None:
+    leads = batch.leads.values()
+    put = Put(connection)
+    put.insert(
+        t.documents_read,
+        [{"document": document, "read_at": batch.now} for document in batch.documents],
+        ignore=True,
+    )
+    if batch.already:
+        connection.execute(delete(t.events).where(dead_items(batch.already)))
+    put.insert(t.events, batch.events)
+    put.versioned(t.leads, [lead_row(lead) for lead in leads if lead.changed])
+    put.versioned(t.companies, [company_row(company) for company in batch.companies.values() if company.changed])
+    put.versioned(t.deals, [deal_row(deal) for deal in batch.deals.values() if deal.changed])
+    _commit_merges(connection, batch)
+    put.insert(
+        t.identities,
+        [
+            {"namespace": namespace, "value": value, "lead": lead}
+            for (namespace, value), lead in batch.directory.items()
+            if (namespace, value) not in batch.stored_keys
+        ],
+    )
+    _commit_records(put, [record for record in batch.records.values() if record.dirty])
+    put.upsert(t.associations, list(batch.linked.values()), newer=("at", "event"))
+    put.remove(t.deal_leads, [(deal.id, lead) for deal in batch.deals.values() for lead in deal.dropped_leads])
+    put.insert(
+        t.deal_leads,
+        [{"deal": deal.id, "lead": lead} for deal in batch.deals.values() for lead in deal.added_leads],
+        ignore=True,
+    )
+    put.remove(t.deal_stages, [(deal.id, *gone) for deal in batch.deals.values() for gone in deal.outdated])
+    put.upsert(
+        t.deal_stages,
+        [
+            {"deal": deal.id, "at": at, "stage": stage, "status": status}
+            for deal in batch.deals.values()
+            for (at, stage), status in deal.history.items()
+        ],
+    )
+    _commit_facts(put, batch)
+    _commit_decisions(put, batch, score_name)
+    _commit_outward(put, batch)
+    if batch.erased:
+        erased = {batch.records[ref].entity for ref in batch.erased if ref in batch.records} - {""}
+        batch.blank = forget.forget(connection, erased, batch.now, batch.erased)
+    put.count(
+        t.tallies,
+        [{"system": s, "what": w, "reason": r, "count": n} for (s, w, r), n in sorted(batch.tallies.items()) if n],
+    )
+
+
+def _commit_facts(put: Put, batch: Batch) -> None:
+    leads = batch.leads.values()
+    put.remove(t.activities, [(lead.id, *key) for lead in leads for key in lead.dropped_activities])
+    _insert_activities(put, batch)
+    kinds = [(lead, kind) for lead in leads if lead.merged_into is None for kind in lead.changed_kinds]
+    put.upsert(
+        t.activity_kinds,
+        [
+            dict(zip(("lead", "kind", "count", "first_at", "last_at"), (lead.id, kind, *lead.kinds[kind]), strict=True))
+            for lead, kind in kinds
+            if kind in lead.kinds
+        ],
+    )
+    put.remove(t.activity_kinds, [(lead.id, kind) for lead, kind in kinds if kind not in lead.kinds])
+    put.remove(t.outcomes, [(lead.id, *key) for lead in leads for key in lead.dropped_outcomes])
+    put.insert(
+        t.outcomes,
+        [
+            {
+                "lead": lead.id,
+                "at": at,
+                "id": id_,
+                "outcome": outcome.outcome,
+                "reason": outcome.reason,
+                "amount": outcome.amount,
+                "currency": outcome.currency,
+                "by": outcome.by,
+                "precision": outcome.precision,
+                "system": outcome.ref[0],
+                "object": outcome.ref[1],
+                "record": outcome.ref[2],
+                "known_at": outcome.known_at,
+            }
+            for lead in leads
+            if lead.merged_into is None
+            for (at, id_), outcome in lead.added_outcomes.items()
+        ],
+    )
+
+
+def _insert_activities(put: Put, batch: Batch) -> None:
+    """An activity older than what was loaded may be stored already: it is counted once."""
+    rows: tuple[list[dict[str, Any]], list[dict[str, Any]]] = ([], [])
+    for lead in batch.leads.values():
+        if lead.merged_into is None:
+            for key, stored in lead.added_activities.items():
+                rows[batch.cutoff is not None and key[0] < batch.cutoff].append(_activity_row(lead.id, key, stored))
+    put.insert(t.activities, rows[False])
+    new = put.insert_new(t.activities, rows[True])
+    for row in rows[True]:
+        if (row["lead"], row["at"], row["id"]) not in new:
+            kinds = batch.leads[row["lead"]].kinds
+            count, first, last = kinds[row["kind"]]
+            kinds[row["kind"]] = (count - 1, first, last)
+
+
+def _activity_row(lead: str, key: FactKey, stored: StoredActivity) -> dict[str, Any]:
+    activity = stored.activity
+    return {
+        "lead": lead,
+        "at": key[0],
+        "id": key[1],
+        "kind": activity.kind,
+        "asset": activity.asset,
+        "channel": activity.channel,
+        "campaign": activity.campaign,
+        "system": stored.ref[0],
+        "object": stored.ref[1],
+        "record": stored.ref[2],
+        "known_at": stored.known_at,
+    }
+
+
+def _commit_decisions(put: Put, batch: Batch, score_name: str) -> None:
+    living = [lead for lead in batch.leads.values() if lead.merged_into is None]
+    put.upsert(
+        t.scores,
+        [
+            {
+                "lead": lead.id,
+                "name": score_name,
+                "total": lead.score.total,
+                "fit": lead.score.fit,
+                "behaviour": lead.score.behaviour,
+                "band": lead.score.band,
+                "at": lead.score.at,
+                "changes_at": lead.score.changes_at,
+                "scoring": lead.score.scoring,
+            }
+            for id_ in dict.fromkeys(batch.scored)
+            if (lead := batch.leads[id_]).score is not None and lead.merged_into is None
+        ],
+    )
+    put.upsert(
+        t.reached,
+        [
+            {"lead": lead.id, "stage": stage, "at": entry[0], "cause": entry[1], "ref": entry[2]}
+            for lead in living
+            for stage, entry in lead.reached.items()
+            if lead.reached_before.get(stage) != entry
+        ],
+    )
+    put.remove(
+        t.reached, [(lead.id, stage) for lead in living for stage in lead.reached_before if stage not in lead.reached]
+    )
+    put.insert(t.transitions, [move for lead in living for move in lead.moves])
+    put.insert(t.steps, [step for lead in living for step in lead.steps], ignore=True)
+    # Closed before opened: at most one of a lead's handoffs is open at any moment.
+    put.upsert(t.handoffs, [handoff for lead in living for handoff in lead.closed])
+    put.upsert(
+        t.handoffs, [lead.handoff for lead in living if lead.handoff_changed and lead.handoff and lead.opened is None]
+    )
+    put.insert(t.handoffs, [lead.opened for lead in living if lead.opened is not None])
+
+
+def _commit_outward(put: Put, batch: Batch) -> None:
+    commit_writes(put.connection, batch.writes, batch.now, batch.moot)
+    put.count(t.work_items, batch.work_items, on=("key",), bump="count")
+    put.insert(t.lookups, batch.lookups, ignore=True)
+    put.insert(t.rescores, batch.rescores)
+
+
+def commit_writes(
+    connection: Connection,
+    writes: Sequence[dict[str, Any]],
+    now: int,
+    moot: Mapping[tuple[str, str], str] | None = None,
+) -> None:
+    """Put writes into the outbox; one that waits under the same key is superseded: the newer one says everything.
+
+    A create that may have arrived is none of these: it is looked up first.
+
+    :param moot: (system, key) under which nothing is left to write → lead.
+    """
+    put, w = Put(connection), t.writes.c
+    tallies: Counter[tuple[str, str]] = Counter((write["system"], "planned") for write in writes)
+    said = {(write["system"], write["key"]): write["lead"] for write in writes} | dict(moot or {})
+    # By lead: a system may have a great many waiting writes, and even more behind it.
+    theirs = select(w.id, w.system, w.key).where(among(w.lead, set(said.values())))
+    theirs = theirs.where(or_(w.state == "waiting", and_(w.state == "unknown", ~w.create)))
+    overtaken = [row for row in connection.execute(theirs) if (row.system, row.key) in said] if said else []
+    if overtaken:
+        ids = [row.id for row in overtaken]
+        connection.execute(update(t.writes).where(among(w.id, ids)).values(state="superseded", finished_at=now))
+        tallies.update((row.system, "superseded") for row in overtaken)
+    put.insert(t.writes, writes)
+    put.count(
+        t.tallies, [{"system": s, "what": what, "reason": "", "count": n} for (s, what), n in sorted(tallies.items())]
+    )
+
+
+def _commit_records(put: Put, records: Sequence[Record]) -> None:
+    """An owner's version guards its records. One that was nobody's, or not there, is whose commit is first."""
+    nobodys = [record for record in records if record.stored is not None and not record.stored[0]]
+    if nobodys:
+        c = t.records.c
+        names = ("system", "object", "record", "entity", "last_at", "last_key")
+        as_loaded = delete(t.records).where(*(c[name] == bindparam(f"b_{name}") for name in names))
+        found = [{f"b_{n}": v for n, v in zip(names, (*r.ref, *(r.stored or ())), strict=True)} for r in nobodys]
+        if put.connection.execute(as_loaded, found).rowcount != len(found):
+            raise StaleCommit("a record changed since it was loaded")
+    owned = [record for record in records if record.stored is not None and record.stored[0]]
+    put.insert(t.records, [record_row(r) for r in (*nobodys, *(r for r in records if r.stored is None))])
+    put.upsert(t.records, [record_row(record) for record in owned])
+
+
+def _commit_merges(connection: Connection, batch: Batch) -> None:
+    """Point every row of the loser at the winner; facts keep the record they came from."""
+    for kind, table, moved in (("company", t.companies, t.deals), ("deal", t.deals, t.deal_stages)):
+        if pairs := [{"winner": w, "loser": lost} for merged, w, lost in batch.merges if merged == kind]:
+            alias = update(table).where(table.c.merged_into == bindparam("loser"))
+            connection.execute(alias.values(merged_into=bindparam("winner")), pairs)
+            if moved is t.deals:  # its leads follow in batches of their own
+                theirs = update(moved).where(moved.c.company == bindparam("loser"))
+                connection.execute(theirs.values(company=bindparam("winner"), version=moved.c.version + 1), pairs)
+            else:
+                _move_rows(connection, moved, "deal", ("at", "stage"), pairs)
+    people = [(winner, loser) for kind, winner, loser in batch.merges if kind == "person"]
+    if people:
+        pairs = [{"winner": winner, "loser": loser} for winner, loser in people]
+        w, losers = t.writes.c, [loser for _, loser in people]
+        waiting = select(w.id, w.system).where(among(w.lead, losers), w.state == "waiting")
+        if rows := connection.execute(waiting).all():  # the winner is planned again and says everything
+            ids = [row.id for row in rows]
+            done = {"state": "superseded", "finished_at": batch.now}
+            connection.execute(update(t.writes).where(among(w.id, ids)).values(done))
+            for row in rows:
+                batch.note(row.system, "superseded")
+        for table in (t.identities, t.marks, t.transitions, t.writes, t.work_items, t.steps):
+            connection.execute(
+                update(table).where(table.c.lead == bindparam("loser")).values(lead=bindparam("winner")), pairs
+            )
+        absorbed = [id_ for lead in batch.leads.values() for id_ in lead.absorbed]
+        connection.execute(update(t.handoffs).where(among(t.handoffs.c.id, absorbed)).values(state="absorbed"))
+        connection.execute(
+            update(t.handoffs)
+            .where(t.handoffs.c.lead == bindparam("loser"), t.handoffs.c.state != "open")
+            .values(lead=bindparam("winner")),
+            pairs,
+        )
+        for table, key in ((t.activities, ("at", "id")), (t.outcomes, ("at", "id")), (t.deal_leads, ("deal",))):
+            _move_rows(connection, table, "lead", key, pairs)
+        for table in (t.activity_kinds, t.scores, t.reached):
+            connection.execute(delete(table).where(table.c.lead == bindparam("loser")), pairs)
+        connection.execute(
+            update(t.leads).where(t.leads.c.merged_into == bindparam("loser")).values(merged_into=bindparam("winner")),
+            pairs,
+        )
+
+
+def _move_rows(
+    connection: Connection, table: Table, owner: str, key: tuple[str, ...], pairs: list[dict[str, str]]
+) -> None:
+    """Rows the winner has already are dropped: the same fact once."""
+    twin, c = table.alias(), table.c
+    same = and_(twin.c[owner] == bindparam("winner"), *(twin.c[name] == c[name] for name in key))
+    connection.execute(
+        delete(table).where(c[owner] == bindparam("loser"), select(twin.c[owner]).where(same).exists()), pairs
+    )
+    connection.execute(update(table).where(c[owner] == bindparam("loser")).values({owner: bindparam("winner")}), pairs)

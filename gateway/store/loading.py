@@ -1,0 +1,343 @@
+"""Load what a batch touches: a constant number of statements, whatever the batch's size.
+
+``load`` runs in a read transaction that is over before anything is computed. What became of it goes back through
+``commit``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, and_, func, not_, or_, select
+
+from gateway.contracts import Activity, Event, Mark, RecordConverted, RecordsLinked, RecordsMerged
+from gateway.leads.batch import Batch, Timed
+from gateway.leads.company import Company
+from gateway.leads.deal import Deal
+from gateway.leads.identity import OURS, Key
+from gateway.leads.lead import Lead, Standing
+from gateway.leads.record import Ref
+from gateway.store import forget
+from gateway.store import tables as t
+from gateway.store.among import among
+from gateway.store.rows import RECORD, outcome_of, record_of, stored_event
+from gateway.times import from_micros
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Need:
+    """How much of the leads a batch needs; by far most of a lead's rows are its activities.
+
+    ``score``: the name of the score. ``cutoff``: activities older than this (microseconds) are left out, None = none
+    are. ``lasting``: the scoring whose stored scores can be renewed without any activity; empty = none can.
+    ``telling``: records whose news may hold activities. ``counted``: leads whose activities are needed all the same.
+    ``whole``: leads of whom all are needed, whatever their age, with the records they came from.
+    """
+
+    score: str
+    cutoff: int | None = None
+    lasting: str = ""
+    telling: Collection[Ref] = ()
+    counted: Collection[str] = ()
+    whole: Collection[str] = ()
+
+
+def load(
+    connection: Connection,
+    events: Sequence[Timed],
+    keys: Mapping[Key, Collection[Ref]],
+    touched: Collection[str],
+    now: int,
+    need: Need,
+    documents: Collection[str] = (),
+) -> Batch:
+    """Read what ``events``, identity ``keys`` and the ``touched`` leads need."""
+    batch = Batch(now, asked=set(keys), cutoff=need.cutoff)
+    if documents:
+        c = t.documents_read.c.document
+        batch.already = set(connection.scalars(select(c).where(among(c, documents))))
+    if batch.already:  # its dead items get another chance: they are booked anew
+        dead = select(t.events.c.system, func.count()).where(dead_items(batch.already)).group_by(t.events.c.system)
+        for system, count in connection.execute(dead):
+            batch.note(system, "read", "", -count)
+            batch.note(system, "dead", "", -count)
+    if events:
+        wanted = [event.key for _, event in events]
+        batch.known = set(connection.scalars(select(t.events.c.key).where(among(t.events.c.key, wanted))))
+        events = [(at, event) for at, event in events if event.key not in batch.known]
+    kinds = _refs(event for _, event in events)
+    refs = kinds.keys()
+    batch.forgotten = forget.forgotten(connection, refs)
+    events = [timed for timed in events if _ref(timed[1]) not in batch.forgotten]
+    _load_records(connection, batch, refs)
+    late = _late_refs(batch, events)
+    if late:
+        _load_past(connection, batch, late)
+    if keys:
+        _load_directory(connection, batch, keys)
+    meeting = _meeting(batch, events, kinds, keys)
+    by_kind = _entities(batch)
+    deal_ids = by_kind["deal"]
+    lead_ids = {*by_kind["person"], *batch.directory.values(), *touched}
+    if deal_ids:
+        lead_ids |= set(connection.scalars(select(t.deal_leads.c.lead).where(among(t.deal_leads.c.deal, deal_ids))))
+    if lead_ids:
+        whole = {record.entity for ref in late if (record := batch.records[ref]).kind == "person"}
+        if whole and meeting:  # whoever takes them over counts all their activities again
+            whole = lead_ids
+        _load_leads(connection, batch, lead_ids, need, whole | set(need.whole), meeting)
+        deal_ids |= set(connection.scalars(select(t.deal_leads.c.deal).where(among(t.deal_leads.c.lead, lead_ids))))
+    if deal_ids:
+        _load_deals(connection, batch, deal_ids)
+    company_ids = by_kind["company"] | {lead.company for lead in batch.leads.values() if lead.company}
+    if meeting:
+        batch.linking = {ref for ref, record in batch.records.items() if record.kind in ("person", "deal")}
+        batch.linking |= {ref for ref, kind in kinds.items() if kind in ("person", "deal")}
+        _load_records(connection, batch, _load_associations(connection, batch) - batch.records.keys())
+        by_kind = _entities(batch)
+        company_ids |= by_kind["company"]
+        if more := by_kind["deal"] - batch.deals.keys():
+            _load_deals(connection, batch, more)
+    if company_ids:
+        _load_companies(connection, batch, company_ids)
+    return batch
+
+
+def _meeting(
+    batch: Batch, events: Sequence[Timed], kinds: Mapping[Ref, str], keys: Mapping[Key, Collection[Ref]]
+) -> bool:
+    """Whether somebody is new, links move or leads may become one: then all links of the leads are needed."""
+
+    def owner(ref: Ref) -> str:
+        record = batch.records.get(ref)
+        return record.entity if record else ""
+
+    return (
+        any(isinstance(event, RecordsLinked | RecordsMerged | RecordConverted) for _, event in events)
+        or any(kind in ("person", "deal") and not owner(ref) for ref, kind in kinds.items())
+        or any(
+            len({*map(owner, refs), batch.directory.get(key, owner(next(iter(refs))))}) > 1
+            for key, refs in keys.items()
+        )
+    )
+
+
+def dead_items(documents: Collection[str]) -> Any:
+    return and_(among(t.events.c.document, documents), t.events.c.state == "dead")
+
+
+def _ref(event: Event) -> Ref:
+    return (event.system, event.object, event.record)
+
+
+def _refs(events: Iterable[Event]) -> dict[Ref, str]:
+    """Every record that is spoken of, with its kind."""
+    refs: dict[Ref, str] = {}
+    for event in events:
+        refs[_ref(event)] = event.kind
+        if isinstance(event, RecordsLinked):
+            refs.setdefault((event.system, event.to_object, event.to_record), event.to_kind)
+        elif isinstance(event, RecordsMerged):
+            refs.update(((event.system, event.object, loser), event.kind) for loser in event.losers)
+        elif isinstance(event, RecordConverted):
+            refs.setdefault((event.system, event.to_object, event.to_record), event.kind)
+    return refs
+
+
+def _load_records(connection: Connection, batch: Batch, refs: Collection[Ref]) -> None:
+    c = t.records.c
+    for (system, object_), ids in _by_object(refs).items():
+        rows = connection.execute(select(*RECORD).where(c.system == system, c.object == object_, among(c.record, ids)))
+        for row in rows.all():
+            record = record_of(row)
+            batch.records[record.ref] = record
+
+
+def _by_object(refs: Iterable[Ref]) -> dict[tuple[str, str], list[str]]:
+    groups: dict[tuple[str, str], list[str]] = {}
+    for system, object_, record in refs:
+        groups.setdefault((system, object_), []).append(record)
+    return groups
+
+
+def _late_refs(batch: Batch, events: Sequence[Timed]) -> set[Ref]:
+    """Records that got news older than what is folded into their snapshot already."""
+    late = set()
+    for at, event in events:
+        ref = _ref(event)
+        record = batch.records.get(ref)
+        if record is not None and (at, event.key) < record.last:
+            late.add(ref)
+    return late
+
+
+def _load_past(connection: Connection, batch: Batch, late: Collection[Ref]) -> None:
+    c = t.events.c
+    for (system, object_), ids in _by_object(late).items():
+        rows = connection.execute(select(t.events).where(c.system == system, c.object == object_, among(c.record, ids)))
+        for row in rows:
+            ref = (row.system, row.object, row.record)
+            batch.past.setdefault(ref, []).append((row.at, stored_event(row, batch.records[ref].kind)))
+
+
+def _load_directory(connection: Connection, batch: Batch, keys: Collection[Key]) -> None:
+    spaces: dict[str, list[str]] = {}
+    for namespace, value in keys:
+        spaces.setdefault(namespace, []).append(value)
+    c, ours = t.identities.c, t.leads.c
+    if named := spaces.pop(OURS, None):
+        for id_, merged_into in connection.execute(select(ours.id, ours.merged_into).where(among(ours.id, named))):
+            batch.directory[OURS, id_] = merged_into or id_
+    for namespace, values in spaces.items():
+        rows = connection.execute(select(c.value, c.lead).where(c.namespace == namespace, among(c.value, values)))
+        batch.directory.update({(namespace, value): lead for value, lead in rows})
+    batch.stored_keys = dict(batch.directory)
+
+
+def _load_associations(connection: Connection, batch: Batch) -> set[Ref]:
+    """All links of the people and deals whose links count now. Returns the companies and deals at their other ends."""
+    c = t.associations.c
+    others: set[Ref] = set()
+    for (system, object_), ids in _by_object(batch.linking).items():
+        for near, mine in ((c.object, c.record), (c.to_object, c.to_record)):
+            rows = select(t.associations).where(c.system == system, near == object_, among(mine, ids))
+            for row in connection.execute(rows).all():
+                key = (row.system, row.object, row.record, row.to_object, row.to_record, row.role)
+                batch.associations[key] = dict(row._mapping)
+                ends = ((row.kind, row.object, row.record), (row.to_kind, row.to_object, row.to_record))
+                others |= {(system, *end) for kind, *end in ends if kind in ("company", "deal")}
+    return others
+
+
+def _entities(batch: Batch) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {"person": set(), "company": set(), "deal": set()}
+    for record in batch.records.values():
+        if record.entity:
+            found.setdefault(record.kind, set()).add(record.entity)
+    return found
+
+
+def _load_leads(
+    connection: Connection, batch: Batch, ids: set[str], need: Need, whole: Collection[str], meeting: bool
+) -> None:
+    leads, c = batch.leads, t.leads.c
+    columns = (
+        c.id, c.version, c.known_at, c.entered_at, c.merged_into, c.company, c.attributes, c.persona, c.stage,
+        c.journey, c.excluded, c.ignored, c.generation, c.above, c.erased_at,
+    )  # fmt: skip
+    for row in connection.execute(select(*columns).where(among(c.id, ids), c.merged_into.is_(None))).all():
+        leads[row[0]] = Lead(*row)
+    _load_other_records(connection, batch)
+    for row in connection.execute(select(t.marks).where(among(t.marks.c.lead, leads))).all():
+        until = from_micros(row.until) if row.until else None
+        leads[row.lead].marks.append(Mark(from_micros(row.at), row.kind, row.points, row.reason, until, row.by))
+    s = t.scores.c
+    last = select(s.lead, s.total, s.fit, s.behaviour, s.band, s.at, s.changes_at, s.scoring)
+    for id_, *standing in connection.execute(last.where(among(s.lead, leads), s.name == need.score)).all():
+        leads[id_].score = Standing(*standing)
+    _load_activities(connection, batch, need, whole, meeting)
+    for row in connection.execute(select(t.outcomes).where(among(t.outcomes.c.lead, leads))).all():
+        leads[row.lead].outcomes[row.at, row.id] = outcome_of(row)
+    moves = t.transitions.c
+    by_threshold = and_(among(moves.lead, leads), moves.reason == "threshold")
+    for id_, *move in connection.execute(
+        select(moves.lead, moves.stage, moves.at, moves.ref).where(by_threshold)
+    ).all():
+        leads[id_].decided.append((move[0], move[1], move[2]))
+    for row in connection.execute(select(t.handoffs).where(among(t.handoffs.c.lead, leads))).all():
+        lead = leads[row.lead]
+        lead.had_handoff = True
+        if row.state == "open":
+            lead.handoff = dict(row._mapping)
+        elif row.state == "closed" and row.closed_at >= lead.last_closed:
+            lead.last_bucket, lead.last_reason, lead.last_closed = row.bucket, row.bucket_reason, row.closed_at
+    r = t.reached.c
+    for id_, stage, *entry in connection.execute(
+        select(r.lead, r.stage, r.at, r.cause, r.ref).where(among(r.lead, leads))
+    ).all():
+        leads[id_].reached[stage] = (entry[0], entry[1], entry[2])
+    for lead in leads.values():
+        lead.reached_before = dict(lead.reached)
+
+
+def _load_other_records(connection: Connection, batch: Batch) -> None:
+    """The batch's own records are here already; now those beside them of the same leads."""
+    leads, c = batch.leads, t.records.c
+    named = c.system + ":" + c.object + ":" + c.record
+    others = not_(among(named, [":".join(ref) for ref in batch.records]))
+    for row in connection.execute(select(*RECORD).where(among(c.entity, leads), others)).all():
+        record = record_of(row)
+        batch.records[record.ref] = record
+    for record in batch.records.values():
+        if record.entity in leads:
+            leads[record.entity].records[record.ref] = record
+
+
+def _load_activities(connection: Connection, batch: Batch, need: Need, whole: Collection[str], meeting: bool) -> None:
+    """Tallies of all leads, activities of those that cannot do without."""
+    leads, a = batch.leads, t.activities.c
+    for lead in leads.values():
+        lead.counted = meeting or lead.id in need.counted or lead.id in whole or not _lasts(lead, need, batch.now)
+    counted = [lead.id for lead in leads.values() if lead.counted]
+    if counted:
+        narrow = select(a.lead, a.at, a.id, a.kind, a.asset, a.channel, a.campaign).where(among(a.lead, counted))
+        if need.cutoff is not None:
+            narrow = narrow.where(or_(a.at >= need.cutoff, among(a.lead, whole)))
+        for lead_id, at, id_, kind, asset, channel, campaign in connection.execute(narrow).all():
+            leads[lead_id].activities[at, id_] = Activity(from_micros(at), kind, asset, channel, campaign, id_)
+    if whole:
+        sources = select(a.lead, a.at, a.id, a.system, a.object, a.record).where(among(a.lead, whole))
+        for lead_id, at, id_, *ref in connection.execute(sources).all():
+            if lead_id in leads:
+                leads[lead_id].refs[at, id_] = (ref[0], ref[1], ref[2])
+    k = t.activity_kinds.c
+    columns = (k.lead, k.kind, k.count, k.first_at, k.last_at)
+    for lead_id, kind, *tally in connection.execute(select(*columns).where(among(k.lead, leads))).all():
+        leads[lead_id].kinds[kind] = (tally[0], tally[1], tally[2])
+
+
+def _lasts(lead: Lead, need: Need, now: int) -> bool:
+    """Whether the stored score says enough of what the lead did: nothing new, nothing that moves by itself."""
+    score = lead.score
+    return (
+        need.lasting != ""
+        and score is not None
+        and score.scoring == need.lasting
+        and (score.changes_at is None or score.changes_at > now)
+        and not lead.marks
+        and not any(ref in need.telling for ref in lead.records)
+    )
+
+
+def _load_companies(connection: Connection, batch: Batch, ids: Collection[str]) -> None:
+    while ids:  # and whoever took one over
+        for row in connection.execute(select(t.companies).where(among(t.companies.c.id, ids))).all():
+            batch.companies[row.id] = Company(row.id, row.version, row.known_at, row.merged_into, row.attributes)
+        ids = {c.merged_into for c in batch.companies.values() if c.merged_into} - batch.companies.keys()
+    for row in connection.execute(select(*RECORD).where(among(t.records.c.entity, batch.companies))).all():
+        record = batch.records.setdefault((row.system, row.object, row.record), record_of(row))
+        batch.companies[row.entity].records[record.ref] = record
+
+
+def _load_deals(connection: Connection, batch: Batch, ids: Collection[str]) -> None:
+    for row in connection.execute(select(t.deals).where(among(t.deals.c.id, ids))).all():
+        batch.deals[row.id] = Deal(
+            row.id,
+            row.version,
+            row.known_at,
+            row.merged_into,
+            row.company,
+            row.attributes,
+            row.stage,
+            row.status,
+            row.status_at,
+            row.amount,
+            row.currency,
+        )
+    for row in connection.execute(select(t.deal_leads).where(among(t.deal_leads.c.deal, batch.deals))).all():
+        batch.deals[row.deal].leads.add(row.lead)
+    for row in connection.execute(select(*RECORD).where(among(t.records.c.entity, batch.deals))).all():
+        record = batch.records.setdefault((row.system, row.object, row.record), record_of(row))
+        batch.deals[row.entity].records[record.ref] = record

@@ -122,6 +122,7 @@ class Small:
         self,
         folder: Path,
         *,
+        site: str = SITE,
         crm: str = CRM,
         journey: str = JOURNEY,
         scoring: str = SCORING,
@@ -132,7 +133,7 @@ class Small:
         self.store = open_store(folder)
         t.main.create_all(self.store.main)
         self.mappings = {
-            "site": compile_mapping(ConfigFile("mappings/site.yaml", SITE), "ma", {}),
+            "site": compile_mapping(ConfigFile("mappings/site.yaml", site), "ma", {}),
             "crm": compile_mapping(ConfigFile("mappings/crm.yaml", crm), "crm", {}),
         }
         objects = {(s, o.name): o for s, m in self.mappings.items() for o in m.objects.values()}

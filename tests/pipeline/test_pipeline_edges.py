@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import orjson
 import pytest
-from small_instance import CRM, JOURNEY, Small, days
+from small_instance import CRM, JOURNEY, SITE, Small, days
 from sqlalchemy import event, select
 
 from gateway.contracts import RecordsMerged
@@ -221,4 +221,76 @@ def test_values_of_every_type_can_wait_in_the_outbox(tmp_path, field, value):
     rule = small.mappings["crm"].objects["lead"].outbound["extra"]
     raw = orjson.loads(orjson.dumps(rule.dump(rule.load(value))))
     assert rule.load(raw) == rule.load(value)
+    small.store.close()
+
+
+PERSONAS = """
+personas: {exec: {Looked at a page: 0.5}}
+"""
+
+
+class Counting:
+    """The statements that read activities, while it is open."""
+
+    def __init__(self, engine):
+        self.engine, self.seen = engine, []
+
+    def __enter__(self):
+        event.listen(self.engine, "before_cursor_execute", self._note)
+        return self.seen
+
+    def __exit__(self, *exc):
+        event.remove(self.engine, "before_cursor_execute", self._note)
+
+    def _note(self, connection, cursor, statement, *rest):
+        if statement.startswith("SELECT") and "FROM activities" in statement:
+            self.seen.append(statement)
+
+
+def test_a_changed_field_is_scored_without_reading_what_the_lead_did(small):
+    """Who has a great many activities costs no more than who has none, and the points are the same."""
+    small.take("site", contact("1", 5, email="ann@one.example", page="/a"))
+    with Counting(small.store.main) as seen:
+        small.take("crm", {"id": "c", "at": days(4), "mail": "ann@one.example", "land": "Peru"})
+        meeting = len(seen)
+        small.take("crm", {"id": "c", "at": days(3), "land": "Peru", "position": "buyer"})
+        small.take("crm", {"id": "c", "at": days(2), "land": "Chile"})
+        assert (meeting, len(seen)) == (1, 1)  # two become one: then everything is counted
+        small.take("site", contact("1", 1, page="/b"))
+        assert len(seen) == 2
+    assert small.rows(t.scores, "total", "fit", "behaviour") == [(2000, 0, 2000)]
+
+
+def test_a_handoff_that_a_changed_field_opens_says_what_the_lead_did(small):
+    """Its reasons hold the activities that were not needed for the score."""
+    small.take("site", contact("1", 5, email="ann@one.example", page="/a"))
+    small.take("crm", {"id": "c", "at": days(4), "mail": "ann@one.example"})
+    small.take("crm", {"id": "c", "at": days(3), "position": "CEO"})
+    ((score, contributions),) = small.rows(t.handoffs, "score", "contributions")
+    assert score == sum(line[1] for line in contributions) == 5000
+    assert {line[0] for line in contributions} == {"Executive", "Looked at a page"}
+
+
+def test_a_new_persona_is_scored_with_points_of_its_own(tmp_path):
+    """What the lead did is worth something else to another persona."""
+    journey = "personas: [{name: exec, when: {title: {matches: ceo}}}]\n" + JOURNEY
+    small = Small(tmp_path, scoring=WINDOW + PERSONAS, journey=journey)
+    small.take("site", contact("1", 5, email="ann@one.example", page="/a"))
+    small.take("crm", {"id": "c", "at": days(4), "mail": "ann@one.example"})
+    assert small.rows(t.scores, "fit", "behaviour") == [(0, 1000)]
+    small.take("crm", {"id": "c", "at": days(3), "position": "CEO"})
+    assert small.rows(t.scores, "fit", "behaviour") == [(4000, 500)]
+    small.store.close()
+
+
+def test_an_activity_older_than_any_that_counts_is_stored_once(tmp_path):
+    """Two events may tell of the same old visit: the second finds it where it was not looked for."""
+    rule = "      - {activity: visit, when: {visit: {known: true}}, on: each, at: seen, id: visit, asset: visit}\n"
+    site = SITE.replace("    outcomes:\n", f"{rule}    outcomes:\n", 1)
+    small = Small(tmp_path, site=site, scoring=WINDOW)
+    old = {"visit": "v1", "seen": days(70)}
+    small.take("site", contact("1", 9, **old))
+    small.take("site", contact("1", 8, **old), contact("1", 7, visit="v0", seen=days(80)))
+    assert small.rows(t.activities, "asset") == [("v0",), ("v1",)]
+    assert small.rows(t.activity_kinds, "kind", "count") == [("visit", 2)]
     small.store.close()

@@ -6,6 +6,7 @@ The reference below is the definition in plain words of Python, without generate
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 from itertools import pairwise
@@ -299,6 +300,28 @@ def test_a_score_is_constant_until_changes_at(model, subject, later):
             (one.rule, one.hundredths) for one in score.contributions
         ]
         assert other.changes_at == score.changes_at
+
+
+@settings(max_examples=200, deadline=None)
+@given(models(), subjects, subjects, st.timedeltas(timedelta(0), timedelta(days=400)))
+def test_a_renewed_score_is_the_one_made_from_everything(model, subject, other, later):
+    """A score whose attributes alone changed before ``changes_at`` needs none of the activities again."""
+    model = model | {"behaviour": [rule for rule in model["behaviour"] if "activity" in rule]}
+    scorer = WeightedScorer(model)
+    assert scorer.lasting
+    before = scorer.score(replace(subject, marks=()), NOW)
+    at = min(NOW + later, before.changes_at - TICK) if before.changes_at else NOW + later
+    changed = replace(subject, attributes=other.attributes, marks=())
+    assert scorer.renew(before, replace(changed, activities=()), at) == scorer.score(changed, at)
+
+
+def test_a_model_whose_axes_read_each_others_things_is_not_lasting():
+    """Points for behaviour that an attribute gives, or points for fit from an activity, need all facts again."""
+    rule = {"name": "big", "when": {"size": {"above": 5}}, "points": 1}
+    act = {"name": "view", "activity": "view", "points": 1}
+    assert WeightedScorer({"fit": [rule], "behaviour": [act]}).lasting
+    assert not WeightedScorer({"behaviour": [rule, act]}).lasting
+    assert not WeightedScorer({"fit": [rule, act]}).lasting
 
 
 @settings(max_examples=80, deadline=None)

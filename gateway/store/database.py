@@ -27,6 +27,8 @@ INBOX_FILE = "inbox.db"
 MAIN_FILE = "gateway.db"
 BUSY_SECONDS = 2.0
 """How long a statement waits for another process's lock: an accepted call must be answered within 3 s."""
+UPGRADE_SECONDS = 120.0
+"""The same for an upgrade: of several processes that start at once, one makes the tables and the others wait."""
 
 # FULL in both files. gateway.db first, then the inbox row is flipped to `read`: were the main commit less durable than
 # the flip, a power cut could keep the flip and lose the events. No mmap: it would count as our memory.
@@ -70,9 +72,13 @@ def open_store(folder: Path | None = None, url: str | None = None) -> Store:
 
 
 @contextlib.contextmanager
-def write(engine: Engine) -> Iterator[Connection]:
-    """One write transaction: committed at the end, rolled back when the block raises."""
-    with engine.connect().execution_options(gateway_write=True) as connection, connection.begin():
+def write(engine: Engine, patience: float | None = None) -> Iterator[Connection]:
+    """One write transaction: committed at the end, rolled back when the block raises.
+
+    ``patience``: seconds to wait for another process's, ``BUSY_SECONDS`` by default. Of SQLite only.
+    """
+    options: dict[str, Any] = {"gateway_write": True, "gateway_patience": patience}
+    with engine.connect().execution_options(**options) as connection, connection.begin():
         yield connection
 
 
@@ -125,7 +131,7 @@ def upgrade(store: Store) -> None:
     Raises ``ConfigError`` for a database that is newer, read-only or no database of ours.
     """
     for line, engine in _lines(store):
-        with _spoken(engine), write(engine) as connection:
+        with _spoken(engine), write(engine, UPGRADE_SECONDS) as connection:
             _refuse_newer(line, engine, connection)
             migrations.upgrade(line, connection)
 
@@ -222,27 +228,29 @@ def _connected(connection: Any, _record: Any) -> None:
 
 
 def _begun(connection: Connection) -> None:
-    if not connection.get_execution_options().get("gateway_write"):
+    options = connection.get_execution_options()
+    if not options.get("gateway_write"):
         connection.exec_driver_sql("BEGIN")
         return
     driver: Any = connection.connection.driver_connection
     driver.execute("PRAGMA busy_timeout = 0")
     try:
-        _lock(driver)
+        _lock(driver, options.get("gateway_patience"))
     except sqlite3.OperationalError as exc:
         raise OperationalError("BEGIN IMMEDIATE", None, exc) from exc
     finally:
         driver.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000:.0f}")
 
 
-def _lock(driver: Any) -> None:
+def _lock(driver: Any, patience: float | None = None) -> None:
     """``BEGIN IMMEDIATE``, asking often: SQLite itself would wait in ever longer sleeps, and turns are short here."""
-    deadline = time.monotonic() + BUSY_SECONDS
+    deadline = time.monotonic() + (BUSY_SECONDS if patience is None else patience)
     while True:
         try:
             driver.execute("BEGIN IMMEDIATE")
             return
         except sqlite3.OperationalError as exc:
-            if exc.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+            # The low byte: also while another process recovers the log of one that was killed.
+            if exc.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                 raise
         time.sleep(0.0005)

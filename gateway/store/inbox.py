@@ -174,7 +174,9 @@ class Inbox:
         with write(self.engine) as connection:
             chosen: list[str] = []
             size = 0
-            for document, length, suspect in connection.execute(oldest.with_for_update(skip_locked=True)):
+            # All of them, though the rest may not be wanted: an unfinished read would keep its view, and the next
+            # writer on this connection would be told that the database is locked.
+            for document, length, suspect in connection.execute(oldest.with_for_update(skip_locked=True)).all():
                 if chosen and (suspect or size + length > bytes):
                     break
                 chosen.append(document)

@@ -49,7 +49,7 @@ def claim(connection: Connection, system: str, worker: str, now: int, limit: int
         .limit(limit)
     )
     first: dict[tuple[str, str], str] = {}
-    for id_, *one, suspect in connection.execute(due):
+    for id_, *one, suspect in connection.execute(due).all():  # to the end: an unfinished read would keep its view
         if suspect and first:
             break
         first.setdefault((one[0], one[1]), id_)

@@ -209,6 +209,7 @@ class Supervisor:
         """It is dead: decide when, and whether, it comes again. Its heir is told whose documents to free."""
         self._kill(child)
         child.before = self._slots.seen(child.slot).worker
+        child.was_ready |= bool(child.before)  # it may have died before we looked
         self._slots.clear(child.slot)
         if child.leaving:
             return

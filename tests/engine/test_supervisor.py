@@ -7,10 +7,11 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 
 import pytest
 
-from gateway.engine.supervisor import STATUS, Supervisor, wanted_processes
+from gateway.engine.supervisor import DRAIN, STATUS, Supervisor, wanted_processes
 from gateway.errors import ConfigError
 
 pytestmark = pytest.mark.processes
@@ -27,19 +28,17 @@ if kind == "refused":
 if kind == "sick":
     sys.exit(7)
 mine.ready(f"{kind}-{life}")
-if kind == "crashes" and life < 2:
-    time.sleep(0.3)
+if kind == "crashes" and life < 4:  # at once, more often than a process may that never comes up
     os.kill(os.getpid(), signal.SIGKILL)
 if kind == "hangs" and life == 0:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    helper = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    helper = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     (folder / "helper").write_text(str(helper.pid))
     with mine.calling("slowpoke", "read 1", 0.5):
-        time.sleep(60)
+        time.sleep(600)
 if kind == "stubborn":
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: (folder / "stubborn.asked").touch())
     (folder / "stubborn.up").touch()
-    time.sleep(60)
 if kind == "careful":
     def finish(*_):
         time.sleep(0.5)
@@ -47,12 +46,12 @@ if kind == "careful":
         sys.exit(0)
     signal.signal(signal.SIGTERM, finish)
     (folder / "careful.up").touch()
-time.sleep(60)
+time.sleep(600)
 """
 
 
-def until(condition, seconds=20.0):
-    deadline = time.monotonic() + seconds
+def until(condition):
+    deadline = time.monotonic() + 120
     while not condition():
         assert time.monotonic() < deadline, "did not happen in time"
         time.sleep(0.02)
@@ -80,7 +79,7 @@ def supervise(tmp_path, script, monkeypatch):
     def command(kind, slot, slots, before):
         return [sys.executable, str(script), kind, str(slot), str(slots), before, str(tmp_path)]
 
-    def run(wanted, then, drain=10.0):
+    def run(wanted, then, drain=120.0):
         supervisor = Supervisor(wanted if callable(wanted) else lambda: wanted, command, tmp_path, drain)
         failures = []
 
@@ -113,24 +112,19 @@ def status(tmp_path):
 
 
 def test_a_process_that_dies_is_started_again_and_told_whose_heir_it_is(supervise, tmp_path):
-    """Killed twice, it lives a third time; each life knows the worker whose leases it must free."""
-    code = supervise(["crashes"], lambda: until(lambda: len(lives(tmp_path, "crashes")) == 3))
+    """Killed four times, it lives a fifth time; each life knows the worker whose leases it must free.
+
+    It was ready each time, however shortly: that is no process that cannot start.
+    """
+    code = supervise(["crashes"], lambda: until(lambda: len(lives(tmp_path, "crashes")) == 5))
     assert code == 0
-    assert [before for _, before in lives(tmp_path, "crashes")] == ["", "crashes-0", "crashes-1"]
+    assert [before for _, before in lives(tmp_path, "crashes")] == ["", *(f"crashes-{n}" for n in range(4))]
 
 
 def test_a_hanging_plugin_call_is_cut_off_and_nobody_else_suffers(supervise, tmp_path):
     """Killed with its helpers although it ignores SIGTERM, restarted, and the admin sees who and what."""
-    at = []
-
-    def then():
-        until(lambda: len(lives(tmp_path, "hangs")) == 2)
-        at.append(time.monotonic())
-
-    start = time.monotonic()
-    assert supervise(["hangs", "calm"], then) == 0
-    assert at[0] - start < 10
-    assert not alive(int((tmp_path / "helper").read_text()))
+    assert supervise(["hangs", "calm"], lambda: until(lambda: len(lives(tmp_path, "hangs")) == 2)) == 0
+    until(lambda: not alive(int((tmp_path / "helper").read_text())))
     assert len(lives(tmp_path, "calm")) == 1
     [cut] = status(tmp_path)["cut_off"]
     assert (cut["process"], cut["plugin"], cut["call"]) == ("hangs", "slowpoke", "read 1")
@@ -159,7 +153,7 @@ def test_a_stop_kills_what_does_not_end(supervise, tmp_path):
     """After the drain time, whatever it is doing."""
     start = time.monotonic()
     assert supervise(["stubborn"], lambda: until((tmp_path / "stubborn.up").exists), drain=0.5) == 0
-    assert time.monotonic() - start < 10
+    assert time.monotonic() - start < DRAIN
     assert not alive(lives(tmp_path, "stubborn")[0][0])
 
 
@@ -181,16 +175,18 @@ def test_an_unreadable_file_changes_nothing_while_running(supervise, tmp_path, m
     """Somebody saves a half-edited gateway.yaml: what runs goes on."""
     monkeypatch.setattr("gateway.engine.supervisor.LOOK", 0.05)
     broken = threading.Event()
+    looks = []
 
     def wanted():
         if broken.is_set():
+            looks.append(1)
             raise ConfigError(["gateway.yaml:3: not readable as YAML"])
         return ["calm"]
 
     def then():
         until(lambda: lives(tmp_path, "calm"))
         broken.set()
-        time.sleep(0.5)
+        until(lambda: len(looks) >= 5)
         assert alive(lives(tmp_path, "calm")[0][0])
 
     assert supervise(wanted, then) == 0
@@ -200,7 +196,7 @@ def test_the_status_file_names_the_processes(supervise, tmp_path):
     """For `gateway status`: kind, pid, lives, whether it is ready."""
 
     def then():
-        until(lambda: lives(tmp_path, "calm"))
+        until((tmp_path / STATUS).exists)
         until(lambda: any(process["ready"] for process in status(tmp_path)["processes"]))
         [process] = status(tmp_path)["processes"]
         assert (process["kind"], process["pid"], process["lives"]) == ("calm", lives(tmp_path, "calm")[0][0], 1)
@@ -216,31 +212,47 @@ folder = pathlib.Path(sys.argv[1])
 command = lambda kind, slot, slots, before: [
     sys.executable, str(folder / "child.py"), kind, str(slot), str(slots), before, str(folder)
 ]
-sys.exit(Supervisor(lambda: ["careful"], command, folder).run())
+sys.exit(Supervisor(lambda: [sys.argv[2]], command, folder, drain=600).run())
 """
 
 
+@pytest.fixture
+def started(tmp_path, script):
+    """Start a supervisor in a process of its own and wait until its only process of this kind is up."""
+    running = []
+
+    def start(kind):
+        running.append(subprocess.Popen([sys.executable, "-c", RUN, str(tmp_path), kind]))
+        until((tmp_path / f"{kind}.up").exists)
+        return running[0]
+
+    yield start
+    for process in running:
+        process.kill()
+        process.wait()
+    for pid, _ in lives(tmp_path, "*"):
+        with suppress(ProcessLookupError):  # it ended, unless the test failed
+            os.kill(pid, signal.SIGKILL)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_signals_drain_and_exit_0(tmp_path, script, number):
+def test_signals_drain_and_exit_0(tmp_path, started, number):
     """Both of them, as sent by a service manager or by Ctrl-C."""
-    process = subprocess.Popen([sys.executable, "-c", RUN, str(tmp_path)])
-    until((tmp_path / "careful.up").exists)
+    process = started("careful")
     process.send_signal(number)
-    assert process.wait(20) == 0
+    assert process.wait(120) == 0
     assert (tmp_path / "careful.done").exists()
     assert not alive(lives(tmp_path, "careful")[0][0])
 
 
-def test_a_second_signal_does_not_wait(tmp_path, script):
-    """Ctrl-C twice means now."""
-    process = subprocess.Popen([sys.executable, "-c", RUN.replace("careful", "stubborn"), str(tmp_path)])
-    until((tmp_path / "stubborn.up").exists)
-    start = time.monotonic()
+def test_a_second_signal_does_not_wait(tmp_path, started):
+    """Ctrl-C twice means now; once would mean ten minutes here."""
+    process = started("stubborn")
     process.send_signal(signal.SIGINT)
-    time.sleep(0.5)
+    until((tmp_path / "stubborn.asked").exists)
     process.send_signal(signal.SIGINT)
-    assert process.wait(20) == 0
-    assert time.monotonic() - start < 10
+    assert process.wait(120) == 0
+    assert not alive(lives(tmp_path, "stubborn")[0][0])
 
 
 def test_the_supervisor_loads_no_plugin_code():

@@ -3,12 +3,11 @@
 import threading
 import time
 from datetime import UTC, datetime
-from itertools import pairwise
 
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from gateway.engine.workers import LONGEST_IDLE, SqliteBell, loop, pipeline_loop
+from gateway.engine.workers import LONGEST_BATCH, POLL, SqliteBell, loop, pipeline_loop
 from gateway.errors import StaleCommit, StorageBusy
 from gateway.store.database import open_store, upgrade, write
 from gateway.store.inbox import DEATHS, Arrival, Inbox
@@ -33,11 +32,23 @@ def fill(inbox, *bodies):
     return [a.id for a in inbox.append([Arrival(system="s", body=body, received_at=now) for body in bodies])]
 
 
-def until(condition, seconds=10.0):
-    deadline = time.monotonic() + seconds
+def until(condition):
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline, "did not happen in time"
         time.sleep(0.01)
+
+
+class Clock:
+    """Stands for the module ``time``: seconds that a test moves by hand, and how often they were asked for."""
+
+    def __init__(self):
+        self.seconds = 1000.0
+        self.asked = 0
+
+    def monotonic(self):
+        self.asked += 1
+        return self.seconds
 
 
 class Running:
@@ -53,22 +64,35 @@ class Running:
 
     def __exit__(self, *exc):
         self.stop.set()
-        self.thread.join(10)
+        self.thread.join(60)
         assert not self.thread.is_alive()
+
+
+class Counting(threading.Event):
+    """Notes how long it was waited for, and does not wait."""
+
+    def __init__(self):
+        super().__init__()
+        self.waits = []
+
+    def wait(self, timeout=None):
+        self.waits.append(timeout)
+        return self.is_set()
 
 
 def test_work_goes_on_at_once_while_there_is_some():
     """No waiting between batches."""
+    stop = Counting()
     left = [200]
 
     def work():
-        left[0] = max(0, left[0] - 1)
-        return left[0]
+        left[0] -= 1
+        if not left[0]:
+            stop.set()
+        return 1
 
-    start = time.monotonic()
-    with Running(loop, work, Running):
-        until(lambda: left[0] == 0)
-    assert time.monotonic() - start < LONGEST_IDLE
+    loop(work, stop)
+    assert (left, stop.waits) == ([0], [])
 
 
 def test_the_bell_rings_for_other_connections_commits_only(store):
@@ -82,45 +106,41 @@ def test_the_bell_rings_for_other_connections_commits_only(store):
     bell.close()
 
 
-def test_an_idle_worker_wakes_soon_after_a_commit(store, inbox):
-    """Well before its own next look; measured against a worker without a bell."""
+def test_an_idle_worker_wakes_soon_after_a_commit(store, inbox, monkeypatch):
+    """It does not wait for its own next look, which never comes here."""
+    monkeypatch.setattr("gateway.engine.workers.LONGEST_IDLE", 3600)
     seen = []
 
     def work():
         documents = inbox.claim("w")
         inbox.finish([document.id for document in documents])
-        seen.extend((document.id, time.monotonic()) for document in documents)
+        seen.extend(document.id for document in documents)
         return len(documents)
 
-    waits = []
     with Running(loop, work, Running, SqliteBell(store.inbox)):
         for n in range(10):
-            time.sleep(0.11)
-            fill(inbox, b"%d" % n)
-            at = time.monotonic()
-            until(lambda n=n: len(seen) == n + 1)
-            waits.append(seen[-1][1] - at)
-    assert sorted(waits)[len(waits) // 2] < LONGEST_IDLE / 2
+            time.sleep(2 * POLL)  # it is most likely idle again
+            [document] = fill(inbox, b"%d" % n)
+            until(lambda document=document: document in seen)
 
 
 def test_failures_are_told_and_the_loop_goes_on_slower():
-    """It waits longer after each failure, and not at all after a success."""
-    at = []
+    """It waits longer after each failure, and after a success as long as at first."""
+    stop = Counting()
     told = []
+    results = iter(["fail", "fail", "fail", "done", "fail", "end"])
 
     def work():
-        at.append(time.monotonic())
-        if len(at) <= 3:
+        result = next(results)
+        if result == "fail":
             raise RuntimeError("no")
-        return 0
+        if result == "end":
+            stop.set()
+        return 1
 
-    with Running(loop, work, Running, None, told.append, 0.8):
-        until(lambda: len(at) >= 5)
-    gaps = [later - earlier for earlier, later in pairwise(at)]
-    assert [type(exc) for exc in told] == [RuntimeError] * 3
-    assert 0.4 < gaps[0] < 0.75
-    assert gaps[1] > 0.75
-    assert gaps[2] > 0.75
+    loop(work, stop, None, told.append, 0.8)
+    assert [type(exc) for exc in told] == [RuntimeError] * 4
+    assert stop.waits == [0.5, 0.8, 0.8, 0.5]
 
 
 def test_a_failing_clear_up_does_not_end_the_loop():
@@ -230,7 +250,7 @@ def test_leases_are_kept_during_a_long_batch_and_given_back_at_the_end(inbox, st
 
     def once(worker):
         claimed = inbox.claim(worker)
-        go_on.wait(10)
+        go_on.wait(300)
         return len(claimed)
 
     def beat():
@@ -246,20 +266,30 @@ def test_leases_are_kept_during_a_long_batch_and_given_back_at_the_end(inbox, st
     assert inbox.counts()["s"]["waiting"] == 1
 
 
-def test_a_worker_without_progress_stops_beating(inbox, store, monkeypatch):
+def test_a_worker_without_progress_stops_beating(inbox, monkeypatch):
     """Its main thread hangs somewhere that no deadline watches: others may take over."""
+    clock = Clock()
+    monkeypatch.setattr("gateway.engine.workers.time", clock)
     monkeypatch.setattr("gateway.engine.workers.BEAT", 0.02)
-    monkeypatch.setattr("gateway.engine.workers.LONGEST_BATCH", 0.3)
     fill(inbox, b"a")
     go_on = threading.Event()
+    hangs = threading.Event()
     beats = []
-    monkeypatch.setattr(inbox, "beat", lambda worker: beats.append(time.monotonic()))
+    monkeypatch.setattr(inbox, "beat", beats.append)
 
     def once(worker):
         inbox.claim(worker)
-        go_on.wait(10)
+        hangs.set()
+        go_on.wait(300)
         return 0
 
     with pipeline(inbox, once):
-        until(lambda: beats and time.monotonic() - beats[-1] > 0.5)
+        assert hangs.wait(60)
+        until(lambda: len(beats) >= 3)
+        clock.seconds += LONGEST_BATCH
+        asked = clock.asked
+        until(lambda: clock.asked >= asked + 2)  # only the beating thread asks now: a beat under way is over
+        before = len(beats)
+        until(lambda: clock.asked >= asked + 6)
+        assert len(beats) == before
         go_on.set()

@@ -250,9 +250,9 @@ class _Check:
         self._compiles(here, text, compile_expression)
 
     def _compiles(self, here: KeyPath, text: Any, compiled: Callable[[str], Any]) -> None:
-        if isinstance(text, str):
+        if isinstance(text, str | int | float) and not isinstance(text, bool):
             try:
-                compiled(text)
+                compiled(str(text))  # YAML may have made a number of it
             except PathError as exc:
                 self.add(here, str(exc))
 

@@ -84,6 +84,7 @@ def test_an_object_named_by_a_number_is_looked_up_too() -> None:
         ("timezone: Europe/Berlin", "timezone: Europe/Berln", ":2: timezone: no such time zone; did you mean 'Europe/Berlin'?"),
         ("timezone: Europe/Berlin", "timezone: Europe", ":2: timezone: no such time zone"),
         ('"events[]"', '"events["', ":3: items: not a JMESPath expression"),
+        ('"events[]"', "0", ":3: items: not a JMESPath expression"),
         ("objects:", "objcts:", ":1: objects: is missing"),
         ("objects:", "objcts:", ":4: objcts: unknown key; did you mean 'objects'?"),
         ("kind: person", "kind: persn", ":6: objects.contact.kind: not one of person, company, deal; did you mean 'person'?"),

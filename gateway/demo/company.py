@@ -28,7 +28,7 @@ from gateway.errors import GatewayError, Refused
 MARK = ".gateway-demo"
 """A folder that holds this file is a demo's, and may be made anew."""
 SECRET = "website.secret"
-PATIENCE = 60.0
+PATIENCE = 180.0
 """Seconds for the gateway to come up, and at the end to finish."""
 # The child ends with us, even when we are killed: an orphan would keep the port.
 _RUN = """import ctypes, sys
@@ -100,14 +100,21 @@ class WebSite:
         self._connection = http.client.HTTPConnection(address, timeout=30)
 
     def call(self, hook: Hook) -> int:
-        """Send one call; a forged one is signed by somebody who does not know the secret. Returns the status."""
+        """Send one call; a forged one is signed by somebody who does not know the secret. Returns the status.
+
+        Where the gateway is busy it is sent again, as every sender does.
+        """
         secret = self._secret if hook.kind != "forged" else b"a guess"
         signature = hmac.new(secret, hook.body, hashlib.sha256).hexdigest()
         headers = {"Content-Type": "application/json", "X-Signature-256": f"sha256={signature}"}
-        self._connection.request("POST", "/hooks/website", hook.body, headers)
-        answer = self._connection.getresponse()
-        answer.read()
-        return answer.status
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            self._connection.request("POST", "/hooks/website", hook.body, headers)
+            answer = self._connection.getresponse()
+            answer.read()
+            if answer.status != 503 or time.monotonic() > deadline:
+                return answer.status
+            time.sleep(0.5)
 
     def close(self) -> None:
         self._connection.close()

@@ -329,7 +329,7 @@ for index in range(30):
 def test_two_processes_do_not_write_into_each_others_lines(tmp_path):
     """Appends and rewrites of both: every row is there once, with its last value."""
     both = [subprocess.Popen([sys.executable, "-c", MANY, str(tmp_path), name]) for name in ("a", "b")]
-    assert [process.wait(60) for process in both] == [0, 0]
+    assert [process.wait(300) for process in both] == [0, 0]
     found = {row["key"]: row["a"] for row in rows(tmp_path)}
     assert found == {f"{name}{index}": str(index + 1) for name in "ab" for index in range(30)}
     assert len(rows(tmp_path)) == 60

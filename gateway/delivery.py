@@ -72,8 +72,8 @@ class Delivery:
         self._seen = {holder: seen for holder, seen in self._seen.items() if holder in beats}
         return sum(self._bury(holder) for holder in silent)
 
-    def run(self, worker: str, limit: int = 1000) -> tuple[int, list[str]]:
-        """Deliver what is due now. Returns (writes worked, leads to plan again).
+    def run(self, worker: str, limit: int = 1000) -> tuple[int, list[outbox.People]]:
+        """Deliver what is due now. Returns (writes worked, who is to be planned again).
 
         Raises ``StaleCommit`` when another worker took the writes over meanwhile.
         """
@@ -92,9 +92,9 @@ class Delivery:
         again += self._send(worker, {key: both for key, both in todo.items() if key not in answers})
         return len(rows), again
 
-    def _send(self, worker: str, todo: Todo) -> list[str]:
+    def _send(self, worker: str, todo: Todo) -> list[outbox.People]:
         """Call after call, each booked before the next. What no call named is tried again later."""
-        again: list[str] = []
+        again: list[outbox.People] = []
         calls, code = self._calls([made for _, made in todo.values()])
         rest = dict(todo)
         stop: Receipt | None = None
@@ -113,7 +113,7 @@ class Delivery:
             left = Receipt(key="", result="retry", code=code or "in none of the calls")
         return again + self._book(worker, rest, {key: replace(left, key=key) for key in rest})
 
-    def _book(self, worker: str, todo: Todo, answers: Mapping[str, Receipt]) -> list[str]:
+    def _book(self, worker: str, todo: Todo, answers: Mapping[str, Receipt]) -> list[outbox.People]:
         settled = [_settled(*todo[key], answer) for key, answer in answers.items()]
         if not settled:
             return []

@@ -94,9 +94,16 @@ class Pipeline:
         self.log = log
         self.guard = guard
 
-    def run(self, readings: Sequence[Reading], touched: Collection[str] = (), cause: str = "news") -> Done:
+    def run(
+        self,
+        readings: Sequence[Reading],
+        touched: Collection[str] = (),
+        cause: str = "news",
+        same: Sequence[tuple[str, str]] = (),
+    ) -> Done:
         """Work one batch: the events of some documents, or leads that are due without any news.
 
+        :param same: pairs of touched leads that are one person.
         Raises ``StaleCommit`` after ``TRIES`` collisions, with nothing written.
         """
         events, known_at, quiet = gather(readings)
@@ -107,10 +114,10 @@ class Pipeline:
         while True:
             at = self.now()
             with read(self.engine) as connection:
-                need = replace(self.need(at), telling=telling, counted=counted)
+                need = replace(self.need(at), telling=telling, counted=counted, meeting=bool(same))
                 batch = load(connection, events, keys, touched, to_micros(at), need, ids)
             with self.guard("scorer", "score a batch"):  # no statement is sent meanwhile: only plugins can hang here
-                self.compute(batch, readings, events, known_at, quiet, touched, cause, at)
+                self.compute(batch, readings, events, known_at, quiet, touched, cause, at, same)
             if batch.uncounted:
                 counted |= batch.uncounted
                 continue
@@ -124,6 +131,11 @@ class Pipeline:
                     raise
                 time.sleep(random.uniform(0, 0.005 * 2**attempt))  # so that two workers do not meet again and again
 
+    def again(self, people: Sequence[Sequence[str]]) -> Done:
+        """Plan leads again after what a system answered; those that are named together are one person."""
+        leads = {lead for one in people for lead in one}
+        return self.run((), leads, same=[(one[0], one[1]) for one in people if len(one) == 2])
+
     def compute(
         self,
         batch: Batch,
@@ -134,6 +146,7 @@ class Pipeline:
         touched: Collection[str],
         cause: str,
         at: datetime,
+        same: Sequence[tuple[str, str]],
     ) -> None:
         """Everything between load and commit."""
         model = self.model
@@ -141,7 +154,7 @@ class Pipeline:
         batch.touched |= set(touched) & batch.leads.keys()
         if not readings:
             batch.live |= batch.touched
-        join(batch, fresh, known_at, quiet, model.joining)
+        join(batch, fresh, known_at, quiet, model.joining, same)
         name_refused(batch)
         for id_ in sorted(batch.touched):
             lead = batch.leads[id_]

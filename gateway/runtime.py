@@ -201,7 +201,7 @@ class Gateway:
                 return 0
         worked, again = self._deliveries[system].run(worker)
         if again:
-            self.observe(self.pipeline.run((), again, cause="news"))
+            self.observe(self.pipeline.again(again))
         return worked
 
     def bury_deliveries(self, system: str, worker: str) -> int:

@@ -75,10 +75,18 @@ class Joining:
         return rules.inbound if rules else {}
 
 
-def join(batch: Batch, events: Sequence[Timed], known_at: Mapping[str, int], quiet: set[str], joining: Joining) -> None:
+def join(
+    batch: Batch,
+    events: Sequence[Timed],
+    known_at: Mapping[str, int],
+    quiet: set[str],
+    joining: Joining,
+    same: Sequence[tuple[str, str]] = (),
+) -> None:
     """Take all new events of the batch in.
 
     :param known_at: event key → when its document was received. :param quiet: keys of events from imported history.
+    :param same: leads of the batch that are one person.
     """
     groups: dict[Ref, list[Timed]] = {}
     for timed in events:
@@ -92,6 +100,9 @@ def join(batch: Batch, events: Sequence[Timed], known_at: Mapping[str, int], qui
                 _place_person(batch, record, groups[ref], joining)
         elif not record.entity:
             _begin(batch, record, record.kind, joining)
+    for one, other in same:
+        if one in batch.leads and other in batch.leads:
+            _merge_leads(batch, one, other)
     _structure(batch, groups, joining)
     _settle_links(batch)
     for ref, (facts, whole) in said.items():

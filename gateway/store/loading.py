@@ -33,7 +33,8 @@ class Need:
     ``score``: the name of the score. ``cutoff``: activities older than this (microseconds) are left out, None = none
     are. ``lasting``: the scoring whose stored scores can be renewed without any activity; empty = none can.
     ``telling``: records whose news may hold activities. ``counted``: leads whose activities are needed all the same.
-    ``whole``: leads of whom all are needed, whatever their age, with the records they came from.
+    ``whole``: leads of whom all are needed, whatever their age, with the records they came from. ``meeting``: some of
+    the leads will become one.
     """
 
     score: str
@@ -42,6 +43,7 @@ class Need:
     telling: Collection[Ref] = ()
     counted: Collection[str] = ()
     whole: Collection[str] = ()
+    meeting: bool = False
 
 
 def load(
@@ -77,7 +79,7 @@ def load(
         _load_past(connection, batch, late)
     if keys:
         _load_directory(connection, batch, keys)
-    meeting = _meeting(batch, events, kinds, keys)
+    meeting = need.meeting or _meeting(batch, events, kinds, keys)
     by_kind = _entities(batch)
     deal_ids = by_kind["deal"]
     lead_ids = {*by_kind["person"], *batch.directory.values(), *touched}

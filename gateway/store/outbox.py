@@ -127,8 +127,12 @@ class Settled:
     verdict: Verdict
 
 
-def settle(connection: Connection, worker: str, now: int, settled: Sequence[Settled]) -> list[str]:
-    """Book verdicts and teach the snapshots. Returns leads to plan again (linked, moved).
+People = tuple[str, ...]
+"""A lead to plan again; two of them when a record showed that they are one person"""
+
+
+def settle(connection: Connection, worker: str, now: int, settled: Sequence[Settled]) -> list[People]:
+    """Book verdicts and teach the snapshots. Returns who is to be planned again (linked, moved, one person).
 
     Raises ``StaleCommit`` when another worker took over a lease meanwhile: its receipts are the ones that count.
     """
@@ -227,8 +231,12 @@ def _booking(item: Settled, now: int, overtaken: bool) -> dict[str, Any]:
 
 def _learn(
     connection: Connection, settled: Sequence[Settled], owners: Mapping[str, str], now: int
-) -> tuple[dict[Ref, Record], list[dict[str, Any]], list[str]]:
-    """What each receipt says of its record: the snapshot, a new link, a moved or deleted one."""
+) -> tuple[dict[Ref, Record], list[dict[str, Any]], list[People]]:
+    """What each receipt says of its record: the snapshot, a new link, a moved or deleted one.
+
+    News of a record that we just made can be faster than its receipt, and bring no key that leads to us: then the
+    record has a lead of its own already, the same person.
+    """
     wanted = {ref for item in settled for ref in _refs(item)}
     records: dict[Ref, Record] = {}
     c = t.records.c
@@ -240,7 +248,7 @@ def _learn(
             record = record_of(row)
             records[record.ref] = record
     events: list[dict[str, Any]] = []
-    again: list[str] = []
+    again: list[People] = []
 
     def hear(ref: Ref, event_of: Callable[[datetime], Event]) -> None:
         """An answer is an event of its record, so that it is still known when older news comes."""
@@ -258,14 +266,16 @@ def _learn(
         here = (row.system, receipt.object or row.object, receipt.record or row.record or "")
         before = (row.system, row.object, row.record or "")
         if receipt.result == "done":
-            _link(records, here, lead, now)
+            if _link(records, here, lead, now) != lead:
+                again.append((lead, records[here].entity))
             hear(here, partial(_written, item, here))
         elif receipt.result in ("gone", "moved") and before in records:
             moved = f"moved to {receipt.object} {receipt.record}" if receipt.result == "moved" else ""
             hear(before, partial(_gone, item, before, moved or receipt.message or "deleted over there"))
         if receipt.result == "moved" or (receipt.result == "duplicate" and len(receipt.candidates) == 1):
-            _link(records, here if receipt.result == "moved" else (*before[:2], receipt.candidates[0]), lead, now)
-            again.append(lead)
+            there = here if receipt.result == "moved" else (*before[:2], receipt.candidates[0])
+            owner = _link(records, there, lead, now)
+            again.append((lead,) if owner == lead else (lead, owner))
     return records, events, again
 
 
@@ -279,10 +289,12 @@ def _refs(item: Settled) -> list[Ref]:
     return refs
 
 
-def _link(records: dict[Ref, Record], ref: Ref, lead: str, now: int) -> None:
+def _link(records: dict[Ref, Record], ref: Ref, lead: str, now: int) -> str:
+    """The record is the lead's, unless it is somebody's already. Returns whose."""
     record = records.setdefault(ref, Record(*ref, "person", lead, first_at=now))
     record.entity = record.entity or lead
     record.enrolled = True
+    return record.entity
 
 
 def _written(item: Settled, ref: Ref, at: datetime) -> RecordWritten:

@@ -169,13 +169,30 @@ def test_each_answer_has_its_consequence(small, answer, state, attempts):
     assert small.rows(t.writes, "state", "attempts") == [(state, attempts)]
 
 
+def test_news_faster_than_the_receipt_makes_no_second_lead(small):
+    """The CRM tells of the record we just made, without our id or an address: the receipt says whose it is."""
+    ready(small)
+    small.crm.answers = [lambda: small.take("crm", {"id": "r1", "at": days(1), "state": "Working"})]
+    _, again = small.delivery.run("w")
+    assert len(small.leads()) == 2
+    small.pipeline.again(again)
+    assert [lead["title"] for lead in small.leads()] == ["CEO"]
+    assert small.rows(t.records, "system", "record", "entity") == [
+        ("crm", "r1", lead := small.rows(t.handoffs, "lead")[0][0]),
+        ("site", "1", lead),
+    ]
+    assert small.rows(t.outcomes, "lead", "outcome") == [(lead, "accepted")]
+    small.delivery.run("w")
+    assert list(small.crm.records) == ["r1"]
+
+
 def test_a_single_candidate_is_linked_and_told_the_rest(small):
     """The system says it has the person already: that record is linked and updated."""
     ready(small)
     small.crm.records["a"] = {"key": "other"}
     small.crm.answers = [{"result": "duplicate", "candidates": ("a",)}]
     _, again = small.delivery.run("w")
-    small.pipeline.run((), again)
+    small.pipeline.again(again)
     small.delivery.run("w")
     assert [(record, create) for record, create in small.rows(t.writes, "record", "create")] == [
         ("a", False),

@@ -68,7 +68,7 @@ def deliver(small, minutes=0.0):
     small.at += timedelta(minutes=minutes)
     _, again = small.delivery.run("w")
     if again:
-        small.pipeline.run((), again)
+        small.pipeline.again(again)
 
 
 def ready(small, number="1", day=3.0, **fields):

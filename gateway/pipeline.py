@@ -23,6 +23,7 @@ from gateway.journey.progress import Cause, frozen, progress
 from gateway.leads.batch import Batch, Timed
 from gateway.leads.joining import Joining, identity_keys, join, settle_values
 from gateway.leads.lead import Lead
+from gateway.mapping.types import kind_of
 from gateway.scoring.rating import rate, subject
 from gateway.store.commit import commit
 from gateway.store.database import read, write
@@ -349,7 +350,7 @@ def name_refused(batch: Batch) -> None:
         values = row["body"].get("values", {})
         names = [name for name in refused.get((row["system"], row["object"], row["record"]), ()) if name in values]
         if names:
-            kinds = ", ".join(f"{name} ({type(values[name]).__name__})" for name in sorted(set(names)))
+            kinds = ", ".join(f"{name} ({kind_of(values[name])})" for name in sorted(set(names)))
             row["reason"] = f"fields dropped, they do not load: {kinds}"
             batch.note(row["system"], "field dropped", ", ".join(sorted(set(names))))
 

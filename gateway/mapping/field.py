@@ -81,7 +81,6 @@ class FieldMapping:
         self.prefer: str | None = definition["prefer"]
         self.blank: str = definition["blank"]
         self.on_error: str = definition["on_error"]
-        self.guard: bool = definition["guard"]
         self.unmapped: str = definition["values_default"]
         self.currency: str | None = definition.get("currency")
         self.is_blank = blanks

@@ -117,7 +117,6 @@ class FieldForm(Schema):
         validate=validate.Regexp(r"[A-Z]{2}\Z", error="a country as two capital letters, such as DE"),
         metadata={"help": "for phone: country of numbers without a country code"},
     )
-    guard = fields.Boolean(load_default=False, metadata={"help": "read again from the system just before writing"})
     length = fields.Integer(
         strict=True, validate=validate.Range(1, 1_000_000), metadata={"help": "for texts: cut to so many characters"}
     )

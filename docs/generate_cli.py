@@ -22,7 +22,7 @@ SHAPES = {
     "check": "ok problems[] warnings[] systems[] systems[].system systems[].plugin systems[].role systems[].outbound "
     "systems[].source systems[].sink systems[].in[] systems[].in[].object systems[].in[].kind systems[].in[].fields "
     "systems[].in[].activities systems[].in[].outcomes systems[].out[] systems[].secrets[] systems[].problem plugins[]",
-    "status": "ok systems[] systems[].system systems[].configured systems[].outbound systems[].documents "
+    "status": "ok problems[] systems[] systems[].system systems[].configured systems[].outbound systems[].documents "
     "systems[].documents.stored systems[].documents.read systems[].documents.waiting systems[].documents.quarantined "
     "systems[].documents.holds systems[].documents.duplicates systems[].events systems[].events.read "
     "systems[].events.applied systems[].events.skipped systems[].events.waiting systems[].events.dead "

@@ -26,11 +26,11 @@ from gateway.contracts import (
     Source,
 )
 from gateway.delivery import Delivery
-from gateway.errors import GatewayError, NotFound, QuarantineDocument, StaleCommit
+from gateway.errors import ConfigError, GatewayError, NotFound, Problem, QuarantineDocument, StaleCommit
 from gateway.host import Host
 from gateway.leads.joining import Joining
 from gateway.pipeline import Done, Guard, Model, Pipeline, Reading, unguarded
-from gateway.settings.instance import Instance, System, load_instance
+from gateway.settings.instance import Instance, System, load_instance, store_folder
 from gateway.store import bundle, due
 from gateway.store.database import open_store, read, require_current, store_trouble, upgrade, write
 from gateway.store.inbox import Inbox
@@ -67,6 +67,8 @@ class Gateway:
         self.model = model_of(instance, host)
         self.bundle = ""
         """Id of the files this gateway was opened with; empty before they are active."""
+        self.broken: Sequence[Problem | str] = ()
+        """What is wrong with the files on disk, where those in use were taken from the store instead."""
         self.pipeline = Pipeline(self.store.main, self.model, now, self.log, self.guard)
         self._deliveries = {
             name: Delivery(self.store.main, name, sink, instance.systems[name].plugin, now, self.guard, self.log)
@@ -289,25 +291,53 @@ def model_of(instance: Instance, host: Host) -> Model:
 
 
 def open_gateway(
-    root: Path, now: Callable[[], datetime] = utc_now, guard: Guard | None = None, host: Host | None = None
+    root: Path,
+    now: Callable[[], datetime] = utc_now,
+    guard: Guard | None = None,
+    host: Host | None = None,
+    fallback: bool = False,
 ) -> Gateway:
-    """Check the files, open the store, make the tables of a new one. Raises ``ConfigError`` with every problem."""
+    """Check the files, open the store, make the tables of a new one. Raises ``ConfigError`` with every problem.
+
+    :param fallback: while the files on disk are broken, work with the active ones, which the store keeps; what is
+        wrong is in ``Gateway.broken``.
+    """
     # A batch makes tens of thousands of small values and frees them together; looking for cycles among them after
     # every few hundred, as Python does, took a tenth of the time.
     gc.set_threshold(100_000, 20, 100)
     host = host or Host()
-    instance = load_instance(root, host)
+    kept, broken = "", list[Problem | str]()
+    try:
+        instance = load_instance(root, host)
+    except ConfigError as exc:
+        if not fallback or (found := _kept(root, host)) is None:
+            raise
+        (instance, kept), broken = found, exc.problems
     gateway = Gateway(instance, host, now, guard)
+    gateway.bundle, gateway.broken = kept, broken
     try:
         if not bundle.has_tables(gateway.store):
             upgrade(gateway.store)
         require_current(gateway.store)
+        if kept:
+            return gateway
         with write(gateway.store.main) as connection:
             gateway.bundle = bundle.activate(connection, instance.files, instance.hashes, to_micros(now()))
     except BaseException:
         gateway.close()
         raise
     return gateway
+
+
+def _kept(root: Path, host: Host) -> tuple[Instance, str] | None:
+    """The instance as its store keeps it, with its bundle's id; None when that is of no use either."""
+    folder = store_folder(root)
+    active = bundle.stored(folder)
+    try:
+        instance = load_instance(root, host, active.files) if active is not None else None
+    except ConfigError:  # a plugin that went, a secret that is not there
+        return None
+    return (instance, active.id) if active is not None and instance is not None and instance.store == folder else None
 
 
 def _batches(readings: Sequence[Reading]) -> Iterator[list[Reading]]:

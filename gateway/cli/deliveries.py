@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from gateway.cli.main import App, pass_app
+from gateway.cli.main import App, pass_app, pass_app_to_look
 from gateway.cli.output import iso, json_option, limit_option, moment, plural, say, say_json, table
 from gateway.errors import NotFound, Refused
 
@@ -22,7 +22,7 @@ def deliveries() -> None:
 @system_option
 @limit_option
 @json_option
-@pass_app
+@pass_app_to_look
 def list_(app: App, state: str | None, system: str | None, limit: int, as_json: bool) -> None:
     """List writes, the newest first."""
     from gateway.store import listing

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from gateway.cli.main import App, pass_app
+from gateway.cli.main import App, pass_app_to_look
 from gateway.cli.output import iso, json_option, limit_option, moment, points, say, say_json, table
 
 
@@ -17,7 +17,7 @@ def handoffs() -> None:
 @click.option("--open", "open_only", is_flag=True, help="Only those that have not ended.")
 @limit_option
 @json_option
-@pass_app
+@pass_app_to_look
 def list_(app: App, open_only: bool, limit: int, as_json: bool) -> None:
     """List handoffs, the newest first."""
     from gateway.cli.leads import who

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from gateway.cli.main import App, pass_app
+from gateway.cli.main import App, pass_app, pass_app_to_look
 from gateway.cli.output import iso, iso_time, json_option, limit_option, moment, plural, progress, say, say_json, table
 from gateway.errors import NotFound, Refused
 
@@ -26,7 +26,7 @@ def inbox() -> None:
 @click.option("--troubles", is_flag=True, help="Instead, the records that were quarantined or lost a field, and why.")
 @limit_option
 @json_option
-@pass_app
+@pass_app_to_look
 def list_(app: App, state: str | None, system: str | None, troubles: bool, limit: int, as_json: bool) -> None:
     """List documents, the newest first.
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gateway.cli.main import MOMENT, App, pass_app
+from gateway.cli.main import MOMENT, App, pass_app_to_look
 from gateway.cli.output import (
     iso,
     iso_time,
@@ -48,7 +48,7 @@ def leads() -> None:
 @click.option("--excluded", is_flag=True, help="Only leads that are never handed over, with the reason.")
 @limit_option
 @json_option
-@pass_app
+@pass_app_to_look
 def list_(
     app: App,
     stage: str | None,
@@ -136,7 +136,7 @@ def _score(hundredths: int | None) -> str:
 @click.option("--at", type=MOMENT, help="As it was known at this time, with the model in use then.")
 @click.option("--hindsight", is_flag=True, help="With --at: use all that is known now of the time until then.")
 @json_option
-@pass_app
+@pass_app_to_look
 def explain(app: App, key: str, at: datetime | None, hindsight: bool, as_json: bool) -> None:
     """Show every point of a lead's score with its reason."""
     from gateway import past
@@ -191,7 +191,7 @@ def _in_brackets(text: str) -> str:
 @click.option("--unmatched", is_flag=True, help="Only values that the level table (titles) does not know.")
 @click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, metavar="N", help="Show at most N.")
 @json_option
-@pass_app
+@pass_app_to_look
 def values(app: App, field: str, unmatched: bool, limit: int, as_json: bool) -> None:
     """Show the values of a lead field by frequency.
 
@@ -254,7 +254,7 @@ def _table(scorer: Any, field: str) -> Any:
 @click.argument("key")
 @click.option("--all", "everything", is_flag=True, help=f"Show the whole timeline, not its latest {TIMELINE} entries.")
 @json_option
-@pass_app
+@pass_app_to_look
 def show(app: App, key: str, everything: bool, as_json: bool) -> None:
     """Show all that is known of a lead.
 

@@ -5,22 +5,26 @@ Exit codes: 0 done · 1 it did not work (the message says why) · 2 a file or th
 
 from __future__ import annotations
 
+import functools
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 from zoneinfo import ZoneInfo
 
 import click
 
-from gateway.errors import ConfigError, GatewayError, StorageBusy
+from gateway.errors import ConfigError, GatewayError, Problem, StorageBusy
 
 if TYPE_CHECKING:
     from gateway.host import Host
     from gateway.runtime import Gateway
     from gateway.settings.instance import Instance
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 # name → where the command is. Nothing is imported before it is asked for, so that `gateway --help` is quick.
 COMMANDS = {
@@ -54,6 +58,8 @@ class App:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.looks = False
+        """The command only looks: broken files do not keep it from answering with the active ones."""
         self._gateway: Gateway | None = None
 
     @property
@@ -64,8 +70,17 @@ class App:
 
             self.require()
             log_to_stderr()
-            self._gateway = open_gateway(self.root)
+            self._gateway = open_gateway(self.root, fallback=self.looks)
+            if self._gateway.broken:
+                self._tell_broken(self._gateway.broken)
         return self._gateway
+
+    def _tell_broken(self, problems: Sequence[Problem | str]) -> None:
+        from gateway.cli.output import plural, say
+
+        more = f" and {plural(len(problems) - 1, 'more problem')}" if len(problems) > 1 else ""
+        say(f"the files are broken: {problems[0]}{more} (`gateway check`)", err=True)
+        say("this answer comes from the files in use, which the store keeps; they differ from those on disk", err=True)
 
     @property
     def instance(self) -> Instance:
@@ -96,6 +111,18 @@ class App:
 
 
 pass_app = click.make_pass_decorator(App)
+
+
+def pass_app_to_look(command: Callable[Concatenate[App, P], R]) -> Callable[P, R]:
+    """``pass_app`` for commands that only look."""
+
+    @pass_app
+    @functools.wraps(command)
+    def looking(app: App, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        app.looks = True
+        return command(app, *args, **kwargs)
+
+    return looking
 
 
 if TYPE_CHECKING:

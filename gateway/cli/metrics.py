@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from gateway.cli.main import App, pass_app
+from gateway.cli.main import App, pass_app_to_look
 from gateway.cli.output import json_option, say_json
 
 
@@ -22,7 +22,7 @@ def metrics() -> None:
     help="Count each value of a lead's attribute (a company's: company.NAME), persona, stage, or month of entry.",
 )
 @json_option
-@pass_app
+@pass_app_to_look
 def funnel(app: App, by: str | None, as_json: bool) -> None:
     """Count leads at each stage, with conversions.
 

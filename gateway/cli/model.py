@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gateway.cli.main import App, pass_app
+from gateway.cli.main import App, pass_app_to_look
 from gateway.cli.output import iso, json_option, moment, say, say_json, shown, table
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def model() -> None:
 
 @model.command()
 @json_option
-@pass_app
+@pass_app_to_look
 def show(app: App, as_json: bool) -> None:
     """Show rules and stages in words.
 

@@ -111,6 +111,7 @@ def _refused(host: str, port: int) -> int | None:
 
 
 def _supervise(app: App, web: bool) -> None:
+    from gateway.engine import edits
     from gateway.engine.supervisor import Supervisor, command_of, wanted_processes
 
     log_to_stderr(INFO)
@@ -120,7 +121,8 @@ def _supervise(app: App, web: bool) -> None:
 
     folder = _store(app.root)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    click.get_current_context().exit(Supervisor(wanted, command_of(app.root), folder).run())
+    files = edits.Edits(app.root, edits.command_of(app.root, folder))
+    click.get_current_context().exit(Supervisor(wanted, command_of(app.root), folder, edits=files).run())
 
 
 def _settings(root: Path) -> dict[str, object]:

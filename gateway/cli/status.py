@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gateway.cli.main import App, pass_app
+from gateway.cli.main import App, pass_app_to_look
 from gateway.cli.output import iso, json_option, plural, say, say_json, say_under
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ EQUATIONS = (("documents", "documents stored"), ("events", "events read"), ("wri
 
 @click.command()
 @json_option
-@pass_app
+@pass_app_to_look
 def status(app: App, as_json: bool) -> None:
     """Show what came in and what became of it.
 
@@ -41,6 +41,7 @@ def status(app: App, as_json: bool) -> None:
         say_json(
             {
                 "ok": found.holds,
+                "problems": [str(problem) for problem in gateway.broken],
                 "systems": [_json(name, counts, app) for name, counts in systems.items()],
                 "leads": found.leads,
                 "excluded": dict(found.excluded),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gateway.cli.main import App, pass_app, plugin_call
+from gateway.cli.main import App, pass_app, pass_app_to_look, plugin_call
 from gateway.cli.output import json_option, plural, progress, raw, say, say_json, table
 from gateway.errors import GatewayError, Refused
 
@@ -68,7 +68,7 @@ class _Plan:
 @click.option("--all", "everything", is_flag=True, help="Show every write, not ten examples per system.")
 @click.option("--lead", "key", metavar="KEY", help="Only for one lead: its id, e-mail address, or SYSTEM:OBJECT:ID.")
 @json_option
-@pass_app
+@pass_app_to_look
 def plan(app: App, system: str | None, everything: bool, key: str | None, as_json: bool) -> None:
     """Show what would be written, field by field.
 

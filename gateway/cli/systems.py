@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gateway.cli.main import App, pass_app
+from gateway.cli.main import App, pass_app, pass_app_to_look
 from gateway.cli.output import iso, json_option, moment, say, say_json, table
 from gateway.errors import Refused
 
@@ -26,7 +26,7 @@ def systems() -> None:
 
 @systems.command("list")
 @json_option
-@pass_app
+@pass_app_to_look
 def list_(app: App, as_json: bool) -> None:
     """List the systems of gateway.yaml in their order, which is their rank."""
     from gateway.store import listing

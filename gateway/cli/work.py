@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from gateway.cli.main import App, pass_app
+from gateway.cli.main import App, pass_app_to_look
 from gateway.cli.output import iso, json_option, limit_option, moment, say, say_json, shown, table
 
 
@@ -19,7 +19,7 @@ def work() -> None:
 @work.command("list")
 @limit_option
 @json_option
-@pass_app
+@pass_app_to_look
 def list_(app: App, limit: int, as_json: bool) -> None:
     """List open work, the newest first.
 

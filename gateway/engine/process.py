@@ -13,22 +13,27 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import structlog
 from marshmallow import EXCLUDE, ValidationError
 from sqlalchemy.exc import DBAPIError
 
 from gateway import logs
 from gateway.engine import slots
-from gateway.engine.supervisor import RENEWED
+from gateway.engine.files import differences
+from gateway.engine.supervisor import RENEWED, STATUS
 from gateway.engine.workers import bell_of, delivery_loop, pipeline_loop
 from gateway.errors import ConfigError
 from gateway.settings.files import ConfigFile
 from gateway.settings.form import GatewayForm
-from gateway.store.database import require_current
+from gateway.settings.instance import store_folder
+from gateway.store import bundle
+from gateway.store.database import read, require_current
 from gateway.store.inbox import GroupWriter
 from gateway.store.times import new_id
 
@@ -36,7 +41,9 @@ if TYPE_CHECKING:
     from flask import Flask
 
     from gateway.runtime import Gateway
+    from gateway.web.intake import Intake
 
+log = structlog.get_logger(__name__)
 
 Opener = Callable[[Path], "Gateway"]
 
@@ -45,7 +52,10 @@ def open_gateway(root: Path) -> Gateway:
     """Plugins are loaded here, in the process that uses them, and nowhere before; our slot shows their calls."""
     from gateway import runtime
 
-    return runtime.open_gateway(root, guard=_guard)
+    gateway = runtime.open_gateway(root, guard=_guard, fallback=True)  # born during an edit: it works as the others do
+    if gateway.broken:
+        log.error("files are broken: working with the active ones", problem=str(gateway.broken[0]))
+    return gateway
 
 
 def _guard(plugin: str, call: str) -> contextlib.AbstractContextManager[None]:
@@ -93,8 +103,8 @@ def run(kind: str, root: Path, slot: slots.Slot | None = None, before: str = "",
         gateway.close()
 
 
-def web_app(root: Path, opener: Opener = open_gateway) -> Flask:
-    """The application over an opened instance: intake, health, pages."""
+def web_app(root: Path, opener: Opener = open_gateway, follow: bool = False) -> Flask:
+    """The application over an opened instance: intake, health, pages. ``follow``: a thread takes up changed files."""
     from gateway.web.app import create_app
     from gateway.web.intake import Intake
 
@@ -105,6 +115,10 @@ def web_app(root: Path, opener: Opener = open_gateway) -> Flask:
     else:
         append = lambda arrival: gateway.inbox.append([arrival])[0]  # noqa: E731 - group commit gains nothing there
     intake = Intake(gateway.intake_sources(), append, gateway.now, gateway.instance.public_url)
+    if follow:
+        threading.Thread(
+            target=_follow, args=(gateway, intake, partial(opener, root)), name="files", daemon=True
+        ).start()
 
     def problems() -> list[str]:
         try:
@@ -113,25 +127,53 @@ def web_app(root: Path, opener: Opener = open_gateway) -> Flask:
             return [str(exc) if isinstance(exc, ConfigError) else type(exc).__name__]
         return []
 
-    return create_app(intake, gateway.instance.name, problems, gateway.inbox.counts)
+    def warnings() -> list[str]:
+        with read(gateway.store.main) as connection:
+            active = bundle.active(connection)
+        return differences(root, active, gateway.instance.store / STATUS) if active is not None else []
+
+    return create_app(intake, gateway.instance.name, problems, gateway.inbox.counts, warnings)
+
+
+def _follow(gateway: Gateway, intake: Intake, opened: Callable[[], Gateway]) -> None:
+    """Give the intake the sources of the active files: no call is lost by an edit. A look every second."""
+    while True:
+        time.sleep(1.0)
+        try:
+            if gateway.outdated():
+                with contextlib.closing(opened()) as fresh:
+                    intake.use(fresh.intake_sources(), fresh.instance.public_url)
+                    gateway.bundle = fresh.bundle
+        except Exception as exc:  # noqa: BLE001 - the calls go on as before
+            log.error("files not taken up", process="web", error=type(exc).__name__)
+            time.sleep(30.0)
 
 
 def _web(root: Path, slot: slots.Slot | None, opener: Opener) -> int:
     from gateway.web.server import serve
 
-    data = ConfigFile.read(root / "gateway.yaml", root).data
     try:
-        host, port = GatewayForm(only=["listen"], unknown=EXCLUDE).load(data)["listen"]
-    except ValidationError as exc:
-        raise ConfigError([f"gateway.yaml: {exc.messages}"]) from None
+        host, port = _listen(ConfigFile.read(root / "gateway.yaml", root).data)
+    except ConfigError:
+        if (active := bundle.stored(store_folder(root))) is None:
+            raise
+        host, port = _listen(ConfigFile("gateway.yaml", active.files["gateway.yaml"]).data)
     serve(partial(_loaded, root, slot, opener), host, port)
     return 0
+
+
+def _listen(data: Mapping[str, Any]) -> tuple[str, int]:
+    try:
+        address: tuple[str, int] = GatewayForm(only=["listen"], unknown=EXCLUDE).load(data)["listen"]
+        return address
+    except ValidationError as exc:
+        raise ConfigError([f"gateway.yaml: {exc.messages}"]) from None
 
 
 def _loaded(root: Path, slot: slots.Slot | None, opener: Opener) -> Flask:
     """In the server's worker process: build, then say that we are ready."""
     try:
-        app = web_app(root, opener)
+        app = web_app(root, opener, follow=True)
     except ConfigError as exc:
         print(exc, file=sys.stderr)
         sys.exit(2)

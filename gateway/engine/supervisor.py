@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +22,9 @@ from types import FrameType
 from typing import Any
 
 import structlog
+from marshmallow import fields
 
+from gateway.engine.edits import Edits
 from gateway.engine.slots import Slots
 from gateway.settings.files import ConfigFile
 
@@ -56,8 +58,13 @@ def wanted_processes(root: Path) -> list[str]:
     """
     systems = ConfigFile.read(root / "gateway.yaml", root).data.get("systems")
     entries = systems.items() if isinstance(systems, Mapping) else ()
-    on = [name for name, entry in entries if isinstance(entry, Mapping) and entry.get("outbound") in ("on", True)]
+    on = [name for name, entry in entries if isinstance(entry, Mapping) and _truth(entry.get("outbound"))]
     return ["web", "pipeline", *(f"deliver:{name}" for name in on)]
+
+
+def _truth(value: object) -> bool:
+    """As the check of the file reads it: ``yes`` is ``on``, too."""
+    return isinstance(value, Hashable) and value in fields.Boolean.truthy
 
 
 Command = Callable[[str, int, Path, str], Sequence[str]]
@@ -93,7 +100,8 @@ class _Child:
 class Supervisor:
     """Owns the tree of processes. ``wanted`` is asked every few seconds; what it no longer names is ended.
 
-    ``folder`` gets the slots and ``run.json``: the processes, their restarts, and the plugin calls that were cut off.
+    ``folder`` gets the slots and ``run.json``: the processes, their restarts, the plugin calls that were cut off, and
+    what is wrong with the files. With ``edits``, it is asked after each edit that was right instead.
     """
 
     def __init__(
@@ -102,8 +110,10 @@ class Supervisor:
         command: Command,
         folder: Path,
         drain: float = DRAIN,
+        edits: Edits | None = None,
     ) -> None:
         self._wanted = wanted
+        self._edits = edits
         self._command = command
         self._folder = folder
         self._drain = drain
@@ -122,6 +132,8 @@ class Supervisor:
         finally:
             for child in self._children.values():
                 self._kill(child)
+            if self._edits is not None:
+                self._edits.close()
             for number, handler in before.items():
                 signal.signal(number, handler)
             self._slots.close()
@@ -140,14 +152,30 @@ class Supervisor:
         while not self._stopping and not self._failed:
             now = time.monotonic()
             if now >= look_at:
-                look_at = now + LOOK
+                look_at = now + LOOK if self._edits is None else float("inf")
                 self._reconcile()
-            changed = False
+            changed = self._edits is not None and self._judge(self._edits, now)
             for child in list(self._children.values()):
                 changed |= self._tend(child, now)
             if changed:
                 self._tell()
             time.sleep(TICK)
+
+    def _judge(self, edits: Edits, now: float) -> bool:
+        """Say what became of an edit of the files; True when there was one. Broken files change nothing that runs."""
+        before = edits.problems
+        if not edits.look(now):
+            return False
+        if edits.problems:
+            more = {"more": len(edits.problems) - 1} if len(edits.problems) > 1 else {}
+            log.error("files are broken: the old ones stay active", problem=edits.problems[0], **more)
+            return True
+        if before:
+            log.info("files are right again and taken up" if edits.news else "files are right again: those in use")
+        elif edits.news:
+            log.info("files taken up")
+        self._reconcile()
+        return True
 
     def _reconcile(self) -> None:
         """Make the children those that are wanted; a file that cannot be read changes nothing."""
@@ -281,6 +309,7 @@ class Supervisor:
             for child in self._children.values()
         ]
         told = {"supervisor": os.getpid(), "at": _now(), "processes": processes, "cut_off": self._kills}
+        told["files"] = self._edits.problems if self._edits is not None else []
         with contextlib.suppress(OSError):  # a full disk must not end the supervisor
             new = self._folder / f"{STATUS}.new"
             new.write_text(json.dumps(told, indent=1), encoding="utf-8")

@@ -6,6 +6,8 @@ Every problem of every file is told at once; what is only suspicious is in ``Ins
 
 from __future__ import annotations
 
+import contextlib
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -19,7 +21,7 @@ from gateway.errors import ConfigError, Problem
 from gateway.journey.check import check as check_journey
 from gateway.journey.journey import Journey, compile_journey
 from gateway.mapping import COMPUTED, SystemMapping, compile_mapping
-from gateway.settings.files import ConfigFile, KeyPath, content_hash, suggest
+from gateway.settings.files import MAX_CHARACTERS, ConfigFile, KeyPath, content_hash, suggest
 from gateway.settings.form import ROLES, SYSTEM_NAME, GatewayForm
 from gateway.settings.secrets import secrets_of
 
@@ -89,16 +91,36 @@ class Instance:
     warnings: tuple[Problem, ...] = ()
 
 
-def load_instance(root: Path, plugins: Plugins) -> Instance:
-    """Read and check the instance in ``root``. Raises ``ConfigError`` with every problem of every file."""
-    return _Loading(root.resolve(), plugins).instance()
+def load_instance(root: Path, plugins: Plugins, files: Mapping[str, str] | None = None) -> Instance:
+    """Read and check the instance in ``root``. Raises ``ConfigError`` with every problem of every file.
+
+    :param files: name → text, instead of the files on disk.
+    """
+    return _Loading(root.resolve(), plugins, files).instance()
+
+
+def texts(root: Path) -> dict[str, str]:
+    """The files as they stand on disk, name → text, unchecked; those that cannot be read are left out."""
+    folder = root / MAPPINGS
+    mappings = sorted(folder.glob("[!.]*.yaml")) if folder.is_dir() else []
+    found = {}
+    for path in (root / GATEWAY, root / JOURNEY, root / SCORING, *mappings):
+        with contextlib.suppress(OSError, UnicodeDecodeError), path.open(encoding="utf-8") as stream:
+            found[str(path.relative_to(root))] = stream.read(MAX_CHARACTERS + 1)
+    return found
+
+
+def store_folder(root: Path) -> Path:
+    """Where the store is, told from a gateway.yaml that may be broken: by its line ``store:``, else the default."""
+    line = re.search(r"""^store:[ \t]*(["']?)([^"'#\n]*[^"'#\s])\1[ \t]*(#.*)?$""", texts(root).get(GATEWAY, ""), re.M)
+    return (root / (line[2] if line else GatewayForm().fields["store"].load_default)).resolve()
 
 
 class _Loading:
     """Collects problems file by file; builds nothing that a problem stands against."""
 
-    def __init__(self, root: Path, plugins: Plugins) -> None:
-        self.root, self.plugins = root, plugins
+    def __init__(self, root: Path, plugins: Plugins, given: Mapping[str, str] | None = None) -> None:
+        self.root, self.plugins, self.given = root, plugins, given
         self.problems: list[Problem | str] = []
         self.files: dict[str, ConfigFile] = {}
         self.mappings: dict[str, SystemMapping] = {}
@@ -126,10 +148,15 @@ class _Loading:
         return self._built(main, scoring, journey or ConfigFile(JOURNEY, ""))
 
     def _read(self, name: str, optional: bool = False) -> ConfigFile | None:
-        if optional and not (self.root / name).exists():
+        if optional and not (name in self.given if self.given is not None else (self.root / name).exists()):
             return None
         try:
-            self.files[name] = ConfigFile.read(self.root / name, self.root)
+            if self.given is None:
+                self.files[name] = ConfigFile.read(self.root / name, self.root)
+            elif name in self.given:
+                self.files[name] = ConfigFile(name, self.given[name])
+            else:
+                self.problems.append(Problem(name, 0, "", "no such file"))
         except ConfigError as exc:
             self.problems += exc.problems
         return self.files.get(name)
@@ -154,7 +181,7 @@ class _Loading:
     def _strays(self, systems: Collection[str], main: ConfigFile | None) -> None:
         """A mapping file that belongs to no system is a misspelt name, or would be one day."""
         folder = self.root / MAPPINGS
-        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        for path in sorted(folder.iterdir()) if self.given is None and folder.is_dir() else ():
             name = f"{MAPPINGS}/{path.name}"
             if path.name.startswith(".") or name in self.files or path.suffix not in (".yaml", ".yml"):
                 continue

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import orjson
 from sqlalchemy import Connection, inspect, select
+from sqlalchemy.exc import DBAPIError
 
 from gateway.store import tables as t
-from gateway.store.database import Store
+from gateway.store.database import MAIN_FILE, Store, open_store, read
 from gateway.store.put import Put
 from gateway.store.times import new_id
 
@@ -23,6 +25,20 @@ def has_tables(store: Store) -> bool:
 def active(connection: Connection) -> Any | None:
     """The bundle in use, or None."""
     return connection.execute(select(t.bundles).order_by(t.bundles.c.active_at.desc()).limit(1)).first()
+
+
+def stored(folder: Path) -> Any | None:
+    """The bundle in use in the store of ``folder``; None when there is no store, or none that can be read."""
+    if not (folder / MAIN_FILE).is_file():
+        return None
+    store = open_store(folder)
+    try:
+        with read(store.main) as connection:
+            return active(connection) if inspect(connection).has_table(t.bundles.name) else None
+    except DBAPIError:
+        return None
+    finally:
+        store.close()
 
 
 def activate(connection: Connection, files: Mapping[str, str], hashes: Mapping[str, str], now: int) -> str:

@@ -27,6 +27,7 @@ _PAGE = """<!doctype html>
 <h1>{{ name }}</h1>
 {% if problems %}<p>Not ready:</p><ul>{% for problem in problems %}<li>{{ problem }}</li>{% endfor %}</ul>
 {% else %}<p>Ready.</p>{% endif %}
+{% for warning in warnings %}<p>{{ warning }}</p>{% endfor %}
 <table>
 <tr><th>System</th>{% for word in words %}<th>{{ word }}</th>{% endfor %}</tr>
 {% for system, counts in systems %}<tr><td>{{ system }}</td>
@@ -42,8 +43,12 @@ def create_app(
     name: str = "Lead gateway",
     problems: Callable[[], Sequence[str]] = tuple,
     counts: Callable[[], Counts] = dict,
+    warnings: Callable[[], Sequence[str]] = tuple,
 ) -> Flask:
-    """Build the application. ``problems`` says why it is not ready; ``counts``, per system, what came in."""
+    """Build the application. ``problems`` says why it is not ready; ``counts``, per system, what came in.
+
+    ``warnings`` are what an admin should look at while everything works.
+    """
     app = Flask("gateway.web")
     app.wsgi_app = _Front(intake, app.wsgi_app)  # type: ignore[method-assign]
 
@@ -53,14 +58,22 @@ def create_app(
 
     @app.get("/health/ready")
     def ready() -> ResponseReturnValue:
-        found = list(problems())
-        return ({"ok": False, "errors": found, "status": 503}, 503) if found else {"ok": True}
+        if found := list(problems()):
+            return {"ok": False, "errors": found, "status": 503}, 503
+        told = list(warnings())
+        return {"ok": True, "warnings": told} if told else {"ok": True}
 
     @app.get("/")
     def overview() -> ResponseReturnValue:
         words = ("stored", "read", "waiting", "quarantined", "duplicates")
+        found = problems()
         return render_template_string(
-            _PAGE, name=name, problems=problems(), systems=sorted(counts().items()), words=words
+            _PAGE,
+            name=name,
+            problems=found,
+            warnings=() if found else warnings(),
+            systems=sorted(counts().items()),
+            words=words,
         )
 
     @app.errorhandler(HTTPException)

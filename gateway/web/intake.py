@@ -99,8 +99,8 @@ class _Reply(Exception):
 class Intake:
     """A WSGI callable. ``append`` blocks until its arrival is on disk, or raises ``StorageBusy``.
 
-    ``sources`` is read anew for each call, so its owner may change it. ``public_url`` is what senders call where a
-    proxy stands in front; without it the Host header is believed, which matters for schemes that sign the URL.
+    ``public_url`` is what senders call where a proxy stands in front; without it the Host header is believed, which
+    matters for schemes that sign the URL. ``use`` changes it and the ``sources``.
     """
 
     def __init__(
@@ -110,13 +110,17 @@ class Intake:
         now: Callable[[], datetime],
         public_url: str | None = None,
     ) -> None:
-        self._sources = sources
         self._append = append
         self._now = now
-        self._public_url = public_url.rstrip("/") if public_url else None
+        self.use(sources, public_url)
         self.refused: Counter[tuple[str, str]] = Counter()
         """(system, reason) → calls refused, since this process began. An unknown system counts under ``""``."""
         self._logged: dict[tuple[str, str], float] = {}
+
+    def use(self, sources: Mapping[str, SourceOffer], public_url: str | None) -> None:
+        """From the next call on."""
+        self._sources = sources
+        self._public_url = public_url.rstrip("/") if public_url else None
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         try:

@@ -79,8 +79,8 @@ def supervise(tmp_path, script, monkeypatch):
     def command(kind, slot, slots, before):
         return [sys.executable, str(script), kind, str(slot), str(slots), before, str(tmp_path)]
 
-    def run(wanted, then, drain=120.0):
-        supervisor = Supervisor(wanted if callable(wanted) else lambda: wanted, command, tmp_path, drain)
+    def run(wanted, then, drain=120.0, edits=None):
+        supervisor = Supervisor(wanted if callable(wanted) else lambda: wanted, command, tmp_path, drain, edits)
         failures = []
 
         def meanwhile():
@@ -260,7 +260,7 @@ def test_the_supervisor_loads_no_plugin_code():
     code = "import sys, gateway.engine.supervisor; print(*(m for m in sys.modules if m.startswith('gateway')))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     allowed = {"gateway", "gateway.engine", "gateway.engine.supervisor", "gateway.engine.slots", "gateway.errors"}
-    assert set(found) <= allowed | {"gateway.settings", "gateway.settings.files"}
+    assert set(found) <= allowed | {"gateway.settings", "gateway.settings.files", "gateway.engine.edits"}
     assert os.environ.get("PYTEST_CURRENT_TEST")
 
 
@@ -276,3 +276,49 @@ def test_what_runs_is_read_from_the_file_as_plain_data(tmp_path, text, kinds):
     """One delivery worker per system that is switched on."""
     (tmp_path / "gateway.yaml").write_text(text)
     assert wanted_processes(tmp_path) == kinds
+
+
+class Edited:
+    """Files whose verdicts a test gives."""
+
+    def __init__(self):
+        self.problems, self.news, self.verdicts = [], True, []
+
+    def look(self, now):
+        if self.verdicts:
+            self.problems = self.verdicts.pop(0)
+            return True
+        return False
+
+    def close(self):
+        pass
+
+
+def test_broken_files_end_nothing_and_right_ones_are_acted_on(supervise, tmp_path):
+    """Whatever a file in the middle of an edit seems to want, those run that ran."""
+    edits, wanted, asked = Edited(), ["steady"], []
+
+    def now_wanted():
+        asked.append(list(wanted))
+        return asked[-1]
+
+    def then():
+        until(lambda: lives(tmp_path, "steady"))
+        wanted[:] = ["other"]
+        edits.verdicts = [["gateway.yaml:3: systems: is missing"]]
+        until(lambda: status(tmp_path)["files"] == ["gateway.yaml:3: systems: is missing"])
+        assert [process["kind"] for process in status(tmp_path)["processes"]] == ["steady"]
+        edits.verdicts = [[]]
+        until(lambda: lives(tmp_path, "other"))
+        until(lambda: [process["kind"] for process in status(tmp_path)["processes"]] == ["other"])
+
+    assert supervise(now_wanted, then, edits=edits) == 0
+    assert asked == [["steady"], ["other"]]
+    assert status(tmp_path)["files"] == []
+
+
+@pytest.mark.parametrize(("word", "on"), [("on", True), ("yes", True), ("true", True), ("1", True), ("off", False)])
+def test_outbound_is_on_in_every_spelling_that_the_check_takes(tmp_path, word, on):
+    """Else the pipeline would plan writes that nobody delivers."""
+    (tmp_path / "gateway.yaml").write_text(f"systems:\n  crm: {{outbound: {word}}}\n")
+    assert ("deliver:crm" in wanted_processes(tmp_path)) is on

@@ -39,7 +39,7 @@ SHAPES = {
     "plan": "systems[] systems[].system systems[].outbound systems[].creates systems[].updates systems[].calls "
     "systems[].objects[] systems[].writes[] systems[].problem",
     "push": "systems[] systems[].system systems[].planned systems[].confirmed systems[].superseded systems[].waiting "
-    "systems[].dead systems[].paused",
+    "systems[].dead systems[].died systems[].paused",
     "leads list": "total leads[] leads[].lead leads[].attributes leads[].stage leads[].persona leads[].score "
     "leads[].fit leads[].behaviour leads[].band leads[].generation leads[].entered_at leads[].handoff leads[].excluded",
     "leads show": "lead merged[] erased_at entered_at known_at attributes[] attributes[].field attributes[].value "

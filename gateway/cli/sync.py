@@ -208,7 +208,7 @@ def _named(name: str) -> str:
 def push(app: App, system: str | None, as_json: bool) -> None:
     """Send what is planned, until nothing is due.
 
-    To SYSTEM, default every system with outbound on.
+    To SYSTEM, default every system with outbound on. The exit code is 1 when a system refused a write for good.
     """
     from gateway.planner import push as send
     from gateway.runtime import known_systems
@@ -244,19 +244,29 @@ def push(app: App, system: str | None, as_json: bool) -> None:
                 "superseded": states.get("superseded", 0) - before.get("superseded", 0),
                 "waiting": sum(states.get(state, 0) for state in ("waiting", "unknown", "leased")),
                 "dead": states.get("dead", 0),
+                "died": max(states.get("dead", 0) - before.get("dead", 0), 0),
                 "paused": paused,
             }
         )
     if as_json:
         say_json({"systems": reports})
-        return
-    for one in reports:
-        counts = ", ".join(f"{one[word]:,} {word}" for word in ("confirmed", "superseded", "waiting", "dead"))
-        say(f"{one['system']}: {plural(one['planned'], 'new write')} planned; {counts}")
-        if one["paused"]:
-            say(f"  paused: {one['paused']} (`gateway systems resume {one['system']}`)")
-        if one["dead"]:
-            say(f"  `gateway deliveries list --system {one['system']} --state dead` says why")
+    else:
+        for one in reports:
+            _print_sent(one)
+    if any(one["died"] for one in reports):
+        click.get_current_context().exit(1)
+
+
+def _print_sent(one: Mapping[str, Any]) -> None:
+    counts = ", ".join(f"{one[word]:,} {word}" for word in ("confirmed", "superseded", "waiting", "dead"))
+    say(f"{one['system']}: {plural(one['planned'], 'new write')} planned; {counts}")
+    if one["paused"]:
+        say(f"  paused: {one['paused']} (`gateway systems resume {one['system']}`)")
+    if one["died"]:
+        say(f"{one['system']}: {plural(one['died'], 'write')} failed for good", err=True)
+    if one["dead"]:
+        say(f"  `gateway deliveries list --system {one['system']} --state dead` says why; then")
+        say(f"  `gateway deliveries retry --system {one['system']}` sends again, `discard` gives up")
 
 
 def _states(gateway: Gateway, system: str) -> Mapping[str, int]:

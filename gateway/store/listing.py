@@ -9,12 +9,12 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import JSON, ColumnElement, Connection, Select, and_, func, literal, or_, select, type_coerce
+from sqlalchemy import JSON, ColumnElement, Connection, Select, and_, func, or_, select, type_coerce
 
 from gateway.leads.record import Ref
 from gateway.store import tables as t
 from gateway.store.among import among
-from gateway.store.overview import OPEN_WRITES
+from gateway.store.overview import OPEN_WRITES, open_work
 
 Rows = list[dict[str, Any]]
 
@@ -196,13 +196,9 @@ def dead_letters(connection: Connection, ids: Collection[str] | None, system: st
 
 
 def work_items(connection: Connection, limit: int) -> Rows:
-    """What needs a person, newest first. A dead letter is no work any more once its write was sent or given up."""
-    i, w = t.work_items.c, t.writes.c
-    letters = t.work_items.outerjoin(t.writes, i.key == literal("dead:") + w.id)
-    chosen = (
-        select(t.work_items).select_from(letters).where(i.resolved_at.is_(None), or_(w.id.is_(None), w.state == "dead"))
-    )
-    return _rows(connection, chosen.order_by(i.opened_at.desc(), i.id.desc()).limit(limit))
+    """What needs a person, newest first."""
+    i = t.work_items.c
+    return _rows(connection, open_work().order_by(i.opened_at.desc(), i.id.desc()).limit(limit))
 
 
 def systems(connection: Connection) -> dict[str, dict[str, Any]]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Select, and_, func, select
 
 from gateway.store import tables as t
 from gateway.store.among import among
@@ -99,7 +99,7 @@ def overview(connection: Connection, inbox: Inbox, score_name: str, now: int) ->
         _count(connection, select(func.count()).select_from(t.leads).where(t.leads.c.merged_into.is_(None))),
         excluded(connection),
         _count(connection, select(func.count()).select_from(t.handoffs).where(h.state == "open")),
-        _count(connection, select(func.count()).select_from(t.work_items).where(t.work_items.c.resolved_at.is_(None))),
+        _count(connection, select(func.count()).select_from(open_work().subquery())),
         _count(connection, select(func.count()).where(s.name == score_name, s.changes_at <= now)),
         _count(connection, select(func.count()).select_from(t.rescores)),
     )
@@ -155,6 +155,15 @@ def tallies(connection: Connection) -> dict[str, dict[str, dict[str, int]]]:
     for system, what, reason, count in connection.execute(select(t.tallies)):
         found.setdefault(system, {}).setdefault(what, {})[reason] = count
     return found
+
+
+def open_work() -> Select[Any]:
+    """The rows of what needs a person. A dead letter is no work any more once its write was sent or given up."""
+    i, w = t.work_items.c, t.writes.c
+    of_write = and_(i.key.startswith("dead:"), w.id == func.substr(i.key, len("dead:") + 1))
+    letters = t.work_items.outerjoin(t.writes, of_write)
+    settled = and_(w.id.is_not(None), w.state != "dead")
+    return select(t.work_items).select_from(letters).where(i.resolved_at.is_(None), ~settled)
 
 
 def excluded(connection: Connection) -> dict[str, int]:

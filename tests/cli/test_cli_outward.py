@@ -238,8 +238,23 @@ def dead(filled: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     filled.json("activate", "sales", "--existing", "handover")
     with monkeypatch.context() as patch:
         patch.setattr(FilesSink, "deliver", rejects)
-        assert filled.json("push")["systems"][0]["dead"] == 1
+        [report] = filled.json("push", code=1)["systems"]
+        assert (report["dead"], report["died"]) == (1, 1)
     return filled
+
+
+def test_push_that_left_a_dead_letter_fails_with_what_to_run_next(filled: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A script must notice, and a person must not have to look the commands up."""
+
+    def rejects(self: Any, call: Any) -> Any:
+        return [Receipt(key=write.key, result="rejected", code="bad field") for write in call.writes]
+
+    filled.json("activate", "sales", "--existing", "handover")
+    monkeypatch.setattr(FilesSink, "deliver", rejects)
+    first = filled.run("push", code=1)
+    assert "sales: 1 write failed for good" in first.stderr
+    assert "`gateway deliveries list --system sales --state dead`" in first.stdout
+    assert "`gateway deliveries retry --system sales`" in first.stdout
 
 
 def test_dead_letter_is_listed_with_its_reason(dead: Any) -> None:
@@ -264,8 +279,10 @@ def test_dead_letter_is_tried_again(dead: Any) -> None:
 
 def test_discarded_write_is_gone_and_counted(dead: Any) -> None:
     """It counts as superseded, so nothing is unaccounted for."""
+    assert dead.json("status")["work_open"] == 1
     assert dead.json("deliveries", "discard", "--system", "sales")["discarded"] == 1
     assert dead.json("work", "list") == {"work": []}
+    assert dead.json("status")["work_open"] == 0
     writes = dead.json("status")["systems"][1]["writes"]
     assert (writes["superseded"], writes["dead"], writes["holds"]) == (1, 0, True)
     assert "no write with these ids" in dead.run("deliveries", "discard", "unknown", code=1).stderr

@@ -324,7 +324,8 @@ def check_condition(
 
 def _check_test(file: ConfigFile, path: Sequence[str | int], operator: Any, wanted: Any) -> list[Problem]:
     if operator not in OPERATORS:
-        return [file.problem(path, f"unknown operator{suggest(operator, OPERATORS)}")]
+        hint = suggest(operator, OPERATORS) or f"; it is one of {', '.join(OPERATORS)}"
+        return [file.problem(path, f"unknown operator{hint}")]
     if operator == "known":
         return [] if isinstance(wanted, bool) else [file.problem(path, "expected true or false")]
     if operator == "matches":

@@ -147,6 +147,11 @@ def test_all_attributes_of_nested_conditions_are_listed():
     [
         ("contry: x", "c.yaml:2: when.contry: no such attribute; did you mean 'country'?"),
         ("country: {contain: x}", "c.yaml:2: when.country.contain: unknown operator; did you mean 'contains'?"),
+        (
+            "country: {zzz: x}",
+            "c.yaml:2: when.country.zzz: unknown operator; it is one of is, in, not, not_in, at_least, above, at_most, "
+            "below, between, contains, starts_with, ends_with, matches, known",
+        ),
         ("country: {}", "c.yaml:2: when.country: no test; name an operator, such as is or at_least"),
         ("country: []", "c.yaml:2: when.country: an empty list matches nothing"),
         ("country:", "c.yaml:2: when.country: an empty value; write {known: false} to ask for a missing one"),

@@ -94,7 +94,8 @@ def _twice(file: ConfigFile, key: str, word: str) -> Iterator[Problem]:
 
 
 def _unknown(file: ConfigFile, path: Sequence[str | int], what: str, word: object, known: Collection[str]) -> Problem:
-    return file.problem(path, f"no such {what}{suggest(word, known) or '; it is one of ' + ', '.join(known)}")
+    others = f"; it is one of {', '.join(known)}" if known else "; there is none"
+    return file.problem(path, f"no such {what}{suggest(word, known) or others}")
 
 
 def _personas(file: ConfigFile, attributes: Collection[str] | None, _: Any) -> list[Problem]:
@@ -197,7 +198,7 @@ def _thresholds(file: ConfigFile, path: KeyPath, score: Any) -> Iterator[Problem
     personas = _names(file, "personas")
     for name, points in score.items():
         if name not in personas:
-            yield _unknown(file, (*path, name), "persona", name, personas or ("none: `personas` lists nobody",))
+            yield _unknown(file, (*path, name), "persona", name, personas)
         yield from _points(file, (*path, name), points)
     missing = [name for name in personas if name not in score]
     for name in missing:

@@ -181,6 +181,19 @@ BAD = [
 ]
 
 
+@pytest.mark.parametrize(
+    ("step", "score", "complaint"),
+    [
+        ("handoff: crm", "5", "4: stages[1].steps[0].handoff: no such system; there is none"),
+        ("join: hot", "{zzz: 5}", "4: stages[1].entry.score.zzz: no such persona; there is none"),
+    ],
+)
+def test_where_nothing_could_be_named_the_message_says_so(step, score, complaint):
+    """A list of what it may be, with nothing in it, helps nobody."""
+    problems = check(file(stages(f"{{name: mql, entry: {{score: {score}}}, steps: [{{{step}}}]}}")), None, [])
+    assert complaint in [str(problem).removeprefix("journey.yaml:") for problem in problems]
+
+
 @pytest.mark.parametrize(("text", "complaint"), BAD, ids=[complaint[:60] for _, complaint in BAD])
 def test_a_mistake_is_named_where_it_stands(text, complaint):
     problems = check(file(text), ["department", "x"], ["crm"])

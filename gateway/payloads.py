@@ -47,7 +47,7 @@ def decode_json(body: bytes, *, depth: int = MAX_DEPTH, keys: int = MAX_KEYS) ->
     except orjson.JSONDecodeError as exc:
         if exc.msg == "depth limit exceeded":
             raise QuarantineDocument(f"nested deeper than {depth} levels") from None
-        raise QuarantineDocument(f"not readable as JSON: {exc.msg} (line {exc.lineno}, column {exc.colno})") from None
+        raise QuarantineDocument(f"not readable as JSON: {_broken(body, exc)}") from None
     count = _measure(data, depth, keys)
     # The fast decoder keeps the last of two equal keys and turns long integers into floats. Rather than parse every
     # body a second time, look for the signs in the bytes. Without its spaces a text has at least one `":` for each key
@@ -106,6 +106,35 @@ def spoken(path: Sequence[str | int]) -> str:
 
 
 # -- JSON --------------------------------------------------------------------------------------------------------------
+
+
+_BROKEN = {
+    "after document": "something stands behind its end",
+    "unexpected end": "it ends too early",
+    "string key": "a key in double quotes is expected",
+    "after key": "a colon is expected behind a key",
+    "trailing comma": "a comma stands before a closing bracket",
+    "escape": "an escape that JSON does not know",
+    "control character": "a control character in a text",
+    "surrogate in string": "half a character in a text",
+    "infinity": "a number too large to be kept",
+    "number": "a number that JSON does not know",
+    "digit": "a number that JSON does not know",
+    "expected": "a value is expected",
+}
+"""Words of the decoder → ours, the first that is found: its own say too little to senders, and change."""
+
+
+def _broken(body: bytes, exc: orjson.JSONDecodeError) -> str:
+    """The kind of trouble and its place; nothing of the text."""
+    if not body.strip():
+        return "the body is empty"
+    try:
+        body.decode("utf-8")
+    except UnicodeDecodeError as where:
+        return f"not valid UTF-8 (byte {where.start + 1})"
+    kind = next((ours for theirs, ours in _BROKEN.items() if theirs in exc.msg), "it does not follow the grammar")
+    return f"{kind} (line {exc.lineno}, column {exc.colno})"
 
 
 def _measure(data: Any, depth: int, keys: int) -> int:

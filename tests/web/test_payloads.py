@@ -46,16 +46,24 @@ def test_the_same_key_twice_is_refused_wherever_it_hides(before, key, one, two, 
 @pytest.mark.parametrize(
     ("body", "says"),
     [
-        (b"", "not readable as JSON"),
-        (b"{", "line 1, column"),
-        (b'{"a": NaN}', "not readable as JSON"),
-        (b'{"a": -Infinity}', "not readable as JSON"),
-        (b'{"a": 1e400}', "number is infinity"),
+        (b"", "not readable as JSON: the body is empty"),
+        (b" \r\n", "not readable as JSON: the body is empty"),
+        (b"{", r"not readable as JSON: it ends too early \(line 1, column 2\)"),
+        (b'{"a": 1,\n "b": NaN}', r"a value is expected \(line 2, column 7\)"),
+        (b"a=1&b=2", r"a value is expected \(line 1, column 1\)"),
+        (b"{'a': 1}", r"a key in double quotes is expected \(line 1, column 2\)"),
+        (b'{"a" 1}', r"a colon is expected behind a key \(line 1, column 6\)"),
+        (b'{"a": 1,}', r"a comma stands before a closing bracket \(line 1, column 8\)"),
+        (b'{"a": 1} 2', r"something stands behind its end \(line 1, column 10\)"),
+        (b'{"a": "\\x"}', r"an escape that JSON does not know \(line 1, column 8\)"),
+        (b'{"a": -Infinity}', "a number that JSON does not know"),
+        (b'{"a": 01}', "a number that JSON does not know"),
+        (b'{"a": 1e400}', "a number too large to be kept"),
         (b'{"a": {"b": [0, 18446744073709551616]}}', r"\$\.a\.b\[1\]: an integer beyond 64 bit"),
         (b'{"a": -9223372036854775809}', r"\$\.a: an integer beyond 64 bit"),
         (b'{"a": 1' + b"0" * 300 + b"}", r"\$\.a: an integer beyond 64 bit"),
-        (b'{"a": "\\ud800"}', "not readable as JSON"),
-        (b'{"a": "\xff"}', "UTF-8"),
+        (b'{"a": "\\ud800"}', "half a character in a text"),
+        (b'{"a": "\xff"}', r"not valid UTF-8 \(byte 8\)"),
         (b'{"a": "\xed\xa0\x80"}', "UTF-8"),
         (b'{"a": "x\\u0000y"}', r"\$\.a: a text contains a NUL"),
         (b'{"a": {"x\\u0000y": 1}}', r"\$\.a: a key contains a NUL"),
@@ -73,6 +81,17 @@ def test_json_that_is_refused(body, says):
     """Each with the kind of trouble and, where there is one, its place."""
     with pytest.raises(QuarantineDocument, match=says):
         decode_json(body)
+
+
+@given(st.binary(max_size=40) | JSON.map(lambda data: json.dumps(data).encode()[:-1]))
+def test_what_is_wrong_with_json_is_said_in_our_words(body):
+    """The decoder's own would change with its version; and whatever it meets, the grammar is not blamed for it."""
+    with contextlib.suppress(QuarantineDocument):
+        decode_json(body)
+        return
+    with pytest.raises(QuarantineDocument) as refused:
+        decode_json(body)
+    assert "grammar" not in refused.value.reason
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -15,14 +16,12 @@ from gateway.cli.output import (
     iso_time,
     json_option,
     limit_option,
-    moment,
     plain,
     plural,
     points,
     say,
     say_json,
     say_under,
-    shown,
     table,
 )
 from gateway.errors import Refused
@@ -98,7 +97,7 @@ def list_(
                 who(row["attributes"]) or records.get(row["id"], ""),
                 row["stage"],
                 row["persona"],
-                _score(row["total"]),
+                two_digits(row["total"]),
                 row["band"],
                 row["excluded"] if excluded else "open" if row["handoff"] else "",
             )
@@ -124,7 +123,7 @@ def who(attributes: Mapping[str, Any]) -> str:
     return name or str(attributes.get("name") or attributes.get("email") or attributes.get("company_name") or "")
 
 
-def _score(hundredths: int | None) -> str:
+def two_digits(hundredths: int | None) -> str:
     return "" if hundredths is None else f"{hundredths / 100:.2f}"
 
 
@@ -150,13 +149,18 @@ def explain(app: App, key: str, at: datetime | None, hindsight: bool, as_json: b
     if as_json:
         say_json(_explained(found, hindsight))
         return
-    say(f"lead {lead}{_in_brackets(who(found.subject.attributes))}, persona {found.subject.persona or 'none'}")
+    say(f"lead {lead}{in_brackets(who(found.subject.attributes))}, persona {found.subject.persona or 'none'}")
     if at is not None:
-        zoned = f"{found.at.astimezone(app.zone):%Y-%m-%d %H:%M:%S %Z}"
-        say(f"as {'known now of' if hindsight else 'known at'} {zoned}")
-    for line in lines(found.score):
+        say(f"as {'known now of' if hindsight else 'known at'} {_zoned(found.at, app)}")
+    for line in lines(replace(found.score, changes_at=None)):
         points_and_axis = re.match(r" *[+-][\d.]+  \w+ +", line)
         say_under(line, points_and_axis.end() if points_and_axis else 2)
+    if found.score.changes_at is not None:
+        say(f"changes by itself at {_zoned(found.score.changes_at, app)} at the earliest")
+
+
+def _zoned(at: datetime, app: App) -> str:
+    return f"{at.astimezone(app.zone):%Y-%m-%d %H:%M:%S %Z}"
 
 
 def _explained(found: Explained, hindsight: bool) -> dict[str, Any]:
@@ -179,7 +183,7 @@ def _explained(found: Explained, hindsight: bool) -> dict[str, Any]:
     }
 
 
-def _in_brackets(text: str) -> str:
+def in_brackets(text: str) -> str:
     return f" ({text})" if text else ""
 
 
@@ -260,145 +264,10 @@ def show(app: App, key: str, everything: bool, as_json: bool) -> None:
 
     Values and where they came from, records, score, and what happened when, each with its cause.
     """
-    from gateway.cli.timeline import timeline
-    from gateway.leads.stamps import attributes
-    from gateway.store import listing
-    from gateway.store.database import read
-    from gateway.store.loading import Need, load
-    from gateway.times import to_micros
+    from gateway.cli import lead as one
 
-    gateway = app.gateway
-    id_ = gateway.find_lead(key)
-    with read(gateway.store.main) as connection:
-        need = Need(score=gateway.model.score_name, whole=[id_])
-        batch = load(connection, [], {}, [id_], to_micros(gateway.now()), need)
-        more = listing.of_lead(connection, id_)
-    lead = batch.leads[id_]
-    joining = gateway.model.joining
-    known = [record for record in lead.records.values() if record.known]
-    origin = attributes(known, joining.inbound, joining.rank)[1]
-    company = batch.companies.get(lead.company or "")
-    score = lead.score
-    entries = timeline(lead, more)
+    known = one.known_of(app.gateway, app.gateway.find_lead(key))
     if as_json:
-        say_json(
-            {
-                "lead": id_,
-                "merged": [row["id"] for row in more["merged"]],
-                "erased_at": iso(lead.erased_at),
-                "entered_at": iso(lead.entered_at),
-                "known_at": iso(lead.known_at),
-                "attributes": [
-                    {
-                        "field": name,
-                        "value": value,
-                        "system": origin.get(name, (0, ""))[1],
-                        "at": iso(origin[name][0]) if name in origin else None,
-                    }
-                    for name, value in sorted(lead.attributes.items())
-                ],
-                "company": {"id": company.id, "attributes": company.attributes} if company else None,
-                "identities": [[row["namespace"], row["value"]] for row in more["identities"]],
-                "records": [
-                    {
-                        "system": record.system,
-                        "object": record.object,
-                        "record": record.record,
-                        "primary": record.main,
-                        "enrolled": record.enrolled,
-                        "gone": record.gone,
-                        "values": {name: entry[0] for name, entry in sorted(record.snapshot.items())},
-                        "assumed": record.assumed,
-                    }
-                    for record in lead.records.values()
-                ],
-                "persona": lead.persona,
-                "stage": lead.stage,
-                "excluded": lead.excluded,
-                "generation": lead.generation,
-                "score": None
-                if score is None
-                else {
-                    "total": points(score.total),
-                    "fit": points(score.fit),
-                    "behaviour": points(score.behaviour),
-                    "band": score.band,
-                    "at": iso(score.at),
-                    "changes_at": iso(score.changes_at),
-                    "scoring": score.scoring,
-                },
-                "reached": [
-                    {"stage": stage, "at": iso(at), "cause": cause, "ref": ref}
-                    for stage, (at, cause, ref) in sorted(lead.reached.items(), key=lambda item: item[1][0])
-                ],
-                "handoff": lead.handoff["id"] if lead.handoff else None,
-                "deals": [{**row, "status_at": iso(row["status_at"])} for row in more["deals"]],
-                "work": [
-                    {"id": row["id"], "kind": row["kind"], "at": iso(row["opened_at"])}
-                    for row in more["work"]
-                    if row["resolved_at"] is None
-                ],
-                "timeline": [
-                    {"at": iso(one.at), "what": one.what, "text": one.text, "cause": one.cause} for one in entries
-                ],
-            }
-        )
-        return
-    say(f"lead {id_}{_in_brackets(who(lead.attributes))}")
-    if lead.erased_at is not None:
-        say(f"  forgotten on {moment(lead.erased_at, app.zone)}")
-    standing = [f"stage {lead.stage or 'none'}", f"persona {lead.persona or 'none'}"]
-    if score is not None:
-        standing.append(
-            f"score {_score(score.total)} ({score.band}: fit {_score(score.fit)}, behaviour {_score(score.behaviour)})"
-        )
-    if lead.excluded:
-        standing.append(f"never handed over: {lead.excluded}")
-    say(f"  {', '.join(standing)}")
-    if more["merged"]:
-        say(f"  was also {', '.join(row['id'] for row in more['merged'])}")
-    say()
-    rows = [(name, plain(value), *_origin(origin.get(name), app)) for name, value in sorted(lead.attributes.items())]
-    if company:
-        rows += [(f"company.{name}", plain(value), "", "") for name, value in sorted(company.attributes.items())]
-    table(("value of", "value", "from", "since"), rows)
-    say()
-    table(
-        ("system", "object", "record", "state"),
-        [(r.system, r.object, r.record, r.gone or ", ".join(_record_state(r))) for r in lead.records.values()],
-    )
-    if more["deals"]:
-        say()
-        table(
-            ("deal", "stage", "status", "since", "amount"),
-            [
-                (
-                    row["id"],
-                    row["stage"],
-                    row["status"],
-                    moment(row["status_at"], app.zone),
-                    f"{row['amount'] or ''} {row['currency'] or ''}".strip(),
-                )
-                for row in more["deals"]
-            ],
-        )
-    say()
-    say(f"what happened (times in {app.zone.key}):")
-    shown_entries = entries if everything else entries[-TIMELINE:]
-    if len(entries) > len(shown_entries):
-        say(f"  … {plural(len(entries) - len(shown_entries), 'earlier entry', 'earlier entries')}; --all shows them")
-    table(
-        ("time", "what", "", "cause"),
-        [(moment(one.at, app.zone), one.what, one.text, one.cause) for one in shown_entries],
-        indent=2,
-    )
-
-
-def _origin(origin: tuple[int, str] | None, app: App) -> tuple[str, str]:
-    return (origin[1], moment(origin[0], app.zone)) if origin else ("", "")
-
-
-def _record_state(record: Any) -> list[str]:
-    state = ["primary"] if record.main else []
-    state += ["in sync"] if record.enrolled else ["history only"]
-    return state + ([f"assumed: {shown(record.assumed)}"] if record.assumed else [])
+        say_json(one.as_json(known))
+    else:
+        one.print_lead(known, app.zone, None if everything else TIMELINE)

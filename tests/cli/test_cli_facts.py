@@ -8,6 +8,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from gateway_files import FilesSource
@@ -334,6 +335,17 @@ def test_explanation_of_then_uses_the_model_of_then(filled: Any) -> None:
     today = filled.json("leads", "explain", ANN_ID)
     assert (today["total"], today["scoring"] != at_first["scoring"]) == (at_first["total"] - 10, True)
     assert explained(filled.json("leads", "explain", ANN_ID, "--at", then)) == explained(at_first)
+
+
+def test_when_a_score_moves_by_itself_is_told_in_the_zone_of_the_instance(instance: Any, ann: dict[str, str]) -> None:
+    """As every other time that people read; programs get UTC."""
+    instance.edit("scoring.yaml", "points: 10, cap: 40", "points: 10, cap: 40, window: 90d")
+    instance.bring([{**ann, "at": now(), "page": "/pricing"}])
+    at = datetime.fromisoformat(instance.json("leads", "explain", ANN_ID)["changes_at"])
+    zoned = f"{at.astimezone(ZoneInfo('Europe/Berlin')):%Y-%m-%d %H:%M:%S %Z}"
+    assert instance.run("leads", "explain", ANN_ID).stdout.splitlines()[-1] == (
+        f"changes by itself at {zoned} at the earliest"
+    )
 
 
 def test_before_anything_was_known_there_is_nothing_to_explain(filled: Any) -> None:

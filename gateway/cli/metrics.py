@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
 from gateway.cli.main import App, pass_app_to_look
-from gateway.cli.output import json_option, say_json
+from gateway.cli.output import json_option, say, say_json, table
 
 
 @click.group()
@@ -45,7 +43,9 @@ def funnel(app: App, by: str | None, as_json: bool) -> None:
     if as_json:
         say_json(data)
         return
-    from rich.console import Console
-
-    # A pipe has no width of its own; 80 columns would fold the values.
-    Console(width=None if sys.stdout.isatty() else 200).print(report(data, by))
+    for part in report(data, by):
+        if isinstance(part, str):
+            say(part)
+        else:
+            say()
+            table(part.columns, part.rows, right=part.columns[1:])

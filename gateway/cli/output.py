@@ -24,7 +24,7 @@ limit_option = click.option(
 LEAST = 14
 """Characters below which a column of words is not squeezed."""
 LONGEST = 120
-"""Characters of a value that a table shows, but for the last column's."""
+"""Characters of a value that a table on a terminal shows, but for the last column's."""
 _TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d")
 # Control characters, and those that turn the direction of text around.
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -57,11 +57,14 @@ def table(
 ) -> None:
     """A table as wide as the terminal, else aligned plain text; nothing without rows. ``right``: columns of numbers.
 
-    On a terminal too narrow for the table each row is two lines or more: nothing is cut, an id least of all.
+    On a terminal too narrow for the table each row is two lines or more: nothing is cut, an id least of all. What is
+    piped away is cut nowhere.
     """
-    cells = [[_cut(shown(cell)) for cell in row[:-1]] + [shown(row[-1])] for row in rows]
+    cells = [list(map(shown, row)) for row in rows]
     if not cells:
         return
+    if sys.stdout.isatty():
+        cells = [[*map(_cut, row[:-1]), row[-1]] for row in cells]
     widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
     if sys.stdout.isatty():
         space = shutil.get_terminal_size().columns - indent
@@ -74,8 +77,8 @@ def table(
             _stacked(columns, cells, indent, space)
         return
     for row in [[name.upper() for name in columns], *cells]:
-        line = "  ".join(
-            cell.rjust(width) if name in right else cell.ljust(width)
+        line = "  ".join(  # one endless value stands out of its column, and moves no other row's
+            cell.rjust(min(width, LONGEST)) if name in right else cell.ljust(min(width, LONGEST))
             for name, cell, width in zip(columns, row, widths, strict=True)
         )
         click.echo(" " * indent + line.rstrip())

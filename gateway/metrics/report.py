@@ -1,27 +1,33 @@
-"""The funnel for people: rich tables with percentages. In: the JSON of ``funnel``. Out: what a console prints."""
+"""The funnel for people: lines and tables with percentages. In: the JSON of ``funnel``. Out: what a command prints."""
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from rich.console import Group, RenderableType
-from rich.table import Column, Table
-from rich.text import Text
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Cells as texts; every column but the first holds numbers."""
+
+    columns: tuple[str, ...]
+    rows: Sequence[tuple[str, ...]]
 
 
-def report(data: Mapping[str, Any], by: str | None = None) -> RenderableType:
-    """``console.print(report(funnel(...), "origin"))``; empty parts are left out."""
-    parts: list[RenderableType] = [f"{number(data['entered'])} leads entered", _stages(data["stages"])]
-    if data["outcomes"]:
-        parts.append(_counted("outcome", data["outcomes"]))
-    if data["excluded"]:
-        parts.append(_counted("reason", data["excluded"], "never handed over"))
+def report(data: Mapping[str, Any], by: str | None = None) -> Iterator[str | Table]:
+    """Lines and tables in their order; empty parts are left out."""
+    yield f"{number(data['entered'])} leads entered"
+    rows = [(one["stage"], number(one["count"]), percent(one["conversion"])) for one in data["stages"]]
+    yield Table(("stage", "leads", "of the stage before"), rows)
+    for key, title in (("outcome", "outcome"), ("reason", "never handed over")):
+        if counted := data["excluded" if key == "reason" else "outcomes"]:
+            yield Table((title, "leads"), [(str(one[key]), number(one["count"])) for one in counted])
     if data["groups"]:
-        parts.append(_groups(data["groups"], by or "value"))
-    parts += [Text(_note(note)) for note in data["notes"]]
-    return Group(*parts)
+        yield _groups(data["groups"], by or "value")
+    yield from map(_note, data["notes"])
 
 
 def number(count: int) -> str:
@@ -34,40 +40,25 @@ def percent(share: float | None) -> str:
     return "" if share is None else f"{share * 100:.3f}".rstrip("0").rstrip(".") + " %"
 
 
-def _stages(stages: Sequence[Mapping[str, Any]]) -> Table:
-    table = Table("stage", _right("leads"), _right("of the stage before"))
-    for stage in stages:
-        table.add_row(stage["stage"], number(stage["count"]), percent(stage["conversion"]))
-    return table
-
-
-def _counted(key: str, rows: Sequence[Mapping[str, Any]], title: str = "") -> Table:
-    table = Table(title or key, _right("leads"))
-    for row in rows:
-        table.add_row(Text(str(row[key])), number(row["count"]))
-    return table
-
-
 def _groups(groups: Sequence[Mapping[str, Any]], by: str) -> Table:
-    table = Table(Column(Text(by)))
-    for stage in groups[0]["stages"]:
-        table.add_column(stage["stage"], justify="right")
-        if stage is not groups[0]["stages"][0]:
-            table.add_column("", justify="right")
+    """One row per value: the count of each stage, and its share of the stage before."""
+    stages = [stage["stage"] for stage in groups[0]["stages"]]
+    columns = [by, *stages[:1]]
+    for before, stage in itertools.pairwise(stages):
+        columns += [stage, f"of {before}"]
+    rows = []
     for group in groups:
-        cells: list[RenderableType] = [_value(group["value"])]
+        cells = [_value(group["value"])]
         for position, stage in enumerate(group["stages"]):
-            cells.append(number(stage["count"]))
-            if position:
-                cells.append(percent(stage["conversion"]))
-        table.add_row(*cells)
-    return table
+            cells += [number(stage["count"]), percent(stage["conversion"])][: 2 if position else 1]
+        rows.append(tuple(cells))
+    return Table(tuple(columns), rows)
 
 
-def _value(value: Any) -> Text:
+def _value(value: Any) -> str:
     if value is None:
-        return Text("(none)", style="dim")
-    return Text(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+        return "(none)"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _note(note: Mapping[str, Any]) -> str:
@@ -75,7 +66,3 @@ def _note(note: Mapping[str, Any]) -> str:
     named = ", ".join(leads[:10]) + (f" and {number(count - 10)} more" if count > 10 else "")
     what = {"won_before_entry": "won before they became known"}.get(note["kind"], note["kind"])
     return f"{number(count)} {'lead' if count == 1 else 'leads'} {what}: {named}"
-
-
-def _right(header: str) -> Column:
-    return Column(header, justify="right")

@@ -193,11 +193,23 @@ def test_no_terminal_is_too_narrow_for_an_id(monkeypatch: pytest.MonkeyPatch, ca
     assert max(map(len, said.splitlines())) <= columns
 
 
-def test_an_endless_value_leaves_the_table_readable(capsys: pytest.CaptureFixture[str]) -> None:
-    """It is cut, and looks cut; the last column, where reasons stand, is whole."""
+def test_an_endless_value_leaves_the_table_readable(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On a terminal it is cut, and looks cut; the last column, where reasons stand, is whole."""
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "1000")
     output.table(("who", "why"), [("x" * 5000, "y" * 500)])
-    _, line = capsys.readouterr().out.splitlines()
-    assert line == f"{'x' * (output.LONGEST - 1)}…  {'y' * 500}"
+    said = re.sub("\x1b\\[[0-9;]*m", "", capsys.readouterr().out)
+    assert f"{'x' * (output.LONGEST - 1)}…" in said
+    assert "y" * 500 in said
+
+
+def test_an_endless_value_in_a_pipe_is_whole_and_moves_no_other_row(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever looks for it finds it, and the columns of the others stay where they are."""
+    output.table(("who", "why"), [("x" * 5000, "a"), ("z", "b")])
+    _, first, second = capsys.readouterr().out.splitlines()
+    assert (first, second) == (f"{'x' * 5000}  a", f"{'z':<{output.LONGEST}}  b")
 
 
 def test_further_lines_stand_under_the_reason(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import socket
 from pathlib import Path
 from typing import Any
@@ -313,6 +314,17 @@ def test_funnel_counts_stages_and_groups(filled: Any) -> None:
     assert report["excluded"] == [{"reason": "competitor", "count": 1}]
     assert {group["value"] for group in report["groups"]} == {"DE", None}
     assert "4 leads entered" in filled.run("metrics", "funnel").stdout
+
+
+def test_funnel_in_a_pipe_is_plain_columns_with_whole_values(instance: Any, ann: dict[str, str]) -> None:
+    """One line per value, as grep and awk like it: no boxes, nothing folded, nothing cut off."""
+    long = "Land " * 40 + "end"
+    instance.bring([{**ann, "country": long}, {**ann, "id": "9", "email": "x@y.example", "country": "DE"}])
+    said = instance.run("metrics", "funnel", "--by", "country").stdout
+    assert said.isascii()
+    rows = {cells[0]: cells[1:] for line in said.splitlines() if len(cells := re.split(r" {2,}", line)) > 2}
+    assert rows["COUNTRY"] == ["TARGET", "MQL", "OF TARGET", "WON", "OF MQL"]
+    assert rows[long][:3] == rows["DE"][:3] == ["1", "1", "100 %"]
 
 
 def test_months_of_a_funnel_are_in_their_order(instance: Any, ann: Any, bob: Any) -> None:

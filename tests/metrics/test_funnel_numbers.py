@@ -1,7 +1,8 @@
 """From counts to the funnel's JSON, and from there to what people read."""
 
+from itertools import chain
+
 import pytest
-from rich.console import Console
 
 from gateway.metrics.definitions import DEFINITIONS
 from gateway.metrics.funnel import FunnelCounts, Group, conversions, funnel
@@ -81,12 +82,9 @@ def test_shares_read_as_percentages(share, text):
 
 
 def printed(data, by=None):
-    console = Console(width=120, record=True, file=open("/dev/null", "w"))  # noqa: SIM115 - the console writes there
-    try:
-        console.print(report(data, by))
-    finally:
-        console.file.close()
-    return console.export_text()
+    """Every line and cell, one per line."""
+    parts = [[part] if isinstance(part, str) else [*part.columns, *chain(*part.rows)] for part in report(data, by)]
+    return "\n".join(chain(*parts))
 
 
 def test_people_see_counts_percentages_groups_and_notes():
@@ -99,6 +97,13 @@ def test_people_see_counts_percentages_groups_and_notes():
 def test_a_value_is_printed_as_it_is_and_never_read_as_markup():
     counts = FunnelCounts(1, {"target": 1}, groups=[Group("[red]x[/red]", 1, {"target": 1})])
     assert "[red]x[/red]" in printed(funnel(counts, ("target",)), "[bold]y")
+
+
+def test_a_group_s_shares_say_of_which_stage_they_are():
+    """Each row has as many cells as there are columns, in a pipe too."""
+    *_, table, _ = report(funnel(COUNTS, TRACKED), "origin")
+    assert table.columns[:4] == ("origin", TRACKED[0], TRACKED[1], f"of {TRACKED[0]}")
+    assert {len(row) for row in table.rows} == {len(table.columns)}
 
 
 def test_empty_parts_are_left_out_of_what_people_see():

@@ -375,7 +375,7 @@ def test_a_refused_call_leaves_no_secret_in_any_log(client, caplog):
     assert [line["reason"] for line in lines] == ["body too large", "unknown system"]
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     body=st.binary(max_size=200),
     headers=st.dictionaries(

@@ -19,7 +19,10 @@ from hypothesis import strategies as st
 
 from gateway.contracts import Context, Receipt, Write
 
-in_a_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+# The same examples in every run, however slow the machine is.
+in_a_folder = settings(
+    derandomize=True, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 
 
 def sink(root: Path, **given: Any) -> FilesSink:

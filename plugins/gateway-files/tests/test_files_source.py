@@ -24,7 +24,10 @@ from gateway.mapping import compile_mapping
 from gateway.settings.files import ConfigFile
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
-in_a_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+# The same examples in every run, however slow the machine is.
+in_a_folder = settings(
+    derandomize=True, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 
 
 class Echo:

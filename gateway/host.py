@@ -2,7 +2,7 @@
 
 A failing plugin is listed with its reason and stops nobody else: pluggy's own entry-point loader would abort at the
 first failing import, and a pluggy hook call stops at the first exception, so the host walks entry points itself and
-calls plugins one by one.
+calls plugins one by one. What two plugins offer under one name, nobody offers: the order of loading decides nothing.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from gateway import hookspecs
 from gateway.settings.files import suggest
 
 DISTRIBUTION = "lead-gateway"
+_FAMILY = {"sources": "systems", "sinks": "systems"}
 _ANYTHING = (Exception, SystemExit)
 """What plugin code may raise: it may even leave."""
 
@@ -61,25 +62,31 @@ class Host:
         self.sinks: dict[str, Offer] = {}
         self.scorers: dict[str, Offer] = {}
         self.transforms: dict[str, Callable[[Any], Any]] = {}
-        self._owner: dict[tuple[str, str], str] = {}
+        self.contested: dict[str, str] = {}
+        """A name that more than one plugin offers → who, and as what."""
+        self._offers: list[tuple[str, str, str, Any]] = []  # (shelf, name, plugin, what), until all are known
         self._modules: dict[str, Any] = {}
         self._pm = pluggy.PluginManager(hookspecs.PROJECT)
         self._pm.add_hookspecs(hookspecs)
         allowed = os.environ.get("GATEWAY_PLUGINS")
         names = None if allowed is None else {name.strip() for name in allowed.split(",") if name.strip()}
-        for entry, distribution in found if found is not None else installed():
+        pairs = list(found if found is not None else installed())
+        for entry, distribution in pairs:
             plugin = Plugin(entry.name, entry.value, distribution.metadata["Name"] or "?", distribution.version)
             self.plugins.append(plugin)
             if names is not None and entry.name not in names and distribution.metadata["Name"] != DISTRIBUTION:
                 plugin.state, plugin.reason = "disabled", "not named in GATEWAY_PLUGINS"
                 continue
-            self._load(plugin, entry, distribution)
-        self.plugins.sort(key=lambda plugin: plugin.name)
+            if not self._twin(plugin, [other for twin, other in pairs if twin.name == entry.name]):
+                self._load(plugin, entry, distribution)
+        self.plugins.sort(key=lambda plugin: (plugin.name, plugin.distribution))
+        self._settle()
 
     @property
     def unavailable(self) -> dict[str, str]:
-        """Plugin → why what it offers is not to be had."""
-        return {plugin.name: f"{plugin.state}: {plugin.reason}" for plugin in self.plugins if plugin.state != "active"}
+        """Plugin, or a name that one offers → why it is not to be had."""
+        idle = {plugin.name: f"{plugin.state}: {plugin.reason}" for plugin in self.plugins if plugin.state != "active"}
+        return idle | self.contested
 
     def commands(self, cli: Any) -> None:
         """Let each active plugin add its commands; one that raises is marked broken."""
@@ -112,14 +119,16 @@ class Host:
     def active(self) -> list[Plugin]:
         return [plugin for plugin in self.plugins if plugin.state == "active"]
 
+    def _twin(self, plugin: Plugin, named: Sequence[Distribution]) -> bool:
+        """Whether other distributions have a plugin of this name, too: then neither is loaded. Ours never gives way."""
+        names = sorted({distribution.metadata["Name"] or "?" for distribution in named})
+        if len(names) == 1 or plugin.distribution == DISTRIBUTION:
+            return False
+        plugin.state = "broken"
+        plugin.reason = f"{_both(names)} have a plugin named {plugin.name!r}; uninstall one"
+        return True
+
     def _load(self, plugin: Plugin, entry: EntryPoint, distribution: Distribution) -> None:
-        twin = next((one for one in self.active() if one is not plugin and one.name == plugin.name), None)
-        if twin is not None:
-            plugin.state = "broken"
-            plugin.reason = (
-                f"{twin.distribution!r} and {plugin.distribution!r} both have a plugin named {plugin.name!r}"
-            )
-            return
         plugin.requires = _range(distribution)
         if not _fits(plugin.requires):
             plugin.state = "incompatible"
@@ -159,7 +168,6 @@ class Host:
         return "; ".join(wrong)
 
     def _register(self, plugin: Plugin, what: str) -> Callable[..., None]:
-        shelf: dict[str, Any] = getattr(self, what)
         kind = what[:-1]
 
         def register(name: str, made: Callable[..., Any], extra: Any = None, **named: Any) -> None:
@@ -167,25 +175,47 @@ class Host:
                 raise TypeError(f"a {kind}'s name must be a text, not a {type(name).__name__}")
             if not callable(made):
                 raise TypeError(f"{kind} {name!r}: the factory is not callable")
-            if name in shelf:
-                raise ValueError(
-                    f"plugins {self._owner[what, name]!r} and {plugin.name!r} both offer a {kind} named {name!r}"
-                )
+            if any(one[:3] == (what, name, plugin.name) for one in self._offers):
+                raise ValueError(f"it offers two {what} named {name!r}")
             extra = named.get("settings", named.get("check", extra))
             if what in ("sources", "sinks") and not (
                 extra is None or (isinstance(extra, type) and issubclass(extra, Schema))
             ):
                 raise TypeError(f"{kind} {name!r}: the settings are no marshmallow schema")
-            self._owner[what, name] = plugin.name
-            plugin.offers.append(f"{kind} {name}")
-            if what == "transforms":
-                shelf[name] = made
-            elif what == "scorers":
-                shelf[name] = Offer(plugin.name, made, check=extra)
-            else:
-                shelf[name] = Offer(plugin.name, made, settings=extra)
+            offer: Any = made
+            if what != "transforms":
+                key = "check" if what == "scorers" else "settings"
+                offer = Offer(plugin.name, made, **{key: extra})
+            self._offers.append((what, name, plugin.name, offer))
 
         return register
+
+    def _settle(self) -> None:
+        """Put on the shelves what is offered under names of its own; a source and a sink of one name go together."""
+        ours = {plugin.name for plugin in self.plugins if plugin.distribution == DISTRIBUTION}
+        claims: dict[tuple[str, str], dict[str, list[str]]] = {}
+        for what, name, owner, _ in self._offers:
+            claims.setdefault((_FAMILY.get(what, what), name), {}).setdefault(owner, []).append(what[:-1])
+        lost: set[tuple[str, str, str]] = set()
+        for (family, name), owners in claims.items():
+            if len(owners) > 1:
+                kinds = " or ".join(sorted({kind for offered in owners.values() for kind in offered}))
+                reason = f"plugins {_both(owners)} offer a {kinds} named {name!r}"
+                lost |= {(family, name, owner) for owner in owners.keys() - ours}
+                if not owners.keys() & ours:
+                    self.contested[name] = f"{reason}; uninstall one, or load one alone with GATEWAY_PLUGINS"
+                for plugin in self.plugins:
+                    if plugin.name in owners.keys() - ours:
+                        plugin.reason = "; ".join(filter(None, [plugin.reason, reason]))
+        for plugin in self.plugins:
+            plugin.offers = []
+        for what, name, owner, offer in self._offers:
+            if (_FAMILY.get(what, what), name, owner) not in lost:
+                getattr(self, what)[name] = offer
+                self._named(owner).offers.append(f"{what[:-1]} {name}")
+
+    def _named(self, name: str) -> Plugin:
+        return next(plugin for plugin in self.plugins if plugin.name == name and plugin.state == "active")
 
     def _ask(self, plugin: Plugin, hook: str, **values: Any) -> None:
         try:
@@ -202,10 +232,11 @@ class Host:
     def _broken(self, plugin: Plugin, reason: str) -> None:
         """Mark the plugin and take back whatever it had offered."""
         plugin.state, plugin.reason, plugin.offers = "broken", reason, []
-        for (what, name), owner in list(self._owner.items()):
-            if owner == plugin.name:
-                del self._owner[what, name]
-                getattr(self, what).pop(name, None)
+        for what, name, owner, offer in self._offers:
+            shelf = getattr(self, what)
+            if owner == plugin.name and shelf.get(name) is offer:
+                del shelf[name]
+        self._offers = [one for one in self._offers if one[2] != plugin.name]
         if self._modules.pop(plugin.name, None) is not None:
             self._pm.unregister(name=plugin.name)
 
@@ -235,6 +266,12 @@ def _range(distribution: Distribution) -> str:
 
 def _fits(specifier: str) -> bool:
     return Requirement(f"{DISTRIBUTION}{specifier}").specifier.contains(version(DISTRIBUTION), prereleases=True)
+
+
+def _both(names: Iterable[str]) -> str:
+    """``'a' and 'b' both``, ``'a', 'b' and 'c' all``."""
+    *first, last = (repr(name) for name in sorted(names))
+    return f"{', '.join(first)} and {last} {'both' if len(first) == 1 else 'all'}"
 
 
 def _spoken(exc: BaseException) -> str:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from gateway.cli.main import load_host
 from gateway.cli.output import json_option, say_json, table
+
+if TYPE_CHECKING:
+    from gateway.host import Plugin
 
 
 @click.group()
@@ -27,5 +32,9 @@ def list_(as_json: bool) -> None:
         return
     table(
         ("plugin", "distribution", "version", "state", "offers"),
-        [(one.name, one.distribution, one.version, one.state, one.reason or ", ".join(one.offers)) for one in found],
+        [(one.name, one.distribution, one.version, one.state, _said(one)) for one in found],
     )
+
+
+def _said(one: Plugin) -> str:
+    return "; ".join(filter(None, [", ".join(one.offers), one.reason]))

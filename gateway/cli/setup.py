@@ -118,7 +118,7 @@ def _built(instance: Instance, host: Host) -> Gateway:
 def _report(instance: Instance, host: Host, gateway: Gateway) -> dict[str, Any]:
     systems = [_system(one, gateway) for one in instance.systems.values()]
     used = {one.plugin for one in instance.systems.values()}
-    broken = [plugin for plugin in host.plugins if plugin.state in ("broken", "incompatible")]
+    broken = [plugin for plugin in host.plugins if plugin.reason and plugin.state != "disabled"]
     return {
         "ok": not gateway.problems,
         "problems": [
@@ -191,7 +191,8 @@ def _print(report: Mapping[str, Any], instance: Instance) -> None:
     for warning in instance.warnings:
         say(f"warning: {warning}")
     for plugin in report["plugins"]:
-        say(f"warning: plugin {plugin['name']} is {plugin['state']}: {plugin['reason']}")
+        idle = "" if plugin["state"] == "active" else f" is {plugin['state']}"
+        say(f"warning: plugin {plugin['name']}{idle}: {plugin['reason']}")
     for system in report["systems"]:
         doors = " and ".join(name for name in ("source", "sink") if system[name]) or "nothing usable"
         say(

@@ -247,7 +247,8 @@ class _Loading:
         strategy = file.data.get("strategy", STRATEGY)
         offer = self.plugins.scorers.get(strategy) if isinstance(strategy, str) else None
         if offer is None:
-            hint = suggest(strategy, self.plugins.scorers)
+            why = getattr(self.plugins, "unavailable", {}).get(strategy) if isinstance(strategy, str) else None
+            hint = f": {why}" if why else suggest(strategy, self.plugins.scorers)
             self.problems.append(file.problem(("strategy",), f"no installed plugin offers this strategy{hint}"))
         elif offer.check is not None:
             try:

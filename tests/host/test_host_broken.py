@@ -6,7 +6,7 @@ from importlib.metadata import EntryPoint
 
 import pytest
 
-from gateway.host import Host
+from gateway.host import Host, installed
 
 HEAD = "from gateway.hookspecs import hookimpl\n"
 WELL = HEAD + "@hookimpl\ndef register_transforms(register): register('shout', str.upper)\n"
@@ -80,17 +80,19 @@ def test_ctrl_c_while_plugins_are_loaded_ends_the_program(plugin):
         Host([plugin("raise KeyboardInterrupt")])
 
 
-def test_two_plugins_of_one_name_are_an_error_naming_both_distributions(plugin):
-    """The first keeps working with all that it offers."""
+@pytest.mark.parametrize("order", [1, -1], ids=["as found", "the other way round"])
+def test_two_plugins_of_one_name_are_an_error_naming_both_distributions(plugin, order):
+    """Neither is loaded, in whatever order they are found: which of them a file means, nobody can say."""
     first = plugin(WELL, name="twin", distribution="one")
     second = plugin(WELL.replace("shout", "cry"), name="twin", distribution="two")
-    host = Host([first, second])
-    states = sorted((told.distribution, told.state, told.reason) for told in host.plugins)
-    assert states[0] == ("one", "active", "")
-    assert states[1][:2] == ("two", "broken")
-    assert "'one'" in states[1][2]
-    assert "'two'" in states[1][2]
-    assert set(host.transforms) == {"shout"}
+    host = Host([first, second][::order])
+    reason = "'one' and 'two' both have a plugin named 'twin'; uninstall one"
+    assert [(told.distribution, told.state, told.reason) for told in host.plugins] == [
+        ("one", "broken", reason),
+        ("two", "broken", reason),
+    ]
+    assert not host.transforms
+    assert host.unavailable == {"twin": f"broken: {reason}"}
     assert host.observe("lead_scored", scores=[]) == []
 
 
@@ -103,12 +105,45 @@ def test_one_module_under_two_names_works_once(plugin):
     assert set(host.transforms) == {"shout"}
 
 
-def test_two_plugins_that_offer_one_name_are_an_error_naming_both(plugin):
-    """Nobody's transform is silently another's."""
-    first, second = plugin(WELL, name="first"), plugin(WELL, name="second")
-    host = Host([first, second])
-    assert listed(host, "second").reason.endswith("plugins 'first' and 'second' both offer a transform named 'shout'")
-    assert listed(host, "first").state == "active"
+SINK = HEAD + "@hookimpl\ndef register_sinks(register): register('files', list); register('own{0}', list)\n"
+SOURCE = HEAD + "@hookimpl\ndef register_sources(register): register('files', list); register('own{0}', list)\n"
+SCORER = HEAD + "@hookimpl\ndef register_scorers(register): register('files', list); register('own{0}', list)\n"
+
+
+@pytest.mark.parametrize("order", [1, -1], ids=["as found", "the other way round"])
+@pytest.mark.parametrize(
+    ("one", "other", "kind"),
+    [(SINK, SINK, "sink"), (SOURCE, SINK, "sink or source"), (SCORER, SCORER, "scorer")],
+    ids=["two sinks", "the source of one and the sink of another", "two scorers"],
+)
+def test_what_two_plugins_offer_under_one_name_nobody_offers(plugin, order, one, other, kind):
+    """Both are named, in whatever order they are loaded; what else they offer stays."""
+    pair = [plugin(one.format(1), name="first"), plugin(other.format(2), name="second")]
+    host = Host(pair[::order])
+    reason = f"plugins 'first' and 'second' both offer a {kind} named 'files'"
+    assert [(told.name, told.state, told.reason) for told in host.plugins] == [
+        ("first", "active", reason),
+        ("second", "active", reason),
+    ]
+    assert {*host.sources, *host.sinks, *host.scorers} == {"own1", "own2"}
+    assert [told.offers for told in host.plugins] == [[text] for text in _offered(one, other)]
+    assert host.unavailable["files"].startswith(reason)
+
+
+def _offered(*sources):
+    kinds = {SINK: "sink", SOURCE: "source", SCORER: "scorer"}
+    return [f"{kinds[source]} own{number}" for number, source in enumerate(sources, 1)]
+
+
+def test_a_name_of_the_gateway_itself_is_not_taken_away_from_it(plugin):
+    """As with commands: whoever wants it too goes without it."""
+    taker = plugin(SCORER.replace("'files'", "'weighted'").format(1), name="taker")
+    for pairs in ([taker, *installed()], [*installed(), taker]):
+        host = Host(pairs)
+        assert host.scorers["weighted"].plugin == "weighted"
+        assert set(host.scorers) == {"weighted", "own1"}
+        assert "both offer a scorer named 'weighted'" in listed(host, "taker").reason
+        assert listed(host, "weighted").reason == ""
 
 
 def test_a_plugin_for_another_version_is_not_even_imported(plugin, capsys):

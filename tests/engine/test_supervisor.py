@@ -108,6 +108,7 @@ def lives(tmp_path, kind):
 
 
 def status(tmp_path):
+    until((tmp_path / STATUS).exists)
     return json.loads((tmp_path / STATUS).read_text())
 
 
@@ -196,7 +197,6 @@ def test_the_status_file_names_the_processes(supervise, tmp_path):
     """For `gateway status`: kind, pid, lives, whether it is ready."""
 
     def then():
-        until((tmp_path / STATUS).exists)
         until(lambda: any(process["ready"] for process in status(tmp_path)["processes"]))
         [process] = status(tmp_path)["processes"]
         assert (process["kind"], process["pid"], process["lives"]) == ("calm", lives(tmp_path, "calm")[0][0], 1)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Any
 
 import click
 
@@ -62,7 +61,11 @@ def list_(app: App, state: str | None, system: str | None, troubles: bool, limit
 
 
 def _troubles(app: App, system: str | None, limit: int, as_json: bool) -> None:
-    rows = _events_with_reason(app, system, limit)
+    from gateway.store import listing
+    from gateway.store.database import read
+
+    with read(app.gateway.store.main) as connection:
+        rows = listing.troubles(connection, limit, system)
     if as_json:
         names = ("document", "system", "object", "record", "state", "reason")
         found = [{**{name: row[name] for name in names}, "known_at": iso(row["known_at"])} for row in rows]
@@ -82,22 +85,6 @@ def _troubles(app: App, system: str | None, limit: int, as_json: bool) -> None:
         ],
     )
     say("`gateway inbox replay DOCUMENT` reads one again" if rows else "no record was quarantined or lost a field")
-
-
-def _events_with_reason(app: App, system: str | None, limit: int) -> list[dict[str, Any]]:
-    """Events that were not taken in whole, the newest first. The reason never holds a value."""
-    from sqlalchemy import select
-
-    from gateway.store.database import read
-    from gateway.store.tables import events
-
-    e = events.c
-    chosen = select(e.document, e.system, e.object, e.record, e.known_at, e.state, e.reason).where(e.reason != "")
-    if system is not None:
-        chosen = chosen.where(e.system == system)
-    with read(app.gateway.store.main) as connection:
-        found = connection.execute(chosen.order_by(e.known_at.desc(), e.key.desc()).limit(limit))
-        return [dict(row) for row in found.mappings()]
 
 
 @inbox.command()

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import JSON, ColumnElement, Connection, Select, and_, func, or_, select, type_coerce
+from sqlalchemy import JSON, ColumnElement, Connection, Select, and_, func, literal_column, or_, select, type_coerce
 
 from gateway.leads.record import Ref
 from gateway.store import tables as t
@@ -193,6 +193,16 @@ def dead_letters(connection: Connection, ids: Collection[str] | None, system: st
     chosen = chosen.where(among(w.id, ids)) if ids is not None else chosen
     chosen = chosen.where(w.system == system) if system is not None else chosen
     return list(connection.scalars(chosen.order_by(w.id)))
+
+
+def troubles(connection: Connection, limit: int, system: str | None = None) -> Rows:
+    """Events that were not taken in whole, newest first; the reason never holds a value. The index holds no others."""
+    e = t.events.c
+    chosen = select(e.document, e.system, e.object, e.record, e.known_at, e.state, e.reason)
+    chosen = chosen.where(e.reason != literal_column("''"))  # spelt out, or the index could not serve it
+    if system is not None:
+        chosen = chosen.where(e.system == system)
+    return _rows(connection, chosen.order_by(e.known_at.desc(), e.key.desc()).limit(limit))
 
 
 def work_items(connection: Connection, limit: int) -> Rows:

@@ -198,6 +198,9 @@ events = Table(
         sqlite_where=text("state <> 'applied'"),
         postgresql_where=text("state <> 'applied'"),
     ),
+    Index(
+        "events_troubles", "known_at", "key", sqlite_where=text("reason <> ''"), postgresql_where=text("reason <> ''")
+    ),
 )
 
 tallies = Table(  # what became of everything read: counted in the transaction that did it

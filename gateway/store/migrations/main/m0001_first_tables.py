@@ -147,6 +147,14 @@ def upgrade() -> None:
         postgresql_where=sa.text("state <> 'applied'"),
     )
     op.create_index("events_record", "events", ["system", "object", "record", "at"], unique=False)
+    op.create_index(
+        "events_troubles",
+        "events",
+        ["known_at", "key"],
+        unique=False,
+        sqlite_where=sa.text("reason <> ''"),
+        postgresql_where=sa.text("reason <> ''"),
+    )
     op.create_index(op.f("ix_events_document"), "events", ["document"], unique=False)
     op.create_table(
         "handoffs",

@@ -199,7 +199,12 @@ events = Table(
         postgresql_where=text("state <> 'applied'"),
     ),
     Index(
-        "events_troubles", "known_at", "key", sqlite_where=text("reason <> ''"), postgresql_where=text("reason <> ''")
+        "events_troubles",
+        "system",
+        "known_at",
+        "key",
+        sqlite_where=text("reason <> ''"),
+        postgresql_where=text("reason <> ''"),
     ),
 )
 

@@ -150,7 +150,7 @@ def upgrade() -> None:
     op.create_index(
         "events_troubles",
         "events",
-        ["known_at", "key"],
+        ["system", "known_at", "key"],
         unique=False,
         sqlite_where=sa.text("reason <> ''"),
         postgresql_where=sa.text("reason <> ''"),

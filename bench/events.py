@@ -39,9 +39,8 @@ systems:
 system: site
 timezone: UTC
 objects:
-  activity:
+  contact:
     kind: person
-    only: {kind: {known: true}}
     id: id
     time: at
     activities:
@@ -50,12 +49,6 @@ objects:
       - {activity: email_click, when: {kind: email_click}, on: each}
       - {activity: webinar, when: {kind: webinar}, on: each}
       - {activity: demo_request, when: {kind: demo_request}, on: each}
-    fields: {email: email}
-  contact:
-    kind: person
-    only: {kind: {known: false}}
-    id: id
-    time: at
     fields:
       email: email
       title: title
@@ -157,7 +150,7 @@ def main(argv: list[str] | None = None) -> int:
     persons = people(rng)
     done = {
         person["id"]: [
-            (to_micros(NOW - timedelta(days=rng.randrange(90), seconds=k)), rng.choice(KINDS)) for k in range(10)
+            (to_micros(NOW - timedelta(days=rng.randrange(1, 90), seconds=k)), rng.choice(KINDS)) for k in range(10)
         ]
         for person in persons
     }

@@ -168,7 +168,7 @@ class Pipeline:
         history = lead.id not in batch.live
         before = (lead.persona, lead.score.total if lead.score else None)
         lead.persona = model.journey.persona(lead.attributes)
-        if not lead.counted and lead.persona != before[0]:  # each persona may have points of its own
+        if not lead.counted and (lead.unsure or lead.persona != before[0]):  # a persona may have points of its own
             batch.uncounted.add(lead.id)
             return
         company = batch.companies[lead.company].attributes if lead.company in batch.companies else {}
@@ -234,7 +234,7 @@ class Pipeline:
         """Whether ``event`` may say what its person did."""
         if isinstance(event, RecordChanged):
             rules = self.model.joining.rules((event.system, event.object, event.record))
-            return rules is not None and bool(rules.activities)
+            return rules is not None and bool(rules.activities) and rules.listens(event)
         return isinstance(event, ActivityHappened)
 
 

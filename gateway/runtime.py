@@ -38,7 +38,7 @@ from gateway.store.times import new_id, utc_now
 from gateway.times import to_micros
 from gateway.web.intake import SourceOffer
 
-BATCH_EVENTS = 1000
+BATCH_EVENTS = 2000
 """Events of one batch, roughly: documents are claimed whole."""
 BATCH_DOCUMENTS = 200
 SWEEP_LEADS = 500

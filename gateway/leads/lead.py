@@ -73,6 +73,8 @@ class Lead:
     activities: dict[FactKey, Activity] = field(default_factory=dict, repr=False)
     counted: bool = True
     """Its activities are loaded. False: its score stands for them, until somebody needs them."""
+    unsure: bool = False
+    """An activity came all the same: it has to be loaded again, with the others."""
     refs: dict[FactKey, Ref] = field(default_factory=dict, repr=False)
     """Which record an activity came from: known for new ones, and for all of a lead that was loaded whole."""
     kinds: dict[str, tuple[int, int, int]] = field(default_factory=dict)
@@ -113,7 +115,9 @@ class Lead:
         key = (to_micros(fact.at), fact.key)
         ref = (fact.system, fact.object, fact.record)
         if isinstance(fact, ActivityHappened):
-            if key not in self.activities:
+            if not self.counted:
+                self.unsure = True
+            elif key not in self.activities:
                 activity = Activity(fact.at, fact.activity, fact.asset, fact.channel, fact.campaign, fact.key)
                 self._put(key, StoredActivity(activity, ref, known_at))
         elif key not in self.outcomes:

@@ -35,10 +35,9 @@ class Rules(Protocol):
     """The part of an object's mapping that makes facts of observed values."""
 
     @property
-    def observed(self) -> frozenset[str]: ...
-    @property
     def inbound(self) -> Mapping[str, Any]: ...
 
+    def listens(self, event: RecordChanged) -> bool: ...
     def emit(self, before: dict[str, Any], event: RecordChanged) -> list[Any]: ...
 
 
@@ -103,12 +102,11 @@ class RecordWritten(Event):
 def fold(record: Record, events: Iterable[tuple[int, Event]], rules: Rules | None) -> list[Fact]:
     """Fold ``events`` — sorted by (time in microseconds, key), none before ``record.last`` — and return their facts."""
     facts: list[Fact] = []
-    observed = rules.observed if rules else frozenset()
     for at, event in events:
         if isinstance(event, RecordChanged):
-            if rules is not None:
-                before = {name: entry[0] for name, entry in record.snapshot.items() if entry[0] is not None}
-                facts += rules.emit(before, event) if observed or not before else ()
+            first = all(raw is None for raw, _ in record.snapshot.values())
+            if rules is not None and (first or rules.listens(event)):
+                facts += rules.emit(record.held(), event)
             _change(record, event, at, rules)
         elif isinstance(event, (ActivityHappened, OutcomeReported)):
             facts.append(event)

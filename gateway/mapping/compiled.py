@@ -99,6 +99,10 @@ class ObjectMapping:
         self.reader = ObjectReader(system, name, data, kinds, self.fields, self.observed, times, clock, blanks)
         self.schema: type[Schema] = _schema(name, self.fields, blanks)
 
+    def listens(self, event: RecordChanged) -> bool:
+        """Whether ``emit`` can find anything in an event of a record that is known already."""
+        return self._rules.listen(event)
+
     def emit(self, before: Mapping[str, Any], event: RecordChanged) -> list[Emitted]:
         """The activities and outcomes that ``event`` means; ``before``: the record's merged raw values before it."""
         return self._rules.emit(before, event)

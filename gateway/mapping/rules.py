@@ -131,6 +131,11 @@ class Rules:
         self.rules = tuple(rules)
         self.reads = frozenset().union(*(rule.reads for rule in rules)) if rules else frozenset[str]()
         self._merging = any(not rule.each for rule in rules)
+        self._silence = any(rule.each and rule.fires({}, {}, {}) for rule in rules)
+
+    def listen(self, event: RecordChanged) -> bool:
+        """Whether an event of a known record can make a rule fire: it speaks of what one reads, or one reads silence."""
+        return self._silence or not self.reads.isdisjoint(event.speaks_of)
 
     def emit(self, before: Values, event: RecordChanged) -> list[Emitted]:
         """What the event means, given the merged raw values ``before`` it (empty: the record's first event)."""

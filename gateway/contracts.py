@@ -399,8 +399,18 @@ class ItemReader(Protocol):
 
 
 class Budget(Protocol):
+    """The calls one system allows, shared by all processes. Spend before each call, tokens and catalogues included."""
+
+    def allow(self, calls: int, window: timedelta) -> None:
+        """State a limit of the system: so many calls within any ``window``. A day and longer is counted from midnight
+        UTC, anything shorter is paced evenly."""
+
     def spend(self, calls: int = 1, priority: int = 5) -> None:
-        """Take ``calls`` from the system's quota before sending them. Raises ``BudgetSpent`` when none is left."""
+        """Take ``calls`` from every limit, waiting for its turn up to a few seconds. Raises ``TryLater`` when there are
+        none left; of a day's calls the last tenth is for ``priority`` 1 and 2, what a handoff needs."""
+
+    def told(self, used: int, window: timedelta) -> None:
+        """What the system itself counts of a day's limit: other programs may use it, too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,8 @@
 ├── ``QuarantineDocument`` this document cannot be read: keep it, name the reason, go on with the rest
 ├── ``StorageBusy``        the store cannot take it now: answer 503 and let the sender come again
 ├── ``StaleCommit``        somebody else was faster: reload, compute again, commit again
+├── ``TryLater``           a system, or our budget for it, has nothing left now: come again; costs no try
+├── ``AccessRefused``      a system refused our credentials: everything with it pauses until a person resumes it
 ├── ``NotFound``           what the user named does not exist
 └── ``Refused``            the move is not legal; the message says what is
 """
@@ -60,6 +62,23 @@ class StorageBusy(GatewayError):
 
 class StaleCommit(GatewayError):
     """A row changed between load and commit (or a lease was lost): nothing of this batch was written."""
+
+
+class TryLater(GatewayError):
+    """A system's limit, or our budget for it, is reached: come again in ``seconds``. No try is spent."""
+
+    def __init__(self, seconds: float, reason: str) -> None:
+        self.seconds = seconds
+        self.reason = reason
+        super().__init__(f"{reason}; again in {seconds:.0f} s")
+
+
+class AccessRefused(GatewayError):
+    """A system refused who we say we are. ``reason`` names the secret by its reference, never its value."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(reason)
 
 
 class NotFound(GatewayError):

@@ -335,6 +335,7 @@ def _lookup_row(lookup: Lookup, now: int) -> dict[str, Any]:
         "object": lookup.object,
         "record": lookup.record,
         "fields": list(lookup.fields),
+        "asked": 1,
         "due_at": now,
     }
 

@@ -13,13 +13,13 @@ from typing import Any
 
 import structlog
 
+from gateway.budget import SystemBudget
 from gateway.checked import flaw, refuse_unsound
 from gateway.contracts import (
     Context,
     Document,
     Event,
     Lookup,
-    Page,
     Quarantined,
     Sink,
     Skipped,
@@ -30,6 +30,7 @@ from gateway.errors import ConfigError, GatewayError, NotFound, Problem, Quarant
 from gateway.host import Host
 from gateway.leads.joining import Joining
 from gateway.pipeline import Done, Guard, Model, Pipeline, Reading, unguarded
+from gateway.pulling import Pulling
 from gateway.settings.instance import Instance, System, load_instance, store_folder
 from gateway.store import bundle, due
 from gateway.store.database import open_store, read, require_current, store_trouble, upgrade, write
@@ -70,6 +71,12 @@ class Gateway:
         self.broken: Sequence[Problem | str] = ()
         """What is wrong with the files on disk, where those in use were taken from the store instead."""
         self.pipeline = Pipeline(self.store.main, self.model, now, self.log, self.guard)
+        self.pullings = {
+            name: Pulling(
+                self.store.main, self.inbox, name, instance.systems[name].plugin, source, now, self.guard, self.log
+            )
+            for name, source in self.sources.items()
+        }
         self._deliveries = {
             name: Delivery(self.store.main, name, sink, instance.systems[name].plugin, now, self.guard, self.log)
             for name, sink in self.sinks.items()
@@ -159,14 +166,12 @@ class Gateway:
             self.inbox.blank(done.blank)
         self.observe(done)
 
-    def bring_in(self, system: str, pages: Iterator[Page], stream: str, history: bool, origin: Any) -> Iterator[Page]:
-        """Put pages into the inbox as they come; each with its cursor once it is stored."""
-        for page in pages:
-            self.inbox.append_page(system, stream, page, self.now(), origin=origin, history=history)
-            if page.cursor is not None:
-                with write(self.store.main) as connection:
-                    due.save_cursor(connection, system, stream, page.cursor, to_micros(self.now()))
-            yield page
+    def pull_once(self, system: str) -> int:
+        """Fetch what was only named and pull what is due from one system. Returns how much came."""
+        pulling, every = self.pullings.get(system), self.instance.systems[system].pull
+        if pulling is None:
+            return 0
+        return pulling.look_up() + (pulling.pull(every) if every is not None else 0)
 
     # -- by itself ----------------------------------------------------------------------------------------------------
 
@@ -235,7 +240,10 @@ class Gateway:
 
     def _build(self, system: System) -> None:
         mapping: Any = system.mapping
-        context = Context(system=system.name, root=self.instance.root, mapping=mapping, now=self.now, log=self.log)
+        budget = SystemBudget(self.store.main, system.name)
+        context = Context(
+            system=system.name, root=self.instance.root, mapping=mapping, now=self.now, budget=budget, log=self.log
+        )
         kinds: tuple[tuple[Any, Any, Any], ...] = (
             (self.sources, self.host.sources, Source),
             (self.sinks, self.host.sinks, Sink),

@@ -9,7 +9,6 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,7 +53,7 @@ def import_(app: App, file: Path, system: str, history: bool, as_json: bool) -> 
     stream = str(file.resolve())
     size = None if file.suffix in (".gz", ".gzip") else os.path.getsize(file)
     with progress(f"{file.name} → {system}", size, bytes=True) as tell:
-        taken.pages(partial(source.pull, stream), None, stream, "file", _offset(tell))
+        taken.pages(gateway.pullings[system].bring_in(stream, None, history, "file"), _offset(tell))
         taken.finish()
     _tell(taken, as_json, {"file": str(file)})
 
@@ -80,9 +79,12 @@ def pull(app: App, system: str, history: bool, since: datetime | None, as_json: 
         )
     start = app.moment(since) if since else None
     taken = _Taking(gateway, system, history)
+    pulling = gateway.pullings[system]
     for stream in streams:
         with progress(f"{system} {stream}") as tell:
-            taken.pages(partial(source.pull, stream), start, stream, "pull", _records(tell))
+            taken.pages(pulling.bring_in(stream, start, history), _records(tell))
+    while pulling.look_up():  # what the pages only named
+        pass
     taken.finish()
     _tell(taken, as_json, {"streams": streams})
 
@@ -113,31 +115,17 @@ class _Taking:
         self._before = self._standing()
         self._inbox_before = gateway.inbox.counts().get(system, {})
 
-    def pages(
-        self,
-        pull: Callable[[Mapping[str, Any] | None, datetime | None], Iterator[Page]],
-        since: datetime | None,
-        stream: str,
-        origin: str,
-        tell: Callable[[Page], None],
-    ) -> None:
-        """Bring in and work page after page: from ``since`` on, else from the saved cursor."""
-        from gateway.store import due
-        from gateway.store.database import read
-
-        gateway = self.gateway
-        plugin = gateway.instance.systems[self.system].plugin
-        with read(gateway.store.main) as connection:
-            cursor = due.cursor(connection, self.system, stream) if since is None else None
-        pages = gateway.bring_in(self.system, pull(cursor, since), stream, self.history, origin)
+    def pages(self, pages: Iterator[Page], tell: Callable[[Page], None]) -> None:
+        """Work page after page as they come in."""
+        plugin = self.gateway.instance.systems[self.system].plugin
         try:
             while (page := plugin_call(plugin, "pull", lambda: next(pages, None))) is not None:
                 self.page_count += 1
                 self.rows += page.records
-                gateway.run_pipeline_once(self.worker)
+                self.gateway.run_pipeline_once(self.worker)
                 tell(page)
         finally:
-            gateway.inbox.release(self.worker)
+            self.gateway.inbox.release(self.worker)
 
     def finish(self) -> None:
         """Work until nothing of this system waits, whoever works it, then score again what that asked for."""

@@ -1,7 +1,7 @@
 """One process of the gateway: ``python -m gateway.engine.process KIND -C DIR --slot N --slots FILE``.
 
-KIND is ``web``, ``pipeline`` or ``deliver:SYSTEM``. Started by the supervisor; ``gateway web`` and ``gateway worker``
-call ``run`` themselves, without a slot. SIGTERM and SIGINT let it finish what it holds.
+KIND is ``web``, ``pipeline``, ``deliver:SYSTEM`` or ``pull:SYSTEM``. Started by the supervisor; ``gateway web`` and
+``gateway worker`` call ``run`` themselves, without a slot. SIGTERM and SIGINT let it finish what it holds.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from gateway import logs
 from gateway.engine import slots
 from gateway.engine.files import differences
 from gateway.engine.supervisor import RENEWED, STATUS
-from gateway.engine.workers import bell_of, delivery_loop, pipeline_loop
+from gateway.engine.workers import bell_of, delivery_loop, loop, pipeline_loop
 from gateway.errors import ConfigError
 from gateway.settings.files import ConfigFile
 from gateway.settings.form import GatewayForm
@@ -71,14 +71,16 @@ def run(kind: str, root: Path, slot: slots.Slot | None = None, before: str = "",
     if kind == "web":
         return _web(root, slot, opener)
     what, _, system = kind.partition(":")
-    if what not in ("pipeline", "deliver") or (what == "deliver") is not bool(system):
-        raise ConfigError([f"{kind}: no such kind of process; there are web, pipeline and deliver:SYSTEM"])
+    if what not in ("pipeline", "deliver", "pull") or (what != "pipeline") is not bool(system):
+        raise ConfigError([f"{kind}: no such kind of process; there are web, pipeline, deliver:SYSTEM and pull:SYSTEM"])
     worker = f"{kind}:{os.getpid()}:{new_id()}"
     gateway = opener(root)
     try:
         with _stopped_by_signal() as stop:
-            if before:  # the supervisor saw it die: nobody needs to wait for its silence
-                gateway.inbox.bury(before) if what == "pipeline" else gateway.bury_deliveries(system, before)
+            if before and what == "pipeline":  # the supervisor saw it die: nobody needs to wait for its silence
+                gateway.inbox.bury(before)
+            elif before and what == "deliver":
+                gateway.bury_deliveries(system, before)
             if slot is not None:
                 slot.ready(worker)
 
@@ -96,6 +98,8 @@ def run(kind: str, root: Path, slot: slots.Slot | None = None, before: str = "",
             if what == "pipeline":
                 work, sweep = current(gateway.run_pipeline_once), current(gateway.sweep_once)
                 pipeline_loop(work, sweep, gateway.inbox, worker, stop, bell_of(gateway.store.inbox))
+            elif what == "pull":
+                loop(current(partial(gateway.pull_once, system)), stop, bell_of(gateway.store.main))
             else:
                 delivery_loop(current(partial(gateway.deliver_once, system, worker)), stop, bell_of(gateway.store.main))
         return RENEWED if gateway.outdated() else 0

@@ -53,7 +53,8 @@ log = structlog.get_logger(__name__)
 def wanted_processes(root: Path) -> list[str]:
     """What ``gateway run`` starts for the instance at ``root``: the kinds that ``gateway.engine.process`` knows.
 
-    Reads gateway.yaml as plain data: web, one pipeline worker, and one delivery worker per system with outbound on.
+    Reads gateway.yaml as plain data: web, one pipeline worker, one delivery worker per system with outbound on, and one
+    that asks for news per system with ``pull``.
     Raises ``ConfigError`` when the file is unreadable.
     """
     systems = ConfigFile.read(root / "gateway.yaml", root).data.get("systems")

@@ -134,7 +134,7 @@ class Rules:
         self._silence = any(rule.each and rule.fires({}, {}, {}) for rule in rules)
 
     def listen(self, event: RecordChanged) -> bool:
-        """Whether an event of a known record can make a rule fire: it speaks of what one reads, or one reads silence."""
+        """Whether an event of a known record can fire a rule: it speaks of what one reads, or one reads silence."""
         return self._silence or not self.reads.isdisjoint(event.speaks_of)
 
     def emit(self, before: Values, event: RecordChanged) -> list[Emitted]:

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from marshmallow import Schema, ValidationError, fields, validate
 
+from gateway.durations import Duration
 from gateway.settings.files import suggest
 
 ROLES = ("ma", "crm", "other")
@@ -87,6 +88,7 @@ class SystemForm(Schema):
     plugin = fields.String(required=True, metadata={"help": "name a plugin offers its source or sink under"})
     role = fields.String(load_default="other", validate=_one_of(*ROLES), metadata={"help": "ma, crm or other"})
     outbound = fields.Boolean(load_default=False, metadata={"help": "off: read, score and plan; never send"})
+    pull = Duration(metadata={"help": "how often to ask the system for news, such as 15m; without it never"})
     settings = fields.Dict(load_default={}, metadata={"help": "the plugin's own settings"})
 
 

@@ -10,6 +10,7 @@ import contextlib
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Protocol
@@ -62,6 +63,7 @@ class System:
     plugin: str
     role: str
     outbound: bool
+    pull: timedelta | None
     settings: Mapping[str, Any] = field(repr=False)
     rank: int
     mapping: SystemMapping | None = field(repr=False)
@@ -296,6 +298,7 @@ class _Loading:
                 plugin=one["plugin"],
                 role=one["role"],
                 outbound=one["outbound"],
+                pull=one.get("pull"),
                 settings=self.settings[name],
                 rank=rank,
                 mapping=self.mappings[name],

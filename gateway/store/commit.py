@@ -203,7 +203,7 @@ def _commit_decisions(put: Put, batch: Batch, score_name: str) -> None:
 def _commit_outward(put: Put, batch: Batch) -> None:
     commit_writes(put.connection, batch.writes, batch.now, batch.moot)
     put.count(t.work_items, batch.work_items, on=("key",), bump="count")
-    put.insert(t.lookups, batch.lookups, ignore=True)
+    put.count(t.lookups, batch.lookups, bump="asked")
     put.insert(t.rescores, batch.rescores)
 
 

@@ -422,10 +422,10 @@ lookups = Table(
     Column("object", String, primary_key=True),
     Column("record", String, primary_key=True),
     Column("fields", Json, nullable=False),
+    Column("asked", Integer, nullable=False, server_default=text("1")),  # how often it was named while it waits
     Column("due_at", Time, nullable=False),
     Column("attempts", Integer, nullable=False, server_default=text("0")),
-    Column("lease", String, nullable=False, server_default=""),
-    Column("beat", Integer, nullable=False, server_default=text("0")),
+    Index("lookups_due", "system", "due_at"),
 )
 
 work_items = Table(

@@ -227,12 +227,12 @@ def upgrade() -> None:
         sa.Column("object", sa.String(), nullable=False),
         sa.Column("record", sa.String(), nullable=False),
         sa.Column("fields", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=False),
+        sa.Column("asked", sa.Integer(), server_default=sa.text("1"), nullable=False),
         sa.Column("due_at", sa.BigInteger(), nullable=False),
         sa.Column("attempts", sa.Integer(), server_default=sa.text("0"), nullable=False),
-        sa.Column("lease", sa.String(), server_default="", nullable=False),
-        sa.Column("beat", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.PrimaryKeyConstraint("system", "object", "record"),
     )
+    op.create_index("lookups_due", "lookups", ["system", "due_at"], unique=False)
     op.create_table(
         "marks",
         sa.Column("id", sa.String(length=32), nullable=False),

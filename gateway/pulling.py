@@ -1,0 +1,187 @@
+"""The way in that we begin ourselves: fetch what was only named, and pull what is new, stream after stream.
+
+In: lookups that ``read`` asked for, and cursors. Out: documents in the inbox. A page is stored before its cursor and
+before a lookup is settled: a crash in between brings the same page again, which is a duplicate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Engine
+
+from gateway.contracts import Origin, Page, Source
+from gateway.errors import AccessRefused, TryLater
+from gateway.pipeline import Guard
+from gateway.store import due, lookups, outbox
+from gateway.store import tables as t
+from gateway.store.database import read, write
+from gateway.store.inbox import Inbox
+from gateway.store.put import Put
+from gateway.store.times import new_id
+from gateway.times import to_micros
+
+LOOKUPS = 500
+"""Lookups of one ``fetch``; the source cuts them into calls."""
+FIRST_WAIT = timedelta(seconds=10)
+LONGEST_WAIT = timedelta(hours=1)
+TRIES = 30
+"""So often is a record looked up in vain, over about a day, before a person is asked."""
+
+
+class Pulling:
+    """One system's source, as far as it is asked. ``now`` is business time: due times and cursors' stamps."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        inbox: Inbox,
+        system: str,
+        plugin: str,
+        source: Source,
+        now: Callable[[], datetime],
+        guard: Guard,
+        log: Any,
+    ) -> None:
+        self.engine = engine
+        self.inbox = inbox
+        self.system = system
+        self.plugin = plugin
+        self.source = source
+        self.now = now
+        self.guard = guard
+        self.log = log
+        self._failures: dict[str, int] = {}
+        self._again: dict[str, datetime] = {}
+
+    def look_up(self) -> int:
+        """Fetch what is due of the records that were only named. Returns how many were settled."""
+        with read(self.engine) as connection:
+            if due.paused(connection, self.system):
+                return 0
+            rows = lookups.due(connection, self.system, to_micros(self.now()), LOOKUPS)
+        if not rows:
+            return 0
+        try:
+            wanted = [lookups.lookup_of(row) for row in rows]
+            for page in self._guarded("fetch", lambda: self.source.fetch(wanted)):
+                self.inbox.append_page(self.system, "lookup", page, self.now(), origin="lookup")
+        except _Failed as failed:
+            self._put_off(rows, failed.cause)
+            return 0
+        with write(self.engine) as connection:
+            lookups.done(connection, rows)
+        return len(rows)
+
+    def pull(self, every: timedelta) -> int:
+        """Pull each stream whose last pull began ``every`` ago or earlier. Returns how many pages came."""
+        pages = 0
+        try:
+            streams = list(self._guarded("streams", self.source.streams))
+        except _Failed as failed:
+            self.log.error("no streams", system=self.system, error=type(failed.cause).__name__)
+            return 0
+        for stream in streams:
+            at = self.now()
+            if at < self._again.get(stream, at):
+                continue
+            with read(self.engine) as connection:
+                if due.paused(connection, self.system):
+                    return pages
+            try:
+                for _ in self._pages(stream, None, False, "pull"):
+                    pages += 1
+                self._failures.pop(stream, None)
+                self._again[stream] = at + every
+            except _Failed as failed:
+                self._again[stream] = at + self._wait(stream, failed.cause)
+        return pages
+
+    def bring_in(
+        self, stream: str, since: datetime | None = None, history: bool = False, origin: Origin = "pull"
+    ) -> Iterator[Page]:
+        """Pull one stream (or file), from ``since`` or where it stands, each page given out once it is stored.
+
+        What the source raises comes through as it is.
+        """
+        try:
+            yield from self._pages(stream, since, history, origin)
+        except _Failed as failed:
+            raise failed.cause from None
+
+    def _pages(self, stream: str, since: datetime | None, history: bool, origin: Origin) -> Iterator[Page]:
+        with read(self.engine) as connection:
+            cursor = due.cursor(connection, self.system, stream) if since is None else None
+        for page in self._guarded(f"pull {stream}", lambda: self.source.pull(stream, cursor, since)):
+            self.inbox.append_page(self.system, stream, page, self.now(), origin=origin, history=history)
+            if page.cursor is not None:
+                with write(self.engine) as connection:
+                    due.save_cursor(connection, self.system, stream, page.cursor, to_micros(self.now()))
+            yield page
+
+    def _guarded(self, call: str, start: Callable[[], Iterable[Any]]) -> Iterator[Any]:
+        """What the source gives, one by one, the clock watched at each."""
+        given: Iterator[Any] | None = None
+        while True:
+            try:
+                with self.guard(self.plugin, call):
+                    given = iter(start()) if given is None else given
+                    item = next(given, _END)
+            except (Exception, SystemExit) as exc:
+                raise _Failed(exc) from exc
+            if item is _END:
+                return
+            yield item
+
+    # -- what went wrong ----------------------------------------------------------------------------------------------
+
+    def _put_off(self, rows: Sequence[Any], exc: BaseException) -> None:
+        wait = self._wait("lookup", exc)
+        spends = not isinstance(exc, TryLater | AccessRefused)
+        at = self.now()
+        given_up = [row for row in rows if spends and row.attempts + 1 >= TRIES]
+        with write(self.engine) as connection:
+            lookups.later(connection, rows, to_micros(at + wait), spends)
+            if given_up:
+                lookups.done(connection, given_up)
+            Put(connection).count(t.work_items, [self._item(row, exc, to_micros(at)) for row in given_up], on=("key",))
+
+    def _item(self, row: Any, exc: BaseException, now: int) -> Mapping[str, Any]:
+        return {
+            "id": new_id(),
+            "key": f"lookup:{row.system}:{row.object}:{row.record}",
+            "kind": "record not fetched",
+            "system": row.system,
+            "object": row.object,
+            "record": row.record,
+            "lead": None,
+            "detail": {"error": type(exc).__name__, "tries": row.attempts + 1},
+            "opened_at": now,
+        }
+
+    def _wait(self, what: str, exc: BaseException) -> timedelta:
+        """How long ``what`` rests after ``exc``: as long as the system says, else ever longer."""
+        if isinstance(exc, TryLater):
+            self.log.info("put off", system=self.system, what=what, seconds=round(exc.seconds))
+            return timedelta(seconds=max(1.0, exc.seconds))
+        if isinstance(exc, AccessRefused):
+            self.log.error("access refused", system=self.system, what=what)
+            with write(self.engine) as connection:
+                outbox.pause(connection, self.system, exc.reason, to_micros(self.now()))
+            return FIRST_WAIT
+        failures = self._failures[what] = self._failures.get(what, 0) + 1
+        self.log.error("not fetched", system=self.system, what=what, error=type(exc).__name__, failures=failures)
+        return min(LONGEST_WAIT, FIRST_WAIT * float(2 ** min(failures - 1, 12)))
+
+
+class _Failed(Exception):
+    """The source failed, not the store."""
+
+    def __init__(self, cause: BaseException) -> None:
+        self.cause = cause
+        super().__init__(type(cause).__name__)
+
+
+_END: Any = object()

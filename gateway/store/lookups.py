@@ -1,0 +1,50 @@
+"""Records that were named but not shown, until they are fetched."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, delete, func, select, update
+
+from gateway.contracts import Lookup
+from gateway.store import tables as t
+
+_l = t.lookups.c
+
+
+def due(connection: Connection, system: str, now: int, limit: int) -> list[Any]:
+    """The oldest due lookups of ``system``: rows of table ``lookups``."""
+    rows = select(t.lookups).where(_l.system == system, _l.due_at <= now)
+    return list(connection.execute(rows.order_by(_l.due_at, _l.object, _l.record).limit(limit)))
+
+
+def lookup_of(row: Any) -> Lookup:
+    return Lookup(system=row.system, object=row.object, record=row.record, fields=tuple(row.fields))
+
+
+def done(connection: Connection, rows: Sequence[Any]) -> None:
+    """They were fetched. One that was named again meanwhile stays: what came may be older than the news."""
+    connection.execute(
+        delete(t.lookups).where(
+            _l.system == bindparam("s"), _l.object == bindparam("o"), _l.record == bindparam("r"),
+            _l.asked == bindparam("a"),
+        ),
+        [{"s": row.system, "o": row.object, "r": row.record, "a": row.asked} for row in rows],
+    )  # fmt: skip
+
+
+def later(connection: Connection, rows: Sequence[Any], due_at: int, spends_try: bool) -> None:
+    """They could not be fetched now."""
+    connection.execute(
+        update(t.lookups)
+        .where(_l.system == bindparam("s"), _l.object == bindparam("o"), _l.record == bindparam("r"))
+        .values(due_at=due_at, attempts=_l.attempts + int(spends_try)),
+        [{"s": row.system, "o": row.object, "r": row.record} for row in rows],
+    )
+
+
+def waiting(connection: Connection) -> dict[str, int]:
+    """system → records that are still to be fetched."""
+    rows = connection.execute(select(_l.system, func.count()).group_by(_l.system))
+    return {row[0]: row[1] for row in rows}

@@ -1,0 +1,140 @@
+"""A system's calls: never more in any window than it allows, shared by all processes, handoffs refused last."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select
+
+from gateway.budget import LONGEST, SystemBudget
+from gateway.errors import TryLater
+from gateway.store import tables as t
+from gateway.store.database import open_store
+
+TEN = timedelta(seconds=10)
+DAY = timedelta(days=1)
+
+
+class Clock:
+    def __init__(self):
+        self.now, self.spent = 1_000_000.0, []
+
+    def sleep(self, seconds):
+        self.now += seconds
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def engine(tmp_path):
+    store = open_store(tmp_path)
+    t.main.create_all(store.main)
+    yield store.main
+    store.close()
+
+
+def budget(engine, clock, system="crm"):
+    return SystemBudget(engine, system, lambda: clock.now, clock.sleep)
+
+
+def test_no_window_wherever_it_begins_holds_more_than_allowed(engine, clock):
+    """Two processes share one pace; at least nine tenths of what is allowed are used."""
+    pair = [budget(engine, clock), budget(engine, clock)]
+    times = []
+    for one in pair:
+        one.allow(100, TEN)
+    for n in range(400):
+        pair[n % 2].spend()
+        times.append(clock.now)
+    assert all(sum(start <= at < start + 10 for at in times) <= 100 for start in times)
+    assert 400 / (times[-1] - times[0]) >= 9.0
+
+
+def test_a_pause_saves_nothing_up_beyond_the_burst(engine, clock):
+    """After an idle hour the next ten seconds are like any others."""
+    one = budget(engine, clock)
+    one.allow(100, TEN)
+    one.spend()
+    clock.now += 3600
+    start = clock.now
+    for _ in range(100):
+        one.spend()
+    assert clock.now - start >= 9.0
+
+
+def test_what_takes_too_long_is_put_off(engine, clock):
+    """Nobody sleeps for minutes inside a call: the work comes again when there is something left."""
+    one = budget(engine, clock)
+    one.allow(6, timedelta(minutes=1))
+    one.spend()
+    with pytest.raises(TryLater) as put_off:
+        one.spend()
+    assert LONGEST < put_off.value.seconds <= 60
+    clock.now += put_off.value.seconds
+    one.spend()
+
+
+def test_the_last_tenth_of_a_day_is_for_handoffs(engine, clock):
+    """Bulk sync stops first; at midnight all begins anew, and the old count is gone."""
+    one = budget(engine, clock)
+    one.allow(20, DAY)
+    for _ in range(18):
+        one.spend()
+    with pytest.raises(TryLater, match="crm"):
+        one.spend()
+    one.spend(2, priority=1)
+    with pytest.raises(TryLater) as put_off:
+        one.spend(priority=1)
+    clock.now += put_off.value.seconds
+    one.spend()
+    with engine.connect() as connection:
+        assert [row.used for row in connection.execute(select(t.budgets))] == [1]
+
+
+def test_what_the_system_counts_itself_is_believed_when_it_is_more(engine, clock):
+    """Other programs use the same account; a lower number would let us forget our own calls."""
+    one = budget(engine, clock)
+    one.allow(100, DAY)
+    one.spend(10)
+    one.told(89, DAY)
+    one.told(3, DAY)
+    one.spend()
+    with pytest.raises(TryLater):
+        one.spend()
+
+
+def test_a_refused_call_takes_nothing_from_the_other_limits(engine, clock):
+    """All limits or none."""
+    one = budget(engine, clock)
+    one.allow(1000, TEN)
+    one.allow(10, DAY)
+    one.spend(9)
+    with engine.connect() as connection:
+        before = connection.execute(select(t.budgets)).all()
+    with pytest.raises(TryLater):
+        one.spend()
+    with engine.connect() as connection:
+        assert connection.execute(select(t.budgets)).all() == before
+
+
+def test_systems_have_budgets_of_their_own(engine, clock):
+    """One that is used up holds up nobody else."""
+    crm, ma = budget(engine, clock), budget(engine, clock, "ma")
+    for one in (crm, ma):
+        one.allow(10, DAY)
+    crm.spend(9)
+    with pytest.raises(TryLater):
+        crm.spend()
+    ma.spend(9)
+
+
+def test_without_a_limit_nothing_is_counted(engine, clock):
+    """A file has no quota."""
+    one = budget(engine, clock)
+    one.spend(1_000_000)
+    with engine.connect() as connection:
+        assert connection.execute(select(t.budgets)).all() == []

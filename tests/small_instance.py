@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import structlog
@@ -19,7 +21,7 @@ from gateway.scoring.weighted import WeightedScorer
 from gateway.settings.files import ConfigFile
 from gateway.store import due
 from gateway.store import tables as t
-from gateway.store.database import open_store, write
+from gateway.store.database import MAIN_FILE, open_store, write
 from gateway.store.times import new_id
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -115,6 +117,16 @@ never_hand_over:
 """
 
 
+@cache
+def _without_rows() -> bytes:
+    """A main database with nothing in it; made once, since hundreds of tests and examples begin with one."""
+    with TemporaryDirectory() as folder:
+        store = open_store(Path(folder))
+        t.main.create_all(store.main)
+        store.close()
+        return (Path(folder) / MAIN_FILE).read_bytes()
+
+
 class Small:
     """A pipeline over its own databases; ``take`` works payloads as one batch."""
 
@@ -131,7 +143,8 @@ class Small:
     ) -> None:
         self.at = NOW
         self.store = open_store(folder)
-        t.main.create_all(self.store.main)
+        if not (folder / MAIN_FILE).exists():
+            (folder / MAIN_FILE).write_bytes(_without_rows())
         self.mappings = {
             "site": compile_mapping(ConfigFile("mappings/site.yaml", site), "ma", {}),
             "crm": compile_mapping(ConfigFile("mappings/crm.yaml", crm), "crm", {}),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from gateway.cli.main import cli
+from gateway.store.database import open_store, upgrade
 
 GATEWAY = """
 instance: {name: Example, zone: Europe/Berlin, currency: EUR}
@@ -117,10 +119,11 @@ PEOPLE = [FIRM, ANN, BOB, CY, DI]
 
 
 class Instance:
-    """An instance in a folder; ``run`` is the command line on it."""
+    """An instance in a folder; ``run`` is the command line on it. ``tables``: a store without rows to begin with."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, tables: Path) -> None:
         self.root = root
+        self._tables = tables
         for name, text in FILES.items():
             self.write(name, text)
 
@@ -151,13 +154,25 @@ class Instance:
 
     def bring(self, rows: Sequence[Mapping[str, str]], name: str = "people.csv", history: bool = False) -> Any:
         path = self.csv(name, rows)
+        if not (self.root / "var").exists():
+            shutil.copytree(self._tables, self.root / "var")
         return self.json("import", str(path), "--system", "leads", *(["--history"] if history else []))
 
 
+@pytest.fixture(scope="session")
+def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a store that is up to date: making it anew for each test would take longer than most of them."""
+    folder = tmp_path_factory.mktemp("tables") / "var"
+    store = open_store(folder)
+    upgrade(store)
+    store.close()
+    return folder
+
+
 @pytest.fixture
-def instance(tmp_path: Path) -> Instance:
+def instance(tmp_path: Path, tables: Path) -> Instance:
     pytest.importorskip("gateway_files")
-    return Instance(tmp_path / "instance")
+    return Instance(tmp_path / "instance", tables)
 
 
 @pytest.fixture

@@ -162,13 +162,13 @@ def running(filled: Any) -> Iterator[Running]:
 def test_a_running_gateway_goes_on_with_the_files_of_before_and_says_so(filled: Any, running: Running) -> None:
     """In the log once, with file and line; in its health; and when the file is right again, it is taken up."""
     filled.edit(*BREAK)
-    running.until(lambda: running.logged("level=error", WHERE))
-    assert running.logged("files are broken: the old ones stay active", WHERE)
+    running.until(lambda: running.logged("level=error", "files are broken: the old ones stay active", WHERE))
     running.until(lambda: WHERE in str(running.warnings()))
     running.until(lambda: "stay in use" in str(running.warnings()))
 
     # Who is born meanwhile works with the files of before, too.
     for kind in ("pipeline", "web"):
+        running.until(lambda kind=kind: running.pid(kind))
         dead = running.pid(kind)
         os.kill(dead, signal.SIGKILL)
         running.until(lambda kind=kind, dead=dead: running.pid(kind) not in (0, dead))

@@ -7,7 +7,8 @@ import copy
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from drawing import draws
+from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
@@ -271,7 +272,6 @@ def told(data: Any) -> list[Any]:
     return []
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(st.dictionaries(KEYS, NESTED, max_size=4))
 def test_any_data_is_answered_with_problems_never_a_traceback(data: Any) -> None:
     """Wrong types at every level."""
@@ -287,7 +287,7 @@ def places(node: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return [place for key, inner in entries for place in ((*path, key), *places(inner, (*path, key)))]
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=300)
+@draws(300)
 @given(place=st.sampled_from(places(BASE)), value=NESTED)
 def test_one_wrong_value_anywhere_in_a_good_file_is_told(place: tuple[Any, ...], value: Any) -> None:
     """Replaces one value of a good file by anything: it compiles, or there are problems with the file's name."""

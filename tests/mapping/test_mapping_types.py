@@ -7,7 +7,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import example, given, settings
+from drawing import draws
+from hypothesis import example, given
 from hypothesis import strategies as st
 from marshmallow import ValidationError
 
@@ -260,7 +261,7 @@ FIELDS = [field(form) for form in ZONE_FORMS]
 
 
 @pytest.mark.parametrize("mapped", FIELDS, ids=[json.dumps(form) for form in ZONE_FORMS])
-@settings(max_examples=60, deadline=None)
+@draws(60)
 @given(raw=RAW)
 @example(raw="i̇@müller.de")
 @example(raw="ŉ ǆ ß")

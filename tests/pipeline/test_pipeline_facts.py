@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from drawing import draws
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from small_instance import Small, days
 
@@ -210,7 +211,7 @@ RECORDS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@draws(40, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(data=st.data(), news=st.lists(RECORDS, min_size=1, max_size=12))
 def test_any_order_repeats_and_batches_give_the_same_facts(tmp_path_factory, data, news):
     """Promise 3: the same events end in the same attributes, activities, outcomes, scores and stages."""

@@ -10,7 +10,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from drawing import draws
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from small_instance import NOW, Small
 
@@ -156,7 +157,7 @@ def small_tallies():
 
 
 @pytest.mark.parametrize("addresses_merge", [True, False])
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@draws(25, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(data=st.data())
 def test_histories_in_any_order_with_repeats_in_any_batches_give_the_same_facts(
     tmp_path_factory, addresses_merge, data

@@ -7,7 +7,8 @@ import json
 from importlib.resources import files
 
 import pytest
-from hypothesis import given, settings
+from drawing import draws
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import Problem
@@ -146,7 +147,7 @@ rule = st.dictionaries(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@draws(150)
 @given(st.fixed_dictionaries({}, optional={key: yaml_data | st.lists(rule, max_size=2) for key in keys}))
 def test_no_file_crashes_the_check(data):
     """Whatever shape a file has, the check returns problems; where it has none, the model can be built."""

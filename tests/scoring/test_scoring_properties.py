@@ -11,7 +11,8 @@ from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 from itertools import pairwise
 
-from hypothesis import assume, given, settings
+from drawing import draws
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from gateway.contracts import Activity, Mark, Subject
@@ -229,7 +230,7 @@ def attribute_points(rule, lead):
     return rule["points"] if level in ORDER[: ORDER.index(rule["at_least"]) + 1] else 0
 
 
-@settings(max_examples=40, deadline=None)
+@draws(40)
 @given(models())
 def test_every_model_tried_here_passes_the_check(model):
     """JSON is YAML: the models of the properties below are files that an admin could have written."""
@@ -239,7 +240,7 @@ def test_every_model_tried_here_passes_the_check(model):
 # -- properties --------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=200, deadline=None)
+@draws(200)
 @given(models(), subjects, spans)
 def test_generated_code_gives_what_the_definition_says(model, subject, span):
     """The compiled function, fast and explained, equals the slow definition on every model, lead and time."""
@@ -253,7 +254,7 @@ def test_generated_code_gives_what_the_definition_says(model, subject, span):
     assert fast.contributions == ()
 
 
-@settings(max_examples=100, deadline=None)
+@draws(100)
 @given(models(), subjects)
 def test_contributions_add_up_exactly(model, subject):
     """Every hundredth of the total has a line with a reason; so has every hundredth of each axis."""
@@ -264,7 +265,7 @@ def test_contributions_add_up_exactly(model, subject):
     assert all(one.hundredths and one.rule and one.reason for one in score.contributions)
 
 
-@settings(max_examples=100, deadline=None)
+@draws(100)
 @given(models(), subjects)
 def test_points_stay_within_their_bounds(model, subject):
     """An axis is 0 … its weight, the total 0 … 100, whatever the rules and marks say."""
@@ -274,7 +275,7 @@ def test_points_stay_within_their_bounds(model, subject):
     assert 0 <= score.behaviour <= round(model["weights"]["behaviour"] * 100)
 
 
-@settings(max_examples=100, deadline=None)
+@draws(100)
 @given(models(), subjects, st.randoms(use_true_random=False))
 def test_the_order_of_activities_does_not_matter(model, subject, random):
     """Sorted or not, the same facts give the same score."""
@@ -284,7 +285,7 @@ def test_the_order_of_activities_does_not_matter(model, subject, random):
     assert scorer.score(other, NOW, explain=True) == scorer.score(subject, NOW, explain=True)
 
 
-@settings(max_examples=200, deadline=None)
+@draws(200)
 @given(models(), subjects, st.lists(st.timedeltas(timedelta(0), timedelta(days=400)), max_size=6))
 def test_a_score_is_constant_until_changes_at(model, subject, later):
     """Nothing moves on [at, changes_at): not the total, and no single rule's points either."""
@@ -302,7 +303,7 @@ def test_a_score_is_constant_until_changes_at(model, subject, later):
         assert other.changes_at == score.changes_at
 
 
-@settings(max_examples=200, deadline=None)
+@draws(200)
 @given(models(), subjects, subjects, st.timedeltas(timedelta(0), timedelta(days=400)))
 def test_a_renewed_score_is_the_one_made_from_everything(model, subject, other, later):
     """A score whose attributes alone changed before ``changes_at`` needs none of the activities again."""
@@ -324,7 +325,7 @@ def test_a_model_whose_axes_read_each_others_things_is_not_lasting():
     assert not WeightedScorer({"fit": [rule, act]}).lasting
 
 
-@settings(max_examples=80, deadline=None)
+@draws(80)
 @given(models(), unmarked)
 def test_a_score_stops_moving_by_itself(model, subject):
     """From change to change the sweep comes to an end, and every stop is strictly later than the one before."""
@@ -336,7 +337,7 @@ def test_a_score_stops_moving_by_itself(model, subject):
         assert stops < 2000
 
 
-@settings(max_examples=80, deadline=None)
+@draws(80)
 @given(models(), subjects, spans)
 def test_activities_beyond_the_horizon_never_count(model, subject, span):
     """The store may leave out what is as old as the horizon or older, and kinds that no rule reads."""
@@ -352,7 +353,7 @@ def test_activities_beyond_the_horizon_never_count(model, subject, span):
     assert scorer.score(other, at) == scorer.score(subject, at)
 
 
-@settings(max_examples=80, deadline=None)
+@draws(80)
 @given(
     st.sampled_from(["1d", "10d", "3h"]),
     st.sampled_from([None, "4d", "30d"]),

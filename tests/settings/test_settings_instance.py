@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from drawing import draws
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from marshmallow import Schema, fields
 from ruamel.yaml import YAML
@@ -244,7 +245,7 @@ TREES = {
 PLACES = [(name, place) for name, tree in TREES.items() for place in places(tree)]
 
 
-@settings(suppress_health_check=list(HealthCheck), deadline=None, max_examples=60)
+@draws(60, suppress_health_check=list(HealthCheck))
 @given(place=st.sampled_from(PLACES), value=NESTED)
 def test_one_wrong_value_anywhere_is_told_and_never_a_traceback(room: Any, place: tuple[str, Any], value: Any) -> None:
     """Replaces one value of one file by anything: the instance loads, or there are problems."""

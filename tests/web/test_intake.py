@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import structlog
-from hypothesis import HealthCheck, given, settings
+from drawing import draws
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from gateway.contracts import Answer, Secret, Timestamp, Verification
@@ -375,7 +376,7 @@ def test_a_refused_call_leaves_no_secret_in_any_log(client, caplog):
     assert [line["reason"] for line in lines] == ["body too large", "unknown system"]
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@draws(200, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     body=st.binary(max_size=200),
     headers=st.dictionaries(

@@ -1,0 +1,12 @@
+"""How many examples a property draws: a number of its own, scaled by the profile of the run (see conftest.py)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import settings
+
+
+def draws(count: int, **more: Any) -> settings:
+    """Settings for ``count`` examples; the profile ``quick`` draws a fifth of them, ``search`` ten times as many."""
+    return settings(max_examples=max(10, count * settings().max_examples // 100), **more)

@@ -154,6 +154,13 @@ class ObjectReader:
         ]
         self._strict = [field for field in fields if field.strict]
         self._times = list(times)
+        more = {data["id"], data.get("event_id"), *(data[key]["field"] for key in ("time", "created") if data.get(key))}
+        more |= {data[key].get(path) for key, path in (("merged", "losers"), ("converted", "id")) if data.get(key)}
+        more |= {field.currency for field in fields if field.type == "money" and not field.typed.options.currency}
+        self.reads: frozenset[str] = frozenset(path for path in paths | carried | more if path)
+        """Every field path that is looked at: what a source that asks for fields by name has to ask for."""
+        self.links: tuple[tuple[str, str], ...] = tuple((link["to"], link["role"]) for link in data["links"])
+        """(object, role) of the links that items of this object may carry."""
 
     def read(self, item: Any, document: Document) -> Iterator[ReadItem] | None:
         """The events of one item; None when the item is not of this object."""

@@ -148,7 +148,7 @@ class RecordConverted(Event):
 class RecordsLinked(Event):
     """``record`` is (``present``) or is no longer linked to another record: person–company, deal–person, deal–company.
 
-    The other record is named by its object and id, or, where ``to_key`` is set, by a declared identity key.
+    The other record is named by its object and id.
     """
 
     to_object: str

@@ -269,11 +269,12 @@ def test_the_supervisor_loads_no_plugin_code():
     [
         ("instance: {}\n", ["web", "pipeline"]),
         ("systems:\n  crm: {plugin: files, outbound: on}\n  ma: {outbound: off}\n", ["web", "pipeline", "deliver:crm"]),
+        ("systems:\n  ma: {plugin: api, pull: 15m}\n", ["web", "pipeline", "pull:ma"]),
         ("systems: nonsense\n", ["web", "pipeline"]),  # the processes themselves will say what is wrong
     ],
 )
 def test_what_runs_is_read_from_the_file_as_plain_data(tmp_path, text, kinds):
-    """One delivery worker per system that is switched on."""
+    """One delivery worker per system that is switched on, one that asks for news where that is wanted."""
     (tmp_path / "gateway.yaml").write_text(text)
     assert wanted_processes(tmp_path) == kinds
 

@@ -54,13 +54,13 @@ def wanted_processes(root: Path) -> list[str]:
     """What ``gateway run`` starts for the instance at ``root``: the kinds that ``gateway.engine.process`` knows.
 
     Reads gateway.yaml as plain data: web, one pipeline worker, one delivery worker per system with outbound on, and one
-    that asks for news per system with ``pull``.
-    Raises ``ConfigError`` when the file is unreadable.
+    that asks for news per system with ``pull``. Raises ``ConfigError`` when the file is unreadable.
     """
     systems = ConfigFile.read(root / "gateway.yaml", root).data.get("systems")
     entries = systems.items() if isinstance(systems, Mapping) else ()
-    on = [name for name, entry in entries if isinstance(entry, Mapping) and _truth(entry.get("outbound"))]
-    return ["web", "pipeline", *(f"deliver:{name}" for name in on)]
+    sound = [(name, entry) for name, entry in entries if isinstance(entry, Mapping)]
+    on = [f"deliver:{name}" for name, entry in sound if _truth(entry.get("outbound"))]
+    return ["web", "pipeline", *on, *(f"pull:{name}" for name, entry in sound if entry.get("pull"))]
 
 
 def _truth(value: object) -> bool:

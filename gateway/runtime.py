@@ -236,7 +236,7 @@ class Gateway:
             return found[0]
         if found:
             raise NotFound(f"{len(found)} leads have this key; use the id: {', '.join(found[:10])}")
-        raise NotFound("no lead has this id, e-mail address, record id or identity key")
+        raise NotFound("no lead has this id, e-mail address, record id or identity key; `gateway leads list` shows ids")
 
     def _build(self, system: System) -> None:
         mapping: Any = system.mapping

@@ -25,11 +25,14 @@ def deliveries() -> None:
 @pass_app_to_look
 def list_(app: App, state: str | None, system: str | None, limit: int, as_json: bool) -> None:
     """List writes, the newest first."""
+    from gateway.runtime import known_systems
     from gateway.store import listing
     from gateway.store.database import read
 
     with read(app.gateway.store.main) as connection:
         rows = listing.deliveries(connection, limit, system, state)
+    if system is not None and not rows:  # one that left gateway.yaml may have left writes
+        known_systems(app.instance, [system])
     if as_json:
         names = (
             "id",
@@ -67,7 +70,7 @@ def list_(app: App, state: str | None, system: str | None, limit: int, as_json: 
         right=("tries",),
     )
     if not rows:
-        say("no such writes")
+        say("no such writes" if system or state else "nothing was to be written yet")
 
 
 @deliveries.command()
@@ -116,7 +119,7 @@ def discard(app: App, ids: tuple[str, ...], system: str | None, dry_run: bool, a
         with write(gateway.store.main) as connection:
             count = switches.discard(connection, to_micros(gateway.now()), chosen)
         if ids and not count:
-            raise NotFound("no write with these ids that waits or is dead")
+            raise NotFound("no write with these ids that waits or is dead; `gateway deliveries list` shows them")
     _tell("discarded", "would be given up" if dry_run else "given up", chosen, count, dry_run, as_json)
 
 
@@ -133,7 +136,7 @@ def _dead(app: App, ids: tuple[str, ...], system: str | None) -> list[str]:
     with read(gateway.store.main) as connection:
         found = listing.dead_letters(connection, ids or None, system)
     if ids and not found:
-        raise NotFound("no dead write with these ids")
+        raise NotFound("no dead write with these ids; `gateway deliveries list --state dead` shows them")
     return found
 
 

@@ -41,7 +41,8 @@ history_option = click.option(
 def import_(app: App, file: Path, system: str, history: bool, as_json: bool) -> None:
     """Take in a file of a system.
 
-    With the times in the data, through the same inbox and pipeline as a webhook; safe to stop and to repeat.
+    With the times in the data, through the same inbox and pipeline as a webhook; safe to stop and to repeat. The exit
+    code is 1 when nothing of it could be taken in.
     """
     from gateway.contracts import Source
 
@@ -219,21 +220,31 @@ def _tell(taken: _Taking, as_json: bool, extra: Mapping[str, Any]) -> None:
     }
     if as_json:
         say_json(report)
-        return
+    else:
+        _print(taken, report)
+    events = report["events"]
+    unread = events["dead"] + moved["documents quarantined"]
+    if report["new"] and unread and not events["applied"] + events["skipped"]:
+        if not as_json:
+            say(f"nothing of it could be taken in: is {taken.system} its system, and the mapping right?", err=True)
+        click.get_current_context().exit(1)
+
+
+def _print(taken: _Taking, report: Mapping[str, Any]) -> None:
     if not report["new"]:
         say("nothing new" + (f" ({plural(taken.rows, 'row')} known already)" if taken.rows else ""))
         return
     events = report["events"]
     say(f"{plural(taken.rows, 'row')} read{', as history' if taken.history else ''}")
     say(f"events     {events['applied']:,} applied, {events['skipped']:,} skipped, {events['dead']:,} quarantined")
-    for reason, count in sorted(skipped.items(), key=lambda item: -item[1]):
+    for reason, count in sorted(events["skipped_by_reason"].items(), key=lambda item: -item[1]):
         say(f"  skipped  {count:,} {reason}")
     if report["fields_dropped"]:
         say(f"fields     {report['fields_dropped']:,} dropped because they do not load")
     if report["fields_dropped"] or events["dead"]:
         say(f"           `gateway inbox list --troubles --system {taken.system}` names records and fields")
-    if moved["documents quarantined"]:
-        say(f"documents  {moved['documents quarantined']:,} quarantined (`gateway inbox list --state quarantined`)")
+    if quarantined := report["documents"]["quarantined"]:
+        say(f"documents  {quarantined:,} quarantined (`gateway inbox list --state quarantined`)")
     say(f"leads      {report['leads_new']:,} new")
     say(f"handoffs   {report['handoffs_opened']:,} opened")
     if report["writes_waiting"]:

@@ -36,7 +36,11 @@ def list_(app: App, state: str | None, system: str | None, troubles: bool, limit
             raise click.UsageError("--troubles looks into all documents; leave --state out")
         _troubles(app, system, limit, as_json)
         return
+    from gateway.runtime import known_systems
+
     rows = app.gateway.inbox.listing(system, state, limit)
+    if system is not None and not rows:  # one that left gateway.yaml may have left documents
+        known_systems(app.instance, [system])
     if as_json:
         say_json({"documents": [{**row, "received_at": iso_time(row["received_at"])} for row in rows]})
         return
@@ -57,15 +61,18 @@ def list_(app: App, state: str | None, system: str | None, troubles: bool, limit
         right=("bytes",),
     )
     if not rows:
-        say("no such documents")
+        say("no such documents" if system or state else "no documents yet: a running gateway or an import brings them")
 
 
 def _troubles(app: App, system: str | None, limit: int, as_json: bool) -> None:
+    from gateway.runtime import known_systems
     from gateway.store import listing
     from gateway.store.database import read
 
     with read(app.gateway.store.main) as connection:
         rows = listing.troubles(connection, limit, system)
+    if system is not None and not rows:
+        known_systems(app.instance, [system])
     if as_json:
         names = ("document", "system", "object", "record", "state", "reason")
         found = [{**{name: row[name] for name in names}, "known_at": iso(row["known_at"])} for row in rows]
@@ -116,7 +123,8 @@ def replay(app: App, ids: tuple[str, ...], system: str | None, state: str | None
     chosen = gateway.inbox.requeue(list(ids) if ids else None, system, states, dry_run=dry_run)
     if missing := sorted(set(ids) - set(chosen)):
         if len(missing) == len(set(ids)):
-            raise NotFound(f"no {' or '.join(states)} document with {'this id' if len(missing) == 1 else 'these ids'}")
+            which = "this id" if len(missing) == 1 else "these ids"
+            raise NotFound(f"no {' or '.join(states)} document with {which}; `gateway inbox list` shows them")
         say(f"not replayed (unknown, or waiting already): {', '.join(missing)}", err=True)
     quarantined = 0
     if not dry_run and chosen:

@@ -105,7 +105,9 @@ def list_(
         ],
         right=("score",),
     )
-    say(f"{len(rows):,} of {plural(total, 'lead')}" if total else "no such leads")
+    chosen = stage or band or persona or excluded
+    none = "no such leads" if chosen else "no leads yet: an import or a webhook brings them"
+    say(f"{len(rows):,} of {plural(total, 'lead')}" if total else none)
     for reason, count in reasons.items():
         say(f"  {count:,} {reason}")
 
@@ -114,7 +116,8 @@ def _known_word(what: str, word: str | None, known: Any) -> None:
     from gateway.settings.files import suggest
 
     if word is not None and word not in known:
-        raise Refused(f"no {what} {word!r} in journey.yaml{suggest(word, known)}")
+        others = f"; there are: {', '.join(known)}" if known else "; there is none"
+        raise Refused(f"no {what} {word!r} in journey.yaml{suggest(word, known) or others}")
 
 
 def who(attributes: Mapping[str, Any]) -> str:
@@ -234,7 +237,8 @@ def known_field(app: App, field: str) -> None:
             prefix = {"person": "", "company": "company."}.get(one.kind)
             known |= set() if prefix is None else {prefix + rule.to for rule in one.inbound.values()}
     if field not in known:
-        raise Refused(f"no mapping brings in a lead field {field!r}{suggest(field, known)}")
+        others = f"; there are: {', '.join(sorted(known))}" if known else ""
+        raise Refused(f"no mapping brings in a lead field {field!r}{suggest(field, known) or others}")
 
 
 def _table(scorer: Any, field: str) -> Any:

@@ -184,7 +184,8 @@ class Cli(click.Group):
         except GatewayError as exc:
             click.echo(str(exc), err=True)
         except Exception as exc:
-            if (message := _store_trouble(exc)) is None:
+            message = _store_trouble(exc) or _file_trouble(exc)
+            if message is None:
                 raise
             click.echo(message, err=True)
         ctx.exit(1)
@@ -284,13 +285,20 @@ def _there(name: str) -> bool:
         return False
 
 
+def _file_trouble(exc: Exception) -> str | None:
+    """A file or folder that cannot be used; its name is no secret."""
+    if not isinstance(exc, OSError) or not exc.filename or not exc.strerror:
+        return None
+    return f"{exc.filename}: {exc.strerror.lower()}"
+
+
 def _store_trouble(exc: Exception) -> str | None:
     """What is wrong with the store, without the statement's parameters: they may hold people's data."""
     from sqlalchemy.exc import DBAPIError
     from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+    from gateway.store.database import in_words
+
     if isinstance(exc, DBAPIError):
-        if "locked" in str(exc.orig).lower() or "busy" in str(exc.orig).lower():
-            return "the store is busy: another process is writing; try again"
-        return f"the store failed: {type(exc.orig).__name__}: {exc.orig}"
+        return f"the store {in_words(exc) or f'failed: {type(exc.orig).__name__}: {exc.orig}'}"
     return "the store is busy: no connection is free; try again" if isinstance(exc, PoolTimeout) else None

@@ -14,7 +14,7 @@ import click
 
 from gateway.cli.main import App, log_to_stderr, pass_app
 from gateway.cli.output import say
-from gateway.errors import ConfigError, GatewayError, Refused
+from gateway.errors import ConfigError, GatewayError, NotFound, Refused
 
 INFO = 20
 CHECK_SECONDS = 120
@@ -61,6 +61,9 @@ def worker(app: App, only: str | None) -> None:
     """
     from gateway.engine.process import run as be
 
+    if only is not None:
+        app.require()
+        _known_worker(app.root, only)
     _check(app)
     if only is None:
         _supervise(app, web=False)
@@ -69,8 +72,26 @@ def worker(app: App, only: str | None) -> None:
         click.get_current_context().exit(be(only, app.root))
 
 
+def _known_worker(root: Path, kind: str) -> None:
+    """Raises ``UsageError`` or, for one that would have nothing to do for ever, ``Refused``."""
+    from gateway.engine.supervisor import wanted_processes
+
+    what, _, system = kind.partition(":")
+    if what not in ("pipeline", "deliver") or (what == "deliver") is not bool(system):
+        raise click.UsageError(f"no such kind of worker: {kind!r}; there are pipeline and deliver:SYSTEM")
+    systems = _settings(root).get("systems")
+    known = list(systems) if isinstance(systems, dict) else []
+    if what == "deliver" and system not in known:
+        raise NotFound(f"no system {system!r} in gateway.yaml; there are: {', '.join(known)}")
+    if what == "deliver" and kind not in wanted_processes(root):
+        raise Refused(f"{system}: outbound is off, so nothing is delivered; `gateway activate {system}` switches it on")
+
+
 def _check(app: App) -> None:
     """All problems once, before anything starts. In a process of its own: it loads plugins, and they may hang."""
+    from gateway.store import bundle
+    from gateway.store.database import open_store, require_current
+
     app.require()
     command = [sys.executable, "-m", "gateway", "-C", str(app.root), "check"]
     try:
@@ -83,6 +104,12 @@ def _check(app: App) -> None:
         raise ConfigError(found.stderr.splitlines())
     if found.stderr:  # the systems that can be used go on without the others
         click.echo(found.stderr.rstrip(), err=True)
+    store = open_store(_store(app.root))
+    try:
+        if bundle.has_tables(store):
+            require_current(store)
+    finally:
+        store.close()
 
 
 def _say_where(app: App) -> None:
@@ -92,8 +119,9 @@ def _say_where(app: App) -> None:
     last = time.monotonic() + PORT_SECONDS
     while (reason := _refused(host.strip("[]"), int(port))) is not None:
         if reason != errno.EADDRINUSE or time.monotonic() > last:
+            who = " by another gateway or program" if reason == errno.EADDRINUSE else ""
             raise Refused(
-                f"cannot listen on {address}: {os.strerror(reason).lower()}; another gateway? listen: in gateway.yaml"
+                f"cannot listen on {address}: {os.strerror(reason).lower()}{who}; `listen:` in gateway.yaml says where"
             )
         time.sleep(0.2)
     say(f"listening on http://{address}/ (senders call /hooks/SYSTEM); Ctrl-C ends it", err=True)

@@ -98,9 +98,10 @@ def activate(app: App, system: str, existing: str | None, as_json: bool) -> None
     if existing is None:
         report = planner.activation(gateway, system)
     else:
+        new = _written(path, text) if text is not None else None  # before anybody is handed over
         report = planner.activate(gateway, system, existing)
-        if text is not None:
-            _replace(path, text)
+        if new is not None:
+            os.replace(new, path)
         with write(gateway.store.main) as connection:
             switches.activated(connection, system, existing, to_micros(gateway.now()))
     if as_json:
@@ -169,12 +170,15 @@ def switched_on(path: Path, system: str) -> str:
     return text
 
 
-def _replace(path: Path, text: str) -> None:
-    """The whole file or nothing: a crash leaves the old one."""
+def _written(path: Path, text: str) -> Path:
+    """A new file beside ``path``, to take its place as a whole: a crash leaves the old one. Raises ``Refused``."""
     new = path.with_name(f".{path.name}.new")
-    new.write_text(text, encoding="utf-8")
-    shutil.copymode(path, new)
-    os.replace(new, path)
+    try:
+        new.write_text(text, encoding="utf-8")
+        shutil.copymode(path, new)
+    except OSError as exc:
+        raise Refused(f"{new}: cannot be written: {exc.strerror}; nothing is changed") from None
+    return new
 
 
 @systems.command()

@@ -12,14 +12,17 @@ from sqlalchemy import Connection, inspect, select
 from sqlalchemy.exc import DBAPIError
 
 from gateway.store import tables as t
-from gateway.store.database import MAIN_FILE, Store, open_store, read
+from gateway.store.database import MAIN_FILE, Store, open_store, read, spoken
 from gateway.store.put import Put
 from gateway.store.times import new_id
 
 
 def has_tables(store: Store) -> bool:
-    """False for a database nobody has used yet."""
-    return inspect(store.main).has_table("leads") and inspect(store.inbox).has_table("documents")
+    """False for a database nobody has used yet. Raises ``ConfigError`` when the files cannot be used."""
+    with spoken(store.main):
+        made = inspect(store.main).has_table("leads")
+    with spoken(store.inbox):
+        return made and inspect(store.inbox).has_table("documents")
 
 
 def active(connection: Connection) -> Any | None:

@@ -25,6 +25,7 @@ from gateway.store import migrations
 
 INBOX_FILE = "inbox.db"
 MAIN_FILE = "gateway.db"
+BUSY = "is busy: another process is writing; try again"
 BUSY_SECONDS = 2.0
 """How long a statement waits for another process's lock: an accepted call must be answered within 3 s."""
 UPGRADE_SECONDS = 120.0
@@ -67,7 +68,8 @@ def open_store(folder: Path | None = None, url: str | None = None) -> Store:
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # bodies and leads are personal data
     except OSError as exc:
-        raise ConfigError([f"{folder}: cannot make the store's folder: {exc.strerror}"]) from None
+        where = "`store:` in gateway.yaml says where"
+        raise ConfigError([f"{folder}: cannot make the store's folder: {exc.strerror}; {where}"]) from None
     return Store(inbox=_engine(f"sqlite:///{folder / INBOX_FILE}"), main=_engine(f"sqlite:///{folder / MAIN_FILE}"))
 
 
@@ -131,7 +133,7 @@ def upgrade(store: Store) -> None:
     Raises ``ConfigError`` for a database that is newer, read-only or no database of ours.
     """
     for line, engine in _lines(store):
-        with _spoken(engine), write(engine, UPGRADE_SECONDS) as connection:
+        with spoken(engine), write(engine, UPGRADE_SECONDS) as connection:
             _refuse_newer(line, engine, connection)
             migrations.upgrade(line, connection)
 
@@ -139,7 +141,7 @@ def upgrade(store: Store) -> None:
 def require_current(store: Store) -> None:
     """Raises ``ConfigError`` with what to do when the tables are missing, older or newer than this version's."""
     for line, engine in _lines(store):
-        with _spoken(engine), read(engine) as connection:
+        with spoken(engine), read(engine) as connection:
             _refuse_newer(line, engine, connection)
             if migrations.current(line, connection) != migrations.head(line):
                 raise ConfigError([f"{_name(engine)}: older than this gateway; run `gateway db upgrade`"])
@@ -185,21 +187,28 @@ def _refuse_newer(line: migrations.Line, engine: Engine, connection: Connection)
 
 
 @contextlib.contextmanager
-def _spoken(engine: Engine) -> Iterator[None]:
+def spoken(engine: Engine) -> Iterator[None]:
     """The driver's errors as what an admin can act on."""
     try:
         yield
     except DatabaseError as exc:
-        what = str(exc.orig).lower()
-        if "readonly" in what or "unable to open" in what:
-            message = "cannot be written; check the owner and permissions of the file and its folder"
-        elif "not a database" in what or "malformed" in what:
-            message = "is not a readable SQLite database; restore a backup"
-        elif isinstance(exc, OperationalError):
-            message = f"cannot be used: {exc.orig}"
-        else:
-            raise
-        raise ConfigError([f"{_name(engine)}: {message}"]) from None
+        if (message := in_words(exc)) and message != BUSY:
+            raise ConfigError([f"{_name(engine)}: {message}"]) from None
+        raise
+
+
+def in_words(exc: DBAPIError) -> str:
+    """What an admin can do about a failing store; "" when that is nothing."""
+    what = str(exc.orig).lower()
+    if "locked" in what or "busy" in what:
+        return BUSY
+    if "readonly" in what or "unable to open" in what:
+        return "cannot be written; check the owner and permissions of the file and its folder"
+    if "not a database" in what or "malformed" in what:
+        return "is not a readable SQLite database; restore a backup"
+    if "full" in what:
+        return "cannot be written: the disk is full; make room, then try again"
+    return f"cannot be used: {exc.orig}" if isinstance(exc, OperationalError) else ""
 
 
 def _name(engine: Engine) -> str:

@@ -152,11 +152,13 @@ class Instance:
     def json(self, *args: str, code: int = 0) -> Any:
         return json.loads(self.run(*args, "--json", code=code).stdout)
 
-    def bring(self, rows: Sequence[Mapping[str, str]], name: str = "people.csv", history: bool = False) -> Any:
+    def bring(
+        self, rows: Sequence[Mapping[str, str]], name: str = "people.csv", history: bool = False, code: int = 0
+    ) -> Any:
         path = self.csv(name, rows)
         if not (self.root / "var").exists():
             shutil.copytree(self._tables, self.root / "var")
-        return self.json("import", str(path), "--system", "leads", *(["--history"] if history else []))
+        return self.json("import", str(path), "--system", "leads", *(["--history"] if history else []), code=code)
 
 
 @pytest.fixture(scope="session")

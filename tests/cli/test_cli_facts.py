@@ -369,7 +369,7 @@ def test_quarantined_document_is_listed_and_read_again(
 
     with monkeypatch.context() as patch:
         patch.setattr(FilesSource, "read", broken)
-        assert instance.bring([ann])["documents"]["quarantined"] == 1
+        assert instance.bring([ann], code=1)["documents"]["quarantined"] == 1
         [document] = instance.json("inbox", "list", "--state", "quarantined")["documents"]
         assert document["reason"] == "plugin files: read raised RuntimeError"
         assert instance.json("inbox", "replay", document["id"])["quarantined_again"] == 1
@@ -402,7 +402,7 @@ def test_troubles_name_record_field_and_kind_never_the_value(instance: Any, ann:
 def test_import_says_where_to_read_what_was_wrong(instance: Any, bob: Any) -> None:
     """A number alone helps nobody."""
     path = instance.csv("people.csv", [{**bob, "at": "yesterday"}])
-    said = instance.run("import", str(path), "--system", "leads").stdout
+    said = instance.run("import", str(path), "--system", "leads", code=1).stdout
     assert "1 quarantined" in said
     assert "`gateway inbox list --troubles --system leads` names records and fields" in said
 

@@ -1,0 +1,96 @@
+"""The ``settings:`` block of a HubSpot system, and how HubSpot's webhooks prove that they are HubSpot's."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, get_args, get_type_hints
+
+from marshmallow import Schema, ValidationError, fields, post_load, validate, validates_schema
+
+from gateway.contracts import Secret, Timestamp, Verification
+from gateway.settings.secrets import SecretField
+
+OBJECTS = ("contacts", "companies", "deals")
+VERSIONS = ("v3", "2026-09")
+ACTIVITIES = ("form_submissions", "email_events")
+"""Streams of activities beside the objects; each needs a scope of its own."""
+
+
+class LimitsSchema(Schema):
+    """What part of the account's limits is ours."""
+
+    per_10s = fields.Integer(load_default=100, strict=True, validate=validate.Range(1, 1000))
+    per_day = fields.Integer(load_default=250_000, strict=True, validate=validate.Range(1, 10_000_000))
+    searches_per_s = fields.Integer(load_default=4, strict=True, validate=validate.Range(1, 1000))
+    """Of the account's five, shared by all its apps."""
+
+
+def _origin(url: str) -> None:
+    if not re.fullmatch(r"https?://[^/\s?#@]+", url.rstrip("/")):
+        raise ValidationError("scheme and host only, such as https://api.hubapi.com")
+
+
+def _one_of(*choices: str) -> validate.OneOf:
+    return validate.OneOf(choices, error=f"must be one of {', '.join(choices)}")
+
+
+class SettingsSchema(Schema):
+    """Loads to its own fields, and ``verification``: None without ``client_secret``, so that no webhook is taken."""
+
+    token = SecretField(required=True)
+    client_secret = SecretField()
+    """The app's; without it there are no webhooks, and polling brings everything."""
+    webhook_signature = fields.String(load_default="v3", validate=_one_of("v3", "v2", "v1"))
+    public_url = fields.String()
+    """The target URL of the app, where it is not ``public_url`` of the instance and ``/hooks/NAME``."""
+    api = fields.String(load_default="v3", validate=_one_of(*VERSIONS))
+    base_url = fields.String(load_default="https://api.hubapi.com", validate=_origin)
+    objects = fields.List(fields.String(validate=_one_of(*OBJECTS)), load_default=lambda: list(OBJECTS))
+    activities = fields.List(fields.String(validate=_one_of(*ACTIVITIES)), load_default=list)
+    external_id = fields.String(
+        load_default="gw_external_id",
+        validate=validate.Regexp(r"[a-z][a-z0-9_]{0,99}\Z", error="a property's internal name: a-z, 0-9 and _"),
+    )
+    """The unique property that holds our key."""
+    limits = fields.Nested(LimitsSchema, load_default=lambda: LimitsSchema().load({}))
+    portal_id = fields.Integer(strict=True, validate=validate.Range(1))
+    """The account this must be; a token of another one is refused."""
+
+    @validates_schema
+    def _signed(self, data: Mapping[str, Any], **kwargs: Any) -> None:
+        if "client_secret" not in data and "public_url" in data:
+            raise ValidationError("only needed for webhooks, and those need client_secret", "public_url")
+        if data.get("webhook_signature", "v3") != "v3" and not can_check_plain_digests():
+            raise ValidationError("this version of the gateway checks v3 only", "webhook_signature")
+
+    @post_load
+    def _built(self, data: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+        secret = data.get("client_secret")
+        data["base_url"] = data["base_url"].rstrip("/")
+        data["verification"] = (
+            verification(data["webhook_signature"], secret, data.get("public_url")) if secret else None
+        )
+        return data
+
+
+def verification(version: str, secret: Secret, public_url: str | None = None) -> Verification:
+    """How HubSpot signs: v3 is an HMAC over method, URL, body and time; v1 and v2 are bare digests, secret first."""
+    url = public_url.replace("{", "").replace("}", "") if public_url else "{decoded_url}"
+    if version == "v3":
+        return Verification(
+            scheme="hmac",
+            header="X-HubSpot-Signature-v3",
+            encoding="base64",
+            signed=("{method}", url, "{body}", "{timestamp}"),
+            timestamp=Timestamp(header="X-HubSpot-Request-Timestamp", unit="ms"),
+            secrets=(secret,),
+        )
+    digest: Any = "digest"
+    signed = ("{secret}", "{method}", url, "{body}") if version == "v2" else ("{secret}", "{body}")
+    return Verification(scheme=digest, header="X-HubSpot-Signature", signed=signed, secrets=(secret,))
+
+
+def can_check_plain_digests() -> bool:
+    """Whether the gateway knows signatures that are a digest of secret and content, not an HMAC."""
+    return "digest" in get_args(get_type_hints(Verification)["scheme"])

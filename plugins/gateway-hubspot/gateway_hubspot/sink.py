@@ -1,0 +1,364 @@
+"""HubSpot out: writes in batches of a hundred, read back record by record.
+
+A known record is updated by its id. An unknown one is created under our key in a unique property of its own, which
+makes the same write twice one record; who has the e-mail address already is found first. Each input carries a trace id,
+by which HubSpot names what it refused; where it names nothing, the batch is halved until it does.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from gateway.contracts import Call, Context, Field, Receipt, Sink, Write
+from gateway.errors import AccessRefused, TryLater
+from gateway_hubspot import answers
+from gateway_hubspot.client import WRITE, Client, Failure, NoAnswer, Reply
+from gateway_hubspot.records import cut, plural
+
+BATCH = 100
+STAGE = "lifecyclestage"
+DEADLINE = 22.0
+"""Seconds after which a delivery begins no other call; the gateway stops one that takes thirty."""
+CALLS = 40
+"""Most calls of one delivery: what then is not settled is tried again later."""
+TEXT = 65_536
+
+
+class HubSpotSink(Sink):
+    """Contacts, companies and deals, and any other object by HubSpot's own name for it."""
+
+    def __init__(
+        self,
+        settings: Mapping[str, Any],
+        context: Context,
+        client: Client | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """``settings`` as ``SettingsSchema`` loads them."""
+        self._key: str = settings["external_id"]
+        self._client = client or Client(settings, context)
+        self._clock = clock
+
+    def describe(self, object: str) -> Mapping[str, Field]:
+        reply = self._client.ask(self._client.properties.get_all, plural(object), archived=False)
+        return {str(one["name"]): _field(one) for one in reply.results if one.get("name")}
+
+    def calls(self, writes: Sequence[Write]) -> Sequence[Call]:
+        groups: dict[tuple[str, bool], list[Write]] = {}
+        for made in writes:
+            groups.setdefault((plural(made.object), made.record is None), []).append(made)
+        calls: list[Call] = []
+        for (path, creating), mine in groups.items():
+            what = "create" if creating else "update"
+            for batch in _batches(mine):
+                cost = 2 if creating or any(STAGE in made.fields for made in batch) else 1
+                calls.append(
+                    Call(title=f"{what} {len(batch)} {path}", writes=tuple(batch), request=(path, what), cost=cost)
+                )
+        return sorted(calls, key=lambda call: min(made.priority for made in call.writes))
+
+    def deliver(self, call: Call) -> Iterator[Receipt]:
+        path, what = call.request
+        sending = _Sending(self._client, self._key, path, what == "create", self._clock)
+        yield from sending.deliver(call.writes)
+
+    def find(self, object: str, keys: Sequence[str]) -> Mapping[str, Sequence[str]]:
+        found: dict[str, list[str]] = {}
+        for some in cut(list(keys), BATCH):
+            request = {
+                "idProperty": self._key,
+                "inputs": [{"id": key} for key in some],
+                "properties": [self._key],
+            }
+            reply = self._client.ask(self._client.batch.read, plural(object), request, archived=False)
+            for result in reply.results:
+                key = (result.get("properties") or {}).get(self._key)
+                if key in some:
+                    found.setdefault(key, []).append(str(result.get("id")))
+        return found
+
+
+@dataclass(slots=True)
+class _Sending:
+    """One delivery under way. ``_stop``: what every write that is left gets, once HubSpot takes no more."""
+
+    client: Client
+    key: str
+    path: str
+    creating: bool
+    clock: Callable[[], float]
+    _began: float = 0.0
+    _calls: int = 0
+    _stop: Receipt | None = None
+
+    def deliver(self, writes: Sequence[Write]) -> Iterator[Receipt]:
+        self._began = self.clock()
+        writes = list(writes)
+        if self.creating:
+            refused = [made for made in writes if not made.create]
+            yield from (Receipt(key=made.key, result="rejected", code="no record", message="nothing to update")
+                        for made in refused)  # fmt: skip
+            writes = [made for made in writes if made.create]
+            known = self._known(writes)
+            yield from known.values()
+            writes = [made for made in writes if made.key not in known]
+        staged: list[tuple[Write, Receipt]] = []
+        wants = {made.key: made for made in writes if STAGE in made.fields and made.fields[STAGE] not in (None, "")}
+        for receipt in self._send(writes):
+            if receipt.result == "done" and receipt.key in wants and not self.creating:
+                staged.append((wants[receipt.key], receipt))
+            else:
+                yield receipt
+        if staged:
+            yield from self._stages(staged)
+
+    # -- a batch, and the halves of it --------------------------------------------------------------------------------
+
+    def _send(self, writes: Sequence[Write]) -> Iterator[Receipt]:
+        if not writes:
+            return
+        reply = self._changed([_input(made, self.key, number) for number, made in enumerate(writes)], writes)
+        if isinstance(reply, Reply):
+            yield from self._answered(reply, writes)
+        elif isinstance(reply, Failure):
+            yield from self._failed(reply, writes)
+        else:
+            yield from (replace(reply, key=made.key) for made in writes)
+
+    def _changed(self, inputs: list[dict[str, Any]], writes: Sequence[Write]) -> Reply | Failure | Receipt:
+        """One call; or the receipt that all its writes get when it could not be made."""
+        left = DEADLINE - (self.clock() - self._began)
+        if self._stop is None and (left <= 0 or self._calls >= CALLS):
+            self._stop = Receipt(key="", result="retry", seconds=1, code="not sent", message="no time left")
+        if self._stop is not None:
+            return self._stop
+        self._calls += 1
+        operation = self.client.batch.upsert if self.creating else self.client.batch.update
+        priority = min((made.priority for made in writes), default=5)
+        try:
+            return self.client.change(
+                operation, self.path, {"inputs": inputs}, priority=priority, seconds=max(1.0, min(WRITE, left))
+            )
+        except TryLater as exc:
+            self._stop = Receipt(key="", result="limit", seconds=exc.seconds, code="limit", message=exc.reason)
+        except AccessRefused as exc:
+            self._stop = Receipt(key="", result="auth", code="auth", message=exc.reason)
+        except NoAnswer as exc:
+            # An update by id may be repeated; a create is looked up by its key first.
+            result: Any = "unknown" if exc.sent and self.creating else "retry"
+            return Receipt(key="", result=result, code="no answer")
+        except Failure as exc:
+            return exc
+        return self._stop
+
+    def _failed(self, failure: Failure, writes: Sequence[Write]) -> Iterator[Receipt]:
+        """The whole batch was refused, though only one of it may be wrong."""
+        if len(writes) == 1 or failure.status == 423 or failure.status >= 500:
+            for made in writes:
+                receipt = answers.refused(made, failure.status, failure.body)
+                if failure.status >= 500 and self.creating:  # it may have happened all the same
+                    receipt = replace(receipt, result="unknown")
+                yield receipt
+            return
+        named = {name for name, code in answers.problems(failure.body) if code in answers.EVERY_ROW and name}
+        guilty = [made for made in writes if named.intersection(made.fields)]
+        if guilty:
+            yield from (answers.refused(made, failure.status, failure.body) for made in guilty)
+            yield from self._send([made for made in writes if not named.intersection(made.fields)])
+            return
+        yield from self._halves(writes)
+
+    def _halves(self, writes: Sequence[Write]) -> Iterator[Receipt]:
+        half = len(writes) // 2
+        yield from self._send(writes[:half])
+        yield from self._send(writes[half:])
+
+    def _answered(self, reply: Reply, writes: Sequence[Write]) -> Iterator[Receipt]:
+        """Record by record: results, then refusals, by trace id, else by record id."""
+        open_ = dict(enumerate(writes))
+        unnamed: list[Mapping[str, Any]] = []
+        for result in reply.results:
+            number = _number(result.get("objectWriteTraceId"), open_)
+            if number is None:
+                number = self._by_id(result, open_)
+            if number is None:
+                unnamed.append(result)
+            else:
+                yield self._done(open_.pop(number), result)
+        if len(unnamed) == 1 and len(open_) == 1 and reply.status != 207:  # the id it asked for lives on in another
+            yield self._done(open_.popitem()[1], unnamed[0])
+        vague: list[Mapping[str, Any]] = []
+        errors = reply.data.get("errors") if isinstance(reply.data, dict) else None
+        for error in errors if isinstance(errors, list) else ():
+            numbers = self._named(error, open_)
+            if not numbers:
+                vague.append(error)
+            for number in numbers:
+                yield answers.refused(open_.pop(number), 207, error)
+        left = list(open_.values())
+        if len(left) == 1 and len(vague) == 1:
+            yield answers.refused(left[0], 207, vague[0])
+        elif len(left) > 1 and vague:
+            yield from self._halves(left)
+        elif left:
+            result: Any = "unknown" if self.creating else "retry"
+            yield from (Receipt(key=made.key, result=result, code="not mentioned") for made in left)
+
+    def _by_id(self, result: Mapping[str, Any], open_: Mapping[int, Write]) -> int | None:
+        id_, key = str(result.get("id")), (result.get("properties") or {}).get(self.key)
+        for number, made in open_.items():
+            if made.record == id_ or (self.creating and made.key == key):
+                return number
+        return None
+
+    def _named(self, error: Any, open_: Mapping[int, Write]) -> list[int]:
+        if not isinstance(error, Mapping):
+            return []
+        traces = [_number(text, open_) for text in answers.about(error, "objectWriteTraceId")]
+        if numbers := [number for number in traces if number is not None]:
+            return sorted(set(numbers))
+        ids = {*answers.about(error, "ids"), *answers.about(error, "id")}
+        return [number for number, made in open_.items() if (made.key if self.creating else made.record) in ids]
+
+    def _done(self, made: Write, result: Mapping[str, Any]) -> Receipt:
+        id_, properties = str(result.get("id")), result.get("properties")
+        properties = properties if isinstance(properties, Mapping) else {}
+        if made.record is not None and id_ != made.record:  # merged: the winner answers for the id it absorbed
+            return Receipt(key=made.key, result="moved", object=made.object, record=id_)
+        held = {name: _held(properties[name]) for name in made.fields if name in properties}
+        return Receipt(key=made.key, result="done", record=id_, held=held)
+
+    # -- who is there already -----------------------------------------------------------------------------------------
+
+    def _known(self, writes: Sequence[Write]) -> dict[str, Receipt]:
+        """Contacts that have the address of one we would create: linked instead, and written to by their id."""
+        addresses = {_address(made): made for made in writes if _address(made)}
+        if not addresses or self.path != "contacts":
+            return {}
+        request = {
+            "idProperty": "email",
+            "inputs": [{"id": address} for address in addresses],
+            "properties": ["email", self.key],
+        }
+        self._calls += 1
+        try:
+            reply = self.client.ask(self.client.batch.read, self.path, request, archived=False)
+        except (TryLater, AccessRefused) as exc:
+            result: Any = "limit" if isinstance(exc, TryLater) else "auth"
+            self._stop = Receipt(key="", result=result, seconds=getattr(exc, "seconds", 0.0), message=exc.reason)
+            return {}
+        except (Failure, NoAnswer):
+            return {}  # a create of one who is there is refused with a name, too
+        known: dict[str, Receipt] = {}
+        for result in reply.results:
+            properties = result.get("properties") or {}
+            made = addresses.get(str(properties.get("email")).strip().casefold())
+            if made is not None and properties.get(self.key) != made.key:
+                known[made.key] = Receipt(
+                    key=made.key, result="duplicate", candidates=(str(result.get("id")),), code="e-mail address"
+                )
+        return known
+
+    # -- lifecycle stage ----------------------------------------------------------------------------------------------
+
+    def _stages(self, staged: Sequence[tuple[Write, Receipt]]) -> Iterator[Receipt]:
+        """HubSpot moves this property forward only and drops a step back without a word: so it is looked at again,
+        cleared where it stands elsewhere, and set anew, in calls of their own."""
+        held = self._stages_of([receipt.record for _, receipt in staged])
+        back = [(made, receipt) for made, receipt in staged if held.get(receipt.record) != str(made.fields[STAGE])]
+        if back and held:
+            for value in ("", None):
+                inputs = [
+                    {"id": receipt.record, "properties": {STAGE: str(made.fields[STAGE]) if value is None else value}}
+                    for made, receipt in back
+                ]
+                if not isinstance(self._changed(inputs, [made for made, _ in back]), Reply):
+                    break
+            held |= self._stages_of([receipt.record for _, receipt in back])
+        for made, receipt in staged:
+            now = held.get(receipt.record, "")
+            if now == str(made.fields[STAGE]):
+                yield replace(receipt, held={**receipt.held, STAGE: now})
+            else:  # written again as a whole: until it stands there, it is not done
+                yield Receipt(key=made.key, result="retry", seconds=30, code="stage not moved")
+
+    def _stages_of(self, ids: Sequence[str]) -> dict[str, str]:
+        request = {"inputs": [{"id": id_} for id_ in ids], "properties": [STAGE]}
+        try:
+            reply = self.client.ask(self.client.batch.read, self.path, request, archived=False)
+        except (TryLater, AccessRefused, Failure, NoAnswer):
+            return {}
+        return {str(one.get("id")): str((one.get("properties") or {}).get(STAGE) or "") for one in reply.results}
+
+
+def _batches(writes: Sequence[Write]) -> list[list[Write]]:
+    """Of at most a hundred each, no record, key or address twice in one: HubSpot would refuse all of it."""
+    batches: list[tuple[list[Write], set[str]]] = []
+    for made in writes:
+        marks = {f"record {made.record}" if made.record else f"key {made.key.casefold()}"}
+        if address := _address(made):
+            marks.add(f"email {address}")
+        for batch, taken in batches:
+            if len(batch) < BATCH and marks.isdisjoint(taken):
+                batch.append(made)
+                taken |= marks
+                break
+        else:
+            batches.append(([made], set(marks)))
+    return [batch for batch, _ in batches]
+
+
+def _input(made: Write, key: str, number: int) -> dict[str, Any]:
+    properties = {name: _sent(value) for name, value in made.fields.items()}
+    if made.record is not None:
+        return {"id": made.record, "objectWriteTraceId": str(number), "properties": properties}
+    return {
+        "id": made.key,
+        "idProperty": key,
+        "objectWriteTraceId": str(number),
+        "properties": {**properties, key: made.key},
+    }
+
+
+def _sent(value: Any) -> str:
+    """HubSpot takes text only; an empty one clears. Several values are joined by semicolons."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list | tuple):
+        return ";".join(_sent(one) for one in value)
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        return str(int(value))
+    return str(value)
+
+
+def _held(value: Any) -> Any:
+    return None if value == "" else value
+
+
+def _address(made: Write) -> str:
+    email = made.fields.get("email")
+    return email.strip().casefold() if isinstance(email, str) else ""
+
+
+def _number(trace: Any, open_: Mapping[int, Write]) -> int | None:
+    text = str(trace)
+    return int(text) if text.isdecimal() and int(text) in open_ else None
+
+
+def _field(one: Mapping[str, Any]) -> Field:
+    metadata = one.get("modificationMetadata")
+    read_only = isinstance(metadata, Mapping) and metadata.get("readOnlyValue") is True
+    kind = str(one.get("type") or "string")
+    options = one.get("options") if not one.get("externalOptions") else None
+    return Field(
+        name=str(one["name"]),
+        type=kind,
+        length=TEXT if kind == "string" else None,
+        writable=not read_only and one.get("calculated") is not True,
+        options=tuple(str(option.get("value")) for option in options or () if isinstance(option, dict)),
+    )

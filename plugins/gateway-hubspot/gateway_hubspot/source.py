@@ -1,0 +1,254 @@
+"""HubSpot in: webhooks name records, ``fetch`` reads them, ``pull`` brings what changed without any webhook.
+
+``pull`` of an object begins with its whole list, then asks for what changed since, in windows that end a minute before
+HubSpot's own time (its index lags) and overlap by five. Inside a window records are paged by id, not by offset: search
+gives 10,000 results and no more, and month-end updates give more records than that one and the same time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orjson
+
+from gateway.contracts import Context, Cursor, Document, Lookup, Page, ReadItem, Source
+from gateway.errors import QuarantineDocument
+from gateway.payloads import decode_json
+from gateway_hubspot import activities
+from gateway_hubspot.client import Client, Reply
+from gateway_hubspot.records import Shape, cut, flat, linked, modified, moment, moves, plural, shapes, singular
+from gateway_hubspot.webhooks import read_notifications
+
+BATCH = 100
+SEARCH = 200
+OVERLAP = timedelta(minutes=5)
+LAG = timedelta(seconds=60)
+MAX_PAGE = 1_000_000
+"""Bytes of a page; the gateway takes 1 MiB."""
+MAX_SEARCH = 2_900
+"""Characters of a search request; HubSpot takes 3,000."""
+MAX_LINE = 6_000
+"""Characters of property names in a GET, whose address must not become too long."""
+
+
+class HubSpotSource(Source):
+    """Webhooks where ``client_secret`` is set, lookups, and one stream per object and kind of activity."""
+
+    def __init__(self, settings: Mapping[str, Any], context: Context, client: Client | None = None) -> None:
+        """``settings`` as ``SettingsSchema`` loads them."""
+        self.verification = settings["verification"]
+        self._settings = settings
+        self._context = context
+        self._system = context.system
+        self._shapes = shapes(context.mapping)
+        self._client = client or Client(settings, context)
+
+    # -- bytes into events: no network, no clock ----------------------------------------------------------------------
+
+    def read(self, document: Document) -> Iterable[ReadItem]:
+        if self._context.mapping is None:
+            raise QuarantineDocument(f"the system {self._system!r} has no mapping file")
+        payload = decode_json(document.body, keys=1_000_000)
+        if isinstance(payload, list):
+            return read_notifications(payload, self._system, self._shapes, self._settings.get("portal_id"))
+        if isinstance(payload, dict) and isinstance(payload.get("results"), list):
+            return self._page(payload, document)
+        raise QuarantineDocument("neither a list of notifications nor a page of records")
+
+    def _page(self, page: Mapping[str, Any], document: Document) -> Iterator[ReadItem]:
+        assert self._context.mapping is not None
+        object_ = str(page.get("object"))
+        results = [result for result in page["results"] if isinstance(result, dict)]
+        if object_ in activities.STREAMS:
+            yield from self._context.mapping.read(activities.items(object_, results), document)
+            return
+        items = [flat(object_, result, page.get("associations") or {}) for result in results]
+        if items:
+            yield from self._context.mapping.read(items, document)
+        if shape := self._shapes.get(object_):
+            yield from moves(self._system, shape, results, page.get("missing") or (), document)
+
+    # -- lookups ------------------------------------------------------------------------------------------------------
+
+    def fetch(self, lookups: Sequence[Lookup]) -> Iterator[Page]:
+        groups: dict[tuple[str, tuple[str, ...]], dict[str, None]] = {}
+        for lookup in lookups:
+            wanted = groups.setdefault((singular(lookup.object), tuple(sorted(lookup.fields))), {})
+            wanted[lookup.record] = None
+        for (object_, fields), records in groups.items():
+            shape = self._shapes.get(object_)
+            if shape is None:
+                continue  # the mapping has dropped it since
+            for ids in cut(list(records), BATCH):
+                reply = self._read(shape, ids, fields)
+                results = reply.results
+                found = {str(result.get("id")) for result in results}
+                missing = [record for record in ids if record not in found]
+                yield from self._pages(shape, results, None, None, False, missing)
+
+    # -- streams ------------------------------------------------------------------------------------------------------
+
+    def streams(self) -> Sequence[str]:
+        objects = [path for path in self._settings["objects"] if singular(path) in self._shapes]
+        return [*objects, *self._settings["activities"]]
+
+    def pull(self, stream: str, cursor: Cursor | None, since: datetime | None) -> Iterator[Page]:
+        if stream in activities.STREAMS:
+            yield from activities.pull(stream, self._client, cursor, since)
+            return
+        shape = self._shapes[singular(stream)]
+        if since is not None:
+            cursor = {"to": _millis(since)}
+        if cursor is None or "list" in cursor:
+            yield from self._list(shape, cursor)
+        else:
+            yield from self._window(shape, cursor)
+
+    def _list(self, shape: Shape, cursor: Cursor | None) -> Iterator[Page]:
+        """All records, by HubSpot's own order. What changes meanwhile comes with the window that begins here."""
+        after = cursor["list"] if cursor else ""
+        begun = cursor.get("begun") if cursor else None
+        inline = len(",".join(shape.properties)) <= MAX_LINE
+        while True:
+            names = shape.properties if inline else ("hs_object_id",)
+            more = {"after": after} if after else {}
+            reply = self._client.ask(
+                self._client.basic.get_page, shape.path, limit=BATCH, properties=list(names), archived=False, **more
+            )
+            begun = begun or _millis(reply.at or self._oldest(reply, shape))
+            results = self._whole(shape, reply, inline)
+            last, after = after, reply.after
+            before = {"list": last, "begun": begun}
+            yield from self._pages(
+                shape, results, before, {"list": after, "begun": begun} if after else {"to": begun}, bool(after)
+            )
+            if not after:
+                return
+
+    def _window(self, shape: Shape, cursor: Cursor) -> Iterator[Page]:
+        """What changed in one window. HubSpot's first answer tells where it ends, and that is fixed from then on."""
+        start = cursor["from"] if "from" in cursor else cursor["to"] - _milliseconds(OVERLAP)
+        end, last = cursor.get("until"), cursor.get("last", "")
+        while True:
+            reply, inline = self._search(shape, start, end, last)
+            found = reply.results
+            if end is None:
+                end = max(start, _millis(reply.at or self._newest(reply, shape, start)) - _milliseconds(LAG))
+                if not found:
+                    return  # nothing new, nothing to store: the window grows until there is
+            whole = {str(result.get("id")): result for result in self._whole(shape, reply, inline)}
+            more = len(found) == SEARCH
+            before = {"from": start, "until": end, "last": last}
+            last = str(found[-1].get("id")) if found else last
+            after = {**before, "last": last} if more else {"to": max(end, cursor.get("to", 0))}
+            yield from self._pages(shape, list(whole.values()), before, after, more)
+            if not more:
+                return
+
+    def _search(self, shape: Shape, start: int, end: int | None, last: str) -> tuple[Reply, bool]:
+        """One page of a window, and whether it holds the properties, too: their names may not fit the question."""
+        name = modified(shape.path)
+        changed: dict[str, Any] = {"propertyName": name, "operator": "GTE", "value": str(start)}
+        if end is not None:
+            changed = {"propertyName": name, "operator": "BETWEEN", "value": str(start), "highValue": str(end)}
+        filters = [changed]
+        if last:
+            filters.append({"propertyName": "hs_object_id", "operator": "GT", "value": last})
+        request = {
+            "filterGroups": [{"filters": filters}],
+            "sorts": [{"propertyName": "hs_object_id", "direction": "ASCENDING"}],
+            "properties": list(shape.properties),
+            "limit": SEARCH,
+        }
+        inline = len(orjson.dumps(request)) * 1.1 <= MAX_SEARCH  # the library writes blanks between the parts
+        if not inline:
+            request["properties"] = [name]
+        return self._client.search(shape.path, request), inline
+
+    # -- records ------------------------------------------------------------------------------------------------------
+
+    def _read(self, shape: Shape, ids: Sequence[str], fields: Sequence[str] = ()) -> Reply:
+        request = {"inputs": [{"id": id_} for id_ in ids], "properties": list(fields or shape.properties)}
+        return self._client.ask(self._client.batch.read, shape.path, request, archived=False)
+
+    def _whole(self, shape: Shape, reply: Reply, inline: bool) -> list[dict[str, Any]]:
+        results = reply.results
+        if inline or not results:
+            return results
+        whole: list[dict[str, Any]] = []
+        for ids in cut([str(result.get("id")) for result in results], BATCH):
+            whole += self._read(shape, ids).results
+        return whole
+
+    def _pages(
+        self,
+        shape: Shape,
+        results: Sequence[Mapping[str, Any]],
+        before: Cursor | None,
+        after: Cursor | None,
+        more: bool,
+        missing: Sequence[str] = (),
+    ) -> Iterator[Page]:
+        """One page, or as many as its size needs; only the last moves the cursor."""
+        if not results and not missing and after is None:
+            return
+        associations = self._associations(shape, [str(result.get("id")) for result in results])
+        parts = _cut(shape.object, list(results), associations, list(missing))
+        for number, (count, body) in enumerate(parts, 1):
+            last = number == len(parts)
+            yield Page(document=body, cursor=after if last else before, more=more or not last, records=count)
+
+    def _associations(self, shape: Shape, ids: Sequence[str]) -> dict[str, dict[str, list[str]]]:
+        found: dict[str, dict[str, list[str]]] = {}
+        for other in shape.associated if ids else ():
+            request = {"inputs": [{"id": id_} for id_ in ids]}
+            reply = self._client.ask(self._client.associations.get_page, shape.path, plural(other), request)
+            found[f"{other}_ids"] = {str(result["from"]["id"]): linked(result) for result in reply.results}
+        return found
+
+    def _oldest(self, reply: Reply, shape: Shape) -> datetime:
+        """Where HubSpot tells no time, the data does: nothing older than its first record can be missed."""
+        times = self._times(reply, shape)
+        return min(times) if times else datetime.fromtimestamp(0, UTC)
+
+    def _newest(self, reply: Reply, shape: Shape, start: int) -> datetime:
+        times = self._times(reply, shape)
+        return max(times) if times else datetime.fromtimestamp(start / 1000, UTC)
+
+    def _times(self, reply: Reply, shape: Shape) -> list[datetime]:
+        times = [moment(result.get("updatedAt")) for result in reply.results]
+        return [at for at in times if at is not None]
+
+
+def _cut(
+    object_: str,
+    results: list[Mapping[str, Any]],
+    associations: Mapping[str, Mapping[str, list[str]]],
+    missing: list[str],
+) -> list[tuple[int, bytes]]:
+    page: dict[str, Any] = {"object": object_, "results": results}
+    if associations:
+        here = {str(result.get("id")) for result in results}
+        page["associations"] = {
+            name: {id_: others for id_, others in ids.items() if id_ in here} for name, ids in associations.items()
+        }
+    if missing:
+        page["missing"] = missing
+    body = orjson.dumps(page)
+    if len(body) <= MAX_PAGE or len(results) < 2:
+        return [(len(results), body)]
+    half = len(results) // 2
+    return [
+        *_cut(object_, results[:half], associations, []),
+        *_cut(object_, results[half:], associations, missing),
+    ]
+
+
+def _millis(at: datetime) -> int:
+    return int(at.timestamp() * 1000)
+
+
+def _milliseconds(span: timedelta) -> int:
+    return int(span.total_seconds() * 1000)

@@ -67,8 +67,7 @@ def main(argv: list[str] | None = None) -> int:
         tenths: list[float] = []
         done, began = 0, time.perf_counter()
         start = began
-        pages = gateway.sources["site"].pull(str(folder / "people.csv"), None, None)
-        for page in gateway.bring_in("site", pages, "people.csv", True, "file"):
+        for page in gateway.pullings["site"].bring_in(str(folder / "people.csv"), history=True, origin="file"):
             done += page.records
             while gateway.run_pipeline_once("bench"):
                 pass

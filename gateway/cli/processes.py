@@ -52,7 +52,7 @@ def web(app: App) -> None:
 
 
 @click.command()
-@click.argument("only", metavar="[pipeline|deliver:SYSTEM]", required=False)
+@click.argument("only", metavar="[pipeline|deliver:SYSTEM|pull:SYSTEM]", required=False)
 @pass_app
 def worker(app: App, only: str | None) -> None:
     """Work what waits, without the web server.
@@ -77,11 +77,11 @@ def _known_worker(root: Path, kind: str) -> None:
     from gateway.engine.supervisor import wanted_processes
 
     what, _, system = kind.partition(":")
-    if what not in ("pipeline", "deliver") or (what == "deliver") is not bool(system):
-        raise click.UsageError(f"no such kind of worker: {kind!r}; there are pipeline and deliver:SYSTEM")
+    if what not in ("pipeline", "deliver", "pull") or (what != "pipeline") is not bool(system):
+        raise click.UsageError(f"no such kind of worker: {kind!r}; there are pipeline, deliver:SYSTEM and pull:SYSTEM")
     systems = _settings(root).get("systems")
     known = list(systems) if isinstance(systems, dict) else []
-    if what == "deliver" and system not in known:
+    if system and system not in known:
         raise NotFound(f"no system {system!r} in gateway.yaml; there are: {', '.join(known)}")
     if what == "deliver" and kind not in wanted_processes(root):
         raise Refused(f"{system}: outbound is off, so nothing is delivered; `gateway activate {system}` switches it on")

@@ -32,7 +32,8 @@ WRONG = [
         1,
         "no mapping brings in a lead field 'zz'; there are: company.industry, country, ",
     ),
-    ("worker web", 2, "no such kind of worker: 'web'; there are pipeline and deliver:SYSTEM"),
+    ("worker web", 2, "no such kind of worker: 'web'; there are pipeline, deliver:SYSTEM and pull:SYSTEM"),
+    ("worker pull:zz", 1, "no system 'zz' in gateway.yaml; there are: leads, sales"),
     ("worker deliver:zz", 1, "no system 'zz' in gateway.yaml; there are: leads, sales"),
     ("worker deliver:sales", 1, "sales: outbound is off, so nothing is delivered; `gateway activate sales`"),
 ]

@@ -19,8 +19,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import orjson
-from hubspot import HubSpot
-from hubspot.discovery.discovery_base import DiscoveryBase
+from hubspot import HubSpot  # type: ignore[import-untyped]
+from hubspot.discovery.discovery_base import DiscoveryBase  # type: ignore[import-untyped]
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 
 from gateway.contracts import Context

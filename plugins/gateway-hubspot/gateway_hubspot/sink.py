@@ -75,7 +75,7 @@ class HubSpotSink(Sink):
             }
             reply = self._client.ask(self._client.batch.read, plural(object), request, archived=False)
             for result in reply.results:
-                key = (result.get("properties") or {}).get(self._key)
+                key = str((result.get("properties") or {}).get(self._key))
                 if key in some:
                     found.setdefault(key, []).append(str(result.get("id")))
         return found
@@ -204,8 +204,8 @@ class _Sending:
         elif len(left) > 1 and vague:
             yield from self._halves(left)
         elif left:
-            result: Any = "unknown" if self.creating else "retry"
-            yield from (Receipt(key=made.key, result=result, code="not mentioned") for made in left)
+            unsure: Any = "unknown" if self.creating else "retry"
+            yield from (Receipt(key=made.key, result=unsure, code="not mentioned") for made in left)
 
     def _by_id(self, result: Mapping[str, Any], open_: Mapping[int, Write]) -> int | None:
         id_, key = str(result.get("id")), (result.get("properties") or {}).get(self.key)
@@ -247,8 +247,8 @@ class _Sending:
         try:
             reply = self.client.ask(self.client.batch.read, self.path, request, archived=False)
         except (TryLater, AccessRefused) as exc:
-            result: Any = "limit" if isinstance(exc, TryLater) else "auth"
-            self._stop = Receipt(key="", result=result, seconds=getattr(exc, "seconds", 0.0), message=exc.reason)
+            what: Any = "limit" if isinstance(exc, TryLater) else "auth"
+            self._stop = Receipt(key="", result=what, seconds=getattr(exc, "seconds", 0.0), message=exc.reason)
             return {}
         except (Failure, NoAnswer):
             return {}  # a create of one who is there is refused with a name, too

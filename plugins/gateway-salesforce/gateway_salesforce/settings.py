@@ -1,0 +1,118 @@
+"""The ``settings:`` block of a Salesforce system."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+from marshmallow import Schema, ValidationError, fields, validate, validates_schema
+
+from gateway.contracts import Secret
+from gateway.durations import Duration
+from gateway.settings.secrets import SecretField
+
+_FIELD = validate.Regexp(r"[A-Za-z]\w*\Z", error="an API name, such as Gateway_Id__c")
+_SHARED_HOSTS = ("login.salesforce.com", "test.salesforce.com")
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+class _Key(SecretField):
+    """The consumer key: no secret, but often kept with one, so that a reference is as good as the key itself."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Secret:
+        if isinstance(value, str) and value and not value.startswith(("${", "file:")):
+            return Secret(value, "consumer_key")
+        return super()._deserialize(value, attr, data, **kwargs)
+
+
+class _Assign(fields.Field[str]):
+    """``false``, ``true``, or the id of an assignment rule, as the header wants it."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        if isinstance(value, bool):
+            return "TRUE" if value else "FALSE"
+        if isinstance(value, str) and value.startswith("01Q") and len(value) in (15, 18) and value.isalnum():
+            return value
+        raise ValidationError("false, true, or the id of an assignment rule (01Q…)")
+
+
+def _host(url: str) -> None:
+    parts = urlsplit(url)
+    if parts.scheme not in ("https", "http") or not parts.hostname:
+        raise ValidationError("the address of your My Domain, such as https://acme.my.salesforce.com")
+    if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
+        raise ValidationError("must be https: secrets go there")
+    if parts.hostname.endswith(".lightning.force.com"):
+        raise ValidationError("is the address of the user interface; the API's ends with .my.salesforce.com")
+
+
+class LimitsSchema(Schema):
+    per_day = fields.Integer(strict=True, load_default=100_000, validate=validate.Range(min=100))
+    """The share of the org's daily API calls that the gateway may use."""
+    per_20s = fields.Integer(strict=True, validate=validate.Range(min=1))
+    """Calls within 20 seconds; without it they are not paced."""
+
+
+class TaskSchema(Schema):
+    """The follow-up task of a handoff."""
+
+    handoff = fields.String(required=True, validate=_FIELD)
+    """The field of the lead or contact that the mapping gives the handoff's id (``to: handoff_id, sync: out``)."""
+    external_id = fields.String(load_default="Gateway_Id__c", validate=_FIELD)
+    """Unique external id field on Activity: it keeps the task from being made twice."""
+    subject = fields.String(load_default="Follow up: sales-ready lead", validate=validate.Length(1, 255))
+    due_days = fields.Integer(strict=True, load_default=1, validate=validate.Range(0, 365))
+    priority = fields.String()
+    status = fields.String()
+    description = fields.String(validate=_FIELD)
+    """A field of the write whose text is repeated in the task, such as the one with the score's reasons."""
+
+
+class SettingsSchema(Schema):
+    login_url = fields.String(required=True, validate=_host)
+    flow = fields.String(
+        load_default="client_credentials",
+        validate=validate.OneOf(["client_credentials", "jwt"], error="must be client_credentials or jwt"),
+    )
+    consumer_key = _Key(required=True)
+    consumer_secret = SecretField()
+    private_key = SecretField()
+    username = fields.String()
+    audience = fields.String(validate=validate.URL(schemes={"https"}))
+    """``aud`` of the JWT; https://test.salesforce.com for a sandbox, https://login.salesforce.com else."""
+    api_version = fields.String(
+        load_default="67.0", validate=validate.Regexp(r"\d{2,3}\.0\Z", error="a version such as '67.0', in quotes")
+    )
+    external_id = fields.String(load_default="Gateway_Id__c", validate=_FIELD)
+    org_id = fields.String(validate=validate.Regexp(r"00D\w{12}(\w{3})?\Z", error="an organization id, 00D…"))
+    assign = _Assign(load_default="FALSE")
+    """Whether assignment rules run when a lead is created. When one is changed they never do."""
+    save_duplicates = fields.Boolean(load_default=False)
+    """Save past duplicate rules that only alert; those that block are obeyed either way."""
+    objects = fields.List(fields.String(validate=_FIELD))
+    """What is pulled; the objects of the mapping file when not given."""
+    overlap = Duration(load_default=timedelta(minutes=10))
+    """How far each pull goes back before the last record seen: rows may be committed later than their stamp says."""
+    deletions = Duration(load_default=timedelta(hours=1))
+    """How often deletions and merges are asked for."""
+    limits = fields.Nested(LimitsSchema, load_default=lambda: dict(LimitsSchema().load({})))
+    task = fields.Nested(TaskSchema)
+    outbound_messages = SecretField()
+    """The token in the address that outbound messages are sent to; without it they are not taken."""
+
+    @validates_schema
+    def _complete(self, data: Mapping[str, Any], **kwargs: Any) -> None:
+        wrong: dict[str, list[str]] = {}
+        if data["flow"] == "jwt":
+            for key in ("private_key", "username"):
+                if not data.get(key):
+                    wrong[key] = ["flow jwt needs it"]
+        else:
+            if not data.get("consumer_secret"):
+                wrong["consumer_secret"] = ["flow client_credentials needs it"]
+            if urlsplit(data["login_url"]).hostname in _SHARED_HOSTS:
+                wrong["login_url"] = ["flow client_credentials works only with your My Domain's own address"]
+        if wrong:
+            raise ValidationError(dict(wrong))

@@ -1,0 +1,404 @@
+"""Writes out: batches of 200, each row's result read, and the lead that became a contact followed.
+
+In: writes of the outbox. Out: one receipt per write. A record we know is changed by its id, so that nothing can be made
+twice; a person we do not know is looked up first (``meeting``) and made by upsert on our own key, so that the same
+request, said again, finds what it made.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+from urllib.parse import quote
+
+from gateway.contracts import Call, Context, Field, Receipt, Sink, Write
+from gateway.errors import AccessRefused, TryLater
+from gateway_salesforce.codes import Fault
+from gateway_salesforce.meeting import HINTS, PEOPLE, Meeting, linked
+from gateway_salesforce.org import NoAnswer, Org, RefusedCall, parts, same_id
+from gateway_salesforce.rows import MOST, Row, Rows
+from gateway_salesforce.tasks import Tasks
+
+_LEAD_ID = re.compile(r"(?:^|:)([0-9a-f]{32})(?::|$)")
+_HELD_BY = re.compile(r"\bid: ?([A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?)\b")
+_MERGED = frozenset({"Lead", "Contact", "Account"})
+"""Objects whose records can be merged, so that a deleted one may name its master."""
+SINGLY = 20
+"""So many rows of one call are sent once more by themselves, to learn which records a duplicate rule means."""
+DOUBTS = 3
+Kind = Literal["update", "create"]
+
+
+class Request(NamedTuple):
+    """What a call does: change records by id, or look up people and create those who are not there."""
+
+    kind: Kind
+    object: str
+
+
+class SalesforceSink(Sink):
+    """``settings`` as ``SettingsSchema`` loads them."""
+
+    def __init__(self, settings: Mapping[str, Any], context: Context) -> None:
+        self._settings = settings
+        self._mapping = context.mapping
+        self._org = Org(settings, context)
+        self._key: str = settings["external_id"]
+        headers = {"Sforce-Duplicate-Rule-Header": "allowSave=true"} if settings["save_duplicates"] else {}
+        self._rows = Rows(self._org, headers)
+        self._headers = headers
+        self._tasks = Tasks(settings["task"], self._org, self._rows, context.now) if settings.get("task") else None
+        self._doubts: dict[str, int] = {}
+
+    # -- the sink's contract ------------------------------------------------------------------------------------------
+
+    def describe(self, object: str) -> Mapping[str, Field]:
+        try:
+            answer = self._org.call("GET", f"sobjects/{quote(object, safe='')}/describe")
+        except RefusedCall as refused:
+            if refused.fault.meaning == "mapping":
+                return {}  # no such object, or not for us
+            raise
+        return {one["name"]: _field(one) for one in answer["fields"]}
+
+    def calls(self, writes: Sequence[Write]) -> Sequence[Call]:
+        groups: dict[Request, list[Write]] = {}
+        for write in writes:
+            kind: Kind = "update" if write.record else "create"
+            groups.setdefault(Request(kind, write.object), []).append(write)
+        return [
+            self._call(request, group[start : start + MOST])
+            for request, group in groups.items()
+            for start in range(0, len(group), MOST)
+        ]
+
+    def deliver(self, call: Call) -> Iterable[Receipt]:
+        request: Request = call.request
+        try:
+            if request.kind == "update":
+                return self._followed_up(call.writes, self._update(request.object, call.writes))
+            return self._followed_up(call.writes, self._create(request.object, call.writes))
+        except TryLater as exc:
+            return [Receipt(key=w.key, result="limit", seconds=exc.seconds, message=exc.reason) for w in call.writes]
+        except AccessRefused as exc:
+            return [Receipt(key=w.key, result="auth", message=exc.reason) for w in call.writes]
+
+    def find(self, object: str, keys: Sequence[str]) -> Mapping[str, Sequence[str]]:
+        wanted = {_external(key).casefold(): key for key in keys}
+        found: dict[str, list[str]] = {}
+        values = [_external(key) for key in keys]
+        for row in self._org.query_in(f"SELECT Id, {self._key} FROM {object}", self._key, values, priority=1):
+            if key := wanted.get(str(row.get(self._key) or "").casefold()):
+                found.setdefault(key, []).append(row["Id"])
+        return found
+
+    # -- records we know ----------------------------------------------------------------------------------------------
+
+    def _update(self, object_: str, writes: Sequence[Write]) -> dict[str, Receipt]:
+        bodies = [{"id": write.record, **self._values(write)} for write in writes]
+        try:
+            rows = self._rows.update(object_, bodies, _priority(writes))
+        except NoAnswer as exc:  # the same values by id once more do no harm
+            return {w.key: Receipt(key=w.key, result="retry", code="no answer", message=str(exc)) for w in writes}
+        answers = {w.key: self._receipt(w, row) for w, row in zip(writes, rows, strict=True)}
+        lost = [
+            write
+            for write, row in zip(writes, rows, strict=True)
+            if row.fault is not None and row.fault.meaning in ("converted", "stale")
+        ]
+        return {**answers, **self._follow(object_, lost, answers)}
+
+    def _follow(self, object_: str, writes: Sequence[Write], answers: Mapping[str, Receipt]) -> Mapping[str, Receipt]:
+        """Where the records went that cannot be written any more: converted, merged, deleted."""
+        if not writes:
+            return {}
+        names = ["Id", "IsDeleted", *(["MasterRecordId"] if object_ in _MERGED else [])]
+        names += ["IsConverted", "ConvertedContactId"] if object_ == "Lead" else []
+        ids = [write.record for write in writes if write.record]
+        try:
+            rows = {
+                row["Id"][:15]: row
+                for row in self._org.query_in(
+                    f"SELECT {', '.join(names)} FROM {object_}", "Id", ids, deleted=True, priority=_priority(writes)
+                )
+            }
+        except (NoAnswer, RefusedCall):
+            return {write.key: Receipt(key=write.key, result="retry", code="moved away") for write in writes}
+        return {write.key: _went(write, rows.get((write.record or "")[:15]), answers[write.key]) for write in writes}
+
+    # -- people we do not know ----------------------------------------------------------------------------------------
+
+    def _create(self, object_: str, writes: Sequence[Write]) -> dict[str, Receipt]:
+        keys = {write.key: _external(write.key) for write in writes}
+        answers: dict[str, Receipt] = {}
+        if object_ in PEOPLE:
+            answers, writes = _without_twins(writes)
+            try:
+                found = Meeting(self._org, self._key, writes, keys).meet()
+                answers |= self._link([write for write in writes if write.key in found], found, keys)
+            except NoAnswer as exc:  # so far nothing is made that could be made twice
+                return {
+                    w.key: Receipt(key=w.key, result="retry", code="no answer", message=str(exc)) for w in writes
+                } | answers
+            except RefusedCall as refused:
+                return {w.key: self._refused(w.key, refused.fault) for w in writes} | answers
+            writes = [write for write in writes if write.key not in found]
+        return answers | self._make(object_, writes, keys)
+
+    def _link(self, writes: Sequence[Write], found: Mapping[str, Any], keys: Mapping[str, str]) -> dict[str, Receipt]:
+        """One record: it gets our key, and the gateway plans again what it should be told. Several: work for a person.
+
+        Nothing else is written here: what a record holds that others made is looked at first.
+        """
+        answers: dict[str, Receipt] = {}
+        stamps: dict[str, list[tuple[Write, str]]] = {}
+        for write in writes:
+            first, *others = found[write.key]
+            if others:
+                ids = tuple(hit.record for hit in found[write.key])
+                answers[write.key] = Receipt(key=write.key, result="duplicate", candidates=ids)
+            elif first.key and first.key.casefold() != keys[write.key].casefold():
+                answers[write.key] = Receipt(
+                    key=write.key,
+                    result="rejected",
+                    code="another lead's record",
+                    fields=(self._key,),
+                    message=f"{first.object} {first.record} carries the key of another lead",
+                )
+            elif first.key:
+                answers[write.key] = linked(write, first.object, first.record)
+            else:
+                stamps.setdefault(first.object, []).append((write, first.record))
+        for object_, some in stamps.items():
+            bodies = [{"id": record, self._key: keys[write.key]} for write, record in some]
+            rows = self._rows.update(object_, bodies, _priority(writes))
+            for (write, record), row in zip(some, rows, strict=True):
+                answers[write.key] = linked(write, object_, record) if row.record else self._receipt(write, row)
+        return answers
+
+    def _make(self, object_: str, writes: Sequence[Write], keys: Mapping[str, str]) -> dict[str, Receipt]:
+        if not writes:
+            return {}
+        bodies = [{**self._values(write, new=True), self._key: keys[write.key]} for write in writes]
+        try:
+            rows = self._rows.upsert(object_, self._key, bodies, _priority(writes), self._settings["assign"])
+        except NoAnswer as exc:
+            result: Literal["unknown", "retry"] = "unknown" if exc.sent else "retry"
+            return {w.key: Receipt(key=w.key, result=result, code="no answer", message=str(exc)) for w in writes}
+        answers = {w.key: self._receipt(w, row) for w, row in zip(writes, rows, strict=True)}
+        singly = 0
+        for write, row, body in zip(writes, rows, bodies, strict=True):
+            fault = row.fault
+            if fault is None:
+                continue
+            if fault.meaning == "converted":
+                answers |= self._converted(object_, write, keys[write.key])
+            elif fault.code == "DUPLICATES_DETECTED" and not fault.matches:
+                singly += 1
+                if singly > SINGLY:
+                    answers[write.key] = Receipt(key=write.key, result="retry", code=fault.code)
+                else:
+                    answers[write.key] = self._alone(object_, write, body)
+        return answers
+
+    def _alone(self, object_: str, write: Write, body: Mapping[str, Any]) -> Receipt:
+        """Results of batches do not say which records a duplicate rule found; the answer to a single one does."""
+        key = quote(str(body[self._key]), safe="")
+        try:
+            answer = self._org.call(
+                "PATCH",
+                f"sobjects/{object_}/{self._key}/{key}",
+                body={name: value for name, value in body.items() if name != self._key},
+                headers={**self._headers, "Sforce-Auto-Assign": self._settings["assign"]},
+                priority=write.priority,
+            )
+        except RefusedCall as refused:
+            return self._refused(write.key, refused.fault, write)
+        except NoAnswer as exc:
+            return Receipt(key=write.key, result="unknown" if exc.sent else "retry", code="no answer")
+        if isinstance(answer, Mapping) and isinstance(answer.get("id"), str):
+            return Receipt(key=write.key, result="done", record=answer["id"])
+        return Receipt(key=write.key, result="unknown", code="no id")  # the gateway asks for the key
+
+    def _converted(self, object_: str, write: Write, key: str) -> dict[str, Receipt]:
+        """Our key stands on a lead that was converted between look-up and write."""
+        try:
+            rows = list(
+                self._org.query_in(f"SELECT Id, ConvertedContactId FROM {object_}", self._key, [key], priority=1)
+            )
+        except (NoAnswer, RefusedCall):
+            rows = []
+        contact = next((row["ConvertedContactId"] for row in rows if row.get("ConvertedContactId")), "")
+        if contact:
+            return {write.key: Receipt(key=write.key, result="moved", object="Contact", record=contact)}
+        return {write.key: Receipt(key=write.key, result="retry", code="CANNOT_UPDATE_CONVERTED_LEAD")}
+
+    # -- the follow-up task -------------------------------------------------------------------------------------------
+
+    def _followed_up(self, writes: Sequence[Write], answers: dict[str, Receipt]) -> Iterator[Receipt]:
+        """A write is not done before the handoff it tells of has its task."""
+        if self._tasks is not None:
+            due = {w.key: (w, answers[w.key].record) for w in writes if answers[w.key].result == "done"}
+            try:
+                faults = self._tasks.ensure(list(due.values()))
+            except NoAnswer as exc:
+                faults = {w.key: exc for w, _ in due.values() if self._tasks.handoff(w)}
+            except TryLater as exc:
+                late = {w.key: exc for w, _ in due.values() if self._tasks.handoff(w)}
+                answers |= {
+                    key: Receipt(key=key, result="limit", seconds=one.seconds, message=one.reason)
+                    for key, one in late.items()
+                }
+                faults = {}
+            for key, fault in faults.items():
+                write, record = due[key]
+                if isinstance(fault, Fault):
+                    receipt = self._refused(key, fault)
+                    if receipt.result == "rejected":
+                        receipt = _task_refused(receipt, write, record)
+                    answers[key] = receipt
+                else:
+                    answers[key] = Receipt(key=key, result="retry", code="no answer", message=str(fault))
+        return iter(answers.values())
+
+    # -- between writes and rows --------------------------------------------------------------------------------------
+
+    def _call(self, request: Request, writes: Sequence[Write]) -> Call:
+        what = f"{len(writes)} {request.object}"
+        tasks = sum(1 for write in writes if self._tasks is not None and self._tasks.handoff(write))
+        more, cost = (f", {tasks} follow-up tasks", 2) if tasks else ("", 0)
+        if request.kind == "update":
+            return Call(title=f"update {what}{more}", writes=tuple(writes), request=request, cost=1 + cost)
+        if request.object not in PEOPLE:
+            return Call(title=f"create {what}{more}", writes=tuple(writes), request=request, cost=1 + cost)
+        keys = list(parts(_external(write.key) for write in writes))
+        addresses = list(parts(str(write.fields.get("Email") or "") for write in writes))
+        return Call(
+            title=f"look up {what}, create those that are not there{more}",
+            writes=tuple(writes),
+            request=request,
+            cost=2 * len(keys) + 2 * len(addresses) + 1 + cost,
+        )
+
+    def _values(self, write: Write, new: bool = False) -> dict[str, Any]:
+        values = {
+            name: self._raw(write.object, name, value) for name, value in write.fields.items() if name not in HINTS
+        }
+        values |= write.refs
+        return {name: value for name, value in values.items() if value is not None} if new else values
+
+    def _raw(self, object_: str, name: str, value: Any) -> Any:
+        """Amounts leave the mapping as exact text; Salesforce takes numbers only."""
+        mapped = getattr(getattr(self._mapping, "objects", {}).get(object_), "outbound", {}).get(name)
+        if value is not None and getattr(mapped, "type", "") == "money":
+            return float(value[0] if isinstance(value, list) else value)
+        return ";".join(map(str, value)) if isinstance(value, list) else value
+
+    def _receipt(self, write: Write, row: Row) -> Receipt:
+        if row.fault is None:
+            self._doubts.pop(write.key, None)
+            return Receipt(key=write.key, result="done", record=row.record)
+        return self._refused(write.key, row.fault, write)
+
+    def _refused(self, key: str, fault: Fault, write: Write | None = None) -> Receipt:
+        """What a fault means for one write. ``write``: of a create, so that a duplicate can be linked."""
+        meaning = fault.meaning
+        if meaning == "doubtful":
+            self._doubts[key] = self._doubts.get(key, 0) + 1
+            meaning = "transient" if self._doubts[key] < DOUBTS else "row"
+        if meaning in ("transient", "session", "converted"):
+            return Receipt(key=key, result="retry", seconds=fault.wait, code=fault.code, message=fault.told)
+        if meaning == "limit":
+            return Receipt(key=key, result="limit", seconds=fault.wait, code=fault.code, message=fault.told)
+        if meaning == "auth":
+            reason = f"Salesforce refused {self._org.tokens.reference} ({fault.told})"
+            return Receipt(key=key, result="auth", code=fault.code, message=reason)
+        if meaning == "duplicate" and write is not None and write.record is None and (there := _matches(fault, write)):
+            if len(there) == 1:
+                return linked(write, *there[0])
+            return Receipt(key=key, result="duplicate", candidates=tuple(id_ for _, id_ in there), code=fault.code)
+        return Receipt(
+            key=key,
+            result="rejected",
+            code=fault.code or f"HTTP {fault.status}",
+            fields=fault.fields,
+            scope="mapping" if meaning == "mapping" else "row",
+            message=fault.message[:500],
+        )
+
+
+def _external(key: str) -> str:
+    """What the record carries in our field: the lead's id, as it stands in the write's key."""
+    found = _LEAD_ID.search(key)
+    return found[1] if found else key
+
+
+def _went(write: Write, row: Mapping[str, Any] | None, refused: Receipt) -> Receipt:
+    if row is None:
+        return Receipt(key=write.key, result="gone", message="not there any more, or hidden from us")
+    if row.get("ConvertedContactId"):
+        return Receipt(key=write.key, result="moved", object="Contact", record=row["ConvertedContactId"])
+    master = row.get("MasterRecordId")
+    if isinstance(master, str) and not same_id(master, row["Id"]):
+        return Receipt(key=write.key, result="moved", object=write.object, record=master)
+    if row.get("IsDeleted"):
+        return Receipt(key=write.key, result="gone", message="deleted over there")
+    if row.get("IsConverted"):
+        return Receipt(key=write.key, result="gone", message="converted into a contact that we may not see")
+    return refused  # it is there: another id in the write leads nowhere
+
+
+def _without_twins(writes: Sequence[Write]) -> tuple[dict[str, Receipt], list[Write]]:
+    """Two new people with one address in one batch: the second waits, and then meets the first."""
+    seen: set[str] = set()
+    late: dict[str, Receipt] = {}
+    for write in writes:
+        address = str(write.fields.get("Email") or "").strip().casefold()
+        if address and address in seen:
+            late[write.key] = Receipt(key=write.key, result="retry", seconds=10.0, code="same address in one batch")
+        seen.add(address)
+    return late, [write for write in writes if write.key not in late]
+
+
+def _matches(fault: Fault, write: Write) -> Sequence[tuple[str, str]]:
+    """(object, id) of the records that a create would double."""
+    if fault.matches:
+        return [(object_ or write.object, id_) for object_, id_ in fault.matches]
+    held = _HELD_BY.search(fault.message)
+    return [(write.object, held[1])] if held else []
+
+
+def _task_refused(receipt: Receipt, write: Write, record: str) -> Receipt:
+    return Receipt(
+        key=write.key,
+        result="rejected",
+        record=record,
+        code=receipt.code,
+        fields=receipt.fields,
+        scope=receipt.scope,
+        message=f"the record is written, its follow-up task is refused: {receipt.message}"[:500],
+    )
+
+
+def _priority(writes: Sequence[Write]) -> int:
+    return min((write.priority for write in writes), default=5)
+
+
+_TYPES = {
+    "int": "integer", "double": "number", "currency": "number", "percent": "number", "boolean": "boolean",
+    "date": "date", "datetime": "datetime", "email": "email", "phone": "phone", "url": "url",
+    "multipicklist": "list", "textarea": "text",
+}  # fmt: skip
+
+
+def _field(one: Mapping[str, Any]) -> Field:
+    options = one.get("picklistValues") if one.get("restrictedPicklist") or one["name"] == "Status" else None
+    return Field(
+        name=one["name"],
+        type=_TYPES.get(one.get("type", ""), "string"),
+        length=one.get("length") or None,
+        writable=bool(one.get("updateable") or one.get("createable")),
+        required=bool(not one.get("nillable", True) and one.get("createable") and not one.get("defaultedOnCreate")),
+        options=tuple(entry["value"] for entry in options or () if entry.get("active", True)),
+    )

@@ -1,0 +1,486 @@
+"""What sales did comes in: changes by poll, deletions, merges, and the lead that became a contact.
+
+``pull`` asks for the fields its mapping looks at, in the order of ``SystemModstamp``, and goes back a little each time:
+rows are committed later than their stamp says. A page holds flat records under Salesforce's own field names, related
+fields as ``Owner.Email``; the mapping file reads them. Conversions, deletions and merges need no rule there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from typing import Any
+from urllib.parse import quote
+
+import orjson
+
+from gateway.contracts import (
+    Answer,
+    Context,
+    Cursor,
+    Document,
+    Kind,
+    Lookup,
+    Page,
+    Quarantined,
+    ReadItem,
+    RecordConverted,
+    RecordGone,
+    RecordsMerged,
+    Source,
+    Verification,
+)
+from gateway.errors import NotFound, QuarantineDocument, Refused, TryLater
+from gateway.payloads import decode_json
+from gateway_salesforce import messages
+from gateway_salesforce.codes import SOON, Fault
+from gateway_salesforce.meeting import CONTACT, LEAD
+from gateway_salesforce.org import NoAnswer, Org, RefusedCall
+
+DELETIONS = "deletions"
+ROLES = "OpportunityContactRole"
+"""Not a record of its own: who takes part in an opportunity, and comes with it."""
+ALWAYS: dict[str, tuple[str, ...]] = {
+    "Lead": ("IsConverted", "ConvertedContactId", "ConvertedAccountId", "ConvertedOpportunityId"),
+    "Contact": ("AccountId",),
+    "Opportunity": ("AccountId", "IsClosed", "IsWon"),
+    "CampaignMember": ("CampaignId", "LeadId", "ContactId"),
+    "Task": ("WhoId",),
+    "Event": ("WhoId",),
+}
+"""Fields that are asked for whether the mapping looks at them or not; Id and the times are for every object."""
+ABOUT_PEOPLE = ("CampaignMember", "Task", "Event")
+"""What is told of a person: records of these come as news of their lead or contact, named like ``Task.Status``."""
+PEOPLE = ("Lead", "Contact")
+OURS = frozenset({"contact_ids", "contact_roles", "object"})
+"""Fields that this module adds to records; Salesforce has none of these names."""
+MOST = 1000
+LARGEST = 1_000_000
+"""Bytes of a page; the host's limit is a little more."""
+WINDOW = 2000
+"""Records of one question."""
+SEEN = 200
+"""Rows of the overlap that a cursor remembers one by one; when there are more, and one is late, some come twice."""
+OLDEST = timedelta(days=15)
+"""So long are deleted records told of."""
+_MERGED = frozenset({"Lead", "Contact", "Account"})
+_NAME = re.compile(r"[A-Za-z]\w*(?:\.[A-Za-z]\w*)*\Z")
+_NO_FIELD = re.compile(r"No such column '([\w.]+)'")
+_NO_RELATION = re.compile(r"relationship '(\w+)'")
+
+
+class SalesforceSource(Source):
+    """``settings`` as ``SettingsSchema`` loads them."""
+
+    def __init__(self, settings: Mapping[str, Any], context: Context) -> None:
+        self._settings = settings
+        self._context = context
+        self._org = Org(settings, context)
+        self._mapped: Mapping[str, Any] = getattr(context.mapping, "objects", {})
+        self._missing: dict[str, set[str]] = {}
+        """Object → fields that the org does not have, or does not show us."""
+        if token := settings.get("outbound_messages"):
+            self.verification = Verification(scheme="token", query="token", secrets=(token,))
+            self.answer = Answer(body=messages.ACK, content_type="text/xml; charset=utf-8")
+
+    # -- documents into events, purely --------------------------------------------------------------------------------
+
+    def read(self, document: Document) -> Iterable[ReadItem]:
+        if self._context.mapping is None:
+            raise QuarantineDocument(f"the system {self._context.system!r} has no mapping file")
+        if document.content_type.partition(";")[0].strip().lower() in ("text/xml", "application/xml"):
+            return self._named(document)
+        return self._events(document)
+
+    def _named(self, document: Document) -> Iterator[ReadItem]:
+        """An outbound message names records; what they hold now is fetched."""
+        for object_, record in messages.records(document.body, self._settings.get("org_id")):
+            yield Lookup(system=self._context.system, object=object_, record=record)
+
+    def _events(self, document: Document) -> Iterator[ReadItem]:
+        page = decode_json(document.body, keys=1_000_000)
+        if not isinstance(page, dict) or not isinstance(page.get("records"), list):
+            raise QuarantineDocument("no page of a pull: records are missing")
+        assert self._context.mapping is not None
+        converted: set[str] = set()
+        for item in self._context.mapping.read(page["records"], document):
+            if isinstance(item, RecordConverted):
+                converted.add(item.record)
+            yield item
+        for row in page["records"]:
+            if isinstance(row, dict) and row.get("object") == "Lead" and row.get("Id") not in converted:
+                yield from self._conversion(row)
+        for entry in page.get("deleted") or ():
+            yield self._deletion(entry)
+
+    def _conversion(self, row: Mapping[str, Any]) -> Iterator[ReadItem]:
+        contact = row.get("ConvertedContactId")
+        if row.get("IsConverted") is True and isinstance(contact, str) and contact and "Lead" in self._kinds():
+            yield RecordConverted(
+                system=self._context.system, object="Lead", kind="person", record=row["Id"],
+                at=moment(row["SystemModstamp"]), key=f"{self._context.system}:Lead:{row['Id']}:converted",
+                to_object="Contact", to_record=contact,
+            )  # fmt: skip
+
+    def _deletion(self, entry: Any) -> ReadItem:
+        try:
+            object_, record, master = entry["object"], entry["id"], entry.get("master")
+            at, kind = moment(entry["at"]), self._kinds()[object_]
+        except (KeyError, TypeError, ValueError):
+            return Quarantined(object="", record="", reason="a deletion without object, id or time")
+        key = f"{self._context.system}:{object_}:{record}:deleted:{entry['at']}"
+        if isinstance(master, str) and master[:15] != record[:15]:
+            return RecordsMerged(
+                system=self._context.system, object=object_, kind=kind, record=master, at=at, key=key, losers=(record,)
+            )
+        return RecordGone(
+            system=self._context.system, object=object_, kind=kind, record=record, at=at, key=key, reason="deleted"
+        )
+
+    def _kinds(self) -> Mapping[str, Kind]:
+        known: dict[str, Kind] = {"Lead": "person", "Contact": "person", "Account": "company", "Opportunity": "deal"}
+        return {name: one.kind for name, one in self._mapped.items()} if self._mapped else known
+
+    # -- what can be pulled -------------------------------------------------------------------------------------------
+
+    def streams(self) -> Sequence[str]:
+        objects = self._objects()
+        roles = [ROLES] if "Opportunity" in objects else []
+        return [*objects, *roles, *([DELETIONS] if objects else [])]
+
+    def pull(self, stream: str, cursor: Cursor | None, since: datetime | None) -> Iterator[Page]:
+        """One object, from the cursor (or ``since``) on; ``deletions`` and the roles of opportunities beside them."""
+        if stream not in self.streams():
+            raise NotFound(f"no stream {stream!r}; there are {', '.join(self.streams())}")
+        if stream == DELETIONS:
+            return self._told(stream, self._deletions(cursor, since))
+        if stream == ROLES:
+            return self._told(stream, self._roles(cursor, since))
+        return self._told(stream, self._changes(stream, cursor, since))
+
+    def fetch(self, lookups: Sequence[Lookup]) -> Iterator[Page]:
+        """Records by id, 200 to a question; those that are gone as deletions."""
+        for object_, some in groupby(sorted(lookups, key=lambda one: one.object), key=lambda one: one.object):
+            yield from self._told(object_, self._fetched(object_, list(some)))
+
+    def _fetched(self, object_: str, wanted: Sequence[Lookup]) -> Iterator[Page]:
+        ids = sorted({one.record for one in wanted})
+        rows = self._by_id(object_, ids, {name for one in wanted for name in one.fields})
+        there = {row["Id"][:15] for row in rows}
+        lost = [record for record in ids if record[:15] not in there]
+        deleted = [entry for part in _cut(lost, 200) for entry in self._buried(object_, part)]
+        yield from self._pages(object_, self._items(object_, rows), None, deleted=deleted)
+
+    def _told(self, what: str, pages: Iterator[Page]) -> Iterator[Page]:
+        """What goes wrong, in the gateway's errors: in words, and by what is to be done."""
+        try:
+            yield from pages
+        except RefusedCall as refused:
+            raise Refused(f"{what}: Salesforce refused the question: {refused}") from None
+        except NoAnswer as exc:
+            raise TryLater(SOON, f"{what}: Salesforce gave no answer ({exc})") from None
+
+    def _objects(self) -> list[str]:
+        if given := self._settings.get("objects"):
+            return [name for name in given if name != ROLES]
+        told = {path.partition(".")[0] for kind in PEOPLE for path in self._reads(kind)}
+        return [*self._mapped, *(name for name in ABOUT_PEOPLE if name in told and name not in self._mapped)]
+
+    def _reads(self, object_: str) -> Iterable[str]:
+        """The field paths that the mapping looks at in records of one object."""
+        reads: Iterable[str] = getattr(getattr(self._mapped.get(object_), "reader", None), "reads", ())
+        return reads
+
+    def _fields(self, object_: str, more: Iterable[str] = ()) -> list[str]:
+        """What is asked for: the mapping's fields, and those that events are made of."""
+        if object_ in ABOUT_PEOPLE and object_ not in self._mapped:
+            start = f"{object_}."
+            reads = {
+                path.removeprefix(start) for kind in PEOPLE for path in self._reads(kind) if path.startswith(start)
+            }
+        else:
+            reads = {path for path in self._reads(object_) if path.partition(".")[0] not in ABOUT_PEOPLE}
+        names = {"Id", "SystemModstamp", "CreatedDate", *ALWAYS.get(object_, ()), *more}
+        names |= {name for name in reads if _NAME.fullmatch(name) and name not in OURS}
+        return sorted(names - self._missing.get(object_, set()))
+
+    # -- changes ------------------------------------------------------------------------------------------------------
+
+    def _changes(self, object_: str, cursor: Cursor | None, since: datetime | None) -> Iterator[Page]:
+        for rows, after, more in self._windows(object_, cursor, since):
+            yield from self._pages(object_, self._items(object_, rows), after, more)
+
+    def _windows(
+        self, object_: str, cursor: Cursor | None, since: datetime | None, names: Sequence[str] = ()
+    ) -> Iterator[tuple[list[dict[str, Any]], Cursor, bool]]:
+        """What is new since ``cursor``, window after window, each with the cursor behind it. Nothing when nothing is.
+
+        The order (stamp, id) is a key: rows of one stamp are never skipped, however many there are.
+        """
+        overlap: timedelta = self._settings["overlap"]
+        before = str(cursor["stamp"]) if cursor else ""
+        start = moment(before) - overlap if cursor else since
+        where = f" WHERE SystemModstamp >= {literal(start)}" if start else ""
+        again: list[dict[str, Any]] | None = [] if cursor else None
+        trail: list[tuple[str, int]] = []
+        more = True
+        while more:
+            rows, done = self._ask(object_, where, names)
+            more = bool(rows) and (not done or len(rows) == WINDOW)
+            fresh = [row for row in rows if row["SystemModstamp"] > before]
+            if again is not None and cursor is not None:
+                again += rows[: len(rows) - len(fresh)]
+                if more and not fresh:
+                    where = _after(rows[-1])
+                    continue  # all of it is overlap so far
+                fresh = _missed(again, cursor) + fresh
+                trail += [(row["SystemModstamp"], _digest(row)) for row in again]
+                again = None
+            trail += [(row["SystemModstamp"], _digest(row)) for row in rows if row["SystemModstamp"] > before]
+            if fresh:
+                stamp = max(before, fresh[-1]["SystemModstamp"])
+                back = moment(stamp) - overlap
+                trail = [one for one in trail if moment(one[0]) >= back]
+                yield fresh, _cursor(stamp, trail), more
+            if more:
+                where = _after(rows[-1])
+
+    def _ask(self, object_: str, where: str, names: Sequence[str] = ()) -> tuple[list[dict[str, Any]], bool]:
+        """One window. A field that the org does not have is left out from then on, and told once."""
+        while True:
+            fields = list(names) or self._fields(object_)
+            soql = f"SELECT {', '.join(fields)} FROM {object_}{where} ORDER BY SystemModstamp, Id LIMIT {WINDOW}"
+            try:
+                return self._org.query(soql)
+            except RefusedCall as refused:
+                if names or not self._leave_out(object_, refused.fault, fields):
+                    raise
+
+    def _leave_out(self, object_: str, fault: Fault, asked: Sequence[str]) -> bool:
+        if fault.code != "INVALID_FIELD":
+            return False
+        names: set[str] = set()
+        if found := _NO_FIELD.search(fault.message):
+            own = [name for name in asked if name.lower() == found[1].lower()]
+            names = set(own or [name for name in asked if name.lower().endswith(f".{found[1].lower()}")])
+        elif found := _NO_RELATION.search(fault.message):
+            names = {name for name in asked if name.lower().startswith(f"{found[1].lower()}.")}
+        names -= {"Id", "SystemModstamp"}
+        if not names:
+            return False
+        self._missing.setdefault(object_, set()).update(names)
+        if self._context.log is not None:
+            self._context.log.error("no such field", system=self._context.system, object=object_, fields=sorted(names))
+        return True
+
+    # -- what belongs to a record -------------------------------------------------------------------------------------
+
+    def _items(self, object_: str, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        if object_ in ABOUT_PEOPLE and object_ not in self._mapped:
+            return [item for row in rows if (item := _of_person(object_, flat(row)))]
+        related = dict.fromkeys(name for name in self._fields(object_) if "." in name)  # blank where there is none
+        items = [{"object": object_, **related, **flat(row)} for row in rows]
+        if object_ == "Opportunity" and items:
+            self._add_roles(items)
+        return items
+
+    def _add_roles(self, items: Sequence[dict[str, Any]]) -> None:
+        """Who takes part: ``contact_ids``, the primary one first, and ``contact_roles`` beside them."""
+        roles: dict[str, list[Mapping[str, Any]]] = {}
+        select = f"SELECT Id, OpportunityId, ContactId, Role, IsPrimary FROM {ROLES}"
+        for part in _cut([item["Id"] for item in items], 100):
+            for row in self._org.query_in(select, "OpportunityId", part):
+                roles.setdefault(row["OpportunityId"][:15], []).append(row)
+        for item in items:
+            mine = sorted(roles.get(item["Id"][:15], ()), key=lambda row: (not row.get("IsPrimary"), row["Id"]))
+            item["contact_ids"] = list(dict.fromkeys(row["ContactId"] for row in mine if row.get("ContactId")))
+            item["contact_roles"] = [row.get("Role") or "" for row in mine if row.get("ContactId")]
+
+    def _roles(self, cursor: Cursor | None, since: datetime | None) -> Iterator[Page]:
+        """A role that comes or goes does not touch its opportunity's stamp: those opportunities are read again."""
+        names = ["Id", "OpportunityId", "SystemModstamp"]
+        if cursor is None and since is None:  # all opportunities bring their roles along
+            rows, _ = self._newest(ROLES)
+            if rows:
+                stamp = rows[0]["SystemModstamp"]
+                yield Page(document=_document("Opportunity", [], []), cursor={"stamp": stamp, "seen": []})
+            return
+        for rows, after, more in self._windows(ROLES, cursor, since, names):
+            ids = sorted({row["OpportunityId"] for row in rows})
+            deals = self._by_id("Opportunity", ids)
+            yield from self._pages("Opportunity", self._items("Opportunity", deals), after, more)
+
+    def _newest(self, object_: str) -> tuple[list[dict[str, Any]], bool]:
+        return self._org.query(f"SELECT Id, SystemModstamp FROM {object_} ORDER BY SystemModstamp DESC LIMIT 1")
+
+    def _by_id(self, object_: str, ids: Sequence[str], more: Iterable[str] = ()) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = []
+        more = set(more)
+        for part in _cut(ids, 200):
+            while True:
+                fields = self._fields(object_, more)
+                try:
+                    rows += self._org.query_in(f"SELECT {', '.join(fields)} FROM {object_}", "Id", part)
+                    break
+                except RefusedCall as refused:
+                    if not self._leave_out(object_, refused.fault, fields):
+                        raise
+        return rows
+
+    # -- deletions ----------------------------------------------------------------------------------------------------
+
+    def _deletions(self, cursor: Cursor | None, since: datetime | None) -> Iterator[Page]:
+        """What was deleted or merged away, object after object; the cursor is what Salesforce says it has covered."""
+        now = self._context.now().astimezone(UTC).replace(microsecond=0)
+        covered: dict[str, str] = dict(cursor or {})
+        for object_ in (name for name in self._objects() if name in self._kinds()):
+            start = moment(covered[object_]) if object_ in covered else since or now - self._settings["deletions"] * 2
+            start = max(start, now - OLDEST + timedelta(hours=1))
+            if now - start < self._settings["deletions"]:
+                continue
+            answer = self._org.call(
+                "GET",
+                f"sobjects/{quote(object_, safe='')}/deleted/",
+                params={"start": _seconds(start), "end": _seconds(now)},
+            )
+            if not isinstance(answer, Mapping):
+                raise NoAnswer("no list of deletions", sent=True)
+            entries = [
+                {"object": object_, "id": one["id"], "at": one["deletedDate"]} for one in answer["deletedRecords"]
+            ]
+            if object_ in _MERGED:
+                self._add_masters(object_, entries)
+            covered[object_] = answer["latestDateCovered"]
+            yield from self._pages(object_, [], dict(covered), deleted=entries, always=True)
+
+    def _add_masters(self, object_: str, entries: Sequence[dict[str, Any]]) -> None:
+        """A record that was merged away names its master: the other one lives on for both."""
+        for part in _cut([entry["id"] for entry in entries], 200):
+            select = f"SELECT Id, MasterRecordId FROM {object_}"
+            masters = {row["Id"][:15]: row for row in self._org.query_in(select, "Id", part, deleted=True)}
+            for entry in entries:
+                if master := masters.get(entry["id"][:15], {}).get("MasterRecordId"):
+                    entry["master"] = master
+
+    def _buried(self, object_: str, ids: Sequence[str]) -> list[dict[str, Any]]:
+        """Of ids that lead to nothing: those that are in the recycle bin. Of the others we know nothing."""
+        more = ", MasterRecordId" if object_ in _MERGED else ""
+        select = f"SELECT Id, IsDeleted, SystemModstamp{more} FROM {object_}"
+        found = []
+        for row in self._org.query_in(select, "Id", ids, deleted=True):
+            if row.get("IsDeleted"):
+                entry = {"object": object_, "id": row["Id"], "at": row["SystemModstamp"]}
+                found.append(entry | ({"master": row["MasterRecordId"]} if row.get("MasterRecordId") else {}))
+        return found
+
+    # -- pages --------------------------------------------------------------------------------------------------------
+
+    def _pages(
+        self,
+        object_: str,
+        items: Sequence[Mapping[str, Any]],
+        cursor: Cursor | None,
+        more: bool = False,
+        deleted: Sequence[Mapping[str, Any]] = (),
+        always: bool = False,
+    ) -> Iterator[Page]:
+        """Items cut into pages; the cursor comes with the last, so that a broken pull begins its window again."""
+        parts: list[tuple[Sequence[Any], Sequence[Any]]] = [(part, ()) for part in _by_size(items)]
+        parts += [((), part) for part in _by_size(deleted)]
+        if not parts and (cursor is not None and (more or always)):
+            parts = [((), ())]
+        for number, (records, gone) in enumerate(parts, start=1):
+            last = number == len(parts)
+            yield Page(
+                document=_document(object_, records, gone),
+                cursor=cursor if last else None,
+                more=more or not last,
+                records=len(records) + len(gone),
+            )
+
+
+def _of_person(object_: str, row: Mapping[str, Any]) -> dict[str, Any] | None:
+    """A task, event or campaign membership as news of the person it is about; None when it is about nobody."""
+    who = row.get("ContactId") or row.get("LeadId") or row.get("WhoId")
+    kind = {CONTACT: "Contact", LEAD: "Lead"}.get(str(who or "")[:3])
+    if kind is None:
+        return None
+    news = {f"{object_}.{name}": value for name, value in row.items()}
+    return {"object": kind, "Id": who, "SystemModstamp": row["SystemModstamp"], **news}
+
+
+def flat(row: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """A record without ``attributes``, related fields as ``Owner.Email``. Of one that is not there, only its name."""
+    fields: dict[str, Any] = {}
+    for name, value in row.items():
+        if name == "attributes":
+            continue
+        if isinstance(value, Mapping):
+            fields |= flat(value, f"{prefix}{name}.")
+        else:
+            fields[f"{prefix}{name}"] = value
+    return fields
+
+
+def moment(text: str) -> datetime:
+    """``2026-11-20T08:00:00.000+0000`` in UTC. Raises ``ValueError``."""
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
+def literal(at: datetime) -> str:
+    """A time as SOQL writes it, to the millisecond."""
+    return f"{at.astimezone(UTC).isoformat(timespec='milliseconds').removesuffix('+00:00')}Z"
+
+
+def _seconds(at: datetime) -> str:
+    return f"{at.astimezone(UTC).isoformat(timespec='seconds')}"
+
+
+def _after(row: Mapping[str, Any]) -> str:
+    at = literal(moment(row["SystemModstamp"]))
+    return f" WHERE SystemModstamp > {at} OR (SystemModstamp = {at} AND Id > '{row['Id']}')"
+
+
+def _digest(row: Mapping[str, Any]) -> int:
+    return int.from_bytes(hashlib.sha256(f"{row['Id'][:15]} {row['SystemModstamp']}".encode()).digest()[:6])
+
+
+def _cursor(stamp: str, trail: Sequence[tuple[str, int]]) -> Cursor:
+    """``trail``: (stamp, digest) of the rows that the next pull will see again."""
+    return {"stamp": stamp, "sum": _sum(digest for _, digest in trail), "seen": [one[1] for one in trail[-SEEN:]]}
+
+
+def _sum(digests: Iterable[int]) -> int:
+    return sum(digests) % 2**48
+
+
+def _missed(again: Sequence[dict[str, Any]], cursor: Cursor) -> list[dict[str, Any]]:
+    """Of the rows in the overlap those that came in late; none when the overlap is as it was left."""
+    if _sum(_digest(row) for row in again) == cursor.get("sum"):
+        return []
+    seen = set(cursor.get("seen", ()))
+    return [row for row in again if _digest(row) not in seen]
+
+
+def _document(object_: str, records: Sequence[Any], deleted: Sequence[Any]) -> bytes:
+    return orjson.dumps({"object": object_, "records": records, **({"deleted": deleted} if deleted else {})})
+
+
+def _cut(values: Sequence[str], most: int) -> Iterator[Sequence[str]]:
+    return (values[start : start + most] for start in range(0, len(values), most))
+
+
+def _by_size(items: Sequence[Mapping[str, Any]]) -> Iterator[Sequence[Mapping[str, Any]]]:
+    """Parts of at most 1,000 items and about a megabyte."""
+    start, size = 0, 0
+    for place, item in enumerate(items):
+        length = len(orjson.dumps(item)) + 1
+        if place > start and (place - start == MOST or size + length > LARGEST):
+            yield items[start:place]
+            start, size = place, 0
+        size += length
+    if start < len(items):
+        yield items[start:]

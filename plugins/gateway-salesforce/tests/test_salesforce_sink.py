@@ -1,0 +1,528 @@
+"""Writes out: nothing made twice, every row's result read, and whoever was converted or merged followed."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from types import SimpleNamespace
+
+import pytest
+import requests
+from gateway_salesforce import SalesforceSink
+from hypothesis import given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
+
+from gateway.contracts import Receipt, Write
+
+EMAIL = "ada@norvik.example"
+
+
+def lead(number: int) -> str:
+    return f"{number:032x}"
+
+
+def create(number: int, object: str = "Lead", **fields) -> Write:
+    values = {"LastName": "Okafor", "Company": "Norvik AS", "Email": f"p{number}@norvik.example", **fields}
+    return Write(
+        key=f"lead:{lead(number)}:{object}", object=object, record=None, fields=values, create=True, priority=1
+    )
+
+
+def update(number: int, record: str, object: str = "Lead", **fields) -> Write:
+    return Write(key=f"lead:{lead(number)}:{object}", object=object, record=record, fields=fields or {"Score__c": 83})
+
+
+def deliver(sink: SalesforceSink, *writes: Write) -> dict[str, Receipt]:
+    found = {receipt.key: receipt for call in sink.calls(writes) for receipt in sink.deliver(call)}
+    assert found.keys() == {write.key for write in writes}
+    return found
+
+
+def only(sink: SalesforceSink, write: Write) -> Receipt:
+    return deliver(sink, write)[write.key]
+
+
+@pytest.fixture
+def sink(org, settings, context):
+    return SalesforceSink(settings(), context)
+
+
+# -- batches -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_thousand_known_leads_are_five_calls_and_nobody_is_made(org, sink):
+    """By id, 200 to a call; the header that keeps owners is on each of them."""
+    writes = [update(n, org.holds("Lead", f"00QKa{n:010d}")) for n in range(1000)]
+    receipts = deliver(sink, *writes)
+    assert {receipt.result for receipt in receipts.values()} == {"done"}
+    assert org.paths() == ["PATCH composite/sobjects"] * 5
+    assert {one.headers["Sforce-Auto-Assign"] for one in org.asked} == {"FALSE"}
+    assert len(org.records["Lead"]) == 1000
+
+
+@examples(derandomize=True, deadline=None, max_examples=60)
+@given(st.lists(st.tuples(st.sampled_from(["Lead", "Contact", "Account"]), st.booleans()), max_size=700))
+def test_every_write_is_in_one_call_of_its_kind(kinds):
+    """At most 200 in each, none lost, none twice; a call is of one object."""
+    sink = object.__new__(SalesforceSink)
+    sink._tasks = None
+    writes = [
+        update(n, f"id{n}", object=name) if known else create(n, object=name) for n, (name, known) in enumerate(kinds)
+    ]
+    calls = sink.calls(writes)
+    assert sorted(write.key for call in calls for write in call.writes) == sorted(write.key for write in writes)
+    for call in calls:
+        assert 1 <= len(call.writes) <= 200
+        assert {(write.object, bool(write.record)) for write in call.writes} == {
+            (call.request.object, call.request.kind == "update")
+        }
+
+
+def test_the_plan_says_what_a_call_will_do(sink):
+    """Its title and its cost in calls."""
+    known, new = sink.calls([update(1, "00Q1"), create(2)])
+    assert (known.title, known.cost) == ("update 1 Lead", 1)
+    assert (new.title, new.cost) == ("look up 1 Lead, create those that are not there", 5)
+
+
+def test_clearing_and_references_and_amounts_go_as_salesforce_takes_them(org, settings, context):
+    """null clears; ids of other records are fields; exact amounts are numbers; Id is never a field."""
+    mapping = SimpleNamespace(objects={"Lead": SimpleNamespace(outbound={"Revenue__c": SimpleNamespace(type="money")})})
+    from dataclasses import replace
+
+    sink = SalesforceSink(settings(), replace(context, mapping=mapping))
+    org.holds("Lead", "00Q1")
+    write = update(1, "00Q1", Phone=None, Revenue__c="1500.00", Id="00Q9", Topics__c=["a", "b"])
+    assert only(sink, replace(write, refs={"Partner__c": "0011"})).result == "done"
+    assert org.asked[0].body["records"] == [
+        {
+            "attributes": {"type": "Lead"},
+            "id": "00Q1",
+            "Phone": None,
+            "Revenue__c": 1500.0,
+            "Topics__c": "a;b",
+            "Partner__c": "0011",
+        }
+    ]
+
+
+# -- first meeting -----------------------------------------------------------------------------------------------------
+
+
+def test_who_is_not_there_is_created_under_our_key(org, sink):
+    """Five calls: our key among contacts and leads, the address among both, and the upsert."""
+    receipt = only(sink, create(1))
+    (made,) = org.records["Lead"].values()
+    assert receipt == Receipt(key=create(1).key, result="done", record=made["Id"])
+    assert made["Gateway_Id__c"] == lead(1)
+    assert org.paths() == ["GET query/"] * 4 + ["PATCH composite/sobjects/Lead/Gateway_Id__c"]
+    assert org.asked[-1].headers["Sforce-Auto-Assign"] == "FALSE"
+
+
+def test_the_same_creates_again_make_nobody_twice(org, sink):
+    """After a crash between their answer and our commit."""
+    writes = [create(n) for n in range(30)]
+    deliver(sink, *writes)
+    again = deliver(sink, *writes)
+    assert len(org.records["Lead"]) == 30
+    assert {(one.result, one.candidates) for one in again.values()} == {
+        ("duplicate", (record,)) for record in org.records["Lead"]
+    }
+
+
+@pytest.mark.parametrize(
+    ("there", "result"),
+    [
+        # a contact carries our key: sure, and nothing needs to be written
+        ({"003A": {"Gateway_Id__c": lead(1)}}, ("moved", "Contact", "003A")),
+        # the sign of the address: the contact before the lead
+        ({"003A": {"Email": EMAIL}, "00QB": {"Email": EMAIL}}, ("moved", "Contact", "003A")),
+        ({"00QB": {"Email": EMAIL.upper()}}, ("duplicate", "", "00QB")),
+        # our key on a lead counts more than somebody's address on a contact
+        ({"003A": {"Email": EMAIL}, "00QB": {"Gateway_Id__c": lead(1)}}, ("duplicate", "", "00QB")),
+        # our lead was converted: its contact it is
+        ({"00QB": {"Gateway_Id__c": lead(1), "IsConverted": True, "ConvertedContactId": "003KA00000000C1"},
+          "003KA00000000C1": {}}, ("moved", "Contact", "003KA00000000C1")),
+    ],
+)  # fmt: skip
+def test_one_record_is_linked_and_carries_our_key_from_then_on(org, sink, there, result):
+    """Of the surest sign; whatever else it holds is left alone until it has been looked at."""
+    for record, fields in there.items():
+        org.holds("Contact" if record.startswith("003") else "Lead", record, **fields)
+    receipt = only(sink, create(1, Email=EMAIL))
+    assert (receipt.result, receipt.object, receipt.record or receipt.candidates[0]) == result
+    kept = {**org.records.get("Contact", {}), **org.records.get("Lead", {})}
+    assert kept.keys() == there.keys()
+    assert kept[result[2]]["Gateway_Id__c"] == lead(1)
+    stamps = [one.body["records"][0].keys() for one in org.asked if one.method == "PATCH"]
+    assert all(keys == {"attributes", "id", "Gateway_Id__c"} for keys in stamps)
+
+
+def test_several_records_are_work_for_a_person(org, sink):
+    """None is picked, none is made, none is marked."""
+    org.holds("Contact", "003A", Email=EMAIL)
+    org.holds("Contact", "003B", Email=EMAIL)
+    receipt = only(sink, create(1, Email=EMAIL))
+    assert (receipt.result, receipt.candidates) == ("duplicate", ("003A", "003B"))
+    assert "Lead" not in org.records
+    assert all(one.method == "GET" for one in org.asked)
+
+
+def test_a_record_of_another_lead_is_not_taken_over(org, sink):
+    """It carries that lead's key: two people share an address, and a person must look."""
+    org.holds("Lead", "00QA", Email=EMAIL, Gateway_Id__c=lead(7))
+    receipt = only(sink, create(1, Email=EMAIL))
+    assert (receipt.result, receipt.code) == ("rejected", "another lead's record")
+    assert org.records["Lead"]["00QA"]["Gateway_Id__c"] == lead(7)
+    assert len(org.records["Lead"]) == 1
+
+
+def test_ids_that_another_connector_left_with_us_are_looked_at(org, sink):
+    """They say where to look, are never written, and come before the address."""
+    org.holds("Contact", "003KA0000000001", Email="other@norvik.example")
+    org.holds("Contact", "003KA0000000002", Email=EMAIL)
+    receipt = only(sink, create(1, Email=EMAIL, ConvertedContactId="003KA0000000001AAA"))
+    assert (receipt.result, receipt.record) == ("moved", "003KA0000000001")
+
+
+def test_two_new_people_with_one_address_are_not_made_in_one_go(org, sink):
+    """The second waits, and meets the first."""
+    receipts = list(deliver(sink, create(1, Email=EMAIL), create(2, Email=EMAIL.title())).values())
+    assert sorted(receipt.result for receipt in receipts) == ["done", "retry"]
+    assert len(org.records["Lead"]) == 1
+
+
+def test_questions_fit_into_an_address_however_long_the_values_are(org, sink):
+    """Salesforce takes about 16,000 characters."""
+    deliver(sink, *[create(n, Email=f"{'long.' * 30}{n}@norvik.example") for n in range(200)])
+    assert len(org.records["Lead"]) == 200
+    assert max(len(one.path) for one in org.asked) < 13_000
+
+
+def test_while_the_look_up_fails_nobody_is_made(org, sink):
+    """Better late than twice."""
+    org.answers = [lambda asked: (503, b"<html>") if "Email+IN" in asked.path else None]
+    assert only(sink, create(1)).result == "retry"
+    assert "Lead" not in org.records
+
+
+# -- results of rows ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "fields", "expected"),
+    [
+        ("REQUIRED_FIELD_MISSING", "Required fields are missing: [Company]", ["Company"], ("rejected", "row")),
+        ("STRING_TOO_LONG", "too long", ["LastName"], ("rejected", "row")),
+        ("INVALID_FIELD_FOR_INSERT_UPDATE", "check security", ["Score__c"], ("rejected", "mapping")),
+        ("INSUFFICIENT_ACCESS_OR_READONLY", "no", [], ("rejected", "mapping")),
+        ("UNABLE_TO_LOCK_ROW", "unable to obtain exclusive access", [], ("retry", "row")),
+        ("STORAGE_LIMIT_EXCEEDED", "full", [], ("limit", "row")),
+        ("DUPLICATE_VALUE", "duplicate value found: Gateway_Id__c", [], ("rejected", "row")),  # of an update
+    ],
+)
+def test_each_row_has_its_own_answer(org, sink, code, message, fields, expected):
+    """HTTP 200 says nothing about the rows."""
+    org.holds("Lead", "00Q1")
+    org.holds("Lead", "00Q2")
+    org.row = lambda object_, record: org.error(code, message, *fields) if record.get("id") == "00Q2" else None
+    good, bad = update(1, "00Q1"), update(2, "00Q2")
+    receipts = deliver(sink, good, bad)
+    assert receipts[good.key].result == "done"
+    assert (receipts[bad.key].result, receipts[bad.key].scope) == expected
+    assert receipts[bad.key].fields == tuple(fields if expected[0] == "rejected" else ())
+
+
+def test_what_nobody_knows_is_tried_three_times(org, sink):
+    """A new code may mean for now or for good."""
+    org.holds("Lead", "00Q1")
+    org.row = lambda object_, record: org.error("A_CODE_OF_NEXT_YEAR")
+    assert [only(sink, update(1, "00Q1")).result for _ in range(3)] == ["retry", "retry", "rejected"]
+
+
+def test_a_field_that_does_not_exist_costs_only_the_writes_that_carry_it(org, sink):
+    """The call is refused as a whole; the others go again without them."""
+    for n in range(10):
+        org.holds("Lead", f"00Q{n}")
+
+    def refuse(asked):
+        if any("Foo__c" in record for record in asked.body["records"]):
+            return 400, [{"errorCode": "INVALID_FIELD", "message": "No such column 'Foo__c' on sobject of type Lead"}]
+        return None
+
+    org.answers = [refuse]
+    writes = [update(n, f"00Q{n}", **({"Foo__c": 1} if n in (3, 7) else {"Score__c": n})) for n in range(10)]
+    receipts = deliver(sink, *writes)
+    assert [n for n, write in enumerate(writes) if receipts[write.key].result == "rejected"] == [3, 7]
+    assert receipts[writes[3].key].fields == ("Foo__c",)
+    assert len(org.asked) == 2
+
+
+@pytest.mark.parametrize("bad", [{0}, {199}, {17, 18}, {0, 100, 199}])
+def test_a_row_that_spoils_its_call_is_found_and_the_others_arrive(org, sink, bad):
+    """Cut in two until it stands alone: a few calls, not one per row."""
+    for n in range(200):
+        org.holds("Lead", f"00Q{n:03}")
+
+    def refuse(asked):
+        if any(record["Score__c"] == "spoilt" for record in asked.body["records"]):
+            return 400, [{"errorCode": "JSON_PARSER_ERROR", "message": f"at column {len(asked.body['records'])}"}]
+        return None
+
+    org.answers = [refuse]
+    writes = [update(n, f"00Q{n:03}", Score__c="spoilt" if n in bad else n) for n in range(200)]
+    receipts = deliver(sink, *writes)
+    assert {n for n, write in enumerate(writes) if receipts[write.key].result == "rejected"} == bad
+    assert {n for n, write in enumerate(writes) if receipts[write.key].result == "done"} == set(range(200)) - bad
+    assert len(org.asked) <= 1 + 16 * len(bad)
+
+
+def test_what_the_org_refuses_to_everybody_is_not_asked_for_each(org, sink):
+    """Both halves get the same answer: it is not the rows."""
+    org.answers = [lambda asked: (400, [{"errorCode": "INVALID_TYPE", "message": "sObject type 'Lead'"}])]
+    receipts = deliver(sink, *[update(n, f"00Q{n}") for n in range(200)])
+    assert {(one.result, one.scope) for one in receipts.values()} == {("rejected", "mapping")}
+    assert len(org.asked) == 3
+
+
+# -- records that moved ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("code", "holds", "expected"),
+    [
+        ("CANNOT_UPDATE_CONVERTED_LEAD", {"IsConverted": True, "ConvertedContactId": "003C"},
+         ("moved", "Contact", "003C")),
+        ("CANNOT_UPDATE_CONVERTED_LEAD", {"IsConverted": True, "ConvertedContactId": None}, ("gone", "", "")),
+        ("ENTITY_IS_DELETED", {"IsDeleted": True, "MasterRecordId": "00QM"}, ("moved", "Lead", "00QM")),  # merged
+        ("ENTITY_IS_DELETED", {"IsDeleted": True, "MasterRecordId": None}, ("gone", "", "")),
+        ("INVALID_CROSS_REFERENCE_KEY", None, ("gone", "", "")),
+        ("INVALID_CROSS_REFERENCE_KEY", {"IsDeleted": False}, ("rejected", "", "")),  # it is there: the owner is not
+    ],
+)  # fmt: skip
+def test_a_record_that_cannot_be_written_any_more_is_followed(org, sink, code, holds, expected):
+    """One question tells where it went, with the recycle bin."""
+    if holds is not None:
+        org.holds("Lead", "00Q1", **holds)
+    org.row = lambda object_, record: org.error(code)
+    receipt = only(sink, update(1, "00Q1"))
+    assert (receipt.result, receipt.object, receipt.record) == expected
+    assert org.paths() == ["PATCH composite/sobjects", "GET queryAll/"]
+
+
+# -- duplicate rules ---------------------------------------------------------------------------------------------------
+
+
+def rule(*records: tuple[str, str]) -> dict:
+    matches = [
+        {"entityType": kind, "matchRecords": [{"record": {"attributes": {"type": kind}, "Id": id_}}]}
+        for kind, id_ in records
+    ]
+    return {"allowSave": True, "matchResults": matches}
+
+
+@pytest.mark.parametrize("spelling", ["duplicateResut", "duplicateResult"])
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        ([("Contact", "003A")], ("moved", "Contact", "003A", ())),
+        ([("Lead", "00QA")], ("duplicate", "", "", ("00QA",))),
+        ([("Lead", "00QA"), ("Contact", "003A")], ("duplicate", "", "", ("00QA", "003A"))),
+        ([], ("rejected", "", "", ())),
+    ],
+)
+def test_a_duplicate_rule_becomes_a_link_or_work_for_a_person(org, sink, spelling, found, expected):
+    """The batch does not say which records it means: the row is sent once more by itself, with the same header."""
+    org.row = lambda object_, record: org.error("DUPLICATES_DETECTED", "Use one of these records?")
+
+    def alone(asked):
+        if asked.path.startswith("sobjects/Lead/Gateway_Id__c/"):
+            assert "Gateway_Id__c" not in asked.body
+            return 400, [{"errorCode": "DUPLICATES_DETECTED", "message": "Use one?", spelling: rule(*found)}]
+        return None
+
+    org.answers = [alone]
+    receipt = only(sink, create(1))
+    assert (receipt.result, receipt.object, receipt.record, receipt.candidates) == expected
+    assert org.asked[-1].path == f"sobjects/Lead/Gateway_Id__c/{lead(1)}"
+    assert org.asked[-1].headers["Sforce-Auto-Assign"] == "FALSE"
+
+
+def test_rules_that_only_alert_are_saved_past_where_the_admin_wants_it(org, settings, context):
+    """Those that block stay in force."""
+    only(SalesforceSink(settings(save_duplicates=True), context), create(1))
+    assert org.asked[-1].headers["Sforce-Duplicate-Rule-Header"] == "allowSave=true"
+    org.asked.clear()
+    only(SalesforceSink(settings(), context), create(2))
+    assert "Sforce-Duplicate-Rule-Header" not in org.asked[-1].headers
+
+
+def test_assignment_rules_run_for_new_leads_only_and_only_if_wanted(org, settings, context):
+    """A changed score must not give a lead to somebody else."""
+    sink = SalesforceSink(settings(assign=True), context)
+    made = only(sink, create(1))
+    only(sink, update(1, made.record))
+    patches = [one.headers["Sforce-Auto-Assign"] for one in org.asked if one.method == "PATCH"]
+    assert patches == ["TRUE", "FALSE"]
+
+
+# -- failures of the call ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_create_without_an_answer_is_looked_up_and_not_made_again(org, sink, when):
+    """The connection broke; whether the lead is there, ``find`` tells."""
+    broken = iter([1])
+
+    def drop(asked):
+        if asked.path.startswith("composite") and next(broken, None):
+            if when == "after":
+                org._default(asked)
+            return requests.ConnectionError("broken")
+        return None
+
+    org.answers = [drop]
+    write = create(1)
+    assert only(sink, write).result == "unknown"
+    found = sink.find("Lead", [write.key])
+    assert found == ({write.key: list(org.records["Lead"])} if when == "after" else {})
+    if not found:
+        assert only(sink, write).result == "done"
+    assert len(org.records["Lead"]) == 1
+
+
+def test_an_update_without_an_answer_is_simply_sent_again(org, sink):
+    """The same values by id do no harm twice."""
+    org.answers = [lambda asked: requests.ReadTimeout("late")]
+    assert only(sink, update(1, "00Q1")).result == "retry"
+
+
+@pytest.mark.parametrize(
+    ("answer", "result", "seconds"),
+    [
+        ((403, [{"errorCode": "REQUEST_LIMIT_EXCEEDED", "message": "TotalRequests Limit exceeded."}]), "limit", 1800),
+        ((503, [{"errorCode": "SERVER_UNAVAILABLE", "message": "down"}]), "retry", 0),
+        ((503, b"<html>down</html>"), "retry", 0),
+        ((200, b"<html>login</html>"), "retry", 0),
+        ((200, []), "retry", 0),
+        ((401, [{"errorCode": "INVALID_SESSION_ID", "message": "no"}]), "auth", 0),
+    ],
+)
+def test_trouble_of_the_whole_call_is_each_writes(org, sink, answer, result, seconds):
+    """Limits cost no try, and refused credentials pause the system."""
+    org.answers = [lambda asked: answer]
+    receipts = deliver(sink, update(1, "00Q1"), update(2, "00Q2"))
+    assert {(one.result, one.seconds) for one in receipts.values()} == {(result, seconds)}
+
+
+def test_an_empty_budget_sends_nothing(org, settings, context, budget):
+    """What is not paid is not called."""
+    budget.left = 0
+    receipt = only(SalesforceSink(settings(), context), update(1, "00Q1"))
+    assert (receipt.result, receipt.seconds) == ("limit", 3600)
+    assert not org.asked
+    assert not org.logins
+
+
+def test_handoffs_are_paid_as_handoffs(org, settings, context, budget):
+    """The last tenth of the day is theirs."""
+    only(SalesforceSink(settings(), context), create(1))
+    assert set(budget.spent) == {1}
+
+
+def test_find_tells_by_our_key_in_any_case_of_its_letters(org, sink):
+    """External ids are compared without case; an unknown key is not in the answer."""
+    record = org.holds("Lead", "00Q1", Gateway_Id__c=lead(0xABC).upper())
+    keys = [f"lead:{lead(0xABC)}:Lead", f"lead:{lead(5)}:Lead"]
+    assert sink.find("Lead", keys) == {keys[0]: [record]}
+
+
+# -- the catalogue -----------------------------------------------------------------------------------------------------
+
+
+def test_describe_tells_types_lengths_and_what_may_be_written(org, sink):
+    """Options only where others are refused; inactive ones are none."""
+    fields = [
+        {"name": "LastName", "type": "string", "length": 80, "nillable": False, "createable": True, "updateable": True},
+        {"name": "IsConverted", "type": "boolean", "length": 0, "nillable": False, "createable": False},
+        {"name": "Grade__c", "type": "picklist", "length": 255, "nillable": True, "createable": True,
+         "restrictedPicklist": True,
+         "picklistValues": [{"value": "A", "active": True}, {"value": "Z", "active": False}]},
+    ]  # fmt: skip
+    org.answers = [lambda asked: (200, {"fields": fields}) if asked.path == "sobjects/Lead/describe" else None]
+    found = sink.describe("Lead")
+    assert (found["LastName"].length, found["LastName"].required, found["LastName"].writable) == (80, True, True)
+    assert (found["IsConverted"].type, found["IsConverted"].required, found["IsConverted"].writable) == (
+        "boolean",
+        False,
+        False,
+    )
+    assert found["Grade__c"].options == ("A",)
+    assert sink.describe("Nonsense__c") == {}
+
+
+# -- follow-up tasks ---------------------------------------------------------------------------------------------------
+
+TASK = {"handoff": "Handoff__c", "due_days": 2, "priority": "High", "description": "Reasons__c"}
+HANDOFF = "f" * 32
+
+
+@pytest.fixture
+def with_tasks(org, settings, context):
+    return SalesforceSink(settings(task=TASK), context)
+
+
+def test_a_handoff_has_one_task_for_whoever_owns_the_lead(org, with_tasks):
+    """Due from today on, with what the lead was handed over for."""
+    write = create(1, Handoff__c=HANDOFF, Reasons__c="Viewed pricing")
+    assert only(with_tasks, write).result == "done"
+    (task,) = org.records["Task"].values()
+    (made,) = org.records["Lead"]
+    assert task | {"Id": ""} == {
+        "Id": "",
+        "Gateway_Id__c": HANDOFF,
+        "Subject": "Follow up: sales-ready lead",
+        "ActivityDate": str(org.now.date() + timedelta(days=2)),
+        "WhoId": made,
+        "OwnerId": "005Ka000000OwnerAAA",
+        "Priority": "High",
+        "Description": "Viewed pricing",
+    }
+
+
+def test_retries_leave_one_task_and_do_not_touch_what_sales_did_with_it(org, with_tasks):
+    """Not even one that they deleted comes again."""
+    record = org.holds("Lead", "00Q1", OwnerId="005U")
+    write = update(1, record, Handoff__c=HANDOFF)
+    only(with_tasks, write)
+    (task,) = org.records["Task"].values()
+    task |= {"Status": "Completed", "Subject": "Called", "IsDeleted": True}
+    before = dict(task)
+    assert only(with_tasks, write).result == "done"
+    assert list(org.records["Task"].values()) == [before]
+
+
+def test_writes_without_a_new_handoff_make_no_task_and_cost_no_call(org, with_tasks):
+    """Only what differs is written, so a handoff's id is written once."""
+    record = org.holds("Lead", "00Q1")
+    only(with_tasks, update(1, record, Score__c=90))
+    assert len(org.asked) == 1
+
+
+def test_a_task_that_could_not_be_made_is_made_by_the_retry(org, with_tasks):
+    """The write is not done before its task is."""
+    record = org.holds("Lead", "00Q1", OwnerId="00GQueue")
+    locked = iter([org.error("UNABLE_TO_LOCK_ROW")])
+    org.row = lambda object_, body: next(locked, None) if object_ == "Task" else None
+    write = update(1, record, Handoff__c=HANDOFF)
+    assert [only(with_tasks, write).result for _ in range(2)] == ["retry", "done"]
+    (task,) = org.records["Task"].values()
+    assert task["OwnerId"] == "005Ka000000OwnerAAA"  # of whom the org chooses: a queue owns no task
+
+
+def test_a_refused_task_says_that_the_record_is_written(org, with_tasks):
+    """An admin must see that only the task is missing."""
+    record = org.holds("Lead", "00Q1")
+    org.row = lambda object_, body: org.error("FIELD_CUSTOM_VALIDATION_EXCEPTION", "no") if object_ == "Task" else None
+    receipt = only(with_tasks, update(1, record, Handoff__c=HANDOFF))
+    assert (receipt.result, receipt.message) == ("rejected", "the record is written, its follow-up task is refused: no")

@@ -208,9 +208,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--slot", type=int, required=True)
     parser.add_argument("--slots", type=Path, required=True)
     parser.add_argument("--before", default="")
+    parser.add_argument("--parent", type=int, default=os.getppid())
     given = parser.parse_args(arguments)
     with contextlib.suppress(OSError, AttributeError):  # Linux: an orphan would hold the port and the leases
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # 1: PR_SET_PDEATHSIG
+    if os.getppid() != given.parent:  # it was killed before we could ask to end with it
+        return 1
     logs.configure(logs.INFO)
     try:
         return run(given.kind, given.root, slots.Slots(given.slots).slot(given.slot), given.before)

@@ -76,7 +76,7 @@ def command_of(root: Path) -> Command:
     """The command line of each process of the instance at ``root``."""
     return lambda kind, slot, slots, before: [
         *(sys.executable, "-m", "gateway.engine.process", kind, "-C", str(root)),
-        *("--slot", str(slot), "--slots", str(slots), f"--before={before}"),
+        *("--slot", str(slot), "--slots", str(slots), f"--before={before}", "--parent", str(os.getpid())),
     ]
 
 

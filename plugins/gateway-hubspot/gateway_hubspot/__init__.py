@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from gateway.hookspecs import RegisterSink, RegisterSource, hookimpl
 from gateway_hubspot.settings import SettingsSchema
 from gateway_hubspot.sink import HubSpotSink
 from gateway_hubspot.source import HubSpotSource
 
-__all__ = ["HubSpotSink", "HubSpotSource", "SettingsSchema", "register_sinks", "register_sources"]
+if TYPE_CHECKING:
+    import click
+
+__all__ = ["HubSpotSink", "HubSpotSource", "SettingsSchema", "register_commands", "register_sinks", "register_sources"]
 
 
 @hookimpl
@@ -18,3 +23,10 @@ def register_sources(register: RegisterSource) -> None:
 @hookimpl
 def register_sinks(register: RegisterSink) -> None:
     register("hubspot", HubSpotSink, SettingsSchema)
+
+
+@hookimpl
+def register_commands(cli: click.Group) -> None:
+    from gateway_hubspot.setup import hubspot
+
+    cli.add_command(hubspot)

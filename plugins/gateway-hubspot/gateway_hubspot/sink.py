@@ -39,11 +39,11 @@ class HubSpotSink(Sink):
     ) -> None:
         """``settings`` as ``SettingsSchema`` loads them."""
         self._key: str = settings["external_id"]
-        self._client = client or Client(settings, context)
+        self.client = client or Client(settings, context)
         self._clock = clock
 
     def describe(self, object: str) -> Mapping[str, Field]:
-        reply = self._client.ask(self._client.properties.get_all, plural(object), archived=False)
+        reply = self.client.ask(self.client.properties.get_all, plural(object), archived=False)
         return {str(one["name"]): _field(one) for one in reply.results if one.get("name")}
 
     def calls(self, writes: Sequence[Write]) -> Sequence[Call]:
@@ -62,7 +62,7 @@ class HubSpotSink(Sink):
 
     def deliver(self, call: Call) -> Iterator[Receipt]:
         path, what = call.request
-        sending = _Sending(self._client, self._key, path, what == "create", self._clock)
+        sending = _Sending(self.client, self._key, path, what == "create", self._clock)
         yield from sending.deliver(call.writes)
 
     def find(self, object: str, keys: Sequence[str]) -> Mapping[str, Sequence[str]]:
@@ -73,7 +73,7 @@ class HubSpotSink(Sink):
                 "inputs": [{"id": key} for key in some],
                 "properties": [self._key],
             }
-            reply = self._client.ask(self._client.batch.read, plural(object), request, archived=False)
+            reply = self.client.ask(self.client.batch.read, plural(object), request, archived=False)
             for result in reply.results:
                 key = str((result.get("properties") or {}).get(self._key))
                 if key in some:

@@ -90,6 +90,7 @@ class FakeHubSpot:
     )
     associations: dict[tuple[str, str], dict[str, list[Any]]] = field(default_factory=dict)
     properties: list[dict[str, Any]] = field(default_factory=list)
+    groups: list[str] = field(default_factory=list)
     forms: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     email_events: list[dict[str, Any]] = field(default_factory=list)
     portal: int = 9900123
@@ -131,6 +132,14 @@ class FakeHubSpot:
             return 200, {"portalId": self.portal, "timeZone": "Europe/Berlin"}, {}
         if parts[:2] == ["crm", "v4"]:
             return self._associated(parts[3], parts[4], request.body)
+        if parts[-1] == "groups":
+            self.groups.append(request.body["name"])
+            return 201, request.body, {}
+        if "properties" in parts and request.method == "POST":
+            if any(one["name"] == request.body["name"] for one in self.properties):
+                return 409, {"category": "OBJECT_ALREADY_EXISTS", "message": "exists"}, {}
+            self.properties.append(request.body)
+            return 201, request.body, {}
         if "properties" in parts:
             return 200, {"results": self.properties}, {}
         if parts[:3] == ["crm", "v3", "objects"]:

@@ -1,0 +1,98 @@
+"""The mapping file that comes with the plugin works as it stands, and with its comments taken out."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from importlib.resources import files
+
+import pytest
+from gateway_hubspot import HubSpotSource
+
+from gateway.contracts import Document, RecordChanged
+from gateway.mapping import compile_mapping
+from gateway.settings.files import ConfigFile
+
+TEXT = files("gateway_hubspot").joinpath("mapping.yaml").read_text(encoding="utf-8")
+HEAD, _, REST = TEXT.partition("  # With `activities: [form")
+ALL = HEAD + re.sub(r"^  # (?!With)", "  ", f"  # With {REST}", flags=re.M)
+    r"^  # (?=(  )*(form_submission|email_event|kind|only|id|time|exclude|fields|activities|- )\b)",
+    "  ",
+    TEXT,
+    flags=re.M,
+)
+
+
+def mapping(text):
+    return compile_mapping(ConfigFile("mappings/hubspot.yaml", text), "ma", {})
+
+
+@pytest.fixture
+def given(settings, context):
+    def given(text, page):
+        compiled = mapping(text)
+        source = HubSpotSource(settings(), replace(context, mapping=compiled))
+        document = Document(id="d", system="hubspot", received_at=context.now(), body=json.dumps(page).encode())
+        return compiled, [one for one in source.read(document) if isinstance(one, RecordChanged)]
+
+    return given
+
+
+def result(id_, **properties):
+    at = "2026-11-20T10:00:00Z"
+    return {"id": id_, "properties": properties, "createdAt": at, "updatedAt": at, "archived": False}
+
+
+def test_it_asks_for_what_its_rules_read():
+    """Counters with their times, currencies and conditions: else the rules would never fire."""
+    from gateway_hubspot.records import shapes
+
+    found = shapes(mapping(TEXT))
+    assert {"hs_email_open", "hs_email_last_open_date", "recent_conversion_event_name"} <= set(
+        found["contact"].properties
+    )
+    assert {"deal_currency_code", "hs_is_closed_won", "hs_salesforceopportunityid", "closed_lost_reason"} <= set(
+        found["deal"].properties
+    )
+    assert found["deal"].associated == ("contact", "company")
+    assert len(json.dumps(found["contact"].properties)) < 2000  # fits a search
+
+
+def test_a_growing_counter_is_an_activity_at_its_last_time(given):
+    """Three opens more are three opens, when HubSpot saw the last one."""
+    page = {"object": "contact", "results": [
+        result("5", email="kim@example.org", hs_email_open="4", hs_email_last_open_date="2026-11-19T08:00:00Z"),
+    ]}  # fmt: skip
+    compiled, [event] = given(TEXT, page)
+    made = compiled.objects["contact"].emit({"email": "kim@example.org", "hs_email_open": "1"}, event)
+    assert [(one.activity, one.at.isoformat(), one.channel) for one in made] == [
+        ("email_open", "2026-11-19T08:00:00+00:00", "email")
+    ] * 3
+
+
+def test_a_won_deal_is_an_outcome_with_its_amount(given):
+    """In the deal's own currency."""
+    page = {"object": "deal", "results": [
+        result("8", amount="1500", deal_currency_code="EUR", hs_is_closed_won="true", closedate="2026-11-18T00:00:00Z"),
+        result("9", amount="9", deal_currency_code="EUR", hs_salesforceopportunityid="006"),
+    ]}  # fmt: skip
+    compiled, [event] = given(TEXT, page)  # the other is Salesforce's
+    [won] = compiled.objects["deal"].emit({}, event)
+    assert (won.outcome, str(won.amount.amount), won.amount.currency) == ("won", "1500.00", "EUR")
+
+
+def test_the_commented_objects_work_too(given):
+    """A form submission and an e-mail click are activities of whoever has the address."""
+    compiled = mapping(ALL)
+    assert {"form_submission", "email_event"} <= set(compiled.objects)
+    click = {"id": "e1", "created": 1795255200000, "type": "CLICK", "recipient": "kim@example.org", "url": "https://x.example",
+             "emailCampaignId": 77}  # fmt: skip
+    _, [event] = given(ALL, {"object": "email_events", "results": [click]})
+    [made] = compiled.objects["email_event"].emit({}, event)
+    assert (made.activity, made.campaign, made.asset) == ("email_click", "77", "https://x.example")
+    submission = {"conversionId": "c1", "submittedAt": 1795255200000, "form": "Demo", "pageUrl": "https://example.org",
+                  "values": [{"name": "email", "value": "kim@example.org"}]}  # fmt: skip
+    _, [event] = given(ALL, {"object": "form_submissions", "results": [submission]})
+    [made] = compiled.objects["form_submission"].emit({}, event)
+    assert (event.record, made.activity, made.asset) == ("kim@example.org", "form_submitted", "Demo")

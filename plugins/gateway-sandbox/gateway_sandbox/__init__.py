@@ -17,6 +17,7 @@ from gateway_sandbox.clock import Clock
 from gateway_sandbox.faults import Fault, Faults
 from gateway_sandbox.hubspot import HubSpotSandbox
 from gateway_sandbox.records import Record, Records
+from gateway_sandbox.salesforce import SalesforceSandbox
 from gateway_sandbox.sandbox import Sandbox
 from gateway_sandbox.serving import Serving, serve
 
@@ -30,6 +31,7 @@ __all__ = [
     "HubSpotSandbox",
     "Record",
     "Records",
+    "SalesforceSandbox",
     "Sandbox",
     "Serving",
     "serve",

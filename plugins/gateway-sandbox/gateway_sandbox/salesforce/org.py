@@ -1,0 +1,674 @@
+"""The org: its records, and every rule that may refuse a write.
+
+Writes come from the API's user (``by`` = its id) or from a person; both obey the same rules, but only a person converts
+leads and merges records here, as there is no REST call for it.
+"""
+
+from __future__ import annotations
+
+import collections
+import random
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from gateway_sandbox.clock import Clock
+from gateway_sandbox.records import Record, Records
+from gateway_sandbox.salesforce import catalogue, ids
+from gateway_sandbox.salesforce.catalogue import CONVERTED_STATUS, LEAD_STATUS, STAGES, Field, RowError, stamp
+
+Changed = Callable[[str, str, str, Mapping[str, Any]], None]
+
+
+@dataclass(slots=True)
+class DuplicateRule:
+    """Fires when a new or changed ``object`` shares its e-mail with a record of ``against``.
+
+    ``block``: no header saves past it.
+    """
+
+    object: str = "Lead"
+    against: tuple[str, ...] = ("Lead", "Contact")
+    block: bool = False
+    name: str = "Standard_Lead_Duplicate_Rule"
+    on_update: bool = True
+    spelling: str = "duplicateResut"
+    """The key is really spelled like that; some answers say ``duplicateResult``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the headers of a write say. ``assign``: None (header absent: TRUE), ``FALSE``, ``TRUE`` or a rule's id."""
+
+    assign: str | None = None
+    allow_save: bool = False
+
+
+@dataclass(slots=True)
+class Written:
+    id: str
+    created: bool
+
+
+@dataclass(slots=True)
+class _Undo:
+    record: Record
+    values: dict[str, Any] | None
+    """None: it was created."""
+    history: dict[str, int] = field(default_factory=dict)
+    changed_at: datetime | None = None
+    gone: bool = False
+
+
+class Org:
+    def __init__(
+        self, clock: Clock, records: Records, seed: int = 0, gateway: bool = True, sandbox: bool = True
+    ) -> None:
+        self.clock = clock
+        self.records = records
+        self.objects = catalogue.standard(gateway)
+        self.described_at = clock.now()
+        self.duplicate_rules: list[DuplicateRule] = []
+        self.assignment_owner: str | None = None
+        """Who an active assignment rule gives leads to."""
+        self.locked: set[str] = set()
+        """Ids under approval: ENTITY_IS_LOCKED."""
+        self.validation: list[Callable[[Record], tuple[str, list[str]] | None]] = []
+        """The admin's rules: of the record as it would be, None or (message, fields)."""
+        self.changed: Changed = lambda *_: None
+        self._next: dict[str, int] = collections.defaultdict(lambda: 1)
+        self._index: dict[tuple[str, str], dict[str, dict[str, None]]] = collections.defaultdict(dict)
+        self._undo: list[_Undo] | None = None
+        self.id = ids.make("Organization", 40_000 + seed)
+        self._chance = random.Random(seed)
+        self.user = self._user("Integration", "Gateway", "gateway@sandbox.example")
+        self.people = [
+            self._user(first, last, f"{first}.{last}@sandbox.example".lower())
+            for first, last in (("Anna", "Berg"), ("Tom", "Okoye"), ("Mia", "Rossi"))
+        ]
+        self.queue = self.add("Group", {"Name": "Inbound leads", "DeveloperName": "Inbound_Leads", "Type": "Queue"}).id
+        self.add("QueueSobject", {"QueueId": self.queue, "SobjectType": "Lead"})
+        for place, status in enumerate(LEAD_STATUS):
+            self.add(
+                "LeadStatus",
+                {
+                    "ApiName": status,
+                    "MasterLabel": status,
+                    "SortOrder": place + 1,
+                    "IsDefault": place == 0,
+                    "IsConverted": status == CONVERTED_STATUS,
+                },
+            )
+        for place, (stage, (probability, closed, won)) in enumerate(STAGES.items()):
+            self.add(
+                "OpportunityStage",
+                {
+                    "ApiName": stage,
+                    "MasterLabel": stage,
+                    "SortOrder": place + 1,
+                    "IsActive": True,
+                    "IsClosed": closed,
+                    "IsWon": won,
+                    "DefaultProbability": probability,
+                },
+            )
+        organization = Record("Organization", self.id, clock.now(), clock.now())
+        organization.values = {
+            **self._born("Organization", self.id, clock.now(), self.user),
+            "Name": "Sandbox Ltd",
+            "IsSandbox": sandbox,
+            "InstanceName": "SBX1",
+            "OrganizationType": "Enterprise Edition",
+            "TimeZoneSidKey": "Europe/Berlin",
+        }
+        self.records["Organization"][self.id] = organization
+
+    def _user(self, first: str, last: str, email: str) -> str:
+        values = {"FirstName": first, "LastName": last, "Email": email, "Username": email, "IsActive": True}
+        return self.add("User", values).id
+
+    # Reading
+
+    def fields(self, object: str) -> dict[str, Field]:
+        """The object's fields by their exact name. Raises ``RowError`` for an unknown object."""
+        found = self.objects.get(object) or next(
+            (fields for name, fields in self.objects.items() if name.lower() == object.lower()), None
+        )
+        if found is None:
+            raise RowError("NOT_FOUND", "The requested resource does not exist", status=404)
+        return found
+
+    def named(self, object: str) -> str:
+        """The object's name as it is spelled."""
+        return next((name for name in self.objects if name.lower() == object.lower()), object)
+
+    def field(self, object: str, name: str) -> Field | None:
+        fields = self.fields(object)
+        if name in fields:
+            return fields[name]
+        return next((of for of in fields.values() if of.name.lower() == name.lower()), None)
+
+    def get(self, id: str | None, object: str | None = None) -> Record | None:
+        """A record that is not deleted, by an id of 15 or 18 characters."""
+        try:
+            id = ids.whole(id or "")
+        except ValueError:
+            return None
+        record = self.records[object or ids.object_of(id) or ""].get(id)
+        return None if record is None or record.gone else record
+
+    def matching(self, object: str, name: str, value: Any) -> list[Record]:
+        """Records with this value of an indexed field (external ids, e-mail), without case."""
+        found = self._index[object, name].get(str(value).lower(), {})
+        return [self.records[object][id] for id in found if not self.records[object][id].gone]
+
+    # Writing
+
+    def create(self, object: str, values: Mapping[str, Any], by: str, options: Options = Options()) -> Written:
+        """A new record, or a ``RowError``."""
+        kept = self._kept(object, values, creating=True)
+        for of in self.objects[object].values():
+            if of.default is not None and kept.get(of.name) is None:
+                kept[of.name] = of.default
+        missing = [of.name for of in self.objects[object].values() if of.required and kept.get(of.name) is None]
+        if missing:
+            raise RowError("REQUIRED_FIELD_MISSING", f"Required fields are missing: [{', '.join(missing)}]", missing)
+        self._refuse(object, kept, None, options)
+        if "OwnerId" in self.objects[object] and kept.get("OwnerId") is None:
+            kept["OwnerId"] = by
+        self._assign(object, kept, options)
+        record = self._make(object, kept, by, self.clock.now())
+        self.changed("create", object, record.id, kept)
+        return Written(record.id, True)
+
+    def update(self, object: str, id: str, values: Mapping[str, Any], by: str, options: Options = Options()) -> Written:
+        """Change a record, or a ``RowError``."""
+        try:
+            id = ids.whole(id)
+        except ValueError:
+            raise RowError("MALFORMED_ID", f"{object} ID: id value of incorrect type: {id}", ["Id"]) from None
+        record = self.records[object].get(id)
+        if record is None:
+            raise RowError("INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id", status=404)
+        if record.gone:
+            raise RowError("ENTITY_IS_DELETED", "entity is deleted", status=404)
+        if record["IsConverted"]:
+            raise RowError("CANNOT_UPDATE_CONVERTED_LEAD", "cannot reference converted lead")
+        if id in self.locked:
+            raise RowError(
+                "ENTITY_IS_LOCKED",
+                "This record is locked. If you need to edit it, contact your admin.",
+            )
+        kept = self._kept(object, values, creating=False)
+        cleared = [name for name, value in kept.items() if value is None and self.objects[object][name].required]
+        if cleared:
+            raise RowError("REQUIRED_FIELD_MISSING", f"Required fields are missing: [{', '.join(cleared)}]", cleared)
+        self._refuse(object, kept, record, options)
+        self._assign(object, kept, options)
+        self._write(record, kept, by)
+        return Written(record.id, False)
+
+    def upsert(
+        self,
+        object: str,
+        key: str,
+        value: str,
+        values: Mapping[str, Any],
+        by: str,
+        options: Options = Options(),
+        update_only: bool = False,
+    ) -> Written:
+        """Create or change by an external id. ``RowError`` 300 (``more["urls"]``) when several records have it."""
+        of = self.field(object, key)
+        if of is None or not (of.external_id or of.id_lookup):
+            raise RowError(
+                "NOT_FOUND", "Provided external ID field does not exist or is not accessible: " + key, status=404
+            )
+        if {"Id", of.name} & set(values):
+            wrong = next(name for name in ("Id", of.name) if name in values)
+            raise RowError("INVALID_FIELD", f"The {wrong} field should not be specified in the sobject data.", [wrong])
+        found = [self.get(value, object)] if of.name == "Id" else self.matching(object, of.name, value)
+        found = [one for one in found if one is not None]
+        if len(found) > 1:
+            raise RowError(
+                "DUPLICATE_EXTERNAL_ID",
+                "more than one record found for external id field",
+                status=300,
+                ids=[one.id for one in found if one],
+            )
+        if found and found[0] is not None:
+            return self.update(object, found[0].id, values, by, options)
+        if update_only:
+            raise RowError("NOT_FOUND", "The requested resource does not exist", status=404)
+        return self.create(object, {**values, of.name: value}, by, options)
+
+    def delete(self, object: str, id: str) -> Written:
+        record = self.get(id, object)
+        if record is None:
+            there = self.records[object].get(id)
+            code = "ENTITY_IS_DELETED" if there is not None else "INVALID_CROSS_REFERENCE_KEY"
+            raise RowError(code, "entity is deleted" if there else "invalid cross reference id", status=404)
+        self._remember(record)
+        self._gone(record)
+        return Written(record.id, False)
+
+    def _gone(self, record: Record, **values: Any) -> None:
+        at = self.clock.now()
+        record.gone, record.gone_at, record.changed_at = True, at, at
+        record.values |= {"IsDeleted": True, "SystemModstamp": stamp(at), **values}
+        self.changed("delete", record.object, record.id, values)
+
+    # All or none
+
+    def begin(self) -> None:
+        self._undo = []
+
+    def commit(self) -> None:
+        self._undo = None
+
+    def roll_back(self) -> None:
+        """Put everything back that was written since ``begin``."""
+        for undo in reversed(self._undo or []):
+            record = undo.record
+            self._unindex(record)
+            if undo.values is None:
+                del self.records[record.object][record.id]
+                continue
+            record.values, record.changed_at = undo.values, undo.changed_at or record.changed_at
+            record.gone = undo.gone
+            for name in list(record.history):
+                del record.history[name][undo.history.get(name, 0) :]
+            self._reindex(record)
+        self._undo = None
+
+    def _remember(self, record: Record) -> None:
+        if self._undo is not None:
+            lengths = {name: len(versions) for name, versions in record.history.items()}
+            self._undo.append(_Undo(record, dict(record.values), lengths, record.changed_at, record.gone))
+
+    # What people do
+
+    def add(self, object: str, values: Mapping[str, Any], by: str | None = None, at: datetime | None = None) -> Record:
+        """A record that is there already; read-only fields may be given, no rule is asked."""
+        at = at or self.clock.now()
+        kept = {name: value for name, value in values.items() if value is not None}
+        fields = self.objects[object]
+        if unknown := set(kept) - set(fields):
+            raise KeyError(f"{object} has no field {', '.join(sorted(unknown))}")
+        for of in fields.values():
+            if of.default is not None:
+                kept.setdefault(of.name, of.default)
+        by = by or getattr(self, "user", None) or ids.make("User", 1)
+        if "OwnerId" in fields:
+            kept.setdefault("OwnerId", by)
+        record = self._make(object, kept, by, at)
+        self.changed("create", object, record.id, kept)
+        return record
+
+    def edit(self, id: str, values: Mapping[str, Any], by: str | None = None) -> Record:
+        """A person changes a record: rules apply, assignment does not. Raises ``RowError``."""
+        object = ids.object_of(id) or ""
+        self.update(object, id, values, by or self.people[0], Options(assign="FALSE", allow_save=True))
+        return self.records[object][ids.whole(id)]
+
+    def convert(
+        self,
+        lead: str,
+        *,
+        opportunity: str | None = None,
+        amount: float | None = None,
+        contact: str | None = None,
+        keep_key: bool = True,
+        by: str | None = None,
+    ) -> dict[str, str | None]:
+        """Convert a lead: account, contact and (named) opportunity; tasks and campaign memberships move along.
+
+        ``keep_key``: the admin mapped the gateway's key to the contact. Raises ``RowError``.
+        """
+        record = self.get(lead, "Lead")
+        by = by or self.people[0]
+        if record is None:
+            raise RowError("INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id")
+        if record["IsConverted"]:
+            raise RowError("CANNOT_UPDATE_CONVERTED_LEAD", "This lead has been converted")
+        at = self.clock.now()
+        owner = record["OwnerId"] if str(record["OwnerId"]).startswith("005") else by
+        if contact is None:
+            account = self.add("Account", {"Name": record["Company"], "OwnerId": owner}, by)
+            same = (
+                "FirstName",
+                "LastName",
+                "Title",
+                "Email",
+                "Phone",
+                "MobilePhone",
+                "HasOptedOutOfEmail",
+                "DoNotCall",
+            )
+            values = {name: record[name] for name in same}
+            if keep_key:
+                values |= {name: record[name] for name in self.objects["Contact"] if name.startswith("Gateway_")}
+            person = self.add("Contact", {**values, "AccountId": account.id, "OwnerId": owner}, by)
+            contact, account_id = person.id, account.id
+        else:
+            contact = ids.whole(contact)
+            account_id = self.records["Contact"][contact]["AccountId"]
+        deal = None
+        if opportunity is not None:
+            deal = self.add(
+                "Opportunity",
+                {
+                    "Name": opportunity,
+                    "AccountId": account_id,
+                    "StageName": "Prospecting",
+                    "Amount": amount,
+                    "CloseDate": (at + timedelta(days=30)).strftime("%Y-%m-%d"),
+                    "LeadSource": record["LeadSource"],
+                    "OwnerId": owner,
+                },
+                by,
+            ).id
+            self._follow(self.records["Opportunity"][deal])
+            self.add("OpportunityContactRole", {"OpportunityId": deal, "ContactId": contact, "IsPrimary": True}, by)
+        for task in list(self.records.alive("Task")):
+            if task["WhoId"] == record.id:
+                self._write(task, {"WhoId": contact}, by)
+        for member in list(self.records.alive("CampaignMember")):
+            if member["LeadId"] == record.id:
+                self._write(member, {"ContactId": contact, "LeadOrContactId": contact}, by)
+        self._write(
+            record,
+            {
+                "IsConverted": True,
+                "Status": CONVERTED_STATUS,
+                "ConvertedDate": at.strftime("%Y-%m-%d"),
+                "ConvertedAccountId": account_id,
+                "ConvertedContactId": contact,
+                "ConvertedOpportunityId": deal,
+            },
+            by,
+        )
+        return {"account": account_id, "contact": contact, "opportunity": deal}
+
+    def merge(self, winner: str, loser: str, by: str | None = None) -> Record:
+        """A person merges two records; the loser stays as a deleted row that names its master."""
+        first, second = self.get(winner), self.get(loser)
+        if first is None or second is None or first.object != second.object:
+            raise RowError("INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id")
+        blanks = {name: value for name, value in second.values.items() if first[name] is None and value is not None}
+        self._unindex(second)
+        self._gone(second, MasterRecordId=first.id)
+        second.merged_into = first.id
+        self._write(first, blanks, by or self.people[0])
+        return first
+
+    # Inside
+
+    def _born(self, object: str, id: str, at: datetime, by: str) -> dict[str, Any]:
+        born: dict[str, Any] = {of.name: False for of in self.objects[object].values() if of.type == "boolean"}
+        return born | {
+            "Id": id,
+            "CreatedDate": stamp(at),
+            "CreatedById": by,
+            "LastModifiedDate": stamp(at),
+            "LastModifiedById": by,
+            "SystemModstamp": stamp(at),
+        }
+
+    def _make(self, object: str, kept: Mapping[str, Any], by: str, at: datetime) -> Record:
+        number = self._next[object]
+        self._next[object] = number + 1
+        # ids are not dense: other records of the org lie in between
+        record = Record(object, ids.make(object, 100_000 + number * 37), at, at)
+        record.values = self._born(object, record.id, at, by)
+        self.records[object][record.id] = record
+        if self._undo is not None:
+            self._undo.append(_Undo(record, None))
+        for name, value in kept.items():
+            record.put(name, value, at, by)
+        self._follow(record)
+        self._reindex(record)
+        return record
+
+    def _write(self, record: Record, kept: Mapping[str, Any], by: str) -> None:
+        self._remember(record)
+        at = self.clock.now()
+        was = dict(record.values)
+        self._unindex(record)
+        changed = {name: value for name, value in kept.items() if record.put(name, value, at, by)}
+        self._follow(record)
+        self._reindex(record)
+        # every save moves the stamp, also one that changes nothing
+        record.changed_at = at
+        record.values |= {"LastModifiedDate": stamp(at), "LastModifiedById": by, "SystemModstamp": stamp(at)}
+        self._trace(record, was, changed, by)
+        self.changed("update", record.object, record.id, changed)
+
+    def _trace(self, record: Record, was: Mapping[str, Any], changed: Mapping[str, Any], by: str) -> None:
+        """Field history, as if the admin had switched it on."""
+        table = {"Lead": ("LeadHistory", "LeadId"), "Opportunity": ("OpportunityFieldHistory", "OpportunityId")}
+        if record.object not in table:
+            return
+        history, key = table[record.object]
+        for name in changed:
+            if name in ("Status", "OwnerId", "StageName", "Amount", "IsConverted") or name.startswith("Gateway_Bucket"):
+                old, new = was.get(name), record[name]
+                values = {key: record.id, "Field": name, "OldValue": old, "NewValue": new}
+                self._make(
+                    history, {one: value for one, value in values.items() if value is not None}, by, record.changed_at
+                )
+        if record.object == "Opportunity" and {"StageName", "Amount", "CloseDate"} & set(changed):
+            names = ("StageName", "Amount", "CloseDate", "Probability")
+            self._make(
+                "OpportunityHistory",
+                {"OpportunityId": record.id, **{name: record[name] for name in names if record[name] is not None}},
+                by,
+                record.changed_at,
+            )
+
+    def _follow(self, record: Record) -> None:
+        """Fields that follow from others."""
+        values = record.values
+        if record.object in ("Lead", "Contact", "User"):
+            values["Name"] = " ".join(filter(None, (values.get("FirstName"), values.get("LastName"))))
+        elif record.object == "Opportunity":
+            probability, closed, won = STAGES.get(str(values.get("StageName")), (0, False, False))
+            values |= {"IsClosed": closed, "IsWon": won}
+            values["Probability"] = probability
+        elif record.object == "Task":
+            closed = values.get("Status") == "Completed"
+            if closed and not values.get("IsClosed"):
+                values["CompletedDateTime"] = stamp(self.clock.now())
+            values["IsClosed"] = closed
+        elif record.object == "CampaignMember":
+            values["LeadOrContactId"] = values.get("ContactId") or values.get("LeadId")
+            status = self._member_status(values.get("CampaignId"), values.get("Status"))
+            responded = bool(status and status["HasResponded"])
+            if responded and not values.get("HasResponded"):
+                values["FirstRespondedDate"] = self.clock.now().strftime("%Y-%m-%d")
+            values["HasResponded"] = responded
+
+    def _member_status(self, campaign: Any, label: Any) -> Record | None:
+        return next(
+            (
+                one
+                for one in self.records.alive("CampaignMemberStatus")
+                if one["CampaignId"] == campaign and one["Label"] == label
+            ),
+            None,
+        )
+
+    def _kept(self, object: str, given: Mapping[str, Any], creating: bool) -> dict[str, Any]:
+        if object in catalogue.READ_ONLY:
+            raise RowError("CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", f"entity type cannot be written: {object}")
+        kept: dict[str, Any] = {}
+        refused = []
+        for name, value in given.items():
+            if name == "attributes":
+                continue
+            of = self.field(object, name)
+            if of is None:
+                related = name.endswith("__r") or isinstance(value, dict)
+                if related:
+                    continue
+                raise RowError("INVALID_FIELD", f"No such column '{name}' on sobject of type {object}", [name])
+            if not (of.createable if creating else of.updateable):
+                refused.append(of.name)
+                continue
+            kept[of.name] = of.kept(value)
+        if refused:
+            raise RowError(
+                "INVALID_FIELD_FOR_INSERT_UPDATE",
+                f"Unable to create/update fields: {', '.join(refused)}. Please check the security settings of this "
+                "field and verify that it is read/write for your profile or permission set.",
+                refused,
+            )
+        return kept
+
+    def _refuse(self, object: str, kept: Mapping[str, Any], record: Record | None, options: Options) -> None:
+        """Every rule beyond types: references, unique values, campaigns, duplicates, the admin's own."""
+        for name, value in kept.items():
+            of = self.objects[object][name]
+            if value is None:
+                continue
+            if of.to:
+                self._check_reference(object, of, value)
+            if of.unique:
+                other = [one for one in self.matching(object, name, value) if one is not record]
+                if other:
+                    raise RowError(
+                        "DUPLICATE_VALUE",
+                        f"duplicate value found: {name} duplicates value on record with id: {other[0].id}",
+                    )
+        who, what = self._would(kept, record, "WhoId"), self._would(kept, record, "WhatId")
+        if object == "Task" and what and str(who).startswith("00Q"):
+            raise RowError(
+                "FIELD_INTEGRITY_EXCEPTION", "Related To ID: can only be null when Name is a lead", ["WhatId"]
+            )
+        if object == "CampaignMember":
+            self._check_member(kept, record)
+        self._check_duplicates(object, kept, record, options)
+        would = Record(object, record.id if record else "", self.clock.now(), self.clock.now())
+        would.values = {**(record.values if record else {}), **kept}
+        for rule in self.validation:
+            wrong = rule(would)
+            if wrong:
+                raise RowError("FIELD_CUSTOM_VALIDATION_EXCEPTION", wrong[0], wrong[1])
+
+    def _would(self, kept: Mapping[str, Any], record: Record | None, name: str) -> Any:
+        return kept[name] if name in kept else record[name] if record else None
+
+    def _check_reference(self, object: str, of: Field, value: str) -> None:
+        kind = ids.object_of(value)
+        if kind not in of.to:
+            if of.name == "OwnerId" and kind == "Group":
+                raise RowError("INVALID_CROSS_REFERENCE_KEY", "Owner ID: a queue cannot own this object", ["OwnerId"])
+            raise RowError(
+                "FIELD_INTEGRITY_EXCEPTION", f"{of.shown_label}: id value of incorrect type: {value}", [of.name]
+            )
+        target = self.records[kind].get(value)
+        if target is None:
+            raise RowError("INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id", [of.name])
+        if target.gone:
+            raise RowError("ENTITY_IS_DELETED", "entity is deleted", [of.name])
+        if kind == "User" and of.name == "OwnerId" and not target["IsActive"]:
+            raise RowError(
+                "INACTIVE_OWNER_OR_USER", "operation performed with inactive user [" + value + "]", [of.name]
+            )
+        if target["IsConverted"] and object in ("Task", "CampaignMember"):
+            raise RowError("CANNOT_UPDATE_CONVERTED_LEAD", "cannot reference converted lead", [of.name])
+        if kind == "Group" and of.name == "OwnerId":
+            holds = any(
+                one["QueueId"] == value and one["SobjectType"] == object for one in self.records.alive("QueueSobject")
+            )
+            if not holds:
+                raise RowError(
+                    "FIELD_INTEGRITY_EXCEPTION", f"Queue not associated with this SObject type: {object}", ["OwnerId"]
+                )
+
+    def _check_member(self, kept: Mapping[str, Any], record: Record | None) -> None:
+        if record is None:
+            people = [kept.get("LeadId"), kept.get("ContactId")]
+            if sum(one is not None for one in people) != 1:
+                raise RowError("FIELD_INTEGRITY_EXCEPTION", "A member is a lead or a contact", ["LeadId", "ContactId"])
+            person = people[0] or people[1]
+            for one in self.records.alive("CampaignMember"):
+                if one["CampaignId"] == kept["CampaignId"] and one["LeadOrContactId"] == person:
+                    raise RowError("DUPLICATE_VALUE", "Already a campaign member.")
+        status = kept.get("Status")
+        campaign = self._would(kept, record, "CampaignId")
+        if status is not None and self._member_status(campaign, status) is None:
+            raise RowError("INVALID_STATUS", f"bad value for campaign member status: {status}", ["Status"])
+
+    def _check_duplicates(self, object: str, kept: Mapping[str, Any], record: Record | None, options: Options) -> None:
+        email = kept.get("Email")
+        if not email or (record is not None and str(record["Email"]).lower() == str(email).lower()):
+            return
+        for rule in self.duplicate_rules:
+            if rule.object != object or (record is not None and not rule.on_update):
+                continue
+            matches = {
+                against: [
+                    one
+                    for one in self.matching(against, "Email", email)
+                    if one is not record and not one["IsConverted"]
+                ]
+                for against in rule.against
+            }
+            if not any(matches.values()) or (options.allow_save and not rule.block):
+                continue
+            raise RowError(
+                "DUPLICATES_DETECTED", "Use one of these records?", **{rule.spelling: _duplicates(rule, matches)}
+            )
+
+    def _assign(self, object: str, kept: dict[str, Any], options: Options) -> None:
+        """An active assignment rule takes every lead whose writer did not say FALSE."""
+        if object == "Lead" and self.assignment_owner and (options.assign or "TRUE").upper() != "FALSE":
+            kept["OwnerId"] = self.assignment_owner
+
+    def _indexed(self, object: str) -> list[str]:
+        return [of.name for of in self.objects[object].values() if of.external_id or (of.id_lookup and of.type != "id")]
+
+    def _unindex(self, record: Record) -> None:
+        for name in self._indexed(record.object):
+            if record[name] is not None:
+                self._index[record.object, name].get(str(record[name]).lower(), {}).pop(record.id, None)
+
+    def _reindex(self, record: Record) -> None:
+        for name in self._indexed(record.object):
+            if record[name] is not None:
+                self._index[record.object, name].setdefault(str(record[name]).lower(), {})[record.id] = None
+
+
+def _duplicates(rule: DuplicateRule, matches: Mapping[str, Iterable[Record]]) -> dict[str, Any]:
+    return {
+        "allowSave": not rule.block,
+        "duplicateRule": rule.name,
+        "duplicateRuleEntityType": rule.object,
+        "errorMessage": "Use one of these records?",
+        "matchResults": [
+            {
+                "entityType": against,
+                "errors": [],
+                "matchEngine": "ExactMatchEngine",
+                "matchRecords": [
+                    {
+                        "additionalInformation": [],
+                        "fieldDiffs": [],
+                        "matchConfidence": 100.0,
+                        "record": {
+                            "attributes": {"type": against, "url": f"/services/data/v67.0/sobjects/{against}/{one.id}"},
+                            "Id": one.id,
+                        },
+                    }
+                    for one in found
+                ],
+                "rule": f"Standard_{against}_Match_Rule",
+                "size": len(list(found)),
+                "success": True,
+            }
+            for against, found in matches.items()
+            if found
+        ],
+    }

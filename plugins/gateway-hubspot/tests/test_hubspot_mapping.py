@@ -17,11 +17,6 @@ from gateway.settings.files import ConfigFile
 TEXT = files("gateway_hubspot").joinpath("mapping.yaml").read_text(encoding="utf-8")
 HEAD, _, REST = TEXT.partition("  # With `activities: [form")
 ALL = HEAD + re.sub(r"^  # (?!With)", "  ", f"  # With {REST}", flags=re.M)
-    r"^  # (?=(  )*(form_submission|email_event|kind|only|id|time|exclude|fields|activities|- )\b)",
-    "  ",
-    TEXT,
-    flags=re.M,
-)
 
 
 def mapping(text):

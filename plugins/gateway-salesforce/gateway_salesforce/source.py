@@ -211,7 +211,7 @@ class SalesforceSource(Source):
 
     def _changes(self, object_: str, cursor: Cursor | None, since: datetime | None) -> Iterator[Page]:
         for rows, after, more in self._windows(object_, cursor, since):
-            yield from self._pages(object_, self._items(object_, rows), after, more)
+            yield from self._pages(object_, self._items(object_, rows), after, more, always=True)
 
     def _windows(
         self, object_: str, cursor: Cursor | None, since: datetime | None, names: Sequence[str] = ()
@@ -311,7 +311,7 @@ class SalesforceSource(Source):
         for rows, after, more in self._windows(ROLES, cursor, since, names):
             ids = sorted({row["OpportunityId"] for row in rows})
             deals = self._by_id("Opportunity", ids)
-            yield from self._pages("Opportunity", self._items("Opportunity", deals), after, more)
+            yield from self._pages("Opportunity", self._items("Opportunity", deals), after, more, always=True)
 
     def _newest(self, object_: str) -> tuple[list[dict[str, Any]], bool]:
         return self._org.query(f"SELECT Id, SystemModstamp FROM {object_} ORDER BY SystemModstamp DESC LIMIT 1")

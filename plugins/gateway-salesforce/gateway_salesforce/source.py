@@ -211,7 +211,7 @@ class SalesforceSource(Source):
 
     def _changes(self, object_: str, cursor: Cursor | None, since: datetime | None) -> Iterator[Page]:
         for rows, after, more in self._windows(object_, cursor, since):
-            yield from self._pages(object_, self._items(object_, rows), after, more, always=True)
+            yield from self._pages(object_, self._items(object_, rows), after, more)
 
     def _windows(
         self, object_: str, cursor: Cursor | None, since: datetime | None, names: Sequence[str] = ()
@@ -311,7 +311,7 @@ class SalesforceSource(Source):
         for rows, after, more in self._windows(ROLES, cursor, since, names):
             ids = sorted({row["OpportunityId"] for row in rows})
             deals = self._by_id("Opportunity", ids)
-            yield from self._pages("Opportunity", self._items("Opportunity", deals), after, more, always=True)
+            yield from self._pages("Opportunity", self._items("Opportunity", deals), after, more)
 
     def _newest(self, object_: str) -> tuple[list[dict[str, Any]], bool]:
         return self._org.query(f"SELECT Id, SystemModstamp FROM {object_} ORDER BY SystemModstamp DESC LIMIT 1")
@@ -354,7 +354,7 @@ class SalesforceSource(Source):
             if object_ in _MERGED:
                 self._add_masters(object_, entries)
             covered[object_] = answer["latestDateCovered"]
-            yield from self._pages(object_, [], dict(covered), deleted=entries, always=True)
+            yield from self._pages(object_, [], dict(covered), deleted=entries)
 
     def _add_masters(self, object_: str, entries: Sequence[dict[str, Any]]) -> None:
         """A record that was merged away names its master: the other one lives on for both."""
@@ -385,12 +385,11 @@ class SalesforceSource(Source):
         cursor: Cursor | None,
         more: bool = False,
         deleted: Sequence[Mapping[str, Any]] = (),
-        always: bool = False,
     ) -> Iterator[Page]:
         """Items cut into pages; the cursor comes with the last, so that a broken pull begins its window again."""
         parts: list[tuple[Sequence[Any], Sequence[Any]]] = [(part, ()) for part in _by_size(items)]
         parts += [((), part) for part in _by_size(deleted)]
-        if not parts and (cursor is not None and (more or always)):
+        if not parts and cursor is not None:
             parts = [((), ())]
         for number, (records, gone) in enumerate(parts, start=1):
             last = number == len(parts)

@@ -341,7 +341,8 @@ def test_a_role_that_comes_later_brings_its_opportunity_again(source, table):
         ("Task", {"WhoId": "003C", "IsClosed": True, "CompletedDateTime": stamp(-60)}, "Contact", "contacted"),
         ("Task", {"WhoId": "00QL", "IsClosed": False, "CompletedDateTime": None}, "Lead", None),
         ("CampaignMember", {"LeadId": "00QL", "ContactId": None, "HasResponded": True,
-                            "FirstRespondedDate": "2026-11-18", "Campaign": {"Name": "Fair"}}, "Lead", "campaign_response"),
+                            "FirstRespondedDate": "2026-11-18", "Campaign": {"Name": "Fair"}},
+         "Lead", "campaign_response"),
     ],
 )  # fmt: skip
 def test_what_is_told_of_people_is_news_of_their_record(source, table, stream, row, kind, told):

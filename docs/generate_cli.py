@@ -29,7 +29,8 @@ SHAPES = {
     "systems[].events.holds systems[].events.skipped_by_reason systems[].events.fields_dropped systems[].writes "
     "systems[].writes.planned systems[].writes.confirmed systems[].writes.superseded systems[].writes.waiting "
     "systems[].writes.dead systems[].writes.holds systems[].oldest_waiting_document systems[].oldest_waiting_write "
-    "systems[].paused systems[].problem leads excluded handoffs_open work_open rescores_due rescores_queued",
+    "systems[].fields_not_sent systems[].paused systems[].problem leads excluded handoffs_open work_open rescores_due "
+    "rescores_queued",
     "systems list": "systems[] systems[].system systems[].plugin systems[].role systems[].outbound systems[].source "
     "systems[].sink systems[].activated_at systems[].paused systems[].problem",
     "activate": "system over owned excluded would_hand_over existing outbound",
@@ -37,7 +38,7 @@ SHAPES = {
     "events events.read events.applied events.skipped events.skipped_by_reason events.dead fields_dropped leads_new "
     "handoffs_opened writes_waiting",
     "plan": "systems[] systems[].system systems[].outbound systems[].creates systems[].updates systems[].calls "
-    "systems[].objects[] systems[].writes[] systems[].problem",
+    "systems[].objects[] systems[].writes[] systems[].not_sent[] systems[].problem",
     "push": "systems[] systems[].system systems[].planned systems[].confirmed systems[].superseded systems[].waiting "
     "systems[].dead systems[].died systems[].paused",
     "leads list": "total leads[] leads[].lead leads[].attributes leads[].stage leads[].persona leads[].score "

@@ -30,7 +30,7 @@ from gateway.store.database import read, write
 from gateway.store.loading import Need, load
 from gateway.store.rows import event_row
 from gateway.store.times import new_id
-from gateway.sync.planning import Wanted, key_of, plan
+from gateway.sync.planning import Unsent, Wanted, key_of, plan
 from gateway.times import settled, to_micros
 
 TRIES = 8
@@ -200,7 +200,11 @@ class Pipeline:
         History makes no records, unless the lead took over another that was to have one.
         """
         makes = not history or any(winner == lead.id for _, winner, _ in batch.merges)
-        writes = [w for w in wanted_writes(lead, self.model, batch.now) if makes or not w.create]
+
+        def unsent(one: Unsent) -> None:
+            batch.note(one.system, "not sent", f"{one.object} {one.field}: {one.reason}")
+
+        writes = [w for w in wanted_writes(lead, self.model, batch.now, unsent=unsent) if makes or not w.create]
         batch.writes += [write_row(wanted, batch.now) for wanted in writes]
         for system in self.model.active:
             for object_ in self.model.objects.get(system, ()):
@@ -356,12 +360,18 @@ def name_refused(batch: Batch) -> None:
             batch.note(row["system"], "field dropped", ", ".join(sorted(set(names))))
 
 
-def wanted_writes(lead: Lead, model: Model, now: int, systems: Collection[str] | None = None) -> list[Wanted]:
-    """Everything the active systems (or ``systems``) have to be told about one lead."""
+def wanted_writes(
+    lead: Lead,
+    model: Model,
+    now: int,
+    systems: Collection[str] | None = None,
+    unsent: Callable[[Unsent], None] | None = None,
+) -> list[Wanted]:
+    """Everything the active systems (or ``systems``) have to be told about one lead; ``unsent``: what cannot be."""
     found = []
     for system in sorted(model.active if systems is None else systems):
         for object_ in model.objects.get(system, ()):
-            wanted = plan(lead, system, object_, now, model.send_step, lead.reached)
+            wanted = plan(lead, system, object_, now, model.send_step, lead.reached, unsent)
             if wanted is not None:
                 found.append(wanted)
     return found

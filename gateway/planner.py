@@ -26,7 +26,7 @@ from gateway.store.commit import commit, commit_writes
 from gateway.store.database import read, write
 from gateway.store.loading import load
 from gateway.store.times import new_id
-from gateway.sync.planning import Wanted
+from gateway.sync.planning import Unsent, Wanted
 from gateway.times import to_micros
 
 if TYPE_CHECKING:
@@ -76,11 +76,19 @@ class Activation:
     would_hand_over: int = 0
 
 
-def planned(gateway: Gateway, systems: Collection[str], lead: str | None = None) -> Iterator[Planned]:
-    """Wanted minus known for these systems, whether they are active or not; nothing is written."""
+def planned(
+    gateway: Gateway,
+    systems: Collection[str],
+    lead: str | None = None,
+    unsent: Callable[[Unsent], None] | None = None,
+) -> Iterator[Planned]:
+    """Wanted minus known for these systems, whether they are active or not; nothing is written.
+
+    :param unsent: is told of each value that a system cannot be sent.
+    """
     for batch in _walk(gateway, [lead] if lead else None):
         for one in batch.leads.values():
-            for wanted in wanted_writes(one, gateway.model, batch.now, systems):
+            for wanted in wanted_writes(one, gateway.model, batch.now, systems, unsent):
                 record = one.known_record(wanted.system, wanted.object)
                 known = {name: record.snapshot[name][0] for name in wanted.fields if record and name in record.snapshot}
                 yield Planned(wanted, known)

@@ -75,6 +75,7 @@ def _json(name: str, counts: SystemCounts, app: App) -> dict[str, Any]:
             "fields_dropped": dict(counts.dropped),
         },
         "writes": equation(counts.writes, "planned"),
+        "fields_not_sent": dict(counts.unsent),
         "oldest_waiting_document": iso(counts.oldest_document),
         "oldest_waiting_write": iso(counts.oldest_write),
         "paused": counts.paused,
@@ -95,7 +96,8 @@ def _print(name: str, counts: SystemCounts, app: App, now: int) -> None:
         parts = " + ".join(f"{count:,} {part}" for part, count in one.parts.items())
         mark = "" if one.holds else f"   DOES NOT HOLD: {one.total - sum(one.parts.values()):+,} unaccounted for"
         say(f"  {whole:<16}  {one.total:>9,} = {parts}{mark}")
-    for words, reasons in (("skipped", counts.skipped), ("fields dropped", counts.dropped)):
+    left_out = (("skipped", counts.skipped), ("fields dropped", counts.dropped), ("fields not sent", counts.unsent))
+    for words, reasons in left_out:
         if reasons:
             say_under(f"  {words:<16}  {_by_size(reasons)}", 20)
     if counts.dropped or counts.events.parts["dead"]:

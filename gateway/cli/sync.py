@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from gateway.contracts import Sink, Write
     from gateway.planner import Planned
     from gateway.runtime import Gateway
+    from gateway.sync.planning import Unsent
 
 EXAMPLES = 10
 BATCH = 1000
@@ -33,6 +34,7 @@ class _Plan:
     examples: list[Planned] = field(default_factory=list)
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
     fields: Counter[tuple[str, str]] = field(default_factory=Counter)
+    unsent: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     calls: int = 0
     problem: str = ""
     _batch: list[Write] = field(default_factory=list)
@@ -88,8 +90,12 @@ def plan(app: App, system: str | None, everything: bool, key: str | None, as_jso
         if gateway.model.objects.get(name) or name == system
     }
     most = None if everything or (as_json and lead) else EXAMPLES
+
+    def unsent(one: Unsent) -> None:
+        plans[one.system].unsent[one.object, one.field, one.reason] += 1
+
     with progress("planning") as tell:
-        for count, one in enumerate(planned(gateway, list(plans), lead), start=1):
+        for count, one in enumerate(planned(gateway, list(plans), lead, unsent), start=1):
             plans[one.wanted.system].add(one, _plugin(gateway, one.wanted.system), most)
             tell(count)
     for one_plan in plans.values():
@@ -126,6 +132,10 @@ def _json(one: _Plan, gateway: Gateway) -> dict[str, Any]:
             for object_ in objects
         ],
         "writes": [_write_json(planned) for planned in one.examples],
+        "not_sent": [
+            {"object": object_, "field": name, "reason": reason, "count": count}
+            for (object_, name, reason), count in one.unsent.most_common()
+        ],
         "problem": one.problem or gateway.problems.get(one.system, ""),
     }
 
@@ -170,6 +180,7 @@ def _print(one: _Plan, gateway: Gateway, who: dict[str, str]) -> None:
         return
     if not creates + updates:
         say(f"{one.system}: nothing to write")
+        _print_unsent(one)
         if one.system not in gateway.model.active and any(
             made.create == "handoff" for made in gateway.model.objects[one.system]
         ):
@@ -184,6 +195,7 @@ def _print(one: _Plan, gateway: Gateway, who: dict[str, str]) -> None:
         right=("writes",),
         indent=2,
     )
+    _print_unsent(one)
     for planned in one.examples:
         wanted = planned.wanted
         what = f"create {wanted.object}" if wanted.create else f"update {wanted.object} {wanted.record}"
@@ -195,6 +207,11 @@ def _print(one: _Plan, gateway: Gateway, who: dict[str, str]) -> None:
     left = creates + updates - len(one.examples)
     if left:
         say(f"  … and {plural(left, 'more write')}; --all shows them")
+
+
+def _print_unsent(one: _Plan) -> None:
+    for (object_, name, reason), count in one.unsent.most_common():
+        say(f"  left out, because it does not fit: {object_} {name}, {plural(count, 'time')}: {reason}")
 
 
 def _named(name: str) -> str:

@@ -213,7 +213,7 @@ def commit_writes(
     now: int,
     moot: Mapping[tuple[str, str], str] | None = None,
 ) -> None:
-    """Put writes into the outbox; one that waits under the same key is superseded: the newer one says everything.
+    """Put writes into the outbox; what waits or died under the same key is superseded: the newer one says everything.
 
     A create that may have arrived is none of these: it is looked up first.
 
@@ -223,13 +223,14 @@ def commit_writes(
     tallies: Counter[tuple[str, str]] = Counter((write["system"], "planned") for write in writes)
     said = {(write["system"], write["key"]): write["lead"] for write in writes} | dict(moot or {})
     # By lead: a system may have a great many waiting writes, and even more behind it.
-    theirs = select(w.id, w.system, w.key).where(among(w.lead, set(said.values())))
-    theirs = theirs.where(or_(w.state == "waiting", and_(w.state == "unknown", ~w.create)))
+    theirs = select(w.id, w.system, w.key, w.state).where(among(w.lead, set(said.values())))
+    theirs = theirs.where(or_(w.state.in_(("waiting", "dead")), and_(w.state == "unknown", ~w.create)))
     overtaken = [row for row in connection.execute(theirs) if (row.system, row.key) in said] if said else []
     if overtaken:
         ids = [row.id for row in overtaken]
         connection.execute(update(t.writes).where(among(w.id, ids)).values(state="superseded", finished_at=now))
         tallies.update((row.system, "superseded") for row in overtaken)
+        tallies.subtract((row.system, "write dead") for row in overtaken if row.state == "dead")
     put.insert(t.writes, writes)
     put.count(
         t.tallies, [{"system": s, "what": what, "reason": "", "count": n} for (s, what), n in sorted(tallies.items())]

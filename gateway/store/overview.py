@@ -35,7 +35,9 @@ class Equation:
 
 @dataclass(frozen=True, slots=True)
 class SystemCounts:
-    """One system. ``skipped`` and ``dropped`` by reason or field; times in microseconds."""
+    """One system; times in microseconds. By reason or field: ``skipped`` events, values ``dropped`` on their way in
+    and ``unsent`` because the field over there cannot hold them.
+    """
 
     documents: Equation
     events: Equation
@@ -43,6 +45,7 @@ class SystemCounts:
     duplicates: int = 0
     skipped: Mapping[str, int] = field(default_factory=dict)
     dropped: Mapping[str, int] = field(default_factory=dict)
+    unsent: Mapping[str, int] = field(default_factory=dict)
     oldest_document: int | None = None
     oldest_write: int | None = None
     paused: str = ""
@@ -140,6 +143,7 @@ def _system(
         documents.get("duplicates", 0),
         dict(sorted(tallied.get("skipped", {}).items())),
         dict(sorted(tallied.get("field dropped", {}).items())),
+        dict(sorted(tallied.get("not sent", {}).items())),
         oldest_document,
         writes.get("oldest"),
         paused,

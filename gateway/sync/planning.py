@@ -6,7 +6,8 @@ canonical form (``load(raw)`` against ``load(dump(value))``), so that a system's
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -18,6 +19,7 @@ from gateway.mapping.grammar import COMPUTED
 from gateway.times import from_micros
 
 SCORES = frozenset({"score", "fit", "behaviour", "score_reasons"})
+_SIZE = re.compile(r" of [0-9]+( characters)?$")  # of a value: the same trouble is counted as one
 HANDOFF, BULK = 1, 5
 """Priorities: handoffs go before bulk sync."""
 
@@ -64,6 +66,16 @@ class Wanted:
     cause: str
 
 
+@dataclass(frozen=True, slots=True)
+class Unsent:
+    """A value that its field over there cannot hold, so that it is left out. ``reason`` never holds the value."""
+
+    system: str
+    object: str
+    field: str
+    reason: str
+
+
 def key_of(lead: Lead, object_: OutboundObject) -> str:
     """Ours for a lead's record in a system; the same for every retry."""
     return f"lead:{lead.id}:{object_.name}"
@@ -103,12 +115,19 @@ def _iso(micros: int) -> str:
 
 
 def plan(
-    lead: Lead, system: str, object_: OutboundObject, now: int, step: int, reached: Mapping[str, Any]
+    lead: Lead,
+    system: str,
+    object_: OutboundObject,
+    now: int,
+    step: int,
+    reached: Mapping[str, Any],
+    unsent: Callable[[Unsent], None] | None = None,
 ) -> Wanted | None:
     """What ``system`` should be told about ``lead`` in ``object_``, or None when it knows already.
 
     :param step: a changed score is worth telling when it moved by this many points, or when anything else goes too.
     :param reached: the stages the lead has reached, for ``create: stage S``.
+    :param unsent: is told of each value that the system cannot be sent.
     """
     if not object_.outbound or object_.kind != "person" or lead.merged_into is not None or lead.erased_at is not None:
         return None
@@ -120,7 +139,7 @@ def plan(
             return None  # gone over there, or not ours to create
     elif not object_.update or not record.enrolled:
         return None
-    fields, stamps, moved = _difference(lead, system, object_, record, now)
+    fields, stamps, moved = _difference(lead, system, object_, record, now, unsent)
     if not fields or (record is not None and moved is not None and moved < step):
         return None
     return Wanted(
@@ -147,7 +166,12 @@ def _may_create(lead: Lead, system: str, object_: OutboundObject, reached: Mappi
 
 
 def _difference(
-    lead: Lead, system: str, object_: OutboundObject, record: Record | None, now: int
+    lead: Lead,
+    system: str,
+    object_: OutboundObject,
+    record: Record | None,
+    now: int,
+    unsent: Callable[[Unsent], None] | None,
 ) -> tuple[dict[str, Any], dict[str, int], int | None]:
     """(fields to write, their stamps, by how many points the score moved if scores are all there is to tell)."""
     ours = computed(lead)
@@ -165,7 +189,9 @@ def _difference(
         else:
             try:
                 raw = rule.dump(value)
-            except ValidationError:
+            except ValidationError as exc:
+                if unsent is not None:
+                    unsent(Unsent(system, object_.name, name, _SIZE.sub("", str(exc.messages[0]))))
                 continue
         if record is not None:
             if entry is None and rule.sync != "out":

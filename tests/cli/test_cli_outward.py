@@ -140,6 +140,37 @@ def test_plan_of_a_system_that_takes_nothing_says_so(filled: Any) -> None:
     assert "its mapping sends nothing" in filled.run("plan", "leads").stdout
 
 
+def test_a_value_that_does_not_fit_over_there_is_named_and_never_shown(instance: Any, people: Any) -> None:
+    """By the plan, by what was sent, and by the status: the field, the kind of trouble, how often; the rest is sent."""
+    instance.edit(
+        "mappings/sales.yaml", "      score:", "      level: {to: title, type: integer, sync: out}\n      score:"
+    )
+    instance.edit("gateway.yaml", "outbound: off", "outbound: on")
+    instance.bring(people)
+    [system] = instance.json("plan", "sales")["systems"]
+    reason = "cannot be written as a whole number: it holds text"
+    assert system["not_sent"] == [{"object": "lead", "field": "level", "reason": reason, "count": 1}]
+    assert [one["field"] for one in system["writes"][0]["fields"]] == [
+        "mail",
+        "position",
+        "gateway_id",
+        "score",
+        "band",
+    ]
+    said = instance.run("plan", "sales").stdout
+    assert f"left out, because it does not fit: lead level, 1 time: {reason}" in said
+    instance.json("push", "sales")
+    assert [set(row) & {"mail", "level"} for row in sent(instance)] == [{"mail"}]
+    [*_, sales] = instance.json("status")["systems"]
+    assert sales["fields_not_sent"] == {f"lead level: {reason}": 1}
+    said = instance.run("status").stdout
+    assert f"fields not sent   1 lead level: {reason}" in said
+    assert "Chief" not in said
+    [once] = instance.json("plan", "sales")["systems"]
+    assert (once["creates"], once["updates"], once["not_sent"][0]["count"]) == (0, 0, 1)
+    assert "left out" in instance.run("plan", "sales").stdout
+
+
 # -- activate and push -------------------------------------------------------------------------------------------------
 
 

@@ -231,21 +231,6 @@ def test_an_erased_person_is_not_made_anew_where_every_lead_is_created(tmp_path)
     small.store.close()
 
 
-def test_two_dead_letters_of_one_key_are_retried_as_one(small):
-    """The newer says everything."""
-    ready(small)
-    small.crm.answers = [Receipt(key=small.rows(t.writes, "key")[0][0], result="rejected", code="BAD")] * 2
-    deliver(small)
-    small.take("site", {"kind": "contact", "id": "1", "at": days(1), "country": "Peru"})
-    deliver(small)
-    assert states(small) == ["dead", "dead"]
-    with write(small.store.main) as connection:
-        assert outbox.retry(connection, to_micros(small.at), None, "crm") == 1
-    deliver(small)
-    assert states(small) == ["confirmed", "dead"]
-    assert small.crm.records["r1"]["land"] == "Peru"
-
-
 def test_an_echo_in_another_spelling_is_no_news(tmp_path):
     """We wrote a number and hear a text: the value keeps the stamp of its origin, so a later word still wins."""
     small = start(
@@ -292,3 +277,18 @@ def test_a_second_record_is_written_to_when_the_first_is_gone(small):
     deliver(small, 1)
     assert small.crm.sent[-1][0] == "q"
     assert small.crm.sent[-1][1]["land"] == "Peru"
+
+
+def test_a_newer_write_takes_the_place_of_a_dead_one(small):
+    """However often its lead changes or is pushed, a record has one dead letter at most, and the books balance."""
+    ready(small)
+    small.crm.answers = [Receipt(key=small.rows(t.writes, "key")[0][0], result="rejected", code="BAD")] * 3
+    for day in (3, 2, 1):
+        deliver(small)
+        assert states(small).count("dead") == 1
+        small.take("site", {"kind": "contact", "id": "1", "at": days(day - 1), "country": f"land {day}"})
+    assert states(small) == ["superseded", "superseded", "superseded", "waiting"]
+    tallies = {what: count for system, what, _, count in small.rows(t.tallies) if system == "crm"}
+    assert (tallies["planned"], tallies["superseded"], tallies["write dead"]) == (4, 3, 0)
+    deliver(small)
+    assert small.crm.records["r1"]["land"] == "land 1"

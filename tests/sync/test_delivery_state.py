@@ -15,7 +15,6 @@ from gateway.delivery import Delivery
 from gateway.store import outbox
 from gateway.store import tables as t
 from gateway.store.database import write
-from gateway.times import to_micros
 
 
 class Crm(Sink):

@@ -12,12 +12,14 @@ from gateway_sandbox.calls import Call
 from gateway_sandbox.clock import Clock
 from gateway_sandbox.hubspot import catalogue, errors, limits
 from gateway_sandbox.hubspot.account import Account
+from gateway_sandbox.hubspot.activities import Activities
 from gateway_sandbox.hubspot.associations import Associations
 from gateway_sandbox.hubspot.catalogue import TYPE_IDS, Property
 from gateway_sandbox.hubspot.limits import Limits, Meter
 from gateway_sandbox.hubspot.lists import Lists
 from gateway_sandbox.hubspot.objects import Objects
 from gateway_sandbox.hubspot.portal import Portal
+from gateway_sandbox.hubspot.preferences import Preferences
 from gateway_sandbox.hubspot.properties import Properties
 from gateway_sandbox.hubspot.search import Search
 from gateway_sandbox.hubspot.webhooks import Webhooks
@@ -91,6 +93,8 @@ class HubSpotSandbox(Sandbox):
         self.objects = Objects(self.portal, self.row_error)
         self.lists = Lists(self.portal, self)
         self.account = Account(self.portal)
+        self.activities = Activities(self.portal, lambda: self.enterprise)
+        self.preferences = Preferences(self.portal, self)
         self._nouns = [
             self.objects,
             Search(self.portal),
@@ -98,6 +102,8 @@ class HubSpotSandbox(Sandbox):
             Properties(self.portal),
             self.lists,
             self.account,
+            self.activities,
+            self.preferences,
         ]
         super().__init__(seed=seed, clock=clock)
         self.records = records
@@ -289,6 +295,7 @@ class HubSpotSandbox(Sandbox):
             ("POST", "/_sandbox/erase/{id}", self._erase),
             ("POST", "/_sandbox/associate", self._associate),
             ("GET", "/_sandbox/lists", self._lists),
+            ("POST", "/_sandbox/activities/{kind}", self._act),
         ]
 
     def _subscribe(self, call: Call) -> Reply:
@@ -324,6 +331,14 @@ class HubSpotSandbox(Sandbox):
     def _associate(self, call: Call) -> Reply:
         given = call.json()
         self.associate(given["object"], given["id"], given["to_object"], given["to"])
+        return Reply(204)
+
+    def _act(self, call: Call, kind: str) -> Reply:
+        """``visit``, ``email``, ``submit``, ``attend``, ``custom``, ``meeting`` or ``opt_out`` with their arguments."""
+        if kind not in ("visit", "email", "submit", "attend", "custom", "meeting", "opt_out"):
+            raise ValueError(f"nobody does {kind!r} here")
+        noun = self.preferences if kind == "opt_out" else self.activities
+        getattr(noun, kind)(**call.json())
         return Reply(204)
 
     def _lists(self, call: Call) -> Reply:

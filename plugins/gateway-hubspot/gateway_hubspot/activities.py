@@ -91,7 +91,7 @@ def _email_events(client: Client, start: int, cursor: Cursor | None) -> Iterator
             if events:
                 yield _page("email_events", events, {"to": newest} if last else here, not last)
             elif last and newest > start:
-                yield _page("email_events", [], {"to": newest}, False)
+                yield Page(document=b"", cursor={"to": newest})
             if not offset:
                 break
 

@@ -23,11 +23,16 @@ MERGED = "hs_merged_object_ids"
 """Property with the ids a record absorbed: how a merge shows to whoever has no webhooks."""
 MODIFIED = {"contacts": "lastmodifieddate"}
 """The property that says when a record changed; all others call it ``hs_lastmodifieddate``."""
+STATUS = "deal_status"
+"""Of an item of a deal: open, won or lost, as HubSpot's closing flags say; stages are each pipeline's own."""
+FLAGS = ("dealstage", "hs_is_closed", "hs_is_closed_won")
 REDACTED = "REDACTED"
 PRIMARY = frozenset({1, 5})
 """Types of association that name the primary company, of a contact and of a deal."""
 
-_ENVELOPE = frozenset({"object", "id", "createdAt", "updatedAt", "archived", *(f"{one}_ids" for one in PLURALS)})
+_ENVELOPE = frozenset(
+    {STATUS, "object", "id", "createdAt", "updatedAt", "archived", *(f"{one}_ids" for one in PLURALS)}
+)
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -64,7 +69,9 @@ def shapes(mapping: Any) -> dict[str, Shape]:
     for name, one in getattr(mapping, "objects", {}).items():
         object_ = singular(name)
         paths = one.reader.reads
-        names = {word for path in paths for word in _NAME.findall(path)} - _ENVELOPE
+        names = {word for path in paths for word in _NAME.findall(path)} - _OWN
+        if STATUS in paths:
+            names.update(FLAGS)
         found[object_] = Shape(
             object_,
             name,
@@ -93,9 +100,18 @@ def flat(object_: str, result: Mapping[str, Any], associations: Mapping[str, Map
     }
     item |= {name: result[name] for name in ("id", "createdAt", "updatedAt", "archived") if name in result}
     item["object"] = object_
+    if object_ == "deal" and not set(FLAGS).isdisjoint(item):
+        item[STATUS] = _status(item)
     for name, ids in associations.items():
         item[name] = ids.get(str(result.get("id")), [])
     return item
+
+
+def _status(item: Mapping[str, Any]) -> str:
+    stage, closed, won = (str(item.get(name) or "").lower() for name in FLAGS)
+    if won == "true" or (not won and stage == "closedwon"):
+        return "won"
+    return "lost" if closed == "true" or (not closed and stage == "closedlost") else "open"
 
 
 def moves(

@@ -192,7 +192,9 @@ class HubSpotSource(Source):
         missing: Sequence[str] = (),
     ) -> Iterator[Page]:
         """One page, or as many as its size needs; only the last moves the cursor."""
-        if not results and not missing and after is None:
+        if not results and not missing:
+            if after is not None:  # nothing to store, but the cursor moves
+                yield Page(document=b"", cursor=after, more=more)
             return
         associations = self._associations(shape, [str(result.get("id")) for result in results])
         parts = _cut(shape.object, list(results), associations, list(missing))

@@ -47,9 +47,9 @@ def test_it_asks_for_what_its_rules_read():
     assert {"hs_email_open", "hs_email_last_open_date", "recent_conversion_event_name"} <= set(
         found["contact"].properties
     )
-    assert {"deal_currency_code", "hs_is_closed_won", "hs_salesforceopportunityid", "closed_lost_reason"} <= set(
-        found["deal"].properties
-    )
+    deal = set(found["deal"].properties)
+    assert {"deal_currency_code", "hs_is_closed_won", "hs_salesforceopportunityid", "closed_lost_reason"} <= deal
+    assert "deal_status" not in deal
     assert found["deal"].associated == ("contact", "company")
     assert len(json.dumps(found["contact"].properties)) < 2000  # fits a search
 
@@ -66,15 +66,28 @@ def test_a_growing_counter_is_an_activity_at_its_last_time(given):
     ] * 3
 
 
-def test_a_won_deal_is_an_outcome_with_its_amount(given):
-    """In the deal's own currency."""
+@pytest.mark.parametrize(
+    ("flags", "status"),
+    [
+        ({"hs_is_closed": "false", "hs_is_closed_won": "false", "dealstage": "1234"}, "open"),
+        ({"hs_is_closed": "true", "hs_is_closed_won": "true", "dealstage": "1235"}, "won"),  # of another pipeline
+        ({"hs_is_closed": "true", "hs_is_closed_won": "false", "dealstage": "1236"}, "lost"),
+        (
+            {"hs_is_closed": None, "hs_is_closed_won": None, "dealstage": "closedwon"},
+            "won",
+        ),  # of an account without flags
+        ({"dealstage": "closedlost"}, "lost"),
+    ],
+)
+def test_a_deal_says_how_it_stands(given, flags, status):
+    """With its amount in the deal's own currency; a copy of a Salesforce opportunity is left out."""
     page = {"object": "deal", "results": [
-        result("8", amount="1500", deal_currency_code="EUR", hs_is_closed_won="true", closedate="2026-11-18T00:00:00Z"),
+        result("8", amount="1500", deal_currency_code="EUR", closedate="2026-11-18T00:00:00Z", **flags),
         result("9", amount="9", deal_currency_code="EUR", hs_salesforceopportunityid="006"),
     ]}  # fmt: skip
-    compiled, [event] = given(TEXT, page)  # the other is Salesforce's
-    [won] = compiled.objects["deal"].emit({}, event)
-    assert (won.outcome, str(won.amount.amount), won.amount.currency) == ("won", "1500.00", "EUR")
+    compiled, [event] = given(TEXT, page)
+    read = compiled.objects["deal"].schema().load(dict(event.values))
+    assert (event.record, read["status"], read["amount"]) == ("8", status, ["1500.00", "EUR"])
 
 
 def test_the_commented_objects_work_too(given):

@@ -1,0 +1,293 @@
+"""Against the sandbox, over real sockets: whatever goes wrong on the way, HubSpot and the gateway agree in the end."""
+
+from __future__ import annotations
+
+import csv
+import threading
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import select
+from werkzeug.serving import make_server
+
+from gateway.runtime import open_gateway
+from gateway.store import tables as t
+from gateway.store.database import read
+from gateway.store.times import utc_now
+from gateway.web.intake import Intake
+
+sandbox = pytest.importorskip("gateway_sandbox", reason="the plugin gateway-sandbox is not installed")
+
+START = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
+GATEWAY = """
+instance: {{name: Example, zone: Europe/Berlin, currency: EUR}}
+systems:
+  fair: {{plugin: files, role: ma, outbound: off, settings: {{path: fair}}}}
+  hubspot:
+    plugin: hubspot
+    role: crm
+    outbound: on
+    settings:
+      token: file:token
+      client_secret: file:secret
+      base_url: {url}
+      api: "{api}"
+      limits: {{per_10s: 1000, searches_per_s: 1000}}
+"""
+FAIR = """
+system: fair
+timezone: UTC
+objects:
+  visitor: {kind: person, id: id, time: received, fields: {email: email, name: last_name, title: title}}
+"""
+HUBSPOT = """
+system: hubspot
+timezone: UTC
+objects:
+  contact:
+    kind: person
+    only: {object: contact}
+    id: id
+    time: updatedAt
+    create: always
+    links: [{to: company, id: company_ids, role: works_at}]
+    fields:
+      email: {to: email, sync: newest}
+      lastname: {to: last_name, sync: newest}
+      jobtitle: {to: title, sync: newest}
+      gw_score: {to: score, type: integer, sync: out}
+  company: {kind: company, only: {object: company}, id: id, time: updatedAt, fields: {name: name}}
+  deal:
+    kind: deal
+    only: {object: deal}
+    id: id
+    time: updatedAt
+    links: [{to: contact, id: contact_ids, role: buyer}]
+    fields:
+      amount: {to: amount, type: money, currency: EUR}
+      deal_status: status
+      closedate: {to: closed_at, type: datetime}
+"""
+SCORING = """
+strategy: weighted
+name: lead
+weights: {fit: 100, behaviour: 0}
+maximum: {fit: 100, behaviour: 100}
+bands: {great: 70, good: 40}
+fit:
+  - {name: Chief, when: {title: {starts_with: chief}}, points: 80}
+"""
+VISITORS = 30
+
+
+@pytest.fixture
+def portal():
+    box = sandbox.HubSpotSandbox(clock=sandbox.Clock(START))
+    box.define_gateway()
+    with sandbox.serve(box) as server:
+        box.url = server.url
+        yield box
+
+
+@pytest.fixture(params=["v3", "2026-09"])
+def api(request):
+    return request.param
+
+
+class Instance:
+    """A gateway on the sandbox's clock."""
+
+    def __init__(self, root, portal, api):
+        self.root, self.portal = root, portal
+        (root / "gateway.yaml").write_text(GATEWAY.format(url=portal.url, api=api))
+        (root / "token").write_text("pat-sandbox\n")
+        (root / "secret").write_text("sandbox-client-secret\n")
+        (root / "scoring.yaml").write_text(SCORING)
+        (root / "mappings").mkdir()
+        (root / "mappings/fair.yaml").write_text(FAIR)
+        (root / "mappings/hubspot.yaml").write_text(HUBSPOT)
+        self.gateway = open_gateway(root, portal.clock.now)
+
+    def visitors(self, title="Chief Executive"):
+        path = self.root / "visitors.csv"
+        with path.open("w", newline="") as file:
+            rows = csv.writer(file)
+            rows.writerow(["id", "email", "name", "title"])
+            rows.writerows([n, f"p{n}@example.org", f"P{n}", title] for n in range(VISITORS))
+        for _ in self.gateway.pullings["fair"].bring_in(str(path), origin="file"):
+            pass
+        self.work()
+
+    def pull(self):
+        for stream in self.gateway.sources["hubspot"].streams():
+            for _ in self.gateway.pullings["hubspot"].bring_in(stream):
+                pass
+        self.work()
+
+    def work(self):
+        while self.gateway.run_pipeline_once("test") or self.gateway.pullings["hubspot"].look_up():
+            pass
+
+    def deliver(self):
+        """Until nothing waits, each time an hour later: the waits of tries and limits are over."""
+        for _ in range(30):
+            while self.gateway.deliver_once("hubspot", "test"):
+                pass
+            self.work()
+            if not {"waiting", "unknown", "leased"} & self.writes().keys():
+                return
+            self.portal.clock.advance(timedelta(hours=1))
+        pytest.fail(f"writes are left: {self.writes()}")
+
+    def writes(self):
+        with read(self.gateway.store.main) as connection:
+            states = connection.execute(select(t.writes.c.state)).scalars().all()
+        return {state: states.count(state) for state in set(states)}
+
+    def contacts(self):
+        with self.portal.lock:
+            return [one for one in self.portal.records["contacts"].values() if not one.gone]
+
+
+@pytest.fixture
+def instance(tmp_path, portal, api):
+    made = Instance(tmp_path, portal, api)
+    yield made
+    made.gateway.close()
+
+
+UPSERT, UPDATE, READ = "POST .*/batch/upsert", "POST .*/batch/update", "POST .*/batch/read"
+
+
+@pytest.mark.parametrize(
+    "faults",
+    [
+        [],
+        [(UPSERT, 1, {"drop": "before"})],
+        [(UPSERT, 1, {"drop": "after"})],
+        [(UPSERT, 2, {"status": 502, "after": True}), (UPDATE, 1, {"drop": "after"})],
+        [(UPSERT, 1, {"garbage": True}), (READ, 2, {"status": 503})],
+        [("POST", 3, {"limit": "burst"}), (UPSERT, 1, {"limit": "daily", "retry_after": 60})],
+        [(UPSERT, 1, {"row": {"code": "RATE_LIMITS", "message": "slow down"}, "rows": [3, 4]})],
+        [(UPSERT, 1, {"status": 423, "body": {}}), (UPDATE, 2, {"status": 504})],
+    ],
+    ids=["nothing", "cut before", "cut after", "502 after", "garbage", "limits", "row", "locked"],
+)
+@pytest.mark.parametrize("api", ["v3"], indirect=True)
+def test_every_lead_is_one_contact_whatever_happens_on_the_way(instance, portal, faults):
+    """Ten are there already, one under a second address; none is doubled, none is lost, each has its score."""
+    for n in range(10):
+        portal.add("contacts", {"email": f"P{n}@Example.org", "lastname": f"P{n}"})
+    portal.add("contacts", {"email": "elsewhere@example.org", "hs_additional_emails": "p10@example.org"})
+    for match, times, action in faults:
+        portal.faults.add(match, times, action)
+    instance.visitors()
+    instance.deliver()
+    contacts = instance.contacts()
+    addresses = sorted(str(one["email"]).lower() for one in contacts)
+    assert len(set(addresses)) == len(addresses) == VISITORS
+    assert {one["gw_score"] for one in contacts} == {"80"}
+    assert set(instance.writes()) <= {"confirmed", "superseded"}
+
+
+@pytest.mark.parametrize("api", ["v3"], indirect=True)
+def test_a_second_delivery_of_the_same_file_says_nothing(instance, portal):
+    """What HubSpot holds is known, so nothing is sent; our own writes come back as silence."""
+    instance.visitors()
+    instance.deliver()
+    portal.clock.advance(timedelta(minutes=10))
+    instance.pull()
+    calls = len(portal.calls)
+    instance.visitors()
+    instance.deliver()
+    assert len(portal.calls) == calls
+
+
+def test_both_versions_of_the_api_do_the_same(instance, portal, api):
+    """Created, found again, changed over there, changed here."""
+    instance.visitors()
+    instance.deliver()
+    kim = next(one for one in instance.contacts() if one["email"] == "p7@example.org")
+    portal.clock.advance(timedelta(hours=1))
+    portal.edit("contacts", kim.id, {"jobtitle": "Assistant"})
+    portal.clock.advance(timedelta(minutes=5))
+    instance.pull()
+    instance.deliver()
+    assert kim["gw_score"] == "0"
+    assert {"/2026-" in call.path for call in portal.calls if "/crm/" in call.path} == {api == "2026-09"}
+
+
+def test_a_won_deal_reaches_its_lead(instance, portal):
+    """Through its association, with its amount."""
+    contact = portal.add("contacts", {"email": "kim@example.org"})
+    deal = portal.add("deals", {"dealname": "Big", "amount": "1500", "dealstage": "contractsent"})
+    portal.associate("deals", deal.id, "contacts", contact.id)
+    instance.pull()
+    portal.clock.advance(timedelta(hours=1))
+    portal.edit("deals", deal.id, {"dealstage": "closedwon"})
+    portal.clock.advance(timedelta(minutes=5))
+    instance.pull()
+    with read(instance.gateway.store.main) as connection:
+        won = connection.execute(select(t.deals)).one()
+        whose = connection.execute(select(t.deal_leads.c.lead)).scalars().all()
+        leads = connection.execute(select(t.leads.c.id)).scalars().all()
+    assert (won.status, won.amount, won.currency) == ("won", "1500.00", "EUR")
+    assert whose == leads
+    assert len(leads) == 1
+
+
+@pytest.fixture
+def hook(instance):
+    """The gateway's own intake behind a socket, where the sandbox sends what it signs."""
+    server = make_server("127.0.0.1", 0, lambda *call: intake(*call))
+    url = f"http://127.0.0.1:{server.server_port}"
+    inbox = instance.gateway.inbox
+    intake = Intake(instance.gateway.intake_sources(), lambda arrival: inbox.append([arrival])[0], utc_now, url)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    yield f"{url}/hooks/hubspot"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def records(instance, **where):
+    with read(instance.gateway.store.main) as connection:
+        rows = connection.execute(select(t.records)).all()
+    return {row.record: row for row in rows if row.object == "contact"}
+
+
+@pytest.mark.parametrize("generic", [False, True])
+@pytest.mark.parametrize("api", ["v3"], indirect=True)
+def test_signed_webhooks_in_any_order_bring_what_happened(instance, portal, hook, generic):
+    """Shuffled and repeated: a creation, a change, a merge, a deletion and a privacy deletion."""
+    portal.webhooks.subscribe(hook, "sandbox-client-secret", generic=generic, shuffle=True, repeats=3)
+    kept, loser, gone, erased = (
+        portal.add("contacts", {"email": f"{name}@example.org", "lastname": name}) for name in "abcd"
+    )
+    portal.edit("contacts", kept.id, {"jobtitle": "Chief Executive"})
+    assert {one.status for one in portal.webhooks.flush()} == {200}
+    instance.work()
+    assert set(records(instance)) == {kept.id, loser.id, gone.id, erased.id}
+    winner = portal.merge("contacts", kept.id, loser.id)
+    portal.remove("contacts", gone.id)
+    portal.erase(erased.id)
+    assert {one.status for one in portal.webhooks.flush()} == {200}
+    instance.work()
+    held = records(instance)
+    alive = {id_ for id_, row in held.items() if not row.gone}
+    assert winner.id in alive
+    assert not {gone.id, erased.id} & alive
+    leads = {held[id_].entity for id_ in (winner.id, kept.id, loser.id) if id_ in held and held[id_].entity}
+    assert len(leads) == 1
+    with read(instance.gateway.store.main) as connection:
+        assert connection.execute(select(t.leads.c.id).where(t.leads.c.erased_at.is_not(None))).all()
+
+
+@pytest.mark.parametrize("api", ["v3"], indirect=True)
+def test_a_forged_webhook_is_refused(instance, portal, hook):
+    """Nothing of it is stored."""
+    portal.webhooks.subscribe(hook, "another secret")
+    portal.add("contacts", {"email": "kim@example.org"})
+    assert {one.status for one in portal.webhooks.flush()} == {401}
+    assert not instance.gateway.inbox.counts().get("hubspot", {}).get("stored")

@@ -30,9 +30,7 @@ REDACTED = "REDACTED"
 PRIMARY = frozenset({1, 5})
 """Types of association that name the primary company, of a contact and of a deal."""
 
-_ENVELOPE = frozenset(
-    {STATUS, "object", "id", "createdAt", "updatedAt", "archived", *(f"{one}_ids" for one in PLURALS)}
-)
+_OWN = frozenset({"object", "id", "createdAt", "updatedAt", "archived", STATUS, *(f"{one}_ids" for one in PLURALS)})
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 

@@ -133,10 +133,10 @@ def plan(
         return None
     record = lead.known_record(system, object_.name)
     if record is None:
-        if any(ref[:2] == (system, object_.name) for ref in lead.records) or not _may_create(
-            lead, system, object_, reached
-        ):
-            return None  # gone over there, or not ours to create
+        there = [(ref[1], one.gone) for ref, one in lead.records.items() if ref[0] == system]
+        known = any(name == object_.name or gone is None for name, gone in there)
+        if known or not _may_create(lead, system, object_, reached):
+            return None  # gone over there, there as another object (a contact, not a lead), or not ours to create
     elif not object_.update or not record.enrolled:
         return None
     fields, stamps, moved = _difference(lead, system, object_, record, now, unsent)

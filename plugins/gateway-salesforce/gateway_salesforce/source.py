@@ -444,7 +444,8 @@ def _after(row: Mapping[str, Any]) -> str:
 
 
 def _digest(row: Mapping[str, Any]) -> int:
-    return int.from_bytes(hashlib.sha256(f"{row['Id'][:15]} {row['SystemModstamp']}".encode()).digest()[:6])
+    """Of all it holds: stamps are of whole seconds, in which a row may change twice."""
+    return int.from_bytes(hashlib.sha256(orjson.dumps(row, option=orjson.OPT_SORT_KEYS)).digest()[:6])
 
 
 def _cursor(stamp: str, trail: Sequence[tuple[str, int]]) -> Cursor:

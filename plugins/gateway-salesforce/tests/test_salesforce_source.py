@@ -187,6 +187,14 @@ def test_a_changed_row_comes_again(source, table):
     assert pulled(source, "Lead", cursor)[0] == ["00Q1"]
 
 
+def test_a_row_that_changes_twice_in_one_second_comes_twice(source, table):
+    """Stamps are of whole seconds; the pull may lie between the changes."""
+    table.add("Lead", "00Q1", 0, Status="Open")
+    _, cursor, _ = pulled(source, "Lead")
+    table.rows["Lead"][0]["Status"] = "Working - Contacted"
+    assert pulled(source, "Lead", cursor)[0] == ["00Q1"]
+
+
 def test_five_thousand_rows_of_one_moment_are_each_brought_once(org, source):
     """A bulk update: more rows of one stamp than an answer or a cursor holds."""
     table = Table(org)
@@ -245,22 +253,22 @@ def test_whatever_changes_when_no_change_is_missed(org, source, monkeypatch, rou
             rows = table.rows.setdefault("Lead", [])
             old = next((row for row in rows if row["Id"] == f"00Q{number:02}"), None)
             if old is None:
-                rows.append({"Id": f"00Q{number:02}", "SystemModstamp": at})
-            elif at > old["SystemModstamp"]:
-                old["SystemModstamp"] = at
+                rows.append({"Id": f"00Q{number:02}", "SystemModstamp": at, "Title": "0"})
+            elif at >= old["SystemModstamp"]:  # also twice in one second
+                old |= {"SystemModstamp": at, "Title": str(int(old["Title"]) + 1)}
         pages = source.pull("Lead", cursor, None)
         for page in pages:
             for row in orjson.loads(page.document)["records"]:
-                arrived[row["Id"]] = row["SystemModstamp"]
+                arrived[row["Id"]] = row["Title"]
             cursor = page.cursor or cursor
             if data.draw(st.integers(0, 9)) == 0:
                 break
     arrived |= {
-        row["Id"]: row["SystemModstamp"]
+        row["Id"]: row["Title"]
         for page in source.pull("Lead", cursor, None)
         for row in orjson.loads(page.document)["records"]
     }
-    assert arrived == {row["Id"]: row["SystemModstamp"] for row in table.rows.get("Lead", ())}
+    assert arrived == {row["Id"]: row["Title"] for row in table.rows.get("Lead", ())}
 
 
 def test_since_is_where_a_pull_without_a_cursor_begins(source, table):

@@ -176,7 +176,8 @@ def settle(connection: Connection, worker: str, now: int, settled: Sequence[Sett
     leads = {lead for lead in owners.values() if lead}
     # Whoever loaded these leads before must load them again: their snapshots have moved.
     connection.execute(update(t.leads).where(among(t.leads.c.id, leads)).values(version=t.leads.c.version + 1))
-    put.count(t.work_items, _dead_letters(settled, now), on=("key",))
+    last_words = [item for item in settled if item.row.id not in superseded]
+    put.count(t.work_items, _dead_letters(last_words, now), on=("key",))
     return again
 
 
@@ -197,7 +198,7 @@ def _owners(connection: Connection, settled: Sequence[Settled]) -> dict[str, str
 
 
 def _overtaken(connection: Connection, settled: Sequence[Settled], owners: Mapping[str, str]) -> set[str]:
-    """Writes to be tried again for which a newer one waits already: the newer one says everything.
+    """Writes that failed, and for which a newer one waits already: the newer one says everything.
 
     A create that may have arrived is none of them: it is looked up first.
     """
@@ -206,7 +207,7 @@ def _overtaken(connection: Connection, settled: Sequence[Settled], owners: Mappi
         (item.row.system, owners[item.row.id], item.row.object): item.row.id
         for item in settled
         if item.row.id in owners
-        and (item.verdict.state == "waiting" or (item.verdict.state == "unknown" and not item.write.create))
+        and (item.verdict.state in ("waiting", "dead") or (item.verdict.state == "unknown" and not item.write.create))
     }
     if not again:
         return set()

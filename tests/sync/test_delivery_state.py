@@ -291,3 +291,20 @@ def test_a_newer_write_takes_the_place_of_a_dead_one(small):
     assert (tallies["planned"], tallies["superseded"], tallies["write dead"]) == (4, 3, 0)
     deliver(small)
     assert small.crm.records["r1"]["land"] == "land 1"
+
+
+def test_a_write_that_dies_beside_a_newer_one_is_superseded(small):
+    """News came while it was on its way: the newer write, which waits, is the one that counts."""
+    ready(small)
+    bad = Receipt(key=small.rows(t.writes, "key")[0][0], result="rejected", code="BAD")
+
+    def meanwhile():
+        small.take("site", {"kind": "contact", "id": "1", "at": days(1), "country": "Peru"})
+        return bad
+
+    small.crm.answers = [meanwhile]
+    deliver(small)
+    assert states(small) == ["superseded", "waiting"]
+    assert small.rows(t.work_items) == []
+    deliver(small)
+    assert small.crm.records["r1"]["land"] == "Peru"

@@ -167,7 +167,7 @@ class Portal:
         self.records[object][record.id] = record
         record.put("hs_object_id", record.id, at, by)
         record.put("createdate", values.get("createdate") or iso(at), at, by)
-        self._put(record, values, at, by)
+        self._put(record, values, at, by, fresh=True)
         if indexed:
             self._indexed[object][record.id] = dict(record.values)
         self._tell("create", record, dict(values), by)
@@ -222,7 +222,7 @@ class Portal:
                     for targets in of_from.values():
                         if old.id in targets:
                             targets.setdefault(record.id, set()).update(targets.pop(old.id))
-        self._put(record, values, at, by)
+        self._put(record, values, at, by, fresh=True)
         details = {
             "primaryObjectId": int(winner.id),
             "mergedObjectIds": [int(loser.id)],
@@ -232,7 +232,8 @@ class Portal:
         self._tell("merge", record, {}, by, details)
         return record
 
-    def _put(self, record: Record, values: Mapping[str, Any], at: datetime, by: str) -> None:
+    def _put(self, record: Record, values: Mapping[str, Any], at: datetime, by: str, fresh: bool = False) -> None:
+        """Write values and what follows from them. ``fresh``: the record is just being made, and told of as a whole."""
         changed: dict[str, Any] = {}
         for name, value in values.items():
             if name == "lifecyclestage" and by == "API" and self._backward(record, value):
@@ -261,7 +262,7 @@ class Portal:
             record.changed_at = at
             record.put(MODIFIED[record.object], iso(at), at, by)
             self._unindexed.append((at + self.index_lag, record))
-            if record.created_at != at or len(record.history.get(MODIFIED[record.object], ())) > 1:
+            if not fresh:
                 self._tell("update", record, changed, by)
 
     def _backward(self, record: Record, stage: Any) -> bool:

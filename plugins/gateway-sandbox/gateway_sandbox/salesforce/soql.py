@@ -20,9 +20,10 @@ from gateway_sandbox.salesforce.catalogue import CHILDREN, Field, RowError
 from gateway_sandbox.salesforce.org import Org
 
 MAX_TEXT = 100_000
-NAME_FIELDS = frozenset(
-    {"Id", "Name", "Type", "Email", "FirstName", "LastName", "Title", "Phone", "Username", "IsActive"}
-)
+NAME_FIELDS = {
+    name.lower(): name
+    for name in ("Id", "Name", "Type", "Email", "FirstName", "LastName", "Title", "Phone", "Username", "IsActive")
+}
 """What can be asked of a parent that may be of several types."""
 
 _TOKEN = re.compile(
@@ -131,11 +132,11 @@ def _shown(org: Org, query: Query, record: Record, deleted: bool, url: str) -> d
 
 def _spelled(org: Org, object: str, name: str) -> str:
     of = org.field(object, name)
-    return of.name if of else name
+    return of.name if of else NAME_FIELDS.get(name.lower(), name)
 
 
 def _value(record: Record, name: str) -> Any:
-    if name == "Type" and record.object in ("User", "Group", "Lead", "Contact"):
+    if name.lower() == "type" and record.object in ("User", "Group", "Lead", "Contact"):
         return "Queue" if record.object == "Group" else record.object
     if name in record.values:
         return record.values[name]
@@ -173,8 +174,9 @@ def _reader(org: Org, object: str, path: str) -> tuple[Callable[[Record], Any], 
             )
         relations.append(of)
         if len(of.to) > 1:
-            if name not in NAME_FIELDS:
+            if name.lower() not in NAME_FIELDS:
                 raise _no_column(name, "Name")
+            name = NAME_FIELDS[name.lower()]
             end = next((org.objects[to][name] for to in of.to if name in org.objects[to]), Field(name))
             return _through(org, relations, name), end
         at = of.to[0]
@@ -442,7 +444,7 @@ class _Parser:
             wanted = self._list(of)
             return lambda record: _comparable(of, read(record)) in wanted
         if self._skip("LIKE"):
-            pattern = _like(str(self._literal(of)))
+            pattern = _like(str(self._literal(of, like=True)))
             return lambda record: bool(pattern.fullmatch(str(read(record) or "")))
         sign = self._take()
         if sign not in ("=", "!=", "<>", "<", "<=", ">", ">="):
@@ -471,14 +473,18 @@ class _Parser:
             raise malformed("unexpected token: ')'")
         return frozenset(values)
 
-    def _literal(self, of: Field) -> Any:
+    def _literal(self, of: Field, like: bool = False) -> Any:
         kind, text = self._kind(), self._take()
         if kind == "text":
             if of.type in ("double", "int", "currency", "percent", "boolean", "date", "datetime"):
                 raise RowError(
                     "INVALID_FIELD", f"value of filter criterion for field '{of.name}' must be of type {of.type}"
                 )
-            return re.sub(r"\\(.)", lambda found: _ESCAPES.get(found[1], found[1]), text[1:-1])
+            # in a pattern, \\% and \\_ are left for the pattern to read
+            kept = "%_" if like else ""
+            return re.sub(
+                r"\\(.)", lambda found: found[0] if found[1] in kept else _ESCAPES.get(found[1], found[1]), text[1:-1]
+            )
         if kind == "time":
             if of.type not in ("date", "datetime") or (of.type == "datetime") != ("T" in text):
                 raise RowError(
@@ -507,13 +513,15 @@ def _tokens(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _like(pattern: str) -> re.Pattern[str]:
-    escaped = re.sub(
-        r"[%_]|\\.|[^%_\\]+", lambda found: {"%": ".*", "_": "."}.get(found[0], re.escape(found[0])), pattern
-    )
-    return re.compile(escaped, re.IGNORECASE | re.DOTALL)
+    def part(found: re.Match[str]) -> str:
+        return {"%": ".*", "_": "."}.get(found[0]) or re.escape(found[0].removeprefix("\\") or "\\")
+
+    return re.compile(re.sub(r"\\?[%_]|\\|[^%_\\]+", part, pattern), re.IGNORECASE | re.DOTALL)
 
 
 def _compare(of: Field, read: Callable[[Record], Any], sign: str, literal: Any) -> Test:
+    if isinstance(literal, _Span):
+        return _within(of, read, sign, literal)
     wanted = _comparable(of, literal)
     if sign == "=":
         return lambda record: _comparable(of, read(record)) == wanted
@@ -530,15 +538,49 @@ def _compare(of: Field, read: Callable[[Record], Any], sign: str, literal: Any) 
     return lambda record: (have := _comparable(of, read(record))) is not None and have >= wanted
 
 
-def _relative(now: datetime, word: str, of: Field) -> Any:
-    """``TODAY``, ``YESTERDAY`` and ``LAST_N_DAYS:n`` as the first moment they mean."""
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """What ``TODAY`` means: a time in it equals it, ``end`` is after it."""
+
+    start: Any
+    end: Any
+
+
+def _within(of: Field, read: Callable[[Record], Any], sign: str, span: _Span) -> Test:
+    def test(record: Record) -> bool:
+        have = _comparable(of, read(record))
+        if have is None:
+            return sign in ("!=", "<>")
+        inside = bool(span.start <= have < span.end)
+        match sign:
+            case "=":
+                return inside
+            case "!=" | "<>":
+                return not inside
+            case "<":
+                return bool(have < span.start)
+            case "<=":
+                return bool(have < span.end)
+            case ">":
+                return bool(have >= span.end)
+            case _:
+                return bool(have >= span.start)
+
+    return test
+
+
+def _relative(now: datetime, word: str, of: Field) -> _Span:
+    """``TODAY``, ``YESTERDAY`` and ``LAST_N_DAYS:n`` (those days and today)."""
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    tomorrow = midnight + timedelta(days=1)
     if word == "TODAY":
-        at = midnight
+        start, end = midnight, tomorrow
     elif word == "YESTERDAY":
-        at = midnight - timedelta(days=1)
+        start, end = midnight - timedelta(days=1), midnight
     elif word.startswith("LAST_N_DAYS:"):
-        at = midnight - timedelta(days=int(word.split(":")[1]))
+        start, end = midnight - timedelta(days=int(word.split(":")[1])), tomorrow
     else:
         raise malformed(f"unexpected token: '{word}'")
-    return at if of.type == "datetime" else at.strftime("%Y-%m-%d")
+    if of.type == "datetime":
+        return _Span(start, end)
+    return _Span(start.strftime("%Y-%m-%d"), end.strftime("%Y-%m-%d"))

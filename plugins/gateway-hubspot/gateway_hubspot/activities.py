@@ -1,7 +1,8 @@
-"""What people did, where HubSpot keeps it apart from their records: form submissions, opens and clicks of e-mails.
+"""What people did, where HubSpot keeps it apart from their records. Pulled only where the settings name it.
 
-Both are v1 interfaces that name a person by e-mail address only, and each needs a scope of its own; they are pulled
-only where the settings name them. An item is flat and carries a key of its own, so nothing is counted twice.
+Form submissions and e-mail events name a person by e-mail address only: they are flat items for the mapping file. Page
+views and meetings name the contact: they are activities of that record, without any rule. All of them carry keys of
+their own, so nothing is counted twice.
 """
 
 from __future__ import annotations
@@ -9,18 +10,24 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import orjson
 
-from gateway.contracts import Cursor, Page
+from gateway.contracts import ActivityHappened, Cursor, Page
 from gateway_hubspot.client import Client
-from gateway_hubspot.records import moment
+from gateway_hubspot.records import Shape, moment
 
 STREAMS = {"form_submissions": "form_submission", "email_events": "email_event"}
+PAGE_VIEWS, MEETING = "page_views", "meeting"
+MEETINGS = Shape(
+    MEETING, MEETING, "person", ("hs_meeting_outcome", "hs_meeting_start_time", "hs_timestamp"), ("contact",), ()
+)
 """Stream → what its items are called in the mapping file."""
 TYPES = ("CLICK", "OPEN")
 EVENTS = 300
 SUBMISSIONS = 50
+VISITS = 100
 OVERLAP = timedelta(minutes=60)
 """Both are known to tell of something late."""
 
@@ -33,11 +40,62 @@ def items(stream: str, results: Sequence[Mapping[str, Any]]) -> list[dict[str, A
 
 
 def pull(stream: str, client: Client, cursor: Cursor | None, since: datetime | None) -> Iterator[Page]:
-    start = int(since.timestamp() * 1000) if since else (cursor or {}).get("to", 0)
+    start = _of(since) if since else (cursor or {}).get("to", 0)
     if stream == "form_submissions":
         yield from _submissions(client, start)
     else:
         yield from _email_events(client, start, cursor if since is None and cursor and "offset" in cursor else None)
+
+
+def visits(client: Client, cursor: Cursor | None, since: datetime) -> Iterator[Page]:
+    """Page views of all contacts from ``since``, or from where the cursor stands, oldest first (Enterprise only)."""
+    begin = (cursor or {}).get("begin") or max(0, (cursor or {}).get("to", _of(since)) - _millis(OVERLAP))
+    newest, after = (cursor or {}).get("newest", (cursor or {}).get("to", 0)), (cursor or {}).get("after", "")
+    while True:
+        query: list[tuple[str, Any]] = [("eventType", "e_visited_page"), ("occurredAfter", _iso(begin))]
+        query += [("sort", "occurredAt"), ("limit", VISITS), *([("after", after)] if after else [])]
+        reply = client.get("/events/v3/events", query)
+        times = [at for one in reply.results if (at := moment(one.get("occurredAt"))) is not None]
+        newest, after = max([newest, *map(_of, times)]), reply.after
+        here = {"begin": begin, "newest": newest, "after": after}
+        if reply.results:
+            yield _page(PAGE_VIEWS, reply.results, here if after else {"to": newest}, bool(after))
+        if not after:
+            return
+
+
+def page_views(system: str, contact: Shape, results: Sequence[Mapping[str, Any]]) -> Iterator[ActivityHappened]:
+    """The query of an address is left out, for it may hold anything; its campaign is told."""
+    for one in results:
+        at, record = moment(one.get("occurredAt")), str(one.get("objectId") or "")
+        if at is None or not record or str(one.get("objectType", "contact")).lower() != "contact":
+            continue
+        properties = one.get("properties")
+        url = urlsplit(str(properties.get("hs_url") or "") if isinstance(properties, Mapping) else "")
+        yield ActivityHappened(
+            system=system, object=contact.name, kind=contact.kind, record=record, at=at,
+            key=f"{system}:event:{one.get('id')}"[:250], activity="page_view",
+            asset=f"{url.netloc}{url.path}"[:500], channel="web",
+            campaign=next(iter(parse_qs(url.query).get("utm_campaign", ())), "")[:200],
+        )  # fmt: skip
+
+
+def meetings(
+    system: str, contact: Shape, results: Sequence[Mapping[str, Any]], contacts: Mapping[str, Sequence[str]]
+) -> Iterator[ActivityHappened]:
+    """``meeting_booked`` when it was entered, ``meeting_held`` when it took place."""
+    for one in results:
+        id_, properties = str(one.get("id")), one.get("properties") or {}
+        held = moment(properties.get("hs_meeting_start_time") or properties.get("hs_timestamp"))
+        done = str(properties.get("hs_meeting_outcome") or "").upper() == "COMPLETED"
+        told = [("meeting_booked", moment(one.get("createdAt"))), ("meeting_held", held if done else None)]
+        for record in contacts.get(id_, ()):
+            for activity, at in told:
+                if at is not None:
+                    yield ActivityHappened(
+                        system=system, object=contact.name, kind=contact.kind, record=record, at=at,
+                        key=f"{system}:{activity}:{id_}:{record}", activity=activity, channel="sales",
+                    )  # fmt: skip
 
 
 def _submissions(client: Client, start: int) -> Iterator[Page]:
@@ -134,6 +192,10 @@ def _email_event(result: Mapping[str, Any]) -> dict[str, Any]:
 def _iso(value: Any) -> str:
     at = moment(value)
     return at.isoformat().replace("+00:00", "Z") if at else ""
+
+
+def _of(at: datetime) -> int:
+    return int(at.timestamp() * 1000)
 
 
 def _millis(span: timedelta) -> int:

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from gateway.contracts import Document, Kind, RecordGone, RecordsMerged
 
 T = TypeVar("T")
-PLURALS = {"contact": "contacts", "company": "companies", "deal": "deals"}
+PLURALS = {"contact": "contacts", "company": "companies", "deal": "deals", "meeting": "meetings"}
 SINGULARS = {plural: singular for singular, plural in PLURALS.items()}
 TYPES = {"0-1": "contact", "0-2": "company", "0-3": "deal"}
 KINDS: dict[str, Kind] = {"contact": "person", "company": "company", "deal": "deal"}
@@ -133,6 +133,16 @@ def moves(
             yield RecordGone(
                 system=system, object=shape.name, kind=shape.kind, record=record, at=document.received_at,
                 precision="unknown", key=f"{system}:{shape.name}:{record}:missing:{document.id}", reason="deleted",
+            )  # fmt: skip
+
+
+def deletions(system: str, shape: Shape, gone: Iterable[Mapping[str, Any]]) -> Iterator[RecordGone]:
+    """The records of HubSpot's recycle bin."""
+    for one in gone:
+        if (at := moment(one.get("archivedAt"))) is not None:
+            yield RecordGone(
+                system=system, object=shape.name, kind=shape.kind, record=str(one.get("id")), at=at, reason="deleted",
+                key=f"{system}:{shape.name}:{one.get('id')}:deleted:{one['archivedAt']}"[:250],
             )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from gateway.settings.secrets import SecretField
 
 OBJECTS = ("contacts", "companies", "deals")
 VERSIONS = ("v3", "2026-09")
-ACTIVITIES = ("form_submissions", "email_events")
+ACTIVITIES = ("form_submissions", "email_events", "page_views", "meetings")
 """Streams of activities beside the objects; each needs a scope of its own."""
 
 
@@ -48,6 +48,8 @@ class SettingsSchema(Schema):
     base_url = fields.String(load_default="https://api.hubapi.com", validate=_origin)
     objects = fields.List(fields.String(validate=_one_of(*OBJECTS)), load_default=lambda: list(OBJECTS))
     activities = fields.List(fields.String(validate=_one_of(*ACTIVITIES)), load_default=list)
+    lists = fields.List(fields.String(validate=validate.Length(1, 200)), load_default=list)
+    """Names of lists (segments) that the gateway fills: those the journey's steps ``join`` and ``leave``."""
     external_id = fields.String(
         load_default="gw_external_id",
         validate=validate.Regexp(r"[a-z][a-z0-9_]{0,99}\Z", error="a property's internal name: a-z, 0-9 and _"),

@@ -18,6 +18,7 @@ from gateway.errors import AccessRefused, Refused
 from gateway_hubspot.activities import STREAMS
 from gateway_hubspot.client import Client, Failure
 from gateway_hubspot.records import MERGED, Shape, shapes
+from gateway_hubspot.sink import CONTACTS, LISTS
 
 if TYPE_CHECKING:
     from gateway.runtime import Gateway
@@ -60,13 +61,16 @@ def hubspot() -> None:
 @json_option
 @pass_app
 def setup(app: App, system: str, dry_run: bool, as_json: bool) -> None:
-    """Make the properties that we write to, where they are missing: our key, and those named gw_...
+    """Make the properties that we write to, where they are missing: our key, and those named gw_...; and our lists.
 
-    What is there stays as it is. Needs crm.schemas.contacts.read and .write (and of companies and deals, if written).
+    What is there stays as it is. Needs crm.schemas.contacts.read and .write (and of companies and deals, if written),
+    for lists crm.lists.read and .write.
     """
     client, key = _client(app.gateway, system)
     mapping = app.gateway.instance.systems[system].mapping
     steps = [step for shape, fields in _written(mapping) for step in provide(client, shape, fields, key, dry_run)]
+    lists = app.gateway.instance.systems[system].settings["lists"]
+    steps += [Step("lists", name, provide_list(client, name, dry_run)) for name in lists]
     _tell(steps, as_json)
 
 
@@ -113,8 +117,22 @@ def provide(client: Client, shape: Shape, fields: Mapping[str, Any], key: str, d
         else:
             yield Step(shape.path, name, _make(client, shape, one))
     for name in sorted(set(fields) - set(held)):
-        if not name.startswith(OURS):
+        if not name.startswith(OURS) and name != LISTS:
             yield Step(shape.path, name, "missing; it is not ours: make it in HubSpot, or correct the mapping")
+
+
+def provide_list(client: Client, name: str, dry_run: bool = False) -> str:
+    """Make a list that is filled by hand, or by us. Returns what became of it."""
+    try:
+        client.ask(client.lists.get_by_name, name, CONTACTS)
+        return "there"
+    except Failure as exc:
+        if exc.status != 404:
+            raise
+    if dry_run:
+        return "missing"
+    client.change(client.lists.create, {"name": name, "objectTypeId": CONTACTS, "processingType": "MANUAL"})
+    return "made"
 
 
 def missing(client: Client, shape: Shape, mapping: Any, key: str) -> Iterator[Step]:
@@ -125,7 +143,7 @@ def missing(client: Client, shape: Shape, mapping: Any, key: str) -> Iterator[St
         yield Step(shape.path, "*", str(exc))
         return
     written = mapping.objects[shape.name].outbound
-    for name in sorted({*shape.properties, *written, *([key] if written else [])} - {MERGED}):
+    for name in sorted({*shape.properties, *written, *([key] if written else [])} - {MERGED, LISTS}):
         if name not in held:
             yield Step(shape.path, name, "missing")
         elif name in written and (held[name].get("modificationMetadata") or {}).get("readOnlyValue") is True:

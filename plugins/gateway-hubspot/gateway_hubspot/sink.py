@@ -2,14 +2,16 @@
 
 A known record is updated by its id. An unknown one is created under our key in a unique property of its own, which
 makes the same write twice one record; who has the e-mail address already is found first. Each input carries a trace id,
-by which HubSpot names what it refused; where it names nothing, the batch is halved until it does.
+by which HubSpot names what it refused; where it names nothing, the batch is halved until it does. The field ``lists``
+is no property: it names those of the settings' lists that a contact is on.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 from gateway.contracts import Call, Context, Field, Receipt, Sink, Write
@@ -20,11 +22,13 @@ from gateway_hubspot.records import cut, plural
 
 BATCH = 100
 STAGE = "lifecyclestage"
+LISTS = "lists"
 DEADLINE = 22.0
 """Seconds after which a delivery begins no other call; the gateway stops one that takes thirty."""
 CALLS = 40
 """Most calls of one delivery: what then is not settled is tried again later."""
 TEXT = 65_536
+CONTACTS = "0-1"
 
 
 class HubSpotSink(Sink):
@@ -39,12 +43,16 @@ class HubSpotSink(Sink):
     ) -> None:
         """``settings`` as ``SettingsSchema`` loads them."""
         self._key: str = settings["external_id"]
+        self._lists = dict.fromkeys(settings["lists"], "")
         self.client = client or Client(settings, context)
         self._clock = clock
 
     def describe(self, object: str) -> Mapping[str, Field]:
         reply = self.client.ask(self.client.properties.get_all, plural(object), archived=False)
-        return {str(one["name"]): _field(one) for one in reply.results if one.get("name")}
+        found = {str(one["name"]): _field(one) for one in reply.results if one.get("name")}
+        if self._lists and plural(object) == "contacts":
+            found[LISTS] = Field(name=LISTS, type="enumeration", options=tuple(self._lists))
+        return found
 
     def calls(self, writes: Sequence[Write]) -> Sequence[Call]:
         groups: dict[tuple[str, bool], list[Write]] = {}
@@ -55,6 +63,7 @@ class HubSpotSink(Sink):
             what = "create" if creating else "update"
             for batch in _batches(mine):
                 cost = 2 if creating or any(STAGE in made.fields for made in batch) else 1
+                cost += len(self._lists) if any(LISTS in made.fields for made in batch) else 0
                 calls.append(
                     Call(title=f"{what} {len(batch)} {path}", writes=tuple(batch), request=(path, what), cost=cost)
                 )
@@ -62,7 +71,7 @@ class HubSpotSink(Sink):
 
     def deliver(self, call: Call) -> Iterator[Receipt]:
         path, what = call.request
-        sending = _Sending(self.client, self._key, path, what == "create", self._clock)
+        sending = _Sending(self.client, self._key, path, what == "create", self._clock, self._lists)
         yield from sending.deliver(call.writes)
 
     def find(self, object: str, keys: Sequence[str]) -> Mapping[str, Sequence[str]]:
@@ -90,6 +99,8 @@ class _Sending:
     path: str
     creating: bool
     clock: Callable[[], float]
+    lists: dict[str, str]
+    """The lists that are ours to fill, name → id, "" before it was asked for."""
     _began: float = 0.0
     _calls: int = 0
     _stop: Receipt | None = None
@@ -105,15 +116,37 @@ class _Sending:
             known = self._known(writes)
             yield from known.values()
             writes = [made for made in writes if made.key not in known]
+        strange = {made.key for made in writes if _named_lists(made) - self.lists.keys()}
+        for key in strange:
+            yield Receipt(
+                key=key, result="rejected", code="unknown list", fields=(LISTS,),
+                message="a list that the settings do not name",
+            )  # fmt: skip
+        writes = [made for made in writes if made.key not in strange]
+        told = {made.key for made in writes if made.record is not None and made.fields.keys() == {LISTS}}
+        receipts: Iterable[Receipt] = chain(
+            self._send([made for made in writes if made.key not in told]),
+            (Receipt(key=made.key, result="done", record=made.record or "") for made in writes if made.key in told),
+        )
+        by_key = {made.key: made for made in writes}
         staged: list[tuple[Write, Receipt]] = []
-        wants = {made.key: made for made in writes if STAGE in made.fields and made.fields[STAGE] not in (None, "")}
-        for receipt in self._send(writes):
-            if receipt.result == "done" and receipt.key in wants and not self.creating:
-                staged.append((wants[receipt.key], receipt))
+        listed: list[tuple[Write, Receipt]] = []
+        for receipt in receipts:
+            made = by_key[receipt.key]
+            if receipt.result == "done" and not self.creating and made.fields.get(STAGE):
+                staged.append((made, receipt))
+            elif receipt.result == "done" and LISTS in made.fields:
+                listed.append((made, receipt))
             else:
                 yield receipt
-        if staged:
-            yield from self._stages(staged)
+        for receipt in self._stages(staged) if staged else ():
+            made = by_key[receipt.key]
+            if receipt.result == "done" and LISTS in made.fields:
+                listed.append((made, receipt))
+            else:
+                yield receipt
+        if listed:
+            yield from self._memberships(listed)
 
     # -- a batch, and the halves of it --------------------------------------------------------------------------------
 
@@ -293,6 +326,51 @@ class _Sending:
             return {}
         return {str(one.get("id")): str((one.get("properties") or {}).get(STAGE) or "") for one in reply.results}
 
+    # -- lists --------------------------------------------------------------------------------------------------------
+
+    def _memberships(self, listed: Sequence[tuple[Write, Receipt]]) -> Iterator[Receipt]:
+        """On each of our lists, or off it: a call per list; who is there already stays, who is gone is no trouble."""
+        for name in self.lists:
+            joining = [receipt.record for made, receipt in listed if name in _named_lists(made)]
+            leaving = [receipt.record for made, receipt in listed if name not in _named_lists(made)]
+            if (trouble := self._list(name, joining, leaving)) is not None:
+                yield from (replace(trouble, key=made.key) for made, _ in listed)
+                return
+        yield from (replace(receipt, held={**receipt.held, LISTS: made.fields[LISTS]}) for made, receipt in listed)
+
+    def _list(self, name: str, joining: Sequence[str], leaving: Sequence[str]) -> Receipt | None:
+        """None when it is done. The write as a whole is repeated else: all of it may be said twice."""
+        if self._stop is not None:
+            return self._stop
+        self._calls += 1
+        try:
+            if not self.lists[name]:
+                reply = self.client.ask(self.client.lists.get_by_name, name, CONTACTS)
+                self.lists[name] = str((reply.data or {}).get("list", {}).get("listId") or "")
+            request = {"recordIdsToAdd": list(joining), "recordIdsToRemove": list(leaving)}
+            self.client.change(self.client.memberships.add_and_remove, self.lists[name], request)
+        except TryLater as exc:
+            return Receipt(key="", result="limit", seconds=exc.seconds, code="limit", message=exc.reason)
+        except AccessRefused as exc:
+            return Receipt(key="", result="auth", code="auth", message=exc.reason)
+        except Failure as exc:
+            self.lists[name] = ""
+            if exc.passing:
+                return Receipt(key="", result="retry", seconds=answers.OVERLOADED, code=str(exc.status))
+            return Receipt(
+                key="", result="rejected", code=f"list {exc.status}", fields=(LISTS,), scope="mapping",
+                message="HubSpot has no such list, or it is one that fills itself",
+            )  # fmt: skip
+        except NoAnswer:
+            return Receipt(key="", result="retry", code="no answer")
+        return None
+
+
+def _named_lists(made: Write) -> set[str]:
+    value = made.fields.get(LISTS)
+    names = value if isinstance(value, list | tuple) else str(value or "").split(";")
+    return {name for one in names if (name := str(one).strip())}
+
 
 def _batches(writes: Sequence[Write]) -> list[list[Write]]:
     """Of at most a hundred each, no record, key or address twice in one: HubSpot would refuse all of it."""
@@ -312,7 +390,7 @@ def _batches(writes: Sequence[Write]) -> list[list[Write]]:
 
 
 def _input(made: Write, key: str, number: int) -> dict[str, Any]:
-    properties = {name: _sent(value) for name, value in made.fields.items()}
+    properties = {name: _sent(value) for name, value in made.fields.items() if name != LISTS}
     if made.record is not None:
         return {"id": made.record, "objectWriteTraceId": str(number), "properties": properties}
     return {

@@ -13,18 +13,37 @@ from typing import Any
 
 import orjson
 
-from gateway.contracts import Context, Cursor, Document, Lookup, Page, ReadItem, Source
+from gateway.contracts import Context, Cursor, Document, Lookup, Page, ReadItem, Skipped, Source
 from gateway.errors import QuarantineDocument
 from gateway.payloads import decode_json
 from gateway_hubspot import activities
 from gateway_hubspot.client import Client, Reply
-from gateway_hubspot.records import Shape, cut, flat, linked, modified, moment, moves, plural, shapes, singular
+from gateway_hubspot.records import (
+    Shape,
+    cut,
+    deletions,
+    flat,
+    linked,
+    modified,
+    moment,
+    moves,
+    plural,
+    shapes,
+    singular,
+)
 from gateway_hubspot.webhooks import read_notifications
 
 BATCH = 100
 SEARCH = 200
 OVERLAP = timedelta(minutes=5)
 LAG = timedelta(seconds=60)
+DELETED = "deleted "
+"""Before the name of an object: the stream of its recycle bin."""
+DAY = 86_400_000
+"""Milliseconds between two looks into a recycle bin."""
+OVERLAP_BIN = 3_600_000
+FIRST_VISITS = timedelta(days=90)
+"""How far back page views are fetched the first time."""
 MAX_PAGE = 1_000_000
 """Bytes of a page; the gateway takes 1 MiB."""
 MAX_SEARCH = 2_900
@@ -64,11 +83,27 @@ class HubSpotSource(Source):
         if object_ in activities.STREAMS:
             yield from self._context.mapping.read(activities.items(object_, results), document)
             return
+        if object_ in (activities.PAGE_VIEWS, activities.MEETING):
+            yield from self._activities(object_, results, page)
+            return
         items = [flat(object_, result, page.get("associations") or {}) for result in results]
         if items:
             yield from self._context.mapping.read(items, document)
         if shape := self._shapes.get(object_):
             yield from moves(self._system, shape, results, page.get("missing") or (), document)
+            yield from deletions(self._system, shape, page.get("deleted") or ())
+
+    def _activities(
+        self, object_: str, results: Sequence[Mapping[str, Any]], page: Mapping[str, Any]
+    ) -> Iterator[ReadItem]:
+        contact = self._shapes.get("contact")
+        if contact is None:
+            yield Skipped(object=object_, record="", reason="of no mapped object")
+        elif object_ == activities.PAGE_VIEWS:
+            yield from activities.page_views(self._system, contact, results)
+        else:
+            contacts = (page.get("associations") or {}).get("contact_ids") or {}
+            yield from activities.meetings(self._system, contact, results, contacts)
 
     # -- lookups ------------------------------------------------------------------------------------------------------
 
@@ -92,13 +127,21 @@ class HubSpotSource(Source):
 
     def streams(self) -> Sequence[str]:
         objects = [path for path in self._settings["objects"] if singular(path) in self._shapes]
-        return [*objects, *self._settings["activities"]]
+        deleted = [f"{DELETED}{path}" for path in objects]
+        return [*objects, *self._settings["activities"], *deleted]
 
     def pull(self, stream: str, cursor: Cursor | None, since: datetime | None) -> Iterator[Page]:
         if stream in activities.STREAMS:
             yield from activities.pull(stream, self._client, cursor, since)
             return
-        shape = self._shapes[singular(stream)]
+        if stream == activities.PAGE_VIEWS:
+            begin = since or self._context.now() - FIRST_VISITS
+            yield from activities.visits(self._client, None if since else cursor, begin)
+            return
+        if stream.startswith(DELETED):
+            yield from self._deleted(self._shapes[singular(stream.removeprefix(DELETED))], cursor)
+            return
+        shape = activities.MEETINGS if stream == activities.MEETINGS.path else self._shapes[singular(stream)]
         if since is not None:
             cursor = {"to": _millis(since)}
         if cursor is None or "list" in cursor:
@@ -145,6 +188,33 @@ class HubSpotSource(Source):
             after = {**before, "last": last} if more else {"to": max(end, cursor.get("to", 0))}
             yield from self._pages(shape, list(whole.values()), before, after, more)
             if not more:
+                return
+
+    def _deleted(self, shape: Shape, cursor: Cursor | None) -> Iterator[Page]:
+        """What went to the recycle bin since the last look, once a day: for accounts without webhooks.
+
+        The first look only notes HubSpot's time: nobody here knows who was deleted before.
+        """
+        if cursor is not None and "swept" in cursor and _millis(self._context.now()) < cursor["swept"] + DAY:
+            return
+        after, begun = (cursor or {}).get("after", ""), (cursor or {}).get("begun")
+        since = (cursor or {}).get("since") or (cursor or {}).get("swept")
+        while True:
+            more = {"after": after} if after else {}
+            reply = self._client.ask(
+                self._client.basic.get_page, shape.path, limit=BATCH, properties=["hs_object_id"], archived=True, **more
+            )
+            begun = begun or _millis(reply.at or self._context.now())
+            after = reply.after if since is not None else ""
+            cursor = {"after": after, "begun": begun, "since": since} if after else {"swept": begun}
+            gone = [
+                {"id": one.get("id"), "archivedAt": one.get("archivedAt")}
+                for one in reply.results
+                if since is not None and (at := moment(one.get("archivedAt"))) and _millis(at) >= since - OVERLAP_BIN
+            ]
+            body = orjson.dumps({"object": shape.object, "results": [], "deleted": gone}) if gone else b""
+            yield Page(document=body, cursor=cursor, more=bool(after), records=len(gone))
+            if not after:
                 return
 
     def _search(self, shape: Shape, start: int, end: int | None, last: str) -> tuple[Reply, bool]:

@@ -33,6 +33,8 @@ systems:
       base_url: {url}
       api: "{api}"
       limits: {{per_10s: 1000, searches_per_s: 1000}}
+      lists: [Nurture, No sales]
+      activities: [page_views, meetings, email_events, form_submissions]
 """
 FAIR = """
 system: fair
@@ -56,7 +58,29 @@ objects:
       lastname: {to: last_name, sync: newest}
       jobtitle: {to: title, sync: newest}
       gw_score: {to: score, type: integer, sync: out}
+      lists: {to: lists, type: list, sync: out}
   company: {kind: company, only: {object: company}, id: id, time: updatedAt, fields: {name: name}}
+  form_submission:
+    kind: person
+    only: {object: form_submission}
+    id: email
+    time: time
+    fields: {email: email}
+    activities: [{activity: form_submitted, on: each, id: id, asset: form, channel: "=web"}]
+  email_event:
+    kind: person
+    only: {object: email_event}
+    id: email
+    time: time
+    fields: {email: email}
+    activities:
+      - activity: email_click
+        when: {type: click}
+        on: each
+        id: id
+        asset: url
+        campaign: campaign
+        channel: "=email"
   deal:
     kind: deal
     only: {object: deal}
@@ -82,7 +106,9 @@ VISITORS = 30
 
 @pytest.fixture
 def portal():
-    box = sandbox.HubSpotSandbox(clock=sandbox.Clock(START))
+    from gateway_sandbox.hubspot.limits import Limits
+
+    box = sandbox.HubSpotSandbox(clock=sandbox.Clock(START), limits=Limits(None, None, None))
     box.define_gateway()
     with sandbox.serve(box) as server:
         box.url = server.url
@@ -251,7 +277,7 @@ def hook(instance):
     server.server_close()
 
 
-def records(instance, **where):
+def records(instance):
     with read(instance.gateway.store.main) as connection:
         rows = connection.execute(select(t.records)).all()
     return {row.record: row for row in rows if row.object == "contact"}
@@ -291,3 +317,90 @@ def test_a_forged_webhook_is_refused(instance, portal, hook):
     portal.add("contacts", {"email": "kim@example.org"})
     assert {one.status for one in portal.webhooks.flush()} == {401}
     assert not instance.gateway.inbox.counts().get("hubspot", {}).get("stored")
+
+
+@pytest.mark.parametrize("api", ["v3"], indirect=True)
+def test_what_a_person_did_is_told_once_by_every_reader(instance, portal):
+    """Page views, a meeting, a click and a form, with time, asset, campaign and channel; a second pull adds nothing."""
+    kim = portal.add("contacts", {"email": "kim@example.org"})
+    at = START - timedelta(hours=2)
+    portal.activities.visit(kim.id, "https://example.org/pricing?utm_campaign=fair&email=kim@example.org", at=at)
+    portal.activities.meeting(kim.id, "Demo for Kim", at=at)
+    portal.activities.email(kim.id, "CLICK", "Newsletter", "https://example.org/paper", at=at)
+    portal.activities.submit(kim.id, "Demo", page="https://example.org/demo", at=at)
+    for _ in range(2):
+        instance.pull()
+        portal.clock.advance(timedelta(minutes=5))
+    with read(instance.gateway.store.main) as connection:
+        rows = connection.execute(select(t.activities)).all()
+        people = connection.execute(select(t.leads.c.id)).scalars().all()
+    campaign = str(next(iter(portal.activities.campaigns)))
+    assert sorted((row.kind, row.asset, row.channel, row.campaign) for row in rows) == [
+        ("email_click", "https://example.org/paper", "email", campaign),
+        ("form_submitted", "Demo", "web", ""),
+        ("meeting_booked", "", "sales", ""),
+        ("meeting_held", "", "sales", ""),
+        ("page_view", "example.org/pricing", "web", "fair"),
+    ]
+    assert {row.lead for row in rows} == set(people)
+    assert len(people) == 1
+
+
+@pytest.mark.parametrize("api", ["v3"], indirect=True)
+def test_polling_alone_learns_of_deletions(instance, portal):
+    """Once a day the recycle bin is looked into; what lay there before is no news."""
+    old, kept, gone = (portal.add("contacts", {"email": f"{name}@example.org"}) for name in "abc")
+    portal.remove("contacts", old.id)
+    instance.pull()
+    portal.clock.advance(timedelta(hours=20))
+    portal.remove("contacts", gone.id)
+    instance.pull()
+    assert not records(instance)[gone.id].gone  # not a day yet
+    portal.clock.advance(timedelta(hours=5))
+    instance.pull()
+    assert {id_: bool(row.gone) for id_, row in records(instance).items()} == {kept.id: False, gone.id: True}
+
+
+def test_a_lead_is_on_the_lists_that_the_journey_names(instance, portal, api):
+    """Joined and left by name; who was put there by hand on another list stays there."""
+    from gateway.contracts import Write
+
+    nurture, sales, other = (portal.lists.make(name) for name in ("Nurture", "No sales", "By hand"))
+    kim, lou = (portal.add("contacts", {"email": f"{name}@example.org"}) for name in ("kim", "lou"))
+    for one in (sales, other):
+        one.members[kim.id] = START
+    sink = instance.gateway.sinks["hubspot"]
+
+    def write(record, lists, **fields):
+        made = Write(key=f"k{record}", object="contact", record=record, fields={"lists": lists, **fields})
+        return made
+
+    def deliver(*writes):
+        return [receipt for call in sink.calls(writes) for receipt in sink.deliver(call)]
+
+    receipts = deliver(write(kim.id, "Nurture", gw_score=7), write(lou.id, "No sales;Nurture"))
+    assert [(one.result, one.held["lists"]) for one in receipts] == [("done", "Nurture"), ("done", "No sales;Nurture")]
+    assert [sorted(one.members) for one in (nurture, sales, other)] == [[kim.id, lou.id], [lou.id], [kim.id]]
+    assert kim["gw_score"] == "7"
+    deliver(write(lou.id, ""))
+    assert [sorted(one.members) for one in (nurture, sales, other)] == [[kim.id], [], [kim.id]]
+
+
+@pytest.mark.parametrize(
+    ("lists", "code"),
+    [("Nurtur", "unknown list"), ("Nurture", "list 404")],  # not in the settings; not in HubSpot
+)
+@pytest.mark.parametrize("api", ["v3"], indirect=True)
+def test_a_list_that_is_not_there_is_named(instance, portal, lists, code):
+    """A dead letter with the field; other contacts' writes go on."""
+    from gateway.contracts import Write
+
+    kim, lou = (portal.add("contacts", {"email": f"{name}@example.org"}) for name in ("kim", "lou"))
+    sink = instance.gateway.sinks["hubspot"]
+    writes = [
+        Write(key="a", object="contact", record=kim.id, fields={"lists": lists}),
+        Write(key="b", object="contact", record=lou.id, fields={"gw_score": 5}),
+    ]
+    receipts = {one.key: one for call in sink.calls(writes) for one in sink.deliver(call)}
+    assert (receipts["a"].result, receipts["a"].code, receipts["a"].fields) == ("rejected", code, ("lists",))
+    assert receipts["b"].result == "done"

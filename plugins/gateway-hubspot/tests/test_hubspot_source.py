@@ -324,9 +324,10 @@ def test_a_deal_comes_with_its_people_company_and_money(hubspot, source):
 
 def test_streams_are_the_mapped_objects(settings, context):
     """An object without a mapping is not even asked for; activities only where they are named."""
-    assert HubSpotSource(settings(), context).streams() == ["contacts", "companies", "deals"]
+    objects = ["contacts", "companies", "deals"]
+    assert HubSpotSource(settings(), context).streams() == [*objects, *(f"deleted {one}" for one in objects)]
     some = HubSpotSource(settings(objects=["deals"], activities=["form_submissions"]), context)
-    assert some.streams() == ["deals", "form_submissions"]
+    assert some.streams() == ["deals", "form_submissions", "deleted deals"]
 
 
 def test_the_first_pull_lists_everything_and_ends_at_hubspots_time(hubspot, source):

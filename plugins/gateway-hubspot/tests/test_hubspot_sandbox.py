@@ -351,6 +351,7 @@ def test_polling_alone_learns_of_deletions(instance, portal):
     """Once a day the recycle bin is looked into; what lay there before is no news."""
     old, kept, gone = (portal.add("contacts", {"email": f"{name}@example.org"}) for name in "abc")
     portal.remove("contacts", old.id)
+    portal.clock.advance(timedelta(hours=2))
     instance.pull()
     portal.clock.advance(timedelta(hours=20))
     portal.remove("contacts", gone.id)

@@ -85,11 +85,18 @@ class SalesforceSink(Sink):
             return [Receipt(key=w.key, result="auth", message=exc.reason) for w in call.writes]
 
     def find(self, object: str, keys: Sequence[str]) -> Mapping[str, Sequence[str]]:
+        """Our keys → records. One whose handoff has no task yet is not told: its write was not done to the end."""
         wanted = {_external(key).casefold(): key for key in keys}
+        handoff = self._settings["task"]["handoff"] if self._tasks is not None and object in PEOPLE else ""
+        select = f"SELECT Id, {self._key}{f', {handoff}' if handoff else ''} FROM {object}"
+        rows = list(self._org.query_in(select, self._key, [_external(key) for key in keys], priority=1))
+        there: set[str] = set()
+        if self._tasks is not None and handoff:
+            there = self._tasks.there([str(row[handoff]) for row in rows if row.get(handoff)], priority=1)
         found: dict[str, list[str]] = {}
-        values = [_external(key) for key in keys]
-        for row in self._org.query_in(f"SELECT Id, {self._key} FROM {object}", self._key, values, priority=1):
-            if key := wanted.get(str(row.get(self._key) or "").casefold()):
+        for row in rows:
+            key = wanted.get(str(row.get(self._key) or "").casefold())
+            if key and (not row.get(handoff) or str(row[handoff]).casefold() in there):
                 found.setdefault(key, []).append(row["Id"])
         return found
 

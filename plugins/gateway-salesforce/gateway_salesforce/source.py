@@ -55,7 +55,7 @@ ALWAYS: dict[str, tuple[str, ...]] = {
 ABOUT_PEOPLE = ("CampaignMember", "Task", "Event")
 """What is told of a person: records of these come as news of their lead or contact, named like ``Task.Status``."""
 PEOPLE = ("Lead", "Contact")
-OURS = frozenset({"contact_ids", "contact_roles", "object"})
+OURS = frozenset({"contact_ids", "contact_roles", "deal_status", "object"})
 """Fields that this module adds to records; Salesforce has none of these names."""
 MOST = 1000
 LARGEST = 1_000_000
@@ -288,13 +288,14 @@ class SalesforceSource(Source):
         return items
 
     def _add_roles(self, items: Sequence[dict[str, Any]]) -> None:
-        """Who takes part: ``contact_ids``, the primary one first, and ``contact_roles`` beside them."""
+        """How it stands, and who takes part: ``contact_ids``, the primary one first, and ``contact_roles`` beside them."""
         roles: dict[str, list[Mapping[str, Any]]] = {}
         select = f"SELECT Id, OpportunityId, ContactId, Role, IsPrimary FROM {ROLES}"
         for part in _cut([item["Id"] for item in items], 100):
             for row in self._org.query_in(select, "OpportunityId", part):
                 roles.setdefault(row["OpportunityId"][:15], []).append(row)
         for item in items:
+            item["deal_status"] = "won" if item.get("IsWon") else "lost" if item.get("IsClosed") else "open"
             mine = sorted(roles.get(item["Id"][:15], ()), key=lambda row: (not row.get("IsPrimary"), row["Id"]))
             item["contact_ids"] = list(dict.fromkeys(row["ContactId"] for row in mine if row.get("ContactId")))
             item["contact_roles"] = [row.get("Role") or "" for row in mine if row.get("ContactId")]

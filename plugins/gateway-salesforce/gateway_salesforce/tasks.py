@@ -41,15 +41,8 @@ class Tasks:
         if not due:
             return {}
         priority = min(write.priority for write, _ in due)
-        key = self._settings["external_id"]
         try:
-            wanted = [self.handoff(write) for write, _ in due]
-            there = {
-                str(row.get(key)).casefold()
-                for row in self._org.query_in(
-                    f"SELECT Id, {key} FROM Task", key, wanted, deleted=True, priority=priority
-                )
-            }
+            there = self.there([self.handoff(write) for write, _ in due], priority)
             due = [(write, record) for write, record in due if self.handoff(write).casefold() not in there]
             owners = self._owners(due, priority)
         except RefusedCall as refused:
@@ -57,8 +50,14 @@ class Tasks:
         if not due:
             return {}
         bodies = [self._body(write, record, owners.get(record[:15], "")) for write, record in due]
-        rows = self._rows.upsert("Task", key, bodies, priority)
+        rows = self._rows.upsert("Task", self._settings["external_id"], bodies, priority)
         return {write.key: row.fault for (write, _), row in zip(due, rows, strict=True) if row.fault is not None}
+
+    def there(self, handoffs: Sequence[str], priority: int) -> set[str]:
+        """Of these handoffs those that have a task, be it done or deleted by now; in small letters."""
+        key = self._settings["external_id"]
+        rows = self._org.query_in(f"SELECT Id, {key} FROM Task", key, handoffs, deleted=True, priority=priority)
+        return {str(row.get(key)).casefold() for row in rows}
 
     def _owners(self, due: Sequence[tuple[Write, str]], priority: int) -> dict[str, str]:
         """Record → its owner: who owns the record does the task, or the integration's user would."""

@@ -288,7 +288,7 @@ class SalesforceSource(Source):
         return items
 
     def _add_roles(self, items: Sequence[dict[str, Any]]) -> None:
-        """How it stands, and who takes part: ``contact_ids``, the primary one first, and ``contact_roles`` beside them."""
+        """How each stands, and who takes part: ``contact_ids``, the primary one first, with their ``contact_roles``."""
         roles: dict[str, list[Mapping[str, Any]]] = {}
         select = f"SELECT Id, OpportunityId, ContactId, Role, IsPrimary FROM {ROLES}"
         for part in _cut([item["Id"] for item in items], 100):

@@ -139,9 +139,9 @@ def _email_events(client: Client, start: int, cursor: Cursor | None) -> Iterator
     for type_ in types:
         while True:
             query = [("startTimestamp", begin), ("eventType", type_), ("limit", EVENTS)]
-            reply = client.get("/email/public/v1/events", [*query, *([("offset", offset)] if offset else [])])
-            data = reply.data if isinstance(reply.data, dict) else {}
-            events = [one for one in data.get("events") or () if isinstance(one, dict)]
+            reply = client.get("/email/public/v1/events", [*query, *([("offset", offset)] if offset else [])], "events")
+            data = reply.data
+            events = [one for one in data["events"] if isinstance(one, dict)]
             newest = max([newest, *(int(one.get("created") or 0) for one in events)])
             offset = str(data.get("offset") or "") if data.get("hasMore") else ""
             last = not offset and type_ == TYPES[-1]

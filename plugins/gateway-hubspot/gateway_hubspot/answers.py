@@ -17,9 +17,10 @@ EVERY_ROW = frozenset({"PROPERTY_DOESNT_EXIST", "READ_ONLY_VALUE", "PROPERTY_NOT
 """Codes that speak of the property, not of this value: every write with it is refused."""
 REQUIRED = frozenset({"MISSING_REQUIRED_PROPERTY", "MISSING_CONDITIONAL_REQUIRED_PROPERTY", "REQUIRED_PROPERTY"})
 BUSY = frozenset({"RATE_LIMIT", "RATE_LIMITS"})
-GONE = frozenset({"OBJECT_NOT_FOUND", "NOT_FOUND", "RESOURCE_NOT_FOUND"})
+GONE = "OBJECT_NOT_FOUND"
 LOCKED = 2.0
 OVERLOADED = 10.0
+ELSEWHERE = 300.0
 
 _EXISTING = re.compile(r"Existing ID:\s*(\d+)", re.IGNORECASE)
 _CODE = re.compile(r"[A-Z][A-Z0-9_]{1,60}")
@@ -30,8 +31,10 @@ def refused(made: Write, status: int, error: Mapping[str, Any]) -> Receipt:
     """The receipt of a write that HubSpot did not take. ``status`` is the call's, 207 for one of a batch."""
     category = _word(error.get("category")) or _word(error.get("errorType"))
     details = problems(error)
-    if status == 404 or category in GONE:
+    if category == GONE:
         return Receipt(key=made.key, result="gone", code=category)
+    if status == 404:  # a wrong address, or somebody in between: no word of HubSpot's on this record
+        return Receipt(key=made.key, result="retry", seconds=ELSEWHERE, code="404", message="nobody is at this address")
     if status == 429 or category in BUSY:
         return Receipt(key=made.key, result="limit", seconds=10, code=category or "429")
     if status == 423:

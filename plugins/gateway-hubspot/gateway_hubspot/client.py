@@ -172,6 +172,10 @@ class Client:
         self._check_account()
         return self._repeated(operation, args, kwargs)
 
+    def page(self, operation: Callable[..., Any], *args: Any, **kwargs: Any) -> Reply:
+        """``ask`` for records. An answer that has no list of them is none: it must not pass for an empty one."""
+        return _with_results(self.ask(operation, *args, **kwargs))
+
     def search(self, object_: str, request: Mapping[str, Any]) -> Reply:
         """One search, at the pace that all apps of the account share."""
         self._check_account()
@@ -179,10 +183,10 @@ class Client:
         if early > 0:
             self._sleep(early)
         self._next_search = self._clock() + self._between_searches
-        return self._repeated(self.searching.do_search, (object_, request), {})
+        return _with_results(self._repeated(self.searching.do_search, (object_, request), {}))
 
-    def get(self, path: str, query: list[tuple[str, Any]]) -> Reply:
-        """GET of what the library has no method for."""
+    def get(self, path: str, query: list[tuple[str, Any]], key: str = "results") -> Reply:
+        """GET of what the library has no method for. ``key``: the list that an answer must have."""
 
         def operation(**kwargs: Any) -> Any:
             return self.basic.api_client.call_api(
@@ -194,7 +198,7 @@ class Client:
                 **kwargs,
             )
 
-        return self.ask(operation)
+        return _with_results(self.ask(operation), key)
 
     def change(
         self, operation: Callable[..., Any], *args: Any, priority: int = 5, seconds: float = WRITE, **kwargs: Any
@@ -338,6 +342,12 @@ def dated(path: str) -> str:
         if found:
             return moved
     return path
+
+
+def _with_results(reply: Reply, key: str = "results") -> Reply:
+    if not isinstance(reply.data, dict) or not isinstance(reply.data.get(key), list):
+        raise NoAnswer(sent=True)
+    return reply
 
 
 def _moment(text: str | None) -> datetime | None:

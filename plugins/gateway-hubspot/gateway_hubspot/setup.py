@@ -151,7 +151,7 @@ def missing(client: Client, shape: Shape, mapping: Any, key: str) -> Iterator[St
 
 
 def _held(client: Client, shape: Shape) -> dict[str, Mapping[str, Any]]:
-    reply = client.ask(client.properties.get_all, shape.path, archived=False)
+    reply = client.page(client.properties.get_all, shape.path, archived=False)
     return {str(one.get("name")): one for one in reply.results}
 
 

@@ -48,7 +48,7 @@ class HubSpotSink(Sink):
         self._clock = clock
 
     def describe(self, object: str) -> Mapping[str, Field]:
-        reply = self.client.ask(self.client.properties.get_all, plural(object), archived=False)
+        reply = self.client.page(self.client.properties.get_all, plural(object), archived=False)
         found = {str(one["name"]): _field(one) for one in reply.results if one.get("name")}
         if self._lists and plural(object) == "contacts":
             found[LISTS] = Field(name=LISTS, type="enumeration", options=tuple(self._lists))
@@ -82,7 +82,7 @@ class HubSpotSink(Sink):
                 "inputs": [{"id": key} for key in some],
                 "properties": [self._key],
             }
-            reply = self.client.ask(self.client.batch.read, plural(object), request, archived=False)
+            reply = self.client.page(self.client.batch.read, plural(object), request, archived=False)
             for result in reply.results:
                 key = str((result.get("properties") or {}).get(self._key))
                 if key in some:
@@ -278,7 +278,7 @@ class _Sending:
         }
         self._calls += 1
         try:
-            reply = self.client.ask(self.client.batch.read, self.path, request, archived=False)
+            reply = self.client.page(self.client.batch.read, self.path, request, archived=False)
         except (TryLater, AccessRefused) as exc:
             what: Any = "limit" if isinstance(exc, TryLater) else "auth"
             self._stop = Receipt(key="", result=what, seconds=getattr(exc, "seconds", 0.0), message=exc.reason)
@@ -321,7 +321,7 @@ class _Sending:
     def _stages_of(self, ids: Sequence[str]) -> dict[str, str]:
         request = {"inputs": [{"id": id_} for id_ in ids], "properties": [STAGE]}
         try:
-            reply = self.client.ask(self.client.batch.read, self.path, request, archived=False)
+            reply = self.client.page(self.client.batch.read, self.path, request, archived=False)
         except (TryLater, AccessRefused, Failure, NoAnswer):
             return {}
         return {str(one.get("id")): str((one.get("properties") or {}).get(STAGE) or "") for one in reply.results}

@@ -157,7 +157,7 @@ class HubSpotSource(Source):
         while True:
             names = shape.properties if inline else ("hs_object_id",)
             more = {"after": after} if after else {}
-            reply = self._client.ask(
+            reply = self._client.page(
                 self._client.basic.get_page, shape.path, limit=BATCH, properties=list(names), archived=False, **more
             )
             begun = begun or _millis(reply.at or self._oldest(reply, shape))
@@ -201,7 +201,7 @@ class HubSpotSource(Source):
         since = (cursor or {}).get("since") or (cursor or {}).get("swept")
         while True:
             more = {"after": after} if after else {}
-            reply = self._client.ask(
+            reply = self._client.page(
                 self._client.basic.get_page, shape.path, limit=BATCH, properties=["hs_object_id"], archived=True, **more
             )
             begun = begun or _millis(reply.at or self._context.now())
@@ -241,7 +241,7 @@ class HubSpotSource(Source):
 
     def _read(self, shape: Shape, ids: Sequence[str], fields: Sequence[str] = ()) -> Reply:
         request = {"inputs": [{"id": id_} for id_ in ids], "properties": list(fields or shape.properties)}
-        return self._client.ask(self._client.batch.read, shape.path, request, archived=False)
+        return self._client.page(self._client.batch.read, shape.path, request, archived=False)
 
     def _whole(self, shape: Shape, reply: Reply, inline: bool) -> list[dict[str, Any]]:
         results = reply.results
@@ -276,7 +276,7 @@ class HubSpotSource(Source):
         found: dict[str, dict[str, list[str]]] = {}
         for other in shape.associated if ids else ():
             request = {"inputs": [{"id": id_} for id_ in ids]}
-            reply = self._client.ask(self._client.associations.get_page, shape.path, plural(other), request)
+            reply = self._client.page(self._client.associations.get_page, shape.path, plural(other), request)
             found[f"{other}_ids"] = {str(result["from"]["id"]): linked(result) for result in reply.results}
         return found
 

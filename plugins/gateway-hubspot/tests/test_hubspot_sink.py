@@ -398,7 +398,8 @@ def test_a_slow_hubspot_does_not_make_us_late(hubspot, settings, context):
             "rejected", "MISSING_REQUIRED_PROPERTY", ("industry",), "row",
         ),
         (207, {"category": "OBJECT_NOT_FOUND"}, "gone", "OBJECT_NOT_FOUND", (), "row"),
-        (404, {}, "gone", "", (), "row"),
+        (404, {}, "retry", "404", (), "row"),  # nobody said that the record is gone
+        (404, {"category": "OBJECT_NOT_FOUND"}, "gone", "OBJECT_NOT_FOUND", (), "row"),
         (423, {}, "retry", "423", (), "row"),
         (503, {}, "retry", "503", (), "row"),
         (207, {"category": "RATE_LIMITS"}, "limit", "RATE_LIMITS", (), "row"),

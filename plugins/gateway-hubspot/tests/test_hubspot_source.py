@@ -561,6 +561,19 @@ def test_a_token_of_another_account_is_refused(hubspot, settings, context):
     assert hubspot.paths() == ["/account-info/v3/details"]
 
 
+@pytest.mark.parametrize("body", [{}, [], {"results": None}, b"", b"<html>"])
+@pytest.mark.parametrize("call", ["batch/read", "search", "contacts"])
+def test_an_answer_without_records_is_no_empty_one(hubspot, source, call, body):
+    """Else a proxy's page would delete everybody, or end the list of all contacts."""
+    hubspot.rules.append(lambda request: (200, body, {}) if request.path.endswith(call) else None)
+    source._client._sleep = lambda seconds: None
+    with pytest.raises(NoAnswer):
+        if call == "batch/read":
+            list(source.fetch([Lookup(system="hubspot", object="contact", record="1")]))
+        else:
+            pages(source, "contacts", {"to": 0} if call == "search" else None)
+
+
 class Budget:
     def __init__(self) -> None:
         self.limits: dict[timedelta, int] = {}

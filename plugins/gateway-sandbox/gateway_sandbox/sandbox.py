@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import format_datetime
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import unquote
 
 import orjson
@@ -53,6 +53,12 @@ class Refusal(Exception):
 
 Handler = Callable[..., Reply]
 Route = tuple[str, str, Handler]
+
+
+class Noun(Protocol):
+    """A part of an API: it knows its own paths."""
+
+    def routes(self) -> list[Route]: ...
 
 
 class Router:
@@ -142,7 +148,7 @@ class Sandbox:
 
     # What a test (or the simulation) does over there
 
-    def add(self, object: str, values: Mapping[str, Any], **more: Any) -> Record:
+    def add(self, object: str, values: Mapping[str, Any]) -> Record:
         raise NotImplementedError
 
     def edit(self, object: str, id: str, values: Mapping[str, Any]) -> Record:

@@ -24,7 +24,7 @@ from gateway_sandbox.hubspot.properties import Properties
 from gateway_sandbox.hubspot.search import Search
 from gateway_sandbox.hubspot.webhooks import Webhooks
 from gateway_sandbox.records import Record, Records
-from gateway_sandbox.sandbox import Refusal, Reply, Route, Sandbox
+from gateway_sandbox.sandbox import Noun, Refusal, Reply, Route, Sandbox
 
 TOKEN = "pat-sandbox"
 CLIENT_SECRET = "sandbox-client-secret"
@@ -95,7 +95,7 @@ class HubSpotSandbox(Sandbox):
         self.account = Account(self.portal)
         self.activities = Activities(self.portal, lambda: self.enterprise)
         self.preferences = Preferences(self.portal, self)
-        self._nouns = [
+        self._nouns: list[Noun] = [
             self.objects,
             Search(self.portal),
             Associations(self.portal),
@@ -119,14 +119,12 @@ class HubSpotSandbox(Sandbox):
 
     # What people do over there
 
-    def add(  # type: ignore[override]
-        self, object: str, values: Mapping[str, Any], at: datetime | None = None, by: str = "CRM_UI"
-    ) -> Record:
+    def add(self, object: str, values: Mapping[str, Any], at: datetime | None = None, by: str = "CRM_UI") -> Record:
         """A record that is there already: in the index at once, any property, read-only ones too."""
         with self.lock:
             return self.portal.create(object, _texts(values), by, at, indexed=True)
 
-    def edit(  # type: ignore[override]
+    def edit(
         self, object: str, id: str, values: Mapping[str, Any], by: str = "CRM_UI", at: datetime | None = None
     ) -> Record:
         """A person (or HubSpot itself) changes values: any property, the lifecycle stage in any direction."""

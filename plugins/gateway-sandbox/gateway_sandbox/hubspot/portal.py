@@ -272,7 +272,7 @@ class Portal:
 
     def _staged(self, record: Record, stage: str, at: datetime) -> dict[str, Any]:
         """A deal's closing flags follow its stage."""
-        metadata = next(
+        metadata: dict[str, str] = next(
             (
                 one["metadata"]
                 for pipeline in self.pipelines["deals"]

@@ -16,7 +16,7 @@ from gateway_sandbox.salesforce.org import DuplicateRule, Org
 from gateway_sandbox.salesforce.reading import Reading
 from gateway_sandbox.salesforce.rows import Rows, refusal
 from gateway_sandbox.salesforce.tokens import CONSUMER_KEY, CONSUMER_SECRET, USERNAME, Tokens
-from gateway_sandbox.sandbox import Refusal, Reply, Route, Sandbox
+from gateway_sandbox.sandbox import Noun, Refusal, Reply, Route, Sandbox
 
 OLDEST_VERSION, NEWEST_VERSION = 31, 68
 _DATA = re.compile(r"^/services/data/v(\d+)\.0(?=/|$)")
@@ -49,7 +49,7 @@ class SalesforceSandbox(Sandbox):
         base = f"/services/data/v{NEWEST_VERSION - 1}.0"
         self.tokens = Tokens(clock, self.org, consumer_key, consumer_secret, username, public_key)
         self.rows = Rows(self.org, self.row_error, base)
-        self._nouns = [self.tokens, self.rows, Reading(self.org, base), Composite(self.org, self._inner)]
+        self._nouns: list[Noun] = [self.tokens, self.rows, Reading(self.org, base), Composite(self.org, self._inner)]
         super().__init__(seed=seed, clock=clock)
         self.records = records
         self.org.changed = self.changed
@@ -62,14 +62,12 @@ class SalesforceSandbox(Sandbox):
 
     # What people do over there
 
-    def add(  # type: ignore[override]
-        self, object: str, values: Mapping[str, Any], at: datetime | None = None, by: str | None = None
-    ) -> Record:
+    def add(self, object: str, values: Mapping[str, Any], at: datetime | None = None, by: str | None = None) -> Record:
         """A record that is there already; no rule is asked. Raises KeyError on an unknown field."""
         with self.lock:
             return self.org.add(object, values, by or self.org.people[0], at)
 
-    def edit(self, object: str, id: str, values: Mapping[str, Any], by: str | None = None) -> Record:  # type: ignore[override]
+    def edit(self, object: str, id: str, values: Mapping[str, Any], by: str | None = None) -> Record:
         """A person changes a record; the org's rules apply. Raises ``RowError``."""
         with self.lock:
             return self.org.edit(id, values, by)

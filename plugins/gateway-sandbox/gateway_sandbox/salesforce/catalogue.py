@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -18,13 +19,20 @@ from gateway_sandbox.salesforce import ids
 class RowError(Exception):
     """One record is refused. ``more`` are further keys of the error (duplicate results)."""
 
-    def __init__(self, code: str, message: str, fields: list[str] | None = None, status: int = 400, **more: Any):
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        fields: list[str] | None = None,
+        status: int = 400,
+        more: Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__(code)
         self.code = code
         self.message = message
         self.fields = fields or []
         self.status = status
-        self.more = more
+        self.more = dict(more or {})
 
 
 @dataclass(slots=True)

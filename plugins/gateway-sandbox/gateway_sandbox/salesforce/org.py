@@ -235,7 +235,7 @@ class Org:
                 "DUPLICATE_EXTERNAL_ID",
                 "more than one record found for external id field",
                 status=300,
-                ids=[one.id for one in found if one],
+                more={"ids": [one.id for one in found if one]},
             )
         if found and found[0] is not None:
             return self.update(object, found[0].id, values, by, options)
@@ -619,7 +619,7 @@ class Org:
             if not any(matches.values()) or (options.allow_save and not rule.block):
                 continue
             raise RowError(
-                "DUPLICATES_DETECTED", "Use one of these records?", **{rule.spelling: _duplicates(rule, matches)}
+                "DUPLICATES_DETECTED", "Use one of these records?", more={rule.spelling: _duplicates(rule, matches)}
             )
 
     def _assign(self, object: str, kept: dict[str, Any], options: Options) -> None:

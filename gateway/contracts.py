@@ -230,7 +230,8 @@ class Timestamp:
 class Verification:
     """How a call proves who sent it. ``signed`` is made of ``{body} {timestamp} {id} {method} {url}`` and literals."""
 
-    scheme: Literal["hmac", "token", "ed25519", "ecdsa-p256", "none"]
+    scheme: Literal["hmac", "digest", "token", "ed25519", "ecdsa-p256", "none"]
+    """``digest``: a plain hash of the secret followed by what is signed, as some senders made before they knew HMAC."""
     header: str = ""
     query: str = ""
     """Name of the query parameter that holds a token where the sender cannot set headers."""

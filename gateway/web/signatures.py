@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import hmac
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -31,6 +32,8 @@ from gateway.payloads import decode_form, decode_json
 Values = Mapping[str, str | Sequence[str]]
 """Lower-case name → value, or the list of values where a name arrived more than once (which is refused)."""
 
+_SHARED = ("hmac", "digest")
+"""Schemes whose secret both sides know."""
 MAX_SIGNATURE = 4096
 MAX_SIGNATURES = 32
 MAX_VALUE = 256
@@ -164,7 +167,7 @@ class _Call:
         header = self._value(rule.header, "signature", MAX_SIGNATURE)
         if not header:
             raise _Refused("no signature")
-        public = rule.scheme != "hmac"
+        public = rule.scheme not in _SHARED
         secrets = list(rule.secrets)
         sent_at = ""
         given: list[tuple[bool, str]]  # (made with a private key?, encoded signature)
@@ -354,7 +357,7 @@ def _is_batch(body: bytes) -> bool:
 
 def _is_public(rule: Verification, secret: Secret) -> bool:
     """Standard Webhooks tells its public keys from its shared secrets by their first letters."""
-    return rule.scheme != "hmac" or (rule.format == "versioned-list" and secret.reveal().startswith("whpk_"))
+    return rule.scheme not in _SHARED or (rule.format == "versioned-list" and secret.reveal().startswith("whpk_"))
 
 
 def _mac_key(rule: Verification, secret: Secret) -> bytes:
@@ -372,7 +375,10 @@ def _mac_check(rule: Verification, secret: Secret, content: bytes) -> Callable[[
     key = _mac_key(rule, secret)
     if not key:
         return _never
-    digest = hmac.digest(key, content, rule.algorithm)
+    if rule.scheme == "digest":
+        digest = hashlib.new(rule.algorithm, key + content).digest()
+    else:
+        digest = hmac.digest(key, content, rule.algorithm)
     return lambda signature: hmac.compare_digest(digest, signature)
 
 

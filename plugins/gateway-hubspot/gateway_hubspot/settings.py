@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, get_args, get_type_hints
+from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, post_load, validate, validates_schema
 
@@ -42,6 +42,7 @@ class SettingsSchema(Schema):
     client_secret = SecretField()
     """The app's; without it there are no webhooks, and polling brings everything."""
     webhook_signature = fields.String(load_default="v3", validate=_one_of("v3", "v2", "v1"))
+    """v1 and v2 sign no time: whoever has seen a call can send it again."""
     public_url = fields.String()
     """The target URL of the app, where it is not ``public_url`` of the instance and ``/hooks/NAME``."""
     api = fields.String(load_default="v3", validate=_one_of(*VERSIONS))
@@ -63,8 +64,6 @@ class SettingsSchema(Schema):
     def _signed(self, data: Mapping[str, Any], **kwargs: Any) -> None:
         if "client_secret" not in data and "public_url" in data:
             raise ValidationError("only needed for webhooks, and those need client_secret", "public_url")
-        if data.get("webhook_signature", "v3") != "v3" and not can_check_plain_digests():
-            raise ValidationError("this version of the gateway checks v3 only", "webhook_signature")
 
     @post_load
     def _built(self, data: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
@@ -88,11 +87,5 @@ def verification(version: str, secret: Secret, public_url: str | None = None) ->
             timestamp=Timestamp(header="X-HubSpot-Request-Timestamp", unit="ms"),
             secrets=(secret,),
         )
-    digest: Any = "digest"
-    signed = ("{secret}", "{method}", url, "{body}") if version == "v2" else ("{secret}", "{body}")
-    return Verification(scheme=digest, header="X-HubSpot-Signature", signed=signed, secrets=(secret,))
-
-
-def can_check_plain_digests() -> bool:
-    """Whether the gateway knows signatures that are a digest of secret and content, not an HMAC."""
-    return "digest" in get_args(get_type_hints(Verification)["scheme"])
+    signed = ("{method}", url, "{body}") if version == "v2" else ("{body}",)
+    return Verification(scheme="digest", header="X-HubSpot-Signature", signed=signed, secrets=(secret,))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -10,6 +11,8 @@ from typing import Any
 import pytest
 from gateway_hubspot import HubSpotSource, SettingsSchema
 from gateway_hubspot.client import Client, NoAnswer, dated
+from gateway_hubspot.settings import verification
+from hubspot.utils.signature import Signature
 from marshmallow import ValidationError
 
 from gateway.contracts import (
@@ -24,7 +27,7 @@ from gateway.contracts import (
     Skipped,
 )
 from gateway.errors import AccessRefused, QuarantineDocument, TryLater
-from gateway.web.signatures import verify
+from gateway.web.signatures import flaws, verify
 
 NOW = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
 SENT = datetime.fromtimestamp(1767225600, UTC)
@@ -84,6 +87,36 @@ HOOK = "https://gw.example.org/hooks/hubspot"
 def test_a_v3_signature_is_checked_against_the_public_address(source, url, signature, given, ok):
     """Method, decoded address, body and time, within five minutes both ways."""
     assert called(source.verification, url, signature, **given).ok is ok
+
+
+@pytest.mark.parametrize(
+    ("version", "content", "ok"),
+    [
+        ("v1", b"gw-test-secret" + BODY, True),
+        ("v1", b"another" + BODY, False),
+        ("v1", BODY + b"gw-test-secret", False),
+        ("v2", b"gw-test-secretPOST" + HOOK.encode() + BODY, True),
+        ("v2", b"gw-test-secretPOSThttps://elsewhere.example.org" + BODY, False),
+    ],
+)
+def test_older_signatures_count_where_the_settings_say_so(settings, context, version, content, ok):
+    """A plain hash, secret first; a call signed by v3 alone is refused then."""
+    source = HubSpotSource(settings(webhook_signature=version), context)
+    headers = {"x-hubspot-signature": hashlib.sha256(content).hexdigest(), "x-hubspot-signature-version": version}
+    assert called(source.verification, HOOK, None, **headers).ok is ok
+    assert not called(source.verification, HOOK, GOOD).ok
+
+
+@pytest.mark.parametrize("version", ["v1", "v2", "v3"])
+def test_signatures_are_those_of_hubspots_own_library(version):
+    """Which nobody here has written."""
+    made = Signature.get_signature("s3cret", BODY.decode(), version, HOOK, "POST", "1767225600000")
+    name = "x-hubspot-signature-v3" if version == "v3" else "x-hubspot-signature"
+    given = made.decode() if isinstance(made, bytes) else made
+    rule = verification(version, Secret("s3cret", "${S}"))
+    assert not flaws(rule)
+    assert called(rule, HOOK, None, **{name: given}).ok
+    assert not called(rule, HOOK, None, **{name: given}, body=BODY + b" ").ok
 
 
 def test_a_configured_address_is_what_was_signed(settings, context):

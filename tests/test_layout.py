@@ -18,6 +18,7 @@ import pytest
 import gateway
 
 ROOT = Path(__file__).resolve().parents[1]
+PLUGINS = sorted(path.parent for path in (ROOT / "plugins").glob("*/setup.cfg"))
 PURE = ("journey", "leads", "mapping", "metrics", "scoring", "sync")
 # What would read a clock, a file or the network at run time; parsing an address is none of it.
 CALLS = {"now", "utcnow", "today", "time", "monotonic", "perf_counter", "urlopen", "getenv", "sleep"}
@@ -87,6 +88,15 @@ def test_oldest_versions_are_those_that_setup_promises():
     }
 
 
+def test_every_plugin_is_tested_by_itself():
+    """The environment ``plugins`` installs each of them and runs its tests."""
+    tox = ConfigParser(interpolation=None)
+    tox.read(ROOT / "tox.ini", encoding="utf-8")
+    for folder in PLUGINS:
+        assert f"{{tox_root}}{{/}}plugins{{/}}{folder.name}" in tox["testenv:plugins"]["commands_pre"].split()
+        assert f"plugins{{/}}{folder.name}{{/}}tests" in tox["testenv:plugins"]["commands"].split()
+
+
 def test_changelog_tells_of_the_present_version():
     """The first version in the changelog is that of setup.cfg."""
     first = re.search(r"^## ([\d.]+)", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.M)
@@ -145,13 +155,26 @@ def test_wheel_carries_all_data_and_nothing_else(wheels):
     assert not [name for name in names if name.endswith((".csv", ".db", ".pyc"))]
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("folder", PLUGINS, ids=lambda folder: folder.name)
+def test_wheel_of_a_plugin_carries_its_packages(wheels, folder):
+    """Each that setup.cfg names and each that is there, with the mark that it is typed; no tests."""
+    name = folder.name.replace("-", "_")
+    carried = {path.rpartition("/")[0] for path in zipfile.ZipFile(wheels[name]).namelist() if path.endswith(".py")}
+    there = {str(path.parent.relative_to(folder)) for path in (folder / name).rglob("__init__.py")}
+    assert carried == there == {name.replace(".", "/") for name in setup(folder)["options"]["packages"].split()}
+    assert f"{name}/py.typed" in zipfile.ZipFile(wheels[name]).namelist()
+
+
 @pytest.fixture(scope="module")
 def alone(wheels, tmp_path_factory) -> Path:
-    """A new environment with the wheels in it; what they depend on is borrowed from the present one."""
+    """A new environment with the wheels of the gateway and its starters; what they need is borrowed from ours."""
+    names = ["lead-gateway", *setup()["options.extras_require"]["starter"].split()]
+    ours = [wheels[name.replace("-", "_")] for name in names]
     folder = tmp_path_factory.mktemp("alone")
     venv.create(folder, with_pip=True)
     python = folder / "bin" / "python"
-    quiet(python, "-m", "pip", "install", "-q", "--no-index", "--no-deps", *wheels.values(), cwd=folder)
+    quiet(python, "-m", "pip", "install", "-q", "--no-index", "--no-deps", *ours, cwd=folder)
     site = next(folder.glob("lib/python*/site-packages"))
     # Never the source tree: the .pth of an editable project is not read in a folder that another .pth names.
     (site / "borrowed.pth").write_text("\n".join(path for path in sys.path if path.endswith("site-packages")) + "\n")

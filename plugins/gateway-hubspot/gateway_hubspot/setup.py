@@ -6,7 +6,7 @@ the token may read, and what in the mapping file HubSpot does not have.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +38,12 @@ _TYPES = {
 _OPTIONS = {
     "band": ("great", "good", "bad"),
     "bucket": ("sales_qualified", "sales_rejected", "recycled"),
+}
+_PROBES: dict[str, tuple[str, list[tuple[str, Any]], str]] = {
+    "form_submissions": ("/marketing/v3/forms", [("limit", 1)], "results"),
+    "email_events": ("/email/public/v1/events", [("startTimestamp", 1), ("eventType", "OPEN"), ("limit", 1)], "events"),
+    "page_views": ("/events/v3/events", [("eventType", "e_visited_page"), ("limit", 1)], "results"),
+    "meetings": ("/crm/v3/objects/meetings", [("limit", 1)], "results"),
 }
 
 
@@ -79,7 +85,7 @@ def setup(app: App, system: str, dry_run: bool, as_json: bool) -> None:
 @json_option
 @pass_app
 def show(app: App, system: str, as_json: bool) -> None:
-    """Which account this is, what the token may read, and what the mapping file names in vain."""
+    """Which account this is, which signals it gives, and what the mapping file names in vain."""
     client, key = _client(app.gateway, system)
     account = client.account()
     about = {
@@ -90,10 +96,12 @@ def show(app: App, system: str, as_json: bool) -> None:
     }
     mapping = app.gateway.instance.systems[system].mapping
     steps = [step for shape in _objects(mapping) for step in missing(client, shape, mapping, key)]
+    given = list(signals(client, app.gateway.instance.systems[system].settings["activities"]))
     if as_json:
-        say_json({**about, "properties": [_row(step) for step in steps]})
+        say_json({**about, "signals": [_row(step) for step in given], "properties": [_row(step) for step in steps]})
         return
     say("  ".join(f"{name}: {value}" for name, value in about.items() if value))
+    table(("signal", "state"), [(step.property, step.state) for step in given])
     _tell(steps, False)
 
 
@@ -148,6 +156,17 @@ def missing(client: Client, shape: Shape, mapping: Any, key: str) -> Iterator[St
             yield Step(shape.path, name, "missing")
         elif name in written and (held[name].get("modificationMetadata") or {}).get("readOnlyValue") is True:
             yield Step(shape.path, name, "read-only in HubSpot, but the mapping writes it")
+
+
+def signals(client: Client, named: Collection[str]) -> Iterator[Step]:
+    """What people did, beside the counters of their records: which streams the account and the token's scopes give."""
+    for name, (path, query, key) in _PROBES.items():
+        try:
+            client.get(path, query, key)
+            state = "pulled" if name in named else "there, but not under activities in the settings"
+        except (AccessRefused, Failure) as exc:
+            state = f"{'named in the settings, but ' if name in named else ''}{exc}"
+        yield Step("activities", name, state)
 
 
 def _held(client: Client, shape: Shape) -> dict[str, Mapping[str, Any]]:

@@ -86,7 +86,7 @@ class FakeHubSpot:
     url: str = ""
     now: datetime = NOW
     records: dict[str, dict[str, dict[str, Any]]] = field(
-        default_factory=lambda: {"contacts": {}, "companies": {}, "deals": {}}
+        default_factory=lambda: {"contacts": {}, "companies": {}, "deals": {}, "meetings": {}}
     )
     associations: dict[tuple[str, str], dict[str, list[Any]]] = field(default_factory=dict)
     properties: list[dict[str, Any]] = field(default_factory=list)

@@ -405,3 +405,20 @@ def test_a_list_that_is_not_there_is_named(instance, portal, lists, code):
     receipts = {one.key: one for call in sink.calls(writes) for one in sink.deliver(call)}
     assert (receipts["a"].result, receipts["a"].code, receipts["a"].fields) == ("rejected", code, ("lists",))
     assert receipts["b"].result == "done"
+
+
+@pytest.mark.parametrize("api", ["v3"], indirect=True)
+def test_signals_are_told_with_what_keeps_them_away(instance, portal):
+    """A scope that the token lacks, and a product that the account has not."""
+    from gateway_hubspot.setup import signals
+
+    portal.enterprise = False
+    portal.scopes = {"content", "crm.objects.contacts.read"}
+    client = instance.gateway.sinks["hubspot"].client
+    states = {step.property: step.state for step in signals(client, ["email_events", "page_views"])}
+    assert states == {
+        "form_submissions": "file:token lacks the scopes forms, says HubSpot",
+        "email_events": "pulled",
+        "page_views": "named in the settings, but file:token lacks the scopes business-intelligence, says HubSpot",
+        "meetings": "there, but not under activities in the settings",
+    }

@@ -107,10 +107,7 @@ class Associations:
             message = f"No {to_object} is associated with these {object}"
             body |= {
                 "numErrors": 1,
-                "errors": [
-                    errors.row(message, "OBJECT_NOT_FOUND", fromObjectId=missing)
-                    | {"subCategory": "crm.associations.NO_ASSOCIATIONS_FOUND"}
-                ],
+                "errors": [errors.row(message, "OBJECT_NOT_FOUND", fromObjectId=missing)],
             }
         return Reply(207 if missing else 200, body)
 

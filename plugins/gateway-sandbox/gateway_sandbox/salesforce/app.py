@@ -10,9 +10,11 @@ from typing import Any
 from gateway_sandbox.calls import Call
 from gateway_sandbox.clock import Clock
 from gateway_sandbox.records import Record, Records
+from gateway_sandbox.salesforce.bulk import Bulk
 from gateway_sandbox.salesforce.catalogue import RowError
 from gateway_sandbox.salesforce.composite import Composite
 from gateway_sandbox.salesforce.org import DuplicateRule, Org
+from gateway_sandbox.salesforce.outbound import Outbound
 from gateway_sandbox.salesforce.reading import Reading
 from gateway_sandbox.salesforce.rows import Rows, refusal
 from gateway_sandbox.salesforce.tokens import CONSUMER_KEY, CONSUMER_SECRET, USERNAME, Tokens
@@ -49,10 +51,22 @@ class SalesforceSandbox(Sandbox):
         base = f"/services/data/v{NEWEST_VERSION - 1}.0"
         self.tokens = Tokens(clock, self.org, consumer_key, consumer_secret, username, public_key)
         self.rows = Rows(self.org, self.row_error, base)
-        self._nouns: list[Noun] = [self.tokens, self.rows, Reading(self.org, base), Composite(self.org, self._inner)]
+        self.bulk = Bulk(self.org, lambda: self.random, self.row_error)
+        self.outbound = Outbound(self.org)
+        self._nouns: list[Noun] = [
+            self.tokens,
+            self.rows,
+            Reading(self.org, base),
+            Composite(self.org, self._inner),
+            self.bulk,
+        ]
         super().__init__(seed=seed, clock=clock)
         self.records = records
-        self.org.changed = self.changed
+        self.org.changed = self._told
+
+    def _told(self, kind: str, object: str, id: str, values: Mapping[str, Any]) -> None:
+        self.changed(kind, object, id, values)
+        self.outbound.told(kind, object, id)
 
     def routes(self) -> list[Route]:
         return [route for noun in self._nouns for route in noun.routes()] + [
@@ -194,6 +208,8 @@ class SalesforceSandbox(Sandbox):
             ("POST", "/_sandbox/merge", self._merge),
             ("POST", "/_sandbox/campaigns", self._campaign),
             ("POST", "/_sandbox/duplicate-rules", self._rule),
+            ("POST", "/_sandbox/outbound", self._push),
+            ("POST", "/_sandbox/outbound/flush", self._flush),
         ]
 
     def _convert(self, call: Call, id: str) -> Reply:
@@ -209,6 +225,15 @@ class SalesforceSandbox(Sandbox):
     def _campaign(self, call: Call) -> Reply:
         given = call.json()
         return Reply(201, self.add_campaign(given.pop("Name"), given.pop("statuses", None), **given).as_json())
+
+    def _push(self, call: Call) -> Reply:
+        given = call.json()
+        self.outbound.subscribe(given["object"], given["fields"], given["url"])
+        return Reply(204)
+
+    def _flush(self, call: Call) -> Reply:
+        made = self.outbound.flush()
+        return Reply(body=[{"status": one.status, "acknowledged": one.acknowledged} for one in made])
 
     def _rule(self, call: Call) -> Reply:
         given = call.json()

@@ -8,7 +8,8 @@ request, said again, finds what it made.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal, NamedTuple
 from urllib.parse import quote
 
@@ -76,34 +77,32 @@ class SalesforceSink(Sink):
     def deliver(self, call: Call) -> Iterable[Receipt]:
         request: Request = call.request
         try:
-            if request.kind == "update":
-                return self._followed_up(call.writes, self._update(request.object, call.writes))
-            return self._followed_up(call.writes, self._create(request.object, call.writes))
+            work = self._update if request.kind == "update" else self._create
+            return list(work(request.object, call.writes).values())
         except TryLater as exc:
             return [Receipt(key=w.key, result="limit", seconds=exc.seconds, message=exc.reason) for w in call.writes]
         except AccessRefused as exc:
             return [Receipt(key=w.key, result="auth", message=exc.reason) for w in call.writes]
 
     def find(self, object: str, keys: Sequence[str]) -> Mapping[str, Sequence[str]]:
-        """Our keys → records. One whose handoff has no task yet is not told: its write was not done to the end."""
+        """Our keys → records. One without its handoff is not told: what made it broke off before the follow-up task."""
         wanted = {_external(key).casefold(): key for key in keys}
-        handoff = self._settings["task"]["handoff"] if self._tasks is not None and object in PEOPLE else ""
+        handoff = self._tasks.field if self._tasks is not None and object in PEOPLE else ""
         select = f"SELECT Id, {self._key}{f', {handoff}' if handoff else ''} FROM {object}"
-        rows = list(self._org.query_in(select, self._key, [_external(key) for key in keys], priority=1))
-        there: set[str] = set()
-        if self._tasks is not None and handoff:
-            there = self._tasks.there([str(row[handoff]) for row in rows if row.get(handoff)], priority=1)
         found: dict[str, list[str]] = {}
-        for row in rows:
+        for row in self._org.query_in(select, self._key, [_external(key) for key in keys], priority=1):
             key = wanted.get(str(row.get(self._key) or "").casefold())
-            if key and (not row.get(handoff) or str(row[handoff]).casefold() in there):
+            if key and (not handoff or row.get(handoff)):
                 found.setdefault(key, []).append(row["Id"])
         return found
 
     # -- records we know ----------------------------------------------------------------------------------------------
 
     def _update(self, object_: str, writes: Sequence[Write]) -> dict[str, Receipt]:
-        bodies = [{"id": write.record, **self._values(write)} for write in writes]
+        without_task = self._follow_up([(write, write.record or "") for write in self._told_of(writes)])
+        bodies = [
+            {"id": write.record, **self._values(write, without_handoff=write.key in without_task)} for write in writes
+        ]
         try:
             rows = self._rows.update(object_, bodies, _priority(writes))
         except NoAnswer as exc:  # the same values by id once more do no harm
@@ -114,9 +113,10 @@ class SalesforceSink(Sink):
             for write, row in zip(writes, rows, strict=True)
             if row.fault is not None and row.fault.meaning in ("converted", "stale")
         ]
-        return {**answers, **self._follow(object_, lost, answers)}
+        answers |= self._follow(object_, lost, answers)
+        return answers | {key: late for key, late in without_task.items() if answers[key].result == "done"}
 
-    def _follow(self, object_: str, writes: Sequence[Write], answers: Mapping[str, Receipt]) -> Mapping[str, Receipt]:
+    def _follow(self, object_: str, writes: Sequence[Write], answers: Mapping[str, Receipt]) -> dict[str, Receipt]:
         """Where the records went that cannot be written any more: converted, merged, deleted."""
         if not writes:
             return {}
@@ -151,7 +151,9 @@ class SalesforceSink(Sink):
             except RefusedCall as refused:
                 return {w.key: self._refused(w.key, refused.fault) for w in writes} | answers
             writes = [write for write in writes if write.key not in found]
-        return answers | self._make(object_, writes, keys)
+        answers |= self._make(object_, writes, keys)
+        made = [(w, answers[w.key].record) for w in self._told_of(writes) if answers[w.key].result == "done"]
+        return answers | self._hand_over(object_, made)
 
     def _link(self, writes: Sequence[Write], found: Mapping[str, Any], keys: Mapping[str, str]) -> dict[str, Receipt]:
         """One record: it gets our key, and the gateway plans again what it should be told. Several: work for a person.
@@ -187,7 +189,9 @@ class SalesforceSink(Sink):
     def _make(self, object_: str, writes: Sequence[Write], keys: Mapping[str, str]) -> dict[str, Receipt]:
         if not writes:
             return {}
-        bodies = [{**self._values(write, new=True), self._key: keys[write.key]} for write in writes]
+        bodies = [
+            {**self._values(write, new=True, without_handoff=True), self._key: keys[write.key]} for write in writes
+        ]
         try:
             rows = self._rows.upsert(object_, self._key, bodies, _priority(writes), self._settings["assign"])
         except NoAnswer as exc:
@@ -242,39 +246,49 @@ class SalesforceSink(Sink):
         return {write.key: Receipt(key=write.key, result="retry", code="CANNOT_UPDATE_CONVERTED_LEAD")}
 
     # -- the follow-up task -------------------------------------------------------------------------------------------
+    # A record tells of a handoff only after the handoff has its task: whatever breaks off in between, what is missing
+    # shows in the record, and the gateway sends it again.
 
-    def _followed_up(self, writes: Sequence[Write], answers: dict[str, Receipt]) -> Iterator[Receipt]:
-        """A write is not done before the handoff it tells of has its task."""
-        if self._tasks is not None:
-            due = {w.key: (w, answers[w.key].record) for w in writes if answers[w.key].result == "done"}
-            try:
-                faults = self._tasks.ensure(list(due.values()))
-            except NoAnswer as exc:
-                faults = {w.key: exc for w, _ in due.values() if self._tasks.handoff(w)}
-            except TryLater as exc:
-                late = {w.key: exc for w, _ in due.values() if self._tasks.handoff(w)}
-                answers |= {
-                    key: Receipt(key=key, result="limit", seconds=one.seconds, message=one.reason)
-                    for key, one in late.items()
-                }
-                faults = {}
-            for key, fault in faults.items():
-                write, record = due[key]
-                if isinstance(fault, Fault):
-                    receipt = self._refused(key, fault)
-                    if receipt.result == "rejected":
-                        receipt = _task_refused(receipt, write, record)
-                    answers[key] = receipt
-                else:
-                    answers[key] = Receipt(key=key, result="retry", code="no answer", message=str(fault))
-        return iter(answers.values())
+    def _told_of(self, writes: Sequence[Write]) -> list[Write]:
+        """Those of the writes that tell of a handoff which is to have a task."""
+        return [write for write in writes if self._tasks is not None and self._tasks.handoff(write)]
+
+    def _follow_up(self, due: Sequence[tuple[Write, str]]) -> dict[str, Receipt]:
+        """Make the tasks of these writes, each with its record. Returns the receipts of those that have none yet."""
+        if self._tasks is None or not due:
+            return {}
+        try:
+            faults = self._tasks.ensure(due)
+        except NoAnswer as exc:
+            return {w.key: Receipt(key=w.key, result="retry", code="no answer", message=str(exc)) for w, _ in due}
+        return {write.key: self._without_task(write, faults[write.key]) for write, _ in due if write.key in faults}
+
+    def _hand_over(self, object_: str, made: Sequence[tuple[Write, str]]) -> dict[str, Receipt]:
+        """New records: their tasks first, then the handoffs that the records tell of."""
+        late = self._follow_up(made)
+        ready = [(write, record) for write, record in made if write.key not in late]
+        if self._tasks is None or not ready:
+            return late
+        bodies = [{"id": record, self._tasks.field: self._tasks.handoff(write)} for write, record in ready]
+        try:
+            rows = self._rows.update(object_, bodies, _priority([write for write, _ in ready]))
+        except NoAnswer as exc:
+            lost = {w.key: Receipt(key=w.key, result="retry", code="no answer", message=str(exc)) for w, _ in ready}
+            return late | lost
+        return late | {write.key: self._receipt(write, row) for (write, _), row in zip(ready, rows, strict=True)}
+
+    def _without_task(self, write: Write, fault: Fault) -> Receipt:
+        receipt = self._refused(write.key, fault)
+        if receipt.result != "rejected":
+            return receipt
+        return replace(receipt, message=f"the record is written, its follow-up task is refused: {receipt.message}")
 
     # -- between writes and rows --------------------------------------------------------------------------------------
 
     def _call(self, request: Request, writes: Sequence[Write]) -> Call:
         what = f"{len(writes)} {request.object}"
-        tasks = sum(1 for write in writes if self._tasks is not None and self._tasks.handoff(write))
-        more, cost = (f", {tasks} follow-up tasks", 2) if tasks else ("", 0)
+        tasks = len(self._told_of(writes))
+        more, cost = (f", {tasks} follow-up tasks", 3 if request.kind == "update" else 4) if tasks else ("", 0)
         if request.kind == "update":
             return Call(title=f"update {what}{more}", writes=tuple(writes), request=request, cost=1 + cost)
         if request.object not in PEOPLE:
@@ -288,9 +302,10 @@ class SalesforceSink(Sink):
             cost=2 * len(keys) + 2 * len(addresses) + 1 + cost,
         )
 
-    def _values(self, write: Write, new: bool = False) -> dict[str, Any]:
+    def _values(self, write: Write, new: bool = False, without_handoff: bool = False) -> dict[str, Any]:
+        left_out = {*HINTS, self._tasks.field} if self._tasks is not None and without_handoff else set(HINTS)
         values = {
-            name: self._raw(write.object, name, value) for name, value in write.fields.items() if name not in HINTS
+            name: self._raw(write.object, name, value) for name, value in write.fields.items() if name not in left_out
         }
         values |= write.refs
         return {name: value for name, value in values.items() if value is not None} if new else values
@@ -374,18 +389,6 @@ def _matches(fault: Fault, write: Write) -> Sequence[tuple[str, str]]:
         return [(object_ or write.object, id_) for object_, id_ in fault.matches]
     held = _HELD_BY.search(fault.message)
     return [(write.object, held[1])] if held else []
-
-
-def _task_refused(receipt: Receipt, write: Write, record: str) -> Receipt:
-    return Receipt(
-        key=write.key,
-        result="rejected",
-        record=record,
-        code=receipt.code,
-        fields=receipt.fields,
-        scope=receipt.scope,
-        message=f"the record is written, its follow-up task is refused: {receipt.message}"[:500],
-    )
 
 
 def _priority(writes: Sequence[Write]) -> int:

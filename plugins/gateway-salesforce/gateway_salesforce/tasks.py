@@ -1,7 +1,7 @@
 """The follow-up task of a handoff, made once: upserted on the handoff's id.
 
-A write that carries a handoff's id tells of a handoff the system has not heard of; it is sent once per handoff, so a
-task that sales deleted later stays deleted. Only a retry of that very write finds, and changes nothing in, the task.
+A write that carries a handoff's id tells of a handoff the system has not heard of. Said again, after whatever broke
+off, it finds the task, also one that sales finished or deleted, and changes nothing.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from gateway.contracts import Write
+from gateway_salesforce.codes import Fault
 from gateway_salesforce.org import Org, RefusedCall
 from gateway_salesforce.rows import Rows
 
@@ -27,12 +28,14 @@ class Tasks:
         self._org = org
         self._rows = rows
         self._now = now
+        self.field: str = settings["handoff"]
+        """Where the records tell of their handoff."""
 
     def handoff(self, write: Write) -> str:
         """The id of the handoff that a write tells of, or ""."""
-        return str(write.fields.get(self._settings["handoff"]) or "")
+        return str(write.fields.get(self.field) or "")
 
-    def ensure(self, due: Sequence[tuple[Write, str]]) -> dict[str, Any]:
+    def ensure(self, due: Sequence[tuple[Write, str]]) -> dict[str, Fault]:
         """Make the tasks of these writes, each with its record's id, where they are not there yet.
 
         Returns the faults of those that could not be made, by the write's key.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -11,7 +12,7 @@ import orjson
 import pytest
 from sqlalchemy import select
 
-from gateway.errors import AccessRefused
+from gateway.errors import AccessRefused, TryLater
 from gateway.runtime import open_gateway
 from gateway.store import tables as t
 from gateway.store.database import read
@@ -125,8 +126,11 @@ class Instance:
         while self.gateway.run_pipeline_once("test"):
             pass
 
-    def deliver(self):
-        """Until nothing waits, each time an hour later: the waits of tries and limits are over."""
+    def deliver(self, pulls=False):
+        """Until nothing waits, each time an hour later: the waits of tries and limits are over.
+
+        ``pulls``: between tries the org's own news come in, and may be faster than the receipts.
+        """
         for _ in range(30):
             for _ in range(20):
                 if not self.gateway.deliver_once("crm", "test"):
@@ -137,6 +141,9 @@ class Instance:
             if not {"waiting", "unknown", "leased"} & self.writes().keys():
                 return
             self.org.clock.advance(timedelta(hours=1))
+            if pulls:
+                with contextlib.suppress(TryLater):
+                    self.pull()
         pytest.fail(f"writes are left: {self.writes()}")
 
     def writes(self):
@@ -164,6 +171,11 @@ def value(record, name):
     return record.values.get(name)
 
 
+@pytest.fixture(params=[False, True], ids=["", "pulled"])
+def pulls(request):
+    return request.param
+
+
 UPSERT, UPDATE, TASK, QUERY = "PATCH .*/sobjects/Lead/", "PATCH .*/sobjects$", "PATCH .*/sobjects/Task/", "GET .*/query"
 
 
@@ -188,7 +200,7 @@ UPSERT, UPDATE, TASK, QUERY = "PATCH .*/sobjects/Lead/", "PATCH .*/sobjects$", "
         "locked rows", "locked tasks", "no token", "no connection",
     ],
 )  # fmt: skip
-def test_every_lead_is_one_record_with_one_task_whatever_happens_on_the_way(instance, org, faults):
+def test_every_lead_is_one_record_with_one_task_whatever_happens_on_the_way(instance, org, faults, pulls):
     """Three are there as contacts, three as leads: none is doubled, none is lost, each has its score and its task."""
     for n in range(3):
         org.add("Contact", {"LastName": f"P{n}", "Email": f"P{n}@Example.org"})
@@ -196,7 +208,7 @@ def test_every_lead_is_one_record_with_one_task_whatever_happens_on_the_way(inst
     instance.visitors()
     for match, times, action in faults:
         org.faults.add(match, times=times, action=action)
-    instance.deliver()
+    instance.deliver(pulls)
     people = instance.living("Lead") + instance.living("Contact")
     assert sorted(value(one, "Email").lower() for one in people) == sorted(f"p{n}@example.org" for n in range(VISITORS))
     assert len(instance.living("Contact")) == 3

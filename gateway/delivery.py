@@ -262,14 +262,21 @@ def _write(row: Any, link: Record | None) -> Write:
     )
     if link is None:
         return made
+    if _unsure(row):  # what else belonged to it, such as a task, may not be there: all of it is said again
+        return replace(made, record=link.record, create=False)
     news = {
         name: raw for name, raw in made.fields.items() if name not in link.snapshot or link.snapshot[name][0] != raw
     }
     return replace(made, record=link.record, create=False, fields=news)
 
 
+def _unsure(row: Any) -> bool:
+    """A create that may have arrived: it is looked up, even where news of the record was faster than the look-up."""
+    return bool(row.state == "unknown" and row.create)
+
+
 def _needless(row: Any, made: Write, links: Mapping[tuple[str, str, str], Record]) -> Receipt | None:
     """Nothing is left to say: an earlier write or the system itself was faster."""
-    if made.fields or (row.lead, row.system, row.object) not in links:
+    if made.fields or _unsure(row) or (row.lead, row.system, row.object) not in links:
         return None
     return Receipt(key=row.key, result="gone", code=outbox.KNOWN)

@@ -308,3 +308,18 @@ def test_a_write_that_dies_beside_a_newer_one_is_superseded(small):
     assert small.rows(t.work_items) == []
     deliver(small)
     assert small.crm.records["r1"]["land"] == "Peru"
+
+
+def test_an_unsure_create_is_looked_up_even_when_its_record_is_known(small):
+    """News of the record came before the look-up. What the system finds unfinished is said again, whole, to it."""
+    ready(small)
+    small.crm.answers = ["lost"]
+    deliver(small)
+    ((lead,),) = small.rows(t.leads, "id")
+    small.take("crm", {"id": "r1", "at": days(0), "ours": lead, "position": "CEO"})
+    small.crm.find = lambda *_: {}
+    deliver(small, 10)
+    assert [record for record, _ in small.crm.sent] == ["r1", "r1"]
+    assert small.crm.sent[0][1] == small.crm.sent[1][1]
+    deliver(small, 1)
+    assert states(small) == ["confirmed", "superseded"]  # what the news had planned is said already

@@ -105,6 +105,18 @@ def flat(object_: str, result: Mapping[str, Any], associations: Mapping[str, Map
     return item
 
 
+def former(object_: str, result: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What a record was before, oldest first: an item for each moment at which one of its properties changed."""
+    moments: dict[str, dict[str, Any]] = {}
+    histories = result.get("propertiesWithHistory")
+    for name, versions in histories.items() if isinstance(histories, Mapping) else ():
+        for version in versions[1:] if isinstance(versions, list) else ():  # the newest is what the record holds
+            if version.get("timestamp") and version.get("value") != REDACTED:
+                moments.setdefault(version["timestamp"], {})[name] = version.get("value") or None
+    about = {name: result[name] for name in ("id", "createdAt") if name in result}
+    return [{**values, **about, "object": object_, "updatedAt": at} for at, values in sorted(moments.items())]
+
+
 def _status(item: Mapping[str, Any]) -> str:
     stage, closed, won = (str(item.get(name) or "").lower() for name in FLAGS)
     if won == "true" or (not won and stage == "closedwon"):

@@ -49,6 +49,8 @@ class SettingsSchema(Schema):
     base_url = fields.String(load_default="https://api.hubapi.com", validate=_origin)
     objects = fields.List(fields.String(validate=_one_of(*OBJECTS)), load_default=lambda: list(OBJECTS))
     activities = fields.List(fields.String(validate=_one_of(*ACTIVITIES)), load_default=list)
+    history = fields.List(fields.String(), load_default=list)
+    """Properties whose former values, with their times, come along when all records are listed."""
     lists = fields.List(fields.String(validate=validate.Length(1, 200)), load_default=list)
     """Names of lists (segments) that the gateway fills: those the journey's steps ``join`` and ``leave``."""
     external_id = fields.String(

@@ -23,6 +23,7 @@ from gateway_hubspot.records import (
     cut,
     deletions,
     flat,
+    former,
     linked,
     modified,
     moment,
@@ -34,6 +35,7 @@ from gateway_hubspot.records import (
 from gateway_hubspot.webhooks import read_notifications
 
 BATCH = 100
+BATCH_HISTORY = 50
 SEARCH = 200
 OVERLAP = timedelta(minutes=5)
 LAG = timedelta(seconds=60)
@@ -86,7 +88,11 @@ class HubSpotSource(Source):
         if object_ in (activities.PAGE_VIEWS, activities.MEETING):
             yield from self._activities(object_, results, page)
             return
-        items = [flat(object_, result, page.get("associations") or {}) for result in results]
+        items = [
+            item
+            for result in results
+            for item in (*former(object_, result), flat(object_, result, page.get("associations") or {}))
+        ]
         if items:
             yield from self._context.mapping.read(items, document)
         if shape := self._shapes.get(object_):
@@ -154,14 +160,18 @@ class HubSpotSource(Source):
         after = cursor["list"] if cursor else ""
         begun = cursor.get("begun") if cursor else None
         inline = len(",".join(shape.properties)) <= MAX_LINE
+        history = [name for name in self._settings["history"] if name in shape.properties]
+        limit = BATCH_HISTORY if history else BATCH
         while True:
             names = shape.properties if inline else ("hs_object_id",)
-            more = {"after": after} if after else {}
+            more: dict[str, Any] = {"after": after} if after else {}
+            if history and inline:
+                more["properties_with_history"] = history
             reply = self._client.page(
-                self._client.basic.get_page, shape.path, limit=BATCH, properties=list(names), archived=False, **more
+                self._client.basic.get_page, shape.path, limit=limit, properties=list(names), archived=False, **more
             )
             begun = begun or _millis(reply.at or self._oldest(reply, shape))
-            results = self._whole(shape, reply, inline)
+            results = self._whole(shape, reply, inline, history)
             last, after = after, reply.after
             before = {"list": last, "begun": begun}
             yield from self._pages(
@@ -239,17 +249,22 @@ class HubSpotSource(Source):
 
     # -- records ------------------------------------------------------------------------------------------------------
 
-    def _read(self, shape: Shape, ids: Sequence[str], fields: Sequence[str] = ()) -> Reply:
-        request = {"inputs": [{"id": id_} for id_ in ids], "properties": list(fields or shape.properties)}
+    def _read(self, shape: Shape, ids: Sequence[str], fields: Sequence[str] = (), history: Sequence[str] = ()) -> Reply:
+        request: dict[str, Any] = {
+            "inputs": [{"id": id_} for id_ in ids],
+            "properties": list(fields or shape.properties),
+        }
+        if history:
+            request["propertiesWithHistory"] = list(history)
         return self._client.page(self._client.batch.read, shape.path, request, archived=False)
 
-    def _whole(self, shape: Shape, reply: Reply, inline: bool) -> list[dict[str, Any]]:
+    def _whole(self, shape: Shape, reply: Reply, inline: bool, history: Sequence[str] = ()) -> list[dict[str, Any]]:
         results = reply.results
         if inline or not results:
             return results
         whole: list[dict[str, Any]] = []
         for ids in cut([str(result.get("id")) for result in results], BATCH):
-            whole += self._read(shape, ids).results
+            whole += self._read(shape, ids, history=history).results
         return whole
 
     def _pages(

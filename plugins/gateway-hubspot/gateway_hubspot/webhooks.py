@@ -134,7 +134,7 @@ def _key(system: str, item: Mapping[str, Any]) -> str:
 
 def _id(value: Any) -> str:
     text = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
-    return text if text.isdigit() and len(text) < 30 else ""
+    return text if text.isascii() and text.isdigit() and len(text) < 30 else ""
 
 
 def _list(value: Any) -> list[Any]:

@@ -5,22 +5,48 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
+from datetime import timedelta
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
-from gateway_hubspot import HubSpotSource
+from gateway_hubspot import HubSpotSource, SettingsSchema
 
 from gateway.contracts import Document, RecordChanged
+from gateway.host import Host
 from gateway.mapping import compile_mapping
 from gateway.settings.files import ConfigFile
+from gateway.settings.instance import load_instance
 
 TEXT = files("gateway_hubspot").joinpath("mapping.yaml").read_text(encoding="utf-8")
+README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 HEAD, _, REST = TEXT.partition("  # With `activities: [form")
 ALL = HEAD + re.sub(r"^  # (?!With)", "  ", f"  # With {REST}", flags=re.M)
 
 
 def mapping(text):
     return compile_mapping(ConfigFile("mappings/hubspot.yaml", text), "ma", {})
+
+
+def test_the_pages_example_is_a_whole_instance(tmp_path, monkeypatch):
+    """The settings of README.md with the mapping of this plugin: nothing is wrong with them."""
+    block = re.search(r"```yaml\n# gateway.yaml\n(.*?)```", README, re.S)[1]
+    head = "instance: {name: Example, zone: Europe/Berlin, currency: EUR}\n"
+    (tmp_path / "gateway.yaml").write_text(head + block)
+    (tmp_path / "mappings").mkdir()
+    (tmp_path / "mappings/hubspot.yaml").write_text(TEXT)
+    monkeypatch.setenv("HUBSPOT_TOKEN", "pat-1")
+    instance = load_instance(tmp_path, Host())
+    assert instance.systems["hubspot"].pull == timedelta(minutes=10)
+    assert instance.systems["hubspot"].settings["portal_id"] == 9900123
+
+
+def test_the_page_names_every_setting():
+    """With its default where it has one."""
+    for name, field in SettingsSchema().fields.items():
+        assert f"| `{name}` |" in README, name
+        if isinstance(field.load_default, str):
+            assert f"| `{name}` | `{field.load_default}` |" in README
 
 
 @pytest.fixture

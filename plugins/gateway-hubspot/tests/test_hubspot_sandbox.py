@@ -422,3 +422,28 @@ def test_signals_are_told_with_what_keeps_them_away(instance, portal):
         "page_views": "named in the settings, but file:token lacks the scopes business-intelligence, says HubSpot",
         "meetings": "there, but not under activities in the settings",
     }
+
+
+@pytest.mark.parametrize("wide", [False, True])
+@pytest.mark.parametrize("api", ["v3"], indirect=True)
+def test_former_values_come_with_their_times(instance, portal, wide):
+    """Where the settings name the property: what the record was, and when, oldest first; also by batch read."""
+    from dataclasses import replace
+
+    from gateway.contracts import Document, RecordChanged
+
+    kim = portal.add("contacts", {"email": "kim@example.org", "jobtitle": "Assistant"}, at=START - timedelta(days=9))
+    for days, title in ((5, "Manager"), (2, "Chief")):
+        portal.edit("contacts", kim.id, {"jobtitle": title}, at=START - timedelta(days=days))
+    source = instance.gateway.sources["hubspot"]
+    source._settings = {**source._settings, "history": ["jobtitle", "phone"]}
+    if wide:
+        names = (*source._shapes["contact"].properties, *(f"a_rather_long_property_name_{n:03}" for n in range(300)))
+        source._shapes["contact"] = replace(source._shapes["contact"], properties=names)
+    [page] = source.pull("contacts", None, None)
+    document = Document(id="d", system="hubspot", received_at=START, body=page.document)
+    read = [one for one in source.read(document) if isinstance(one, RecordChanged)]
+    assert [(one.values.get("jobtitle"), (START - one.at).days) for one in read] == [
+        ("Assistant", 9), ("Manager", 5), ("Chief", 2),
+    ]  # fmt: skip
+    assert [("email" in one.speaks_of) for one in read] == [False, False, True]  # the past says nothing of the rest

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from datetime import UTC, datetime, timedelta
 
@@ -25,6 +26,10 @@ class Clock:
         self._start += by if isinstance(by, timedelta) else timedelta(seconds=by)
         return self.now()
 
+    def move_to(self, at: datetime) -> datetime:
+        """Move on to ``at``; a time that has passed is not brought back."""
+        return self.advance(max(timedelta(0), at - self.now()))
+
 
 def iso(at: datetime) -> str:
     """``2026-11-20T09:30:01.204Z``: milliseconds, as HubSpot writes times."""
@@ -36,6 +41,7 @@ def millis(at: datetime) -> int:
     return (at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
 
 
+@functools.lru_cache(maxsize=1 << 17)
 def parse(text: str) -> datetime:
     """An ISO time (``Z``, ``+0000`` or ``+00:00``) or date as an aware time. Raises ValueError."""
     at = datetime.fromisoformat(text)

@@ -412,6 +412,24 @@ def test_describe_tells_what_a_mapping_must_know(force):
     assert fields["OwnerId"]["referenceTo"] == ["User", "Group"]
 
 
+def test_fields_come_and_go(salesforce, force):
+    """A changed catalogue is newer than the last look at it; a hidden field cannot be written."""
+    since = {"If-Modified-Since": "Fri, 20 Nov 2026 09:00:00 GMT"}
+    with pytest.raises(SalesforceError) as caught:
+        force.restful("sobjects/Lead/describe", headers=since)
+    assert caught.value.status == 304
+    salesforce.clock.advance(60)
+    salesforce.define("Lead", "Tier__c picklist*(gold|silver)")
+    salesforce.hide("Lead", "Rating")
+    seen = force.restful("sobjects/Lead/describe", headers=since)
+    names = {one["name"] for one in seen["fields"]}
+    assert "Tier__c" in names
+    assert "Rating" not in names
+    assert refused(force.Lead.create, {**LEAD, "Tier__c": "bronze"})[1]["errorCode"].startswith("INVALID_OR_NULL")
+    assert refused(force.Lead.create, {**LEAD, "Rating": "Hot"})[1]["errorCode"] == "INVALID_FIELD"
+    assert force.Lead.create({**LEAD, "Tier__c": "gold"})["success"]
+
+
 def test_the_day_ends(salesforce, force):
     """403 with the limit's code; the header counts on every answer."""
     force.query("SELECT Id FROM Lead")

@@ -188,14 +188,20 @@ class Buyers:
                 self.hubspot.preferences.opt_out(buyer.email)
                 self.told(buyer.name, "unsubscribes from everything", buyer.email)
 
-    def webinar(self, name: str) -> None:
-        """Some register, most of them come, and coming makes them keener."""
+    def webinar(self, name: str) -> list[tuple[Buyer, bool]]:
+        """Some register, most of them come, and coming makes them keener.
+
+        Returns who registered, and whether they came.
+        """
+        registered = []
         for buyer in list(self.by_email.values()):
             if buyer.opted_out or self.chance.random() > 0.4 * buyer.interest or not self._there(buyer):
                 continue
             self.hubspot.activities.attend(buyer.contact, name, "REGISTERED")
             came = self.chance.random() < 0.7
             self.hubspot.activities.attend(buyer.contact, name, "ATTENDED" if came else "NO_SHOW")
+            registered.append((buyer, came))
             if came:
                 buyer.interest = min(1.0, buyer.interest + 0.15)
                 self.told(buyer.name, f"attends {name}", buyer.email)
+        return registered

@@ -72,9 +72,9 @@ class Company:
                 if due is None:
                     break
                 at, act = due
-                self.clock.advance(max(timedelta(0), at - self.clock.now()))
+                self.clock.move_to(at)
                 act()
-        self.clock.advance(until - self.clock.now())
+        self.clock.move_to(until)
         return self.story[began:]
 
     def catch_up(self) -> int:
@@ -120,6 +120,18 @@ class Company:
             "lost": said["loses"],
         }
 
+    def _note_member(self, campaign: str, email: str, came: bool) -> None:
+        """Whoever sales knows already is put on the campaign there, too."""
+        org = self.salesforce.org
+        people = [*org.matching("Contact", "Email", email), *org.matching("Lead", "Email", email)]
+        person = next((one for one in people if not one["IsConverted"]), None)
+        if person is not None:
+            member = org.add(
+                "CampaignMember", {"CampaignId": campaign, f"{person.object}Id": person.id, "Status": "Invited"}
+            )
+            if came:
+                org.edit(member.id, {"Status": "Attended"})
+
     # What comes round
 
     def _told(self, who: str, what: str, about: str | None) -> None:
@@ -142,6 +154,7 @@ class Company:
     def _webinars(self) -> None:
         self._campaigns["Webinar"] += 1
         name = f"Webinar {self._campaigns['Webinar']}"
-        self.salesforce.add_campaign(name, {"Invited": False, "Attended": True}, Type="Webinar")
-        self.buyers.webinar(name)
+        campaign = self.salesforce.add_campaign(name, {"Invited": False, "Attended": True}, Type="Webinar").id
+        for buyer, came in self.buyers.webinar(name):
+            self._note_member(campaign, buyer.email, came)
         self._diary.enter(self.clock.now() + WEBINAR_EVERY, self._webinars)

@@ -113,15 +113,15 @@ class Sellers:
         if task is not None:
             self._edit(seller, task, Status="Completed")
         if buyer is not None and buyer.fit < 0.2:
-            self._close(seller, record, REJECTED[2], buyer)
+            self._close(seller, record, task, REJECTED[2], buyer)
             return
         if record.object == "Lead":
             self._edit(seller, record, Status=CONTACTED, OwnerId=seller.id)
         self.told(seller.name, "accepts", record["Email"])
         hours = self.chance.uniform(4, 40)
-        self.diary.enter(working(self.clock.now(), hours), lambda: self._decide(seller, who, buyer))
+        self.diary.enter(working(self.clock.now(), hours), lambda: self._decide(seller, who, task, buyer))
 
-    def _decide(self, seller: Seller, who: str, buyer: Buyer | None) -> None:
+    def _decide(self, seller: Seller, who: str, task: Record | None, buyer: Buyer | None) -> None:
         record = self._now(who)
         if record is None:
             return
@@ -130,13 +130,19 @@ class Sellers:
         if draw < 0.15 + ready:
             self._qualify(seller, record, buyer)
         elif draw < 0.6 + ready / 2:
-            self._close(seller, record, RECYCLED, buyer)
+            self._close(seller, record, task, RECYCLED, buyer)
         else:
-            self._close(seller, record, self.chance.choice(REJECTED[:2]), buyer)
+            self._close(seller, record, task, self.chance.choice(REJECTED[:2]), buyer)
 
-    def _close(self, seller: Seller, record: Record, reason: str, buyer: Buyer | None) -> None:
+    def _close(self, seller: Seller, record: Record, task: Record | None, reason: str, buyer: Buyer | None) -> None:
         if record.object == "Lead":
             self._edit(seller, record, Status=CLOSED, Reject_Reason__c=reason)
+        elif "Gateway_Bucket__c" in self.salesforce.org.objects[record.object]:
+            # a contact has no status: the outcome goes where the gateway looks for it
+            bucket = "recycled" if reason == RECYCLED else "sales_rejected"
+            self._edit(seller, record, Gateway_Bucket__c=bucket, Gateway_Reason__c=reason)
+        if task is not None:
+            self._edit(seller, task, CallDisposition=reason)
         self.told(seller.name, f"closes: {reason}", record["Email"])
         if buyer is not None and reason == RECYCLED:
             self.buyers.come_back(buyer, self.clock.now() + timedelta(days=self.chance.uniform(12, 40)))

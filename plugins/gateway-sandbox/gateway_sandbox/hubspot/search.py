@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -17,6 +18,7 @@ from gateway_sandbox.sandbox import Reply, Route
 
 MAX_BODY = 3000
 MAX_RESULTS = 10_000
+_DIGITS = re.compile(r"-?\d+(\.\d+)?")
 GROUPS, FILTERS, ALL_FILTERS, PAGE = 5, 6, 18, 200
 
 Test = Callable[[Record, Mapping[str, Any]], bool]
@@ -135,17 +137,23 @@ def _comparison(of: Property, name: str, operator: str, one: Mapping[str, Any]) 
     return lambda record, values: bool(values.get(name)) and compare(_comparable(of, values[name]))
 
 
+@functools.lru_cache(maxsize=1 << 17)
+def _instant(text: str) -> float:
+    """Milliseconds, given as such or as a time. Raises ValueError."""
+    return float(text) if _DIGITS.fullmatch(text) else float(millis(parse(text)))
+
+
 def _comparable(of: Property, value: Any) -> Any:
     """A key of the property's own order: numbers and times by size, text without case. Empty comes first."""
     if of.type in ("number", "date", "datetime"):
         if value in (None, ""):
             return float("-inf")
-        text = str(value)
-        if re.fullmatch(r"-?\d+(\.\d+)?", text):
-            return float(text)
-        if of.type == "number":
-            raise errors.invalid(f"'{of.name}' is compared with something that is no number")
-        return float(millis(parse(text)))
+        if of.type != "number":
+            return _instant(str(value))
+        try:
+            return float(value)
+        except ValueError:
+            raise errors.invalid(f"'{of.name}' is compared with something that is no number") from None
     text = str(value or "")
     return text if of.type == "enumeration" else text.lower()
 

@@ -11,7 +11,7 @@ from gateway_sandbox.calls import Call
 from gateway_sandbox.clock import Clock
 from gateway_sandbox.records import Record, Records
 from gateway_sandbox.salesforce.bulk import Bulk
-from gateway_sandbox.salesforce.catalogue import RowError
+from gateway_sandbox.salesforce.catalogue import RowError, field_of
 from gateway_sandbox.salesforce.composite import Composite
 from gateway_sandbox.salesforce.org import DuplicateRule, Org
 from gateway_sandbox.salesforce.outbound import Outbound
@@ -115,6 +115,19 @@ class SalesforceSandbox(Sandbox):
                     },
                 )
             return campaign
+
+    def define(self, object: str, line: str) -> None:
+        """A new or changed field, as in ``catalogue``: ``Budget__c string(40)``, ``Tier__c picklist*(a|b) !``."""
+        with self.lock:
+            of = field_of(line)
+            self.org.objects[object][of.name] = of
+            self.org.described_at = self.clock.now()
+
+    def hide(self, object: str, field: str) -> None:
+        """Deleted, or taken away by field-level security: the field is simply not there. Raises KeyError."""
+        with self.lock:
+            del self.org.objects[object][field]
+            self.org.described_at = self.clock.now()
 
     # The base class's questions
 

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from gateway.hookspecs import RegisterSink, RegisterSource, hookimpl
 from gateway_salesforce.settings import SettingsSchema
 from gateway_salesforce.sink import SalesforceSink
 from gateway_salesforce.source import SalesforceSource
 
-__all__ = ["SalesforceSink", "SalesforceSource", "SettingsSchema", "register_sinks", "register_sources"]
+if TYPE_CHECKING:
+    import click
+
+__all__ = [
+    "SalesforceSink",
+    "SalesforceSource",
+    "SettingsSchema",
+    "register_commands",
+    "register_sinks",
+    "register_sources",
+]
 
 
 @hookimpl
@@ -18,3 +30,10 @@ def register_sources(register: RegisterSource) -> None:
 @hookimpl
 def register_sinks(register: RegisterSink) -> None:
     register("salesforce", SalesforceSink, SettingsSchema)
+
+
+@hookimpl
+def register_commands(cli: click.Group) -> None:
+    from gateway_salesforce.setup import salesforce
+
+    cli.add_command(salesforce)

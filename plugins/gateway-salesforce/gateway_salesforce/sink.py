@@ -44,19 +44,19 @@ class SalesforceSink(Sink):
     def __init__(self, settings: Mapping[str, Any], context: Context) -> None:
         self._settings = settings
         self._mapping = context.mapping
-        self._org = Org(settings, context)
+        self.org = Org(settings, context)
         self._key: str = settings["external_id"]
         headers = {"Sforce-Duplicate-Rule-Header": "allowSave=true"} if settings["save_duplicates"] else {}
-        self._rows = Rows(self._org, headers)
+        self._rows = Rows(self.org, headers)
         self._headers = headers
-        self._tasks = Tasks(settings["task"], self._org, self._rows, context.now) if settings.get("task") else None
+        self._tasks = Tasks(settings["task"], self.org, self._rows, context.now) if settings.get("task") else None
         self._doubts: dict[str, int] = {}
 
     # -- the sink's contract ------------------------------------------------------------------------------------------
 
     def describe(self, object: str) -> Mapping[str, Field]:
         try:
-            answer = self._org.call("GET", f"sobjects/{quote(object, safe='')}/describe")
+            answer = self.org.call("GET", f"sobjects/{quote(object, safe='')}/describe")
         except RefusedCall as refused:
             if refused.fault.meaning == "mapping":
                 return {}  # no such object, or not for us
@@ -90,7 +90,7 @@ class SalesforceSink(Sink):
         handoff = self._tasks.field if self._tasks is not None and object in PEOPLE else ""
         select = f"SELECT Id, {self._key}{f', {handoff}' if handoff else ''} FROM {object}"
         found: dict[str, list[str]] = {}
-        for row in self._org.query_in(select, self._key, [_external(key) for key in keys], priority=1):
+        for row in self.org.query_in(select, self._key, [_external(key) for key in keys], priority=1):
             key = wanted.get(str(row.get(self._key) or "").casefold())
             if key and (not handoff or row.get(handoff)):
                 found.setdefault(key, []).append(row["Id"])
@@ -126,7 +126,7 @@ class SalesforceSink(Sink):
         try:
             rows = {
                 row["Id"][:15]: row
-                for row in self._org.query_in(
+                for row in self.org.query_in(
                     f"SELECT {', '.join(names)} FROM {object_}", "Id", ids, deleted=True, priority=_priority(writes)
                 )
             }
@@ -142,7 +142,7 @@ class SalesforceSink(Sink):
         if object_ in PEOPLE:
             answers, writes = _without_twins(writes)
             try:
-                found = Meeting(self._org, self._key, writes, keys).meet()
+                found = Meeting(self.org, self._key, writes, keys).meet()
                 answers |= self._link([write for write in writes if write.key in found], found, keys)
             except NoAnswer as exc:  # so far nothing is made that could be made twice
                 return {
@@ -217,7 +217,7 @@ class SalesforceSink(Sink):
         """Results of batches do not say which records a duplicate rule found; the answer to a single one does."""
         key = quote(str(body[self._key]), safe="")
         try:
-            answer = self._org.call(
+            answer = self.org.call(
                 "PATCH",
                 f"sobjects/{object_}/{self._key}/{key}",
                 body={name: value for name, value in body.items() if name != self._key},
@@ -236,7 +236,7 @@ class SalesforceSink(Sink):
         """Our key stands on a lead that was converted between look-up and write."""
         try:
             rows = list(
-                self._org.query_in(f"SELECT Id, ConvertedContactId FROM {object_}", self._key, [key], priority=1)
+                self.org.query_in(f"SELECT Id, ConvertedContactId FROM {object_}", self._key, [key], priority=1)
             )
         except (NoAnswer, RefusedCall):
             rows = []
@@ -334,7 +334,7 @@ class SalesforceSink(Sink):
         if meaning == "limit":
             return Receipt(key=key, result="limit", seconds=fault.wait, code=fault.code, message=fault.told)
         if meaning == "auth":
-            reason = f"Salesforce refused {self._org.tokens.reference} ({fault.told})"
+            reason = f"Salesforce refused {self.org.tokens.reference} ({fault.told})"
             return Receipt(key=key, result="auth", code=fault.code, message=reason)
         if meaning == "duplicate" and write is not None and write.record is None and (there := _matches(fault, write)):
             if len(there) == 1:

@@ -164,17 +164,17 @@ class Client:
 
     # -- calls --------------------------------------------------------------------------------------------------------
 
-    def ask(self, operation: Callable[..., Any], *args: Any, **kwargs: Any) -> Reply:
+    def ask(self, operation: Callable[..., Any], *args: Any, priority: int = 5, **kwargs: Any) -> Reply:
         """A call that changes nothing, tried again when HubSpot is busy for a moment.
 
         Raises ``TryLater``, ``AccessRefused``, ``Failure`` or ``NoAnswer``.
         """
-        self._check_account()
-        return self._repeated(operation, args, kwargs)
+        self._check_account(priority)
+        return self._repeated(operation, args, kwargs, priority)
 
-    def page(self, operation: Callable[..., Any], *args: Any, **kwargs: Any) -> Reply:
+    def page(self, operation: Callable[..., Any], *args: Any, priority: int = 5, **kwargs: Any) -> Reply:
         """``ask`` for records. An answer that has no list of them is none: it must not pass for an empty one."""
-        return _with_results(self.ask(operation, *args, **kwargs))
+        return _with_results(self.ask(operation, *args, priority=priority, **kwargs))
 
     def search(self, object_: str, request: Mapping[str, Any]) -> Reply:
         """One search, at the pace that all apps of the account share."""
@@ -204,10 +204,10 @@ class Client:
         self, operation: Callable[..., Any], *args: Any, priority: int = 5, seconds: float = WRITE, **kwargs: Any
     ) -> Reply:
         """A call that changes something: sent once. ``seconds``: how long its answer may take."""
-        self._check_account()
+        self._check_account(priority)
         return self._once(operation, args, kwargs, priority, seconds)
 
-    def account(self) -> Mapping[str, Any]:
+    def account(self, priority: int = 5) -> Mapping[str, Any]:
         """``portalId, accountType, timeZone, companyCurrency, uiDomain`` of the account behind the token."""
         if self._account is None:
             path = "/account-info/v3/details"
@@ -217,23 +217,24 @@ class Client:
                 ),
                 (),
                 {},
+                priority,
             )
             self._account = reply.data if isinstance(reply.data, dict) else {}
         return self._account
 
-    def _check_account(self) -> None:
+    def _check_account(self, priority: int = 5) -> None:
         if self._portal is None or self._account is not None:
             return
-        found = self.account().get("portalId")
+        found = self.account(priority).get("portalId")
         if found != self._portal:
             self._account = None
             raise AccessRefused(f"{self._token.reference} is of the HubSpot account {found}, not of {self._portal}")
 
-    def _repeated(self, operation: Callable[..., Any], args: Any, kwargs: Any) -> Reply:
+    def _repeated(self, operation: Callable[..., Any], args: Any, kwargs: Any, priority: int = 5) -> Reply:
         began = self._clock()
         for pause in PAUSES:
             try:
-                return self._once(operation, args, kwargs, 5, READ)
+                return self._once(operation, args, kwargs, priority, READ)
             except Failure as failure:
                 if not failure.passing or self._clock() - began > PATIENCE:
                     raise
@@ -241,7 +242,7 @@ class Client:
                 if self._clock() - began > PATIENCE:
                     raise
             self._sleep(pause)
-        return self._once(operation, args, kwargs, 5, READ)
+        return self._once(operation, args, kwargs, priority, READ)
 
     def _once(self, operation: Callable[..., Any], args: Any, kwargs: Any, priority: int, seconds: float) -> Reply:
         if self._budget is not None:

@@ -29,6 +29,7 @@ CALLS = 40
 """Most calls of one delivery: what then is not settled is tried again later."""
 TEXT = 65_536
 CONTACTS = "0-1"
+URGENT = 2
 
 
 class HubSpotSink(Sink):
@@ -82,7 +83,8 @@ class HubSpotSink(Sink):
                 "inputs": [{"id": key} for key in some],
                 "properties": [self._key],
             }
-            reply = self.client.page(self.client.batch.read, plural(object), request, archived=False)
+            # Of the reserve, too: what may be a handoff waits for this answer.
+            reply = self.client.page(self.client.batch.read, plural(object), request, archived=False, priority=URGENT)
             for result in reply.results:
                 key = str((result.get("properties") or {}).get(self._key))
                 if key in some:
@@ -102,11 +104,14 @@ class _Sending:
     lists: dict[str, str]
     """The lists that are ours to fill, name → id, "" before it was asked for."""
     _began: float = 0.0
+    _priority: int = 5
+    """The most urgent write's: its handoff may use the budget's reserve, and the others go along."""
     _calls: int = 0
     _stop: Receipt | None = None
 
     def deliver(self, writes: Sequence[Write]) -> Iterator[Receipt]:
         self._began = self.clock()
+        self._priority = min((made.priority for made in writes), default=5)
         writes = list(writes)
         if self.creating:
             refused = [made for made in writes if not made.create]
@@ -153,7 +158,7 @@ class _Sending:
     def _send(self, writes: Sequence[Write]) -> Iterator[Receipt]:
         if not writes:
             return
-        reply = self._changed([_input(made, self.key, number) for number, made in enumerate(writes)], writes)
+        reply = self._changed([_input(made, self.key, number) for number, made in enumerate(writes)])
         if isinstance(reply, Reply):
             yield from self._answered(reply, writes)
         elif isinstance(reply, Failure):
@@ -161,7 +166,7 @@ class _Sending:
         else:
             yield from (replace(reply, key=made.key) for made in writes)
 
-    def _changed(self, inputs: list[dict[str, Any]], writes: Sequence[Write]) -> Reply | Failure | Receipt:
+    def _changed(self, inputs: list[dict[str, Any]]) -> Reply | Failure | Receipt:
         """One call; or the receipt that all its writes get when it could not be made."""
         left = DEADLINE - (self.clock() - self._began)
         if self._stop is None and (left <= 0 or self._calls >= CALLS):
@@ -170,10 +175,10 @@ class _Sending:
             return self._stop
         self._calls += 1
         operation = self.client.batch.upsert if self.creating else self.client.batch.update
-        priority = min((made.priority for made in writes), default=5)
+        seconds = max(1.0, min(WRITE, left))
         try:
             return self.client.change(
-                operation, self.path, {"inputs": inputs}, priority=priority, seconds=max(1.0, min(WRITE, left))
+                operation, self.path, {"inputs": inputs}, priority=self._priority, seconds=seconds
             )
         except TryLater as exc:
             self._stop = Receipt(key="", result="limit", seconds=exc.seconds, code="limit", message=exc.reason)
@@ -278,7 +283,9 @@ class _Sending:
         }
         self._calls += 1
         try:
-            reply = self.client.page(self.client.batch.read, self.path, request, archived=False)
+            reply = self.client.page(
+                self.client.batch.read, self.path, request, archived=False, priority=self._priority
+            )
         except (TryLater, AccessRefused) as exc:
             what: Any = "limit" if isinstance(exc, TryLater) else "auth"
             self._stop = Receipt(key="", result=what, seconds=getattr(exc, "seconds", 0.0), message=exc.reason)
@@ -308,7 +315,7 @@ class _Sending:
                     {"id": receipt.record, "properties": {STAGE: str(made.fields[STAGE]) if value is None else value}}
                     for made, receipt in back
                 ]
-                if not isinstance(self._changed(inputs, [made for made, _ in back]), Reply):
+                if not isinstance(self._changed(inputs), Reply):
                     break
             held |= self._stages_of([receipt.record for _, receipt in back])
         for made, receipt in staged:
@@ -321,7 +328,9 @@ class _Sending:
     def _stages_of(self, ids: Sequence[str]) -> dict[str, str]:
         request = {"inputs": [{"id": id_} for id_ in ids], "properties": [STAGE]}
         try:
-            reply = self.client.page(self.client.batch.read, self.path, request, archived=False)
+            reply = self.client.page(
+                self.client.batch.read, self.path, request, archived=False, priority=self._priority
+            )
         except (TryLater, AccessRefused, Failure, NoAnswer):
             return {}
         return {str(one.get("id")): str((one.get("properties") or {}).get(STAGE) or "") for one in reply.results}
@@ -345,10 +354,11 @@ class _Sending:
         self._calls += 1
         try:
             if not self.lists[name]:
-                reply = self.client.ask(self.client.lists.get_by_name, name, CONTACTS)
+                reply = self.client.ask(self.client.lists.get_by_name, name, CONTACTS, priority=self._priority)
                 self.lists[name] = str((reply.data or {}).get("list", {}).get("listId") or "")
             request = {"recordIdsToAdd": list(joining), "recordIdsToRemove": list(leaving)}
-            self.client.change(self.client.memberships.add_and_remove, self.lists[name], request)
+            change = self.client.memberships.add_and_remove
+            self.client.change(change, self.lists[name], request, priority=self._priority)
         except TryLater as exc:
             return Receipt(key="", result="limit", seconds=exc.seconds, code="limit", message=exc.reason)
         except AccessRefused as exc:

@@ -50,7 +50,7 @@ MAX_PAGE = 1_000_000
 """Bytes of a page; the gateway takes 1 MiB."""
 MAX_SEARCH = 2_900
 """Characters of a search request; HubSpot takes 3,000."""
-MAX_LINE = 6_000
+MAX_LINE = 3_000
 """Characters of property names in a GET, whose address must not become too long."""
 
 

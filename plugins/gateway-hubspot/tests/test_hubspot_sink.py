@@ -11,6 +11,7 @@ from gateway_hubspot import HubSpotSink, answers
 from gateway_hubspot.client import Client
 
 from gateway.contracts import Field, Receipt, Write
+from gateway.errors import TryLater
 
 KEY = "lead:0192f0c0ffee:contact"
 
@@ -449,3 +450,29 @@ def test_nothing_of_a_write_shows(sink):
     """Neither in a call nor in what is printed of it."""
     [call] = sink.calls([create(KEY, email="kim@example.org")])
     assert "kim@" not in repr(call)
+
+
+class Reserve:
+    """A budget with nothing left but its reserve."""
+
+    def allow(self, calls, window):
+        pass
+
+    def spend(self, calls=1, priority=5):
+        if priority > 2:
+            raise TryLater(600, "the calls of the day are used up")
+
+    def told(self, used, window):
+        pass
+
+
+def test_a_handoff_goes_out_of_the_reserve_with_all_its_calls(hubspot, settings, context):
+    """Account, address, create, stage: else the reserve would be of no use. The rest waits and costs no try."""
+    to = HubSpotSink(settings(portal_id=9900123, lists=["Nurture"]), replace(context, budget=Reserve()))
+    hubspot.add("contacts", 501, lifecyclestage="opportunity")
+    urgent = [create(KEY, email="kim@example.org"), update("501", lifecyclestage="lead")]
+    receipts = deliver(to, *[replace(made, priority=1) for made in urgent])
+    assert {one.result for one in receipts.values()} == {"done"}
+    assert set(to.find("contact", [KEY])) == {KEY}
+    bulk = only(to, update("501", gw_score=1))
+    assert (bulk.result, bulk.seconds) == ("limit", 600)

@@ -2,7 +2,17 @@
 
 from gateway_sandbox.salesforce.app import SalesforceSandbox
 from gateway_sandbox.salesforce.catalogue import Field, RowError
+from gateway_sandbox.salesforce.deploying import DeployFailed
 from gateway_sandbox.salesforce.org import DuplicateRule
 from gateway_sandbox.salesforce.tokens import CONSUMER_KEY, CONSUMER_SECRET, USERNAME
 
-__all__ = ["CONSUMER_KEY", "CONSUMER_SECRET", "USERNAME", "DuplicateRule", "Field", "RowError", "SalesforceSandbox"]
+__all__ = [
+    "CONSUMER_KEY",
+    "CONSUMER_SECRET",
+    "USERNAME",
+    "DeployFailed",
+    "DuplicateRule",
+    "Field",
+    "RowError",
+    "SalesforceSandbox",
+]

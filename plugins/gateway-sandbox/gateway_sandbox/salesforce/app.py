@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from gateway_sandbox.calls import Call
 from gateway_sandbox.clock import Clock
 from gateway_sandbox.records import Record, Records
+from gateway_sandbox.salesforce import deploying
 from gateway_sandbox.salesforce.bulk import Bulk
 from gateway_sandbox.salesforce.catalogue import RowError, field_of
 from gateway_sandbox.salesforce.composite import Composite
@@ -128,6 +130,11 @@ class SalesforceSandbox(Sandbox):
         with self.lock:
             del self.org.objects[object][field]
             self.org.described_at = self.clock.now()
+
+    def deploy(self, folder: Path, assigned: bool = True) -> list[str]:
+        """Deploy a metadata folder; see ``deploying``. Raises ``DeployFailed``."""
+        with self.lock:
+            return deploying.deploy(self.org, folder, assigned)
 
     # The base class's questions
 

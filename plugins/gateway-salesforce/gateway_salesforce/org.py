@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import importlib.metadata
 import re
+import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
@@ -28,6 +31,8 @@ from gateway_salesforce.tokens import Token, Tokens
 
 TIMEOUT = (3.05, 30.0)
 """Seconds to connect, and between two bytes of the answer."""
+LEAST = 1.0
+"""Seconds that must be left for a call to begin."""
 DAY = timedelta(days=1)
 LONGEST_LIST = 11_000
 """Characters, as sent, of the values in one question: queries go by GET, whose address may have about 16,000."""
@@ -62,6 +67,7 @@ class Org:
         self._budget = context.budget
         self._per_day: int = settings["limits"]["per_day"]
         self._told = 0
+        self._limit = threading.local()
         self._session = requests.Session()
         self._session.headers["User-Agent"] = f"lead-gateway/{importlib.metadata.version('lead-gateway')}"
         for scheme in ("https://", "http://"):
@@ -72,6 +78,18 @@ class Org:
             self._budget.allow(self._per_day, DAY)
             if per_20s := settings["limits"].get("per_20s"):
                 self._budget.allow(per_20s, timedelta(seconds=20))
+
+    @contextmanager
+    def within(self, seconds: float) -> Iterator[None]:
+        """No call of this thread waits beyond these seconds, and none begins when they are nearly over.
+
+        Whoever asks us does not wait for ever either; a worker that is killed leaves more open than a late answer.
+        """
+        self._limit.until = time.monotonic() + seconds
+        try:
+            yield
+        finally:
+            self._limit.until = None
 
     def call(
         self,
@@ -156,7 +174,9 @@ class Org:
         salesforce.base_url = f"{token.instance}/services/data/v{self._settings['api_version']}/"
         sent = {} if body is None else {"data": orjson.dumps(body)}
         try:
-            return salesforce.restful(path, params=params, method=method, headers=dict(headers or {}), **sent)
+            return salesforce.restful(
+                path, params=params, method=method, headers=dict(headers or {}), timeout=self._hurry(), **sent
+            )
         except SalesforceError as exc:
             faults = faults_of(exc.content, int(exc.status))
         except (requests.RequestException, ValueError) as exc:
@@ -164,6 +184,15 @@ class Org:
         if not faults[0].code and faults[0].status >= 500:
             raise NoAnswer(f"HTTP {faults[0].status}", sent=True)
         raise RefusedCall(faults)
+
+    def _hurry(self) -> tuple[float, float]:
+        until: float | None = getattr(self._limit, "until", None)
+        if until is None:
+            return TIMEOUT
+        left = until - time.monotonic()
+        if left < LEAST:
+            raise NoAnswer("Salesforce is slow", sent=False)
+        return min(TIMEOUT[0], left), min(TIMEOUT[1], left)
 
     def _spend(self, priority: int) -> None:
         if self._budget is not None:

@@ -15,8 +15,6 @@ from typing import Any
 from gateway_salesforce.codes import Fault, fault_of
 from gateway_salesforce.org import NoAnswer, Org, RefusedCall
 
-MOST = 200
-"""Records of one collections call."""
 _NO_FIELD = re.compile(r"No such column '(\w+)'")
 Body = Mapping[str, Any]
 

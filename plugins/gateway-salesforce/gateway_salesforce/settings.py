@@ -13,6 +13,8 @@ from gateway.contracts import Secret
 from gateway.durations import Duration
 from gateway.settings.secrets import SecretField
 
+MOST = 200
+"""Records that Salesforce takes in one call."""
 _FIELD = validate.Regexp(r"[A-Za-z]\w*\Z", error="an API name, such as Gateway_Id__c")
 _SHARED_HOSTS = ("login.salesforce.com", "test.salesforce.com")
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -91,6 +93,8 @@ class SettingsSchema(Schema):
     """Whether assignment rules run when a lead is created. When one is changed they never do."""
     save_duplicates = fields.Boolean(load_default=False)
     """Save past duplicate rules that only alert; those that block are obeyed either way."""
+    batch = fields.Integer(strict=True, load_default=MOST, validate=validate.Range(1, MOST))
+    """Records of one call; fewer where an org's own automation takes its time for each."""
     objects = fields.List(fields.String(validate=_FIELD))
     """What is pulled; the objects of the mapping file when not given."""
     overlap = Duration(load_default=timedelta(minutes=10))

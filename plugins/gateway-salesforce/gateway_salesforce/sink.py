@@ -18,7 +18,7 @@ from gateway.errors import AccessRefused, TryLater
 from gateway_salesforce.codes import Fault
 from gateway_salesforce.meeting import HINTS, PEOPLE, Meeting, linked
 from gateway_salesforce.org import NoAnswer, Org, RefusedCall, parts, same_id
-from gateway_salesforce.rows import MOST, Row, Rows
+from gateway_salesforce.rows import Row, Rows
 from gateway_salesforce.tasks import Tasks
 
 _LEAD_ID = re.compile(r"(?:^|:)([0-9a-f]{32})(?::|$)")
@@ -28,6 +28,8 @@ _MERGED = frozenset({"Lead", "Contact", "Account"})
 SINGLY = 20
 """So many rows of one call are sent once more by themselves, to learn which records a duplicate rule means."""
 DOUBTS = 3
+DELIVERING, FINDING = 26.0, 8.0
+"""Seconds: the gateway gives a delivery 30 and a question 10 before it gives its worker up."""
 Kind = Literal["update", "create"]
 
 
@@ -46,6 +48,7 @@ class SalesforceSink(Sink):
         self._mapping = context.mapping
         self.org = Org(settings, context)
         self._key: str = settings["external_id"]
+        self._batch: int = settings["batch"]
         headers = {"Sforce-Duplicate-Rule-Header": "allowSave=true"} if settings["save_duplicates"] else {}
         self._rows = Rows(self.org, headers)
         self._headers = headers
@@ -69,16 +72,17 @@ class SalesforceSink(Sink):
             kind: Kind = "update" if write.record else "create"
             groups.setdefault(Request(kind, write.object), []).append(write)
         return [
-            self._call(request, group[start : start + MOST])
+            self._call(request, group[start : start + self._batch])
             for request, group in groups.items()
-            for start in range(0, len(group), MOST)
+            for start in range(0, len(group), self._batch)
         ]
 
     def deliver(self, call: Call) -> Iterable[Receipt]:
         request: Request = call.request
         try:
             work = self._update if request.kind == "update" else self._create
-            return list(work(request.object, call.writes).values())
+            with self.org.within(DELIVERING):
+                return list(work(request.object, call.writes).values())
         except TryLater as exc:
             return [Receipt(key=w.key, result="limit", seconds=exc.seconds, message=exc.reason) for w in call.writes]
         except AccessRefused as exc:
@@ -90,7 +94,9 @@ class SalesforceSink(Sink):
         handoff = self._tasks.field if self._tasks is not None and object in PEOPLE else ""
         select = f"SELECT Id, {self._key}{f', {handoff}' if handoff else ''} FROM {object}"
         found: dict[str, list[str]] = {}
-        for row in self.org.query_in(select, self._key, [_external(key) for key in keys], priority=1):
+        with self.org.within(FINDING):
+            rows = list(self.org.query_in(select, self._key, [_external(key) for key in keys], priority=1))
+        for row in rows:
             key = wanted.get(str(row.get(self._key) or "").casefold())
             if key and (not handoff or row.get(handoff)):
                 found.setdefault(key, []).append(row["Id"])

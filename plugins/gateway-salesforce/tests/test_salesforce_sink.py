@@ -65,7 +65,7 @@ def test_a_thousand_known_leads_are_five_calls_and_nobody_is_made(org, sink):
 def test_every_write_is_in_one_call_of_its_kind(kinds):
     """At most 200 in each, none lost, none twice; a call is of one object."""
     sink = object.__new__(SalesforceSink)
-    sink._tasks = None
+    sink._tasks, sink._batch = None, 200
     writes = [
         update(n, f"id{n}", object=name) if known else create(n, object=name) for n, (name, known) in enumerate(kinds)
     ]
@@ -413,6 +413,29 @@ def test_trouble_of_the_whole_call_is_each_writes(org, sink, answer, result, sec
     org.answers = [lambda asked: answer]
     receipts = deliver(sink, update(1, "00Q1"), update(2, "00Q2"))
     assert {(one.result, one.seconds) for one in receipts.values()} == {(result, seconds)}
+
+
+def test_a_slow_org_is_not_waited_for_beyond_the_gateways_patience(org, settings, context, monkeypatch):
+    """A worker that waits longer is given up; what is left of the batch goes later."""
+    now = [0.0]
+    monkeypatch.setattr("gateway_salesforce.org.time.monotonic", lambda: now[0])
+    waits = []
+
+    def slow(asked):
+        waits.append(now[0])
+        now[0] += 8.5
+
+    org.answers = [slow]
+    receipt = only(SalesforceSink(settings(), context), create(1))
+    assert (receipt.result, receipt.message) == ("retry", "Salesforce is slow")
+    assert waits == [0, 8.5, 17]
+
+
+def test_batches_are_as_small_as_the_admin_wants_them(org, settings, context):
+    """Where triggers and flows take their time."""
+    writes = [update(n, org.holds("Lead", f"00Q{n:02}")) for n in range(30)]
+    deliver(SalesforceSink(settings(batch=10), context), *writes)
+    assert len(org.asked) == 3
 
 
 def test_an_empty_budget_sends_nothing(org, settings, context, budget):

@@ -162,6 +162,10 @@ class Client:
     def memberships(self) -> Any:
         return self._client.crm.lists.memberships_api
 
+    @cached_property
+    def preferences(self) -> Any:
+        return self._client.communication_preferences.status_api
+
     # -- calls --------------------------------------------------------------------------------------------------------
 
     def ask(self, operation: Callable[..., Any], *args: Any, priority: int = 5, **kwargs: Any) -> Reply:

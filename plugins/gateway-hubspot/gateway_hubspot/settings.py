@@ -53,6 +53,8 @@ class SettingsSchema(Schema):
     """Properties whose former values, with their times, come along when all records are listed."""
     lists = fields.List(fields.String(validate=validate.Length(1, 200)), load_default=list)
     """Names of lists (segments) that the gateway fills: those the journey's steps ``join`` and ``leave``."""
+    subscriptions = fields.List(fields.Integer(strict=True), load_default=list)
+    """Ids of the subscription types that a contact who opted out of e-mail is taken off."""
     external_id = fields.String(
         load_default="gw_external_id",
         validate=validate.Regexp(r"[a-z][a-z0-9_]{0,99}\Z", error="a property's internal name: a-z, 0-9 and _"),

@@ -18,7 +18,7 @@ from gateway.errors import AccessRefused, Refused
 from gateway_hubspot.activities import STREAMS
 from gateway_hubspot.client import Client, Failure
 from gateway_hubspot.records import MERGED, Shape, shapes
-from gateway_hubspot.sink import CONTACTS, LISTS
+from gateway_hubspot.sink import CONTACTS, NO_PROPERTIES
 
 if TYPE_CHECKING:
     from gateway.runtime import Gateway
@@ -125,7 +125,7 @@ def provide(client: Client, shape: Shape, fields: Mapping[str, Any], key: str, d
         else:
             yield Step(shape.path, name, _make(client, shape, one))
     for name in sorted(set(fields) - set(held)):
-        if not name.startswith(OURS) and name != LISTS:
+        if not name.startswith(OURS) and name not in NO_PROPERTIES:
             yield Step(shape.path, name, "missing; it is not ours: make it in HubSpot, or correct the mapping")
 
 
@@ -151,7 +151,7 @@ def missing(client: Client, shape: Shape, mapping: Any, key: str) -> Iterator[St
         yield Step(shape.path, "*", str(exc))
         return
     written = mapping.objects[shape.name].outbound
-    for name in sorted({*shape.properties, *written, *([key] if written else [])} - {MERGED, LISTS}):
+    for name in sorted({*shape.properties, *written, *([key] if written else [])} - NO_PROPERTIES - {MERGED}):
         if name not in held:
             yield Step(shape.path, name, "missing")
         elif name in written and (held[name].get("modificationMetadata") or {}).get("readOnlyValue") is True:

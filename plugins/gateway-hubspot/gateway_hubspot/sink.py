@@ -2,16 +2,15 @@
 
 A known record is updated by its id. An unknown one is created under our key in a unique property of its own, which
 makes the same write twice one record; who has the e-mail address already is found first. Each input carries a trace id,
-by which HubSpot names what it refused; where it names nothing, the batch is halved until it does. The field ``lists``
-is no property: it names those of the settings' lists that a contact is on.
+by which HubSpot names what it refused; where it names nothing, the batch is halved until it does. The fields
+``lists`` (names of the settings' lists) and ``opted_out_email`` are no properties and have calls of their own.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
 from typing import Any
 
 from gateway.contracts import Call, Context, Field, Receipt, Sink, Write
@@ -22,7 +21,9 @@ from gateway_hubspot.records import cut, plural
 
 BATCH = 100
 STAGE = "lifecyclestage"
-LISTS = "lists"
+LISTS, OPT_OUT = "lists", "opted_out_email"
+NO_PROPERTIES = frozenset({LISTS, OPT_OUT})
+"""Fields of a contact that HubSpot keeps elsewhere than in its properties."""
 DEADLINE = 22.0
 """Seconds after which a delivery begins no other call; the gateway stops one that takes thirty."""
 CALLS = 40
@@ -45,14 +46,18 @@ class HubSpotSink(Sink):
         """``settings`` as ``SettingsSchema`` loads them."""
         self._key: str = settings["external_id"]
         self._lists = dict.fromkeys(settings["lists"], "")
+        self._subscriptions = [str(one) for one in settings["subscriptions"]]
         self.client = client or Client(settings, context)
         self._clock = clock
 
     def describe(self, object: str) -> Mapping[str, Field]:
         reply = self.client.page(self.client.properties.get_all, plural(object), archived=False)
         found = {str(one["name"]): _field(one) for one in reply.results if one.get("name")}
-        if self._lists and plural(object) == "contacts":
-            found[LISTS] = Field(name=LISTS, type="enumeration", options=tuple(self._lists))
+        if plural(object) == "contacts":
+            if self._lists:
+                found[LISTS] = Field(name=LISTS, type="enumeration", options=tuple(self._lists))
+            if self._subscriptions:
+                found[OPT_OUT] = Field(name=OPT_OUT, type="bool")
         return found
 
     def calls(self, writes: Sequence[Write]) -> Sequence[Call]:
@@ -72,7 +77,9 @@ class HubSpotSink(Sink):
 
     def deliver(self, call: Call) -> Iterator[Receipt]:
         path, what = call.request
-        sending = _Sending(self.client, self._key, path, what == "create", self._clock, self._lists)
+        sending = _Sending(
+            self.client, self._key, path, what == "create", self._clock, self._lists, self._subscriptions
+        )
         yield from sending.deliver(call.writes)
 
     def find(self, object: str, keys: Sequence[str]) -> Mapping[str, Sequence[str]]:
@@ -103,6 +110,8 @@ class _Sending:
     clock: Callable[[], float]
     lists: dict[str, str]
     """The lists that are ours to fill, name → id, "" before it was asked for."""
+    subscriptions: Sequence[str]
+    """The types of e-mail that who opted out gets no more."""
     _began: float = 0.0
     _priority: int = 5
     """The most urgent write's: its handoff may use the budget's reserve, and the others go along."""
@@ -128,30 +137,20 @@ class _Sending:
                 message="a list that the settings do not name",
             )  # fmt: skip
         writes = [made for made in writes if made.key not in strange]
-        told = {made.key for made in writes if made.record is not None and made.fields.keys() == {LISTS}}
-        receipts: Iterable[Receipt] = chain(
-            self._send([made for made in writes if made.key not in told]),
-            (Receipt(key=made.key, result="done", record=made.record or "") for made in writes if made.key in told),
-        )
+        bare = {made.key for made in writes if made.record is not None and not made.fields.keys() - NO_PROPERTIES}
+        receipts = {receipt.key: receipt for receipt in self._send([made for made in writes if made.key not in bare])}
+        receipts |= {
+            made.key: Receipt(key=made.key, result="done", record=made.record or "")
+            for made in writes
+            if made.key in bare
+        }
         by_key = {made.key: made for made in writes}
-        staged: list[tuple[Write, Receipt]] = []
-        listed: list[tuple[Write, Receipt]] = []
-        for receipt in receipts:
-            made = by_key[receipt.key]
-            if receipt.result == "done" and not self.creating and made.fields.get(STAGE):
-                staged.append((made, receipt))
-            elif receipt.result == "done" and LISTS in made.fields:
-                listed.append((made, receipt))
-            else:
-                yield receipt
-        for receipt in self._stages(staged) if staged else ():
-            made = by_key[receipt.key]
-            if receipt.result == "done" and LISTS in made.fields:
-                listed.append((made, receipt))
-            else:
-                yield receipt
-        if listed:
-            yield from self._memberships(listed)
+        for name, step in ((STAGE, self._stages), (LISTS, self._memberships), (OPT_OUT, self._opt_outs)):
+            mine = [(by_key[key], one) for key, one in receipts.items() if one.result == "done"]
+            mine = [(made, one) for made, one in mine if name in made.fields]
+            if mine:
+                receipts |= {one.key: one for one in step(mine)}
+        yield from receipts.values()
 
     # -- a batch, and the halves of it --------------------------------------------------------------------------------
 
@@ -180,10 +179,8 @@ class _Sending:
             return self.client.change(
                 operation, self.path, {"inputs": inputs}, priority=self._priority, seconds=seconds
             )
-        except TryLater as exc:
-            self._stop = Receipt(key="", result="limit", seconds=exc.seconds, code="limit", message=exc.reason)
-        except AccessRefused as exc:
-            self._stop = Receipt(key="", result="auth", code="auth", message=exc.reason)
+        except (TryLater, AccessRefused) as exc:
+            self._stop = _refusal(exc)
         except NoAnswer as exc:
             # An update by id may be repeated; a create is looked up by its key first.
             result: Any = "unknown" if exc.sent and self.creating else "retry"
@@ -287,8 +284,7 @@ class _Sending:
                 self.client.batch.read, self.path, request, archived=False, priority=self._priority
             )
         except (TryLater, AccessRefused) as exc:
-            what: Any = "limit" if isinstance(exc, TryLater) else "auth"
-            self._stop = Receipt(key="", result=what, seconds=getattr(exc, "seconds", 0.0), message=exc.reason)
+            self._stop = _refusal(exc)
             return {}
         except (Failure, NoAnswer):
             return {}  # a create of one who is there is refused with a name, too
@@ -307,7 +303,8 @@ class _Sending:
     def _stages(self, staged: Sequence[tuple[Write, Receipt]]) -> Iterator[Receipt]:
         """HubSpot moves this property forward only and drops a step back without a word: so it is looked at again,
         cleared where it stands elsewhere, and set anew, in calls of their own."""
-        held = self._stages_of([receipt.record for _, receipt in staged])
+        staged = [(made, receipt) for made, receipt in staged if made.fields[STAGE] and not self.creating]
+        held = self._stages_of([receipt.record for _, receipt in staged]) if staged else {}
         back = [(made, receipt) for made, receipt in staged if held.get(receipt.record) != str(made.fields[STAGE])]
         if back and held:
             for value in ("", None):
@@ -359,21 +356,89 @@ class _Sending:
             request = {"recordIdsToAdd": list(joining), "recordIdsToRemove": list(leaving)}
             change = self.client.memberships.add_and_remove
             self.client.change(change, self.lists[name], request, priority=self._priority)
-        except TryLater as exc:
-            return Receipt(key="", result="limit", seconds=exc.seconds, code="limit", message=exc.reason)
-        except AccessRefused as exc:
-            return Receipt(key="", result="auth", code="auth", message=exc.reason)
+        except (TryLater, AccessRefused, NoAnswer) as exc:
+            return _refusal(exc)
         except Failure as exc:
             self.lists[name] = ""
             if exc.passing:
-                return Receipt(key="", result="retry", seconds=answers.OVERLOADED, code=str(exc.status))
+                return _refusal(exc)
             return Receipt(
                 key="", result="rejected", code=f"list {exc.status}", fields=(LISTS,), scope="mapping",
                 message="HubSpot has no such list, or it is one that fills itself",
             )  # fmt: skip
-        except NoAnswer:
-            return Receipt(key="", result="retry", code="no answer")
         return None
+
+    # -- opt-outs -----------------------------------------------------------------------------------------------------
+
+    def _opt_outs(self, told: Sequence[tuple[Write, Receipt]]) -> Iterator[Receipt]:
+        """Who wants no e-mail is taken off each of our subscription types. Nobody is ever put back on one."""
+        yield from (self._noted(made, receipt) for made, receipt in told if not _wants_none(made))
+        told = [(made, receipt) for made, receipt in told if _wants_none(made)]
+        if not self.subscriptions:
+            yield from (
+                Receipt(
+                    key=made.key, result="rejected", code="no subscriptions", fields=(OPT_OUT,), scope="mapping",
+                    message="the settings name no subscription types",
+                )
+                for made, _ in told
+            )  # fmt: skip
+            return
+        addresses = self._addresses([receipt.record for _, receipt in told]) if told else {}
+        for made, receipt in told:
+            address = addresses.get(receipt.record)
+            trouble = self._unsubscribed(address) if address else None
+            if address is None and self._stop is not None:
+                trouble = self._stop
+            yield self._noted(made, receipt) if trouble is None else replace(trouble, key=made.key)
+
+    def _noted(self, made: Write, receipt: Receipt) -> Receipt:
+        return replace(receipt, held={**receipt.held, OPT_OUT: made.fields[OPT_OUT]})
+
+    def _addresses(self, ids: Sequence[str]) -> dict[str, str]:
+        """Record → its address; those without one get no e-mail anyway."""
+        request = {"inputs": [{"id": id_} for id_ in ids], "properties": ["email"]}
+        try:
+            reply = self.client.page(
+                self.client.batch.read, self.path, request, archived=False, priority=self._priority
+            )
+        except (TryLater, AccessRefused, Failure, NoAnswer) as exc:
+            self._stop = _refusal(exc)
+            return {}
+        found = {str(one.get("id")): (one.get("properties") or {}).get("email") for one in reply.results}
+        return {id_: str(address) for id_, address in found.items() if address}
+
+    def _unsubscribed(self, address: str) -> Receipt | None:
+        for subscription in self.subscriptions:
+            if self._stop is None and (self.clock() - self._began > DEADLINE or self._calls >= CALLS):
+                self._stop = Receipt(key="", result="retry", seconds=1, code="not sent", message="no time left")
+            if self._stop is not None:
+                return self._stop
+            self._calls += 1
+            request = {"emailAddress": address, "subscriptionId": subscription}
+            try:
+                self.client.change(self.client.preferences.unsubscribe, request, priority=self._priority)
+            except (TryLater, AccessRefused) as exc:
+                self._stop = _refusal(exc)
+                return self._stop
+            except (Failure, NoAnswer) as exc:
+                if not (isinstance(exc, Failure) and "already" in str(exc.body.get("message")).lower()):
+                    return _refusal(exc)
+        return None
+
+
+def _refusal(exc: TryLater | AccessRefused | Failure | NoAnswer) -> Receipt:
+    """Of a call that may be repeated as a whole."""
+    if isinstance(exc, TryLater):
+        return Receipt(key="", result="limit", seconds=exc.seconds, code="limit", message=exc.reason)
+    if isinstance(exc, AccessRefused):
+        return Receipt(key="", result="auth", code="auth", message=exc.reason)
+    if isinstance(exc, Failure) and not exc.passing:
+        return Receipt(key="", result="rejected", code=str(exc.status), message=str(exc))
+    return Receipt(key="", result="retry", seconds=answers.OVERLOADED, code="no answer")
+
+
+def _wants_none(made: Write) -> bool:
+    return _sent(made.fields.get(OPT_OUT)).lower() in ("true", "yes", "1")
 
 
 def _named_lists(made: Write) -> set[str]:
@@ -400,7 +465,7 @@ def _batches(writes: Sequence[Write]) -> list[list[Write]]:
 
 
 def _input(made: Write, key: str, number: int) -> dict[str, Any]:
-    properties = {name: _sent(value) for name, value in made.fields.items() if name != LISTS}
+    properties = {name: _sent(value) for name, value in made.fields.items() if name not in NO_PROPERTIES}
     if made.record is not None:
         return {"id": made.record, "objectWriteTraceId": str(number), "properties": properties}
     return {

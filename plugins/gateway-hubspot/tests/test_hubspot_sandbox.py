@@ -34,6 +34,7 @@ systems:
       api: "{api}"
       limits: {{per_10s: 1000, searches_per_s: 1000}}
       lists: [Nurture, No sales]
+      subscriptions: [11001, 11003]
       activities: [page_views, meetings, email_events, form_submissions]
 """
 FAIR = """
@@ -447,3 +448,50 @@ def test_former_values_come_with_their_times(instance, portal, wide):
         ("Assistant", 9), ("Manager", 5), ("Chief", 2),
     ]  # fmt: skip
     assert [("email" in one.speaks_of) for one in read] == [False, False, True]  # the past says nothing of the rest
+
+
+def test_who_opted_out_is_taken_off_each_subscription_and_never_put_back(instance, portal, api):
+    """By address; a second time says nothing new, and false subscribes nobody."""
+    from gateway.contracts import Write
+
+    kim, lou, max_ = (portal.add("contacts", {"email": f"{name}@example.org"}) for name in ("kim", "lou", "max"))
+    nobody = portal.add("contacts", {"firstname": "Nobody"})
+    portal.preferences.opt_out("max@example.org", "11003")
+    sink = instance.gateway.sinks["hubspot"]
+    wants = {kim.id: True, lou.id: False, max_.id: False, nobody.id: True}
+    writes = [
+        Write(key=f"k{id_}", object="contact", record=id_, fields={"opted_out_email": value, "gw_score": 3})
+        for id_, value in wants.items()
+    ]
+    for _ in range(2):
+        receipts = [receipt for call in sink.calls(writes) for receipt in sink.deliver(call)]
+        assert {one.result for one in receipts} == {"done"}
+        assert all(one.held["opted_out_email"] is wants[one.record] for one in receipts)
+    assert portal.preferences.opted == {
+        ("kim@example.org", "11001"): False, ("kim@example.org", "11003"): False, ("max@example.org", "11003"): False,
+    }  # fmt: skip
+    assert {one["gw_score"] for one in (kim, lou, max_, nobody)} == {"3"}
+
+
+@pytest.mark.parametrize(
+    ("fault", "result"),
+    [
+        ({"limit": "daily", "retry_after": 60}, "limit"),
+        ({"status": 502}, "retry"),
+        ({"drop": "after"}, "retry"),
+        ({"status": 400, "body": {"category": "VALIDATION_ERROR", "message": "is already unsubscribed"}}, "done"),
+        ({"status": 400, "body": {"category": "VALIDATION_ERROR", "message": "kim@example.org is wrong"}}, "rejected"),
+    ],
+)
+@pytest.mark.parametrize("api", ["v3"], indirect=True)
+def test_an_opt_out_that_did_not_arrive_is_not_done(instance, portal, fault, result):
+    """It is told again, or named as what it is, without the address."""
+    from gateway.contracts import Write
+
+    kim = portal.add("contacts", {"email": "kim@example.org"})
+    portal.faults.add("POST .*/unsubscribe", 1, fault)
+    sink = instance.gateway.sinks["hubspot"]
+    write = Write(key="k", object="contact", record=kim.id, fields={"opted_out_email": True})
+    [receipt] = [receipt for call in sink.calls([write]) for receipt in sink.deliver(call)]
+    assert receipt.result == result
+    assert "kim@" not in receipt.message

@@ -405,7 +405,7 @@ def test_the_dated_paths_are_the_same_api(hubspot, old, new):
     hubspot.add("contacts", {"email": "kim@example.org"})
     with serve(hubspot) as server:
         answers = [
-            requests.get(server.url + path, headers={"Authorization": "Bearer pat-sandbox"}, timeout=5)
+            requests.get(server.url + path, headers={"Authorization": "Bearer pat-sandbox"}, timeout=30)
             for path in (old, new)
         ]
     assert [answer.status_code for answer in answers] == [200, 200]
@@ -422,7 +422,7 @@ def test_the_dated_api_enforces_what_the_admin_requires(hubspot):
                 f"{server.url}{path}/contacts",
                 json={"properties": {"email": f"a{number}@example.org"}},
                 headers=headers,
-                timeout=5,
+                timeout=30,
             )
             for number, path in enumerate(("/crm/v3/objects", "/crm/objects/2026-09"))
         )
@@ -439,11 +439,11 @@ def test_a_refresh_token_buys_half_an_hour(hubspot):
             "client_secret": "sandbox-client-secret",
             "refresh_token": "r",
         }
-        told = requests.post(f"{server.url}/oauth/v1/token", data=given, timeout=5).json()
+        told = requests.post(f"{server.url}/oauth/v1/token", data=given, timeout=30).json()
         headers = {"Authorization": f"Bearer {told['access_token']}"}
-        first = requests.get(f"{server.url}/account-info/v3/details", headers=headers, timeout=5)
+        first = requests.get(f"{server.url}/account-info/v3/details", headers=headers, timeout=30)
         hubspot.clock.advance(told["expires_in"])
-        then = requests.get(f"{server.url}/account-info/v3/details", headers=headers, timeout=5)
+        then = requests.get(f"{server.url}/account-info/v3/details", headers=headers, timeout=30)
     assert (told["expires_in"], first.status_code, then.status_code) == (1800, 200, 401)
 
 

@@ -57,7 +57,7 @@ def refused(call: Any, *arguments: Any, **named: Any) -> tuple[int, dict[str, An
 def test_the_token_endpoint_refuses_with_an_object(salesforce, data, auth, error):
     """400 and ``{error, error_description}``, not a list."""
     with serve(salesforce) as server:
-        answer = requests.post(f"{server.url}/services/oauth2/token", data=data, auth=auth, timeout=5)
+        answer = requests.post(f"{server.url}/services/oauth2/token", data=data, auth=auth, timeout=30)
     assert answer.status_code == 400
     assert answer.json()["error"] == error
     assert "access_token" not in answer.text
@@ -87,7 +87,7 @@ def test_an_assertion_is_checked_claim_by_claim(claims, status):
                 "grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer",
                 "assertion": _signed(key, claims),
             },
-            timeout=5,
+            timeout=30,
         )
     assert answer.status_code == status
 
@@ -113,7 +113,7 @@ def test_another_key_signs_in_vain():
         answer = requests.post(
             f"{server.url}/services/oauth2/token",
             data={"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "assertion": _signed(theirs, {})},
-            timeout=5,
+            timeout=30,
         )
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_grant")
 

@@ -124,9 +124,10 @@ class Org:
     def query(self, soql: str, *, deleted: bool = False, priority: int = 5) -> tuple[list[dict[str, Any]], bool]:
         """The first records of an answer, and whether they are all. ``deleted``: those in the recycle bin, too."""
         answer = self.call("GET", "queryAll/" if deleted else "query/", params={"q": soql}, priority=priority)
-        if not isinstance(answer, Mapping) or not isinstance(answer.get("records"), list):
+        rows = answer.get("records") if isinstance(answer, Mapping) else None
+        if not isinstance(rows, list) or not all(isinstance(row, dict) and type(row.get("Id")) is str for row in rows):
             raise NoAnswer("an answer without records", sent=True)
-        return answer["records"], bool(answer.get("done", True))
+        return rows, bool(answer.get("done", True))
 
     def query_in(
         self,
@@ -179,7 +180,7 @@ class Org:
             )
         except SalesforceError as exc:
             faults = faults_of(exc.content, int(exc.status))
-        except (requests.RequestException, ValueError) as exc:
+        except (requests.RequestException, ValueError, TypeError) as exc:  # null or a number makes the library stumble
             raise NoAnswer(type(exc).__name__, sent=_sent(exc)) from None
         if not faults[0].code and faults[0].status >= 500:
             raise NoAnswer(f"HTTP {faults[0].status}", sent=True)

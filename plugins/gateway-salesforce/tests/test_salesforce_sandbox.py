@@ -12,6 +12,7 @@ import orjson
 import pytest
 from sqlalchemy import select
 
+from gateway.contracts import Context
 from gateway.errors import AccessRefused, TryLater
 from gateway.runtime import open_gateway
 from gateway.store import tables as t
@@ -218,6 +219,37 @@ def test_every_lead_is_one_record_with_one_task_whatever_happens_on_the_way(inst
     assert tasks == Counter(one.id for one in people)
     assert instance.writes().keys() <= {"confirmed", "superseded"}
     assert all(fault.struck for fault in org.faults)
+
+
+def test_the_jwt_flow_logs_in_and_another_key_does_not(org, tmp_path):
+    """Signed with the key whose certificate the app holds."""
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import rsa
+    from gateway_salesforce import SalesforceSink, SettingsSchema
+
+    keys = [rsa.generate_private_key(public_exponent=65537, key_size=2048) for _ in range(2)]
+    for number, key in enumerate(keys):
+        pem = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        (tmp_path / f"{number}.pem").write_bytes(key.private_bytes(*pem))
+    org.tokens.public_key = (
+        keys[0].public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    ).decode()
+    # The sandbox checks when an assertion ends: its clock is to be ours.
+    org.clock.advance(datetime.now(UTC) - org.clock.now())
+    block = {
+        "login_url": org.url,
+        "flow": "jwt",
+        "consumer_key": "sandbox-consumer-key",
+        "username": org.tokens.username,
+    }
+    context = Context(system="crm", root=tmp_path, mapping=None, now=org.clock.now)
+    good, bad = (
+        SalesforceSink(SettingsSchema().load({**block, "private_key": f"file:{tmp_path}/{number}.pem"}), context)
+        for number in range(2)
+    )
+    assert good.describe("Lead")["LastName"].required
+    with pytest.raises(AccessRefused, match=r"1\.pem \(invalid_grant\)"):
+        bad.describe("Lead")
 
 
 def test_what_we_wrote_comes_back_without_effect(instance, org):

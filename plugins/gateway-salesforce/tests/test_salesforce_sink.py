@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
 import requests
 from gateway_salesforce import SalesforceSink
-from hypothesis import given
+from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from gateway.contracts import Receipt, Write
 
 EMAIL = "ada@norvik.example"
+TASK = {"handoff": "Handoff__c", "due_days": 2, "priority": "High", "description": "Reasons__c"}
+HANDOFF = "f" * 32
+ROW = ["Id", "Email", "Gateway_Id__c", "IsConverted", "ConvertedContactId", "MasterRecordId", "IsDeleted", "OwnerId"]
+CODES = st.sampled_from(
+    ["INVALID_FIELD", "DUPLICATES_DETECTED", "DUPLICATE_VALUE", "CANNOT_UPDATE_CONVERTED_LEAD", "ENTITY_IS_DELETED",
+     "UNABLE_TO_LOCK_ROW", "REQUEST_LIMIT_EXCEEDED", "INVALID_SESSION_ID", "STRING_TOO_LONG", "WHO_KNOWS", ""]
+)  # fmt: skip
 
 
 def lead(number: int) -> str:
@@ -415,6 +423,43 @@ def test_trouble_of_the_whole_call_is_each_writes(org, sink, answer, result, sec
     assert {(one.result, one.seconds) for one in receipts.values()} == {(result, seconds)}
 
 
+ANSWER = st.one_of(
+    st.sampled_from(
+        [[], {}, None, {"records": [{}]}, [{"success": True}], [{"success": True, "id": "00QX", "errors": []}]]
+    ),
+    st.builds(lambda code, message: [{"errorCode": code, "message": message}], CODES, st.text(max_size=20)),
+    st.builds(
+        lambda code, fields: [{"success": False, "errors": [{"statusCode": code, "fields": fields}]}],
+        CODES,
+        st.lists(st.text(max_size=5), max_size=2),
+    ),
+    st.builds(
+        lambda row: {"done": True, "records": [row]}, st.dictionaries(st.sampled_from(ROW), st.none() | st.text())
+    ),
+    st.binary(max_size=20),
+)
+
+
+@examples(
+    derandomize=True, deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    st.lists(st.tuples(st.sampled_from([200, 200, 200, 201, 300, 400, 401, 403, 404, 429, 500, 503]), ANSWER)),
+    st.booleans(),
+)
+def test_whatever_is_answered_every_write_gets_one_receipt(org, settings, context, answers, new):
+    """A proxy, an outage or a new version may say anything; nothing is raised, and nothing is done that was refused."""
+    sink = SalesforceSink(settings(task=TASK), context)
+    org.records.clear()
+    org.holds("Lead", "00Q1")
+    script = iter(answers)
+    org.answers = [lambda asked: next(script, None)]
+    writes = [create(1, Handoff__c=HANDOFF)] if new else [update(1, "00Q1", Handoff__c=HANDOFF)]
+    (receipt,) = deliver(sink, *writes).values()
+    assert receipt.key == writes[0].key
+    assert not re.search(r"p1@|Okafor", f"{receipt.code}{receipt.fields}")
+
+
 def test_a_slow_org_is_not_waited_for_beyond_the_gateways_patience(org, settings, context, monkeypatch):
     """A worker that waits longer is given up; what is left of the batch goes later."""
     now = [0.0]
@@ -485,9 +530,6 @@ def test_describe_tells_types_lengths_and_what_may_be_written(org, sink):
 
 
 # -- follow-up tasks ---------------------------------------------------------------------------------------------------
-
-TASK = {"handoff": "Handoff__c", "due_days": 2, "priority": "High", "description": "Reasons__c"}
-HANDOFF = "f" * 32
 
 
 @pytest.fixture

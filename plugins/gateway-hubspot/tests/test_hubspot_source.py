@@ -573,7 +573,7 @@ def test_a_reading_is_tried_again(hubspot, settings, context, status):
     hubspot.once("search", status, b"\xff\xfe not UTF-8")
     hubspot.once("search", 0, b"")  # and the line drops
     waited: list[float] = []
-    client = Client(settings(), context, sleep=waited.append)
+    client = Client(settings(), context, sleep=waited.append, clock=lambda: 0.0)
     assert client.search("contacts", {"filterGroups": [{"filters": []}], "limit": 1, "properties": []}).status == 200
     assert waited[-2:] == [0.5, 1.5]
 
@@ -626,7 +626,7 @@ class Budget:
 def test_every_call_is_spent_and_the_days_count_is_told(hubspot, settings, context):
     """Retries, account details and searches too; what other apps used is HubSpot's to say."""
     budget = Budget()
-    client = Client(settings(portal_id=9900123), replace(context, budget=budget), sleep=lambda seconds: None)
+    client = Client(settings(portal_id=9900123), replace(context, budget=budget), lambda seconds: None, lambda: 100.0)
     day = {"X_HubSpot_RateLimit_Daily": "250000", "X_HubSpot_RateLimit_Daily_Remaining": "249000"}
     hubspot.once("details", 200, {"portalId": 9900123}, **day)
     hubspot.once("search", 503, {})

@@ -166,6 +166,13 @@ def test_one_record_is_linked_and_carries_our_key_from_then_on(org, sink, there,
     assert all(keys == {"attributes", "id", "Gateway_Id__c"} for keys in stamps)
 
 
+def test_a_converted_lead_with_the_address_is_nobody(org, sink):
+    """It cannot be written any more; its person is the contact, under whatever address."""
+    org.holds("Lead", "00QA", Email=EMAIL, IsConverted=True, ConvertedContactId="003A")
+    receipt = only(sink, create(1, Email=EMAIL))
+    assert (receipt.result, len(org.records["Lead"])) == ("done", 2)
+
+
 def test_several_records_are_work_for_a_person(org, sink):
     """None is picked, none is made, none is marked."""
     org.holds("Contact", "003A", Email=EMAIL)
@@ -583,6 +590,23 @@ def test_a_task_that_could_not_be_made_is_made_by_the_retry(org, with_tasks):
     assert [only(with_tasks, write).result for _ in range(2)] == ["retry", "done"]
     (task,) = org.records["Task"].values()
     assert task["OwnerId"] == "005Ka000000OwnerAAA"  # of whom the org chooses: a queue owns no task
+
+
+@pytest.mark.parametrize("new", [False, True])
+def test_a_record_tells_of_its_handoff_only_after_the_task_is_there(org, with_tasks, new):
+    """So that what broke off in between shows, whoever looks: the gateway's question, or the next pull."""
+    record = "" if new else org.holds("Lead", "00Q1", Gateway_Id__c=lead(1))
+    org.row = lambda object_, body: org.error("UNABLE_TO_LOCK_ROW") if object_ == "Task" else None
+    write = create(1, Handoff__c=HANDOFF) if new else update(1, record, Handoff__c=HANDOFF)
+    assert only(with_tasks, write).result == "retry"
+    (held,) = org.records["Lead"].values()
+    assert "Handoff__c" not in held
+    assert with_tasks.find("Lead", [write.key]) == {}
+    org.row = lambda object_, body: None
+    again = update(1, held["Id"], Handoff__c=HANDOFF)
+    assert only(with_tasks, again).result == "done"
+    assert held["Handoff__c"] == HANDOFF
+    assert with_tasks.find("Lead", [write.key]) == {write.key: [held["Id"]]}
 
 
 def test_a_refused_task_says_that_the_record_is_written(org, with_tasks):

@@ -1,6 +1,7 @@
 """Serve a sandbox until Ctrl-C: ``python -m gateway_sandbox hubspot|salesforce|company``.
 
-``company`` serves both, with buyers and sales people at work in them.
+``company`` serves both, with buyers and sales people at work in them. ``circle`` plays some days of that company with
+the gateway between its two systems, and ends.
 """
 
 from __future__ import annotations
@@ -8,13 +9,14 @@ from __future__ import annotations
 import argparse
 import contextlib
 import signal
+import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
 
 import orjson
 
-from gateway_sandbox import hubspot, salesforce
+from gateway_sandbox import circle, hubspot, salesforce
 from gateway_sandbox.clock import Clock, parse
 from gateway_sandbox.company import Company
 from gateway_sandbox.hubspot import HubSpotSandbox
@@ -25,6 +27,14 @@ from gateway_sandbox.serving import Serving, serve
 def main(arguments: Sequence[str] | None = None, stop: threading.Event | None = None) -> None:
     """Serve until ``stop`` is set; without one, until SIGINT or SIGTERM."""
     given = _parser().parse_args(arguments)
+    if given.system == "circle":
+        try:
+            told = circle.play(given.dir, given.days, given.seed)
+        except (ImportError, FileExistsError) as exc:
+            sys.exit(str(exc))
+        print(*(f"{name} {count}" for name, count in told.items()), sep=" · ")
+        print(f"It is all in {given.dir} now: gateway -C {given.dir} metrics funnel")
+        return
     if stop is None:
         stop = threading.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -48,12 +58,14 @@ def main(arguments: Sequence[str] | None = None, stop: threading.Event | None = 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m gateway_sandbox", description=__doc__)
-    parser.add_argument("system", choices=("hubspot", "salesforce", "company"))
+    parser.add_argument("system", choices=("hubspot", "salesforce", "company", "circle"))
     parser.add_argument("--port", type=int, default=0, help="0: any free one; company: HubSpot's, Salesforce's is next")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--start", type=parse, help="the sandbox's time at the start (ISO 8601); default: now")
     parser.add_argument("--speed", type=float, help="seconds of the sandbox in a second; default 1, 0 with --start")
     parser.add_argument("--buyers", type=float, default=6.0, help="company: new ones a day, on average")
+    parser.add_argument("--days", type=int, default=14, help="circle: so many are played")
+    parser.add_argument("--dir", type=Path, default=Path("circle"), help="circle: the gateway's folder, a new one")
     parser.add_argument("--fields", action="store_true", help="with the gateway's own fields, as set up")
     parser.add_argument("--faults", type=Path, help="a fault script: a JSON list")
     parser.add_argument("--webhook-url", help="hubspot: where changes are sent, signed")

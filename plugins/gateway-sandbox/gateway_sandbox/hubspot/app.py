@@ -171,6 +171,8 @@ class HubSpotSandbox(Sandbox):
                 catalogue.options(("sales_qualified", "sales_rejected", "recycled")),
                 own=False,
             ),
+            Property("gw_band", "Gateway band", group="gateway", own=False),
+            Property("gw_stage", "Gateway stage", group="gateway", own=False),
             Property("gw_bucket_reason", "Gateway bucket reason", group="gateway", own=False),
             Property("gw_model_version", "Gateway model version", group="gateway", own=False),
             Property("gw_scored_at", "Gateway scored at", "datetime", "date", "gateway", own=False),

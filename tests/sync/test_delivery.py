@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 import structlog
-from small_instance import Small, days
+from small_instance import CRM, Small, days
 from sqlalchemy import select, update
 
 from gateway.contracts import Call, Receipt, Sink
@@ -241,3 +241,22 @@ def test_retries_last_three_days():
     shortest = [verdict(Receipt(key="k", result="retry"), n, 0.0).wait for n in range(len(WAITS))]
     assert sum(shortest) >= 3 * 86400
     assert verdict(Receipt(key="k", result="retry"), len(WAITS), 0.5).state == "dead"
+
+
+def test_who_is_there_as_another_object_is_not_made_again(tmp_path):
+    """A CRM's lead that was converted lives on as its contact: handing the person over makes no second record."""
+    contact = """
+  contact:
+    kind: person
+    only: {type: contact}
+    id: id
+    time: at
+    create: never
+    fields: {mail: email, score: {to: score, type: integer, sync: out}}
+"""
+    small = Small(tmp_path, crm=CRM.replace("  lead:\n", "  lead:\n    only: {type: lead}\n") + contact.lstrip("\n"))
+    small.take("crm", {"type": "contact", "id": "c1", "at": days(9), "mail": "ann@one.example"})
+    ready(small, email="ann@one.example")
+    assert len(small.leads()) == 1
+    assert set(small.rows(t.writes, "object", "record", "create")) == {("contact", "c1", False)}
+    small.store.close()

@@ -1,7 +1,7 @@
 """The circle: buyers in HubSpot, the gateway, sales in Salesforce, and back, all in one process and one time.
 
-``python -m gateway_sandbox circle --days 14`` plays it. Needs the gateway with its HubSpot and Salesforce plugins beside
-this one; nothing else of the sandbox does.
+``python -m gateway_sandbox circle --days 14`` plays it. It needs the gateway with its HubSpot and Salesforce plugins;
+nothing else of the sandbox does.
 """
 
 from __future__ import annotations
@@ -88,8 +88,9 @@ def circle(folder: Path, *, seed: int = 3, buyers_per_day: float = 4.0, start: d
 
     Raises ImportError without the gateway or its plugins, OSError when the folder cannot be written.
     """
-    import gateway_hubspot  # noqa: F401 - that they are there is found out before anything is served
-    import gateway_salesforce  # noqa: F401
+    needed = ("gateway", "gateway_hubspot", "gateway_salesforce")
+    if missing := [name for name in needed if importlib.util.find_spec(name) is None]:
+        raise ImportError(f"the circle needs {', '.join(missing)}")
     from gateway.runtime import open_gateway
 
     clock = Clock(start)

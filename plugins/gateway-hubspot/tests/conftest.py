@@ -256,10 +256,13 @@ def _error(category: str, message: str, trace: str | None) -> dict[str, Any]:
 
 def _holds(values: dict[str, Any], one: dict[str, str]) -> bool:
     raw = values.get(one["propertyName"])
-    if one["propertyName"] == "hs_object_id":
-        return int(raw) > int(one["value"])
-    at = datetime.fromisoformat(raw).timestamp() * 1000
-    return at >= int(one["value"]) and at <= int(one.get("highValue", 1 << 60))
+    value = float(raw) if str(raw).isdigit() else datetime.fromisoformat(raw).timestamp() * 1000
+    low = int(one["value"])
+    return {
+        "GT": value > low,
+        "GTE": value >= low,
+        "BETWEEN": low <= value <= int(one.get("highValue", 0)),
+    }[one["operator"]]
 
 
 @pytest.fixture

@@ -53,10 +53,10 @@ class Circle:
         return happened
 
     def work(self) -> None:
-        """Pull, work and deliver until nothing is due."""
+        """Pull, work, score again what has aged, and deliver until nothing is due."""
         for system in SYSTEMS:
             self.gateway.pull_once(system)
-        while self.gateway.run_pipeline_once("circle"):
+        while self.gateway.run_pipeline_once("circle") or self.gateway.sweep_once():
             pass
         for system in SYSTEMS:
             while self.gateway.deliver_once(system, "circle"):

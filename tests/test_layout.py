@@ -135,7 +135,8 @@ def wheels(tmp_path_factory) -> dict[str, Path]:
             (sources / name).parent.mkdir(parents=True, exist_ok=True)
             (sources / name).write_bytes((ROOT / name).read_bytes())
     projects = [sources, *sorted(path.parent for path in sources.glob("plugins/*/setup.cfg"))]
-    quiet(sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", folder, *projects, cwd=folder)
+    build = ("-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", folder)
+    quiet(sys.executable, *build, *projects, cwd=folder)
     return {path.name.partition("-")[0]: path for path in folder.glob("*.whl")}
 
 

@@ -392,6 +392,9 @@ class GroupWriter:
         self._most = waiting
         self._patience = patience
         self._queue: queue.SimpleQueue[_Ticket | None] = queue.SimpleQueue()
+        self._wanted = MOST  # so many in the queue wake the writer before its moment is over
+        self._bell = threading.Lock()
+        self._bell.acquire()
         self._room = True
         self._room_at = float("-inf")
         self._closed = False
@@ -406,7 +409,7 @@ class GroupWriter:
         if self._queue.qsize() >= self._most:
             raise StorageBusy("too much is waiting to be written")
         ticket = _Ticket(arrival)
-        self._queue.put(ticket)
+        self._put(ticket)
         if not ticket.done.acquire(timeout=self._patience):
             ticket.arrival = None  # whoever waits in vain must not fill our memory
             raise StorageBusy("the disk is too slow")
@@ -418,8 +421,15 @@ class GroupWriter:
     def close(self) -> None:
         """Commit what was taken in, then stop."""
         self._closed = True
-        self._queue.put(None)
+        self._wanted = 0
+        self._put(None)
         self._thread.join()
+
+    def _put(self, ticket: _Ticket | None) -> None:
+        self._queue.put(ticket)
+        if self._queue.qsize() >= self._wanted:
+            with contextlib.suppress(RuntimeError):  # rung already
+                self._bell.release()
 
     def _run(self) -> None:
         roomy_log(self._inbox.engine)
@@ -440,9 +450,13 @@ class GroupWriter:
             with contextlib.suppress(queue.Empty):
                 while len(batch) < MOST:
                     batch.append(self._queue.get_nowait())
-            if None in batch or len(batch) >= min(expected, ENOUGH) or time.monotonic() >= until:
+            missing = min(expected, ENOUGH) - len(batch)
+            if None in batch or missing <= 0 or (left := until - time.monotonic()) <= 0:
+                self._wanted = MOST
                 return batch
-            time.sleep(MOMENT / 8)
+            self._wanted = missing
+            if self._queue.qsize() < missing:
+                self._bell.acquire(timeout=left)
 
     def _write(self, batch: list[_Ticket]) -> None:
         taken = [(ticket, arrival) for ticket in batch if (arrival := ticket.arrival) is not None]

@@ -7,19 +7,23 @@ abstract base class; times are aware datetimes in UTC; raw values are what JSON 
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
-Kind = Literal["person", "company", "deal", "task", "campaign", "user"]
+Kind = Literal["person", "company", "deal", "task", "list", "campaign", "user"]
 Precision = Literal["instant", "day", "unknown"]
-"""How well a time is known. ``day``: midnight of the mapping's zone; ``unknown``: the time of receipt stands in."""
+"""How well a time is known. ``day``: midnight of the mapping's zone; ``unknown``: a later time stands in, that of receipt
+or of the record's last change."""
 Origin = Literal["webhook", "pull", "file", "lookup"]
 OUTCOMES = ("accepted", "contacted", "qualified", "rejected", "recycled", "won", "lost")
 """The closed list of what sales can report of a lead."""
+TASK, LIST, CAMPAIGN = "follow_up_task", "list_membership", "campaign_membership"
+COMPANIONS: Mapping[str, Kind] = {TASK: "task", LIST: "list", CAMPAIGN: "campaign"}
+"""Objects of the gateway's own that stand beside a person's record; each ``Sink`` says which of them it carries."""
 Cursor = Mapping[str, Any]
 """Where a stream was left: opaque JSON of at most 4 KiB, taken from the data or the server's time."""
 
@@ -87,6 +91,14 @@ class Page:
     records: int = 0
     headers: Mapping[str, str] = field(default_factory=dict)
     """Become the document's ``headers``: what ``read`` must know beside the bytes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """What reading the past of one stream takes: its records, and the calls to the system that bring them."""
+
+    records: int
+    calls: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -328,14 +340,22 @@ class Score:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Field:
-    """One field of a system's live catalogue. ``length`` in characters; ``options`` are the picklist's values."""
+    """One field of a system's live catalogue: what a mapping file may name and a record may hold.
+
+    ``type`` is a mapping file's word (``string``, ``integer``, ``datetime`` …), ``choice`` for a picklist, ``list`` for
+    one of several choices, ``reference`` for another record's id, ``relation`` for what paths such as ``Owner.Email``
+    begin with, ``other`` for what no mapping can read. ``length`` is in characters; ``options`` are a picklist's
+    values, ``restricted`` when it takes no others. ``required``: no record is created without it.
+    """
 
     name: str
     type: str = "string"
+    label: str = ""
     length: int | None = None
     writable: bool = True
     required: bool = False
     options: tuple[str, ...] = ()
+    restricted: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -432,6 +452,8 @@ class Source(abc.ABC):
 
     verification: Verification | None = None
     answer: Answer = Answer()
+    fetched: int = 1
+    """How many records one call of ``fetch`` brings: what reading fields again will cost."""
 
     @abc.abstractmethod
     def read(self, document: Document) -> Iterable[ReadItem]:
@@ -451,6 +473,17 @@ class Source(abc.ABC):
     def pull(self, stream: str, cursor: Cursor | None, since: datetime | None) -> Iterator[Page]:
         """Pages from ``cursor`` on. Page and cursor are committed together, so a pull may stop anywhere."""
         return iter(())
+
+    def history(self, stream: str, cursor: Cursor | None, since: datetime | None) -> Iterator[Page]:
+        """The past of a stream, read once: like ``pull``, and where the system keeps them former values with their
+        times, too. Its pages become documents with ``history`` set; its cursor is its own, and where it ends ``pull``
+        goes on. What it tells without its own time has precision ``unknown``.
+        """
+        return self.pull(stream, cursor, since if cursor is None else None)
+
+    def estimate(self, stream: str, since: datetime | None) -> Estimate | None:
+        """What ``history`` would take; None = it cannot be told. May cost a call or two itself."""
+        return None
 
 
 class Scorer(abc.ABC):
@@ -477,10 +510,27 @@ class Scorer(abc.ABC):
 
 
 class Sink(abc.ABC):
-    """Carries writes out to a system. Built by ``factory(settings, context)``."""
+    """Carries writes out to a system. Built by ``factory(settings, context)``.
+
+    A write's ``object`` is one of the mapping file's, or of ``COMPANIONS`` where ``carries`` names it. Those belong to
+    the person's record in ``refs`` (object → id), and have fields of the gateway's own:
+
+    ``follow_up_task``      handoff, subject, description, priority (high), due_at (ISO 8601 in UTC; may be missing),
+                            owner (id or e-mail address; may be missing); later ``done: true`` closes it
+    ``list_membership``     list (its name), member (true, false)
+    ``campaign_membership`` campaign (its name), status (may be missing)
+
+    Each is made once. A list's and a campaign's write is repeated after ``unknown``, so it must do no harm twice.
+    """
+
+    carries: Mapping[str, Collection[str]] = {}
+    """What of ``COMPANIONS`` this system keeps, and under which names; ``("*",)`` = any."""
 
     def describe(self, object: str) -> Mapping[str, Field]:
-        """The live catalogue of one object's fields; empty when the system has none (a file)."""
+        """The live catalogue of one object: its fields, and whatever else its items carry.
+
+        Empty when the system has no catalogue (a file), or no such object that we may see.
+        """
         return {}
 
     @abc.abstractmethod
@@ -494,3 +544,93 @@ class Sink(abc.ABC):
     def find(self, object: str, keys: Sequence[str]) -> Mapping[str, Sequence[str]]:
         """Our keys → ids of the records that carry them: asked after ``unknown``, before anything is sent again."""
         return {}
+
+
+# -- connecting an account ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """Whose account the credentials open.
+
+    ``pin`` are settings that bind the system to it: with them another account's credentials are refused. ``missing``
+    are permissions that the credentials lack, in the system's own words and with what they are for. ``connectors``:
+    other programs that write to the same records → how we know. ``about`` is what else a person likes to see.
+    """
+
+    id: str
+    name: str = ""
+    sandbox: bool | None = None
+    """None: the system does not say."""
+    pin: Mapping[str, Any] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
+    connectors: Mapping[str, str] = field(default_factory=dict)
+    about: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signal:
+    """A stream of what people did, beside their records' fields.
+
+    ``delivered``: this account gives it and the settings ask for it; ``off``: the settings do not; ``refused``: the
+    account or the credentials' permissions do not give it. ``object`` is what the mapping file calls its items;
+    ``activities`` are those that need no rule there.
+    """
+
+    name: str
+    state: Literal["delivered", "off", "refused"]
+    object: str = ""
+    activities: tuple[str, ...] = ()
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One thing that a system must have before it is written to. ``by hand``: only a person can do it."""
+
+    object: str
+    name: str
+    state: Literal["there", "missing", "made", "by hand"]
+    message: str = ""
+
+
+class Connection(abc.ABC):
+    """What connecting a real account takes, beside source and sink; optional. The class is what a plugin registers.
+
+    Methods raise ``AccessRefused`` for wrong credentials, and other errors of the gateway's tree for what else went
+    wrong; none of them changes anything over there but ``setup``.
+    """
+
+    role: str = "other"
+    """What such a system mostly is: ma, crm or other."""
+    pull: str = ""
+    """How often it is asked for news, unless somebody says otherwise: ``10m``."""
+    prefix: str = ""
+    """What the names of those fields begin with that ``setup`` makes."""
+
+    @abc.abstractmethod
+    def __init__(self, settings: Mapping[str, Any], context: Context) -> None: ...
+
+    @classmethod
+    @abc.abstractmethod
+    def mapping(cls) -> str:
+        """The text of a commented mapping file with every object, field and rule that the plugin knows to be useful."""
+
+    @abc.abstractmethod
+    def account(self) -> Account:
+        """Ask who this is: the test of the credentials."""
+
+    def signals(self) -> Sequence[Signal]:
+        """The streams of activities, and which of them this account delivers."""
+        return ()
+
+    def sample(self, object: str, fields: Sequence[str], records: int) -> Iterable[Mapping[str, Any]]:
+        """Up to so many records of an object, as flat items with these fields: those changed last, where possible."""
+        return ()
+
+    def setup(self, dry_run: bool = True, folder: Path | None = None) -> Iterable[Step]:
+        """Make what the mapping file writes and the system lacks; what is there stays as it is.
+
+        :param dry_run: change nothing, say what is missing. :param folder: write it there, for a person to deploy.
+        """
+        return ()

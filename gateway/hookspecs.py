@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import click
     from marshmallow import Schema
 
-    from gateway.contracts import Context, Scorer, Sink, Source
+    from gateway.contracts import Connection, Context, Scorer, Sink, Source
 
 PROJECT = "lead_gateway"
 hookspec = pluggy.HookspecMarker(PROJECT)
@@ -41,6 +41,10 @@ class RegisterSink(Protocol):
     def __call__(
         self, name: str, factory: Callable[[Mapping[str, Any], Context], Sink], settings: type[Schema] | None = None
     ) -> None: ...
+
+
+class RegisterConnection(Protocol):
+    def __call__(self, name: str, connection: type[Connection]) -> None: ...
 
 
 class RegisterTransform(Protocol):
@@ -69,6 +73,16 @@ def register_scorers(register: RegisterScorer) -> None:
 @hookspec
 def register_sinks(register: RegisterSink) -> None:
     """Called once at start. Like ``register_sources``, for sinks. Source and sink of one system share a name."""
+
+
+@hookspec
+def register_connections(register: RegisterConnection) -> None:
+    """Called once at start. Call ``register(name, connection)`` for what connecting an account of yours takes.
+
+    :param register: ``name`` is that of your source and sink, whose settings it shares; ``connection`` is the class,
+        built as ``connection(settings, context)`` by `gateway systems add`, `gateway mapping draft`,
+        `gateway check --online` and `gateway plugins setup`.
+    """
 
 
 @hookspec

@@ -23,7 +23,7 @@ from gateway import hookspecs
 from gateway.settings.files import suggest
 
 DISTRIBUTION = "lead-gateway"
-_FAMILY = {"sources": "systems", "sinks": "systems"}
+_FAMILY = {"sources": "systems", "sinks": "systems", "connections": "systems"}
 _ANYTHING = (Exception, SystemExit)
 """What plugin code may raise: it may even leave."""
 
@@ -53,7 +53,10 @@ class Offer:
 
 
 class Host:
-    """All plugins of this environment. ``sources``, ``sinks``, ``scorers``, ``transforms``: offered name → offer."""
+    """All plugins of this environment.
+
+    ``sources``, ``sinks``, ``connections``, ``scorers``, ``transforms``: offered name → offer.
+    """
 
     def __init__(self, found: Iterable[tuple[EntryPoint, Distribution]] | None = None) -> None:
         """Load every plugin found (default: the installed ones, cut down by ``GATEWAY_PLUGINS``, a comma list)."""
@@ -61,6 +64,7 @@ class Host:
         self.sources: dict[str, Offer] = {}
         self.sinks: dict[str, Offer] = {}
         self.scorers: dict[str, Offer] = {}
+        self.connections: dict[str, Offer] = {}
         self.transforms: dict[str, Callable[[Any], Any]] = {}
         self.contested: dict[str, str] = {}
         """A name that more than one plugin offers → who, and as what."""
@@ -153,9 +157,9 @@ class Host:
                 self._pm.unregister(name=plugin.name)
             return self._broken(plugin, _spoken(exc).removeprefix("PluginValidationError: "))
         self._modules[plugin.name] = module
-        for hook in ("register_sources", "register_scorers", "register_sinks", "register_transforms"):
+        for what in ("sources", "scorers", "sinks", "connections", "transforms"):
             if plugin.state == "active":
-                self._ask(plugin, hook, register=self._register(plugin, hook.removeprefix("register_")))
+                self._ask(plugin, f"register_{what}", register=self._register(plugin, what))
 
     def _unknown_hooks(self, module: Any) -> str:
         """pluggy's ``check_pending`` looks at all plugins; this names the misspelt hooks of one."""

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from gateway.hookspecs import RegisterSink, RegisterSource, hookimpl
+from gateway.hookspecs import RegisterConnection, RegisterSink, RegisterSource, hookimpl
+from gateway_hubspot.connection import HubSpotConnection
 from gateway_hubspot.settings import SettingsSchema
 from gateway_hubspot.sink import HubSpotSink
 from gateway_hubspot.source import HubSpotSource
 
-if TYPE_CHECKING:
-    import click
-
-__all__ = ["HubSpotSink", "HubSpotSource", "SettingsSchema", "register_commands", "register_sinks", "register_sources"]
+__all__ = [
+    "HubSpotConnection",
+    "HubSpotSink",
+    "HubSpotSource",
+    "SettingsSchema",
+    "register_connections",
+    "register_sinks",
+    "register_sources",
+]
 
 
 @hookimpl
@@ -26,7 +30,5 @@ def register_sinks(register: RegisterSink) -> None:
 
 
 @hookimpl
-def register_commands(cli: click.Group) -> None:
-    from gateway_hubspot.setup import hubspot
-
-    cli.add_command(hubspot)
+def register_connections(register: RegisterConnection) -> None:
+    register("hubspot", HubSpotConnection)

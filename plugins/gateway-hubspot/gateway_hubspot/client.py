@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -58,6 +58,15 @@ class NoAnswer(GatewayError):
     def __init__(self, sent: bool) -> None:
         self.sent = sent
         super().__init__("HubSpot did not answer" if sent else "HubSpot cannot be reached")
+
+
+class MissingScopes(AccessRefused):
+    """The token is right, but may not do this. ``scopes``: those that it lacks, as far as HubSpot says."""
+
+    def __init__(self, reference: str, scopes: Sequence[str]) -> None:
+        self.scopes = tuple(scopes)
+        lacks = f" lacks the scopes {', '.join(scopes)}" if scopes else " may not do this"
+        super().__init__(f"{reference}{lacks}, says HubSpot")
 
 
 class Failure(GatewayError):
@@ -149,6 +158,10 @@ class Client:
     @cached_property
     def properties(self) -> Any:
         return self._client.crm.properties.core_api
+
+    @cached_property
+    def property_batch(self) -> Any:
+        return self._client.crm.properties.batch_api
 
     @cached_property
     def groups(self) -> Any:
@@ -296,9 +309,7 @@ class Client:
         if status == 401:
             return AccessRefused(f"HubSpot refused {self._token.reference}")
         if status == 403:
-            scopes = _scopes(data)
-            lacks = f" lacks the scopes {', '.join(scopes)}" if scopes else " may not do this"
-            return AccessRefused(f"{self._token.reference}{lacks}, says HubSpot")
+            return MissingScopes(self._token.reference, _scopes(data))
         return Failure(status, data)
 
     def _limit(self, headers: Any, data: Mapping[str, Any]) -> TryLater:

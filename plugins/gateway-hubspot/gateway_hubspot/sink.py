@@ -16,6 +16,8 @@ from typing import Any
 from gateway.contracts import Call, Context, Field, Receipt, Sink, Write
 from gateway.errors import AccessRefused, TryLater
 from gateway_hubspot import answers
+from gateway_hubspot.activities import STREAMS
+from gateway_hubspot.catalogue import catalogue
 from gateway_hubspot.client import WRITE, Client, Failure, NoAnswer, Reply
 from gateway_hubspot.records import cut, plural
 
@@ -28,7 +30,6 @@ DEADLINE = 22.0
 """Seconds after which a delivery begins no other call; the gateway stops one that takes thirty."""
 CALLS = 40
 """Most calls of one delivery: what then is not settled is tried again later."""
-TEXT = 65_536
 CONTACTS = "0-1"
 URGENT = 2
 
@@ -51,13 +52,20 @@ class HubSpotSink(Sink):
         self._clock = clock
 
     def describe(self, object: str) -> Mapping[str, Field]:
-        reply = self.client.page(self.client.properties.get_all, plural(object), archived=False)
-        found = {str(one["name"]): _field(one) for one in reply.results if one.get("name")}
+        if object in STREAMS.values():
+            return {}  # their items' fields are each form's and e-mail's own
+        try:
+            reply = self.client.page(self.client.properties.get_all, plural(object), archived=False)
+        except Failure as exc:
+            if exc.status in (400, 404):
+                return {}  # no such object
+            raise
+        found = catalogue(object, reply.results)
         if plural(object) == "contacts":
             if self._lists:
-                found[LISTS] = Field(name=LISTS, type="enumeration", options=tuple(self._lists))
+                found[LISTS] = Field(name=LISTS, type="list", options=tuple(self._lists))
             if self._subscriptions:
-                found[OPT_OUT] = Field(name=OPT_OUT, type="bool")
+                found[OPT_OUT] = Field(name=OPT_OUT, type="boolean")
         return found
 
     def calls(self, writes: Sequence[Write]) -> Sequence[Call]:
@@ -501,17 +509,3 @@ def _address(made: Write) -> str:
 def _number(trace: Any, open_: Mapping[int, Write]) -> int | None:
     text = str(trace)
     return int(text) if text.isdecimal() and int(text) in open_ else None
-
-
-def _field(one: Mapping[str, Any]) -> Field:
-    metadata = one.get("modificationMetadata")
-    read_only = isinstance(metadata, Mapping) and metadata.get("readOnlyValue") is True
-    kind = str(one.get("type") or "string")
-    options = one.get("options") if not one.get("externalOptions") else None
-    return Field(
-        name=str(one["name"]),
-        type=kind,
-        length=TEXT if kind == "string" else None,
-        writable=not read_only and one.get("calculated") is not True,
-        options=tuple(str(option.get("value")) for option in options or () if isinstance(option, dict)),
-    )

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from gateway.hookspecs import RegisterSink, RegisterSource, hookimpl
+from gateway.hookspecs import RegisterConnection, RegisterSink, RegisterSource, hookimpl
+from gateway_salesforce.connection import SalesforceConnection
 from gateway_salesforce.settings import SettingsSchema
 from gateway_salesforce.sink import SalesforceSink
 from gateway_salesforce.source import SalesforceSource
 
-if TYPE_CHECKING:
-    import click
-
 __all__ = [
+    "SalesforceConnection",
     "SalesforceSink",
     "SalesforceSource",
     "SettingsSchema",
-    "register_commands",
+    "register_connections",
     "register_sinks",
     "register_sources",
 ]
@@ -33,7 +30,5 @@ def register_sinks(register: RegisterSink) -> None:
 
 
 @hookimpl
-def register_commands(cli: click.Group) -> None:
-    from gateway_salesforce.setup import salesforce
-
-    cli.add_command(salesforce)
+def register_connections(register: RegisterConnection) -> None:
+    register("salesforce", SalesforceConnection)

@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 from gateway.contracts import Call, Context, Field, Receipt, Sink, Write
 from gateway.errors import AccessRefused, TryLater
+from gateway_salesforce.catalogue import catalogue
 from gateway_salesforce.codes import Fault
 from gateway_salesforce.meeting import HINTS, PEOPLE, Meeting, linked
 from gateway_salesforce.org import NoAnswer, Org, RefusedCall, parts, same_id
@@ -64,7 +65,7 @@ class SalesforceSink(Sink):
             if refused.fault.meaning == "mapping":
                 return {}  # no such object, or not for us
             raise
-        return {one["name"]: _field(one) for one in answer["fields"]}
+        return catalogue(object, answer["fields"])
 
     def calls(self, writes: Sequence[Write]) -> Sequence[Call]:
         groups: dict[Request, list[Write]] = {}
@@ -399,22 +400,3 @@ def _matches(fault: Fault, write: Write) -> Sequence[tuple[str, str]]:
 
 def _priority(writes: Sequence[Write]) -> int:
     return min((write.priority for write in writes), default=5)
-
-
-_TYPES = {
-    "int": "integer", "double": "number", "currency": "number", "percent": "number", "boolean": "boolean",
-    "date": "date", "datetime": "datetime", "email": "email", "phone": "phone", "url": "url",
-    "multipicklist": "list", "textarea": "text",
-}  # fmt: skip
-
-
-def _field(one: Mapping[str, Any]) -> Field:
-    options = one.get("picklistValues") if one.get("restrictedPicklist") or one["name"] == "Status" else None
-    return Field(
-        name=one["name"],
-        type=_TYPES.get(one.get("type", ""), "string"),
-        length=one.get("length") or None,
-        writable=bool(one.get("updateable") or one.get("createable")),
-        required=bool(not one.get("nillable", True) and one.get("createable") and not one.get("defaultedOnCreate")),
-        options=tuple(entry["value"] for entry in options or () if entry.get("active", True)),
-    )

@@ -15,7 +15,7 @@ from sqlalchemy import Engine
 
 from gateway.errors import TryLater
 from gateway.store import budgets
-from gateway.store.database import write
+from gateway.store.database import read, write
 
 DAY = timedelta(days=1)
 BURST = 0.05
@@ -63,6 +63,23 @@ class SystemBudget:
         if window in self._limits and window >= DAY:
             with write(self._engine) as connection:
                 budgets.raise_to(connection, self._system, self._name(window), used)
+
+    def takes(self, calls: int) -> timedelta:
+        """How long so many calls take at the pace that the limits allow, what today has left included."""
+        now = self._clock()
+        with read(self._engine) as connection:
+            held = budgets.held(connection, self._system)
+        longest = 0.0
+        for window, limit in self._limits.items():
+            span = window.total_seconds()
+            if window < DAY:
+                longest = max(longest, calls * span / limit)
+                continue
+            share = max(1.0, limit * (1 - RESERVE))
+            left = max(0.0, share - held.get(self._name(window), 0))
+            if calls > left:  # what today does not take waits for midnight, and for as many more as it needs
+                longest = max(longest, span - now % span + span * int((calls - left - 1) // share))
+        return timedelta(seconds=longest)
 
     def _take(self, calls: int, priority: int) -> float:
         """Take from all limits or from none; returns the seconds until there may be enough."""

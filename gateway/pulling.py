@@ -1,18 +1,21 @@
 """The way in that we begin ourselves: fetch what was only named, and pull what is new, stream after stream.
 
 In: lookups that ``read`` asked for, and cursors. Out: documents in the inbox. A page is stored before its cursor and
-before a lookup is settled: a crash in between brings the same page again, which is a duplicate.
+before a lookup is settled: a crash in between brings the same page again, which is a duplicate. A system's past is read
+only when somebody asks for it, beside the news and with cursors of its own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
+import orjson
 from sqlalchemy import Engine
 
-from gateway.contracts import Origin, Page, Source
+from gateway.contracts import Lookup, Origin, Page, Source
 from gateway.errors import AccessRefused, TryLater
 from gateway.pipeline import Guard
 from gateway.store import due, lookups, outbox
@@ -21,12 +24,18 @@ from gateway.store.database import read, write
 from gateway.store.inbox import Inbox
 from gateway.store.put import Put
 from gateway.store.times import new_id
-from gateway.times import to_micros
+from gateway.times import from_micros, to_micros
 
 LOOKUPS = 500
 """Lookups of one ``fetch``; the source cuts them into calls."""
 FIRST_WAIT = timedelta(seconds=10)
 LONGEST_WAIT = timedelta(hours=1)
+SKEW = timedelta(minutes=5)
+"""How much a system's clock may differ from ours."""
+HISTORY, FIELDS = "history of ", "fields "
+"""What the cursors of these readings are called, before their stream or fields."""
+WHOLE = {"whole": True}
+"""The cursor of a past that was read to its end."""
 TRIES = 30
 """So often is a record looked up in vain, over about a day, before a person is asked."""
 
@@ -91,7 +100,7 @@ class Pulling:
                 if due.paused(connection, self.system):
                     return pages
             try:
-                for _ in self._pages(stream, None, False, "pull"):
+                for _ in self._pages(stream, self.begin(stream), False, "pull"):
                     pages += 1
                 self._failures.pop(stream, None)
                 self._again[stream] = at + every
@@ -111,14 +120,83 @@ class Pulling:
         except _Failed as failed:
             raise failed.cause from None
 
+    def begin(self, stream: str) -> datetime | None:
+        """Where a first pull begins: what was there before this system was connected is history, not news."""
+        with read(self.engine) as connection:
+            if due.cursor(connection, self.system, stream) is not None:
+                return None
+            at = due.connected_at(connection, self.system)
+        return None if at is None else from_micros(at) - SKEW
+
+    def history(self, stream: str, since: datetime | None = None) -> Iterator[Page]:
+        """Read one stream's past, from where an earlier reading of it broke off; nothing where that came to its end.
+
+        What the source raises comes through as it is.
+        """
+        mark = HISTORY + stream
+        with read(self.engine) as connection:
+            cursor = due.cursor(connection, self.system, mark)
+        if cursor == WHOLE:
+            return
+        pages = self._guarded(f"pull history of {stream}", lambda: self.source.history(stream, cursor, since))
+        try:
+            for page in pages:
+                self.inbox.append_page(self.system, stream, page, self.now(), history=True)
+                if page.cursor is not None:
+                    self._save(mark, page.cursor)
+                    cursor = page.cursor
+                yield page
+        except _Failed as failed:
+            raise failed.cause from None
+        with read(self.engine) as connection:
+            news = due.cursor(connection, self.system, stream)
+        if news is None and cursor is not None:
+            self._save(stream, cursor)
+        self._save(mark, WHOLE)
+
+    def again(self, fields: Mapping[str, Sequence[str]]) -> Iterator[tuple[int, Page]]:
+        """Read known records again: object → the fields to ask for, none = all. Gives each page with how many records
+        are done; goes on where an earlier reading of the same fields broke off. It makes nobody's lead news.
+        """
+        mark = f"{FIELDS}{orjson.dumps(dict(fields), option=orjson.OPT_SORT_KEYS).decode()}"
+        with read(self.engine) as connection:
+            place = due.cursor(connection, self.system, mark) or {"object": "", "after": "", "done": 0}
+        done = place["done"]
+        try:
+            for object_ in sorted(fields):
+                after = place["after"] if object_ == place["object"] else ""
+                while object_ >= place["object"]:
+                    with read(self.engine) as connection:
+                        records = lookups.known(connection, self.system, object_, after, LOOKUPS)
+                    if not records:
+                        break
+                    names = tuple(fields[object_])
+                    wanted = [Lookup(system=self.system, object=object_, record=one, fields=names) for one in records]
+                    done, after = done + len(records), records[-1]
+                    for page in self._guarded(f"fetch {object_} again", partial(self.source.fetch, wanted)):
+                        self.inbox.append_page(self.system, "lookup", page, self.now(), origin="lookup", history=True)
+                        yield done, page
+                    self._save(mark, {"object": object_, "after": after, "done": done})
+        except _Failed as failed:
+            raise failed.cause from None
+        self.forget([mark])
+
+    def forget(self, marks: Sequence[str]) -> None:
+        """The readings under these names are over: the next one begins anew."""
+        with write(self.engine) as connection:
+            due.forget_cursors(connection, self.system, marks)
+
+    def _save(self, stream: str, cursor: Mapping[str, Any]) -> None:
+        with write(self.engine) as connection:
+            due.save_cursor(connection, self.system, stream, cursor, to_micros(self.now()))
+
     def _pages(self, stream: str, since: datetime | None, history: bool, origin: Origin) -> Iterator[Page]:
         with read(self.engine) as connection:
             cursor = due.cursor(connection, self.system, stream) if since is None else None
         for page in self._guarded(f"pull {stream}", lambda: self.source.pull(stream, cursor, since)):
             self.inbox.append_page(self.system, stream, page, self.now(), origin=origin, history=history)
             if page.cursor is not None:
-                with write(self.engine) as connection:
-                    due.save_cursor(connection, self.system, stream, page.cursor, to_micros(self.now()))
+                self._save(stream, page.cursor)
             yield page
 
     def _guarded(self, call: str, start: Callable[[], Iterable[Any]]) -> Iterator[Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -152,15 +152,28 @@ class ObjectReader:
             for field in fields
             if field.type == "money" and field.inbound and field.typed.options.currency is None
         ]
+        self._currency_of = {
+            field.field: field.currency for field in fields if field.currency and not field.typed.options.currency
+        }
         self._strict = [field for field in fields if field.strict]
         self._times = list(times)
         more = {data["id"], data.get("event_id"), *(data[key]["field"] for key in ("time", "created") if data.get(key))}
         more |= {data[key].get(path) for key, path in (("merged", "losers"), ("converted", "id")) if data.get(key)}
-        more |= {field.currency for field in fields if field.type == "money" and not field.typed.options.currency}
+        self._bare = frozenset(path for path in paths | more if path)
+        more |= set(self._currency_of.values())
         self.reads: frozenset[str] = frozenset(path for path in paths | carried | more if path)
         """Every field path that is looked at: what a source that asks for fields by name has to ask for."""
         self.links: tuple[tuple[str, str], ...] = tuple((link["to"], link["role"]) for link in data["links"])
         """(object, role) of the links that items of this object may carry."""
+
+    def asked(self, fields: Collection[str]) -> tuple[str, ...]:
+        """What has to be asked for to read just these fields of a record again; none = everything: of an object that
+        is ``complete`` what an item leaves out is blank.
+        """
+        if self._complete:
+            return ()
+        currencies = self._currency_of.keys() & set(fields)
+        return tuple(sorted({*fields, *self._bare, *(self._currency_of[name] for name in currencies)}))
 
     def read(self, item: Any, document: Document) -> Iterator[ReadItem] | None:
         """The events of one item; None when the item is not of this object."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, delete, select, union, update
 
 from gateway.store import tables as t
+from gateway.store.among import among
 from gateway.store.put import Put
 
 
@@ -50,6 +51,18 @@ def cursor(connection: Connection, system: str, stream: str) -> Mapping[str, Any
 
 def save_cursor(connection: Connection, system: str, stream: str, cursor: Mapping[str, Any], now: int) -> None:
     Put(connection).upsert(t.cursors, [{"system": system, "stream": stream, "cursor": dict(cursor), "at": now}])
+
+
+def forget_cursors(connection: Connection, system: str, streams: Collection[str]) -> None:
+    c = t.cursors.c
+    connection.execute(delete(t.cursors).where(c.system == system, among(c.stream, streams)))
+
+
+def connected_at(connection: Connection, system: str) -> int | None:
+    """Since when the active files have named ``system`` with a mapping, in microseconds."""
+    b = t.bundles.c
+    rows = connection.execute(select(b.active_at, b.hashes).order_by(b.active_at))
+    return next((row.active_at for row in rows.all() if f"mapping:{system}" in row.hashes), None)
 
 
 def paused(connection: Connection, system: str) -> str:

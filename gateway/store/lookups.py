@@ -44,6 +44,19 @@ def later(connection: Connection, rows: Sequence[Any], due_at: int, spends_try: 
     )
 
 
+def known(connection: Connection, system: str, object: str, after: str, limit: int) -> list[str]:
+    """Ids of the records of one object that are there as far as we know, in order of their id."""
+    r = t.records.c
+    there = select(r.record).where(r.system == system, r.object == object, r.gone.is_(None), r.record > after)
+    return list(connection.scalars(there.order_by(r.record).limit(limit)))
+
+
+def count_known(connection: Connection, system: str, object: str) -> int:
+    r = t.records.c
+    there = select(func.count()).where(r.system == system, r.object == object, r.gone.is_(None))
+    return int(connection.scalar(there) or 0)
+
+
 def waiting(connection: Connection) -> dict[str, int]:
     """system → records that are still to be fetched."""
     rows = connection.execute(select(_l.system, func.count()).group_by(_l.system))

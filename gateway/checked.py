@@ -5,6 +5,7 @@ A mapping file makes sound items by itself; a source of one's own may make anyth
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, get_args
@@ -12,6 +13,7 @@ from typing import Any, get_args
 import orjson
 
 from gateway.contracts import (
+    COMPANIONS,
     Answer,
     Event,
     Kind,
@@ -70,6 +72,10 @@ def refuse_unsound(made: Any, what: type[Source] | type[Sink]) -> None:
             raise Refused("its verification is none")
         if not isinstance(made.answer, Answer) or not isinstance(made.answer.body, bytes):
             raise Refused("its answer is none")
+    if isinstance(made, Sink):
+        known = isinstance(made.carries, Mapping) and COMPANIONS.keys() >= made.carries.keys()
+        if not known or not all(isinstance(names, list | tuple | set | frozenset) for names in made.carries.values()):
+            raise Refused(f"what it carries is not names for {', '.join(COMPANIONS)}")
 
 
 def _others(event: Event) -> tuple[Any, ...]:

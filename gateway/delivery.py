@@ -18,7 +18,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Engine
 
-from gateway.contracts import Call, Receipt, Sink, Write
+from gateway.contracts import COMPANIONS, Call, Receipt, Sink, Write
 from gateway.leads.record import Record
 from gateway.pipeline import Guard
 from gateway.store import outbox
@@ -84,7 +84,7 @@ class Delivery:
             return 0, []
         with read(self.engine) as connection:
             links = outbox.links(connection, rows)
-        todo = {row.key: (row, _write(row, links.get((row.lead, row.system, row.object)))) for row in rows}
+        todo = {row.key: (row, _write(row, links)) for row in rows}
         answers = {key: answer for key, (row, made) in todo.items() if (answer := _needless(row, made, links))}
         unsure = [row for key, (row, _) in todo.items() if row.state == "unknown" and key not in answers]
         answers |= self._look_up(worker, unsure)
@@ -128,7 +128,7 @@ class Delivery:
         with write(self.engine) as connection:
             rows = outbox.being_sent(connection, self.system, holder)
             unsure = [Receipt(key=row.key, result="unknown", code=outbox.DIED) for row in rows]
-            died = [_settled(row, _write(row, None), receipt) for row, receipt in zip(rows, unsure, strict=True)]
+            died = [_settled(row, _write(row, _NONE), receipt) for row, receipt in zip(rows, unsure, strict=True)]
             # The first time, the heir looks it up at once.
             died = [one if one.row.attempts else replace(one, verdict=replace(one.verdict, wait=0.0)) for one in died]
             outbox.settle(connection, holder, to_micros(self.now()), died)
@@ -249,25 +249,49 @@ def _without_values(message: str, values: Iterable[Any]) -> str:
     return _ADDRESS.sub("…", message)
 
 
-def _write(row: Any, link: Record | None) -> Write:
+_NONE = outbox.Links({}, {})
+
+
+def _write(row: Any, links: outbox.Links) -> Write:
     """The write as it is to be sent now: a create becomes an update once the lead has a record over there."""
+    link = links.records.get(_whose(row))
     made = Write(
         key=row.key,
         object=row.object,
         record=row.record,
         fields=row.fields,
-        refs=row.refs,
+        refs=_filled(row, links),
         create=row.create,
         priority=row.priority,
     )
     if link is None:
         return made
-    if _unsure(row):  # what else belonged to it, such as a task, may not be there: all of it is said again
-        return replace(made, record=link.record, create=False)
+    if _unsure(row):  # all of it is said again
+        return replace(made, record=_theirs(link), create=False)
     news = {
         name: raw for name, raw in made.fields.items() if name not in link.snapshot or link.snapshot[name][0] != raw
     }
-    return replace(made, record=link.record, create=False, fields=news)
+    if news and row.object in COMPANIONS:
+        news = dict(made.fields)  # few, and among them which list or campaign it is
+    return replace(made, record=_theirs(link), create=False, fields=news)
+
+
+def _whose(row: Any) -> outbox.Whose:
+    return outbox.whose(row.lead, row.system, row.object, row.key)
+
+
+def _theirs(link: Record) -> str:
+    """The id that a record has over there: what stands beside a person's record is known under our key."""
+    return str(link.snapshot["id"][0]) if link.object in COMPANIONS and "id" in link.snapshot else link.record
+
+
+def _filled(row: Any, links: outbox.Links) -> dict[str, str]:
+    """Refs with the ids of now: of the object it was planned for, or of the one that the person became."""
+    if row.object not in COMPANIONS:
+        return dict(row.refs)
+    people = links.people.get((row.lead, row.system), {})
+    chosen = next((object_ for object_ in (*row.refs, *people) if object_ in people), None)
+    return {chosen: people[chosen]} if chosen is not None else {}
 
 
 def _unsure(row: Any) -> bool:
@@ -275,8 +299,10 @@ def _unsure(row: Any) -> bool:
     return bool(row.state == "unknown" and row.create)
 
 
-def _needless(row: Any, made: Write, links: Mapping[tuple[str, str, str], Record]) -> Receipt | None:
-    """Nothing is left to say: an earlier write or the system itself was faster."""
-    if made.fields or _unsure(row) or (row.lead, row.system, row.object) not in links:
+def _needless(row: Any, made: Write, links: outbox.Links) -> Receipt | None:
+    """Nothing is left to say: an earlier write or the system itself was faster. Or nobody is left to say it of."""
+    if row.object in COMPANIONS and not made.refs:
+        return Receipt(key=row.key, result="limit", seconds=60, code="waits", message="for the person's record")
+    if made.fields or _unsure(row) or _whose(row) not in links.records:
         return None
     return Receipt(key=row.key, result="gone", code=outbox.KNOWN)

@@ -30,6 +30,7 @@ from gateway.store.database import read, write
 from gateway.store.loading import Need, load
 from gateway.store.rows import event_row
 from gateway.store.times import new_id
+from gateway.sync.companions import Carries, companions
 from gateway.sync.planning import Unsent, Wanted, key_of, plan
 from gateway.times import settled, to_micros
 
@@ -58,6 +59,8 @@ class Model:
     hashes: Mapping[str, str]
     active: frozenset[str]
     send_step: int
+    carries: Mapping[str, Carries] = field(default_factory=dict)
+    """system → what its sink keeps beside records: tasks, places on lists and in campaigns"""
 
 
 @dataclass(slots=True)
@@ -210,6 +213,8 @@ class Pipeline:
             for object_ in self.model.objects.get(system, ()):
                 if any(ref[:2] == (system, object_.name) for ref in lead.records):
                     batch.moot[system, key_of(lead, object_)] = lead.id
+        if self.model.carries and makes:
+            batch.beside.add(lead.id)
 
     def _rate(self, batch: Batch, lead: Lead, company: Mapping[str, Any], at: datetime) -> None:
         if self.model.scorer is None:
@@ -374,6 +379,8 @@ def wanted_writes(
             wanted = plan(lead, system, object_, now, model.send_step, lead.reached, unsent)
             if wanted is not None:
                 found.append(wanted)
+        if carries := model.carries.get(system):
+            found += companions(lead, system, model.objects.get(system, ()), carries, model.journey.lists, now)
     return found
 
 
@@ -386,7 +393,7 @@ def write_row(wanted: Wanted, now: int) -> dict[str, Any]:
         "lead": wanted.lead,
         "record": wanted.record,
         "fields": wanted.fields,
-        "refs": {},
+        "refs": wanted.refs,
         "create": wanted.create,
         "stamps": wanted.stamps,
         "priority": wanted.priority,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-from gateway.contracts import Write
+from gateway.contracts import COMPANIONS, Write
 from gateway.errors import NotFound, Refused
 from gateway.journey.advance import Withheld, existing
 from gateway.journey.progress import Cause, facts_of, open_handoff, standing_of
@@ -52,6 +52,7 @@ class Planned:
             object=wanted.object,
             record=wanted.record,
             fields=wanted.fields,
+            refs=wanted.refs,
             create=wanted.create,
             priority=wanted.priority,
         )
@@ -89,7 +90,10 @@ def planned(
     for batch in _walk(gateway, [lead] if lead else None):
         for one in batch.leads.values():
             for wanted in wanted_writes(one, gateway.model, batch.now, systems, unsent):
-                record = one.known_record(wanted.system, wanted.object)
+                if wanted.object in COMPANIONS:
+                    record = one.records.get((wanted.system, wanted.object, wanted.key))
+                else:
+                    record = one.known_record(wanted.system, wanted.object)
                 known = {name: record.snapshot[name][0] for name in wanted.fields if record and name in record.snapshot}
                 yield Planned(wanted, known)
 
@@ -204,7 +208,7 @@ def _walk(gateway: Gateway, only: Collection[str] | None, counted: bool = False)
         joining = gateway.model.joining
         for lead in batch.leads.values():
             known = [record for record in lead.records.values() if record.known]
-            lead.origin = attributes(known, joining.inbound, joining.rank)[1]
+            lead.origin = attributes(known, joining.inbound, joining.rank, lead.undecided)[1]
         yield batch
         if only is not None:
             return

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,7 @@ from gateway.store import bundle, due
 from gateway.store.database import open_store, read, require_current, store_trouble, upgrade, write
 from gateway.store.inbox import Inbox
 from gateway.store.times import new_id, utc_now
+from gateway.sync.companions import Carries
 from gateway.times import to_micros
 from gateway.web.intake import SourceOffer
 
@@ -65,7 +66,7 @@ class Gateway:
         self.sinks: dict[str, Sink] = {}
         for system in instance.systems.values():
             self._build(system)
-        self.model = model_of(instance, host)
+        self.model = model_of(instance, host, {name: sink.carries for name, sink in self.sinks.items() if sink.carries})
         self.bundle = ""
         """Id of the files this gateway was opened with; empty before they are active."""
         self.broken: Sequence[Problem | str] = ()
@@ -263,8 +264,8 @@ class Gateway:
                 self.log.error("system not built", system=system.name, error=type(exc).__name__)
 
 
-def model_of(instance: Instance, host: Host) -> Model:
-    """What batches are worked with, from the instance's checked files."""
+def model_of(instance: Instance, host: Host, carries: Mapping[str, Carries]) -> Model:
+    """What batches are worked with, from the instance's checked files and what its sinks carry."""
     mappings = {name: system.mapping for name, system in instance.systems.items() if system.mapping is not None}
     scorer = None
     name = "lead"
@@ -295,6 +296,7 @@ def model_of(instance: Instance, host: Host) -> Model:
         instance.hashes,
         frozenset(name for name, system in instance.systems.items() if system.outbound),
         instance.send_score_step,
+        carries,
     )
 
 

@@ -18,6 +18,11 @@ def from_micros(micros: int) -> datetime:
     return EPOCH + timedelta(microseconds=micros)
 
 
+def iso(micros: int) -> str:
+    """ISO 8601 in UTC, ending with Z."""
+    return from_micros(micros).isoformat().replace("+00:00", "Z")
+
+
 def settled(at: datetime, received: datetime) -> tuple[datetime, bool]:
     """A time more than five minutes in the future of its receipt is cut to the receipt; True when it was cut."""
     return (received, True) if at > received + FUTURE else (at, False)

@@ -60,6 +60,7 @@ class JourneySchema(Schema):
     follow_up = fields.Nested(FollowUpSchema)
     reasons = fields.Dict(keys=fields.String(), values=fields.List(fields.String()))
     buckets = fields.Dict(keys=fields.String(), values=fields.String())
+    lists = fields.Dict(keys=fields.String(), values=fields.String(validate=validate.Length(min=1)))
 
 
 def check(
@@ -130,10 +131,10 @@ def _buckets(file: ConfigFile, *_: Any) -> list[Problem]:
         bucket = follow_up.get("default_bucket", "recycled")
         if bucket not in BUCKETS:
             problems.append(_unknown(file, ("follow_up", "default_bucket"), "bucket", bucket, BUCKETS))
-    for key in ("reasons", "buckets"):
+    for key in ("reasons", "buckets", "lists"):
         listed = file.data.get(key)
         for name, value in listed.items() if isinstance(listed, Mapping) else ():
-            if key == "reasons" and name not in BUCKETS:
+            if key in ("reasons", "lists") and name not in BUCKETS:
                 problems.append(_unknown(file, (key, name), "bucket", name, BUCKETS))
             if key == "buckets" and name not in OUTCOMES:
                 problems.append(_unknown(file, (key, name), "outcome", name, OUTCOMES))

@@ -76,7 +76,8 @@ class Journey:
     """``hash`` names the content (16 hex digits of sha256); every decision records it.
 
     ``tracked``: the shared stages this company has, in order. ``buckets``: outcome → bucket. ``reasons``: bucket → the
-    reasons people may choose from. ``systems``: who is handed leads.
+    reasons people may choose from. ``lists``: bucket → the list of those whose last handoff ended in it. ``systems``:
+    who is handed leads.
     """
 
     hash: str
@@ -86,6 +87,7 @@ class Journey:
     follow_up: FollowUp
     reasons: Mapping[str, tuple[str, ...]]
     buckets: Mapping[str, str]
+    lists: Mapping[str, str]
     _personas: tuple[tuple[str, Condition | None], ...] = field(repr=False)
     _never: tuple[tuple[Exclusion, Condition | None], ...] = field(repr=False)
     _index: Mapping[str, int] = field(repr=False)
@@ -135,6 +137,7 @@ def compile_journey(file: ConfigFile) -> Journey:
         follow_up=_follow_up(data.get("follow_up", {})),
         reasons={bucket: tuple(data.get("reasons", {}).get(bucket, ())) for bucket in BUCKETS},
         buckets={**DEFAULT_BUCKETS, **data.get("buckets", {})},
+        lists=dict(data.get("lists", {})),
         _personas=tuple(personas),
         _never=tuple(
             (Exclusion(rule["reason"], rule.get("open_deal", False)), _condition(rule))

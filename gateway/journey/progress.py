@@ -140,8 +140,12 @@ def _do(lead: Lead, due: Due, at: int) -> None:
         if word == "set":
             values[detail["field"]] = detail["value"]
         elif word in ("join", "leave"):
-            others = [name for name in lead.attributes.get("lists", ()) if name != detail]
-            values["lists"] = [*others, detail] if word == "join" else others
+            for name in ("lists", "left_lists"):  # also what was left is kept: somebody else may have put it there
+                others = [one for one in lead.attributes.get(name, ()) if one != detail]
+                if (name == "lists") == (word == "join"):
+                    values[name] = [*others, detail]
+                elif name in lead.attributes:
+                    values[name] = others
         elif word == "campaign":
             named = f"{detail['name']}: "
             others = [entry for entry in lead.attributes.get("campaigns", ()) if not entry.startswith(named)]

@@ -58,6 +58,8 @@ class Batch:
     writes: list[dict[str, Any]] = field(default_factory=list)
     moot: dict[tuple[str, str], str] = field(default_factory=dict)
     """(system, key) of records for which nothing is left to write → lead: what waits for them is superseded"""
+    beside: set[str] = field(default_factory=set)
+    """Leads of which everything that is to stand beside their records is among ``writes``: more is not wanted"""
     work_items: list[dict[str, Any]] = field(default_factory=list)
     lookups: list[dict[str, Any]] = field(default_factory=list)
     rescores: list[dict[str, Any]] = field(default_factory=list)

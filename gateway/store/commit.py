@@ -7,12 +7,13 @@ is written.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Table, and_, bindparam, delete, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
+from gateway.contracts import COMPANIONS
 from gateway.errors import StaleCommit
 from gateway.leads.batch import Batch
 from gateway.leads.lead import FactKey, StoredActivity
@@ -201,7 +202,7 @@ def _commit_decisions(put: Put, batch: Batch, score_name: str) -> None:
 
 
 def _commit_outward(put: Put, batch: Batch) -> None:
-    commit_writes(put.connection, batch.writes, batch.now, batch.moot)
+    commit_writes(put.connection, batch.writes, batch.now, batch.moot, batch.beside)
     put.count(t.work_items, batch.work_items, on=("key",), bump="count")
     put.count(t.lookups, batch.lookups, bump="asked")
     put.insert(t.rescores, batch.rescores)
@@ -212,20 +213,24 @@ def commit_writes(
     writes: Sequence[dict[str, Any]],
     now: int,
     moot: Mapping[tuple[str, str], str] | None = None,
+    beside: Collection[str] = (),
 ) -> None:
     """Put writes into the outbox; what waits or died under the same key is superseded: the newer one says everything.
 
     A create that may have arrived is none of these: it is looked up first.
 
     :param moot: (system, key) under which nothing is left to write → lead.
+    :param beside: leads beside whose records no more is to be made than ``writes`` says.
     """
     put, w = Put(connection), t.writes.c
     tallies: Counter[tuple[str, str]] = Counter((write["system"], "planned") for write in writes)
     said = {(write["system"], write["key"]): write["lead"] for write in writes} | dict(moot or {})
     # By lead: a system may have a great many waiting writes, and even more behind it.
-    theirs = select(w.id, w.system, w.key, w.state).where(among(w.lead, set(said.values())))
+    unwanted = and_(among(w.object, COMPANIONS), among(w.lead, beside), w.create)
+    theirs = select(w.id, w.system, w.key, w.state, unwanted).where(among(w.lead, {*said.values(), *beside}))
     theirs = theirs.where(or_(w.state.in_(("waiting", "dead")), and_(w.state == "unknown", ~w.create)))
-    overtaken = [row for row in connection.execute(theirs) if (row.system, row.key) in said] if said else []
+    waiting = connection.execute(theirs).all() if said or beside else ()
+    overtaken = [row for row in waiting if (row.system, row.key) in said or row[4]]
     if overtaken:
         ids = [row.id for row in overtaken]
         connection.execute(update(t.writes).where(among(w.id, ids)).values(state="superseded", finished_at=now))

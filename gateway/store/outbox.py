@@ -8,9 +8,9 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, func, or_, select, tuple_, update
+from sqlalchemy import Connection, and_, bindparam, case, func, not_, or_, select, tuple_, update
 
-from gateway.contracts import Event, Receipt, RecordGone, Write
+from gateway.contracts import COMPANIONS, Event, Kind, Receipt, RecordGone, Write
 from gateway.errors import StaleCommit
 from gateway.leads.record import Record, RecordWritten, Ref, fold, primary
 from gateway.store import forget
@@ -35,16 +35,23 @@ ALONE = 2
 def claim(connection: Connection, system: str, worker: str, now: int, limit: int = 1000) -> list[Any]:
     """Lease the writes of one system that are due, most urgent first; one per lead and object is on its way at a time.
 
-    While nobody knows whether a write arrived, no other goes: it could make a second record.
+    While nobody knows whether a write arrived, no other goes: it could make a second record. What stands beside a
+    person's record is due when that one is known.
     """
-    w = t.writes.c
-    whom = (func.coalesce(w.lead, w.key), w.object)  # by lead, not by key: a merged lead has writes under several
+    w, theirs = t.writes.c, t.records.c
+    beside = among(w.object, COMPANIONS)
+    # By lead, not by key: a merged lead has writes under several.
+    whom = (case((beside, w.key), else_=func.coalesce(w.lead, w.key)), w.object)
+    person = select(theirs.record).where(
+        theirs.entity == w.lead, theirs.system == w.system, theirs.kind == "person", theirs.gone.is_(None)
+    )
     busy = select(*whom).where(w.system == system)
     sure = and_(w.state == "waiting", tuple_(*whom).not_in(busy.where(w.state.in_(("leased", "unknown")))))
     unsure = and_(w.state == "unknown", tuple_(*whom).not_in(busy.where(w.state == "leased")))
     due = (
         select(w.id, *whom, and_(w.code == DIED, w.attempts >= ALONE))
         .where(w.system == system, w.state.in_(("waiting", "unknown")), or_(sure, unsure), w.due_at <= now)
+        .where(or_(not_(beside), person.exists()))
         .order_by(w.priority, w.due_at, w.id)
         .limit(limit)
     )
@@ -107,14 +114,35 @@ def leases(connection: Connection, system: str) -> dict[str, int]:
     return {row[0]: int(row[1]) for row in rows}
 
 
-def links(connection: Connection, rows: Sequence[Any]) -> dict[tuple[str, str, str], Record]:
-    """(lead, system, object) → the primary living record of each write's lead."""
+Whose = tuple[str, ...]
+"""(lead, system, object) of a record; what stands beside one has its key as well: a lead may have several"""
+
+
+def whose(lead: str, system: str, object_: str, key: str) -> Whose:
+    return (lead, system, object_, key) if object_ in COMPANIONS else (lead, system, object_)
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """The primary living records of some leads, and of their people: (lead, system) → object → record id."""
+
+    records: Mapping[Whose, Record]
+    people: Mapping[tuple[str, str], Mapping[str, str]]
+
+
+def links(connection: Connection, rows: Sequence[Any]) -> Links:
+    """What the systems have of each write's lead."""
     ids = {row.lead for row in rows if row.lead}
-    theirs: dict[tuple[str, str, str], list[Record]] = {}
+    theirs: dict[Whose, list[Record]] = {}
+    people: dict[tuple[str, str], dict[str, str]] = {}
     for row in connection.execute(select(*RECORD).where(among(t.records.c.entity, ids))):
         record = record_of(row)
-        theirs.setdefault((record.entity, record.system, record.object), []).append(record)
-    return {whose: main for whose, records in theirs.items() if (main := primary(records)) is not None}
+        theirs.setdefault(whose(record.entity, record.system, record.object, record.record), []).append(record)
+    mains = {of: main for of, records in theirs.items() if (main := primary(records)) is not None}
+    for (lead, system, object_, *_), record in mains.items():
+        if record.kind == "person":
+            people.setdefault((lead, system), {})[object_] = record.record
+    return Links(mains, people)
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,16 +232,16 @@ def _overtaken(connection: Connection, settled: Sequence[Settled], owners: Mappi
     """
     w = t.writes.c
     again = {
-        (item.row.system, owners[item.row.id], item.row.object): item.row.id
+        whose(owners[item.row.id], item.row.system, item.row.object, item.row.key): item.row.id
         for item in settled
         if item.row.id in owners
         and (item.verdict.state in ("waiting", "dead") or (item.verdict.state == "unknown" and not item.write.create))
     }
     if not again:
         return set()
-    theirs = among(w.lead, {lead for _, lead, _ in again})
-    rows = connection.execute(select(w.system, w.lead, w.object).where(w.state == "waiting", theirs)).all()
-    return {again[whose] for row in rows if (whose := (row.system, row.lead, row.object)) in again}
+    theirs = among(w.lead, {of[0] for of in again})
+    rows = connection.execute(select(w.lead, w.system, w.object, w.key).where(w.state == "waiting", theirs)).all()
+    return {again[of] for row in rows if (of := whose(*row)) in again}
 
 
 def _booking(item: Settled, now: int, overtaken: bool) -> dict[str, Any]:
@@ -264,8 +292,9 @@ def _learn(
         lead = owners.get(row.id, "")
         if receipt.code == KNOWN or not lead:  # nothing was said, or nobody is left whom it could be about
             continue
-        here = (row.system, receipt.object or row.object, receipt.record or row.record or "")
-        before = (row.system, row.object, row.record or "")
+        beside = row.object in COMPANIONS  # known under our key, wherever the system keeps it
+        before = (row.system, row.object, row.key if beside else row.record or "")
+        here = before if beside else (row.system, receipt.object or row.object, receipt.record or row.record or "")
         if receipt.result == "done":
             if _link(records, here, lead, now) != lead:
                 again.append((lead, records[here].entity))
@@ -273,6 +302,8 @@ def _learn(
         elif receipt.result in ("gone", "moved") and before in records:
             moved = f"moved to {receipt.object} {receipt.record}" if receipt.result == "moved" else ""
             hear(before, partial(_gone, item, before, moved or receipt.message or "deleted over there"))
+        if beside:
+            continue
         if receipt.result == "moved" or (receipt.result == "duplicate" and len(receipt.candidates) == 1):
             there = here if receipt.result == "moved" else (*before[:2], receipt.candidates[0])
             owner = _link(records, there, lead, now)
@@ -282,6 +313,8 @@ def _learn(
 
 def _refs(item: Settled) -> list[Ref]:
     row, receipt = item.row, item.receipt
+    if row.object in COMPANIONS:
+        return [(row.system, row.object, row.key)]
     refs = [(row.system, row.object, row.record)] if row.record else []
     if receipt.record:
         refs.append((row.system, receipt.object or row.object, receipt.record))
@@ -292,7 +325,7 @@ def _refs(item: Settled) -> list[Ref]:
 
 def _link(records: dict[Ref, Record], ref: Ref, lead: str, now: int) -> str:
     """The record is the lead's, unless it is somebody's already. Returns whose."""
-    record = records.setdefault(ref, Record(*ref, "person", lead, first_at=now))
+    record = records.setdefault(ref, Record(*ref, _kind(ref), lead, first_at=now))
     record.entity = record.entity or lead
     record.enrolled = True
     return record.entity
@@ -305,6 +338,9 @@ def _written(item: Settled, ref: Ref, at: datetime) -> RecordWritten:
         name: [raw, stamps.get(name, to_micros(at))] for name, raw in {**sent, **held}.items()
     }
     assumed = sorted(sent.keys() - held.keys())
+    if ref[1] in COMPANIONS:
+        ours = {"id": item.receipt.record, "of": next(iter(item.write.refs.values()), "")}
+        values |= {name: [value, to_micros(at)] for name, value in ours.items()}
     return RecordWritten(**_of(item, ref, at), values=values, assumed=assumed)
 
 
@@ -314,7 +350,11 @@ def _gone(item: Settled, ref: Ref, reason: str, at: datetime) -> RecordGone:
 
 def _of(item: Settled, ref: Ref, at: datetime) -> dict[str, Any]:
     key = f"write:{item.row.id}"
-    return {"system": ref[0], "object": ref[1], "kind": "person", "record": ref[2], "at": at, "key": key}
+    return {"system": ref[0], "object": ref[1], "kind": _kind(ref), "record": ref[2], "at": at, "key": key}
+
+
+def _kind(ref: Ref) -> Kind:
+    return COMPANIONS.get(ref[1], "person")
 
 
 def _dead_letters(settled: Sequence[Settled], now: int) -> list[dict[str, Any]]:

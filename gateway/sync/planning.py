@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from marshmallow import ValidationError
@@ -16,7 +16,7 @@ from marshmallow import ValidationError
 from gateway.leads.lead import Lead
 from gateway.leads.record import Record
 from gateway.mapping.grammar import COMPUTED
-from gateway.times import from_micros
+from gateway.times import iso
 
 SCORES = frozenset({"score", "fit", "behaviour", "score_reasons"})
 _SIZE = re.compile(r" of [0-9]+( characters)?$")  # of a value: the same trouble is counted as one
@@ -64,6 +64,8 @@ class Wanted:
     create: bool
     priority: int
     cause: str
+    refs: dict[str, str] = field(default_factory=dict)
+    """Of what stands beside a person's record: its object → its id, empty while it is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,7 @@ def computed(lead: Lead) -> dict[str, Any]:
             "band": lead.score.band,
         }
     if lead.handoff is not None:
-        values |= {"handoff_id": lead.handoff["id"], "handoff_opened_at": _iso(lead.handoff["opened_at"])}
+        values |= {"handoff_id": lead.handoff["id"], "handoff_opened_at": iso(lead.handoff["opened_at"])}
         values["score_reasons"] = [line[0] for line in lead.handoff["contributions"] if line[1] > 0][:5]
     if lead.handoff is not None and lead.handoff["bucket"]:
         values |= {"bucket": lead.handoff["bucket"], "bucket_reason": lead.handoff["bucket_reason"]}
@@ -108,10 +110,6 @@ def computed(lead: Lead) -> dict[str, Any]:
 
 def _points(hundredths: int) -> int:
     return (hundredths + 50) // 100
-
-
-def _iso(micros: int) -> str:
-    return from_micros(micros).isoformat().replace("+00:00", "Z")
 
 
 def plan(
@@ -135,7 +133,7 @@ def plan(
     if record is None:
         there = [(ref[1], one.gone) for ref, one in lead.records.items() if ref[0] == system]
         known = any(name == object_.name or gone is None for name, gone in there)
-        if known or not _may_create(lead, system, object_, reached):
+        if known or not may_create(lead, system, object_, reached):
             return None  # gone over there, there as another object (a contact, not a lead), or not ours to create
     elif not object_.update or not record.enrolled:
         return None
@@ -156,7 +154,7 @@ def plan(
     )
 
 
-def _may_create(lead: Lead, system: str, object_: OutboundObject, reached: Mapping[str, Any]) -> bool:
+def may_create(lead: Lead, system: str, object_: OutboundObject, reached: Mapping[str, Any]) -> bool:
     rule = object_.create
     if rule == "handoff":
         return lead.handoff is not None and lead.handoff["system"] == system

@@ -1,0 +1,208 @@
+"""What stands beside a lead's record in a system: the task of a handoff, its places on lists and in campaigns. Pure.
+
+Each is a wanted record under a key of ours, and what the system was told of it is a record of the lead: so it is made
+once, told again only when it changed, and not made anew when sales deletes it. It belongs to the lead's record over
+there, and waits until that one is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+from gateway.contracts import CAMPAIGN, COMPANIONS, LIST, TASK
+from gateway.leads.lead import Lead
+from gateway.leads.record import Record
+from gateway.sync.planning import BULK, HANDOFF, OutboundObject, Wanted, may_create
+from gateway.times import iso
+
+NO_EMAIL = ("do_not_email", "opted_out_email", "unsubscribed")
+NO_CALL = ("do_not_call", "opted_out_call")
+WITH_SALES = frozenset({"accepted", "contacted", "qualified", "won"})
+"""Outcomes after which a lead that was recycled is with sales again, whether the gateway handed it over or not."""
+
+Carries = Mapping[str, Collection[str]]
+
+
+def task_key(handoff: str) -> str:
+    return f"handoff:{handoff}:task"
+
+
+def companions(
+    lead: Lead,
+    system: str,
+    objects: Sequence[OutboundObject],
+    carries: Carries,
+    lists: Mapping[str, str],
+    now: int,
+) -> Iterator[Wanted]:
+    """What ``system`` has to be told of what stands beside ``lead``.
+
+    :param objects: the system's mapped objects. :param carries: what its sink says it keeps.
+    :param lists: bucket → the list of those whose last handoff ended in it.
+    """
+    if not carries or lead.merged_into is not None or lead.erased_at is not None:
+        return
+    known = {ref[2]: one for ref, one in lead.records.items() if ref[0] == system and ref[1] in COMPANIONS}
+    belongs = _belongs(lead, system, objects)
+    if belongs is None:
+        return
+    if TASK in carries:
+        yield from _tasks(lead, system, belongs, known, now)
+    if belongs[1] is not None and not belongs[1].enrolled:
+        return  # it takes no part in sync: only a handoff would enrol it
+    if LIST in carries:
+        yield from _lists(lead, system, belongs, known, carries[LIST], lists, now)
+    if CAMPAIGN in carries:
+        yield from _campaigns(lead, system, belongs, known, carries[CAMPAIGN], now)
+
+
+Belongs = tuple[str, Record | None]
+"""(object, record) that a companion belongs to; no record: it has yet to be made"""
+
+
+def _belongs(lead: Lead, system: str, objects: Sequence[OutboundObject]) -> Belongs | None:
+    people = [object_ for object_ in objects if object_.kind == "person"]
+    for object_ in people:
+        if (record := lead.known_record(system, object_.name)) is not None:
+            return object_.name, record
+    return next((
+        (object_.name, None) for object_ in people if may_create(lead, system, object_, lead.reached)
+    ), None)  # fmt: skip
+
+
+def _tasks(lead: Lead, system: str, belongs: Belongs, known: Mapping[str, Record], now: int) -> Iterator[Wanted]:
+    handoff = lead.handoff
+    if handoff is not None and handoff["system"] == system and task_key(handoff["id"]) not in known:
+        yield _wanted(lead, system, TASK, task_key(handoff["id"]), _task(lead, handoff), belongs, None, now, HANDOFF)
+    for id_ in lead.absorbed:  # of two handoffs of one person the older goes on
+        record = known.get(task_key(id_))
+        if record is not None and record.gone is None:
+            yield _wanted(lead, system, TASK, task_key(id_), {"done": True}, belongs, record, now, BULK)
+
+
+def _task(lead: Lead, handoff: Mapping[str, Any]) -> dict[str, Any]:
+    values = lead.attributes
+    name = " ".join(str(values[part]) for part in ("first_name", "last_name") if values.get(part))
+    firm = values.get("company_name") or values.get("company.name")
+    who = f"{name} ({firm})" if name and firm else name or firm or "sales-ready lead"
+    points = (handoff["score"] + 50) // 100
+    persona = f", persona {handoff['persona']}" if handoff["persona"] else ""
+    lines = [f"Handed over at stage {handoff['stage']} with {points} of 100 points{persona}."]
+    if handoff["generation"] > 1:
+        lines.append("Comes back after nurture: an earlier handoff was recycled.")
+    lines += ["Do not e-mail: opted out."] if any(values.get(name) is True for name in NO_EMAIL) else []
+    lines += ["Do not call: opted out."] if any(values.get(name) is True for name in NO_CALL) else []
+    for rule, hundredths, reason, _ in handoff["contributions"]:
+        lines.append(f"{_signed(hundredths)} {rule}: {reason}" if reason else f"{_signed(hundredths)} {rule}")
+    fields = {
+        "handoff": handoff["id"],
+        "subject": f"Follow up: {who}",
+        "description": "\n".join(lines),
+        "priority": "high",
+    }
+    if handoff["response_due"] is not None:
+        fields["due_at"] = iso(handoff["response_due"])
+    if handoff["owner"]:
+        fields["owner"] = handoff["owner"]
+    elif values.get("owner") and lead.origin.get("owner", (0, ""))[1] == handoff["system"]:
+        fields["owner"] = str(values["owner"])
+    return fields
+
+
+def _signed(hundredths: int) -> str:
+    return f"{hundredths / 100:+.0f}"
+
+
+def _lists(
+    lead: Lead,
+    system: str,
+    belongs: Belongs,
+    known: Mapping[str, Record],
+    carried: Collection[str],
+    lists: Mapping[str, str],
+    now: int,
+) -> Iterator[Wanted]:
+    on = wanted_lists(lead, lists)
+    mine: dict[str, list[tuple[str, Record]]] = {}
+    for key, record in known.items():
+        if record.object == LIST and "list" in record.snapshot:
+            mine.setdefault(str(record.snapshot["list"][0]), []).append((key, record))
+    left = set(lead.attributes.get("left_lists", ()))
+    for name in sorted(on | left | mine.keys()):
+        if name not in carried and "*" not in carried:
+            continue
+        key, member = f"list:{lead.id}:{name}", name in on
+        told = [(k, record) for k, record in mine.get(name, ()) if _of(record, belongs)]
+        if member and not any(_held(record, "member") is True for _, record in told):
+            mine_told = next((record for k, record in told if k == key), None)
+            yield _wanted(lead, system, LIST, key, {"list": name, "member": True}, belongs, mine_told, now, BULK)
+        elif not member and not told and name in left:
+            yield _wanted(lead, system, LIST, key, {"list": name, "member": False}, belongs, None, now, BULK)
+        elif not member:
+            for k, record in told:
+                if _held(record, "member") is True:
+                    yield _wanted(lead, system, LIST, k, {"list": name, "member": False}, belongs, record, now, BULK)
+
+
+def wanted_lists(lead: Lead, lists: Mapping[str, str]) -> set[str]:
+    """The lists a lead is to be on: those its journey joined, and that of the bucket its last handoff ended in.
+
+    Who is with sales again leaves the bucket's list. Who opted out of e-mail is on none but that of the rejected, by
+    which others are kept from writing to them.
+    """
+    on = set(lead.attributes.get("lists", ()))
+    rejected = lists.get("sales_rejected")
+    if lead.last_bucket in lists and not _with_sales(lead):
+        on.add(lists[lead.last_bucket])
+    if any(lead.attributes.get(name) is True for name in NO_EMAIL):
+        on &= {rejected}
+    return on
+
+
+def _with_sales(lead: Lead) -> bool:
+    return lead.handoff is not None or any(
+        outcome.outcome in WITH_SALES and at > lead.last_closed for (at, _), outcome in lead.outcomes.items()
+    )
+
+
+def _campaigns(
+    lead: Lead, system: str, belongs: Belongs, known: Mapping[str, Record], carried: Collection[str], now: int
+) -> Iterator[Wanted]:
+    for entry in lead.attributes.get("campaigns", ()):
+        name, _, status = entry.rpartition(": ")
+        if name not in carried and "*" not in carried:
+            continue
+        key = f"campaign:{lead.id}:{name}"
+        record = known.get(key)
+        if record is not None and (record.gone is not None or _held(record, "status") == (status or None)):
+            continue  # who converts takes their campaigns along
+        fields = {"campaign": name, **({"status": status} if status else {})}
+        yield _wanted(lead, system, CAMPAIGN, key, fields, belongs, record, now, BULK)
+
+
+def _held(record: Record, name: str) -> Any:
+    return record.snapshot[name][0] if name in record.snapshot else None
+
+
+def _of(record: Record, belongs: Belongs) -> bool:
+    """Whether it was made for the record that is written to now: another contact of the lead is on lists of its own."""
+    return belongs[1] is not None and _held(record, "of") == belongs[1].record
+
+
+def _wanted(
+    lead: Lead,
+    system: str,
+    object_: str,
+    key: str,
+    fields: dict[str, Any],
+    belongs: Belongs,
+    record: Record | None,
+    now: int,
+    priority: int,
+) -> Wanted:
+    theirs = str(_held(record, "id") or record.record) if record is not None else None
+    refs = {belongs[0]: belongs[1].record if belongs[1] is not None else ""}
+    stamps = dict.fromkeys(fields, now)
+    cause = "create" if record is None else "update"
+    return Wanted(system, object_, key, lead.id, theirs, fields, stamps, record is None, priority, cause, refs)

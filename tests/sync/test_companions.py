@@ -1,0 +1,245 @@
+"""What stands beside a record: one task per handoff, places on lists and in campaigns, each told once."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+import structlog
+from small_instance import SITE, Small, days
+
+from gateway.contracts import CAMPAIGN, LIST, TASK, Call, Receipt, Sink
+from gateway.delivery import Delivery
+from gateway.pipeline import Pipeline
+from gateway.store import tables as t
+
+JOURNEY = """
+stages:
+  - {name: target, shared: target}
+  - {name: aware, shared: target, entry: {activity: [email_open]}, steps: [{join: News}, {leave: Cold}]}
+  - name: mql
+    shared: mql
+    entry: {score: 50}
+    steps: [{handoff: crm}, {campaign: {name: Spring, status: Responded}}]
+  - {name: sal, shared: sal, entry: {outcome: [accepted]}}
+  - {name: won, shared: won, entry: {outcome: [won]}}
+follow_up: {response: 4h, period: 5d}
+lists: {recycled: Nurture, sales_rejected: No mail}
+"""
+WITH_CONSENT = SITE.replace(
+    "      number: customer_no\n",
+    """\
+      number: customer_no
+      firstname: first_name
+      lastname: last_name
+      firm: company_name
+      optout: {to: opted_out_email, type: boolean}
+      nocall: {to: do_not_call, type: boolean}
+      score: {to: score, type: integer, sync: out}
+""",
+)
+ALL = {TASK: ("*",), LIST: ("News", "Cold", "Nurture", "No mail"), CAMPAIGN: ("*",)}
+
+
+class System(Sink):
+    """One record per key; ``answers`` (one per call) may be receipts' fields, or ``lost`` after the effect."""
+
+    def __init__(self):
+        self.records, self.answers, self.sent = {}, [], []
+
+    def calls(self, writes):
+        return [Call(title="rows", writes=(one,)) for one in writes]
+
+    def deliver(self, call):
+        (one,) = call.writes
+        answer = self.answers.pop(0) if self.answers else None
+        if isinstance(answer, dict):
+            return [Receipt(key=one.key, **answer)]
+        self.sent.append(one)
+        id_ = one.record or next((i for i, held in self.records.items() if held["key"] == one.key), "")
+        id_ = id_ or f"r{len(self.records) + 1}"
+        self.records.setdefault(id_, {"key": one.key, "object": one.object}).update(one.fields | one.refs)
+        if answer == "lost":
+            raise TimeoutError
+        return [Receipt(key=one.key, result="done", record=id_)]
+
+    def find(self, object, keys):
+        return {key: [i for i, held in self.records.items() if held["key"] == key] for key in keys}
+
+
+class Both:
+    """The small instance with both of its systems delivered to."""
+
+    def __init__(self, folder):
+        self.small = Small(folder, site=WITH_CONSENT, journey=JOURNEY, active=("crm", "site"))
+        model = replace(self.small.model, carries={"crm": ALL, "site": {LIST: ALL[LIST]}})
+        self.small.model = model
+        self.small.pipeline = Pipeline(self.small.store.main, model, lambda: self.small.at, structlog.get_logger())
+        self.systems = {name: System() for name in ("crm", "site")}
+        self.deliveries = {
+            name: Delivery(
+                self.small.store.main, name, sink, name, lambda: self.small.at,
+                lambda *_: contextlib.nullcontext(), structlog.get_logger(),
+            )
+            for name, sink in self.systems.items()
+        }  # fmt: skip
+
+    def person(self, **fields):
+        given = {"kind": "contact", "id": "1", "title": "CEO", "page": "/a", "firstname": "Ann", "lastname": "Doe"}
+        self.small.take("site", given | {"at": days(3)} | fields)
+
+    def news(self, system="site", **fields):
+        self.small.at += timedelta(hours=1)
+        self.small.take(system, {"kind": "contact", "id": "1", "at": self.small.at.isoformat(), **fields})
+
+    def deliver(self):
+        """Until nothing is due."""
+        for name, delivery in self.deliveries.items():
+            while True:
+                worked, again = delivery.run("w")
+                if again:
+                    self.small.pipeline.again(again)
+                if not worked:
+                    break
+            assert name
+
+    def held(self, system, object_):
+        return [held for held in self.systems[system].records.values() if held["object"] == object_]
+
+    def on(self, system):
+        """The lists that the system has the person on."""
+        return {held["list"] for held in self.held(system, LIST) if held["member"]}
+
+
+@pytest.fixture
+def both(tmp_path):
+    both = Both(tmp_path)
+    yield both
+    both.small.store.close()
+
+
+def test_a_handoff_has_one_task_once_the_record_is_there(both):
+    """It waits for the record, says why in words and when it is due, and is not said again."""
+    both.person(firm="Firm")
+    both.deliveries["crm"].run("w")
+    assert not both.held("crm", TASK)
+    both.deliver()
+    (task,) = both.held("crm", TASK)
+    ((handoff, due),) = both.small.rows(t.handoffs, "id", "response_due")
+    assert (task["key"], task["handoff"], task["lead"]) == (f"handoff:{handoff}:task", handoff, "r1")
+    assert (task["subject"], task["priority"]) == ("Follow up: Ann Doe (Firm)", "high")
+    assert task["due_at"] == "2026-06-01T04:00:00Z"
+    first, *why = task["description"].split("\n")
+    assert first == "Handed over at stage mql with 50 of 100 points."
+    assert [line.partition(":")[0] for line in why] == ["+40 Executive", "+10 Looked at a page"]
+    both.news(title="Chief of all")
+    both.deliver()
+    assert len([one for one in both.systems["crm"].sent if one.object == TASK]) == 1
+
+
+@pytest.mark.parametrize("answer", ["lost", {"result": "unknown"}, {"result": "retry"}])
+def test_whatever_is_answered_there_is_one_task(both, answer):
+    """After an answer that never came it is looked up by its key."""
+    both.person()
+    both.deliveries["crm"].run("w")
+    both.systems["crm"].answers = [answer]
+    for _ in range(4):
+        both.deliver()
+        both.small.at += timedelta(minutes=5)
+    assert len(both.held("crm", TASK)) == 1
+    assert both.small.rows(t.writes, "state").count(("confirmed",)) >= 2
+
+
+def test_a_task_that_sales_deleted_is_not_made_again(both):
+    """It is wanted once."""
+    both.person()
+    both.deliver()
+    both.systems["crm"].records = {"r1": both.systems["crm"].records["r1"]}
+    both.news(title="Chief")
+    both.deliver()
+    assert not both.held("crm", TASK)
+
+
+def test_a_task_is_not_made_once_its_handoff_is_over(both):
+    """What waits for the record is withdrawn with the handoff."""
+    both.person()
+    both.deliveries["crm"].run("w")
+    both.news(status="Rejected")
+    both.deliver()
+    assert not both.held("crm", TASK)
+
+
+def test_the_task_says_what_the_person_does_not_want(both):
+    """Sales read it where they work."""
+    both.person(optout=True, nocall=True)
+    both.deliver()
+    (task,) = both.held("crm", TASK)
+    assert task["description"].split("\n")[1:3] == ["Do not e-mail: opted out.", "Do not call: opted out."]
+
+
+def test_steps_put_a_lead_on_lists_and_into_campaigns(both):
+    """Joined where the list is carried; left also where somebody else had put the lead there; a campaign with status."""
+    both.person(opens=0)
+    both.news(opens=1)
+    both.deliver()
+    assert both.on("site") == both.on("crm") == {"News"}
+    assert {(one["list"], one["member"]) for one in both.held("site", LIST)} == {("News", True), ("Cold", False)}
+    (member,) = both.held("crm", CAMPAIGN)
+    assert (member["campaign"], member["status"], member["lead"]) == ("Spring", "Responded", "r1")
+    before = len(both.systems["site"].sent)
+    both.news(title="Chief")
+    both.deliver()
+    assert [one.object for one in both.systems["site"].sent[before:]] in ([], ["contact"])
+
+
+def test_a_recycled_lead_is_nurtured_until_sales_have_it_again(both):
+    """On the list of its bucket, off it when the deal is won after all."""
+    both.person()
+    both.deliver()
+    assert both.on("site") == set()
+    both.news("crm", id="r1", state="Recycled")
+    both.deliver()
+    assert both.on("site") == both.on("crm") == {"Nurture"}
+    both.news(status="Won")
+    both.deliver()
+    assert both.on("site") == both.on("crm") == set()
+
+
+def test_a_new_handoff_takes_the_lead_off_the_nurture_list(both):
+    """It qualifies anew: sales have it, and there is a second task."""
+    both.person()
+    both.deliver()
+    both.news("crm", id="r1", state="Recycled")
+    both.deliver()
+    both.small.at += timedelta(days=200)
+    both.small.pipeline.run((), [row[0] for row in both.small.rows(t.leads, "id")], cause="time")
+    both.news(page="/b")
+    both.deliver()
+    assert both.on("site") == set()
+    assert len(both.held("crm", TASK)) == 2
+    assert "Comes back after nurture" in both.held("crm", TASK)[1]["description"]
+
+
+def test_who_opted_out_joins_no_list_but_that_of_the_rejected(both):
+    """And leaves the others at once."""
+    both.person(opens=0)
+    both.news(opens=1)
+    both.deliver()
+    assert both.on("site") == {"News"}
+    both.news(optout=True)
+    both.deliver()
+    assert both.on("site") == set()
+    both.news(status="Rejected")
+    both.deliver()
+    assert both.on("site") == {"No mail"}
+
+
+def test_a_join_that_was_not_sent_yet_is_withdrawn(both):
+    """Who opts out before the delivery is never put on the list."""
+    both.person(opens=0)
+    both.news(opens=1)
+    both.news(optout=True)
+    both.deliver()
+    assert [one for one in both.systems["site"].sent if one.object == LIST and one.fields["member"]] == []

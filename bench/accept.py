@@ -4,7 +4,7 @@
 
 Every accepted call is verified (HMAC-SHA256 over the body), de-duplicated by its delivery id and committed with
 synchronous=FULL before its 200. Runs are interleaved; the ratio is that of the medians. Then the time of a call at its
-99th percentile is measured while another process reads documents and keeps gateway.db busy. The load comes from
+99th percentile is measured while the gateway's own pipeline works what was accepted. The load comes from
 ``wrk`` (Debian: ``apt-get install -y wrk``; tried once when missing and allowed), else from a small client of our own.
 """
 
@@ -17,7 +17,6 @@ import json
 import os
 import re
 import shutil
-import signal
 import socket
 import statistics
 import subprocess
@@ -35,10 +34,8 @@ from typing import Any
 from flask import Flask
 
 from gateway.contracts import Secret, Verification
-from gateway.store.database import open_store, upgrade, write
+from gateway.store.database import Store, open_store, upgrade
 from gateway.store.inbox import GroupWriter, Inbox
-from gateway.store.tables import documents_read, events
-from gateway.store.times import new_id, to_micros
 from gateway.web.app import create_app
 from gateway.web.intake import Intake, SourceOffer
 from gateway.web.server import serve
@@ -48,21 +45,60 @@ SECRET = "bench"
 RULE = Verification(
     scheme="hmac", header="X-Signature", id_header="X-Delivery", secrets=(Secret(SECRET, "the benchmark's"),)
 )
-BODY = json.dumps(
-    {"event": "contact.updated", "contact": {"id": 4711, "email": "someone@example.com", "company": "Example GmbH"}}
-    | {f"field_{n}": f"value {n}" for n in range(12)}
-).encode()
-SIGNATURE = hmac.new(SECRET.encode(), BODY, hashlib.sha256).hexdigest()
+PEOPLE = 2000
+BODIES = [
+    json.dumps(
+        {"event": "contact.updated", "id": n, "email": f"person{n}@example.com", "company": f"Example {n % 90} GmbH"}
+        | {f"field_{m}": f"value {m}" for m in range(12)}
+    ).encode()
+    for n in range(PEOPLE)
+]
+SIGNATURES = [hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest() for body in BODIES]
+FILES = {
+    "gateway.yaml": """
+instance: {name: Bench, zone: UTC, currency: EUR}
+systems:
+  bench: {plugin: webhook, role: ma, settings: {allow_insecure: true, verify: {scheme: none}}}
+""",
+    "mappings/bench.yaml": """
+system: bench
+objects:
+  contact:
+    kind: person
+    id: id
+    time: received
+    activities: [{activity: form_submitted, when: {event: contact.updated}, on: each}]
+    fields:
+      email: email
+      company: company_name
+"""
+    + "".join(f"      field_{m}: text_{m}\n" for m in range(12)),
+    "scoring.yaml": """
+weights: {fit: 60, behaviour: 40}
+maximum: {fit: 60, behaviour: 40}
+fit: [{name: Example, when: {company_name: {contains: Example}}, points: 20}]
+behaviour: [{name: Form, activity: form_submitted, points: 2, half_life: 30d}]
+""",
+    "journey.yaml": """
+stages:
+  - {name: target, shared: target}
+  - {name: mql, shared: mql, entry: {score: 70}}
+""",
+}
+"""The instance whose pipeline is busy with what was accepted."""
 
 WRK = """
+local bodies = {%(bodies)s}
+local signatures = {%(signatures)s}
 local counter = 0
 local thread_id = 0
 function setup(thread) thread:set("id", thread_id); thread_id = thread_id + 1 end
 function request()
   counter = counter + 1
-  local headers = {["Content-Type"] = "application/json", ["X-Signature"] = "%(signature)s"}
+  local who = counter %% #bodies + 1
+  local headers = {["Content-Type"] = "application/json", ["X-Signature"] = signatures[who]}
   headers["X-Delivery"] = "%(run)s-" .. id .. "-" .. counter
-  return wrk.format("POST", nil, headers, '%(body)s')
+  return wrk.format("POST", nil, headers, bodies[who])
 end
 """
 
@@ -85,43 +121,6 @@ def accepting(folder: Path) -> Flask:
     return create_app(Intake({"bench": SourceOffer(RULE)}, writer.append, lambda: datetime.now(UTC)))
 
 
-def busy(folder: Path) -> None:
-    """What a pipeline worker does to the store: claim, commit a batch of events in gateway.db, flip the inbox rows."""
-    store = open_store(folder)
-    inbox = Inbox(store.inbox)
-    stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    body = {f"field_{n}": f"value {n}" for n in range(12)}
-    while not stop.is_set():
-        found = inbox.claim("bench", 100)
-        if not found:
-            time.sleep(0.05)
-            continue
-        now = to_micros(datetime.now(UTC))
-        with write(store.main) as connection:
-            rows = [
-                {
-                    "key": new_id(),
-                    "document": document.id,
-                    "system": "bench",
-                    "object": "contact",
-                    "record": str(n),
-                    "type": "changed",
-                    "at": now,
-                    "known_at": now,
-                    "precision": "instant",
-                    "body": body,
-                    "mapping": "",
-                    "state": "applied",
-                }
-                for n, document in enumerate(found)
-            ]
-            connection.execute(events.insert(), rows)
-            connection.execute(documents_read.insert(), [{"document": each.id, "read_at": now} for each in found])
-        inbox.finish([document.id for document in found])
-    store.close()
-
-
 @contextmanager
 def running(role: str, folder: Path, port: int = 0) -> Iterator[None]:
     process = subprocess.Popen([sys.executable, __file__, "--role", role, "--folder", folder, "--port", str(port)])
@@ -139,13 +138,43 @@ def running(role: str, folder: Path, port: int = 0) -> Iterator[None]:
         process.wait(60)
 
 
+@contextmanager
+def pipeline(folder: Path) -> Iterator[None]:
+    """The gateway's own worker, busy: thousands of documents wait already."""
+    command = [sys.executable, "-m", "gateway", "-C", str(folder.parent), "worker", "pipeline"]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    store = open_store(folder)
+    try:
+        before = _read(store)
+        while _read(store) == before:
+            if process.poll() is not None:
+                raise SystemExit("the worker did not start")
+            time.sleep(0.1)
+        yield
+        if process.poll() is not None or not _waits(store):
+            print("  the worker had nothing left to do: its part of the load is too small", file=sys.stderr)
+    finally:
+        store.close()
+        process.terminate()
+        process.wait(60)
+
+
+def _read(store: Store) -> int:
+    return Inbox(store.inbox).counts().get("bench", {}).get("read", 0)
+
+
+def _waits(store: Store) -> bool:
+    return Inbox(store.inbox).counts()["bench"]["waiting"] > 0
+
+
 # -- the load ---------------------------------------------------------------------------------------------------------
 
 
 def with_wrk(port: int, path: str, connections: int, seconds: float, run: str) -> tuple[float, float]:
     """(200s per second, 99th percentile in ms). Raises when anything but 2xx was answered."""
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
-        script.write(WRK % {"signature": SIGNATURE, "run": run, "body": BODY.decode()})
+        lists = {"bodies": BODIES, "signatures": [each.encode() for each in SIGNATURES]}
+        script.write(WRK % {"run": run, **{what: _lua(texts) for what, texts in lists.items()}})
         script.flush()
         command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "--latency", "-s", script.name]
         said = subprocess.run(
@@ -156,6 +185,10 @@ def with_wrk(port: int, path: str, connections: int, seconds: float, run: str) -
     rate = float(re.search(r"Requests/sec:\s+([\d.]+)", said)[1])  # type: ignore[index]
     number, unit = re.search(r"99%\s+([\d.]+)(us|ms|s)", said).groups()  # type: ignore[union-attr]
     return rate, float(number) * {"us": 0.001, "ms": 1.0, "s": 1000.0}[unit]
+
+
+def _lua(texts: list[bytes]) -> str:
+    return ", ".join(f"'{text.decode()}'" for text in texts)
 
 
 def by_hand(port: int, path: str, connections: int, seconds: float, run: str) -> tuple[float, float]:
@@ -185,11 +218,12 @@ def client(port: int, path: str, connections: int, seconds: float, name: str) ->
             counter = 0
             while (start := time.perf_counter()) < end:
                 counter += 1
+                body, signature = BODIES[counter % PEOPLE], SIGNATURES[counter % PEOPLE]
                 head = (
-                    f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nX-Signature: {SIGNATURE}\r\n"
-                    f"X-Delivery: {name}-{number}-{counter}\r\nContent-Length: {len(BODY)}\r\n\r\n"
+                    f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nX-Signature: {signature}\r\n"
+                    f"X-Delivery: {name}-{number}-{counter}\r\nContent-Length: {len(body)}\r\n\r\n"
                 )
-                connection.sendall(head.encode() + BODY)
+                connection.sendall(head.encode() + body)
                 if not connection.recv(65536).startswith(b"HTTP/1.1 200"):
                     raise SystemExit("not every call was answered 200")
                 times.append(time.perf_counter() - start)
@@ -221,7 +255,11 @@ def main(runs: int, seconds: float, connections: list[int], as_json: bool) -> in
     send = load()
     results: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(prefix="bench-accept-") as name:
-        folder = Path(name)
+        folder = Path(name) / "var"
+        for file, text in FILES.items():
+            path = folder.parent / file
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text)
         store = open_store(folder)
         upgrade(store)
         store.close()
@@ -235,7 +273,7 @@ def main(runs: int, seconds: float, connections: list[int], as_json: bool) -> in
                 for run in range(runs):
                     for role, port in ports.items():
                         rates[role].append(send(port, paths[role], count, seconds, f"{count}-{run}")[0])
-                with running("busy", folder):
+                with pipeline(folder):
                     _, p99 = send(ports["accepting"], paths["accepting"], count, seconds, f"{count}-busy")
                 bare, ours = (statistics.median(rates[role]) for role in ("hello", "accepting"))
                 results.append(
@@ -273,8 +311,6 @@ if __name__ == "__main__":
         serve(hello, "127.0.0.1", int(given.port))
     elif given.role == "accepting":
         serve(partial(accepting, Path(given.folder)), "127.0.0.1", int(given.port))
-    elif given.role == "busy":
-        busy(Path(given.folder))
     elif given.role == "client":
         client(int(given.port), given.folder, given.connections[0], given.seconds, given.name)
     else:

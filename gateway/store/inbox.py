@@ -28,7 +28,7 @@ from gateway.contracts import Document, Origin, Page
 from gateway.errors import StorageBusy
 from gateway.store.database import PlainWriter, read, roomy_log, write
 from gateway.store.tables import documents, duplicates
-from gateway.store.times import from_micros, new_id, to_micros
+from gateway.store.times import from_micros, new_ids, to_micros
 
 SILENCE = 30.0
 """Seconds of the taker's monotonic clock without a beat after which a worker counts as dead."""
@@ -47,6 +47,7 @@ ENOUGH = 32
 MOST = 512
 """Arrivals of one commit."""
 
+_MICROSECOND = timedelta(microseconds=1)
 _LOOK = 1.0  # seconds between two looks for dead workers
 _d = documents.c
 
@@ -101,25 +102,26 @@ class Inbox:
         """
         hashes = [sha256(arrival.body).hexdigest() for arrival in arrivals]
         keys = [arrival.key or digest for arrival, digest in zip(arrivals, hashes, strict=True)]
+        times = [to_micros(arrival.received_at) for arrival in arrivals]
+        since = [at - _memory(arrival) for arrival, at in zip(arrivals, times, strict=True)]
         rows: list[tuple[Any, ...]] = []
         answers: list[Appended] = []
         repeated: Counter[str] = Counter()
         mark = "?" if self.engine.dialect.name == "sqlite" else "%s"
         with self._storage(), self._turn(writer) as cursor:
-            known = _known(cursor, mark, arrivals, keys)
-            for arrival, digest, key in zip(arrivals, hashes, keys, strict=True):
-                since = _since(arrival)
-                alike = [each for each in known.get((arrival.system, key), ()) if each[2] > since]
-                same = next((each for each in alike if each[1] == digest), None)
+            known = _known(cursor, mark, arrivals, keys, min(since, default=0))
+            ids = new_ids(len(arrivals))
+            for arrival, digest, key, at, oldest, id_ in zip(arrivals, hashes, keys, times, since, ids, strict=True):
+                alike = [each for each in known.get((arrival.system, key), ()) if each[2] > oldest]
+                same = next((each for each in alike if each[1] == digest), None) if alike else None
                 if same is not None:
                     repeated[arrival.system] += 1
                     answers.append(Appended(same[0], True))
                     continue
                 flags = OTHER_BODY if alike else ""
-                row = _row(new_id(), arrival, key, digest, flags)
-                rows.append(row)
-                known.setdefault((arrival.system, key), []).append((row[0], digest, row[2]))
-                answers.append(Appended(row[0], False, flags))
+                rows.append(_row(id_, arrival, at, key, digest, flags))
+                known.setdefault((arrival.system, key), []).append((id_, digest, at))
+                answers.append(Appended(id_, False, flags))
             if rows:
                 cursor.executemany(_INSERT.format(", ".join([mark] * len(_COLUMNS))), rows)
             for system, count in sorted(repeated.items()):
@@ -503,9 +505,9 @@ def _leased(worker: str) -> ColumnElement[bool]:
     return and_(_d.state == "waiting", _d.lease == worker)
 
 
-def _since(arrival: Arrival) -> int:
-    memory = arrival.memory or (LONG_MEMORY if arrival.key else SHORT_MEMORY)
-    return to_micros(arrival.received_at - memory)
+def _memory(arrival: Arrival) -> int:
+    """Microseconds."""
+    return (arrival.memory or (LONG_MEMORY if arrival.key else SHORT_MEMORY)) // _MICROSECOND
 
 
 # The accept path writes its statements as text: while every caller waits, SQLAlchemy's part of a small commit would be
@@ -525,12 +527,12 @@ _COUNT = (
 )
 
 
-def _row(id: str, arrival: Arrival, key: str, digest: str, flags: str) -> tuple[Any, ...]:
+def _row(id: str, arrival: Arrival, at: int, key: str, digest: str, flags: str) -> tuple[Any, ...]:
     """One document in the order of ``_COLUMNS``."""
     return (
         id,
         arrival.system,
-        to_micros(arrival.received_at),
+        at,
         key,
         digest,
         arrival.body,
@@ -545,13 +547,12 @@ def _row(id: str, arrival: Arrival, key: str, digest: str, flags: str) -> tuple[
 
 
 def _known(
-    cursor: Any, mark: str, arrivals: Sequence[Arrival], keys: Sequence[str]
+    cursor: Any, mark: str, arrivals: Sequence[Arrival], keys: Sequence[str], since: int
 ) -> dict[tuple[str, str], list[tuple[str, str, int]]]:
     """(system, key) → documents on disk that may be the same: (id, body hash, received at)."""
     asked: dict[str, set[str]] = {}
     for arrival, key in zip(arrivals, keys, strict=True):
         asked.setdefault(arrival.system, set()).add(key)
-    since = min(map(_since, arrivals), default=0)
     known: dict[tuple[str, str], list[tuple[str, str, int]]] = {}
     for system, wanted in asked.items():
         for chunk in _chunks(wanted):

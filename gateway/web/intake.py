@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import parse_qs, quote
@@ -197,7 +198,7 @@ class Intake:
     def _headers(self, environ: WSGIEnvironment, system: str) -> dict[str, str]:
         """Lower-case name → value; those sent twice are joined with commas by the server."""
         headers = {
-            name[5:].replace("_", "-").lower(): value
+            _spelled(name): value
             for name, value in environ.items()
             if name[:5] == "HTTP_" and _OURS.get(name) != value
         }
@@ -292,6 +293,13 @@ def _http(environ: WSGIEnvironment) -> str:
     return str(environ.get("SERVER_PROTOCOL", "")).partition("/")[2].partition(".")[0]
 
 
+@lru_cache(maxsize=1024)
+def _spelled(name: str) -> str:
+    """A header's name from the environment's."""
+    return name[5:].replace("_", "-").lower()
+
+
+@lru_cache(maxsize=64)
 def _phrase(status: int) -> str:
     try:
         return HTTPStatus(status).phrase

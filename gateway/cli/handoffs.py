@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import click
 
 from gateway.cli.main import App, pass_app_to_look
@@ -55,7 +58,7 @@ def list_(app: App, open_only: bool, limit: int, as_json: bool) -> None:
                 row["stage"],
                 f"{row['score'] / 100:.2f}",
                 row["owner"],
-                "contacted" if row["contacted_at"] else "accepted" if row["accepted_at"] else row["state"],
+                _state(row),
                 " ".join(filter(None, [row["bucket"], row["bucket_reason"] and f"({row['bucket_reason']})"])),
             )
             for row in rows
@@ -64,3 +67,9 @@ def list_(app: App, open_only: bool, limit: int, as_json: bool) -> None:
     )
     if not rows:
         say("no open handoffs" if open_only else "no handoffs yet")
+
+
+def _state(row: Mapping[str, Any]) -> str:
+    if row["state"] != "open":
+        return str(row["state"])
+    return "contacted" if row["contacted_at"] else "accepted" if row["accepted_at"] else "open"

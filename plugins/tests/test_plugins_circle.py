@@ -34,7 +34,7 @@ systems:
       login_url: %(salesforce)s
       consumer_key: ${SF_KEY}
       consumer_secret: ${SF_SECRET}
-      task: {handoff: Gateway_Reason__c}
+      task: {}
 """
 SALESFORCE = """
 system: salesforce

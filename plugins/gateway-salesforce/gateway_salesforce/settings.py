@@ -58,18 +58,18 @@ class LimitsSchema(Schema):
 
 
 class TaskSchema(Schema):
-    """The follow-up task of a handoff."""
+    """The follow-up task of a handoff. ``task: {}`` makes them as they are."""
 
-    handoff = fields.String(required=True, validate=_FIELD)
-    """The field of the lead or contact that the mapping gives the handoff's id (``to: handoff_id, sync: out``)."""
     external_id = fields.String(load_default="Gateway_Id__c", validate=_FIELD)
     """Unique external id field on Activity: it keeps the task from being made twice."""
-    subject = fields.String(load_default="Follow up: sales-ready lead", validate=validate.Length(1, 255))
+    subject = fields.String(validate=validate.Length(1, 255))
+    """Instead of the gateway's own, which names the person."""
     due_days = fields.Integer(strict=True, load_default=1, validate=validate.Range(0, 365))
-    priority = fields.String()
+    """Where journey.yaml has no ``response``: days from the day it is made."""
+    priority = fields.String(load_default="High")
     status = fields.String()
-    description = fields.String(validate=_FIELD)
-    """A field of the write whose text is repeated in the task, such as the one with the score's reasons."""
+    closed = fields.String(load_default="Completed")
+    """Status of a task that nobody has to do any more: two leads turned out to be one person."""
 
 
 class SettingsSchema(Schema):
@@ -103,6 +103,9 @@ class SettingsSchema(Schema):
     """How often deletions and merges are asked for."""
     limits = fields.Nested(LimitsSchema, load_default=lambda: dict(LimitsSchema().load({})))
     task = fields.Nested(TaskSchema)
+    """Without it there are no follow-up tasks."""
+    campaigns = fields.List(fields.String(validate=validate.Length(1, 80)), load_default=list)
+    """Names of the campaigns that the journey's steps may put people into."""
     outbound_messages = SecretField()
     """The token in the address that outbound messages are sent to; without it they are not taken."""
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Literal, NamedTuple
 from urllib.parse import quote
 
-from gateway.contracts import Call, Context, Field, Receipt, Sink, Write
+from gateway.contracts import CAMPAIGN, COMPANIONS, TASK, Call, Context, Field, Receipt, Sink, Write
 from gateway.errors import AccessRefused, TryLater
+from gateway_salesforce.campaigns import Campaigns
 from gateway_salesforce.catalogue import catalogue
 from gateway_salesforce.codes import Fault
 from gateway_salesforce.meeting import HINTS, PEOPLE, Meeting, linked
@@ -54,6 +54,9 @@ class SalesforceSink(Sink):
         self._rows = Rows(self.org, headers)
         self._headers = headers
         self._tasks = Tasks(settings["task"], self.org, self._rows, context.now) if settings.get("task") else None
+        self._campaigns = Campaigns(self.org, self._rows)
+        self.carries = {TASK: ("*",)} if self._tasks else {}
+        self.carries |= {CAMPAIGN: tuple(settings["campaigns"])} if settings["campaigns"] else {}
         self._doubts: dict[str, int] = {}
 
     # -- the sink's contract ------------------------------------------------------------------------------------------
@@ -81,8 +84,10 @@ class SalesforceSink(Sink):
     def deliver(self, call: Call) -> Iterable[Receipt]:
         request: Request = call.request
         try:
-            work = self._update if request.kind == "update" else self._create
             with self.org.within(DELIVERING):
+                if request.object in COMPANIONS:
+                    return list(self._beside(request, call.writes).values())
+                work = self._update if request.kind == "update" else self._create
                 return list(work(request.object, call.writes).values())
         except TryLater as exc:
             return [Receipt(key=w.key, result="limit", seconds=exc.seconds, message=exc.reason) for w in call.writes]
@@ -90,26 +95,24 @@ class SalesforceSink(Sink):
             return [Receipt(key=w.key, result="auth", message=exc.reason) for w in call.writes]
 
     def find(self, object: str, keys: Sequence[str]) -> Mapping[str, Sequence[str]]:
-        """Our keys → records. One without its handoff is not told: what made it broke off before the follow-up task."""
+        name, field, deleted = object, self._key, False
+        if object in COMPANIONS:
+            if object != TASK or self._tasks is None:
+                return {}  # said once more, it finds what it made
+            name, field, deleted = "Task", self._tasks.key, True  # also one that sales deleted was made
         wanted = {_external(key).casefold(): key for key in keys}
-        handoff = self._tasks.field if self._tasks is not None and object in PEOPLE else ""
-        select = f"SELECT Id, {self._key}{f', {handoff}' if handoff else ''} FROM {object}"
-        found: dict[str, list[str]] = {}
+        select, found = f"SELECT Id, {field} FROM {name}", dict[str, list[str]]()
         with self.org.within(FINDING):
-            rows = list(self.org.query_in(select, self._key, [_external(key) for key in keys], priority=1))
+            rows = list(self.org.query_in(select, field, list(wanted), deleted=deleted, priority=1))
         for row in rows:
-            key = wanted.get(str(row.get(self._key) or "").casefold())
-            if key and (not handoff or row.get(handoff)):
+            if key := wanted.get(str(row.get(field) or "").casefold()):
                 found.setdefault(key, []).append(row["Id"])
         return found
 
     # -- records we know ----------------------------------------------------------------------------------------------
 
     def _update(self, object_: str, writes: Sequence[Write]) -> dict[str, Receipt]:
-        without_task = self._follow_up([(write, write.record or "") for write in self._told_of(writes)])
-        bodies = [
-            {"id": write.record, **self._values(write, without_handoff=write.key in without_task)} for write in writes
-        ]
+        bodies = [{"id": write.record, **self._values(write)} for write in writes]
         try:
             rows = self._rows.update(object_, bodies, _priority(writes))
         except NoAnswer as exc:  # the same values by id once more do no harm
@@ -120,8 +123,7 @@ class SalesforceSink(Sink):
             for write, row in zip(writes, rows, strict=True)
             if row.fault is not None and row.fault.meaning in ("converted", "stale")
         ]
-        answers |= self._follow(object_, lost, answers)
-        return answers | {key: late for key, late in without_task.items() if answers[key].result == "done"}
+        return answers | self._follow(object_, lost, answers)
 
     def _follow(self, object_: str, writes: Sequence[Write], answers: Mapping[str, Receipt]) -> dict[str, Receipt]:
         """Where the records went that cannot be written any more: converted, merged, deleted."""
@@ -158,9 +160,7 @@ class SalesforceSink(Sink):
             except RefusedCall as refused:
                 return {w.key: self._refused(w.key, refused.fault) for w in writes} | answers
             writes = [write for write in writes if write.key not in found]
-        answers |= self._make(object_, writes, keys)
-        made = [(w, answers[w.key].record) for w in self._told_of(writes) if answers[w.key].result == "done"]
-        return answers | self._hand_over(object_, made)
+        return answers | self._make(object_, writes, keys)
 
     def _link(self, writes: Sequence[Write], found: Mapping[str, Any], keys: Mapping[str, str]) -> dict[str, Receipt]:
         """One record: it gets our key, and the gateway plans again what it should be told. Several: work for a person.
@@ -196,9 +196,7 @@ class SalesforceSink(Sink):
     def _make(self, object_: str, writes: Sequence[Write], keys: Mapping[str, str]) -> dict[str, Receipt]:
         if not writes:
             return {}
-        bodies = [
-            {**self._values(write, new=True, without_handoff=True), self._key: keys[write.key]} for write in writes
-        ]
+        bodies = [{**self._values(write, new=True), self._key: keys[write.key]} for write in writes]
         try:
             rows = self._rows.upsert(object_, self._key, bodies, _priority(writes), self._settings["assign"])
         except NoAnswer as exc:
@@ -252,67 +250,68 @@ class SalesforceSink(Sink):
             return {write.key: Receipt(key=write.key, result="moved", object="Contact", record=contact)}
         return {write.key: Receipt(key=write.key, result="retry", code="CANNOT_UPDATE_CONVERTED_LEAD")}
 
-    # -- the follow-up task -------------------------------------------------------------------------------------------
-    # A record tells of a handoff only after the handoff has its task: whatever breaks off in between, what is missing
-    # shows in the record, and the gateway sends it again.
+    # -- what stands beside a person's record -------------------------------------------------------------------------
 
-    def _told_of(self, writes: Sequence[Write]) -> list[Write]:
-        """Those of the writes that tell of a handoff which is to have a task."""
-        return [write for write in writes if self._tasks is not None and self._tasks.handoff(write)]
-
-    def _follow_up(self, due: Sequence[tuple[Write, str]]) -> dict[str, Receipt]:
-        """Make the tasks of these writes, each with its record. Returns the receipts of those that have none yet."""
-        if self._tasks is None or not due:
-            return {}
+    def _beside(self, request: Request, writes: Sequence[Write]) -> dict[str, Receipt]:
+        """Tasks and memberships. All of them may be said twice: an answer that never came only means once more."""
+        priority = _priority(writes)
         try:
-            faults = self._tasks.ensure(due)
+            if request.object == CAMPAIGN:
+                rows = self._campaigns.put(writes, priority)
+            elif self._tasks is None:
+                raise RefusedCall([Fault("NOT_FOUND", "the settings have no task block")])
+            else:
+                rows = (self._tasks.close if request.kind == "update" else self._tasks.make)(writes, priority)
         except NoAnswer as exc:
-            return {w.key: Receipt(key=w.key, result="retry", code="no answer", message=str(exc)) for w, _ in due}
-        return {write.key: self._without_task(write, faults[write.key]) for write, _ in due if write.key in faults}
+            result: Literal["unknown", "retry"] = "unknown" if exc.sent and request.kind == "create" else "retry"
+            return {w.key: Receipt(key=w.key, result=result, code="no answer", message=str(exc)) for w in writes}
+        except RefusedCall as refused:
+            return {w.key: self._refused(w.key, refused.fault) for w in writes}
+        return {w.key: self._stood(w, row) for w, row in zip(writes, rows, strict=True)}
 
-    def _hand_over(self, object_: str, made: Sequence[tuple[Write, str]]) -> dict[str, Receipt]:
-        """New records: their tasks first, then the handoffs that the records tell of."""
-        late = self._follow_up(made)
-        ready = [(write, record) for write, record in made if write.key not in late]
-        if self._tasks is None or not ready:
-            return late
-        bodies = [{"id": record, self._tasks.field: self._tasks.handoff(write)} for write, record in ready]
-        try:
-            rows = self._rows.update(object_, bodies, _priority([write for write, _ in ready]))
-        except NoAnswer as exc:
-            lost = {w.key: Receipt(key=w.key, result="retry", code="no answer", message=str(exc)) for w, _ in ready}
-            return late | lost
-        return late | {write.key: self._receipt(write, row) for (write, _), row in zip(ready, rows, strict=True)}
-
-    def _without_task(self, write: Write, fault: Fault) -> Receipt:
-        receipt = self._refused(write.key, fault)
-        if receipt.result != "rejected":
-            return receipt
-        return replace(receipt, message=f"the record is written, its follow-up task is refused: {receipt.message}")
+    def _stood(self, write: Write, row: Row) -> Receipt:
+        fault = row.fault
+        if fault is None:
+            return self._receipt(write, row)
+        if fault.meaning == "duplicate" or (write.record is None and fault.meaning in ("converted", "stale")):
+            # Somebody was faster; or its person moved on, of whom there will be news.
+            return Receipt(key=write.key, result="retry", seconds=60, code=fault.code, message=fault.told)
+        if fault.meaning == "stale":
+            return Receipt(key=write.key, result="gone", code=fault.code, message="deleted over there")
+        return self._refused(write.key, fault)
 
     # -- between writes and rows --------------------------------------------------------------------------------------
 
     def _call(self, request: Request, writes: Sequence[Write]) -> Call:
         what = f"{len(writes)} {request.object}"
-        tasks = len(self._told_of(writes))
-        more, cost = (f", {tasks} follow-up tasks", 3 if request.kind == "update" else 4) if tasks else ("", 0)
+        if request.object in COMPANIONS:
+            return self._call_beside(request, writes)
         if request.kind == "update":
-            return Call(title=f"update {what}{more}", writes=tuple(writes), request=request, cost=1 + cost)
+            return Call(title=f"update {what}", writes=tuple(writes), request=request)
         if request.object not in PEOPLE:
-            return Call(title=f"create {what}{more}", writes=tuple(writes), request=request, cost=1 + cost)
+            return Call(title=f"create {what}", writes=tuple(writes), request=request)
         keys = list(parts(_external(write.key) for write in writes))
         addresses = list(parts(str(write.fields.get("Email") or "") for write in writes))
         return Call(
-            title=f"look up {what}, create those that are not there{more}",
+            title=f"look up {what}, create those that are not there",
             writes=tuple(writes),
             request=request,
-            cost=2 * len(keys) + 2 * len(addresses) + 1 + cost,
+            cost=2 * len(keys) + 2 * len(addresses) + 1,
         )
 
-    def _values(self, write: Write, new: bool = False, without_handoff: bool = False) -> dict[str, Any]:
-        left_out = {*HINTS, self._tasks.field} if self._tasks is not None and without_handoff else set(HINTS)
+    def _call_beside(self, request: Request, writes: Sequence[Write]) -> Call:
+        count = f"{len(writes)} {'follow-up task' if request.object == TASK else 'campaign membership'}"
+        count += "s" if len(writes) != 1 else ""
+        if request.object == CAMPAIGN:
+            return Call(title=f"look up {count}, make those that are not there", writes=tuple(writes),
+                        request=request, cost=3)  # fmt: skip
+        ownerless = request.kind == "create" and self._tasks is not None and self._tasks.ownerless(writes)
+        title = f"{'close' if request.kind == 'update' else 'make'} {count}"
+        return Call(title=title, writes=tuple(writes), request=request, cost=1 + ownerless)
+
+    def _values(self, write: Write, new: bool = False) -> dict[str, Any]:
         values = {
-            name: self._raw(write.object, name, value) for name, value in write.fields.items() if name not in left_out
+            name: self._raw(write.object, name, value) for name, value in write.fields.items() if name not in HINTS
         }
         values |= write.refs
         return {name: value for name, value in values.items() if value is not None} if new else values

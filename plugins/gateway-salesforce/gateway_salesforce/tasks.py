@@ -1,7 +1,7 @@
-"""The follow-up task of a handoff, made once: upserted on the handoff's id.
+"""The follow-up tasks of handoffs: up to 200 in one call, upserted on the handoff's id, so that each is made once.
 
-A write that carries a handoff's id tells of a handoff the system has not heard of. Said again, after whatever broke
-off, it finds the task, also one that sales finished or deleted, and changes nothing.
+In: writes of ``follow_up_task``, with the lead or contact in their refs. Out: one row each. The task is for who owns
+that record, where neither the handoff nor the mapping (a lead field ``owner``) says whose it is.
 """
 
 from __future__ import annotations
@@ -11,9 +11,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from gateway.contracts import Write
-from gateway_salesforce.codes import Fault
-from gateway_salesforce.org import Org, RefusedCall
-from gateway_salesforce.rows import Rows
+from gateway_salesforce.org import Org
+from gateway_salesforce.rows import Row, Rows
 
 USER = "005"
 """What ids of users begin with: a queue cannot own a task."""
@@ -28,68 +27,70 @@ class Tasks:
         self._org = org
         self._rows = rows
         self._now = now
-        self.field: str = settings["handoff"]
-        """Where the records tell of their handoff."""
+        self._users: dict[str, str] = {}
+        """E-mail address of a user → id, "" when there is none."""
+        self.key: str = settings["external_id"]
 
-    def handoff(self, write: Write) -> str:
-        """The id of the handoff that a write tells of, or ""."""
-        return str(write.fields.get(self.field) or "")
+    def ownerless(self, writes: Sequence[Write]) -> bool:
+        """Whether somebody has to be asked whose these tasks are."""
+        return any(not str(write.fields.get("owner") or "").startswith(USER) for write in writes)
 
-    def ensure(self, due: Sequence[tuple[Write, str]]) -> dict[str, Fault]:
-        """Make the tasks of these writes, each with its record's id, where they are not there yet.
+    def make(self, writes: Sequence[Write], priority: int) -> list[Row]:
+        """Make these tasks; those that are there already stay as they are found. Raises what ``Org.call`` raises."""
+        owners = self._owners(writes, priority)
+        bodies = [self._body(write, owners.get(write.key, "")) for write in writes]
+        return self._rows.upsert("Task", self.key, bodies, priority)
 
-        Returns the faults of those that could not be made, by the write's key.
-        """
-        due = [(write, record) for write, record in due if self.handoff(write)]
-        if not due:
-            return {}
-        priority = min(write.priority for write, _ in due)
-        try:
-            there = self.there([self.handoff(write) for write, _ in due], priority)
-            due = [(write, record) for write, record in due if self.handoff(write).casefold() not in there]
-            owners = self._owners(due, priority)
-        except RefusedCall as refused:
-            return {write.key: refused.fault for write, _ in due}
-        if not due:
-            return {}
-        bodies = [self._body(write, record, owners.get(record[:15], "")) for write, record in due]
-        rows = self._rows.upsert("Task", self._settings["external_id"], bodies, priority)
-        return {write.key: row.fault for (write, _), row in zip(due, rows, strict=True) if row.fault is not None}
+    def close(self, writes: Sequence[Write], priority: int) -> list[Row]:
+        """Complete tasks that nobody has to do any more."""
+        done = self._settings["closed"]
+        return self._rows.update("Task", [{"id": write.record, "Status": done} for write in writes], priority)
 
-    def there(self, handoffs: Sequence[str], priority: int) -> set[str]:
-        """Of these handoffs those that have a task, be it done or deleted by now; in small letters."""
-        key = self._settings["external_id"]
-        rows = self._org.query_in(f"SELECT Id, {key} FROM Task", key, handoffs, deleted=True, priority=priority)
-        return {str(row.get(key)).casefold() for row in rows}
-
-    def _owners(self, due: Sequence[tuple[Write, str]], priority: int) -> dict[str, str]:
-        """Record → its owner: who owns the record does the task, or the integration's user would."""
+    def _owners(self, writes: Sequence[Write], priority: int) -> dict[str, str]:
+        """Write → the user whose task it is; none for what a queue owns, then the org decides."""
         owners: dict[str, str] = {}
-        for object_ in sorted({write.object for write, _ in due}):
-            unknown = []
-            for write, record in due:
-                if write.object != object_:
-                    continue
-                if write.fields.get("OwnerId"):
-                    owners[record[:15]] = str(write.fields["OwnerId"])
-                else:
-                    unknown.append(record)
-            for row in self._org.query_in(f"SELECT Id, OwnerId FROM {object_}", "Id", unknown, priority=priority):
-                owners[row["Id"][:15]] = str(row.get("OwnerId") or "")
-        return {record: owner for record, owner in owners.items() if owner.startswith(USER)}
+        asked: dict[str, dict[str, list[str]]] = {}
+        for write in writes:
+            owner = str(write.fields.get("owner") or "")
+            if "@" in owner:
+                owner = self._user(owner.casefold(), priority)
+            if owner.startswith(USER):
+                owners[write.key] = owner
+            elif write.refs:
+                ((object_, record),) = write.refs.items()
+                asked.setdefault(object_, {}).setdefault(record[:15], []).append(write.key)
+        for object_, keys in asked.items():
+            select = f"SELECT Id, OwnerId FROM {object_}"
+            for row in self._org.query_in(select, "Id", list(keys), priority=priority):
+                for key in keys.get(row["Id"][:15], ()):
+                    owners[key] = str(row.get("OwnerId") or "")
+        return {key: owner for key, owner in owners.items() if owner.startswith(USER)}
 
-    def _body(self, write: Write, record: str, owner: str) -> dict[str, Any]:
-        settings = self._settings
-        day = self._now().date() + timedelta(days=settings["due_days"])
-        description = write.fields.get(settings.get("description", ""))
+    def _user(self, address: str, priority: int) -> str:
+        if address not in self._users:
+            where = " AND IsActive = true"
+            rows = list(self._org.query_in("SELECT Id FROM User", "Email", [address], where=where, priority=priority))
+            self._users[address] = rows[0]["Id"] if len(rows) == 1 else ""
+        return self._users[address]
+
+    def _body(self, write: Write, owner: str) -> dict[str, Any]:
+        settings, told = self._settings, write.fields
+        due = _moment(told.get("due_at"))
+        day = due.date() if due is not None else self._now().date() + timedelta(days=settings["due_days"])
         body = {
-            settings["external_id"]: self.handoff(write),
-            "Subject": settings["subject"],
+            self.key: str(told["handoff"]),
+            "Subject": settings.get("subject") or str(told.get("subject") or "Follow up")[:255],
             "ActivityDate": day.isoformat(),
-            "WhoId": record,
+            "WhoId": next(iter(write.refs.values()), None),
             "OwnerId": owner,
-            "Priority": settings.get("priority"),
+            "Priority": settings["priority"],
             "Status": settings.get("status"),
-            "Description": str(description)[:_LONGEST_DESCRIPTION] if description else None,
+            "Description": str(told.get("description") or "")[:_LONGEST_DESCRIPTION],
         }
+        if due is not None:  # a task's own date has no hour
+            body |= {"IsReminderSet": True, "ReminderDateTime": due.strftime("%Y-%m-%dT%H:%M:%SZ")}
         return {name: value for name, value in body.items() if value}
+
+
+def _moment(text: Any) -> datetime | None:
+    return datetime.fromisoformat(text) if isinstance(text, str) and text else None

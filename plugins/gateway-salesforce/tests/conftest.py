@@ -20,7 +20,7 @@ HOST = "https://acme.my.salesforce.com"
 ORG = "00DKa0000004XyZMAU"
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 _IN = re.compile(r"FROM (\w+) WHERE (\w+) IN \((.*?)\)(.*)$", re.DOTALL)
-_PREFIX = {"Lead": "00Q", "Contact": "003", "Task": "00T"}
+_PREFIX = {"Lead": "00Q", "Contact": "003", "Task": "00T", "CampaignMember": "00v"}
 Answer = tuple[int, Any]
 
 

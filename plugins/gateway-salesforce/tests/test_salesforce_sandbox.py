@@ -35,7 +35,7 @@ systems:
       login_url: {url}
       consumer_key: sandbox-consumer-key
       consumer_secret: file:secret
-      task: {{handoff: Gateway_Handoff__c, description: Gateway_Reasons__c}}
+      task: {{}}
 """
 FAIR = """
 system: fair

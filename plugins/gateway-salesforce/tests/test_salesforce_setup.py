@@ -24,7 +24,7 @@ systems:
       login_url: https://acme.my.salesforce.com
       consumer_key: key
       consumer_secret: file:secret
-      task: {handoff: Gateway_Handoff__c}
+      task: {}
   files: {plugin: files, role: ma}
 """
 FILES = """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 from types import SimpleNamespace
 
@@ -16,8 +17,7 @@ from hypothesis import strategies as st
 from gateway.contracts import Receipt, Write
 
 EMAIL = "ada@norvik.example"
-TASK = {"handoff": "Handoff__c", "due_days": 2, "priority": "High", "description": "Reasons__c"}
-HANDOFF = "f" * 32
+TASK = {"due_days": 2}
 ROW = ["Id", "Email", "Gateway_Id__c", "IsConverted", "ConvertedContactId", "MasterRecordId", "IsDeleted", "OwnerId"]
 CODES = st.sampled_from(
     ["INVALID_FIELD", "DUPLICATES_DETECTED", "DUPLICATE_VALUE", "CANNOT_UPDATE_CONVERTED_LEAD", "ENTITY_IS_DELETED",
@@ -96,8 +96,6 @@ def test_the_plan_says_what_a_call_will_do(sink):
 def test_clearing_and_references_and_amounts_go_as_salesforce_takes_them(org, settings, context):
     """null clears; ids of other records are fields; exact amounts are numbers; Id is never a field."""
     mapping = SimpleNamespace(objects={"Lead": SimpleNamespace(outbound={"Revenue__c": SimpleNamespace(type="money")})})
-    from dataclasses import replace
-
     sink = SalesforceSink(settings(), replace(context, mapping=mapping))
     org.holds("Lead", "00Q1")
     write = update(1, "00Q1", Phone=None, Revenue__c="1500.00", Id="00Q9", Topics__c=["a", "b"])
@@ -536,82 +534,147 @@ def test_describe_tells_types_lengths_and_what_may_be_written(org, sink):
     assert sink.describe("Nonsense__c") == {}
 
 
-# -- follow-up tasks ---------------------------------------------------------------------------------------------------
+# -- beside a record ---------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
-def with_tasks(org, settings, context):
-    return SalesforceSink(settings(task=TASK), context)
+def beside(org, settings, context):
+    return SalesforceSink(settings(task=TASK, campaigns=["Spring"]), context)
 
 
-def test_a_handoff_has_one_task_for_whoever_owns_the_lead(org, with_tasks):
-    """Due from today on, with what the lead was handed over for."""
-    write = create(1, Handoff__c=HANDOFF, Reasons__c="Viewed pricing")
-    assert only(with_tasks, write).result == "done"
-    (task,) = org.records["Task"].values()
-    (made,) = org.records["Lead"]
-    assert task | {"Id": ""} == {
+def task(number: int, record: str, object: str = "Lead", **fields) -> Write:
+    told = {"handoff": lead(number), "subject": "Follow up: Ada", "description": "+40 Executive", "priority": "high"}
+    return Write(
+        key=f"handoff:{lead(number)}:task", object="follow_up_task", record=None, fields=told | fields,
+        refs={object: record}, create=True, priority=1,
+    )  # fmt: skip
+
+
+def member(number: int, record: str, campaign: str = "Spring", object: str = "Lead", **fields) -> Write:
+    return Write(
+        key=f"campaign:{lead(number)}:{campaign}", object="campaign_membership", record=None,
+        fields={"campaign": campaign, **fields}, refs={object: record}, create=True,
+    )  # fmt: skip
+
+
+def test_what_stands_beside_a_record_is_what_the_settings_say(org, settings, context, beside):
+    """Without them the gateway plans none of it."""
+    assert beside.carries == {"follow_up_task": ("*",), "campaign_membership": ("Spring",)}
+    assert SalesforceSink(settings(), context).carries == {}
+
+
+def test_a_thousand_tasks_of_known_owners_are_five_calls(org, beside):
+    """One call per 200."""
+    writes = [task(n, org.holds("Lead", f"00QKa{n:010d}"), owner="005Ka000000OwnerAAA") for n in range(1000)]
+    calls = beside.calls(writes)
+    assert [(call.title, call.cost) for call in calls] == [("make 200 follow-up tasks", 1)] * 5
+    assert {receipt.result for receipt in deliver(beside, *writes).values()} == {"done"}
+    assert org.paths() == ["PATCH composite/sobjects/Task/Gateway_Id__c"] * 5
+    assert len(org.records["Task"]) == 1000
+
+
+def test_a_task_is_for_whoever_owns_the_lead_and_says_why_and_by_when(org, beside):
+    """Due at the hour that journey.yaml gives sales to answer."""
+    record = org.holds("Lead", "00Q1", OwnerId="005U")
+    write = task(1, record, due_at="2026-11-20T16:00:00Z")
+    assert beside.calls([write])[0].cost == 2
+    receipt = only(beside, write)
+    (held,) = org.records["Task"].values()
+    assert (receipt.result, receipt.record) == ("done", held["Id"])
+    assert held | {"Id": ""} == {
         "Id": "",
-        "Gateway_Id__c": HANDOFF,
-        "Subject": "Follow up: sales-ready lead",
-        "ActivityDate": str(org.now.date() + timedelta(days=2)),
-        "WhoId": made,
-        "OwnerId": "005Ka000000OwnerAAA",
+        "Gateway_Id__c": lead(1),
+        "Subject": "Follow up: Ada",
+        "ActivityDate": "2026-11-20",
+        "IsReminderSet": True,
+        "ReminderDateTime": "2026-11-20T16:00:00Z",
+        "WhoId": record,
+        "OwnerId": "005U",
         "Priority": "High",
-        "Description": "Viewed pricing",
+        "Description": "+40 Executive",
     }
 
 
-def test_retries_leave_one_task_and_do_not_touch_what_sales_did_with_it(org, with_tasks):
-    """Not even one that they deleted comes again."""
-    record = org.holds("Lead", "00Q1", OwnerId="005U")
-    write = update(1, record, Handoff__c=HANDOFF)
-    only(with_tasks, write)
-    (task,) = org.records["Task"].values()
-    task |= {"Status": "Completed", "Subject": "Called", "IsDeleted": True}
-    before = dict(task)
-    assert only(with_tasks, write).result == "done"
-    assert list(org.records["Task"].values()) == [before]
+def test_without_an_hour_a_task_is_due_as_the_settings_say(org, beside):
+    """Days from the day it is made, with the settings' own subject where they have one."""
+    only(beside, task(1, org.holds("Lead", "00Q1", OwnerId="00GQueue")))
+    (held,) = org.records["Task"].values()
+    assert held["ActivityDate"] == str(org.now.date() + timedelta(days=2))
+    assert held["OwnerId"] == "005Ka000000OwnerAAA"  # of whom the org chooses: a queue owns no task
 
 
-def test_writes_without_a_new_handoff_make_no_task_and_cost_no_call(org, with_tasks):
-    """Only what differs is written, so a handoff's id is written once."""
-    record = org.holds("Lead", "00Q1")
-    only(with_tasks, update(1, record, Score__c=90))
-    assert len(org.asked) == 1
+def test_an_owner_by_address_is_looked_up_once(org, beside):
+    """A roster may name people as they are known everywhere."""
+    org.holds("User", "005Sam", Email="Sam@norvik.example", IsActive=True)
+    for n in (1, 2):
+        only(beside, task(n, org.holds("Lead", f"00Q{n}"), owner="sam@norvik.example"))
+    assert {held["OwnerId"] for held in org.records["Task"].values()} == {"005Sam"}
+    assert len([soql for soql in org.soql() if "FROM User" in soql]) == 1
 
 
-def test_a_task_that_could_not_be_made_is_made_by_the_retry(org, with_tasks):
-    """The write is not done before its task is."""
-    record = org.holds("Lead", "00Q1", OwnerId="00GQueue")
-    locked = iter([org.error("UNABLE_TO_LOCK_ROW")])
-    org.row = lambda object_, body: next(locked, None) if object_ == "Task" else None
-    write = update(1, record, Handoff__c=HANDOFF)
-    assert [only(with_tasks, write).result for _ in range(2)] == ["retry", "done"]
-    (task,) = org.records["Task"].values()
-    assert task["OwnerId"] == "005Ka000000OwnerAAA"  # of whom the org chooses: a queue owns no task
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_task_without_an_answer_is_found_by_its_handoff(org, beside, when):
+    """Also when sales did something with it meanwhile, or deleted it: it is not touched again."""
+    write = task(1, org.holds("Lead", "00Q1"), owner="005U")
+    broken = iter([requests.ReadTimeout()])
+
+    def cut(asked):
+        if "Task" in asked.path and asked.method == "PATCH" and (trouble := next(broken, None)):
+            if when == "after":
+                org._default(asked)
+            return trouble
+        return None
+
+    org.answers = [cut]
+    assert only(beside, write).result == "unknown"
+    for held in org.records.get("Task", {}).values():
+        held |= {"Status": "Completed", "IsDeleted": True}
+    found = beside.find("follow_up_task", [write.key])
+    assert [len(ids) for ids in found.values()] == ([1] if when == "after" else [])
 
 
-@pytest.mark.parametrize("new", [False, True])
-def test_a_record_tells_of_its_handoff_only_after_the_task_is_there(org, with_tasks, new):
-    """So that what broke off in between shows, whoever looks: the gateway's question, or the next pull."""
-    record = "" if new else org.holds("Lead", "00Q1", Gateway_Id__c=lead(1))
-    org.row = lambda object_, body: org.error("UNABLE_TO_LOCK_ROW") if object_ == "Task" else None
-    write = create(1, Handoff__c=HANDOFF) if new else update(1, record, Handoff__c=HANDOFF)
-    assert only(with_tasks, write).result == "retry"
-    (held,) = org.records["Lead"].values()
-    assert "Handoff__c" not in held
-    assert with_tasks.find("Lead", [write.key]) == {}
-    org.row = lambda object_, body: None
-    again = update(1, held["Id"], Handoff__c=HANDOFF)
-    assert only(with_tasks, again).result == "done"
-    assert held["Handoff__c"] == HANDOFF
-    assert with_tasks.find("Lead", [write.key]) == {write.key: [held["Id"]]}
+@pytest.mark.parametrize(
+    ("code", "result"),
+    [
+        ("UNABLE_TO_LOCK_ROW", "retry"),
+        ("CANNOT_UPDATE_CONVERTED_LEAD", "retry"),  # news of its contact will come
+        ("INVALID_CROSS_REFERENCE_KEY", "retry"),
+        ("FIELD_CUSTOM_VALIDATION_EXCEPTION", "rejected"),
+        ("INVALID_FIELD", "rejected"),
+    ],
+)
+def test_a_refused_task_is_its_own_trouble(org, beside, code, result):
+    """The record it belongs to was written by a write of its own."""
+    org.row = lambda object_, body: org.error(code, "no") if object_ == "Task" else None
+    assert only(beside, task(1, org.holds("Lead", "00Q1"), owner="005U")).result == result
 
 
-def test_a_refused_task_says_that_the_record_is_written(org, with_tasks):
-    """An admin must see that only the task is missing."""
-    record = org.holds("Lead", "00Q1")
-    org.row = lambda object_, body: org.error("FIELD_CUSTOM_VALIDATION_EXCEPTION", "no") if object_ == "Task" else None
-    receipt = only(with_tasks, update(1, record, Handoff__c=HANDOFF))
-    assert (receipt.result, receipt.message) == ("rejected", "the record is written, its follow-up task is refused: no")
+def test_a_task_that_is_not_needed_any_more_is_completed(org, beside):
+    """Two leads turned out to be one person."""
+    org.holds("Task", "00T1", Status="Not Started")
+    write = replace(task(1, "00Q1"), record="00T1", fields={"done": True}, create=False)
+    assert only(beside, write).result == "done"
+    assert org.records["Task"]["00T1"]["Status"] == "Completed"
+
+
+def test_a_person_is_in_a_campaign_once_with_the_status_that_was_told_last(org, beside):
+    """Said again, or by somebody else before, the membership is found by campaign and person."""
+    org.holds("Campaign", "701A", Name="spring")
+    org.holds("Lead", "00Q1")
+    org.holds("Contact", "0031")
+    org.holds("CampaignMember", "00v9", CampaignId="701A", ContactId="0031", Status="Sent")
+    new, theirs = member(1, "00Q1", status="Sent"), member(2, "0031", object="Contact", status="Responded")
+    for _ in range(2):
+        assert {one.result for one in deliver(beside, new, theirs).values()} == {"done"}
+    mine, other = sorted(org.records["CampaignMember"].values(), key=lambda one: one["Id"] == "00v9")
+    assert (mine["LeadId"], mine["Status"]) == ("00Q1", "Sent")
+    assert (other["Id"], other["Status"]) == ("00v9", "Responded")
+
+
+@pytest.mark.parametrize("twins", [0, 2])
+def test_a_campaign_that_is_not_clear_is_the_mappings_trouble(org, beside, twins):
+    """None of this name, or several of it."""
+    for n in range(twins):
+        org.holds("Campaign", f"701{n}", Name="Spring")
+    receipt = only(beside, member(1, org.holds("Lead", "00Q1")))
+    assert (receipt.result, receipt.scope, receipt.fields) == ("rejected", "mapping", ("campaign",))

@@ -266,7 +266,10 @@ Gateway_Grade__c picklist*(great|good|bad)
 Gateway_Band__c picklist*(great|good|bad)
 Gateway_Stage__c string(40)
 Gateway_Bucket__c picklist*(sales_qualified|sales_rejected|recycled)
+Gateway_Bucket_Reason__c string(255)
 Gateway_Reason__c string(255)
+Gateway_Reasons__c textarea(32000)
+Gateway_Handoff__c string(64)
 Gateway_Scored_At__c datetime
 """
 _OBJECTS = {
@@ -342,6 +345,8 @@ _OBJECTS = {
         Status picklist(Not Started|In Progress|Completed|Waiting on someone else|Deferred) =Not Started
         Priority picklist(High|Normal|Low) =Normal
         ActivityDate date
+        IsReminderSet boolean
+        ReminderDateTime datetime
         WhoId >Lead|Contact
         WhatId >Account|Opportunity|Campaign
         OwnerId >User
@@ -360,6 +365,8 @@ _OBJECTS = {
         StartDateTime datetime !
         EndDateTime datetime
         ActivityDate date
+        IsReminderSet boolean
+        ReminderDateTime datetime
         WhoId >Lead|Contact
         WhatId >Account|Opportunity|Campaign
         OwnerId >User

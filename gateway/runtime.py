@@ -16,6 +16,7 @@ import structlog
 from gateway.budget import SystemBudget
 from gateway.checked import flaw, refuse_unsound
 from gateway.contracts import (
+    Connection,
     Context,
     Document,
     Event,
@@ -239,12 +240,22 @@ class Gateway:
             raise NotFound(f"{len(found)} leads have this key; use the id: {', '.join(found[:10])}")
         raise NotFound("no lead has this id, e-mail address, record id or identity key; `gateway leads list` shows ids")
 
-    def _build(self, system: System) -> None:
+    def connection(self, system: str) -> Connection | None:
+        """What the system's plugin offers for connecting an account; it may offer nothing, and raise anything."""
+        one = self.instance.systems[system]
+        offer = self.host.connections.get(one.plugin)
+        made: Connection | None = offer.factory(one.settings, self._context(one)) if offer is not None else None
+        return made
+
+    def _context(self, system: System) -> Context:
         mapping: Any = system.mapping
         budget = SystemBudget(self.store.main, system.name)
-        context = Context(
+        return Context(
             system=system.name, root=self.instance.root, mapping=mapping, now=self.now, budget=budget, log=self.log
         )
+
+    def _build(self, system: System) -> None:
+        context = self._context(system)
         kinds: tuple[tuple[Any, Any, Any], ...] = (
             (self.sources, self.host.sources, Source),
             (self.sinks, self.host.sinks, Sink),
@@ -302,13 +313,14 @@ def model_of(instance: Instance, host: Host, carries: Mapping[str, Carries]) -> 
 
 def open_gateway(
     root: Path,
-    now: Callable[[], datetime] = utc_now,
+    now: Callable[[], datetime] | None = None,
     guard: Guard | None = None,
     host: Host | None = None,
     fallback: bool = False,
 ) -> Gateway:
     """Check the files, open the store, make the tables of a new one. Raises ``ConfigError`` with every problem.
 
+    :param now: business time; the instance's own when not given.
     :param fallback: while the files on disk are broken, work with the active ones, which the store keeps; what is
         wrong is in ``Gateway.broken``.
     """
@@ -323,6 +335,7 @@ def open_gateway(
         if not fallback or (found := _kept(root, host)) is None:
             raise
         (instance, kept), broken = found, exc.problems
+    now = now or (lambda: instance.clock.at(utc_now()))
     gateway = Gateway(instance, host, now, guard)
     gateway.bundle, gateway.broken = kept, broken
     try:

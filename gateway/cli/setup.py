@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from gateway.errors import ConfigError, Problem, Refused
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
+    from gateway.findings import Look
     from gateway.host import Host
     from gateway.runtime import Gateway
     from gateway.settings.instance import Instance, System
@@ -77,12 +78,16 @@ def _wanted_secrets(data: Any) -> list[str]:
 
 
 @click.command()
+@click.option(
+    "--online", is_flag=True, help="Ask the connected accounts, too: what do they lack, refuse, or never tell?"
+)
 @json_option
 @pass_app
-def check(app: App, as_json: bool) -> None:
+def check(app: App, online: bool, as_json: bool) -> None:
     """Check every file and show what they amount to.
 
     Every problem is told at once, as file:line: key: what is wrong; then the exit code is 2. Nothing is stored or sent.
+    With --online each account is asked whose it is, and the mapping files are held against its fields.
     """
     from gateway.settings.instance import load_instance
 
@@ -96,16 +101,42 @@ def check(app: App, as_json: bool) -> None:
         say_json({"ok": False, "problems": [_problem(one) for one in exc.problems], "warnings": [], "systems": []})
         click.get_current_context().exit(2)
     gateway = _built(instance, host)
+    looks: list[Look] = []
+    problems: list[Problem] = []
     try:
-        report = _report(instance, host, gateway)
+        if online:
+            looks, problems, instance = _asked(gateway)
+        report = _report(instance, host, gateway, problems)
     finally:
         gateway.close()
     if as_json:
-        say_json(report)
+        from gateway.cli import accounts
+
+        say_json({**report, "online": [accounts.as_json(look) for look in looks]} if online else report)
     else:
-        _print(report, instance)
+        _print(report, instance, looks)
+        for problem in problems:
+            say(str(problem), err=True)
     if not report["ok"]:
-        click.get_current_context().exit(1)
+        click.get_current_context().exit(2 if problems else 1)
+
+
+def _asked(gateway: Gateway) -> tuple[list[Look], list[Problem], Instance]:
+    """The accounts looked at, what is wrong, and the instance with what is only suspicious among its warnings."""
+    from gateway.cli import accounts
+    from gateway.findings import Findings, in_order
+    from gateway.store import bundle
+    from gateway.store.database import require_current, upgrade
+
+    if not bundle.has_tables(gateway.store):  # calls are paid from a budget, which is kept there
+        upgrade(gateway.store)
+    require_current(gateway.store)
+    looks = accounts.look_at_all(gateway)
+    findings = Findings(gateway.instance, looks)
+    streams = [f"activity {name!r}" for look in looks for one in look.signals for name in one.activities]
+    kept = [one for one in gateway.instance.warnings if not any(stream in one.message for stream in streams)]
+    instance = dataclasses.replace(gateway.instance, warnings=(*kept, *findings.warnings))
+    return looks, in_order(findings.problems), instance
 
 
 def _built(instance: Instance, host: Host) -> Gateway:
@@ -115,15 +146,18 @@ def _built(instance: Instance, host: Host) -> Gateway:
     return Gateway(instance, host)
 
 
-def _report(instance: Instance, host: Host, gateway: Gateway) -> dict[str, Any]:
+def _report(instance: Instance, host: Host, gateway: Gateway, problems: Sequence[Problem]) -> dict[str, Any]:
     systems = [_system(one, gateway) for one in instance.systems.values()]
     used = {one.plugin for one in instance.systems.values()}
     broken = [plugin for plugin in host.plugins if plugin.reason and plugin.state != "disabled"]
     return {
-        "ok": not gateway.problems,
+        "ok": not gateway.problems and not problems,
         "problems": [
-            {"file": "gateway.yaml", "line": 0, "key": f"systems.{name}", "message": problem}
-            for name, problem in gateway.problems.items()
+            *map(_problem, problems),
+            *(
+                {"file": "gateway.yaml", "line": 0, "key": f"systems.{name}", "message": problem}
+                for name, problem in gateway.problems.items()
+            ),
         ],
         "warnings": [_problem(one) for one in instance.warnings],
         "systems": systems,
@@ -187,7 +221,10 @@ def _problem(problem: Problem | str) -> dict[str, Any]:
     return {"file": problem.file, "line": problem.line, "key": problem.key, "message": problem.message}
 
 
-def _print(report: Mapping[str, Any], instance: Instance) -> None:
+def _print(report: Mapping[str, Any], instance: Instance, looks: Sequence[Look]) -> None:
+    from gateway.cli import accounts
+
+    asked = {look.system: look for look in looks}
     for warning in instance.warnings:
         say(f"warning: {warning}")
     for plugin in report["plugins"]:
@@ -213,6 +250,8 @@ def _print(report: Mapping[str, Any], instance: Instance) -> None:
             say(f"  secrets  {', '.join(system['secrets'])}: there")
         if system["problem"]:
             say(f"  PROBLEM  {system['problem']}")
+        if look := asked.get(system["system"]):
+            accounts.tell(look)
     scoring = instance.scoring.data if instance.scoring is not None else {}
     rules = sum(len(scoring.get(axis) or ()) for axis in ("fit", "behaviour"))
     parts = [
@@ -224,5 +263,5 @@ def _print(report: Mapping[str, Any], instance: Instance) -> None:
     if report["ok"]:
         warned = len(instance.warnings) + len(report["plugins"])
         say(f"ok: {instance.name}: {', '.join(parts)}" + (f"; {plural(warned, 'warning')}" if warned else ""))
-    else:
-        say(f"the files are right, but {plural(len(report['problems']), 'system')} cannot be used", err=True)
+    elif unusable := [system for system in report["systems"] if system["problem"]]:
+        say(f"the files are right, but {plural(len(unusable), 'system')} cannot be used", err=True)

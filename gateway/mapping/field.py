@@ -6,7 +6,7 @@ writes, ``load`` reads back as the same value (cut to ``length``, where there is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -107,6 +107,11 @@ class FieldMapping:
     @property
     def outbound(self) -> bool:
         return self.sync in ("out", "newest", "prefer")
+
+    @property
+    def writes(self) -> Collection[Any]:
+        """The raw values that the value map makes of lead values."""
+        return self._back.values()
 
     @property
     def strict(self) -> bool:

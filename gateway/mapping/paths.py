@@ -54,9 +54,14 @@ def compile_path(text: str) -> Getter:
     return lambda item: item.get(text, MISSING)
 
 
+def is_expression(text: str) -> bool:
+    """True when more than keys with dots between them may be meant."""
+    return bool(_ALWAYS_EXPRESSION.search(text) or _MAYBE_EXPRESSION.search(text))
+
+
 def is_plain(text: str) -> bool:
     """True when only an exact key can be meant, so that ``item[text]`` is all there is to do."""
-    return "." not in text and not _ALWAYS_EXPRESSION.search(text) and not _MAYBE_EXPRESSION.search(text)
+    return "." not in text and not is_expression(text)
 
 
 def compile_expression(text: str) -> Callable[[Any], Any]:

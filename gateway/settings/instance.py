@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 
 from marshmallow import Schema
 
+from gateway.clock import Clock
 from gateway.errors import ConfigError, Problem
 from gateway.journey.check import check as check_journey
 from gateway.journey.journey import Journey, compile_journey
@@ -78,6 +79,7 @@ class Instance:
     zone: ZoneInfo
     currency: str
     fiscal_year_start: int
+    clock: Clock
     store: Path
     engine: str
     public_url: str | None
@@ -315,6 +317,7 @@ class _Loading:
             zone=data["instance"]["zone"],
             currency=data["instance"]["currency"],
             fiscal_year_start=data["instance"]["fiscal_year_start"],
+            clock=data.get("clock", Clock()),
             store=(self.root / data["store"]).resolve(),
             engine=data["engine"],
             public_url=data["public_url"],
@@ -340,12 +343,12 @@ class _Loading:
                 attributes |= {f"{prefix}{mapped.to}" for mapped in one.inbound.values()}
                 activities |= one.activities
         for file in files:
-            for path, what, name in _uses(file.data, ()):
+            for path, what, name in uses(file.data, ()):
                 known = attributes if what == "attribute" else activities
                 if name not in known:
                     yield file.problem(path, f"no mapping brings in {what} {name!r}{suggest(name, known)}")
         yield from self._lonely(
-            {name for file in files for _, what, name in _uses(file.data, ()) if what == "attribute"}
+            {name for file in files for _, what, name in uses(file.data, ()) if what == "attribute"}
         )
 
     def _lonely(self, used: Collection[str]) -> Iterator[Problem]:
@@ -363,11 +366,11 @@ class _Loading:
                 yield file.problem(path, f"nothing else speaks of lead field {name!r}; did you mean {near[0]!r}?")
 
 
-def _uses(node: Any, path: KeyPath) -> Iterator[tuple[KeyPath, str, str]]:
+def uses(node: Any, path: KeyPath) -> Iterator[tuple[KeyPath, str, str]]:
     """Attributes and activities that a scoring or journey file looks at, as (path, attribute | activity, name)."""
     if isinstance(node, list):
         for index, one in enumerate(node):
-            yield from _uses(one, (*path, index))
+            yield from uses(one, (*path, index))
     elif isinstance(node, Mapping):
         for key, value in node.items():
             here = (*path, key)
@@ -377,7 +380,7 @@ def _uses(node: Any, path: KeyPath) -> Iterator[tuple[KeyPath, str, str]]:
                 names = value if isinstance(value, list) else [value]
                 yield from ((here, str(key), name) for name in names if isinstance(name, str))
             elif key != "where":  # where looks at the activity itself
-                yield from _uses(value, here)
+                yield from uses(value, here)
 
 
 def _read_by(condition: Any, path: KeyPath) -> Iterator[tuple[KeyPath, str, str]]:

@@ -1,0 +1,91 @@
+"""The accounts behind the systems, asked by commands: whose they are, what they hold, what they tell."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from gateway.cli.main import plugin_call
+from gateway.cli.output import say, say_under
+from gateway.errors import GatewayError, Refused
+from gateway.findings import Look
+
+if TYPE_CHECKING:
+    from gateway.contracts import Account, Connection, Sink
+    from gateway.mapping.fitting import Catalogue
+    from gateway.runtime import Gateway
+
+
+def look_at_all(gateway: Gateway) -> list[Look]:
+    """Every system that offers a connection, asked one after the other; one that fails keeps nobody from the others."""
+    found = []
+    for system in gateway.instance.systems.values():
+        if system.plugin in gateway.host.connections and system.name not in gateway.problems:
+            look = Look(system.name)
+            try:
+                plugin_call(system.plugin, "check --online", partial(_ask, gateway, look))
+            except GatewayError as exc:
+                look.failure = str(exc)
+            found.append(look)
+    return found
+
+
+def _ask(gateway: Gateway, look: Look) -> None:
+    connection = gateway.connection(look.system)
+    mapping, sink = gateway.instance.systems[look.system].mapping, gateway.sinks.get(look.system)
+    assert connection is not None
+    look.prefix = connection.prefix
+    look.account = connection.account()
+    look.signals = connection.signals()
+    if mapping is not None and sink is not None:
+        look.catalogues = catalogues(sink, mapping.objects)
+        look.steps = list(connection.setup(dry_run=True))
+
+
+def catalogues(sink: Sink, objects: Collection[str]) -> dict[str, Catalogue]:
+    return {name: sink.describe(name) for name in objects}
+
+
+def as_json(look: Look) -> dict[str, Any]:
+    about = dataclasses.asdict(look.account) if look.account is not None else None
+    return {
+        "system": look.system,
+        "failure": look.failure,
+        "account": about,
+        "signals": [dataclasses.asdict(signal) for signal in look.signals],
+        "fields": {name: len(catalogue) for name, catalogue in look.catalogues.items()},
+    }
+
+
+def tell(look: Look) -> None:
+    """The account and its signals, below the system's lines."""
+    if look.account is None:
+        say(f"  account  could not be asked: {look.failure}")
+        return
+    say(f"  account  {in_words(look.account)}")
+    states = {"delivered": "delivered", "off": "there, but not asked for", "refused": "not given"}
+    for signal in look.signals:
+        said = f"  signal   {signal.name}: {states[signal.state]}"
+        say_under(f"{said} ({signal.message})" if signal.message else said, 11)
+
+
+def in_words(account: Account) -> str:
+    kind = {True: "a sandbox", False: "production", None: ""}[account.sandbox]
+    about = [f"{name}: {value}" for name, value in account.about.items()]
+    return ", ".join(filter(None, [account.name, f"id {account.id}", kind, *about]))
+
+
+def connection_of(gateway: Gateway, system: str) -> Connection:
+    """Raises ``Refused`` when the system's plugin offers no connection."""
+    from gateway.runtime import known_systems
+
+    known_systems(gateway.instance, [system])
+    plugin = gateway.instance.systems[system].plugin
+    if system in gateway.problems:
+        raise Refused(f"{system}: {gateway.problems[system]}")
+    made: Connection | None = plugin_call(plugin, "connecting", lambda: gateway.connection(system))
+    if made is None:
+        raise Refused(f"{system}: plugin {plugin} connects no accounts: there is nothing to ask or to set up")
+    return made

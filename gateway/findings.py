@@ -1,0 +1,187 @@
+"""What the connected accounts mean for an instance's files: each problem at its line, like those ``check`` finds alone.
+
+In: a look at each account. Out: ``problems`` (would be refused, or can bring nothing ever) and ``warnings``. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from gateway.contracts import Account, Signal, Step
+from gateway.errors import Problem
+from gateway.mapping import COMPUTED, fitting
+from gateway.mapping.fitting import Catalogue
+from gateway.settings.files import ConfigFile, suggest
+from gateway.settings.instance import GATEWAY, MAPPINGS, SCORING, Instance, uses
+
+BANDS = ("great", "good", "bad")
+BUCKETS = ("sales_qualified", "sales_rejected", "recycled")
+
+
+@dataclass(slots=True)
+class Look:
+    """One account. ``failure``: why it could not be asked; ``catalogues`` by the mapping's objects."""
+
+    system: str
+    failure: str = ""
+    account: Account | None = None
+    catalogues: dict[str, Catalogue] = field(default_factory=dict)
+    signals: Sequence[Signal] = ()
+    steps: Sequence[Step] = ()
+    prefix: str = ""
+
+    @property
+    def streams(self) -> set[str]:
+        """Objects whose items come from a stream of activities: they have no catalogue."""
+        return {signal.object for signal in self.signals if signal.object}
+
+
+class Findings:
+    """What the looks mean for the instance's files: ``problems`` would fail, ``warnings`` are only suspicious."""
+
+    def __init__(self, instance: Instance, found: Sequence[Look]) -> None:
+        self.instance = instance
+        self.problems: list[Problem] = []
+        self.warnings: list[Problem] = []
+        self._files = {name: ConfigFile(name, text) for name, text in instance.files.items()}
+        self._looks = {look.system: look for look in found}
+        self._known = {name: self._known_beside(name) for name in self._looks}
+        for look in found:
+            self._account(look)
+            if not look.failure:
+                self._mapping(look)
+                self._set_up(look)
+        self._silent()
+
+    def _main(self, system: str, message: str, *keys: str, serious: bool = True) -> None:
+        problem = self._files[GATEWAY].problem(("systems", system, *keys), message)
+        (self.problems if serious else self.warnings).append(problem)
+
+    def _account(self, look: Look) -> None:
+        if look.failure or look.account is None:
+            self._main(look.system, look.failure)
+            return
+        for missing in look.account.missing:
+            self._main(look.system, f"lacks {missing}", "settings")
+        settings = self.instance.systems[look.system].settings
+        for name, value in look.account.pin.items():
+            if settings.get(name) is None:
+                said = f"nothing keeps another account's credentials from being used; pin it with {name}: {value}"
+                self._main(look.system, said, "settings", serious=False)
+        for whose, sign in look.account.connectors.items():
+            both = sorted(self._both(look.system))
+            named = f"; it and we would both write {', '.join(both)}: let one do it" if both else ""
+            self._main(look.system, f"{whose} is at work here, too ({sign}){named}", serious=False)
+
+    def _both(self, system: str) -> Iterator[str]:
+        """What we write of people that another system brings in: what a connector between the two writes, too."""
+        for one in self._objects(system):
+            for field_ in one.outbound.values() if one.kind == "person" else ():
+                if field_.to not in COMPUTED and any(
+                    field_.to in {other.to for other in theirs.inbound.values()}
+                    for name in self.instance.systems
+                    if name != system
+                    for theirs in self._objects(name)
+                    if theirs.kind == one.kind
+                ):
+                    yield f"{one.name}.{field_.field}"
+
+    def _objects(self, system: str) -> list[Any]:
+        mapping = self.instance.systems[system].mapping
+        return list(mapping.objects.values()) if mapping is not None else []
+
+    def _mapping(self, look: Look) -> None:
+        file = self._files[f"{MAPPINGS}/{look.system}.yaml"]
+        command = f"`gateway plugins setup {look.system}`"
+        for one in self._objects(look.system):
+            if one.name in look.streams:
+                continue
+            if not (catalogue := look.catalogues.get(one.name)):
+                message = f"no such object there, or hidden from our user{suggest(one.name, look.catalogues)}"
+                self.problems.append(file.problem(("objects", one.name), message))
+                continue
+            data, known = file.data["objects"][one.name], self._known[look.system]
+            for misfit in fitting.misfits(one, data, catalogue, known, command, look.prefix):
+                problem = file.problem(("objects", one.name, *misfit.key), misfit.message)
+                (self.problems if misfit.serious else self.warnings).append(problem)
+
+    def _set_up(self, look: Look) -> None:
+        """What the plugin's set-up would make beside the fields that the mapping names, such as our key."""
+        mapped = {(one.name, path) for one in self._objects(look.system) for path in one.outbound}
+        for step in look.steps:
+            if (step.object, step.name) in mapped and step.state == "missing":
+                continue  # told at its line already
+            if step.state in ("missing", "by hand"):
+                said = step.message or f"is missing; `gateway plugins setup {look.system}` makes it"
+                self._main(look.system, f"{step.object}.{step.name} {said}")
+
+    def _known_beside(self, system: str) -> fitting.Known:
+        """What lead fields may hold, seen from one system: our own words, and what the others' catalogues say."""
+        ours = "the gateway"
+        words: dict[str, dict[Any, str]] = {
+            "band": dict.fromkeys(BANDS, ours),
+            "bucket": dict.fromkeys(BUCKETS, ours),
+            "stage": dict.fromkeys((stage.name for stage in self.instance.journey.stages), ours),
+            "persona": dict.fromkeys(self.instance.journey.personas, ours),
+        }
+        lengths: dict[str, int] = {}
+        for name, look in self._looks.items():
+            for one in self._objects(name) if name != system else ():
+                catalogue = look.catalogues.get(one.name, {})
+                for to, word, path in fitting.words(one, catalogue):
+                    words.setdefault(to, {}).setdefault(word, f"{name} ({one.name}.{path})")
+                for path, mapped in one.inbound.items():
+                    there = catalogue.get(path)
+                    if there is not None and there.length and not there.options:
+                        lengths[mapped.to] = max(lengths.get(mapped.to, 0), there.length)
+        return fitting.Known(words, lengths)
+
+    def _silent(self) -> None:
+        """Scoring rules that look at what no account delivers."""
+        if (scoring := self._files.get(SCORING)) is None:
+            return
+        claimed, given = self._supplies(believed=True), self._supplies(believed=False)
+        for path, what, name in uses(scoring.data, ()):
+            if name in claimed[what] and name not in given[what] and len(path) > 1 and path[0] in ("fit", "behaviour"):
+                rule = scoring.data[path[0]][path[1]].get("name")
+                why = "; ".join(self._reasons(name))
+                said = f"{rule!r} can never fire: no connected account delivers {what} {name!r}"
+                self.warnings.append(scoring.problem(path, f"{said}{f' ({why})' if why else ''}"))
+
+    def _supplies(self, believed: bool) -> dict[str, set[str]]:
+        """What the mappings say they bring in, or, not ``believed``, what of it the accounts' catalogues and streams
+        really give. A system that could not be asked is believed."""
+        found: dict[str, set[str]] = {"attribute": set(COMPUTED), "activity": set()}
+        for name in self.instance.systems:
+            look = self._looks.get(name)
+            asked = look is not None and not look.failure and not believed
+            file = self._files[f"{MAPPINGS}/{name}.yaml"]
+            off = {one.object for one in look.signals if one.state != "delivered"} if look is not None else set()
+            for one in self._objects(name):
+                fields = {mapped.to for mapped in one.inbound.values()}
+                activities = set(one.activities)
+                if asked and look is not None and one.name in look.streams:
+                    fields, activities = (set(), set()) if one.name in off else (fields, activities)
+                elif asked and look is not None:
+                    catalogue = look.catalogues.get(one.name, {})
+                    fields, activities = fitting.delivered(one, file.data["objects"][one.name], catalogue)
+                prefix = "" if one.kind == "person" else f"{one.kind}."
+                found["attribute"] |= {f"{prefix}{to}" for to in fields}
+                found["activity"] |= activities
+            for signal in look.signals if look is not None else ():
+                if believed or signal.state == "delivered":
+                    found["activity"] |= set(signal.activities)
+        return found
+
+    def _reasons(self, activity: str) -> Iterator[str]:
+        for name, look in self._looks.items():
+            objects = {one.name for one in self._objects(name) if activity in one.activities}
+            for signal in look.signals:
+                if signal.state != "delivered" and (activity in signal.activities or signal.object in objects):
+                    yield f"{name}: {signal.name}: {signal.message}"
+
+
+def in_order(problems: Sequence[Problem]) -> list[Problem]:
+    return sorted(set(problems), key=lambda one: (one.file != GATEWAY, one))

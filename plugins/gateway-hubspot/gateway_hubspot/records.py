@@ -26,6 +26,13 @@ MODIFIED = {"contacts": "lastmodifieddate"}
 STATUS = "deal_status"
 """Of an item of a deal: open, won or lost, as HubSpot's closing flags say; stages are each pipeline's own."""
 FLAGS = ("dealstage", "hs_is_closed", "hs_is_closed_won")
+STAGE = "lifecyclestage"
+STAGES = (
+    *("subscriber", "lead", "marketingqualifiedlead", "salesqualifiedlead", "opportunity", "customer"),
+    *("evangelist", "other"),
+)
+"""HubSpot's own lifecycle stages; accounts may have others."""
+STAGE_DATE = re.compile(rf"hs_{STAGE}_(\w+)_date")
 REDACTED = "REDACTED"
 PRIMARY = frozenset({1, 5})
 """Types of association that name the primary company, of a contact and of a deal."""
@@ -67,18 +74,21 @@ def shapes(mapping: Any) -> dict[str, Shape]:
     for name, one in getattr(mapping, "objects", {}).items():
         object_ = singular(name)
         paths = one.reader.reads
-        names = {word for path in paths for word in _NAME.findall(path)} - _OWN
-        if STATUS in paths:
-            names.update(FLAGS)
         found[object_] = Shape(
             object_,
             name,
             one.kind,
-            tuple(sorted(names | {MERGED})),
+            tuple(sorted(properties(paths) | {MERGED})),
             tuple(other for other in PLURALS if f"{other}_ids" in paths and other != object_),
             tuple(one.reader.links),
         )
     return found
+
+
+def properties(paths: Iterable[str]) -> set[str]:
+    """HubSpot's properties behind field paths of the mapping file."""
+    names = {word for path in paths for word in _NAME.findall(path)}
+    return (names | set(FLAGS) if STATUS in names else names) - _OWN
 
 
 def modified(path: str) -> str:
@@ -106,15 +116,37 @@ def flat(object_: str, result: Mapping[str, Any], associations: Mapping[str, Map
 
 
 def former(object_: str, result: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What a record was before, oldest first: an item for each moment at which one of its properties changed."""
-    moments: dict[str, dict[str, Any]] = {}
+    """What a record was and since when, oldest first: an item for each moment at which one of its properties changed.
+
+    HubSpot keeps some twenty versions of a property; of a lifecycle stage it keeps the date in a property beside it.
+    """
     histories = result.get("propertiesWithHistory")
-    for name, versions in histories.items() if isinstance(histories, Mapping) else ():
-        for version in versions[1:] if isinstance(versions, list) else ():  # the newest is what the record holds
+    if not isinstance(histories, Mapping):
+        return []
+    moments: dict[str, dict[str, Any]] = {}
+    for name, versions in histories.items():
+        for version in versions if isinstance(versions, list) else ():
             if version.get("timestamp") and version.get("value") != REDACTED:
                 moments.setdefault(version["timestamp"], {})[name] = version.get("value") or None
+    stages = {version.get("value") for version in histories.get(STAGE) or ()}
+    for name, value in (result.get("properties") or {}).items():
+        if (found := STAGE_DATE.fullmatch(name)) and found[1] not in stages and (at := moment(value)):
+            moments.setdefault(at.isoformat(timespec="milliseconds"), {}).setdefault(STAGE, found[1])
     about = {name: result[name] for name in ("id", "createdAt") if name in result}
-    return [{**values, **about, "object": object_, "updatedAt": at} for at, values in sorted(moments.items())]
+    for when, values in moments.items():
+        values |= {**about, "object": object_, "updatedAt": when, modified(plural(object_)): when}
+    if object_ == "deal":
+        _add_status(moments)
+    return [values for _, values in sorted(moments.items())]
+
+
+def _add_status(moments: Mapping[str, dict[str, Any]]) -> None:
+    """Whether the deal was open, won or lost, at each moment its stage or closing flags moved."""
+    flags: dict[str, Any] = {}
+    for _, values in sorted(moments.items()):
+        if moved := {name: values[name] for name in FLAGS if name in values}:
+            flags |= moved
+            values[STATUS] = _status(flags)
 
 
 def _status(item: Mapping[str, Any]) -> str:

@@ -50,7 +50,7 @@ class SettingsSchema(Schema):
     objects = fields.List(fields.String(validate=_one_of(*OBJECTS)), load_default=lambda: list(OBJECTS))
     activities = fields.List(fields.String(validate=_one_of(*ACTIVITIES)), load_default=list)
     history = fields.List(fields.String(), load_default=list)
-    """Properties whose former values, with their times, come along when all records are listed."""
+    """Properties whose former values a history pull reads; without any named, those of all mapped properties."""
     lists = fields.List(fields.String(validate=validate.Length(1, 200)), load_default=list)
     """Names of lists (segments) that the gateway fills: those the journey's steps ``join`` and ``leave``."""
     subscriptions = fields.List(fields.Integer(strict=True), load_default=list)

@@ -8,17 +8,33 @@ gives 10,000 results and no more, and month-end updates give more records than t
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
 
-from gateway.contracts import Context, Cursor, Document, Lookup, Page, ReadItem, Skipped, Source
+from gateway.contracts import (
+    Context,
+    Cursor,
+    Document,
+    Estimate,
+    Lookup,
+    Page,
+    ReadItem,
+    RecordChanged,
+    Skipped,
+    Source,
+)
 from gateway.errors import QuarantineDocument
 from gateway.payloads import decode_json
 from gateway_hubspot import activities
-from gateway_hubspot.client import Client, Reply
+from gateway_hubspot.client import Client, Failure, Reply
 from gateway_hubspot.records import (
+    KINDS,
+    MERGED,
+    STAGE,
+    STAGES,
     Shape,
     cut,
     deletions,
@@ -29,6 +45,7 @@ from gateway_hubspot.records import (
     moment,
     moves,
     plural,
+    properties,
     shapes,
     singular,
 )
@@ -56,6 +73,8 @@ MAX_LINE = 3_000
 
 class HubSpotSource(Source):
     """Webhooks where ``client_secret`` is set, lookups, and one stream per object and kind of activity."""
+
+    fetched = BATCH
 
     def __init__(self, settings: Mapping[str, Any], context: Context, client: Client | None = None) -> None:
         """``settings`` as ``SettingsSchema`` loads them."""
@@ -88,13 +107,13 @@ class HubSpotSource(Source):
         if object_ in (activities.PAGE_VIEWS, activities.MEETING):
             yield from self._activities(object_, results, page)
             return
-        items = [
-            item
-            for result in results
-            for item in (*former(object_, result), flat(object_, result, page.get("associations") or {}))
-        ]
-        if items:
-            yield from self._context.mapping.read(items, document)
+        if dated := [item for result in results for item in former(object_, result)]:
+            yield from self._context.mapping.read(dated, document)
+        if now := [flat(object_, result, page.get("associations") or {}) for result in results]:
+            for item in self._context.mapping.read(now, document):
+                if document.history and isinstance(item, RecordChanged):  # what no version dates: by its last change
+                    item = replace(item, precision="unknown")
+                yield item
         if shape := self._shapes.get(object_):
             yield from moves(self._system, shape, results, page.get("missing") or (), document)
             yield from deletions(self._system, shape, page.get("deleted") or ())
@@ -123,11 +142,13 @@ class HubSpotSource(Source):
             if shape is None:
                 continue  # the mapping has dropped it since
             for ids in cut(list(records), BATCH):
-                reply = self._read(shape, ids, fields)
+                reply = self._read(shape, ids, sorted(properties(fields) & {*shape.properties}))
                 results = reply.results
                 found = {str(result.get("id")) for result in results}
                 missing = [record for record in ids if record not in found]
-                yield from self._pages(shape, results, None, None, False, missing)
+                others = [other for other in shape.associated if not fields or f"{other}_ids" in fields]
+                whole = replace(shape, associated=tuple(others))
+                yield from self._pages(whole, results, None, None, False, missing)
 
     # -- streams ------------------------------------------------------------------------------------------------------
 
@@ -148,25 +169,65 @@ class HubSpotSource(Source):
             yield from self._deleted(self._shapes[singular(stream.removeprefix(DELETED))], cursor)
             return
         shape = activities.MEETINGS if stream == activities.MEETINGS.path else self._shapes[singular(stream)]
+        yield from self._records(shape, cursor, since)
+
+    def history(self, stream: str, cursor: Cursor | None, since: datetime | None) -> Iterator[Page]:
+        """Records with the former values of their properties, as far as HubSpot keeps them, and the dates of stages."""
+        if singular(stream) in KINDS:
+            shape = self._shapes[singular(stream)]
+            names = set(self._settings["history"]) & {*shape.properties} or {*shape.properties} - {MERGED}
+            if shape.object == "contact" and STAGE in names:
+                dates = {f"hs_{STAGE}_{stage}_date" for stage in self._stages()}
+                shape = replace(shape, properties=tuple(sorted({*shape.properties, *dates})))
+            yield from self._records(shape, cursor, since if cursor is None else None, sorted(names))
+        elif stream == activities.PAGE_VIEWS:
+            yield from activities.visits(self._client, cursor, since or datetime.fromtimestamp(0, UTC))
+        else:
+            yield from self.pull(stream, cursor, since if cursor is None else None)
+
+    def estimate(self, stream: str, since: datetime | None) -> Estimate | None:
+        if singular(stream) not in KINDS or stream.startswith(DELETED):
+            return None
+        shape = self._shapes[singular(stream)]
+        request: dict[str, Any] = {"limit": 1, "properties": ["hs_object_id"]}
+        if since is not None:
+            changed = {"propertyName": modified(shape.path), "operator": "GTE", "value": str(_millis(since))}
+            request["filterGroups"] = [{"filters": [changed]}]
+        records = int(self._client.search(shape.path, request).data.get("total") or 0)
+        pages = records // BATCH_HISTORY + 1
+        listing = 1 if len(",".join(shape.properties)) * 2 <= MAX_LINE and since is None else 2
+        return Estimate(records=records, calls=pages * (listing + len(shape.associated)))
+
+    def _stages(self) -> Sequence[str]:
+        """The account's own lifecycle stages, too; HubSpot's, where it does not say."""
+        try:
+            reply = self._client.page(self._client.properties.get_all, "contacts", archived=False)
+        except Failure:
+            return STAGES
+        options = next((one.get("options") or () for one in reply.results if one.get("name") == STAGE), ())
+        return [str(one["value"]) for one in options if one.get("value")] or STAGES
+
+    def _records(
+        self, shape: Shape, cursor: Cursor | None, since: datetime | None, history: Sequence[str] = ()
+    ) -> Iterator[Page]:
         if since is not None:
             cursor = {"to": _millis(since)}
         if cursor is None or "list" in cursor:
-            yield from self._list(shape, cursor)
+            yield from self._list(shape, cursor, history)
         else:
-            yield from self._window(shape, cursor)
+            yield from self._window(shape, cursor, history)
 
-    def _list(self, shape: Shape, cursor: Cursor | None) -> Iterator[Page]:
+    def _list(self, shape: Shape, cursor: Cursor | None, history: Sequence[str]) -> Iterator[Page]:
         """All records, by HubSpot's own order. What changes meanwhile comes with the window that begins here."""
         after = cursor["list"] if cursor else ""
         begun = cursor.get("begun") if cursor else None
-        inline = len(",".join(shape.properties)) <= MAX_LINE
-        history = [name for name in self._settings["history"] if name in shape.properties]
+        inline = len(",".join([*shape.properties, *history])) <= MAX_LINE
         limit = BATCH_HISTORY if history else BATCH
         while True:
             names = shape.properties if inline else ("hs_object_id",)
             more: dict[str, Any] = {"after": after} if after else {}
             if history and inline:
-                more["properties_with_history"] = history
+                more["properties_with_history"] = list(history)
             reply = self._client.page(
                 self._client.basic.get_page, shape.path, limit=limit, properties=list(names), archived=False, **more
             )
@@ -180,7 +241,7 @@ class HubSpotSource(Source):
             if not after:
                 return
 
-    def _window(self, shape: Shape, cursor: Cursor) -> Iterator[Page]:
+    def _window(self, shape: Shape, cursor: Cursor, history: Sequence[str]) -> Iterator[Page]:
         """What changed in one window. HubSpot's first answer tells where it ends, and that is fixed from then on."""
         start = cursor["from"] if "from" in cursor else cursor["to"] - _milliseconds(OVERLAP)
         end, last = cursor.get("until"), cursor.get("last", "")
@@ -191,7 +252,9 @@ class HubSpotSource(Source):
                 end = max(start, _millis(reply.at or self._newest(reply, shape, start)) - _milliseconds(LAG))
                 if not found:
                     return  # nothing new, nothing to store: the window grows until there is
-            whole = {str(result.get("id")): result for result in self._whole(shape, reply, inline)}
+            whole = {
+                str(result.get("id")): result for result in self._whole(shape, reply, inline and not history, history)
+            }
             more = len(found) == SEARCH
             before = {"from": start, "until": end, "last": last}
             last = str(found[-1].get("id")) if found else last
@@ -263,7 +326,7 @@ class HubSpotSource(Source):
         if inline or not results:
             return results
         whole: list[dict[str, Any]] = []
-        for ids in cut([str(result.get("id")) for result in results], BATCH):
+        for ids in cut([str(result.get("id")) for result in results], BATCH_HISTORY if history else BATCH):
             whole += self._read(shape, ids, history=history).results
         return whole
 

@@ -441,13 +441,13 @@ def test_former_values_come_with_their_times(instance, portal, wide):
     if wide:
         names = (*source._shapes["contact"].properties, *(f"a_rather_long_property_name_{n:03}" for n in range(300)))
         source._shapes["contact"] = replace(source._shapes["contact"], properties=names)
-    [page] = source.pull("contacts", None, None)
-    document = Document(id="d", system="hubspot", received_at=START, body=page.document)
+    [page] = source.history("contacts", None, None)
+    document = Document(id="d", system="hubspot", received_at=START, body=page.document, history=True)
     read = [one for one in source.read(document) if isinstance(one, RecordChanged)]
-    assert [(one.values.get("jobtitle"), (START - one.at).days) for one in read] == [
-        ("Assistant", 9), ("Manager", 5), ("Chief", 2),
+    assert [(one.values.get("jobtitle"), (START - one.at).days, one.precision) for one in read] == [
+        ("Assistant", 9, "instant"), ("Manager", 5, "instant"), ("Chief", 2, "instant"), ("Chief", 2, "unknown"),
     ]  # fmt: skip
-    assert [("email" in one.speaks_of) for one in read] == [False, False, True]  # the past says nothing of the rest
+    assert [("email" in one.speaks_of) for one in read] == [False, False, False, True]  # the past says no more
 
 
 def test_who_opted_out_is_taken_off_each_subscription_and_never_put_back(instance, portal, api):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import Any
@@ -22,11 +23,13 @@ from gateway.contracts import (
     Context,
     Cursor,
     Document,
+    Estimate,
     Kind,
     Lookup,
     Page,
     Quarantined,
     ReadItem,
+    RecordChanged,
     RecordConverted,
     RecordGone,
     RecordsMerged,
@@ -66,6 +69,17 @@ SEEN = 200
 """Rows of the overlap that a cursor remembers one by one; when there are more, and one is late, some come twice."""
 OLDEST = timedelta(days=15)
 """So long are deleted records told of."""
+STAGES, STAGED = "OpportunityHistory", ("StageName", "Amount", "CloseDate")
+"""The table that keeps what an opportunity's stages were, and the fields that it keeps."""
+_TRACKS: dict[str, tuple[tuple[str, str], ...]] = {
+    **{name: ((f"{name}History", f"{name}Id"),) for name in ("Lead", "Contact", "Account")},
+    "Opportunity": (("OpportunityFieldHistory", "OpportunityId"), (STAGES, "OpportunityId")),
+}
+"""Object → the tables of its former values, each with the field that names the record."""
+_OWN = (("{}__History", "ParentId"),)
+"""The same of an org's own objects."""
+_CONVERTED = {"leadConverted": "IsConverted"}
+_UNTOLD: Any = object()
 _MERGED = frozenset({"Lead", "Contact", "Account"})
 _NAME = re.compile(r"[A-Za-z]\w*(?:\.[A-Za-z]\w*)*\Z")
 _NO_FIELD = re.compile(r"No such column '([\w.]+)'")
@@ -75,6 +89,8 @@ _NO_RELATION = re.compile(r"relationship '(\w+)'")
 class SalesforceSource(Source):
     """``settings`` as ``SettingsSchema`` loads them."""
 
+    fetched = 200
+
     def __init__(self, settings: Mapping[str, Any], context: Context) -> None:
         self._settings = settings
         self._context = context
@@ -82,6 +98,9 @@ class SalesforceSource(Source):
         self._mapped: Mapping[str, Any] = getattr(context.mapping, "objects", {})
         self._missing: dict[str, set[str]] = {}
         """Object → fields that the org does not have, or does not show us."""
+        self._untracked: set[str] = set()
+        """Tables of former values that the org does not have, or does not show us."""
+        self._closing: Mapping[str, tuple[bool, bool]] | None = None
         if token := settings.get("outbound_messages"):
             self.verification = Verification(scheme="token", query="token", secrets=(token,))
             self.answer = Answer(body=messages.ACK, content_type="text/xml; charset=utf-8")
@@ -105,10 +124,13 @@ class SalesforceSource(Source):
         if not isinstance(page, dict) or not isinstance(page.get("records"), list):
             raise QuarantineDocument("no page of a pull: records are missing")
         assert self._context.mapping is not None
+        yield from self._context.mapping.read(page.get("former") or [], document)
         converted: set[str] = set()
         for item in self._context.mapping.read(page["records"], document):
             if isinstance(item, RecordConverted):
                 converted.add(item.record)
+            elif document.history and isinstance(item, RecordChanged):  # what no change dates: by the last one of all
+                item = replace(item, precision="unknown")
             yield item
         for row in page["records"]:
             if isinstance(row, dict) and row.get("object") == "Lead" and row.get("Id") not in converted:
@@ -161,6 +183,25 @@ class SalesforceSource(Source):
             return self._told(stream, self._roles(cursor, since))
         return self._told(stream, self._changes(stream, cursor, since))
 
+    def history(self, stream: str, cursor: Cursor | None, since: datetime | None) -> Iterator[Page]:
+        """Records with what they were before, as far as the org tracks their fields: of opportunities their stages."""
+        since = since if cursor is None else None
+        if stream in (DELETIONS, ROLES) or stream not in self._mapped:
+            return self.pull(stream, cursor, since)
+        return self._told(stream, self._past(stream, cursor, since))
+
+    def estimate(self, stream: str, since: datetime | None) -> Estimate | None:
+        if stream in (DELETIONS, ROLES):
+            return None
+        where = f" WHERE SystemModstamp >= {literal(since)}" if since else ""
+        try:
+            answer = self._org.call("GET", "query/", params={"q": f"SELECT COUNT() FROM {stream}{where}"})
+        except (RefusedCall, NoAnswer):
+            return None
+        records = int(answer["totalSize"])
+        beside = len(_TRACKS.get(stream, _OWN)) + (2 if stream == "Opportunity" else 0) if stream in self._mapped else 0
+        return Estimate(records=records, calls=records // WINDOW + 1 + -(-records // self.fetched) * beside)
+
     def fetch(self, lookups: Sequence[Lookup]) -> Iterator[Page]:
         """Records by id, 200 to a question; those that are gone as deletions."""
         for object_, some in groupby(sorted(lookups, key=lambda one: one.object), key=lambda one: one.object):
@@ -168,11 +209,12 @@ class SalesforceSource(Source):
 
     def _fetched(self, object_: str, wanted: Sequence[Lookup]) -> Iterator[Page]:
         ids = sorted({one.record for one in wanted})
-        rows = self._by_id(object_, ids, {name for one in wanted for name in one.fields})
+        names = {name for one in wanted for name in one.fields} if all(one.fields for one in wanted) else None
+        rows = self._by_id(object_, ids, names)
         there = {row["Id"][:15] for row in rows}
         lost = [record for record in ids if record[:15] not in there]
         deleted = [entry for part in _cut(lost, 200) for entry in self._buried(object_, part)]
-        yield from self._pages(object_, self._items(object_, rows), None, deleted=deleted)
+        yield from self._pages(object_, self._items(object_, rows, names), None, deleted=deleted)
 
     def _told(self, what: str, pages: Iterator[Page]) -> Iterator[Page]:
         """What goes wrong, in the gateway's errors: in words, and by what is to be done."""
@@ -194,16 +236,17 @@ class SalesforceSource(Source):
         reads: Iterable[str] = getattr(getattr(self._mapped.get(object_), "reader", None), "reads", ())
         return reads
 
-    def _fields(self, object_: str, more: Iterable[str] = ()) -> list[str]:
-        """What is asked for: the mapping's fields, and those that events are made of."""
-        if object_ in ABOUT_PEOPLE and object_ not in self._mapped:
+    def _fields(self, object_: str, reads: Iterable[str] | None = None) -> list[str]:
+        """What is asked for: the mapping's fields (or ``reads`` of them), and those that events are made of."""
+        if reads is None and object_ in ABOUT_PEOPLE and object_ not in self._mapped:
             start = f"{object_}."
             reads = {
                 path.removeprefix(start) for kind in PEOPLE for path in self._reads(kind) if path.startswith(start)
             }
         else:
-            reads = {path for path in self._reads(object_) if path.partition(".")[0] not in ABOUT_PEOPLE}
-        names = {"Id", "SystemModstamp", "CreatedDate", *ALWAYS.get(object_, ()), *more}
+            told = self._reads(object_) if reads is None else reads
+            reads = {path for path in told if path.partition(".")[0] not in ABOUT_PEOPLE}
+        names = {"Id", "SystemModstamp", "CreatedDate", *ALWAYS.get(object_, ())}
         names |= {name for name in reads if _NAME.fullmatch(name) and name not in OURS}
         return sorted(names - self._missing.get(object_, set()))
 
@@ -276,12 +319,89 @@ class SalesforceSource(Source):
             self._context.log.error("no such field", system=self._context.system, object=object_, fields=sorted(names))
         return True
 
+    # -- what records were --------------------------------------------------------------------------------------------
+
+    def _past(self, object_: str, cursor: Cursor | None, since: datetime | None) -> Iterator[Page]:
+        for rows, after, more in self._windows(object_, cursor, since):
+            former = self._former(object_, rows)
+            yield from self._pages(object_, self._items(object_, rows), after, more, former=former)
+
+    def _former(self, object_: str, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """An item for each moment at which a tracked field of these records changed, and for what they began with."""
+        asked = set(self._fields(object_))
+        begun = {row["Id"]: row["CreatedDate"] for row in rows}
+        moments: dict[tuple[str, str], dict[str, Any]] = {}
+        for table, key in _TRACKS.get(object_, _OWN):
+            seen: set[tuple[str, str]] = set()
+            changes = self._belonging(table.format(object_.removesuffix("__c")), key, list(begun))
+            for change in sorted(changes, key=lambda one: (one["CreatedDate"], one["Id"])):
+                record = change[key]
+                for name, old, new in self._moved(table, change):
+                    if name not in asked:
+                        continue
+                    if (record, name) not in seen and old is not _UNTOLD:
+                        moments.setdefault((record, begun.get(record, "")), {})[name] = old
+                    seen.add((record, name))
+                    moments.setdefault((record, change["CreatedDate"]), {})[name] = new
+        items: list[dict[str, Any]] = [
+            {"object": object_, "Id": record, "SystemModstamp": at, "CreatedDate": begun[record], **values}
+            for (record, at), values in sorted(moments.items())
+            if record in begun
+        ]
+        for item in items:
+            if "IsWon" in item:
+                item["deal_status"] = _status(item)
+        return items
+
+    def _moved(self, table: str, change: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+        """(field, value before, value after) of one row of a history."""
+        if table != STAGES:
+            name = _CONVERTED.get(change["Field"], change["Field"])
+            yield (name, False, True) if name != change["Field"] else (name, change["OldValue"], change["NewValue"])
+            return
+        closed, won = self._stages().get(str(change["StageName"]), (False, False))
+        now = {**{name: change.get(name) for name in STAGED}, "IsClosed": closed, "IsWon": won}
+        for name, value in now.items():
+            yield name, _UNTOLD, value
+
+    def _belonging(self, table: str, key: str, ids: Sequence[str]) -> Iterator[dict[str, Any]]:
+        """All rows of a history that belong to these records; none where the org keeps none."""
+        if table in self._untracked:
+            return
+        names = STAGED if table == STAGES else ("Field", "OldValue", "NewValue")
+        select = f"SELECT Id, {key}, CreatedDate, {', '.join(names)} FROM {table}"
+        for part in _cut(ids, self.fetched):
+            after, more = "", True
+            while more:
+                try:
+                    rows = list(self._org.query_in(select, key, part, where=f"{after} ORDER BY Id LIMIT {WINDOW}"))
+                except RefusedCall as refused:
+                    if refused.fault.code not in ("INVALID_TYPE", "INVALID_FIELD"):
+                        raise
+                    self._untracked.add(table)
+                    if self._context.log is not None:
+                        self._context.log.warning("no history kept", system=self._context.system, table=table)
+                    return
+                yield from rows
+                more = len(rows) == WINDOW
+                after = f" AND Id > '{rows[-1]['Id']}'" if more else ""
+
+    def _stages(self) -> Mapping[str, tuple[bool, bool]]:
+        """The stage of an opportunity → whether it is closed, and won."""
+        if self._closing is None:
+            rows, _ = self._org.query("SELECT Id, MasterLabel, IsClosed, IsWon FROM OpportunityStage")
+            self._closing = {row["MasterLabel"]: (bool(row["IsClosed"]), bool(row["IsWon"])) for row in rows}
+        return self._closing
+
     # -- what belongs to a record -------------------------------------------------------------------------------------
 
-    def _items(self, object_: str, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    def _items(
+        self, object_: str, rows: Sequence[Mapping[str, Any]], reads: Iterable[str] | None = None
+    ) -> list[dict[str, Any]]:
         if object_ in ABOUT_PEOPLE and object_ not in self._mapped:
             return [item for row in rows if (item := _of_person(object_, flat(row)))]
-        related = dict.fromkeys(name for name in self._fields(object_) if "." in name)  # blank where there is none
+        # Blank where there is none.
+        related = dict.fromkeys(name for name in self._fields(object_, reads) if "." in name)
         items = [{"object": object_, **related, **flat(row)} for row in rows]
         if object_ == "Opportunity" and items:
             self._add_roles(items)
@@ -295,7 +415,7 @@ class SalesforceSource(Source):
             for row in self._org.query_in(select, "OpportunityId", part):
                 roles.setdefault(row["OpportunityId"][:15], []).append(row)
         for item in items:
-            item["deal_status"] = "won" if item.get("IsWon") else "lost" if item.get("IsClosed") else "open"
+            item["deal_status"] = _status(item)
             mine = sorted(roles.get(item["Id"][:15], ()), key=lambda row: (not row.get("IsPrimary"), row["Id"]))
             item["contact_ids"] = list(dict.fromkeys(row["ContactId"] for row in mine if row.get("ContactId")))
             item["contact_roles"] = [row.get("Role") or "" for row in mine if row.get("ContactId")]
@@ -307,7 +427,9 @@ class SalesforceSource(Source):
             rows, _ = self._newest(ROLES)
             if rows:
                 stamp = rows[0]["SystemModstamp"]
-                yield Page(document=_document("Opportunity", [], []), cursor={"stamp": stamp, "seen": []})
+                yield Page(
+                    document=orjson.dumps({"object": "Opportunity", "records": []}), cursor={"stamp": stamp, "seen": []}
+                )
             return
         for rows, after, more in self._windows(ROLES, cursor, since, names):
             ids = sorted({row["OpportunityId"] for row in rows})
@@ -317,12 +439,11 @@ class SalesforceSource(Source):
     def _newest(self, object_: str) -> tuple[list[dict[str, Any]], bool]:
         return self._org.query(f"SELECT Id, SystemModstamp FROM {object_} ORDER BY SystemModstamp DESC LIMIT 1")
 
-    def _by_id(self, object_: str, ids: Sequence[str], more: Iterable[str] = ()) -> list[dict[str, Any]]:
+    def _by_id(self, object_: str, ids: Sequence[str], reads: Iterable[str] | None = None) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = []
-        more = set(more)
-        for part in _cut(ids, 200):
+        for part in _cut(ids, self.fetched):
             while True:
-                fields = self._fields(object_, more)
+                fields = self._fields(object_, reads)
                 try:
                     rows += self._org.query_in(f"SELECT {', '.join(fields)} FROM {object_}", "Id", part)
                     break
@@ -386,19 +507,21 @@ class SalesforceSource(Source):
         cursor: Cursor | None,
         more: bool = False,
         deleted: Sequence[Mapping[str, Any]] = (),
+        former: Sequence[Mapping[str, Any]] = (),
     ) -> Iterator[Page]:
         """Items cut into pages; the cursor comes with the last, so that a broken pull begins its window again."""
-        parts: list[tuple[Sequence[Any], Sequence[Any]]] = [(part, ()) for part in _by_size(items)]
-        parts += [((), part) for part in _by_size(deleted)]
+        parts = [{"former": part, "records": []} for part in _by_size(former)]
+        parts += [{"records": part} for part in _by_size(items)]
+        parts += [{"records": [], "deleted": part} for part in _by_size(deleted)]
         if not parts and cursor is not None:
-            parts = [((), ())]
-        for number, (records, gone) in enumerate(parts, start=1):
+            parts = [{"records": []}]
+        for number, part in enumerate(parts, start=1):
             last = number == len(parts)
             yield Page(
-                document=_document(object_, records, gone),
+                document=orjson.dumps({"object": object_, **part}),
                 cursor=cursor if last else None,
                 more=more or not last,
-                records=len(records) + len(gone),
+                records=len(part["records"]) + len(part.get("deleted", ())),
             )
 
 
@@ -410,6 +533,10 @@ def _of_person(object_: str, row: Mapping[str, Any]) -> dict[str, Any] | None:
         return None
     news = {f"{object_}.{name}": value for name, value in row.items()}
     return {"object": kind, "Id": who, "SystemModstamp": row["SystemModstamp"], **news}
+
+
+def _status(item: Mapping[str, Any]) -> str:
+    return "won" if item.get("IsWon") else "lost" if item.get("IsClosed") else "open"
 
 
 def flat(row: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -464,10 +591,6 @@ def _missed(again: Sequence[dict[str, Any]], cursor: Cursor) -> list[dict[str, A
         return []
     seen = set(cursor.get("seen", ()))
     return [row for row in again if _digest(row) not in seen]
-
-
-def _document(object_: str, records: Sequence[Any], deleted: Sequence[Any]) -> bytes:
-    return orjson.dumps({"object": object_, "records": records, **({"deleted": deleted} if deleted else {})})
 
 
 def _cut(values: Sequence[str], most: int) -> Iterator[Sequence[str]]:

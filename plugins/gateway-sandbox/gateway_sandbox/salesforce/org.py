@@ -429,6 +429,8 @@ class Org:
             record.put(name, value, at, by)
         self._follow(record)
         self._reindex(record)
+        if object == "Opportunity":
+            self._staged(record, by)
         return record
 
     def _write(self, record: Record, kept: Mapping[str, Any], by: str) -> None:
@@ -459,13 +461,13 @@ class Org:
                     history, {one: value for one, value in values.items() if value is not None}, by, record.changed_at
                 )
         if record.object == "Opportunity" and {"StageName", "Amount", "CloseDate"} & set(changed):
-            names = ("StageName", "Amount", "CloseDate", "Probability")
-            self._make(
-                "OpportunityHistory",
-                {"OpportunityId": record.id, **{name: record[name] for name in names if record[name] is not None}},
-                by,
-                record.changed_at,
-            )
+            self._staged(record, by)
+
+    def _staged(self, record: Record, by: str) -> None:
+        """Every opportunity's stages are kept, from its first on."""
+        names = ("StageName", "Amount", "CloseDate", "Probability")
+        held = {name: record[name] for name in names if record[name] is not None}
+        self._make("OpportunityHistory", {"OpportunityId": record.id, **held}, by, record.changed_at)
 
     def _follow(self, record: Record) -> None:
         """Fields that follow from others."""

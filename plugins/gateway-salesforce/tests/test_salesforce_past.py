@@ -1,0 +1,140 @@
+"""Salesforce's past: what records were, with the times of their changes; what no change dates is marked so."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import gateway_sandbox as sandbox
+import pytest
+from sqlalchemy import select
+
+from gateway.runtime import open_gateway
+from gateway.store import tables as t
+from gateway.store.database import read
+from gateway.times import from_micros
+
+START = datetime(2026, 3, 2, 9, tzinfo=UTC)
+DAY = timedelta(days=1)
+GATEWAY = """
+instance: {{name: Example, zone: UTC, currency: EUR}}
+deals: {{system_of_record: crm}}
+systems:
+  crm:
+    plugin: salesforce
+    role: crm
+    settings: {{login_url: "{url}", consumer_key: sandbox-consumer-key, consumer_secret: file:secret}}
+"""
+MAPPING = """
+system: crm
+timezone: UTC
+objects:
+  Lead:
+    kind: person
+    only: {object: Lead}
+    id: Id
+    time: SystemModstamp
+    created: CreatedDate
+    fields: {Email: email, LastName: last_name, Status: status, Title: title}
+    outcomes:
+      - {outcome: accepted, when: {Status: Working - Contacted}}
+      - {outcome: rejected, when: {Title: Student}}
+  Opportunity:
+    kind: deal
+    only: {object: Opportunity}
+    id: Id
+    time: SystemModstamp
+    created: CreatedDate
+    fields: {StageName: deal_stage, deal_status: status, Name: name}
+"""
+
+
+@pytest.fixture
+def org():
+    made = sandbox.SalesforceSandbox(clock=sandbox.Clock(START))
+    with sandbox.serve(made) as server:
+        made.url = server.url
+        yield made
+
+
+@pytest.fixture
+def gateway(tmp_path, org):
+    (tmp_path / "gateway.yaml").write_text(GATEWAY.format(url=org.url))
+    (tmp_path / "secret").write_text("sandbox-consumer-secret\n")
+    (tmp_path / "mappings").mkdir()
+    (tmp_path / "mappings/crm.yaml").write_text(MAPPING)
+    gateway = open_gateway(tmp_path, org.clock.now)
+    yield gateway
+    gateway.close()
+
+
+def history(gateway):
+    for stream in gateway.sources["crm"].streams():
+        for _ in gateway.pullings["crm"].history(stream):
+            pass
+    while gateway.run_pipeline_once("test"):
+        pass
+
+
+def rows(gateway, table):
+    with read(gateway.store.main) as connection:
+        return connection.execute(select(table)).all()
+
+
+def test_an_outcome_of_the_past_has_the_time_of_its_change(org, gateway):
+    """By the lead's field history; a value that no row of it dates is marked so."""
+    lead = org.add("Lead", {"LastName": "Berg", "Company": "Norvik", "Email": "a@example.org", "Title": "Student"})
+    org.clock.advance(DAY)
+    org.edit("Lead", lead.id, {"Status": "Working - Contacted"})
+    org.clock.advance(5 * DAY)
+    org.edit("Lead", lead.id, {"Company": "Norvik Ltd"})
+    history(gateway)
+    found = {row.outcome: (from_micros(row.at), row.precision) for row in rows(gateway, t.outcomes)}
+    assert found == {"accepted": (START + DAY, "instant"), "rejected": (START + 6 * DAY, "unknown")}
+    assert {row.history for row in _documents(gateway)} == {True}
+
+
+def _documents(gateway):
+    with read(gateway.store.inbox) as connection:
+        return connection.execute(select(t.documents)).all()
+
+
+def test_the_stages_of_a_deal_are_dated(org, gateway):
+    """From the table that every org keeps, its first stage and the closing included."""
+    deal = org.add("Opportunity", {"Name": "Big", "StageName": "Prospecting", "CloseDate": "2026-06-01"})
+    for stage in ("Qualification", "Closed Won"):
+        org.clock.advance(DAY)
+        org.edit("Opportunity", deal.id, {"StageName": stage})
+    org.clock.advance(5 * DAY)
+    org.edit("Opportunity", deal.id, {"Name": "Bigger"})
+    history(gateway)
+    stages = sorted((from_micros(row.at), row.stage, row.status) for row in rows(gateway, t.deal_stages))
+    assert stages == [
+        (START, "Prospecting", "open"),
+        (START + DAY, "Qualification", "open"),
+        (START + 2 * DAY, "Closed Won", "won"),
+    ]
+    assert [from_micros(row.status_at) for row in rows(gateway, t.deals)] == [START + 2 * DAY]
+
+
+def test_what_history_costs_is_told_before(org, gateway):
+    """Records by the org's own count, calls for them and for their former values."""
+    for n in range(3):
+        org.add("Lead", {"LastName": f"P{n}", "Company": "Norvik", "Email": f"p{n}@example.org"})
+    told = gateway.sources["crm"].estimate("Lead", None)
+    assert (told.records, told.calls) == (3, 2)
+    before = len(org.calls)
+    for _ in gateway.pullings["crm"].history("Lead"):
+        pass
+    assert len(org.calls) - before == told.calls
+
+
+def test_after_its_past_a_stream_goes_on_with_news(org, gateway):
+    """The pull of what is new begins where the history ended, and reads nothing of it again."""
+    lead = org.add("Lead", {"LastName": "Berg", "Company": "Norvik", "Email": "a@example.org"})
+    history(gateway)
+    org.clock.advance(DAY)
+    org.edit("Lead", lead.id, {"Title": "Chief"})
+    assert gateway.pullings["crm"].begin("Lead") is None
+    for _ in gateway.pullings["crm"].bring_in("Lead"):
+        pass
+    assert [row.history for row in _documents(gateway) if row.stream == "Lead"] == [True, False]

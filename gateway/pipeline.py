@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from gateway.contracts import ActivityHappened, Document, Event, Lookup, Quarantined, RecordChanged, Scorer, Skipped
 from gateway.errors import StaleCommit
@@ -23,6 +23,7 @@ from gateway.journey.progress import Cause, frozen, progress
 from gateway.leads.batch import Batch, Timed
 from gateway.leads.joining import Joining, identity_keys, join, settle_values
 from gateway.leads.lead import Lead
+from gateway.leads.record import Record
 from gateway.mapping.types import kind_of
 from gateway.scoring.rating import rate, subject
 from gateway.store.commit import commit
@@ -31,7 +32,7 @@ from gateway.store.loading import Need, load
 from gateway.store.rows import event_row
 from gateway.store.times import new_id
 from gateway.sync.companions import Carries, companions
-from gateway.sync.planning import Unsent, Wanted, key_of, plan
+from gateway.sync.planning import CONFLICT, CONTESTED, Unsent, Wanted, key_of, plan
 from gateway.times import settled, to_micros
 
 TRIES = 8
@@ -104,36 +105,54 @@ class Pipeline:
         touched: Collection[str] = (),
         cause: str = "news",
         same: Sequence[tuple[str, str]] = (),
+        by: str = "",
     ) -> Done:
         """Work one batch: the events of some documents, or leads that are due without any news.
 
-        :param same: pairs of touched leads that are one person.
+        :param same: pairs of touched leads that are one person. :param by: who said so; empty = a system.
         Raises ``StaleCommit`` after ``TRIES`` collisions, with nothing written.
         """
-        events, known_at, quiet = gather(readings)
-        keys = identity_keys(events, self.model.joining)
-        ids = [reading.document.id for reading in readings]
-        telling = {(event.system, event.object, event.record) for _, event in events if self._tells(event)}
-        attempt, counted = 0, set[str]()
+        attempt = 0
         while True:
-            at = self.now()
-            with read(self.engine) as connection:
-                need = replace(self.need(at), telling=telling, counted=counted, meeting=bool(same))
-                batch = load(connection, events, keys, touched, to_micros(at), need, ids)
-            with self.guard("scorer", "score a batch"):  # no statement is sent meanwhile: only plugins can hang here
-                self.compute(batch, readings, events, known_at, quiet, touched, cause, at, same)
-            if batch.uncounted:
-                counted |= batch.uncounted
-                continue
+            batch = self.rehearse(readings, touched, cause, same, by)
             try:
                 with write(self.engine) as connection:
                     commit(connection, batch, self.model.score_name)
-                return _done(batch, len(events))
+                return done_of(batch)
             except StaleCommit:
                 attempt += 1
                 if attempt == TRIES:
                     raise
                 time.sleep(random.uniform(0, 0.005 * 2**attempt))  # so that two workers do not meet again and again
+
+    def rehearse(
+        self,
+        readings: Sequence[Reading],
+        touched: Collection[str] = (),
+        cause: str = "news",
+        same: Sequence[tuple[str, str]] = (),
+        by: str = "",
+        within: Connection | None = None,
+    ) -> Batch:
+        """Everything that ``run`` does before it commits: what would be written is on the batch, nothing is.
+
+        :param within: an open transaction whose view counts, instead of one of its own.
+        """
+        events, known_at, quiet = gather(readings)
+        keys = identity_keys(events, self.model.joining)
+        ids = [reading.document.id for reading in readings]
+        telling = {(event.system, event.object, event.record) for _, event in events if self._tells(event)}
+        counted = set[str]()
+        while True:
+            at = self.now()
+            with read(self.engine) if within is None else nullcontext(within) as connection:
+                need = replace(self.need(at), telling=telling, counted=counted, meeting=bool(same))
+                batch = load(connection, events, keys, touched, to_micros(at), need, ids)
+            with self.guard("scorer", "score a batch"):  # no statement is sent meanwhile: only plugins can hang here
+                self.compute(batch, readings, events, known_at, quiet, touched, cause, at, same, by)
+            if not batch.uncounted:
+                return batch
+            counted |= batch.uncounted
 
     def again(self, people: Sequence[Sequence[str]]) -> Done:
         """Plan leads again after what a system answered; those that are named together are one person."""
@@ -151,6 +170,7 @@ class Pipeline:
         cause: str,
         at: datetime,
         same: Sequence[tuple[str, str]],
+        by: str = "",
     ) -> None:
         """Everything between load and commit."""
         model = self.model
@@ -158,7 +178,7 @@ class Pipeline:
         batch.touched |= set(touched) & batch.leads.keys()
         if not readings:
             batch.live |= batch.touched
-        join(batch, fresh, known_at, quiet, model.joining, same)
+        join(batch, fresh, known_at, quiet, model.joining, same, by)
         name_refused(batch)
         for id_ in sorted(batch.touched):
             lead = batch.leads[id_]
@@ -205,8 +225,12 @@ class Pipeline:
         makes = not history or any(winner == lead.id for _, winner, _ in batch.merges)
 
         def unsent(one: Unsent) -> None:
-            batch.note(one.system, "not sent", f"{one.object} {one.field}: {one.reason}")
+            if one.reason == CONTESTED:
+                _contest(batch, lead, one)
+            elif one.reason != CONFLICT:
+                batch.note(one.system, "not sent", f"{one.object} {one.field}: {one.reason}")
 
+        batch.work_items += [_conflict(batch, lead, to, edits) for to, edits in lead.undecided.items()]
         writes = [w for w in wanted_writes(lead, self.model, batch.now, unsent=unsent) if makes or not w.create]
         batch.writes += [write_row(wanted, batch.now) for wanted in writes]
         for system in self.model.active:
@@ -420,6 +444,26 @@ def work_item(
     }
 
 
+def _conflict(batch: Batch, lead: Lead, to: str, edits: Sequence[tuple[Record, int]]) -> dict[str, Any]:
+    """Two systems edited one attribute, and nobody knows who was later. The key is of these very edits."""
+    sides = [list(record.ref) for record, _ in edits]
+    key = f"conflict:{lead.id}:{to}:{':'.join(sorted(str(at) for _, at in edits))}"
+    batch.conflicts.append(key)
+    return work_item(key, "conflict", "", {"field": to, "sides": sides}, batch.now, lead.id)
+
+
+def _contest(batch: Batch, lead: Lead, one: Unsent) -> None:
+    """From now on the field of this record is left alone."""
+    record = lead.known_record(one.system, one.object)
+    if record is None or one.field in record.contested:
+        return
+    record.contested = sorted({*record.contested, one.field})
+    record.dirty = lead.changed = True
+    key = f"contested:{':'.join(record.ref)}:{one.field}:{batch.now}"
+    item = work_item(key, "contested", one.system, {"field": one.field}, batch.now, lead.id)
+    batch.work_items.append(item | {"object": one.object, "record": record.record})
+
+
 def _deal_note(batch: Batch, lead: Lead, system: str, stage: str) -> dict[str, Any]:
     """The owner of the lead's open deal is told that the lead has become sales-ready, instead of a handoff."""
     deals = sorted(deal.id for deal in batch.deals.values() if lead.id in deal.leads and deal.status == "open")
@@ -428,10 +472,10 @@ def _deal_note(batch: Batch, lead: Lead, system: str, stage: str) -> dict[str, A
     return work_item(key, "open deal", system, {"stage": stage, "deals": deals, "owners": owners}, batch.now, lead.id)
 
 
-def _done(batch: Batch, events: int) -> Done:
+def done_of(batch: Batch) -> Done:
     leads = [lead for lead in batch.leads.values() if lead.merged_into is None]
     return Done(
-        events,
+        len(batch.events),
         len(batch.touched),
         batch.blank,
         [move for lead in leads for move in lead.moves],

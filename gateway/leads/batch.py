@@ -61,9 +61,15 @@ class Batch:
     beside: set[str] = field(default_factory=set)
     """Leads of which everything that is to stand beside their records is among ``writes``: more is not wanted"""
     work_items: list[dict[str, Any]] = field(default_factory=list)
+    conflicts: list[str] = field(default_factory=list)
+    """Keys of the conflicts that the touched leads still have: the others are over"""
     lookups: list[dict[str, Any]] = field(default_factory=list)
     rescores: list[dict[str, Any]] = field(default_factory=list)
     merges: list[tuple[Kind, str, str]] = field(default_factory=list)
+    regroupings: list[dict[str, Any]] = field(default_factory=list)
+    """Which leads became one, why, and what a split must give back: a row for each of ``merges`` that is of people"""
+    apart: set[frozenset[str]] = field(default_factory=set)
+    """Pairs of leads that a person said are two: no key makes them one"""
     erased: list[Ref] = field(default_factory=list)
     """Records whose person asked to be forgotten."""
     forgotten: set[Ref] = field(default_factory=set)

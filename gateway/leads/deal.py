@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 from gateway.leads.record import Record, Ref
-from gateway.times import to_micros
+from gateway.leads.stamps import instant
 
 
 @dataclass(slots=True)
@@ -65,9 +64,3 @@ class Deal:
             return
         self.attributes, self.stage, self.status, self.status_at, self.amount, self.currency = standing
         self.changed = True
-
-
-def instant(text: str) -> int:
-    """A canonical date or datetime as microseconds; a date is its midnight in UTC."""
-    at = datetime.fromisoformat(text if "T" in text else f"{text}T00:00:00+00:00")
-    return to_micros(at)

@@ -45,11 +45,11 @@ def keys_of(values: Mapping[str, object], declared: Sequence[str]) -> list[Key]:
 
 @dataclass(slots=True)
 class Placed:
-    """Where one record went. ``merges``: leads that are the same person; ``questions``: keys held by others."""
+    """Where one record went. ``merges``: keys of leads that are the same person; ``questions``: keys held by others."""
 
     lead: str
     new: bool = False
-    merges: list[str] = field(default_factory=list)
+    merges: list[tuple[Key, str]] = field(default_factory=list)
     questions: list[tuple[Key, str]] = field(default_factory=list)
 
 
@@ -66,22 +66,24 @@ def place(
     :param directory: key → lead; keys nobody holds yet are claimed for the record's lead.
     :param companions: tells whether a lead already has another live record of this record's system and object.
     """
-    declared = [directory[key] for key in keys if key[0] != "email" and key in directory]
+    declared = [(directory[key], key) for key in keys if key[0] != "email" and key in directory]
     by_email = next((directory[key] for key in keys if key[0] == "email" and key in directory), None)
     if record.entity:
         placed = Placed(record.entity)
     elif declared:
-        placed = Placed(declared[0])
+        placed = Placed(declared[0][0])
     elif by_email and (merge_on_email or not companions(by_email)):
         placed = Placed(by_email)
     else:
         placed = Placed(mint(), new=True)
-    placed.merges = [lead for lead in dict.fromkeys(declared) if lead != placed.lead]
-    if by_email and by_email != placed.lead and by_email not in placed.merges:
-        if merge_on_email:
-            placed.merges.append(by_email)
-        else:
-            placed.questions.append((next(key for key in keys if key[0] == "email"), by_email))
+    same: dict[str, Key] = {}
+    for lead, key in declared:
+        if lead != placed.lead:
+            same.setdefault(lead, key)
+    placed.merges = [(key, lead) for lead, key in same.items()]
+    if by_email and by_email != placed.lead and by_email not in same:
+        email = next(key for key in keys if key[0] == "email")
+        (placed.merges if merge_on_email else placed.questions).append((email, by_email))
     for key in keys:
         if key[0] != OURS:
             directory.setdefault(key, placed.lead)

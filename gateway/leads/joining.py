@@ -81,11 +81,12 @@ def join(
     quiet: set[str],
     joining: Joining,
     same: Sequence[tuple[str, str]] = (),
+    by: str = "",
 ) -> None:
     """Take all new events of the batch in.
 
     :param known_at: event key → when its document was received. :param quiet: keys of events from imported history.
-    :param same: leads of the batch that are one person.
+    :param same: leads of the batch that are one person. :param by: who says so; empty = a system.
     """
     groups: dict[Ref, list[Timed]] = {}
     for timed in events:
@@ -100,8 +101,8 @@ def join(
         elif not record.entity:
             _begin(batch, record, record.kind, joining)
     for one, other in same:
-        if one in batch.leads and other in batch.leads:
-            _merge_leads(batch, one, other)
+        if one in batch.leads and other in batch.leads and (by or not _apart(batch, one, other)):
+            _merge_leads(batch, one, other, "said to be one person" if by else "one record of both", joining, by)
     _structure(batch, groups, joining)
     _settle_links(batch)
     for ref, (facts, whole) in said.items():
@@ -232,10 +233,12 @@ def _place(batch: Batch, record: Record, keys: Sequence[Key], joining: Joining) 
     _belong(batch, record, placed.lead)
     if batch.leads[placed.lead].erased_at is not None:  # by our own id: another record of somebody who is forgotten
         batch.erased.append(record.ref)
-    for other in placed.merges:
-        _merge_leads(batch, placed.lead, other)
+    for key, other in placed.merges:
+        if not _apart(batch, placed.lead, other):
+            _merge_leads(batch, placed.lead, other, f"the same {key[0].removeprefix('key:')}", joining)
     for key, other in placed.questions:
-        _question(batch, record, key, other, joining)
+        if not _apart(batch, placed.lead, other):
+            _question(batch, record, key, other, joining)
 
 
 def _belong(batch: Batch, record: Record, lead_id: str) -> None:
@@ -264,14 +267,37 @@ def _question(batch: Batch, record: Record, key: Key, other: str, joining: Joini
     )
 
 
-def _merge_leads(batch: Batch, one: str, other: str) -> str:
+def _apart(batch: Batch, one: str, other: str) -> bool:
+    """A person said that these two are not the same, whatever keys they share."""
+    living = frozenset((_living(batch, "person", one), _living(batch, "person", other)))
+    return bool(batch.apart) and living in batch.apart
+
+
+def _merge_leads(batch: Batch, one: str, other: str, why: str, joining: Joining, by: str = "") -> str:
     """Two leads are the same person: the one with the earliest fact stays. Returns its id."""
     first, second = (batch.leads[_living(batch, "person", id_)] for id_ in (one, other))
     if first is second or first.erased_at is not None or second.erased_at is not None:
         return first.id
     age = {lead.id: (_first_fact(lead), lead.id) for lead in (first, second)}
     winner, loser = sorted((first, second), key=lambda lead: age[lead.id])
+    batch.regroupings.append(
+        {
+            "id": joining.mint(),
+            "what": "merge",
+            "lead": winner.id,
+            "other": loser.id,
+            "at": batch.now,
+            "why": why,
+            "by": by,
+            "detail": {
+                "records": [list(ref) for ref in loser.records],
+                "lead": winner.standing(),
+                "other": loser.standing(),
+            },
+        }
+    )
     winner.absorb(loser)
+    batch.apart |= {pair - {loser.id} | {winner.id} for pair in batch.apart if loser.id in pair}
     batch.merges.append(("person", winner.id, loser.id))
     for key, lead in batch.directory.items():
         if lead == loser.id:
@@ -326,8 +352,10 @@ def _unite(batch: Batch, winner: Ref, loser: Ref, why: str, joining: Joining) ->
     if not won.entity and not lost.entity:
         _begin(batch, won, kind, joining)
     if won.entity and lost.entity and won.entity != lost.entity:
+        if kind == "person" and lost.absorbed and _apart(batch, won.entity, lost.entity):
+            return  # a person knew of this merge and said that they are two
         if kind == "person":
-            _merge_leads(batch, won.entity, lost.entity)
+            _merge_leads(batch, won.entity, lost.entity, f"{loser[1]} {loser[2]} {why}", joining)
         else:
             _merge_others(batch, kind, won.entity, lost.entity, joining)
         if won.entity != lost.entity:
@@ -533,7 +561,8 @@ def settle_values(batch: Batch, lead: Lead, joining: Joining) -> None:
     while (company := batch.companies.get(lead.company or "")) is not None and company.merged_into is not None:
         lead.company = company.merged_into
     records = [record for record in lead.records.values() if record.known]
-    merged, origin, refused = attributes(records, joining.inbound, joining.rank)
+    lead.undecided = {}
+    merged, origin, refused = attributes(records, joining.inbound, joining.rank, lead.undecided)
     lead.attributes = merged
     lead.origin = origin
     batch.refused += [(record.ref, name) for record, name in refused if record.dirty]

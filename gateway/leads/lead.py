@@ -90,6 +90,8 @@ class Lead:
     score: Standing | None = None
     origin: dict[str, tuple[int, str]] = field(default_factory=dict, repr=False)
     """attribute → (stamp, system) of the value that won; filled when the attributes are joined."""
+    undecided: dict[str, list[tuple[Record, int]]] = field(default_factory=dict, repr=False)
+    """attribute → the records whose systems edited it, nobody knows in which order, and when; filled like ``origin``"""
 
     moved: bool = False
     """Its score's total, its persona or its entry time is another than before, or it took over another lead."""
@@ -202,6 +204,12 @@ class Lead:
             self._absorb_handoff(other.handoff)
         self.changed = self.moved = True
         other.merged_into, other.changed = self.id, True
+
+    def standing(self) -> dict[str, Any]:
+        """Where its journey stands: what a merge mixes, and a split gives back."""
+        names = ("known_at", "stage", "journey", "excluded", "ignored", "generation", "above", "persona")
+        standing = {name: getattr(self, name) for name in names}
+        return standing | {"above": dict(self.above), "handoff": self.handoff["id"] if self.handoff else None}
 
     def _absorb_handoff(self, theirs: dict[str, Any]) -> None:
         """Of two open handoffs the older stays; the other is closed without a bucket and counts nowhere."""

@@ -27,8 +27,13 @@ from gateway.times import to_micros
 Ref = tuple[str, str, str]
 """(system, object, record id)"""
 Snapshot = dict[str, list[Any]]
-"""system field → [raw value, or None when blank; stamp in microseconds]. A field that is absent is unknown."""
+"""system field → [raw value, or None when blank; stamp in microseconds]. A field that is absent is unknown.
+
+A third entry says that the time of the edit is not well known: it lies anywhere between the stamp and this. Where it
+is the stamp again, nobody edited: it is what the system made of a write of ours."""
 Fact = ActivityHappened | OutcomeReported
+DAY = 24 * 3600 * 1_000_000
+"""Microseconds."""
 
 
 class Rules(Protocol):
@@ -59,6 +64,12 @@ class Record:
     enrolled: bool = False
     gone: str | None = None
     assumed: list[str] = field(default_factory=list)
+    holds: dict[str, list[Any]] = field(default_factory=dict, repr=False)
+    """Fields that an undo put back: see ``sync.holds``."""
+    told: dict[str, list[Any]] = field(default_factory=dict, repr=False)
+    """field → [raw value we last sent, when we sent the same before that, when we sent it]; the middle one may miss"""
+    contested: list[str] = field(default_factory=list)
+    """Fields that the system changes back whenever we write them: left alone until a person decides."""
     stored: tuple[str, int, str] | None = None
     """(entity, *last) as it was loaded; None = not stored yet"""
     dirty: bool = False
@@ -83,7 +94,7 @@ class Record:
 
     def forget(self) -> None:
         """Back to before the first event, for folding the whole set again. What links it to others stays."""
-        self.snapshot, self.created_at, self.assumed = {}, None, []
+        self.snapshot, self.created_at, self.assumed, self.told = {}, None, [], {}
         if not self.absorbed:
             self.gone = None
         self.last = (-(1 << 62), "")
@@ -97,6 +108,8 @@ class RecordWritten(Event):
     values: dict[str, list[Any]]
     assumed: list[str]
     """Fields of ``values`` that we sent and the system did not answer."""
+    sent: dict[str, Any] = field(default_factory=dict, repr=False)
+    """What we sent, where the system answered something else."""
 
 
 def fold(record: Record, events: Iterable[tuple[int, Event]], rules: Rules | None) -> list[Fact]:
@@ -104,7 +117,7 @@ def fold(record: Record, events: Iterable[tuple[int, Event]], rules: Rules | Non
     facts: list[Fact] = []
     for at, event in events:
         if isinstance(event, RecordChanged):
-            first = all(raw is None for raw, _ in record.snapshot.values())
+            first = all(entry[0] is None for entry in record.snapshot.values())
             if rules is not None and (first or rules.listens(event)):
                 facts += rules.emit(record.held(), event)
             _change(record, event, at, rules)
@@ -128,13 +141,23 @@ def _change(record: Record, event: RecordChanged, at: int, rules: Rules | None) 
         entry = snapshot.get(name)
         # A record-level time says nothing of the fields that stayed as they were: they keep their older stamp.
         if entry is None or entry[0] != raw or type(entry[0]) is not type(raw):
-            snapshot[name] = [raw, entry[1] if entry and _echo(record, name, entry[0], raw, rules) else at]
+            if entry is not None and _echo(record, name, entry[0], raw, rules):
+                snapshot[name] = [raw, *entry[1:]]
+            else:
+                snapshot[name] = [raw, at] if entry is None else [raw, at, *_spread(event, at, entry[1])]
     if record.assumed:
         record.assumed = [name for name in record.assumed if name not in event.speaks_of]
     if event.created is not None:
         created = to_micros(event.created)
         if record.created_at is None or created < record.created_at:
             record.created_at = created
+
+
+def _spread(event: RecordChanged, at: int, before: int) -> tuple[int, ...]:
+    """The other end of the time in which an edit happened, where that is no moment: it came after the value before."""
+    if event.precision == "day":
+        return (at + DAY - 1,)
+    return (before + 1,) if event.precision == "unknown" and before < at else ()
 
 
 def _echo(record: Record, name: str, held: Any, raw: Any, rules: Rules | None) -> bool:
@@ -149,10 +172,14 @@ def _echo(record: Record, name: str, held: Any, raw: Any, rules: Rules | None) -
 
 
 def _written(record: Record, event: RecordWritten) -> None:
+    at = to_micros(event.at)
     for name, (raw, stamp) in event.values.items():
         entry = record.snapshot.get(name)
         if entry is None or entry[0] != raw:
-            record.snapshot[name] = [raw, stamp]
+            record.snapshot[name] = [raw, stamp, stamp] if name in event.sent else [raw, stamp]
+        sent = event.sent.get(name, raw)
+        before = record.told.get(name)
+        record.told[name] = [sent, before[-1], at] if before and before[0] == sent else [sent, at]
     record.assumed = sorted(({*record.assumed} - event.values.keys()) | {*event.assumed})
 
 

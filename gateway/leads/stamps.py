@@ -8,14 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol
 
 from marshmallow import ValidationError
 
 from gateway.leads.record import Record
+from gateway.times import to_micros
 
-CONSENT = ("do_not_email", "do_not_call", "opted_out_email", "opted_out_call", "unsubscribed")
-"""Opt-outs take the strictest: once any system says yes, the answer is yes."""
+OPT_OUTS = {
+    "do_not_email": "opted_in_email",
+    "opted_out_email": "opted_in_email",
+    "unsubscribed": "opted_in_email",
+    "do_not_call": "opted_in_call",
+    "opted_out_call": "opted_in_call",
+}
+"""Opt-outs take the strictest: once any system says yes, the answer is yes. Only an explicit opt-in of the same channel
+that is later than it lifts one: the field it is paired with, true since then, or the time of the opt-in itself."""
+
+
+Candidate = tuple[Any, list[Any], Record, "FieldRule"]
+"""(canonical value, entry of the snapshot, its record, its rule)"""
 
 
 class FieldRule(Protocol):
@@ -34,22 +47,28 @@ Inbound = Callable[[str, str], Mapping[str, FieldRule]]
 
 
 def attributes(
-    records: Iterable[Record], inbound: Inbound, rank: Mapping[str, int]
+    records: Iterable[Record],
+    inbound: Inbound,
+    rank: Mapping[str, int],
+    undecided: dict[str, list[tuple[Record, int]]] | None = None,
 ) -> tuple[dict[str, Any], dict[str, tuple[int, str]], list[tuple[Record, str]]]:
     """Join the records of one lead, company or deal.
 
     Returns (attributes, for each where its value came from as (stamp, system), fields whose raw value did not load).
     Pure in the set of records: their order does not matter.
+
+    :param undecided: is given each attribute that two systems edited, nobody knows in which order, and by whom.
     """
-    best: dict[str, tuple[Any, int, Record, FieldRule]] = {}
+    best: dict[str, Candidate] = {}
+    rivals: dict[str, list[Candidate]] = {}
     refused: list[tuple[Record, str]] = []
 
-    def weight(value: Any, stamp: int, record: Record, rule: FieldRule) -> tuple[Any, ...]:
+    def weight(value: Any, entry: list[Any], record: Record, rule: FieldRule) -> tuple[Any, ...]:
         return (
-            rule.to in CONSENT and value is True,
+            rule.to in OPT_OUTS and value is True,
             rule.prefer == record.system,
             rule.sync != "only if blank",
-            stamp,
+            entry[1],
             -rank.get(record.system, 1 << 30),
             record.object,
             record.record,
@@ -57,21 +76,71 @@ def attributes(
 
     for record in records:
         rules = inbound(record.system, record.object)
-        for name, (raw, stamp) in record.snapshot.items():
-            rule = rules.get(name)
+        for name, entry in record.snapshot.items():
+            rule, raw = rules.get(name), entry[0]
             if rule is None or (raw is None and rule.blank != "clear"):
                 continue
             try:
-                candidate = (None if raw is None else rule.load(raw), stamp, record, rule)
+                candidate = (None if raw is None else rule.load(raw), entry, record, rule)
             except ValidationError:
                 refused.append((record, name))
                 continue
             held = best.get(rule.to)
-            if held is None or weight(*candidate) > weight(*held):  # mostly one record speaks: nothing to weigh
+            if held is None:  # mostly one record speaks: nothing to weigh
+                best[rule.to] = candidate
+                continue
+            rivals.setdefault(rule.to, [held]).append(candidate)
+            if weight(*candidate) > weight(*held):
                 best[rule.to] = candidate
     merged = {to: value for to, (value, _, _, _) in best.items() if value is not None}
-    origin = {to: (stamp, record.system) for to, (_, stamp, record, _) in best.items()}
+    origin = {to: (entry[1], record.system) for to, (_, entry, record, _) in best.items()}
+    for to in OPT_OUTS.keys() & merged.keys():
+        if merged[to] is True and (lifted := _lifted(best.get(OPT_OUTS[to]), rivals.get(to) or [best[to]])):
+            merged[to], origin[to] = False, lifted
+    if undecided is not None:
+        for to, candidates in rivals.items():
+            if others := [one for one in candidates if _collide(best[to], one)]:
+                others.sort(key=lambda one: one[2].ref)
+                undecided[to] = [(record, entry[1]) for _, entry, record, _ in (best[to], *others)]
     return merged, origin, refused
+
+
+def _lifted(opted_in: Candidate | None, told: Iterable[Candidate]) -> tuple[int, str] | None:
+    """(time, system) of the opt-in that came after every opt-out that was told; None when there is none."""
+    if opted_in is None or opted_in[0] in (None, False):
+        return None
+    value, entry, record, _ = opted_in
+    try:
+        at = instant(value) if isinstance(value, str) else int(entry[1])
+    except ValueError:
+        return None  # a text that is no time says nothing of when
+    return (at, record.system) if all(at > one[1][1] for one in told if one[0] is True) else None
+
+
+def _collide(winner: Candidate, other: Candidate) -> bool:
+    """Two systems that both may set the field edited it, and either may have been later.
+
+    No edit is what a record held when we first heard of it, and what a system made of our own write; what a person or
+    the journey set stands.
+    """
+    (value, entry, record, rule), (theirs, their_entry, their_record, their_rule) = winner, other
+    if rule.sync != "newest" or their_rule.sync != "newest" or record.system == their_record.system:
+        return False
+    if OWN[0] in (record.system, their_record.system) or value == theirs:
+        return False
+    if not _edited(entry, record) or not _edited(their_entry, their_record):
+        return False
+    return bool(min(entry[1:]) <= max(their_entry[1:]) and min(their_entry[1:]) <= max(entry[1:]))
+
+
+def instant(text: str) -> int:
+    """A canonical date or datetime as microseconds; a date is its midnight in UTC."""
+    at = datetime.fromisoformat(text if "T" in text else f"{text}T00:00:00+00:00")
+    return to_micros(at)
+
+
+def _edited(entry: list[Any], record: Record) -> bool:
+    return bool(entry[1] > record.first_at and (len(entry) == 2 or entry[2] != entry[1]))
 
 
 def earliest(records: Sequence[Record]) -> int:

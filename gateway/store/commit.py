@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Table, and_, bindparam, delete, or_, select, update
+from sqlalchemy import Connection, Table, and_, bindparam, delete, not_, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from gateway.contracts import COMPANIONS
@@ -18,7 +18,7 @@ from gateway.errors import StaleCommit
 from gateway.leads.batch import Batch
 from gateway.leads.lead import FactKey, StoredActivity
 from gateway.leads.record import Record
-from gateway.store import forget
+from gateway.store import forget, regrouping
 from gateway.store import tables as t
 from gateway.store.among import among
 from gateway.store.loading import dead_items
@@ -204,6 +204,11 @@ def _commit_decisions(put: Put, batch: Batch, score_name: str) -> None:
 def _commit_outward(put: Put, batch: Batch) -> None:
     commit_writes(put.connection, batch.writes, batch.now, batch.moot, batch.beside)
     put.count(t.work_items, batch.work_items, on=("key",), bump="count")
+    i = t.work_items.c
+    over = and_(among(i.lead, batch.touched), i.kind == "conflict", i.resolved_at.is_(None))
+    over = and_(over, not_(among(i.key, batch.conflicts)))
+    later = {"resolved_at": batch.now, "resolution": "a later edit decided"}
+    put.connection.execute(update(t.work_items).where(over).values(later))
     put.count(t.lookups, batch.lookups, bump="asked")
     put.insert(t.rescores, batch.rescores)
 
@@ -270,6 +275,7 @@ def _commit_merges(connection: Connection, batch: Batch) -> None:
                 _move_rows(connection, moved, "deal", ("at", "stage"), pairs)
     people = [(winner, loser) for kind, winner, loser in batch.merges if kind == "person"]
     if people:
+        regrouping.book(connection, batch.regroupings)
         pairs = [{"winner": winner, "loser": loser} for winner, loser in people]
         w, losers = t.writes.c, [loser for _, loser in people]
         waiting = select(w.id, w.system).where(among(w.lead, losers), w.state == "waiting")
@@ -279,7 +285,7 @@ def _commit_merges(connection: Connection, batch: Batch) -> None:
             connection.execute(update(t.writes).where(among(w.id, ids)).values(done))
             for row in rows:
                 batch.note(row.system, "superseded")
-        for table in (t.identities, t.marks, t.transitions, t.writes, t.work_items, t.steps):
+        for table in (t.identities, t.marks, t.transitions, t.writes, t.work_items, t.resolutions, t.steps):
             connection.execute(
                 update(table).where(table.c.lead == bindparam("loser")).values(lead=bindparam("winner")), pairs
             )

@@ -34,12 +34,14 @@ def forget(connection: Connection, leads: Collection[str], now: int, refs: Colle
     for system, object_, record in sorted(records):
         mine = and_(t.events.c.system == system, t.events.c.object == object_, t.events.c.record == record)
         nobodys = and_(c.system == system, c.object == object_, c.record == record, c.entity == "")
-        connection.execute(update(t.records).where(nobodys).values(snapshot={}, assumed=[], gone="forgotten"))
+        connection.execute(update(t.records).where(nobodys).values(snapshot={}, assumed=[], told={}, gone="forgotten"))
         documents |= set(connection.scalars(select(t.events.c.document).where(mine)))
         connection.execute(update(t.events).where(mine).values(body={"v": 1, "values": {}}, reason="forgotten"))
     connection.execute(delete(t.identities).where(among(t.identities.c.lead, leads)))
     connection.execute(
-        update(t.records).where(among(t.records.c.entity, leads)).values(snapshot={}, assumed=[], gone="forgotten")
+        update(t.records)
+        .where(among(t.records.c.entity, leads))
+        .values(snapshot={}, assumed=[], told={}, gone="forgotten")
     )
     connection.execute(
         update(t.activities).where(among(t.activities.c.lead, leads)).values(asset="", channel="", campaign="")

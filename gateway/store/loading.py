@@ -19,7 +19,7 @@ from gateway.leads.deal import Deal
 from gateway.leads.identity import OURS, Key
 from gateway.leads.lead import Lead, Standing
 from gateway.leads.record import Ref
-from gateway.store import forget
+from gateway.store import forget, regrouping
 from gateway.store import tables as t
 from gateway.store.among import among
 from gateway.store.rows import RECORD, outcome_of, record_of, stored_event
@@ -95,6 +95,7 @@ def load(
         _load_deals(connection, batch, deal_ids)
     company_ids = by_kind["company"] | {lead.company for lead in batch.leads.values() if lead.company}
     if meeting:
+        batch.apart = regrouping.apart(connection, batch.leads)
         batch.linking = {ref for ref, record in batch.records.items() if record.kind in ("person", "deal")}
         batch.linking |= {ref for ref, kind in kinds.items() if kind in ("person", "deal")}
         _load_records(connection, batch, _load_associations(connection, batch) - batch.records.keys())

@@ -341,7 +341,8 @@ def _written(item: Settled, ref: Ref, at: datetime) -> RecordWritten:
     if ref[1] in COMPANIONS:
         ours = {"id": item.receipt.record, "of": next(iter(item.write.refs.values()), "")}
         values |= {name: [value, to_micros(at)] for name, value in ours.items()}
-    return RecordWritten(**_of(item, ref, at), values=values, assumed=assumed)
+    differing = {name: raw for name, raw in sent.items() if held.get(name, raw) != raw}
+    return RecordWritten(**_of(item, ref, at), values=values, assumed=assumed, sent=differing)
 
 
 def _gone(item: Settled, ref: Ref, reason: str, at: datetime) -> RecordGone:

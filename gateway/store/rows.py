@@ -17,7 +17,7 @@ from gateway.times import from_micros
 _r = t.records.c
 RECORD = (
     _r.system, _r.object, _r.record, _r.kind, _r.entity, _r.snapshot, _r.first_at, _r.created_at, _r.last_at,
-    _r.last_key, _r.mapping, _r.main, _r.enrolled, _r.gone, _r.assumed,
+    _r.last_key, _r.mapping, _r.main, _r.enrolled, _r.gone, _r.assumed, _r.holds, _r.told, _r.contested,
 )  # fmt: skip
 """The columns ``record_of`` takes, in its order."""
 
@@ -42,7 +42,7 @@ def stored_event(row: Any, kind: Kind) -> Event:
         "precision": row.precision,
     }
     if row.type == "RecordWritten":
-        return RecordWritten(**common, values=row.body["values"], assumed=row.body["assumed"])
+        return RecordWritten(**common, **{name: value for name, value in row.body.items() if name != "v"})
     return event_from(row.type, row.body, **common)
 
 
@@ -118,6 +118,9 @@ def record_row(record: Record) -> dict[str, Any]:
         "enrolled": record.enrolled,
         "gone": record.gone,
         "assumed": record.assumed,
+        "holds": record.holds,
+        "told": record.told,
+        "contested": record.contested,
     }
 
 
@@ -126,7 +129,7 @@ def event_row(
 ) -> dict[str, Any]:
     """One row of table ``events``."""
     if isinstance(event, RecordWritten):
-        body: dict[str, Any] = {"v": 1, "values": event.values, "assumed": event.assumed}
+        body: dict[str, Any] = {"v": 1, "values": event.values, "assumed": event.assumed, "sent": event.sent}
     else:
         body = body_of(event)
     return {

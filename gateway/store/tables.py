@@ -155,6 +155,10 @@ records = Table(
     Column("enrolled", Boolean, nullable=False, server_default=false()),
     Column("gone", String),  # reason, while it is deleted over there
     Column("assumed", Json, nullable=False),  # fields whose value we sent but have not seen back
+    # fields put back by an undo and left alone since: field -> [sent, before, stamp of before, at, push]
+    Column("holds", Json, nullable=False, server_default=text("'{}'")),
+    Column("told", Json, nullable=False, server_default=text("'{}'")),  # field -> [raw value last sent, when it was]
+    Column("contested", Json, nullable=False, server_default=text("'[]'")),  # fields that are not written any more
 )
 
 associations = Table(  # record-to-record links as a system reports them
@@ -390,6 +394,7 @@ writes = Table(
     Column("fields", Json, nullable=False),
     Column("refs", Json, nullable=False),
     Column("create", Boolean, nullable=False),
+    Column("anyway", Boolean, nullable=False, server_default=false()),  # a person knows who else is there
     Column(
         "stamps", Json, nullable=False
     ),  # when each value came to be, in microseconds: what we write keeps its origin
@@ -404,7 +409,11 @@ writes = Table(
     Column("code", String, nullable=False, server_default=""),
     Column("message", String, nullable=False, server_default=""),
     Column("finished_at", Time),
+    Column("push", String, nullable=False, server_default=""),  # the push (or minute of `gateway run`) that sent it
+    # what the record held before: field -> [raw value or null (blank), stamp]; absent = unknown
+    Column("before", Json, nullable=False, server_default=text("'{}'")),
     Index("writes_due", "system", "state", "priority", "due_at"),
+    Index("writes_push", "push", sqlite_where=text("push <> ''"), postgresql_where=text("push <> ''")),
     Index(
         "writes_waiting",
         "system",
@@ -413,6 +422,26 @@ writes = Table(
         sqlite_where=text("state = 'waiting'"),
         postgresql_where=text("state = 'waiting'"),
     ),
+)
+
+regroupings = Table(  # which records are one person was decided anew: merges and splits, append-only
+    "regroupings",
+    main,
+    Column("id", Id, primary_key=True),
+    Column("what", String, nullable=False),  # merge | split
+    Column("lead", Id, nullable=False, index=True),  # who stays
+    Column("other", Id, nullable=False, index=True),  # who became its alias, or is a lead of its own again
+    Column("at", Time, nullable=False),
+    Column("why", String, nullable=False),
+    Column("by", String, nullable=False, server_default=""),
+    Column("detail", Json, nullable=False),  # of a merge, what the other brought: what a split gives back
+)
+
+apart = Table(  # pairs that a person split: no key makes them one again
+    "apart",
+    main,
+    Column("one", Id, primary_key=True),  # the smaller id
+    Column("other", Id, primary_key=True, index=True),
 )
 
 lookups = Table(
@@ -445,6 +474,17 @@ work_items = Table(
     Column("opened_at", Time, nullable=False),
     Column("resolved_at", Time),
     Column("resolution", String, nullable=False, server_default=""),
+)
+
+resolutions = Table(  # what people decided about work items: append-only
+    "resolutions",
+    main,
+    Column("id", Id, primary_key=True),
+    Column("item", Id, nullable=False, index=True),
+    Column("lead", Id, index=True),
+    Column("at", Time, nullable=False),
+    Column("by", String, nullable=False),
+    Column("resolution", String, nullable=False),
 )
 
 cursors = Table(

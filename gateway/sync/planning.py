@@ -14,12 +14,15 @@ from typing import Any, Protocol
 from marshmallow import ValidationError
 
 from gateway.leads.lead import Lead
-from gateway.leads.record import Record
+from gateway.leads.record import DAY, Record
 from gateway.mapping.grammar import COMPUTED
 from gateway.times import iso
 
 SCORES = frozenset({"score", "fit", "behaviour", "score_reasons"})
 _SIZE = re.compile(r" of [0-9]+( characters)?$")  # of a value: the same trouble is counted as one
+CONFLICT = "edited in two systems, nobody knows where last"
+CONTESTED = "changed back over there whenever it is written"
+"""Reasons why a value is not sent before a person has decided: work items."""
 HANDOFF, BULK = 1, 5
 """Priorities: handoffs go before bulk sync."""
 
@@ -177,6 +180,10 @@ def _difference(
     stamps: dict[str, int] = {}
     moved: int | None = 0
     for name, rule in object_.outbound.items():
+        if rule.to in lead.undecided:
+            if unsent is not None:
+                unsent(Unsent(system, object_.name, name, CONFLICT))
+            continue
         value = ours.get(rule.to) if rule.to in COMPUTED else lead.attributes.get(rule.to)
         stamp, origin = (now, "") if rule.to in COMPUTED else lead.origin.get(rule.to, (0, ""))
         entry = record.snapshot.get(name) if record else None
@@ -196,10 +203,19 @@ def _difference(
                 continue  # unknown over there: a field we do not own waits until it has been looked at
             if entry is not None and (_same(rule, entry[0], raw) or not _ours_wins(rule, entry, stamp, origin, system)):
                 continue
+            if name in record.contested or _contests(record.told.get(name), raw, now):
+                if unsent is not None:
+                    unsent(Unsent(system, object_.name, name, CONTESTED))
+                continue
         fields[name], stamps[name] = raw, stamp
         if moved is not None:
             moved = max(moved, _moved(entry, raw)) if rule.to in SCORES and entry is not None else None
     return fields, stamps, moved
+
+
+def _contests(told: list[Any] | None, raw: Any, now: int) -> bool:
+    """We would say the same for the third time within a day: twice the system has changed it back."""
+    return told is not None and len(told) == 3 and told[0] == raw and now - int(told[1]) < DAY
 
 
 def _same(rule: OutboundField, held: Any, raw: Any) -> bool:

@@ -26,6 +26,8 @@ _PROBES: dict[str, tuple[str, list[tuple[str, Any]], str]] = {
     "meetings": ("/crm/v3/objects/meetings", [("limit", 1)], "results"),
 }
 """Stream of activities → a call that tells whether the account and the token's scopes give it."""
+TASKS = Shape("tasks", "task", "task", (), (), ())
+"""Where follow-up tasks are made, they carry our key, too."""
 _MADE = {"page_views": ("page_view",), "meetings": ("meeting_booked", "meeting_held")}
 
 
@@ -78,6 +80,8 @@ class HubSpotConnection(Connection):
         for shape in self._shapes():
             if fields := self._mapping.objects[shape.name].outbound:
                 yield from provide(self._client, shape, fields, key, dry_run)
+        if self._settings.get("task") is not None:
+            yield from provide(self._client, TASKS, {}, key, dry_run)
         for name in self._settings["lists"]:
             yield provide_list(self._client, name, dry_run)
 

@@ -7,8 +7,9 @@ from typing import Any
 
 from gateway.contracts import Step
 from gateway_hubspot.client import Client, Failure
+from gateway_hubspot.lists import CONTACTS
 from gateway_hubspot.records import Shape
-from gateway_hubspot.sink import CONTACTS, NO_PROPERTIES
+from gateway_hubspot.sink import NO_PROPERTIES
 
 GROUP = "gateway"
 OURS = "gw_"
@@ -51,7 +52,7 @@ def provide(client: Client, shape: Shape, fields: Mapping[str, Any], key: str, d
             yield _make(client, shape, one)
     for name in sorted(set(fields) - set(held) - NO_PROPERTIES):
         if not name.startswith(OURS):
-            said = "it is not ours: make it in HubSpot (Settings > Properties), or correct the mapping"
+            said = "is missing and not ours: make it in HubSpot (Settings > Properties), or correct the mapping"
             yield Step(object=shape.name, name=name, state="by hand", message=said)
 
 

@@ -26,6 +26,15 @@ class LimitsSchema(Schema):
     """Of the account's five, shared by all its apps."""
 
 
+class TaskSchema(Schema):
+    """The follow-up task of a handoff to HubSpot. ``task: {}`` makes them as they are."""
+
+    subject = fields.String(validate=validate.Length(1, 255))
+    """Instead of the gateway's own, which names the person."""
+    due_days = fields.Integer(strict=True, load_default=1, validate=validate.Range(0, 365))
+    """Where journey.yaml has no ``response``: days from the day it is made."""
+
+
 def _origin(url: str) -> None:
     if not re.fullmatch(r"https?://[^/\s?#@]+", url.rstrip("/")):
         raise ValidationError("scheme and host only, such as https://api.hubapi.com")
@@ -52,7 +61,9 @@ class SettingsSchema(Schema):
     history = fields.List(fields.String(), load_default=list)
     """Properties whose former values a history pull reads; without any named, those of all mapped properties."""
     lists = fields.List(fields.String(validate=validate.Length(1, 200)), load_default=list)
-    """Names of lists (segments) that the gateway fills: those the journey's steps ``join`` and ``leave``."""
+    """Names of lists (segments) that the gateway fills: those of the journey's steps and of its ``lists``."""
+    task = fields.Nested(TaskSchema)
+    """Without it there are no follow-up tasks."""
     subscriptions = fields.List(fields.Integer(strict=True), load_default=list)
     """Ids of the subscription types that a contact who opted out of e-mail is taken off."""
     external_id = fields.String(

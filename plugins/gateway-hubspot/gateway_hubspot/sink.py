@@ -2,8 +2,8 @@
 
 A known record is updated by its id. An unknown one is created under our key in a unique property of its own, which
 makes the same write twice one record; who has the e-mail address already is found first. Each input carries a trace id,
-by which HubSpot names what it refused; where it names nothing, the batch is halved until it does. The fields
-``lists`` (names of the settings' lists) and ``opted_out_email`` are no properties and have calls of their own.
+by which HubSpot names what it refused; where it names nothing, the batch is halved until it does. The field
+``opted_out_email`` is no property and has calls of its own; so have tasks (``tasks``) and lists (``lists``).
 """
 
 from __future__ import annotations
@@ -13,25 +13,28 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from gateway.contracts import Call, Context, Field, Receipt, Sink, Write
+from gateway.contracts import COMPANIONS, LIST, TASK, Call, Context, Field, Receipt, Sink, Write
 from gateway.errors import AccessRefused, TryLater
 from gateway_hubspot import answers
 from gateway_hubspot.activities import STREAMS
 from gateway_hubspot.catalogue import catalogue
 from gateway_hubspot.client import WRITE, Client, Failure, NoAnswer, Reply
+from gateway_hubspot.lists import Lists
 from gateway_hubspot.records import cut, plural
+from gateway_hubspot.tasks import settled, task
 
 BATCH = 100
 STAGE = "lifecyclestage"
-LISTS, OPT_OUT = "lists", "opted_out_email"
-NO_PROPERTIES = frozenset({LISTS, OPT_OUT})
+OPT_OUT = "opted_out_email"
+NO_PROPERTIES = frozenset({OPT_OUT})
 """Fields of a contact that HubSpot keeps elsewhere than in its properties."""
 DEADLINE = 22.0
 """Seconds after which a delivery begins no other call; the gateway stops one that takes thirty."""
 CALLS = 40
 """Most calls of one delivery: what then is not settled is tried again later."""
-CONTACTS = "0-1"
 URGENT = 2
+TO_CONTACT = 204
+"""HubSpot's own number for what leads from a task to its contact."""
 
 
 class HubSpotSink(Sink):
@@ -46,9 +49,13 @@ class HubSpotSink(Sink):
     ) -> None:
         """``settings`` as ``SettingsSchema`` loads them."""
         self._key: str = settings["external_id"]
-        self._lists = dict.fromkeys(settings["lists"], "")
+        self._task: Mapping[str, Any] | None = settings.get("task")
+        self._now = context.now
+        self.carries = {TASK: ("*",)} if self._task is not None else {}
+        self.carries |= {LIST: tuple(settings["lists"])} if settings["lists"] else {}
         self._subscriptions = [str(one) for one in settings["subscriptions"]]
         self.client = client or Client(settings, context)
+        self._lists = Lists(self.client)
         self._clock = clock
 
     def describe(self, object: str) -> Mapping[str, Field]:
@@ -61,23 +68,21 @@ class HubSpotSink(Sink):
                 return {}  # no such object
             raise
         found = catalogue(object, reply.results)
-        if plural(object) == "contacts":
-            if self._lists:
-                found[LISTS] = Field(name=LISTS, type="list", options=tuple(self._lists))
-            if self._subscriptions:
-                found[OPT_OUT] = Field(name=OPT_OUT, type="boolean")
+        if plural(object) == "contacts" and self._subscriptions:
+            found[OPT_OUT] = Field(name=OPT_OUT, type="boolean")
         return found
 
     def calls(self, writes: Sequence[Write]) -> Sequence[Call]:
         groups: dict[tuple[str, bool], list[Write]] = {}
+        calls: list[Call] = list(self._lists.calls([made for made in writes if made.object == LIST]))
         for made in writes:
-            groups.setdefault((plural(made.object), made.record is None), []).append(made)
-        calls: list[Call] = []
+            if made.object != LIST:
+                path = "tasks" if made.object == TASK else plural(made.object)
+                groups.setdefault((path, made.record is None), []).append(made)
         for (path, creating), mine in groups.items():
             what = "create" if creating else "update"
             for batch in _batches(mine):
-                cost = 2 if creating or any(STAGE in made.fields for made in batch) else 1
-                cost += len(self._lists) if any(LISTS in made.fields for made in batch) else 0
+                cost = 2 if creating and path == "contacts" else 1
                 calls.append(
                     Call(title=f"{what} {len(batch)} {path}", writes=tuple(batch), request=(path, what), cost=cost)
                 )
@@ -85,13 +90,24 @@ class HubSpotSink(Sink):
 
     def deliver(self, call: Call) -> Iterator[Receipt]:
         path, what = call.request
-        sending = _Sending(
-            self.client, self._key, path, what == "create", self._clock, self._lists, self._subscriptions
-        )
-        yield from sending.deliver(call.writes)
+        if path == "lists":
+            try:
+                yield from self._lists.put(what, call.writes)
+            except (TryLater, AccessRefused, NoAnswer) as exc:
+                yield from (replace(refusal(exc), key=made.key) for made in call.writes)
+            return
+        sending = _Sending(self.client, self._key, path, what == "create", self._clock, self._subscriptions)
+        if path == "tasks":
+            told = [task(made, self._task or {}, self._now()) for made in call.writes]
+            yield from (settled(receipt) for receipt in sending.deliver(told))
+        else:
+            yield from sending.deliver(call.writes)
 
     def find(self, object: str, keys: Sequence[str]) -> Mapping[str, Sequence[str]]:
         found: dict[str, list[str]] = {}
+        if object in COMPANIONS and object != TASK:
+            return {}  # said once more, a list holds nobody twice
+        path = "tasks" if object == TASK else plural(object)
         for some in cut(list(keys), BATCH):
             request = {
                 "idProperty": self._key,
@@ -99,7 +115,7 @@ class HubSpotSink(Sink):
                 "properties": [self._key],
             }
             # Of the reserve, too: what may be a handoff waits for this answer.
-            reply = self.client.page(self.client.batch.read, plural(object), request, archived=False, priority=URGENT)
+            reply = self.client.page(self.client.batch.read, path, request, archived=False, priority=URGENT)
             for result in reply.results:
                 key = str((result.get("properties") or {}).get(self._key))
                 if key in some:
@@ -116,8 +132,6 @@ class _Sending:
     path: str
     creating: bool
     clock: Callable[[], float]
-    lists: dict[str, str]
-    """The lists that are ours to fill, name → id, "" before it was asked for."""
     subscriptions: Sequence[str]
     """The types of e-mail that who opted out gets no more."""
     _began: float = 0.0
@@ -138,13 +152,6 @@ class _Sending:
             known = self._known(writes)
             yield from known.values()
             writes = [made for made in writes if made.key not in known]
-        strange = {made.key for made in writes if _named_lists(made) - self.lists.keys()}
-        for key in strange:
-            yield Receipt(
-                key=key, result="rejected", code="unknown list", fields=(LISTS,),
-                message="a list that the settings do not name",
-            )  # fmt: skip
-        writes = [made for made in writes if made.key not in strange]
         bare = {made.key for made in writes if made.record is not None and not made.fields.keys() - NO_PROPERTIES}
         receipts = {receipt.key: receipt for receipt in self._send([made for made in writes if made.key not in bare])}
         receipts |= {
@@ -153,7 +160,7 @@ class _Sending:
             if made.key in bare
         }
         by_key = {made.key: made for made in writes}
-        for name, step in ((STAGE, self._stages), (LISTS, self._memberships), (OPT_OUT, self._opt_outs)):
+        for name, step in ((STAGE, self._stages), (OPT_OUT, self._opt_outs)):
             mine = [(by_key[key], one) for key, one in receipts.items() if one.result == "done"]
             mine = [(made, one) for made, one in mine if name in made.fields]
             if mine:
@@ -181,14 +188,15 @@ class _Sending:
         if self._stop is not None:
             return self._stop
         self._calls += 1
-        operation = self.client.batch.upsert if self.creating else self.client.batch.update
+        making = self.client.batch.create if self.path == "tasks" else self.client.batch.upsert
+        operation = making if self.creating else self.client.batch.update
         seconds = max(1.0, min(WRITE, left))
         try:
             return self.client.change(
                 operation, self.path, {"inputs": inputs}, priority=self._priority, seconds=seconds
             )
         except (TryLater, AccessRefused) as exc:
-            self._stop = _refusal(exc)
+            self._stop = refusal(exc)
         except NoAnswer as exc:
             # An update by id may be repeated; a create is looked up by its key first.
             result: Any = "unknown" if exc.sent and self.creating else "retry"
@@ -292,7 +300,7 @@ class _Sending:
                 self.client.batch.read, self.path, request, archived=False, priority=self._priority
             )
         except (TryLater, AccessRefused) as exc:
-            self._stop = _refusal(exc)
+            self._stop = refusal(exc)
             return {}
         except (Failure, NoAnswer):
             return {}  # a create of one who is there is refused with a name, too
@@ -340,42 +348,6 @@ class _Sending:
             return {}
         return {str(one.get("id")): str((one.get("properties") or {}).get(STAGE) or "") for one in reply.results}
 
-    # -- lists --------------------------------------------------------------------------------------------------------
-
-    def _memberships(self, listed: Sequence[tuple[Write, Receipt]]) -> Iterator[Receipt]:
-        """On each of our lists, or off it: a call per list; who is there already stays, who is gone is no trouble."""
-        for name in self.lists:
-            joining = [receipt.record for made, receipt in listed if name in _named_lists(made)]
-            leaving = [receipt.record for made, receipt in listed if name not in _named_lists(made)]
-            if (trouble := self._list(name, joining, leaving)) is not None:
-                yield from (replace(trouble, key=made.key) for made, _ in listed)
-                return
-        yield from (replace(receipt, held={**receipt.held, LISTS: made.fields[LISTS]}) for made, receipt in listed)
-
-    def _list(self, name: str, joining: Sequence[str], leaving: Sequence[str]) -> Receipt | None:
-        """None when it is done. The write as a whole is repeated else: all of it may be said twice."""
-        if self._stop is not None:
-            return self._stop
-        self._calls += 1
-        try:
-            if not self.lists[name]:
-                reply = self.client.ask(self.client.lists.get_by_name, name, CONTACTS, priority=self._priority)
-                self.lists[name] = str((reply.data or {}).get("list", {}).get("listId") or "")
-            request = {"recordIdsToAdd": list(joining), "recordIdsToRemove": list(leaving)}
-            change = self.client.memberships.add_and_remove
-            self.client.change(change, self.lists[name], request, priority=self._priority)
-        except (TryLater, AccessRefused, NoAnswer) as exc:
-            return _refusal(exc)
-        except Failure as exc:
-            self.lists[name] = ""
-            if exc.passing:
-                return _refusal(exc)
-            return Receipt(
-                key="", result="rejected", code=f"list {exc.status}", fields=(LISTS,), scope="mapping",
-                message="HubSpot has no such list, or it is one that fills itself",
-            )  # fmt: skip
-        return None
-
     # -- opt-outs -----------------------------------------------------------------------------------------------------
 
     def _opt_outs(self, told: Sequence[tuple[Write, Receipt]]) -> Iterator[Receipt]:
@@ -410,7 +382,7 @@ class _Sending:
                 self.client.batch.read, self.path, request, archived=False, priority=self._priority
             )
         except (TryLater, AccessRefused, Failure, NoAnswer) as exc:
-            self._stop = _refusal(exc)
+            self._stop = refusal(exc)
             return {}
         found = {str(one.get("id")): (one.get("properties") or {}).get("email") for one in reply.results}
         return {id_: str(address) for id_, address in found.items() if address}
@@ -426,15 +398,15 @@ class _Sending:
             try:
                 self.client.change(self.client.preferences.unsubscribe, request, priority=self._priority)
             except (TryLater, AccessRefused) as exc:
-                self._stop = _refusal(exc)
+                self._stop = refusal(exc)
                 return self._stop
             except (Failure, NoAnswer) as exc:
                 if not (isinstance(exc, Failure) and "already" in str(exc.body.get("message")).lower()):
-                    return _refusal(exc)
+                    return refusal(exc)
         return None
 
 
-def _refusal(exc: TryLater | AccessRefused | Failure | NoAnswer) -> Receipt:
+def refusal(exc: TryLater | AccessRefused | Failure | NoAnswer) -> Receipt:
     """Of a call that may be repeated as a whole."""
     if isinstance(exc, TryLater):
         return Receipt(key="", result="limit", seconds=exc.seconds, code="limit", message=exc.reason)
@@ -447,12 +419,6 @@ def _refusal(exc: TryLater | AccessRefused | Failure | NoAnswer) -> Receipt:
 
 def _wants_none(made: Write) -> bool:
     return _sent(made.fields.get(OPT_OUT)).lower() in ("true", "yes", "1")
-
-
-def _named_lists(made: Write) -> set[str]:
-    value = made.fields.get(LISTS)
-    names = value if isinstance(value, list | tuple) else str(value or "").split(";")
-    return {name for one in names if (name := str(one).strip())}
 
 
 def _batches(writes: Sequence[Write]) -> list[list[Write]]:
@@ -476,6 +442,12 @@ def _input(made: Write, key: str, number: int) -> dict[str, Any]:
     properties = {name: _sent(value) for name, value in made.fields.items() if name not in NO_PROPERTIES}
     if made.record is not None:
         return {"id": made.record, "objectWriteTraceId": str(number), "properties": properties}
+    if made.refs:  # a task: made with its contact, which an upsert could not
+        links = [
+            {"to": {"id": id_}, "types": [{"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": TO_CONTACT}]}
+            for id_ in made.refs.values()
+        ]
+        return {"associations": links, "objectWriteTraceId": str(number), "properties": {**properties, key: made.key}}
     return {
         "id": made.key,
         "idProperty": key,

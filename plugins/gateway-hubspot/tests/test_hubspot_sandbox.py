@@ -59,7 +59,6 @@ objects:
       lastname: {to: last_name, sync: newest}
       jobtitle: {to: title, sync: newest}
       gw_score: {to: score, type: integer, sync: out}
-      lists: {to: lists, type: list, sync: out}
   company: {kind: company, only: {object: company}, id: id, time: updatedAt, fields: {name: name}}
   form_submission:
     kind: person
@@ -361,51 +360,6 @@ def test_polling_alone_learns_of_deletions(instance, portal):
     portal.clock.advance(timedelta(hours=5))
     instance.pull()
     assert {id_: bool(row.gone) for id_, row in records(instance).items()} == {kept.id: False, gone.id: True}
-
-
-def test_a_lead_is_on_the_lists_that_the_journey_names(instance, portal, api):
-    """Joined and left by name; who was put there by hand on another list stays there."""
-    from gateway.contracts import Write
-
-    nurture, sales, other = (portal.lists.make(name) for name in ("Nurture", "No sales", "By hand"))
-    kim, lou = (portal.add("contacts", {"email": f"{name}@example.org"}) for name in ("kim", "lou"))
-    for one in (sales, other):
-        one.members[kim.id] = START
-    sink = instance.gateway.sinks["hubspot"]
-
-    def write(record, lists, **fields):
-        made = Write(key=f"k{record}", object="contact", record=record, fields={"lists": lists, **fields})
-        return made
-
-    def deliver(*writes):
-        return [receipt for call in sink.calls(writes) for receipt in sink.deliver(call)]
-
-    receipts = deliver(write(kim.id, "Nurture", gw_score=7), write(lou.id, "No sales;Nurture"))
-    assert [(one.result, one.held["lists"]) for one in receipts] == [("done", "Nurture"), ("done", "No sales;Nurture")]
-    assert [sorted(one.members) for one in (nurture, sales, other)] == [[kim.id, lou.id], [lou.id], [kim.id]]
-    assert kim["gw_score"] == "7"
-    deliver(write(lou.id, ""))
-    assert [sorted(one.members) for one in (nurture, sales, other)] == [[kim.id], [], [kim.id]]
-
-
-@pytest.mark.parametrize(
-    ("lists", "code"),
-    [("Nurtur", "unknown list"), ("Nurture", "list 404")],  # not in the settings; not in HubSpot
-)
-@pytest.mark.parametrize("api", ["v3"], indirect=True)
-def test_a_list_that_is_not_there_is_named(instance, portal, lists, code):
-    """A dead letter with the field; other contacts' writes go on."""
-    from gateway.contracts import Write
-
-    kim, lou = (portal.add("contacts", {"email": f"{name}@example.org"}) for name in ("kim", "lou"))
-    sink = instance.gateway.sinks["hubspot"]
-    writes = [
-        Write(key="a", object="contact", record=kim.id, fields={"lists": lists}),
-        Write(key="b", object="contact", record=lou.id, fields={"gw_score": 5}),
-    ]
-    receipts = {one.key: one for call in sink.calls(writes) for one in sink.deliver(call)}
-    assert (receipts["a"].result, receipts["a"].code, receipts["a"].fields) == ("rejected", code, ("lists",))
-    assert receipts["b"].result == "done"
 
 
 @pytest.mark.parametrize("api", ["v3"], indirect=True)

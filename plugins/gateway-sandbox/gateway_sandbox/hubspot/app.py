@@ -179,6 +179,7 @@ class HubSpotSandbox(Sandbox):
             Property("gw_external_id", "Gateway id", group="gateway", unique=True, own=False),
         ):
             self.define("contacts", of)
+        self.define("tasks", Property("gw_external_id", "Gateway id", group="gateway", unique=True, own=False))
         self.portal.groups["contacts"]["gateway"] = {
             "name": "gateway",
             "label": "Lead gateway",

@@ -340,7 +340,7 @@ def standard() -> dict[str, dict[str, Property]]:
         "calls": _engagement("hs_call_title", "hs_call_body", "hs_call_status", "hs_call_direction"),
         "emails": _engagement("hs_email_subject", "hs_email_text", "hs_email_direction", "hs_email_status"),
         "notes": _engagement("hs_note_body"),
-        "tasks": _engagement("hs_task_subject", "hs_task_body", "hs_task_status", "hs_task_priority"),
+        "tasks": _engagement("hs_task_subject", "hs_task_body", "hs_task_status", "hs_task_priority", "hs_task_type"),
     }
     return {object: {one.name: one for one in of_object} for object, of_object in lists.items()}
 

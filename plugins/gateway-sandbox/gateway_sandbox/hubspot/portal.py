@@ -339,6 +339,7 @@ _ASSOCIATIONS = {
     ("contacts", "deals"): ([4], [3]),
     ("deals", "companies"): ([341, 5], [342, 6]),
     ("leads", "contacts"): ([578], [579]),
+    ("tasks", "contacts"): ([204], [203]),
 }
 
 

@@ -179,10 +179,18 @@ class Pulling:
                     self._save(mark, {"object": object_, "after": after, "done": done})
         except _Failed as failed:
             raise failed.cause from None
-        self.forget([mark])
+        self._forget([mark])
 
-    def forget(self, marks: Sequence[str]) -> None:
-        """The readings under these names are over: the next one begins anew."""
+    def read_whole(self, stream: str) -> bool:
+        """Whether the reading of the past that is under way has come to the end of this stream."""
+        with read(self.engine) as connection:
+            return due.cursor(connection, self.system, HISTORY + stream) == WHOLE
+
+    def forget_history(self, streams: Sequence[str]) -> None:
+        """All of the past is read: the next reading begins anew."""
+        self._forget([HISTORY + stream for stream in streams])
+
+    def _forget(self, marks: Sequence[str]) -> None:
         with write(self.engine) as connection:
             due.forget_cursors(connection, self.system, marks)
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import structlog
 
+from gateway import rereading
 from gateway.budget import SystemBudget
 from gateway.checked import flaw, refuse_unsound
 from gateway.contracts import (
@@ -65,6 +66,7 @@ class Gateway:
         """system → why its source or sink could not be built"""
         self.sources: dict[str, Source] = {}
         self.sinks: dict[str, Sink] = {}
+        self.budgets: dict[str, SystemBudget] = {}
         for system in instance.systems.values():
             self._build(system)
         self.model = model_of(instance, host, {name: sink.carries for name, sink in self.sinks.items() if sink.carries})
@@ -249,7 +251,7 @@ class Gateway:
 
     def _context(self, system: System) -> Context:
         mapping: Any = system.mapping
-        budget = SystemBudget(self.store.main, system.name)
+        budget = self.budgets[system.name] = SystemBudget(self.store.main, system.name)
         return Context(
             system=system.name, root=self.instance.root, mapping=mapping, now=self.now, budget=budget, log=self.log
         )
@@ -345,7 +347,10 @@ def open_gateway(
         if kept:
             return gateway
         with write(gateway.store.main) as connection:
+            before = bundle.active(connection)
             gateway.bundle = bundle.activate(connection, instance.files, instance.hashes, to_micros(now()))
+            if before is not None and before.id != gateway.bundle:
+                rereading.note(gateway, connection, before.files, now())
     except BaseException:
         gateway.close()
         raise

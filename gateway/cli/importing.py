@@ -1,4 +1,4 @@
-"""``gateway import`` and ``gateway pull``: through the same inbox and pipeline as a webhook, page by page.
+"""``gateway import``, and what it shares with ``gateway pull``: page by page through the same inbox as a webhook.
 
 Each page is on disk with its cursor before it is worked, so both may be stopped anywhere and started again.
 """
@@ -8,13 +8,12 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from gateway.cli.main import MOMENT, App, pass_app, plugin_call
+from gateway.cli.main import App, pass_app, plugin_call
 from gateway.cli.output import json_option, plural, progress, say, say_json
 from gateway.errors import Refused
 
@@ -47,50 +46,19 @@ def import_(app: App, file: Path, system: str, history: bool, as_json: bool) -> 
     from gateway.contracts import Source
 
     gateway = app.gateway
-    source = _source(gateway, system)
+    source = source_of(gateway, system)
     if type(source).pull is Source.pull:
         raise Refused(f"{system}: its plugin {gateway.instance.systems[system].plugin} does not read files")
-    taken = _Taking(gateway, system, history)
+    taken = Taking(gateway, system, history)
     stream = str(file.resolve())
     size = None if file.suffix in (".gz", ".gzip") else os.path.getsize(file)
     with progress(f"{file.name} → {system}", size, bytes=True) as tell:
         taken.pages(gateway.pullings[system].bring_in(stream, None, history, "file"), _offset(tell))
         taken.finish()
-    _tell(taken, as_json, {"file": str(file)})
+    tell_of(taken, as_json, {"file": str(file)})
 
 
-@click.command()
-@click.argument("system")
-@history_option
-@click.option("--since", type=MOMENT, help="Start here instead of where the last pull ended.")
-@json_option
-@pass_app
-def pull(app: App, system: str, history: bool, since: datetime | None, as_json: bool) -> None:
-    """Fetch what is new in a system.
-
-    From where the last pull ended; each page is stored with its cursor, so it is safe to stop.
-    """
-    gateway = app.gateway
-    source = _source(gateway, system)
-    plugin = gateway.instance.systems[system].plugin
-    streams = list(plugin_call(plugin, "streams", source.streams))
-    if not streams:
-        raise Refused(
-            f"{system}: its plugin {plugin} has nothing to pull; it takes webhooks, or files (`gateway import`)"
-        )
-    start = app.moment(since) if since else None
-    taken = _Taking(gateway, system, history)
-    pulling = gateway.pullings[system]
-    for stream in streams:
-        with progress(f"{system} {stream}") as tell:
-            taken.pages(pulling.bring_in(stream, start, history), _records(tell))
-    while pulling.look_up():  # what the pages only named
-        pass
-    taken.finish()
-    _tell(taken, as_json, {"streams": streams})
-
-
-def _source(gateway: Gateway, system: str) -> Source:
+def source_of(gateway: Gateway, system: str) -> Source:
     """The system's source. Raises ``NotFound`` or, with the reason, ``Refused``."""
     from gateway.runtime import known_systems
 
@@ -101,7 +69,7 @@ def _source(gateway: Gateway, system: str) -> Source:
     return gateway.sources[system]
 
 
-class _Taking:
+class Taking:
     """One import or pull under way: what came, and what it moved."""
 
     def __init__(self, gateway: Gateway, system: str, history: bool) -> None:
@@ -182,7 +150,7 @@ def _offset(tell: Callable[[int], None]) -> Callable[[Page], None]:
     return told
 
 
-def _records(tell: Callable[[int], None]) -> Callable[[Page], None]:
+def records_told(tell: Callable[[int], None]) -> Callable[[Page], None]:
     seen = [0]
 
     def told(page: Page) -> None:
@@ -192,7 +160,7 @@ def _records(tell: Callable[[int], None]) -> Callable[[Page], None]:
     return told
 
 
-def _tell(taken: _Taking, as_json: bool, extra: Mapping[str, Any]) -> None:
+def tell_of(taken: Taking, as_json: bool, extra: Mapping[str, Any]) -> None:
     moved = taken.moved()
     skipped = {name.removeprefix("skipped: "): n for name, n in moved.items() if name.startswith("skipped: ") and n}
     report = {
@@ -230,7 +198,7 @@ def _tell(taken: _Taking, as_json: bool, extra: Mapping[str, Any]) -> None:
         click.get_current_context().exit(1)
 
 
-def _print(taken: _Taking, report: Mapping[str, Any]) -> None:
+def _print(taken: Taking, report: Mapping[str, Any]) -> None:
     if not report["new"]:
         say("nothing new" + (f" ({plural(taken.rows, 'row')} known already)" if taken.rows else ""))
         return

@@ -38,7 +38,7 @@ COMMANDS = {
     "systems": "gateway.cli.systems:systems",
     "activate": "gateway.cli.systems:activate",
     "import": "gateway.cli.importing:import_",
-    "pull": "gateway.cli.importing:pull",
+    "pull": "gateway.cli.pull:pull",
     "plan": "gateway.cli.sync:plan",
     "push": "gateway.cli.sync:push",
     "leads": "gateway.cli.leads:leads",

@@ -101,6 +101,7 @@ def check(app: App, online: bool, as_json: bool) -> None:
         say_json({"ok": False, "problems": [_problem(one) for one in exc.problems], "warnings": [], "systems": []})
         click.get_current_context().exit(2)
     gateway = _built(instance, host)
+    gateway.instance = instance = dataclasses.replace(instance, warnings=(*instance.warnings, *_unread(gateway)))
     looks: list[Look] = []
     problems: list[Problem] = []
     try:
@@ -137,6 +138,23 @@ def _asked(gateway: Gateway) -> tuple[list[Look], list[Problem], Instance]:
     kept = [one for one in gateway.instance.warnings if not any(stream in one.message for stream in streams)]
     instance = dataclasses.replace(gateway.instance, warnings=(*kept, *findings.warnings))
     return looks, in_order(findings.problems), instance
+
+
+def _unread(gateway: Gateway) -> list[Problem]:
+    """Fields that are taken in with these files, and that known records were read without."""
+    from gateway import rereading
+    from gateway.settings.files import ConfigFile
+    from gateway.store import bundle
+    from gateway.store.database import read
+
+    instance = gateway.instance
+    if (active := bundle.stored(instance.store)) is None:
+        return []
+    with read(gateway.store.main) as connection:
+        found = list(rereading.unread_fields(gateway, connection, active.files))
+    names = {one.system: f"mappings/{one.system}.yaml" for one in found}
+    files = {system: ConfigFile(name, instance.files[name]) for system, name in names.items()}
+    return [one.problem(files[one.system]) for one in found]
 
 
 def _built(instance: Instance, host: Host) -> Gateway:

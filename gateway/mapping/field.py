@@ -75,6 +75,7 @@ class FieldMapping:
     ) -> None:
         """``definition``: a field of the file, loaded and with its defaults. Raises ``KeyError`` on an unknown name."""
         self.field = field
+        self.definition = definition
         self.to: str = definition["to"]
         self.type: str = definition["type"]
         self.sync: str = definition["sync"]
@@ -82,6 +83,7 @@ class FieldMapping:
         self.blank: str = definition["blank"]
         self.on_error: str = definition["on_error"]
         self.unmapped: str = definition["values_default"]
+        self.guard: bool = definition["guard"]
         self.currency: str | None = definition.get("currency")
         self.is_blank = blanks
         self.typed: Typed = TYPES[self.type](options_of(definition, zone))
@@ -147,6 +149,16 @@ class FieldMapping:
         except ValidationError as exc:
             return str(exc.messages[0]) if self.on_error == "quarantine" else ""
         return ""
+
+    def unknown(self, raw: Any) -> bool:
+        """Whether the value map has no word for this raw value, and may not do without."""
+        try:
+            self.load(raw)
+        except UnmappedError:
+            return True
+        except ValidationError:
+            pass
+        return False
 
     def _load(self, raw: Any) -> Any:
         try:

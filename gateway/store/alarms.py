@@ -1,0 +1,51 @@
+"""Work items that come and go by themselves: raised while something is wrong, ended when it is right again."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, literal_column, select, update
+
+from gateway.store import tables as t
+from gateway.store.among import among
+from gateway.store.put import Put
+from gateway.store.times import new_id
+
+DRIFT = "drift"
+UNREAD = "fields to read again"
+_i = t.work_items.c
+
+
+def open_alarms(connection: Connection, kind: str, system: str | None = None) -> list[Any]:
+    """The rows of what is wrong now, oldest first."""
+    rows = select(t.work_items).where(_i.kind == literal_column(f"'{kind}'"), _i.resolved_at.is_(None))
+    rows = rows if system is None else rows.where(_i.system == system)
+    return list(connection.execute(rows.order_by(_i.opened_at, _i.key)))
+
+
+def by_key(connection: Connection, keys: Collection[str]) -> dict[str, Any]:
+    return {row.key: row for row in connection.execute(select(t.work_items).where(among(_i.key, keys)))}
+
+
+def raise_alarms(connection: Connection, rows: Sequence[Mapping[str, Any]], now: int) -> None:
+    """One item per ``key``, opened again where it had ended; each row has key, kind, system, object and detail."""
+    known = by_key(connection, [row["key"] for row in rows])
+    fresh = [{"id": new_id(), "record": "", "lead": None, "opened_at": now, **row} for row in rows]
+    Put(connection).insert(t.work_items, [row for row in fresh if row["key"] not in known])
+    for row in fresh:
+        if (there := known.get(row["key"])) is not None:
+            again = {} if there.resolved_at is None else {"opened_at": now, "count": there.count + 1}
+            connection.execute(
+                update(t.work_items)
+                .where(_i.key == row["key"])
+                .values(detail=row["detail"], resolved_at=None, resolution="", **again)
+            )
+
+
+def end_alarms(connection: Connection, keys: Collection[str], resolution: str, now: int) -> None:
+    connection.execute(
+        update(t.work_items)
+        .where(among(_i.key, keys), _i.resolved_at.is_(None))
+        .values(resolved_at=now, resolution=resolution)
+    )

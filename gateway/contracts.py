@@ -207,11 +207,15 @@ class Lookup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quarantined:
-    """One item of a document that cannot become an event. The reason names object, record, field and value kind."""
+    """One item of a document that cannot become an event. The reason names object, record, field and value kind.
+
+    ``unmapped``: (field, value) of a value that its value map does not know, where that is all that is wrong.
+    """
 
     object: str
     record: str
     reason: str
+    unmapped: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

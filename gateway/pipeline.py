@@ -16,6 +16,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine
 
+from gateway import work
 from gateway.contracts import ActivityHappened, Document, Event, Lookup, Quarantined, RecordChanged, Scorer, Skipped
 from gateway.errors import StaleCommit
 from gateway.journey.journey import Journey
@@ -23,7 +24,7 @@ from gateway.journey.progress import Cause, frozen, progress
 from gateway.leads.batch import Batch, Timed
 from gateway.leads.joining import Joining, identity_keys, join, settle_values
 from gateway.leads.lead import Lead
-from gateway.leads.record import Record
+from gateway.leads.record import Ref
 from gateway.mapping.types import kind_of
 from gateway.scoring.rating import rate, subject
 from gateway.store.commit import commit
@@ -32,11 +33,12 @@ from gateway.store.loading import Need, load
 from gateway.store.rows import event_row
 from gateway.store.times import new_id
 from gateway.sync.companions import Carries, companions
-from gateway.sync.planning import CONFLICT, CONTESTED, Unsent, Wanted, key_of, plan
+from gateway.sync.planning import BULK, CONFLICT, CONTESTED, Unsent, Wanted, key_of, plan
 from gateway.times import settled, to_micros
 
 TRIES = 8
 """How often a batch is computed again because somebody else was faster, before its documents go back."""
+HOUR = 3_600_000_000
 
 
 Guard = Callable[[str, str], AbstractContextManager[Any]]
@@ -106,15 +108,17 @@ class Pipeline:
         cause: str = "news",
         same: Sequence[tuple[str, str]] = (),
         by: str = "",
+        refold: Collection[Ref] = (),
     ) -> Done:
         """Work one batch: the events of some documents, or leads that are due without any news.
 
         :param same: pairs of touched leads that are one person. :param by: who said so; empty = a system.
+        :param refold: records whose stored events are folded anew, by the mapping of now.
         Raises ``StaleCommit`` after ``TRIES`` collisions, with nothing written.
         """
         attempt = 0
         while True:
-            batch = self.rehearse(readings, touched, cause, same, by)
+            batch = self.rehearse(readings, touched, cause, same, by, refold=refold)
             try:
                 with write(self.engine) as connection:
                     commit(connection, batch, self.model.score_name)
@@ -133,6 +137,7 @@ class Pipeline:
         same: Sequence[tuple[str, str]] = (),
         by: str = "",
         within: Connection | None = None,
+        refold: Collection[Ref] = (),
     ) -> Batch:
         """Everything that ``run`` does before it commits: what would be written is on the batch, nothing is.
 
@@ -146,11 +151,13 @@ class Pipeline:
         while True:
             at = self.now()
             with read(self.engine) if within is None else nullcontext(within) as connection:
-                need = replace(self.need(at), telling=telling, counted=counted, meeting=bool(same))
+                need = replace(self.need(at), telling=telling, counted=counted, meeting=bool(same), again=refold)
                 batch = load(connection, events, keys, touched, to_micros(at), need, ids)
             with self.guard("scorer", "score a batch"):  # no statement is sent meanwhile: only plugins can hang here
-                self.compute(batch, readings, events, known_at, quiet, touched, cause, at, same, by)
+                self.compute(batch, readings, events, known_at, quiet, touched, cause, at, same, by, refold)
             if not batch.uncounted:
+                if cause == "time":
+                    _put_together(batch)
                 return batch
             counted |= batch.uncounted
 
@@ -171,6 +178,7 @@ class Pipeline:
         at: datetime,
         same: Sequence[tuple[str, str]],
         by: str = "",
+        refold: Collection[Ref] = (),
     ) -> None:
         """Everything between load and commit."""
         model = self.model
@@ -178,12 +186,13 @@ class Pipeline:
         batch.touched |= set(touched) & batch.leads.keys()
         if not readings:
             batch.live |= batch.touched
-        join(batch, fresh, known_at, quiet, model.joining, same, by)
+        join(batch, fresh, known_at, quiet, model.joining, same, by, refold)
         name_refused(batch)
         for id_ in sorted(batch.touched):
             lead = batch.leads[id_]
             if lead.merged_into is None and lead.erased_at is None:
                 self.settle(batch, lead, cause, at)
+        work.unmapped(batch)
 
     def settle(self, batch: Batch, lead: Lead, cause: str, at: datetime) -> None:
         """Score one lead, advance it, and plan what the systems have to be told."""
@@ -202,10 +211,11 @@ class Pipeline:
         attributes = lead.attributes
         answer = progress(lead, model.journey, open_deal, why, history, model.active, new_id)
         if answer is not None and answer.note is not None:
-            batch.work_items.append(_deal_note(batch, lead, answer.note.system, answer.note.stage))
+            work.deal_note(batch, lead, answer.note.system, answer.note.stage)
         if lead.opened is not None and not lead.counted:  # a handoff says what for
             batch.uncounted.add(lead.id)
             return
+        work.reasons(batch, lead, model.journey)
         if lead.opened is not None:  # what was decided on, not what the steps of the same crossing set
             lead.attributes, after = attributes, lead.attributes
             contributions(batch, lead, model, at)
@@ -226,11 +236,11 @@ class Pipeline:
 
         def unsent(one: Unsent) -> None:
             if one.reason == CONTESTED:
-                _contest(batch, lead, one)
+                work.contest(batch, lead, one)
             elif one.reason != CONFLICT:
                 batch.note(one.system, "not sent", f"{one.object} {one.field}: {one.reason}")
 
-        batch.work_items += [_conflict(batch, lead, to, edits) for to, edits in lead.undecided.items()]
+        work.conflicts(batch, lead)
         writes = [w for w in wanted_writes(lead, self.model, batch.now, unsent=unsent) if makes or not w.create]
         batch.writes += [write_row(wanted, batch.now) for wanted in writes]
         for system in self.model.active:
@@ -252,7 +262,9 @@ class Pipeline:
                 lead.score.changes_at = to_micros(at + timedelta(hours=1))
                 batch.scored.append(lead.id)
             batch.work_items.append(
-                work_item(f"score:{lead.id}", "scoring failed", "", {"error": type(exc).__name__}, batch.now, lead.id)
+                work.work_item(
+                    f"score:{lead.id}", "scoring failed", "", {"error": type(exc).__name__}, batch.now, lead.id
+                )
             )
 
     def need(self, at: datetime) -> Need:
@@ -269,6 +281,13 @@ class Pipeline:
             rules = self.model.joining.rules((event.system, event.object, event.record))
             return rules is not None and bool(rules.activities) and rules.listens(event)
         return isinstance(event, ActivityHappened)
+
+
+def _put_together(batch: Batch) -> None:
+    """What time alone has changed goes out at the full hour: one call then carries what came due one by one."""
+    for row in batch.writes:
+        if row["priority"] == BULK and not row["create"]:
+            row["due_at"] = -(-batch.now // HOUR) * HOUR
 
 
 def contributions(batch: Batch, lead: Lead, model: Model, at: datetime) -> None:
@@ -311,6 +330,8 @@ def record(
             batch.note(system, "skipped", skipped.reason)
         for position, item in enumerate(reading.quarantined):
             batch.note(system, "dead")
+            if item.unmapped is not None:
+                batch.unmapped[system, item.object, *item.unmapped] += 1
             batch.events.append(_dead(document, position, item, hashes.get(f"mapping:{system}", "")))
         for lookup in reading.lookups:
             batch.lookups.append(_lookup_row(lookup, batch.now))
@@ -426,50 +447,6 @@ def write_row(wanted: Wanted, now: int) -> dict[str, Any]:
         "state": "waiting",
         "due_at": now,
     }
-
-
-def work_item(
-    key: str, kind: str, system: str, detail: Mapping[str, Any], now: int, lead: str | None = None
-) -> dict[str, Any]:
-    return {
-        "id": new_id(),
-        "key": key,
-        "kind": kind,
-        "system": system,
-        "object": "",
-        "record": "",
-        "lead": lead,
-        "detail": dict(detail),
-        "opened_at": now,
-    }
-
-
-def _conflict(batch: Batch, lead: Lead, to: str, edits: Sequence[tuple[Record, int]]) -> dict[str, Any]:
-    """Two systems edited one attribute, and nobody knows who was later. The key is of these very edits."""
-    sides = [list(record.ref) for record, _ in edits]
-    key = f"conflict:{lead.id}:{to}:{':'.join(sorted(str(at) for _, at in edits))}"
-    batch.conflicts.append(key)
-    return work_item(key, "conflict", "", {"field": to, "sides": sides}, batch.now, lead.id)
-
-
-def _contest(batch: Batch, lead: Lead, one: Unsent) -> None:
-    """From now on the field of this record is left alone."""
-    record = lead.known_record(one.system, one.object)
-    if record is None or one.field in record.contested:
-        return
-    record.contested = sorted({*record.contested, one.field})
-    record.dirty = lead.changed = True
-    key = f"contested:{':'.join(record.ref)}:{one.field}:{batch.now}"
-    item = work_item(key, "contested", one.system, {"field": one.field}, batch.now, lead.id)
-    batch.work_items.append(item | {"object": one.object, "record": record.record})
-
-
-def _deal_note(batch: Batch, lead: Lead, system: str, stage: str) -> dict[str, Any]:
-    """The owner of the lead's open deal is told that the lead has become sales-ready, instead of a handoff."""
-    deals = sorted(deal.id for deal in batch.deals.values() if lead.id in deal.leads and deal.status == "open")
-    owners = sorted({str(batch.deals[id_].attributes.get("owner", "")) for id_ in deals} - {""})
-    key = f"deal note:{lead.id}:{stage}:{lead.above[stage][0]}"
-    return work_item(key, "open deal", system, {"stage": stage, "deals": deals, "owners": owners}, batch.now, lead.id)
 
 
 def done_of(batch: Batch) -> Done:

@@ -61,6 +61,8 @@ class Batch:
     beside: set[str] = field(default_factory=set)
     """Leads of which everything that is to stand beside their records is among ``writes``: more is not wanted"""
     work_items: list[dict[str, Any]] = field(default_factory=list)
+    unmapped: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
+    """(system, object, field, value) of values that a mapping has no word for"""
     conflicts: list[str] = field(default_factory=list)
     """Keys of the conflicts that the touched leads still have: the others are over"""
     lookups: list[dict[str, Any]] = field(default_factory=list)

@@ -27,6 +27,7 @@ from gateway.leads.identity import Key, keys_of, place
 from gateway.leads.lead import Lead, StoredOutcome
 from gateway.leads.record import Fact, Record, Ref, fold
 from gateway.leads.stamps import OWN, FieldRule, OwnRules, attributes, earliest
+from gateway.mapping.unmapped import Unmapped
 
 
 class ObjectRules(Protocol):
@@ -42,6 +43,8 @@ class ObjectRules(Protocol):
     def activities(self) -> frozenset[str]: ...
     def listens(self, event: RecordChanged) -> bool: ...
     def emit(self, before: Mapping[str, Any], event: RecordChanged) -> list[Any]: ...
+    @property
+    def unmapped(self) -> Unmapped: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,17 +85,22 @@ def join(
     joining: Joining,
     same: Sequence[tuple[str, str]] = (),
     by: str = "",
+    again: Collection[Ref] = (),
 ) -> None:
     """Take all new events of the batch in.
 
     :param known_at: event key → when its document was received. :param quiet: keys of events from imported history.
     :param same: leads of the batch that are one person. :param by: who says so; empty = a system.
+    :param again: records whose stored events are folded anew, for their mapping means something else by them now.
     """
     groups: dict[Ref, list[Timed]] = {}
     for timed in events:
         event = timed[1]
         groups.setdefault((event.system, event.object, event.record), []).append(timed)
-    said = {ref: _fold_record(batch, ref, news, joining) for ref, news in groups.items()}
+    for ref in again:
+        if ref in batch.records:
+            groups.setdefault(ref, [])
+    said = {ref: _fold_record(batch, ref, news, joining, ref in again) for ref, news in groups.items()}
     for ref, (facts, _) in said.items():
         record = batch.records[ref]
         if record.kind == "person":
@@ -110,14 +118,14 @@ def join(
         lead = batch.leads.get(record.entity)
         if lead is None:
             continue
-        heard = min(known_at[event.key] for _, event in groups[ref])
+        heard = min((known_at[event.key] for _, event in groups[ref]), default=batch.now)
         if whole:
             lead.replace(ref, facts, heard)
         else:
             for fact in facts:
                 lead.add(fact, known_at.get(fact.key.partition("#")[0], heard))
         batch.touched.add(lead.id)
-        if any(event.key not in quiet for _, event in groups[ref]):
+        if any(event.key not in quiet for _, event in groups[ref]) or (ref in again and record.enrolled):
             batch.live.add(lead.id)
             record.enrolled = True
     _settle_companies(batch, joining)
@@ -152,7 +160,7 @@ def _identifying(raw: Mapping[str, Any], fields: Sequence[tuple[str, FieldRule]]
     return values
 
 
-def _fold_record(batch: Batch, ref: Ref, news: list[Timed], joining: Joining) -> tuple[list[Fact], bool]:
+def _fold_record(batch: Batch, ref: Ref, news: list[Timed], joining: Joining, again: bool) -> tuple[list[Fact], bool]:
     """Fold a record's news; with a late event everything from the start. Returns (facts, are they the whole)."""
     rules = joining.rules(ref)
     record = batch.records.get(ref)
@@ -160,19 +168,29 @@ def _fold_record(batch: Batch, ref: Ref, news: list[Timed], joining: Joining) ->
         record = batch.records[ref] = Record(*ref, news[0][1].kind)
     record.mapping = joining.hashes.get(ref[0], "")
     news.sort(key=_order)
-    whole = _order(news[0]) < record.last
+    whole = again or _order(news[0]) < record.last
+    before = record.held()
     if whole:
         news = sorted([*batch.past.get(ref, ()), *news], key=_order)
         record.forget()
     if record.kind != "deal":
-        return fold(record, news, rules), whole
+        facts = fold(record, news, rules)
+        _note_unmapped(batch, record, before, rules)
+        return facts, whole
     deal = _begin_deal(batch, record, joining)
     if whole:
         deal.outdated |= _fold_deal(Record(*ref, "deal"), sorted(batch.past.get(ref, ()), key=_order), rules)[1].keys()
     facts, history = _fold_deal(record, news, rules)
     deal.outdated -= history.keys()
     deal.history |= history
+    _note_unmapped(batch, record, before, rules)
     return facts, whole
+
+
+def _note_unmapped(batch: Batch, record: Record, before: Mapping[str, Any], rules: ObjectRules | None) -> None:
+    if rules is not None and rules.unmapped:
+        for name, value in rules.unmapped.of(before, record.held()):
+            batch.unmapped[record.system, record.object, name, value] += 1
 
 
 def _fold_deal(

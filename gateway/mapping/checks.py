@@ -195,6 +195,9 @@ class _Check:
                 self.add((*here, "values", raw), "is never met: the transforms make another value of it")
 
     def _rules(self, at: KeyPath, data: Mapping[Any, Any]) -> None:
+        if self.fine((*at, "no_outcome")):
+            for field in data.get("no_outcome") or {}:
+                self._path((*at, "no_outcome", field), field)
         rules = {
             (*at, block, index): rule
             for block in ("activities", "outcomes")

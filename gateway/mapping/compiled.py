@@ -22,6 +22,7 @@ from gateway.mapping.reading import ObjectReader
 from gateway.mapping.rules import Emitted, Rule, Rules, names
 from gateway.mapping.times import Clock
 from gateway.mapping.types import kind_of
+from gateway.mapping.unmapped import Unmapped
 from gateway.settings.files import ConfigFile, content_hash
 
 
@@ -94,6 +95,7 @@ class ObjectMapping:
         # A rule that fires for every event and reads no field still has to see every event: it observes the id.
         every = {data["id"]} if any(rule.each and not rule.reads for rule in rules) else set[str]()
         self.observed: frozenset[str] = self._rules.reads | every
+        self.unmapped = Unmapped(self.fields, data["outcomes"], data["no_outcome"], self.kind == "deal")
         self.activities = frozenset(rule.activity for rule in rules if rule.activity)
         times = [rule.at for rule in rules if rule.at is not None]
         self.reader = ObjectReader(system, name, data, kinds, self.fields, self.observed, times, clock, blanks)

@@ -117,6 +117,9 @@ class FieldForm(Schema):
         validate=validate.Regexp(r"[A-Z]{2}\Z", error="a country as two capital letters, such as DE"),
         metadata={"help": "for phone: country of numbers without a country code"},
     )
+    guard = fields.Boolean(
+        load_default=False, metadata={"help": "both ways: look again just before writing what somebody may have edited"}
+    )
     length = fields.Integer(
         strict=True, validate=validate.Range(1, 1_000_000), metadata={"help": "for texts: cut to so many characters"}
     )
@@ -148,6 +151,8 @@ class FieldForm(Schema):
         for key, types in _ONLY_FOR.items():
             if data.get(key) is not None and kind not in types:
                 refuse(key, f"only for type {' or '.join(types)}")
+        if data["guard"] and sync not in ("newest", "prefer"):
+            refuse("guard", "only for fields that go both ways (newest, prefer)")
         if data["values_default"] != "keep" and not data.get("values"):
             refuse("values_default", "has no effect without values")
         if wrong:
@@ -217,6 +222,12 @@ class OutcomeForm(RuleForm):
         required=True, validate=Choice(OUTCOMES), metadata={"help": "one of: " + ", ".join(OUTCOMES)}
     )
     reason = Name(metadata={"help": "field path, or =text"})
+    reasons = fields.Dict(
+        keys=fields.Raw(),
+        values=Name(),
+        load_default={},
+        metadata={"help": "the system's reason: the journey's reason"},
+    )
     amount = Name(metadata={"help": "field path of the amount"})
     currency = Name(metadata={"help": "a code such as EUR, a field path, or =text"})
     format = fields.String(validate=Choice((POINT, COMMA)), metadata={"help": "how the amount is written in text"})
@@ -280,6 +291,12 @@ class ObjectForm(Schema):  # only, exclude and fields are marshmallow's own name
     )
     activities = fields.List(fields.Nested(ActivityForm), load_default=[])
     outcomes = fields.List(fields.Nested(OutcomeForm), load_default=[])
+    no_outcome = fields.Dict(
+        keys=Name(),
+        values=fields.List(fields.Raw()),
+        load_default={},
+        metadata={"help": "field path: the statuses in it that mean no outcome"},
+    )
 
 
 class MappingForm(Schema):

@@ -34,6 +34,7 @@ from gateway.mapping.field import Blanks, FieldMapping
 from gateway.mapping.paths import MISSING, Getter, compile_path, is_plain
 from gateway.mapping.times import Clock
 from gateway.mapping.types import kind_of
+from gateway.mapping.unmapped import nameable
 
 MAX_DEPTH = 32
 MAX_VALUES = 10_000
@@ -44,7 +45,11 @@ Item = Mapping[str, Any]
 
 
 class UnreadableError(Exception):
-    """This item goes to quarantine; the text says why."""
+    """This item goes to quarantine; the text says why. ``unmapped``: (field, value) that the value map does not know."""
+
+    def __init__(self, reason: str, unmapped: tuple[str, str] | None = None) -> None:
+        self.unmapped = unmapped
+        super().__init__(reason)
 
 
 def check_item(item: Item) -> None:
@@ -195,7 +200,7 @@ class ObjectReader:
             created = self._created_at(item)
             yield from self._events(item if clean else _without_nul(item), view, record, at, precision, key, created)
         except UnreadableError as exc:
-            yield self._quarantined(record, str(exc))
+            yield self._quarantined(record, str(exc), exc.unmapped)
         except RecursionError:
             yield self._quarantined(record, f"nested deeper than {MAX_DEPTH} levels")
 
@@ -311,7 +316,9 @@ class ObjectReader:
     def _check_values(self, values: Mapping[str, Any]) -> None:
         for field in self._strict:
             if field.field in values and (why := field.quarantines(values[field.field])):
-                raise UnreadableError(f"{field.field}: {why}")
+                raw = values[field.field]
+                unmapped = (field.field, nameable(raw)) if field.unknown(raw) and isinstance(raw, str) else None
+                raise UnreadableError(f"{field.field}: {why}", unmapped)
         for path, clock in self._times:
             if path in values:
                 try:
@@ -363,8 +370,9 @@ class ObjectReader:
                 return f"{self._prefix}{str(raw).strip()}", clean
         return f"{self._prefix}{hashlib.sha256(body).hexdigest()[:32]}", clean
 
-    def _quarantined(self, record: str, why: str) -> Quarantined:
-        return Quarantined(object=self.name, record=record, reason=f"{self.name} {record or 'without id'}: {why}")
+    def _quarantined(self, record: str, why: str, unmapped: tuple[str, str] | None = None) -> Quarantined:
+        reason = f"{self.name} {record or 'without id'}: {why}"
+        return Quarantined(object=self.name, record=record, reason=reason, unmapped=unmapped)
 
 
 def _id(raw: Any, what: str) -> str:

@@ -45,6 +45,7 @@ class Rule:
             for key in ("asset", "channel", "campaign", "reason", "by")
             if data.get(key) is not None
         }
+        self.reasons = {_folded(raw): str(ours) for raw, ours in (data.get("reasons") or {}).items()}
         self.amount: str | None = data.get("amount")
         self.form: str | None = data.get("format")
         self.currency: Callable[[Values], str] = lambda values: ""
@@ -80,6 +81,8 @@ class Rule:
 
     def _one(self, event: RecordChanged, values: Values, at: datetime, precision: Precision, key: str) -> Emitted:
         texts = {name: read(values) for name, read in self.texts.items()}
+        if self.reasons and (ours := self.reasons.get(_folded(texts.get("reason", "")))):
+            texts["reason"] = ours
         if self.activity:
             return ActivityHappened(
                 system=event.system, object=event.object, kind=event.kind, record=event.record,
@@ -173,6 +176,10 @@ def _text(value: Any) -> str:
         return text_of(value).strip()[:_LONGEST] if value is not None else ""
     except TypeError:
         return ""
+
+
+def _folded(value: Any) -> str:
+    return _text(value).casefold()
 
 
 def _count(value: Any) -> int | None:

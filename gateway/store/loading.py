@@ -34,7 +34,7 @@ class Need:
     are. ``lasting``: the scoring whose stored scores can be renewed without any activity; empty = none can.
     ``telling``: records whose news may hold activities. ``counted``: leads whose activities are needed all the same.
     ``whole``: leads of whom all are needed, whatever their age, with the records they came from. ``meeting``: some of
-    the leads will become one.
+    the leads will become one. ``again``: records whose stored events are folded anew.
     """
 
     score: str
@@ -44,6 +44,7 @@ class Need:
     counted: Collection[str] = ()
     whole: Collection[str] = ()
     meeting: bool = False
+    again: Collection[Ref] = ()
 
 
 def load(
@@ -70,11 +71,11 @@ def load(
         batch.known = set(connection.scalars(select(t.events.c.key).where(among(t.events.c.key, wanted))))
         events = [(at, event) for at, event in events if event.key not in batch.known]
     kinds = _refs(event for _, event in events)
-    refs = kinds.keys()
+    refs = kinds.keys() | set(need.again)
     batch.forgotten = forget.forgotten(connection, refs)
     events = [timed for timed in events if _ref(timed[1]) not in batch.forgotten]
     _load_records(connection, batch, refs)
-    late = _late_refs(batch, events)
+    late = _late_refs(batch, events) | (batch.records.keys() & set(need.again))
     if late:
         _load_past(connection, batch, late)
     if keys:

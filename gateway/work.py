@@ -1,18 +1,17 @@
 """Work items: what only a person can decide, as the pipeline meets it. ``resolving`` does what the person says.
 
-A key names the trouble, so that the same trouble is one item, however often it is met. No item holds a value of a person;
-an unmapped value is one of a system's list.
+A key names the trouble, so that the same trouble is one item, however often it is met. No item holds a value of a
+person; an unmapped value is one of a system's list.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from gateway.journey.journey import Journey
 from gateway.leads.batch import Batch
 from gateway.leads.lead import Lead
-from gateway.leads.record import Record
 from gateway.store.times import new_id
 from gateway.sync.planning import Unsent
 
@@ -57,9 +56,8 @@ def contest(batch: Batch, lead: Lead, one: Unsent) -> None:
     record.contested = sorted({*record.contested, one.field})
     record.dirty = lead.changed = True
     key = f"contested:{':'.join(record.ref)}:{one.field}:{batch.now}"
-    batch.work_items.append(
-        _of(record, work_item(key, CONTESTED, one.system, {"field": one.field}, batch.now, lead.id))
-    )
+    item = work_item(key, CONTESTED, one.system, {"field": one.field}, batch.now, lead.id)
+    batch.work_items.append(item | {"object": record.object, "record": record.record})
 
 
 def unmapped(batch: Batch) -> None:
@@ -96,7 +94,3 @@ def deal_note(batch: Batch, lead: Lead, system: str, stage: str) -> None:
     key = f"deal note:{lead.id}:{stage}:{lead.above[stage][0]}"
     detail = {"stage": stage, "deals": deals, "owners": owners}
     batch.work_items.append(work_item(key, "open deal", system, detail, batch.now, lead.id))
-
-
-def _of(record: Record, item: dict[str, Any]) -> dict[str, Any]:
-    return item | {"object": record.object, "record": record.record}

@@ -45,7 +45,7 @@ Item = Mapping[str, Any]
 
 
 class UnreadableError(Exception):
-    """This item goes to quarantine; the text says why. ``unmapped``: (field, value) that the value map does not know."""
+    """This item goes to quarantine; the text says why. ``unmapped``: the (field, value) no value map knows."""
 
     def __init__(self, reason: str, unmapped: tuple[str, str] | None = None) -> None:
         self.unmapped = unmapped

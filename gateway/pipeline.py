@@ -141,17 +141,17 @@ class Pipeline:
     ) -> Batch:
         """Everything that ``run`` does before it commits: what would be written is on the batch, nothing is.
 
-        :param within: an open transaction whose view counts, instead of one of its own.
+        :param within: an open transaction that regroups records: its view counts, and all links are read again.
         """
         events, known_at, quiet = gather(readings)
         keys = identity_keys(events, self.model.joining)
         ids = [reading.document.id for reading in readings]
         telling = {(event.system, event.object, event.record) for _, event in events if self._tells(event)}
-        counted = set[str]()
+        counted, regroups = set[str](), bool(same) or within is not None
         while True:
             at = self.now()
             with read(self.engine) if within is None else nullcontext(within) as connection:
-                need = replace(self.need(at), telling=telling, counted=counted, meeting=bool(same), again=refold)
+                need = replace(self.need(at), telling=telling, counted=counted, meeting=regroups, again=refold)
                 batch = load(connection, events, keys, touched, to_micros(at), need, ids)
             with self.guard("scorer", "score a batch"):  # no statement is sent meanwhile: only plugins can hang here
                 self.compute(batch, readings, events, known_at, quiet, touched, cause, at, same, by, refold)

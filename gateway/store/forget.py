@@ -41,7 +41,7 @@ def forget(connection: Connection, leads: Collection[str], now: int, refs: Colle
     connection.execute(
         update(t.records)
         .where(among(t.records.c.entity, leads))
-        .values(snapshot={}, assumed=[], told={}, gone="forgotten")
+        .values(snapshot={}, assumed=[], told={}, holds={}, gone="forgotten")
     )
     connection.execute(
         update(t.activities).where(among(t.activities.c.lead, leads)).values(asset="", channel="", campaign="")
@@ -60,7 +60,7 @@ def forget(connection: Connection, leads: Collection[str], now: int, refs: Colle
         ],
     )
     connection.execute(update(t.writes).where(waiting).values(state="superseded", code="forgotten", finished_at=now))
-    connection.execute(update(t.writes).where(among(w.lead, leads)).values(fields={}, stamps={}, message=""))
+    connection.execute(update(t.writes).where(among(w.lead, leads)).values(fields={}, stamps={}, before={}, message=""))
     connection.execute(update(t.work_items).where(among(t.work_items.c.lead, leads)).values(detail={}, resolved_at=now))
     connection.execute(
         update(t.leads)

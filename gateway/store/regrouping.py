@@ -186,3 +186,7 @@ def _of(table: Any, refs: Collection[Ref]) -> Any:
     """Rows of these records; there are few."""
     c = table.c
     return or_(*(and_(c.system == system, c.object == name, c.record == record) for system, name, record in refs))
+
+
+def note_split(connection: Connection, row: Mapping[str, Any]) -> None:
+    connection.execute(t.regroupings.insert().values(row))

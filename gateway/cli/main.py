@@ -37,6 +37,7 @@ COMMANDS = {
     "worker": "gateway.cli.processes:worker",
     "systems": "gateway.cli.systems:systems",
     "activate": "gateway.cli.systems:activate",
+    "mapping": "gateway.cli.mapping:mapping",
     "import": "gateway.cli.importing:import_",
     "pull": "gateway.cli.pull:pull",
     "plan": "gateway.cli.sync:plan",

@@ -29,12 +29,13 @@ _READABLE = {
     **dict.fromkeys(_NUMBERS, (*_NUMBERS, "string", "text")),
 }
 """Type in the catalogue → types of a mapping that can be read from it; of all others any can."""
-_WRITABLE = {
+WRITABLE = {
     "boolean": ("boolean",),
     "date": ("date",),
     "datetime": ("date", "datetime"),
     **dict.fromkeys(_NUMBERS, _NUMBERS),
 }
+"""Type in the catalogue → types of a mapping that can be sent to it; to all others any can."""
 _LENGTHS = {"lead_id": 32, "handoff_id": 32, "score_reasons": 1000}
 """Characters of what the gateway works out itself."""
 
@@ -79,7 +80,8 @@ def misfits(
         if find(path, catalogue) is None:
             hint = f"; {made} makes it" if prefix and path.startswith(prefix) else suggest(path, catalogue)
             key: KeyPath = ("fields", path) if path in mapped else _where(data, path)
-            yield Misfit(key, f"{path}: no such field there, or hidden from our user{hint}")
+            named = "" if path in mapped else f"{path}: "
+            yield Misfit(key, f"{named}no such field there, or hidden from our user{hint}")
     for path, field in mapped.items():
         there = find(path, catalogue)
         if there is not None and there.type != "relation":
@@ -139,7 +141,7 @@ def _written(field: FieldMapping, there: Field, known: Known) -> Iterator[tuple[
     if not there.writable:
         yield "is read-only there, but the mapping writes it", True
         return
-    if field.type not in _WRITABLE.get(there.type, (field.type,)):
+    if field.type not in WRITABLE.get(there.type, (field.type,)):
         yield f"takes {_a(there.type)}, the mapping writes {field.type}", True
     cut = field.typed.options.length
     if cut is not None and there.length is not None and cut > there.length:
@@ -163,7 +165,7 @@ def _short(one: ObjectMapping, catalogue: Catalogue, known: Known) -> Iterator[M
         there = catalogue.get(path)
         if there is None or there.length is None or there.options or field.typed.options.length is not None:
             continue
-        if there.type not in ("string", "text", "email", "phone", "url"):
+        if there.type not in ("string", "text"):
             continue
         needed = _LENGTHS.get(field.to) or max(
             [known.lengths.get(field.to, 0), *(len(str(word)) for word in known.words.get(field.to, ()))]
@@ -178,7 +180,7 @@ def _short(one: ObjectMapping, catalogue: Catalogue, known: Known) -> Iterator[M
     if tight:
         yield Misfit(
             ("fields",),
-            f"{', '.join(tight)} hold fewer characters than may come; longer values are refused: say length: N",
+            f"{', '.join(tight)}: may be too short for what comes; a longer value is refused: say length: N",
             False,
         )
 
@@ -213,6 +215,11 @@ def _tests(condition: Mapping[Any, Any], at: KeyPath, catalogue: Catalogue) -> I
         if unknown:
             hint = suggest(unknown[0], there.options) or f"; there are {_listed(list(there.options))}"
             yield Misfit((*at, name), f"{name} has no option {_listed(unknown)}{hint}", False)
+
+
+def lacking(condition: Mapping[Any, Any], catalogue: Catalogue) -> str:
+    """What picklists lack of what a condition asks for; empty when nothing."""
+    return "; ".join(misfit.message for misfit in _tests(condition, (), catalogue))
 
 
 def _where(data: Any, path: str, at: KeyPath = ()) -> KeyPath:

@@ -20,7 +20,10 @@ CONNECTORS = {"HubSpot_Inc__": "HubSpot", "pi__": "Account Engagement (Pardot)",
 LONGEST = 5_000
 """Characters of the fields in one question; ids stand beside them."""
 BY_HAND = (
-    ("Lead_Gateway", "assign this permission set to the gateway's user (Setup > Permission Sets > Manage Assignments)"),
+    (
+        "permission set",
+        "assign the permission set Lead_Gateway to the gateway's user (Setup > Permission Sets > Manage Assignments)",
+    ),
     ("object permissions", "give that user the object permissions that the guide names"),
     ("Map Lead Fields", "map our lead fields to the contact's (Setup > Object Manager > Lead > Map Lead Fields)"),
 )
@@ -102,11 +105,11 @@ class SalesforceConnection(Connection):
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
-            yield Step(object=str(folder), name=name, state="made")
+            yield Step(object="", name=str(folder / name), state="made")
         deploy = f"deploy the folder: sf project deploy start --metadata-dir {folder}"
-        yield Step(object=str(folder), name="deploy", state="by hand", message=deploy)
+        yield Step(object="", name="deploy", state="by hand", message=deploy)
         for name, said in BY_HAND:
-            yield Step(object="Setup", name=name, state="by hand", message=said)
+            yield Step(object="", name=name, state="by hand", message=said)
 
     def _organization(self) -> Mapping[str, Any]:
         try:

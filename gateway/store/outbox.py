@@ -334,13 +334,12 @@ def _link(records: dict[Ref, Record], ref: Ref, lead: str, now: int) -> str:
 def _written(item: Settled, ref: Ref, at: datetime) -> RecordWritten:
     """What the system answered, else what we sent; each value keeps the stamp of its origin."""
     sent, held, stamps = item.write.fields, item.receipt.held, item.row.stamps
+    if ref[1] in COMPANIONS:  # of fields that are ours, whatever a system makes of them
+        held = {"id": item.receipt.record, "of": next(iter(item.write.refs.values()), "")}
     values: dict[str, list[Any]] = {
         name: [raw, stamps.get(name, to_micros(at))] for name, raw in {**sent, **held}.items()
     }
     assumed = sorted(sent.keys() - held.keys())
-    if ref[1] in COMPANIONS:
-        ours = {"id": item.receipt.record, "of": next(iter(item.write.refs.values()), "")}
-        values |= {name: [value, to_micros(at)] for name, value in ours.items()}
     differing = {name: raw for name, raw in sent.items() if held.get(name, raw) != raw}
     return RecordWritten(**_of(item, ref, at), values=values, assumed=assumed, sent=differing)
 

@@ -6,6 +6,8 @@ import codecs
 
 from marshmallow import Schema, ValidationError, fields, validate
 
+from gateway.contracts import COMPANIONS
+
 
 def _usable(encoding: str) -> None:
     """Files are cut at bytes, so a byte of a delimiter must never be a part of another character."""
@@ -30,3 +32,8 @@ class SettingsSchema(Schema):
     )
     """Between columns; a comma when not given, a tab in files named .tsv."""
     encoding = fields.String(load_default="utf-8", validate=_usable)
+    beside = fields.List(
+        fields.String(validate=validate.OneOf(list(COMPANIONS), error=f"must be one of {', '.join(COMPANIONS)}")),
+        load_default=list,
+    )
+    """What stands beside the leads' rows in files of its own: follow-up tasks, places on lists and in campaigns."""

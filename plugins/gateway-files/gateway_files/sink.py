@@ -42,6 +42,7 @@ class FilesSink(Sink):
         self._format = settings["format"]
         self._delimiter = settings.get("delimiter") or ","
         self._encoding = settings["encoding"]
+        self.carries = dict.fromkeys(settings.get("beside", ()), ("*",))
 
     def calls(self, writes: Sequence[Write]) -> Sequence[Call]:
         by_object: dict[str, list[Write]] = {}

@@ -96,6 +96,20 @@ def test_a_new_field_is_a_new_column(tmp_path):
     assert deliver(to, update("k1", name="Jürgen; €"))[0].result == "done"
 
 
+def test_what_stands_beside_the_leads_has_files_of_its_own(tmp_path):
+    """Where the settings ask for it; each write is a row under the gateway's key."""
+    assert sink(tmp_path).carries == {}
+    to = sink(tmp_path, beside=["list_membership"])
+    assert to.carries == {"list_membership": ("*",)}
+    fields = {"list": "Nurture", "member": True}
+    write = Write(
+        key="list:1:Nurture", object="list_membership", record=None, fields=fields, refs={"lead": "l1"}, create=True
+    )
+    assert deliver(to, write)[0].result == "done"
+    text = (tmp_path / "crm/list_membership.csv").read_text()
+    assert text == "key,list,member,lead\nlist:1:Nurture,Nurture,true,l1\n"
+
+
 def test_references_are_columns_too(tmp_path):
     """The ids of other records, filled in from links."""
     write = Write(key="k", object="lead", record=None, fields={"a": 1}, refs={"company_id": "c7"}, create=True)

@@ -35,7 +35,7 @@ from gateway.settings.instance import store_folder
 from gateway.store import bundle
 from gateway.store.database import read, require_current
 from gateway.store.inbox import GroupWriter
-from gateway.store.times import new_id
+from gateway.store.times import new_id, utc_now
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -119,7 +119,7 @@ def web_app(root: Path, opener: Opener = open_gateway, follow: bool = False) -> 
         append = writer.append
     else:
         append = lambda arrival: gateway.inbox.append([arrival])[0]  # noqa: E731 - group commit gains nothing there
-    intake = Intake(gateway.intake_sources(), append, gateway.now, gateway.instance.public_url)
+    intake = Intake(gateway.intake_sources(), append, gateway.now, gateway.instance.public_url, utc_now)
     if follow:
         threading.Thread(
             target=_follow, args=(gateway, intake, partial(opener, root)), name="files", daemon=True

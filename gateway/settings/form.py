@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import UTC
 from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
-from marshmallow import Schema, ValidationError, fields, validate
+from marshmallow import Schema, ValidationError, fields, post_load, validate
 
+from gateway.clock import Clock
 from gateway.durations import Duration
 from gateway.settings.files import suggest
 
@@ -80,6 +82,21 @@ class InstanceForm(Schema):
     )
 
 
+class ClockForm(Schema):
+    since = fields.AwareDateTime(
+        required=True, default_timezone=UTC, metadata={"help": "real time from which business time runs faster"}
+    )
+    speed = fields.Float(
+        required=True,
+        validate=validate.Range(1, 1_000_000, error="from 1 to 1000000"),
+        metadata={"help": "seconds of business time in a second, for a demo or a rehearsal"},
+    )
+
+    @post_load
+    def _made(self, data: dict[str, Any], **kwargs: Any) -> Clock:
+        return Clock(**data)
+
+
 class DealsForm(Schema):
     system_of_record = fields.String(required=True, metadata={"help": "the system whose word on a deal counts"})
 
@@ -94,6 +111,7 @@ class SystemForm(Schema):
 
 class GatewayForm(Schema):
     instance = fields.Nested(InstanceForm, required=True)
+    clock = fields.Nested(ClockForm, metadata={"help": "a business time of its own; without it the real one"})
     store = fields.String(
         load_default="var",
         validate=validate.Length(1, 1000, error="must name a folder"),

@@ -102,6 +102,7 @@ class Intake:
 
     ``public_url`` is what senders call where a proxy stands in front; without it the Host header is believed, which
     matters for schemes that sign the URL. ``use`` changes it and the ``sources``.
+    ``watch`` is the time that signatures are held against, the real one, where ``now`` is business time.
     """
 
     def __init__(
@@ -110,9 +111,11 @@ class Intake:
         append: Callable[[Arrival], Appended],
         now: Callable[[], datetime],
         public_url: str | None = None,
+        watch: Callable[[], datetime] | None = None,
     ) -> None:
         self._append = append
         self._now = now
+        self._watch = watch or now
         self.use(sources, public_url)
         self.refused: Counter[tuple[str, str]] = Counter()
         """(system, reason) → calls refused, since this process began. An unknown system counts under ``""``."""
@@ -170,7 +173,7 @@ class Intake:
             query=_query(environ) if rule.query else {},
             headers=headers,
             body=body,
-            now=now,
+            now=self._watch(),
         )
         if not verdict.ok:
             self._refuse(system, verdict.reason, 401, "not authentic")

@@ -13,11 +13,12 @@ from typing import Any
 from gateway.contracts import CAMPAIGN, COMPANIONS, LIST, TASK
 from gateway.leads.lead import Lead
 from gateway.leads.record import Record
+from gateway.leads.stamps import OPT_OUTS
 from gateway.sync.planning import BULK, HANDOFF, OutboundObject, Wanted, may_create
 from gateway.times import iso
 
-NO_EMAIL = ("do_not_email", "opted_out_email", "unsubscribed")
-NO_CALL = ("do_not_call", "opted_out_call")
+NO_EMAIL = tuple(name for name, lifted in OPT_OUTS.items() if lifted == "opted_in_email")
+NO_CALL = tuple(name for name, lifted in OPT_OUTS.items() if lifted == "opted_in_call")
 WITH_SALES = frozenset({"accepted", "contacted", "qualified", "won"})
 """Outcomes after which a lead that was recycled is with sales again, whether the gateway handed it over or not."""
 

@@ -9,7 +9,7 @@ from gateway.contracts import Step
 from gateway_hubspot.client import Client, Failure
 from gateway_hubspot.lists import CONTACTS
 from gateway_hubspot.records import Shape
-from gateway_hubspot.sink import NO_PROPERTIES
+from gateway_hubspot.subscriptions import carried
 
 GROUP = "gateway"
 OURS = "gw_"
@@ -50,8 +50,8 @@ def provide(client: Client, shape: Shape, fields: Mapping[str, Any], key: str, d
             yield Step(object=shape.name, name=name, state="missing")
         else:
             yield _make(client, shape, one)
-    for name in sorted(set(fields) - set(held) - NO_PROPERTIES):
-        if not name.startswith(OURS):
+    for name in sorted(set(fields) - set(held)):
+        if not name.startswith(OURS) and not carried(name):
             said = "is missing and not ours: make it in HubSpot (Settings > Properties), or correct the mapping"
             yield Step(object=shape.name, name=name, state="by hand", message=said)
 

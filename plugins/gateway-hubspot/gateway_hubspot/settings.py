@@ -47,7 +47,9 @@ def _one_of(*choices: str) -> validate.OneOf:
 class SettingsSchema(Schema):
     """Loads to its own fields, and ``verification``: None without ``client_secret``, so that no webhook is taken."""
 
-    token = SecretField(required=True)
+    token = SecretField(
+        required=True, metadata={"help": "a service key (pat-…), or the token of an app, with the guide's scopes"}
+    )
     client_secret = SecretField()
     """The app's; without it there are no webhooks, and polling brings everything."""
     webhook_signature = fields.String(load_default="v3", validate=_one_of("v3", "v2", "v1"))

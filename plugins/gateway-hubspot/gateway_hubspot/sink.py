@@ -2,8 +2,8 @@
 
 A known record is updated by its id. An unknown one is created under our key in a unique property of its own, which
 makes the same write twice one record; who has the e-mail address already is found first. Each input carries a trace id,
-by which HubSpot names what it refused; where it names nothing, the batch is halved until it does. The field
-``opted_out_email`` is no property and has calls of its own; so have tasks (``tasks``) and lists (``lists``).
+by which HubSpot names what it refused; where it names nothing, the batch is halved until it does. What contacts want
+to be sent (``subscriptions``), tasks (``tasks``) and lists (``lists``) have calls of their own.
 """
 
 from __future__ import annotations
@@ -21,13 +21,11 @@ from gateway_hubspot.catalogue import catalogue
 from gateway_hubspot.client import WRITE, Client, Failure, NoAnswer, Reply
 from gateway_hubspot.lists import Lists
 from gateway_hubspot.records import cut, plural
+from gateway_hubspot.subscriptions import OPT_IN, OPT_OUT, Subscriptions, carried, refusal
 from gateway_hubspot.tasks import settled, task
 
 BATCH = 100
 STAGE = "lifecyclestage"
-OPT_OUT = "opted_out_email"
-NO_PROPERTIES = frozenset({OPT_OUT})
-"""Fields of a contact that HubSpot keeps elsewhere than in its properties."""
 DEADLINE = 22.0
 """Seconds after which a delivery begins no other call; the gateway stops one that takes thirty."""
 CALLS = 40
@@ -67,9 +65,13 @@ class HubSpotSink(Sink):
             if exc.status in (400, 404):
                 return {}  # no such object
             raise
-        found = catalogue(object, reply.results)
+        found = {
+            name: replace(field, writable=field.writable or carried(name))
+            for name, field in catalogue(object, reply.results).items()
+        }
         if plural(object) == "contacts" and self._subscriptions:
             found[OPT_OUT] = Field(name=OPT_OUT, type="boolean")
+            found[OPT_IN] = Field(name=OPT_IN, type="datetime")
         return found
 
     def calls(self, writes: Sequence[Write]) -> Sequence[Call]:
@@ -152,7 +154,7 @@ class _Sending:
             known = self._known(writes)
             yield from known.values()
             writes = [made for made in writes if made.key not in known]
-        bare = {made.key for made in writes if made.record is not None and not made.fields.keys() - NO_PROPERTIES}
+        bare = {made.key for made in writes if made.record is not None and all(map(carried, made.fields))}
         receipts = {receipt.key: receipt for receipt in self._send([made for made in writes if made.key not in bare])}
         receipts |= {
             made.key: Receipt(key=made.key, result="done", record=made.record or "")
@@ -160,9 +162,9 @@ class _Sending:
             if made.key in bare
         }
         by_key = {made.key: made for made in writes}
-        for name, step in ((STAGE, self._stages), (OPT_OUT, self._opt_outs)):
+        for concerns, step in ((STAGE.__eq__, self._stages), (carried, self._consents)):
             mine = [(by_key[key], one) for key, one in receipts.items() if one.result == "done"]
-            mine = [(made, one) for made, one in mine if name in made.fields]
+            mine = [(made, one) for made, one in mine if any(map(concerns, made.fields))]
             if mine:
                 receipts |= {one.key: one for one in step(mine)}
         yield from receipts.values()
@@ -348,77 +350,17 @@ class _Sending:
             return {}
         return {str(one.get("id")): str((one.get("properties") or {}).get(STAGE) or "") for one in reply.results}
 
-    # -- opt-outs -----------------------------------------------------------------------------------------------------
+    # -- opt-outs and opt-ins -----------------------------------------------------------------------------------------
 
-    def _opt_outs(self, told: Sequence[tuple[Write, Receipt]]) -> Iterator[Receipt]:
-        """Who wants no e-mail is taken off each of our subscription types. Nobody is ever put back on one."""
-        yield from (self._noted(made, receipt) for made, receipt in told if not _wants_none(made))
-        told = [(made, receipt) for made, receipt in told if _wants_none(made)]
-        if not self.subscriptions:
-            yield from (
-                Receipt(
-                    key=made.key, result="rejected", code="no subscriptions", fields=(OPT_OUT,), scope="mapping",
-                    message="the settings name no subscription types",
-                )
-                for made, _ in told
-            )  # fmt: skip
-            return
-        addresses = self._addresses([receipt.record for _, receipt in told]) if told else {}
-        for made, receipt in told:
-            address = addresses.get(receipt.record)
-            trouble = self._unsubscribed(address) if address else None
-            if address is None and self._stop is not None:
-                trouble = self._stop
-            yield self._noted(made, receipt) if trouble is None else replace(trouble, key=made.key)
+    def _consents(self, told: Sequence[tuple[Write, Receipt]]) -> Iterator[Receipt]:
+        yield from Subscriptions(self.client, self.subscriptions, self._priority, self._ready).tell(told).values()
 
-    def _noted(self, made: Write, receipt: Receipt) -> Receipt:
-        return replace(receipt, held={**receipt.held, OPT_OUT: made.fields[OPT_OUT]})
-
-    def _addresses(self, ids: Sequence[str]) -> dict[str, str]:
-        """Record → its address; those without one get no e-mail anyway."""
-        request = {"inputs": [{"id": id_} for id_ in ids], "properties": ["email"]}
-        try:
-            reply = self.client.page(
-                self.client.batch.read, self.path, request, archived=False, priority=self._priority
-            )
-        except (TryLater, AccessRefused, Failure, NoAnswer) as exc:
-            self._stop = refusal(exc)
-            return {}
-        found = {str(one.get("id")): (one.get("properties") or {}).get("email") for one in reply.results}
-        return {id_: str(address) for id_, address in found.items() if address}
-
-    def _unsubscribed(self, address: str) -> Receipt | None:
-        for subscription in self.subscriptions:
-            if self._stop is None and (self.clock() - self._began > DEADLINE or self._calls >= CALLS):
-                self._stop = Receipt(key="", result="retry", seconds=1, code="not sent", message="no time left")
-            if self._stop is not None:
-                return self._stop
-            self._calls += 1
-            request = {"emailAddress": address, "subscriptionId": subscription}
-            try:
-                self.client.change(self.client.preferences.unsubscribe, request, priority=self._priority)
-            except (TryLater, AccessRefused) as exc:
-                self._stop = refusal(exc)
-                return self._stop
-            except (Failure, NoAnswer) as exc:
-                if not (isinstance(exc, Failure) and "already" in str(exc.body.get("message")).lower()):
-                    return refusal(exc)
-        return None
-
-
-def refusal(exc: TryLater | AccessRefused | Failure | NoAnswer) -> Receipt:
-    """Of a call that may be repeated as a whole."""
-    if isinstance(exc, TryLater):
-        return Receipt(key="", result="limit", seconds=exc.seconds, code="limit", message=exc.reason)
-    if isinstance(exc, AccessRefused):
-        return Receipt(key="", result="auth", code="auth", message=exc.reason)
-    if isinstance(exc, Failure) and not exc.passing:
-        return Receipt(key="", result="rejected", code=str(exc.status), message=str(exc))
-    return Receipt(key="", result="retry", seconds=answers.OVERLOADED, code="no answer")
-
-
-def _wants_none(made: Write) -> bool:
-    return _sent(made.fields.get(OPT_OUT)).lower() in ("true", "yes", "1")
+    def _ready(self) -> Receipt | None:
+        """Counts one call; or why none may be made any more."""
+        if self._stop is None and (self.clock() - self._began > DEADLINE or self._calls >= CALLS):
+            self._stop = Receipt(key="", result="retry", seconds=1, code="not sent", message="no time left")
+        self._calls += self._stop is None
+        return self._stop
 
 
 def _batches(writes: Sequence[Write]) -> list[list[Write]]:
@@ -439,7 +381,7 @@ def _batches(writes: Sequence[Write]) -> list[list[Write]]:
 
 
 def _input(made: Write, key: str, number: int) -> dict[str, Any]:
-    properties = {name: _sent(value) for name, value in made.fields.items() if name not in NO_PROPERTIES}
+    properties = {name: _sent(value) for name, value in made.fields.items() if not carried(name)}
     if made.record is not None:
         return {"id": made.record, "objectWriteTraceId": str(number), "properties": properties}
     if made.refs:  # a task: made with its contact, which an upsert could not

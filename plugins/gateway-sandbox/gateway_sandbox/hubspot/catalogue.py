@@ -46,6 +46,8 @@ LIFECYCLE = (
     "evangelist",
     "other",
 )
+SUBSCRIPTIONS = {"11001": "Marketing Information", "11002": "One to One", "11003": "Newsletter"}
+"""Types of e-mail that people can opt out of: id → name."""
 LEAD_STATUS = (
     "NEW",
     "OPEN",
@@ -267,6 +269,10 @@ def _contacts() -> list[Property]:
         Property("hs_latest_source", "Latest source", "enumeration", "select", options=options(SOURCES)),
         Property("hs_analytics_source", "Original source", "enumeration", "select", options=options(SOURCES)),
         Property("hs_email_optout", "Unsubscribed from all email", "bool", "booleancheckbox", read_only=True),
+        *(
+            Property(f"hs_email_optout_{id}", f"Opted out of email: {name}", "bool", "booleancheckbox", read_only=True)
+            for id, name in SUBSCRIPTIONS.items()
+        ),
         *_analytics("number", "hs_email_delivered", "hs_email_open", "hs_email_click", "hs_email_bounce"),
         *_analytics("datetime", "hs_email_last_open_date", "hs_email_last_click_date", "hs_email_last_send_date"),
         *_analytics(

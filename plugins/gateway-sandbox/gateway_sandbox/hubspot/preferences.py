@@ -6,10 +6,9 @@ from typing import Any
 
 from gateway_sandbox.calls import Call
 from gateway_sandbox.hubspot import errors
+from gateway_sandbox.hubspot.catalogue import SUBSCRIPTIONS as TYPES
 from gateway_sandbox.hubspot.portal import Portal
 from gateway_sandbox.sandbox import Reply, Route, Sandbox
-
-TYPES = {"11001": "Marketing Information", "11002": "One to One", "11003": "Newsletter"}
 
 
 class Preferences:
@@ -89,7 +88,7 @@ class Preferences:
 
     def _opt(self, email: str, id: str, wanted: bool) -> Reply:
         if self.opted.get((email, id)) is not wanted:
-            self.opted[email, id] = wanted
+            self._note(email, id, wanted, "API")
             self.sandbox.changed("opt in" if wanted else "opt out", "subscriptions", id, {"email": email})
         return Reply(body=self._status(email, id))
 
@@ -102,4 +101,11 @@ class Preferences:
             if record is not None:
                 self.portal.update(record, {"hs_email_optout": "true"}, "EMAIL")
         else:
-            self.opted[email, id] = False
+            self._note(email, id, False, "EMAIL")
+
+    def _note(self, email: str, id: str, wanted: bool, by: str) -> None:
+        """An opt-out of one type shows on the contact as a property that nobody writes."""
+        self.opted[email, id] = wanted
+        record = self.portal.find("contacts", email, "email")
+        if record is not None:
+            self.portal.update(record, {f"hs_email_optout_{id}": "" if wanted else "true"}, by)

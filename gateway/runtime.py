@@ -67,6 +67,8 @@ class Gateway:
         self.sources: dict[str, Source] = {}
         self.sinks: dict[str, Sink] = {}
         self.budgets: dict[str, SystemBudget] = {}
+        self.looks: dict[str, datetime] = {}
+        """system → when to ask again whether its catalogue is to be looked at"""
         for system in instance.systems.values():
             self._build(system)
         self.model = model_of(instance, host, {name: sink.carries for name, sink in self.sinks.items() if sink.carries})
@@ -203,14 +205,14 @@ class Gateway:
         """Active systems with a sink that works."""
         return sorted(self.model.active & self._deliveries.keys())
 
-    def deliver_once(self, system: str, worker: str) -> int:
-        """Deliver what is due to one system. Returns how many writes were worked."""
+    def deliver_once(self, system: str, worker: str, push: str = "") -> int:
+        """Deliver what is due to one system. Returns how many writes were worked. ``push``: see ``Delivery.run``."""
         if system not in self._deliveries or system not in self.model.active:
             return 0
         with read(self.store.main) as connection:
             if due.paused(connection, system):
                 return 0
-        worked, again = self._deliveries[system].run(worker)
+        worked, again = self._deliveries[system].run(worker, push=push)
         if again:
             self.observe(self.pipeline.again(again))
         return worked

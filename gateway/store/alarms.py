@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import Connection, literal_column, select, update
@@ -11,10 +12,22 @@ from gateway.store import tables as t
 from gateway.store.among import among
 from gateway.store.put import Put
 from gateway.store.times import new_id
+from gateway.sync.drift import Drift
 
 DRIFT = "drift"
 UNREAD = "fields to read again"
+RIGHT_AGAIN, ADAPTED = "right again", "the mapping was changed"
 _i = t.work_items.c
+
+
+def detail_of(drift: Drift) -> dict[str, Any]:
+    """What an alarm keeps of a drift."""
+    return {"field": drift.field, "what": drift.words, "drift": asdict(drift)}
+
+
+def drift_of(row: Any) -> Drift:
+    data = row.detail["drift"]
+    return Drift(**{**data, "values": tuple(data["values"])})
 
 
 def open_alarms(connection: Connection, kind: str, system: str | None = None) -> list[Any]:
@@ -41,6 +54,14 @@ def raise_alarms(connection: Connection, rows: Sequence[Mapping[str, Any]], now:
                 .where(_i.key == row["key"])
                 .values(detail=row["detail"], resolved_at=None, resolution="", **again)
             )
+
+
+def accept(connection: Connection, row: Any) -> bool:
+    """Whether a person has resolved this alarm since it was raised: true once, so that a new one can follow."""
+    if row.resolution in (RIGHT_AGAIN, ADAPTED) or row.detail.get("accepted"):
+        return False
+    connection.execute(update(t.work_items).where(_i.key == row.key).values(detail={**row.detail, "accepted": True}))
+    return True
 
 
 def end_alarms(connection: Connection, keys: Collection[str], resolution: str, now: int) -> None:

@@ -157,6 +157,7 @@ records = Table(
     Column("assumed", Json, nullable=False),  # fields whose value we sent but have not seen back
     # fields put back by an undo and left alone since: field -> [sent, before, stamp of before, at, push]
     Column("holds", Json, nullable=False, server_default=text("'{}'")),
+    Index("records_holds", "entity", sqlite_where=text("holds <> '{}'"), postgresql_where=text("holds <> '{}'")),
     Column("told", Json, nullable=False, server_default=text("'{}'")),  # field -> [raw value last sent, when it was]
     Column("contested", Json, nullable=False, server_default=text("'[]'")),  # fields that are not written any more
 )
@@ -474,6 +475,12 @@ work_items = Table(
     Column("opened_at", Time, nullable=False),
     Column("resolved_at", Time),
     Column("resolution", String, nullable=False, server_default=""),
+    Index(  # read before each delivery
+        "work_items_drift",
+        "system",
+        sqlite_where=text("kind = 'drift' AND resolved_at IS NULL"),
+        postgresql_where=text("kind = 'drift' AND resolved_at IS NULL"),
+    ),
 )
 
 resolutions = Table(  # what people decided about work items: append-only
@@ -525,6 +532,15 @@ rescores = Table(  # leads to score again in later batches, walked in order of t
     Column("cause", String, nullable=False),
     Column("after", String, nullable=False, server_default=""),
     Column("created_at", Time, nullable=False),
+)
+
+catalogues = Table(  # each object's fields as its system described them when all was right
+    "catalogues",
+    main,
+    Column("system", String, primary_key=True),
+    Column("object", String, primary_key=True),
+    Column("fields", Json, nullable=False),  # none until it was described once
+    Column("at", Time, nullable=False),  # of the last look
 )
 
 budgets = Table(

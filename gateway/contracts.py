@@ -376,6 +376,8 @@ class Write:
     fields: Mapping[str, Any] = field(repr=False)
     refs: Mapping[str, str] = field(default_factory=dict)
     create: bool = False
+    anyway: bool = False
+    """A person has seen who is there already: a new record is made whoever looks like it."""
     priority: int = 5
 
 

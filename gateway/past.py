@@ -27,7 +27,7 @@ from gateway.contracts import (
 from gateway.errors import ConfigError, NotFound, Refused
 from gateway.journey.journey import Journey, compile_journey
 from gateway.leads.record import Record, Ref, fold
-from gateway.leads.stamps import attributes
+from gateway.leads.stamps import OWN, OwnRules, attributes
 from gateway.mapping import compile_mapping
 from gateway.scoring.rating import subject
 from gateway.settings.files import ConfigFile
@@ -63,6 +63,8 @@ class _Rules:
     scoring: str
 
     def inbound(self, system: str, object: str) -> Mapping[str, Any]:
+        if (system, object) == OWN:
+            return OwnRules()
         found = self.objects.get((system, object))
         return found.inbound if found else {}
 

@@ -440,6 +440,7 @@ def write_row(wanted: Wanted, now: int) -> dict[str, Any]:
         "fields": wanted.fields,
         "refs": wanted.refs,
         "create": wanted.create,
+        "anyway": False,
         "stamps": wanted.stamps,
         "priority": wanted.priority,
         "cause": wanted.cause,

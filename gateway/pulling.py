@@ -18,11 +18,9 @@ from sqlalchemy import Engine
 from gateway.contracts import Lookup, Origin, Page, Source
 from gateway.errors import AccessRefused, TryLater
 from gateway.pipeline import Guard
-from gateway.store import due, lookups, outbox
-from gateway.store import tables as t
+from gateway.store import due, lookups, outbox, work
 from gateway.store.database import read, write
 from gateway.store.inbox import Inbox
-from gateway.store.put import Put
 from gateway.store.times import new_id
 from gateway.times import from_micros, to_micros
 
@@ -232,7 +230,7 @@ class Pulling:
             lookups.later(connection, rows, to_micros(at + wait), spends)
             if given_up:
                 lookups.done(connection, given_up)
-            Put(connection).count(t.work_items, [self._item(row, exc, to_micros(at)) for row in given_up], on=("key",))
+            work.found(connection, [self._item(row, exc, to_micros(at)) for row in given_up])
 
     def _item(self, row: Any, exc: BaseException, now: int) -> Mapping[str, Any]:
         return {

@@ -12,6 +12,7 @@ from gateway.leads.deal import Deal
 from gateway.leads.identity import Key
 from gateway.leads.lead import Lead
 from gateway.leads.record import Record, Ref
+from gateway.leads.stamps import OWN
 
 Timed = tuple[int, Event]
 """(time in microseconds, event): sorts as folding wants it"""
@@ -82,4 +83,5 @@ class Batch:
     """Fields whose raw value did not load: dropped, and named on their events."""
 
     def note(self, system: str, what: str, reason: str = "", count: int = 1) -> None:
-        self.tallies[system, what, reason] += count
+        if system != OWN[0]:  # what people said here came from nowhere
+            self.tallies[system, what, reason] += count

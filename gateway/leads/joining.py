@@ -224,6 +224,11 @@ def _deal_standing(record: Record, rules: Mapping[str, FieldRule]) -> tuple[str,
 
 def _place_person(batch: Batch, record: Record, news: Sequence[Timed], joining: Joining) -> None:
     """By the keys its news carry, one after the other: an older address leads to it as well, however late it comes."""
+    if record.ref[:2] == OWN:
+        if not record.entity:
+            _belong(batch, record, record.record)
+            record.main = False
+        return
     rules = joining.rules(record.ref)
     if rules is not None:
         fields = joining.identifying[record.system, record.object]

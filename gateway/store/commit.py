@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Table, and_, bindparam, delete, not_, or_, select, update
+from sqlalchemy import Connection, Table, and_, bindparam, delete, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from gateway.contracts import COMPANIONS
@@ -18,7 +18,7 @@ from gateway.errors import StaleCommit
 from gateway.leads.batch import Batch
 from gateway.leads.lead import FactKey, StoredActivity
 from gateway.leads.record import Record
-from gateway.store import forget, regrouping
+from gateway.store import forget, regrouping, work
 from gateway.store import tables as t
 from gateway.store.among import among
 from gateway.store.loading import dead_items
@@ -203,12 +203,8 @@ def _commit_decisions(put: Put, batch: Batch, score_name: str) -> None:
 
 def _commit_outward(put: Put, batch: Batch) -> None:
     commit_writes(put.connection, batch.writes, batch.now, batch.moot, batch.beside)
-    put.count(t.work_items, batch.work_items, on=("key",), bump="count")
-    i = t.work_items.c
-    over = and_(among(i.lead, batch.touched), i.kind == "conflict", i.resolved_at.is_(None))
-    over = and_(over, not_(among(i.key, batch.conflicts)))
-    later = {"resolved_at": batch.now, "resolution": "a later edit decided"}
-    put.connection.execute(update(t.work_items).where(over).values(later))
+    work.found(put.connection, batch.work_items)
+    work.end_conflicts(put.connection, batch.touched, batch.conflicts, batch.now)
     put.count(t.lookups, batch.lookups, bump="asked")
     put.insert(t.rescores, batch.rescores)
 
@@ -232,7 +228,9 @@ def commit_writes(
     said = {(write["system"], write["key"]): write["lead"] for write in writes} | dict(moot or {})
     # By lead: a system may have a great many waiting writes, and even more behind it.
     unwanted = and_(among(w.object, COMPANIONS), among(w.lead, beside), w.create)
-    theirs = select(w.id, w.system, w.key, w.state, unwanted).where(among(w.lead, {*said.values(), *beside}))
+    theirs = select(w.id, w.system, w.key, w.state, unwanted, w.due_at, w.anyway).where(
+        among(w.lead, {*said.values(), *beside})
+    )
     theirs = theirs.where(or_(w.state.in_(("waiting", "dead")), and_(w.state == "unknown", ~w.create)))
     waiting = connection.execute(theirs).all() if said or beside else ()
     overtaken = [row for row in waiting if (row.system, row.key) in said or row[4]]
@@ -241,6 +239,11 @@ def commit_writes(
         connection.execute(update(t.writes).where(among(w.id, ids)).values(state="superseded", finished_at=now))
         tallies.update((row.system, "superseded") for row in overtaken)
         tallies.subtract((row.system, "write dead") for row in overtaken if row.state == "dead")
+        due = {(row.system, row.key): row.due_at for row in overtaken if row.state == "waiting"}
+        anyway = {(row.system, row.key) for row in overtaken if row.anyway}
+        for one in writes:  # who says more says it no later, and is made although others are there if that was to be
+            one["anyway"] = one["create"] and (one["system"], one["key"]) in anyway
+            one["due_at"] = min(one["due_at"], due.get((one["system"], one["key"]), one["due_at"]))
     put.insert(t.writes, writes)
     put.count(
         t.tallies, [{"system": s, "what": what, "reason": "", "count": n} for (s, what), n in sorted(tallies.items())]

@@ -101,6 +101,12 @@ def of_lead(connection: Connection, lead: str) -> dict[str, Rows]:
             .where(t.deal_leads.c.lead == lead, d.merged_into.is_(None))
             .order_by(d.id),
         ),
+        "regroupings": _rows(
+            connection,
+            select(t.regroupings)
+            .where(or_(t.regroupings.c.lead == lead, t.regroupings.c.other == lead))
+            .order_by(t.regroupings.c.at, t.regroupings.c.id),
+        ),
         "merged": _rows(
             connection,
             select(t.leads.c.id, t.leads.c.known_at).where(t.leads.c.merged_into == lead).order_by(t.leads.c.id),
@@ -205,10 +211,17 @@ def troubles(connection: Connection, limit: int, system: str | None = None) -> R
     return _rows(connection, chosen.order_by(e.known_at.desc(), e.key.desc()).limit(limit))
 
 
-def work_items(connection: Connection, limit: int) -> Rows:
+def work_items(connection: Connection, limit: int, kind: str | None = None, system: str | None = None) -> Rows:
     """What needs a person, newest first."""
     i = t.work_items.c
-    return _rows(connection, open_work().order_by(i.opened_at.desc(), i.id.desc()).limit(limit))
+    chosen = open_work()
+    chosen = chosen.where(i.kind == kind) if kind is not None else chosen
+    chosen = chosen.where(i.system == system) if system is not None else chosen
+    return _rows(connection, chosen.order_by(i.opened_at.desc(), i.id.desc()).limit(limit))
+
+
+def work_kinds(connection: Connection) -> set[str]:
+    return set(connection.scalars(select(t.work_items.c.kind).distinct()))
 
 
 def systems(connection: Connection) -> dict[str, dict[str, Any]]:

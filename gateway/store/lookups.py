@@ -9,6 +9,7 @@ from sqlalchemy import Connection, bindparam, delete, func, select, update
 
 from gateway.contracts import Lookup
 from gateway.store import tables as t
+from gateway.store.put import Put
 
 _l = t.lookups.c
 
@@ -21,6 +22,22 @@ def due(connection: Connection, system: str, now: int, limit: int) -> list[Any]:
 
 def lookup_of(row: Any) -> Lookup:
     return Lookup(system=row.system, object=row.object, record=row.record, fields=tuple(row.fields))
+
+
+def ask(connection: Connection, wanted: Sequence[Lookup], now: int) -> None:
+    """Have records fetched as soon as possible."""
+    rows = [
+        {
+            "system": one.system,
+            "object": one.object,
+            "record": one.record,
+            "fields": list(one.fields),
+            "asked": 1,
+            "due_at": now,
+        }
+        for one in wanted
+    ]
+    Put(connection).count(t.lookups, rows, bump="asked")
 
 
 def done(connection: Connection, rows: Sequence[Any]) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, and_, bindparam, case, func, not_, or_, selec
 from gateway.contracts import COMPANIONS, Event, Kind, Receipt, RecordGone, Write
 from gateway.errors import StaleCommit
 from gateway.leads.record import Record, RecordWritten, Ref, fold, primary
-from gateway.store import forget
+from gateway.store import forget, work
 from gateway.store import tables as t
 from gateway.store.among import among
 from gateway.store.put import Put
@@ -28,15 +28,19 @@ SENDING = "on its way"
 """Code of a leased write that its worker is sending, or looking up, right now."""
 DIED = "worker died"
 """Code of a write that was being sent when its worker died."""
+HELD = "drift:"
+"""What the codes of writes that are on hold begin with: then the alarm's key."""
 ALONE = 2
 """After so many tries such a write goes alone: it may be what the worker dies of."""
 
 
-def claim(connection: Connection, system: str, worker: str, now: int, limit: int = 1000) -> list[Any]:
+def claim(connection: Connection, system: str, worker: str, now: int, limit: int = 1000, push: str = "") -> list[Any]:
     """Lease the writes of one system that are due, most urgent first; one per lead and object is on its way at a time.
 
     While nobody knows whether a write arrived, no other goes: it could make a second record. What stands beside a
     person's record is due when that one is known.
+
+    :param push: the name under which all of this can be undone; the minute's by default.
     """
     w, theirs = t.writes.c, t.records.c
     beside = among(w.object, COMPANIONS)
@@ -66,8 +70,32 @@ def claim(connection: Connection, system: str, worker: str, now: int, limit: int
         return []
     ids = list(first.values())
     rows = connection.execute(select(t.writes).where(among(w.id, ids)).order_by(w.priority, w.due_at, w.id)).all()
-    connection.execute(update(t.writes).where(among(w.id, ids)).values(state="leased", lease=worker, beat=w.beat + 1))
+    push = push or push_name(system, now)
+    leased = {"state": "leased", "lease": worker, "beat": w.beat + 1, "push": push}
+    connection.execute(update(t.writes).where(among(w.id, ids)).values(leased))
     return list(rows)
+
+
+def push_name(system: str, now: int, seconds: bool = False) -> str:
+    """What was sent to a system in one minute, or second, has a name that people can type: ``crm-20260601-1207``."""
+    return f"{system}-{from_micros(now):{'%Y%m%d-%H%M%S' if seconds else '%Y%m%d-%H%M'}}"
+
+
+def on_hold(connection: Connection, system: str) -> set[str]:
+    """The codes of the writes that wait for an alarm's end."""
+    w = t.writes.c
+    held = select(w.code).where(w.system == system, w.state == "waiting", w.code.startswith(HELD, autoescape=True))
+    return set(connection.scalars(held.distinct()))
+
+
+def let_go(connection: Connection, system: str, codes: Collection[str], now: int, limit: int) -> list[str]:
+    """Some of the writes on hold under these codes are due again. Returns whose they are."""
+    w = t.writes.c
+    mine = select(w.id, w.lead).where(w.system == system, w.state == "waiting", among(w.code, codes))
+    rows = connection.execute(mine.order_by(w.priority, w.id).limit(limit)).all()
+    let = update(t.writes).where(among(w.id, [row.id for row in rows]))
+    connection.execute(let.values(code="", message="", due_at=now))
+    return [row.lead or "" for row in rows]
 
 
 def waiting(connection: Connection, leads: Collection[str]) -> dict[tuple[str, str], dict[str, Any]]:
@@ -178,11 +206,14 @@ def settle(connection: Connection, worker: str, now: int, settled: Sequence[Sett
             code=bindparam("v_code"),
             message=bindparam("v_message"),
             finished_at=bindparam("v_finished"),
+            before=bindparam("v_before"),
         )
     )
     owners = _owners(connection, settled)
     superseded = _overtaken(connection, settled, owners)
-    parameters = [_booking(item, now, item.row.id in superseded) for item in settled]
+    before: dict[str, Any] = {}
+    records, events, again = _learn(connection, settled, owners, now, before)
+    parameters = [{**_booking(i, now, i.row.id in superseded), "v_before": before.get(i.row.id, {})} for i in settled]
     forget.bury(
         connection, {r for item in settled if item.row.lead and item.row.id not in owners for r in _refs(item)}, now
     )
@@ -198,14 +229,13 @@ def settle(connection: Connection, worker: str, now: int, settled: Sequence[Sett
         t.tallies,
         [{"system": system, "what": what, "reason": "", "count": n} for (system, what), n in sorted(tallies.items())],
     )
-    records, events, again = _learn(connection, settled, owners, now)
     put.insert(t.events, events, ignore=True)
     put.upsert(t.records, [record_row(record) for record in records.values()])
     leads = {lead for lead in owners.values() if lead}
     # Whoever loaded these leads before must load them again: their snapshots have moved.
     connection.execute(update(t.leads).where(among(t.leads.c.id, leads)).values(version=t.leads.c.version + 1))
     last_words = [item for item in settled if item.row.id not in superseded]
-    put.count(t.work_items, _dead_letters(last_words, now), on=("key",))
+    work.found(connection, _dead_letters(last_words, now))
     return again
 
 
@@ -259,12 +289,14 @@ def _booking(item: Settled, now: int, overtaken: bool) -> dict[str, Any]:
 
 
 def _learn(
-    connection: Connection, settled: Sequence[Settled], owners: Mapping[str, str], now: int
+    connection: Connection, settled: Sequence[Settled], owners: Mapping[str, str], now: int, before_of: dict[str, Any]
 ) -> tuple[dict[Ref, Record], list[dict[str, Any]], list[People]]:
     """What each receipt says of its record: the snapshot, a new link, a moved or deleted one.
 
     News of a record that we just made can be faster than its receipt, and bring no key that leads to us: then the
     record has a lead of its own already, the same person.
+
+    :param before_of: is told of each write what its fields held before: [raw value, stamp], None = nobody knows.
     """
     wanted = {ref for item in settled for ref in _refs(item)}
     records: dict[Ref, Record] = {}
@@ -298,6 +330,12 @@ def _learn(
         if receipt.result == "done":
             if _link(records, here, lead, now) != lead:
                 again.append((lead, records[here].entity))
+            record, fields = records[here], item.write.fields
+            held = record.snapshot
+            before_of[row.id] = {name: held[name][:2] if name in held else None for name in fields}
+            for name in fields.keys() & record.holds.keys():  # something newer than what was taken back
+                if record.holds[name][1] != fields[name]:
+                    del record.holds[name]
             hear(here, partial(_written, item, here))
         elif receipt.result in ("gone", "moved") and before in records:
             moved = f"moved to {receipt.object} {receipt.record}" if receipt.result == "moved" else ""
@@ -389,8 +427,13 @@ def counts(connection: Connection) -> Mapping[str, Mapping[str, int]]:
     return found
 
 
-def retry(connection: Connection, now: int, ids: Collection[str] | None, system: str | None) -> int:
-    """Dead letters back into the queue; those that a newer write has overtaken stay dead. Returns how many."""
+def retry(
+    connection: Connection, now: int, ids: Collection[str] | None, system: str | None, anyway: bool = False
+) -> int:
+    """Dead letters back into the queue; those that a newer write has overtaken stay dead. Returns how many.
+
+    :param anyway: a person knows who is there already, and wants a record made all the same.
+    """
     w = t.writes.c
     newer = t.writes.alias()
     same = and_(newer.c.system == w.system, newer.c.key == w.key, newer.c.id > w.id, newer.c.state != "superseded")
@@ -402,7 +445,7 @@ def retry(connection: Connection, now: int, ids: Collection[str] | None, system:
         connection.execute(
             update(t.writes)
             .where(among(w.id, [row.id for row in rows]))
-            .values(state="waiting", attempts=0, due_at=now, finished_at=None)
+            .values(state="waiting", attempts=0, due_at=now, finished_at=None, **({"anyway": True} if anyway else {}))
         )
         per_system: dict[str, int] = {}
         for row in rows:

@@ -44,13 +44,18 @@ class Put:
             self._many(statement, rows, (table.name, "upsert", newer))
 
     def count(
-        self, table: Table, rows: Sequence[Mapping[str, Any]], on: tuple[str, ...] | None = None, bump: str = "count"
+        self,
+        table: Table,
+        rows: Sequence[Mapping[str, Any]],
+        on: tuple[str, ...] | None = None,
+        bump: str = "count",
+        also: Mapping[str, Any] | None = None,
     ) -> None:
-        """Insert, or add to the counter of the row that is there."""
+        """Insert, or add to the counter of the row that is there, of which ``also`` sets other columns."""
         if rows:
             statement = self._insert(table)
             keys = list(on) if on else [column.name for column in table.primary_key]
-            values = {bump: table.c[bump] + statement.excluded[bump]}
+            values = {bump: table.c[bump] + statement.excluded[bump], **(also or {})}
             self.connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=values), list(rows))
 
     def remove(self, table: Table, keys: Sequence[tuple[Any, ...]]) -> None:

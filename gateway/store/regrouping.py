@@ -58,6 +58,12 @@ def book(connection: Connection, merges: Sequence[Mapping[str, Any]]) -> None:
         _also_apart(connection, merge["lead"], merge["other"])
 
 
+def keep_apart(connection: Connection, one: str, other: str) -> None:
+    """A person said that these two are not the same."""
+    first, second = _pair(one, other)
+    Put(connection).insert(t.apart, [{"one": first, "other": second}], ignore=True)
+
+
 def origins(connection: Connection, lead: str) -> list[Any]:
     """The latest merge of each lead that is an alias of ``lead`` now."""
     r = t.regroupings.c

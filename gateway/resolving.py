@@ -1,0 +1,418 @@
+"""What a person says about a work item: checked against what is legal, done, and booked with who and when.
+
+In: an item and one *way* to settle it. What is decided for good goes into the mapping files. What is decided once is
+news of the gateway's own about the lead, a write sent again or given up, or leads that are one person.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Collection, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from marshmallow import ValidationError
+from sqlalchemy import Connection, select, update
+
+from gateway import work
+from gateway.contracts import Document, Lookup, RecordChanged
+from gateway.errors import ConfigError, NotFound, Refused
+from gateway.leads.lead import Lead
+from gateway.leads.record import Record, Ref
+from gateway.leads.stamps import OWN
+from gateway.mapping import compile_mapping
+from gateway.mapping.edits import Edited
+from gateway.mapping.unmapped import DEAL_STATUSES
+from gateway.pipeline import Reading
+from gateway.settings.files import ConfigFile, suggest
+from gateway.store import lookups, outbox, regrouping, switches
+from gateway.store import tables as t
+from gateway.store import work as items
+from gateway.store.database import read, write
+from gateway.store.loading import load
+from gateway.store.put import Put
+from gateway.store.rows import RECORD, record_of, record_row
+from gateway.store.times import new_id
+from gateway.times import from_micros, to_micros
+
+if TYPE_CHECKING:
+    from gateway.runtime import Gateway
+
+Item = Mapping[str, Any]
+NOTHING = "nothing"
+"""Instead of an outcome: the status means none."""
+LEFT_OUT = "not to be made: a person said so"
+"""Why a record is gone that never was: nobody makes it."""
+CHUNK = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One way to settle an item: ``keep`` a system's value, take this ``value``, ``link`` this record …
+
+    ``always``: for all leads, from now on.
+    """
+
+    way: str
+    by: str
+    value: str = ""
+    always: bool = False
+
+
+def ways(item: Item) -> tuple[str, ...]:
+    """What is legal to say about an item."""
+    match item["kind"]:
+        case work.CONFLICT:
+            return ("keep", "value")
+        case work.MATCH:
+            return ("merge", "apart") if "other" in item["detail"] else ("link", "create", "ignore")
+        case work.UNMAPPED:
+            return ("map",)
+        case work.DEAD:
+            return ("retry", "discard")
+        case work.CONTESTED:
+            return ("retry", "leave")
+        case work.NO_REASON:
+            return ("reason",)
+    return ("done",)
+
+
+def resolve(gateway: Gateway, item: Item, said: Said) -> list[str]:
+    """Do what was said. Returns what was done, in words. Raises ``Refused`` when it is not legal; then nothing is."""
+    if item["resolved_at"] is not None:
+        raise Refused(f"it is settled already: {item['resolution']}")
+    if said.way not in ways(item):
+        raise Refused(f"a work item of kind {item['kind']!r} is settled with {_either(ways(item))}")
+    if said.always and (item["kind"], said.way) != (work.CONFLICT, "keep"):
+        raise Refused("--always goes with --keep")
+    done = _WAYS[said.way](gateway, item, said)
+    text = " ".join(
+        filter(None, [said.way, "" if said.way == "value" else said.value, "always" if said.always else ""])
+    )
+    with write(gateway.store.main) as connection:
+        # A write says itself when it is over.
+        items.resolve(connection, item, to_micros(gateway.now()), said.by, text, closed="write" not in item["detail"])
+    return done
+
+
+def _either(names: Collection[str]) -> str:
+    return " or ".join(f"--{name}" for name in names)
+
+
+# -- values ------------------------------------------------------------------------------------------------------------
+
+
+def _keep(gateway: Gateway, item: Item, said: Said) -> list[str]:
+    """One system's value, once or always. Always: the newest value never counts again for this field."""
+    to = item["detail"]["field"]
+    sides = {side[0]: side for side in item["detail"]["sides"]}
+    if said.value not in sides:
+        raise Refused(f"no value of {said.value!r} is in question; there are {', '.join(sides)}")
+    lead = _lead(gateway, item)
+    record = lead.records.get(tuple(sides[said.value]))
+    value = _held(gateway, record, to) if record is not None else None
+    done = [f"{to} of {said.value} stands; the others are told"]
+    if said.always:
+        done += _always(gateway, to, said.value)
+    _say(gateway, lead, to, value)
+    return done
+
+
+def _value(gateway: Gateway, item: Item, said: Said) -> list[str]:
+    to = item["detail"]["field"]
+    lead = _lead(gateway, item)
+    for ref in item["detail"]["sides"]:
+        rule = next((r for r in gateway.model.joining.inbound(ref[0], ref[1]).values() if r.to == to), None)
+        if rule is not None:
+            try:
+                _say(gateway, lead, to, rule.load(said.value))
+            except ValidationError as exc:
+                raise Refused(f"{to}: {exc.messages[0]}") from None
+            return [f"{to} is what you said; the systems are told"]
+    raise Refused(f"no mapping brings in {to} any more")
+
+
+def _held(gateway: Gateway, record: Record, to: str) -> Any:
+    for name, rule in gateway.model.joining.inbound(record.system, record.object).items():
+        if rule.to == to and name in record.snapshot:
+            raw = record.snapshot[name][0]
+            return None if raw is None else rule.load(raw)
+    return None
+
+
+def _say(gateway: Gateway, lead: Lead, to: str, value: Any) -> None:
+    """A value that a person set: news of the gateway's own, later than all that is known of the lead."""
+    own = lead.records.get((*OWN, lead.id))
+    at = from_micros(max(to_micros(gateway.now()), own.last[0] + 1 if own is not None else 0))
+    event = RecordChanged(
+        system=OWN[0], object=OWN[1], kind="person", record=lead.id, at=at, key=f"person:{new_id()}",
+        values={} if value is None else {to: value}, speaks_of=frozenset({to}),
+    )  # fmt: skip
+    document = Document(id=new_id(), system=OWN[0], received_at=at, body=b"")
+    gateway.observe(gateway.pipeline.run([Reading(document, [event])], [lead.id], "person"))
+
+
+def _always(gateway: Gateway, to: str, system: str) -> list[str]:
+    done = []
+    for name in gateway.instance.systems:
+        changed: list[str] = []
+
+        def edit(edited: Edited, changed: list[str] = changed) -> None:
+            changed += edited.prefer(to, system)
+
+        file = _rewrite(gateway, name, edit)
+        done += [f"{file}: {field}: sync: prefer, prefer: {system}" for field in changed]
+    with closing(_reopened(gateway)) as fresh, read(fresh.store.main) as connection:
+        leads = [row.lead for row in items.alike(connection, work.CONFLICT, to)]
+    return done + _again(gateway, leads)
+
+
+# -- who is who --------------------------------------------------------------------------------------------------------
+
+
+def _merge(gateway: Gateway, item: Item, said: Said) -> list[str]:
+    pair = (_lead(gateway, item).id, gateway.find_lead(item["detail"]["other"]))
+    gateway.observe(gateway.pipeline.run((), pair, "person", [pair], by=said.by))
+    return ["they are one person now"]
+
+
+def _apart(gateway: Gateway, item: Item, said: Said) -> list[str]:
+    with write(gateway.store.main) as connection:
+        regrouping.keep_apart(connection, item["lead"], gateway.find_lead(item["detail"]["other"]))
+    return ["they are two people, whatever keys they share"]
+
+
+def _link(gateway: Gateway, item: Item, said: Said) -> list[str]:
+    """The record is the lead's, and is looked at before anything is written to it; the create is given up."""
+    object_, _, id_ = said.value.rpartition(":")
+    ref = (item["system"], object_ or item["object"], id_)
+    candidates = item["detail"]["candidates"]
+    if said.value not in candidates and id_ not in candidates:
+        raise Refused(f"it is none of those found there: {', '.join(candidates)}{suggest(said.value, candidates)}")
+    lead = _lead(gateway, item)
+    with write(gateway.store.main) as connection:
+        owner = _own(connection, ref, lead.id, to_micros(gateway.now()))
+        switches.discard(connection, to_micros(gateway.now()), [item["detail"]["write"]])
+        lookup = Lookup(system=ref[0], object=ref[1], record=ref[2])
+        lookups.ask(connection, [lookup], to_micros(gateway.now()))
+    gateway.observe(gateway.pipeline.again([(lead.id,) if owner == lead.id else (lead.id, owner)]))
+    same = "" if owner == lead.id else f"; it was lead {owner}'s, so that both are one person"
+    return [f"{ref[1]} {ref[2]} is this lead's{same}; it is looked at, then told what is new"]
+
+
+def _own(connection: Connection, ref: Ref, lead: str, now: int) -> str:
+    """Give a record to a lead, unless it is somebody's already. Returns whose it is."""
+    r, c = t.records.c, t.leads.c
+    mine = (r.system == ref[0], r.object == ref[1], r.record == ref[2])
+    row = connection.execute(select(*RECORD).where(*mine)).first()
+    record = record_of(row) if row is not None else Record(*ref, "person", lead, first_at=now)
+    record.entity = record.entity or lead
+    record.enrolled = True
+    Put(connection).upsert(t.records, [record_row(record)])
+    connection.execute(update(t.leads).where(c.id == lead).values(version=c.version + 1))
+    return record.entity
+
+
+def _create(gateway: Gateway, item: Item, said: Said) -> list[str]:
+    with write(gateway.store.main) as connection:
+        if not outbox.retry(connection, to_micros(gateway.now()), [item["detail"]["write"]], None, anyway=True):
+            raise Refused("its write is not dead any more; `gateway plan` shows what is to be sent")
+    return ["a new record is made, whoever is there already"]
+
+
+def _ignore(gateway: Gateway, item: Item, said: Said) -> list[str]:
+    """A placeholder says that there is no record and shall be none."""
+    lead, now = _lead(gateway, item), to_micros(gateway.now())
+    none = Record(
+        item["system"], item["object"], f"none:{lead.id}", "person", lead.id, first_at=now, main=False, gone=LEFT_OUT
+    )
+    with write(gateway.store.main) as connection:
+        Put(connection).upsert(t.records, [record_row(none)])
+        switches.discard(connection, now, [item["detail"]["write"]])
+    return _again(gateway, [lead.id]) or [f"nothing is made of this lead in {item['system']}"]
+
+
+# -- words -------------------------------------------------------------------------------------------------------------
+
+
+def _map(gateway: Gateway, item: Item, said: Said) -> list[str]:
+    """A word for a value: into the mapping file, and what was read before is read by it again."""
+    system, object_ = item["system"], item["object"]
+    field, raw = item["detail"]["field"], item["detail"]["value"]
+    if raw.startswith("("):
+        raise Refused("it is no value of a list; write the value map yourself, then say --map for those that are")
+    mapping = gateway.instance.systems[system].mapping
+    rules = mapping.objects.get(object_) if mapping is not None else None
+    if rules is None:
+        raise Refused(f"mappings/{system}.yaml has no object {object_!r} any more")
+    file = _rewrite(gateway, system, _mapped(gateway, rules, field, raw, said.value))
+    with closing(_reopened(gateway)) as fresh:
+        told = field
+        if field == work.REASON:
+            told = next((rule.get("reason") for rule in _outcomes(gateway, system, object_) if rule.get("reason")), "")
+        with read(fresh.store.main) as connection:
+            records = items.records_with(connection, system, object_, told, raw)
+            documents = items.documents_without(connection, system, object_, field)
+        for start in range(0, len(records), CHUNK):
+            chunk = records[start : start + CHUNK]
+            fresh.observe(fresh.pipeline.run((), cause="person", refold=chunk))
+        if documents:
+            fresh.inbox.requeue(documents, None, ("read",))
+            worker = f"work:{new_id()}"
+            while fresh.run_pipeline_once(worker):
+                pass
+        if field == work.REASON:
+            _reworded(fresh, raw, said.value)
+    again = f", {len(documents):,} documents are read again" if documents else ""
+    return [f"{file}: {object_}.{field}: {raw} is {said.value}", f"{len(records):,} records read by it anew{again}"]
+
+
+def _mapped(gateway: Gateway, rules: Any, field: str, raw: str, word: str) -> Callable[[Edited], None]:
+    """How the mapping file is edited; checks the word first."""
+    journey, object_ = gateway.model.journey, rules.name
+    if field == work.REASON:
+        buckets = [bucket for bucket, reasons in journey.reasons.items() if word in reasons]
+        if not buckets:
+            known = [one for reasons in journey.reasons.values() for one in reasons]
+            raise Refused(f"no such reason in journey.yaml{suggest(word, known)}; there are {', '.join(known)}")
+        outcomes = {outcome for outcome, bucket in journey.buckets.items() if bucket in buckets}
+
+        def reason(edited: Edited) -> None:
+            if not edited.map_reason(object_, outcomes, raw, word):
+                raise Refused(f"{object_}: no rule reads a reason for {', '.join(sorted(outcomes))} from a field")
+
+        return reason
+    rule = rules.inbound.get(field)
+    if rule is not None and (rule.values or rule.to == "status"):
+        if rules.kind == "deal" and rule.to == "status" and word not in DEAL_STATUSES:
+            raise Refused(f"a deal is {', '.join(sorted(DEAL_STATUSES))}{suggest(word, DEAL_STATUSES)}")
+        return lambda edited: edited.map_value(object_, field, raw, word)
+    if word not in (*journey.buckets, "accepted", "contacted", NOTHING):
+        words = ["accepted", "contacted", *journey.buckets, NOTHING]
+        raise Refused(f"no such outcome{suggest(word, words)}; there are {', '.join(words)}")
+    return lambda edited: edited.map_status(object_, field, raw, "" if word == NOTHING else word)
+
+
+def _outcomes(gateway: Gateway, system: str, object_: str) -> list[Mapping[str, Any]]:
+    file = ConfigFile.read(gateway.instance.root / "mappings" / f"{system}.yaml", gateway.instance.root)
+    return list(file.data["objects"][object_].get("outcomes") or [])
+
+
+def _reworded(gateway: Gateway, raw: str, word: str) -> None:
+    """Handoffs that ended with the system's word for a reason."""
+    h = t.handoffs.c
+    with write(gateway.store.main) as connection:
+        mine = (h.bucket_reason == raw, h.state == "closed")
+        leads = list(connection.scalars(select(h.lead).where(*mine)))
+        connection.execute(update(t.handoffs).where(*mine).values(bucket_reason=word))
+    _again(gateway, leads)
+
+
+def _reason(gateway: Gateway, item: Item, said: Said) -> list[str]:
+    allowed = gateway.model.journey.reasons[item["detail"]["bucket"]]
+    if said.value not in allowed:
+        raise Refused(f"no such reason{suggest(said.value, allowed)}; there are {', '.join(allowed)}")
+    h = t.handoffs.c
+    with write(gateway.store.main) as connection:
+        mine = update(t.handoffs).where(h.id == item["detail"]["handoff"])
+        connection.execute(mine.values(bucket_reason=said.value))
+    return _again(gateway, [item["lead"]]) or [f"the handoff ended because of: {said.value}"]
+
+
+# -- writes ------------------------------------------------------------------------------------------------------------
+
+
+def _retry(gateway: Gateway, item: Item, said: Said) -> list[str]:
+    if item["kind"] == work.CONTESTED:
+        _release(gateway, item)
+        return _again(gateway, [item["lead"]]) or ["it is written again"]
+    with write(gateway.store.main) as connection:
+        if not outbox.retry(connection, to_micros(gateway.now()), [item["detail"]["write"]], None):
+            raise Refused("a newer write says everything; `gateway deliveries list` shows it")
+    return ["the write goes again"]
+
+
+def _discard(gateway: Gateway, item: Item, said: Said) -> list[str]:
+    with write(gateway.store.main) as connection:
+        if not switches.discard(connection, to_micros(gateway.now()), [item["detail"]["write"]]):
+            raise Refused("the write is on its way, or settled")
+    return ["the write is given up"]
+
+
+def _leave(gateway: Gateway, item: Item, said: Said) -> list[str]:
+    return [f"{item['detail']['field']} of {item['object']} {item['record']} stays as {item['system']} has it"]
+
+
+def _release(gateway: Gateway, item: Item) -> None:
+    r, c = t.records.c, t.leads.c
+    mine = (r.system == item["system"], r.object == item["object"], r.record == item["record"])
+    with write(gateway.store.main) as connection:
+        row = connection.execute(select(*RECORD).where(*mine)).first()
+        if row is None:
+            raise NotFound(f"{item['system']} {item['object']} {item['record']}: no such record any more")
+        record = record_of(row)
+        field = item["detail"]["field"]
+        record.contested = [name for name in record.contested if name != field]
+        record.told.pop(field, None)
+        Put(connection).upsert(t.records, [record_row(record)])
+        connection.execute(update(t.leads).where(c.id == item["lead"]).values(version=c.version + 1))
+
+
+def _done(gateway: Gateway, item: Item, said: Said) -> list[str]:
+    return ["noted"]
+
+
+_WAYS: Mapping[str, Callable[[Gateway, Item, Said], list[str]]] = {
+    "keep": _keep, "value": _value, "merge": _merge, "apart": _apart, "link": _link, "create": _create,
+    "ignore": _ignore, "map": _map, "retry": _retry, "discard": _discard, "leave": _leave, "reason": _reason,
+    "done": _done,
+}  # fmt: skip
+
+
+# -- common ------------------------------------------------------------------------------------------------------------
+
+
+def _lead(gateway: Gateway, item: Item) -> Lead:
+    id_ = gateway.find_lead(item["lead"])
+    with read(gateway.store.main) as connection:
+        return load(connection, [], {}, [id_], 0, gateway.pipeline.need(gateway.now())).leads[id_]
+
+
+def _again(gateway: Gateway, leads: Collection[str]) -> list[str]:
+    """Plan leads again, by the files of now. Returns no words."""
+    if leads:
+        with closing(_reopened(gateway)) as fresh:
+            fresh.observe(fresh.pipeline.run((), leads, "person"))
+    return []
+
+
+def _reopened(gateway: Gateway) -> Gateway:
+    """The instance with the files as they are now, which become the active ones."""
+    from gateway.runtime import open_gateway
+
+    return open_gateway(gateway.instance.root, gateway.now, host=gateway.host)
+
+
+def _rewrite(gateway: Gateway, system: str, edit: Callable[[Edited], None]) -> str:
+    """Edit a system's mapping file as a whole or not at all. Returns its name."""
+    root, name = gateway.instance.root, f"mappings/{system}.yaml"
+    path = root / name
+    before = ConfigFile.read(path, root).text
+    edited = Edited(before)
+    edit(edited)
+    text = edited.text
+    try:
+        compile_mapping(ConfigFile(name, text), gateway.instance.systems[system].role, gateway.host.transforms)
+    except ConfigError as exc:
+        raise Refused(f"{name} would not be right any more: {exc.problems[0]}; edit it yourself") from None
+    if text != before:
+        new = path.with_name(f".{path.name}.new")
+        try:
+            new.write_text(text, encoding="utf-8")
+            shutil.copymode(path, new)
+            os.replace(new, path)
+        except OSError as exc:
+            raise Refused(f"{path}: cannot be written: {exc.strerror}; nothing is changed") from None
+    return name

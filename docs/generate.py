@@ -117,10 +117,8 @@ HELP = {
     "journey.yaml never_hand_over.reason": "what is counted and shown",
     "journey.yaml never_hand_over.when": "condition on attributes",
     "journey.yaml never_hand_over.open_deal": "true: leads with an open deal; its owner gets a note",
-    "journey.yaml follow_up": "the clock of a handoff; its times are recorded when it opens",
-    "journey.yaml follow_up.response": "time sales have to answer, such as 4h",
-    "journey.yaml follow_up.period": "time until the end of follow-up, such as 5d",
-    "journey.yaml follow_up.default_bucket": "bucket at the end of follow-up; default: recycled",
+    "journey.yaml follow_up": "the clocks of a handoff; its times are recorded when it opens",
+    "journey.yaml lists": "bucket: list of those whose last handoff ended in it",
     "journey.yaml reasons": "bucket: reasons people choose from",
     "journey.yaml buckets": "outcome: bucket it ends a handoff in",
 }

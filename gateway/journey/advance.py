@@ -100,7 +100,7 @@ class Opening:
     score: int
     generation: int
     response_due: datetime | None
-    period_ends: datetime | None
+    period_ends: datetime
 
 
 class Close(NamedTuple):
@@ -444,8 +444,8 @@ def _opening(journey: Journey, standing: Standing, facts: Facts, stage: Stage, a
         persona=facts.persona,
         score=facts.score or 0,
         generation=standing.generation + (ended.bucket == "recycled"),
-        response_due=at + clock.response if clock.response else None,
-        period_ends=at + clock.period if clock.period else None,
+        response_due=clock.response_due(at, facts.band),
+        period_ends=clock.period_ends(at),
     )
 
 

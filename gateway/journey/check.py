@@ -9,8 +9,8 @@ from marshmallow import Schema, fields, validate
 
 from gateway.conditions import check_condition
 from gateway.contracts import OUTCOMES
-from gateway.durations import Duration
 from gateway.errors import Problem
+from gateway.journey.hours import CALENDARS, FollowUpForm
 from gateway.journey.words import BUCKETS, DEFAULT_STAGES, SHARED, STEPS
 from gateway.settings.files import ConfigFile, KeyPath, suggest
 
@@ -47,17 +47,12 @@ class NeverSchema(Schema):
     open_deal = fields.Boolean()
 
 
-class FollowUpSchema(Schema):
-    response = Duration()
-    period = Duration()
-    default_bucket = fields.String()
-
-
 class JourneySchema(Schema):
     personas = fields.List(fields.Nested(PersonaSchema))
     stages = fields.List(fields.Nested(StageSchema), validate=validate.Length(min=1, error="a journey needs a stage"))
     never_hand_over = fields.List(fields.Nested(NeverSchema))
-    follow_up = fields.Nested(FollowUpSchema)
+    follow_up = fields.Nested(FollowUpForm)
+    calendars = CALENDARS
     reasons = fields.Dict(keys=fields.String(), values=fields.List(fields.String()))
     buckets = fields.Dict(keys=fields.String(), values=fields.String())
     lists = fields.Dict(keys=fields.String(), values=fields.String(validate=validate.Length(min=1)))
@@ -68,7 +63,7 @@ def check(
 ) -> list[Problem]:
     """Every problem of the file, in the order of its lines. ``attributes`` and ``systems``: known names; None = any."""
     problems = file.check(JourneySchema())
-    for rule in (_personas, _stages, _never, _buckets):
+    for rule in (_personas, _stages, _never, _endings):
         problems += rule(file, attributes, systems)
     return sorted(set(problems))
 
@@ -124,13 +119,12 @@ def _never(file: ConfigFile, attributes: Collection[str] | None, _: Any) -> list
     return problems
 
 
-def _buckets(file: ConfigFile, *_: Any) -> list[Problem]:
+def _endings(file: ConfigFile, *_: Any) -> list[Problem]:
     problems = []
-    follow_up = file.data.get("follow_up")
-    if isinstance(follow_up, Mapping):
-        bucket = follow_up.get("default_bucket", "recycled")
-        if bucket not in BUCKETS:
-            problems.append(_unknown(file, ("follow_up", "default_bucket"), "bucket", bucket, BUCKETS))
+    follow_up, calendars = file.data.get("follow_up"), file.data.get("calendars", {})
+    name = follow_up.get("calendar") if isinstance(follow_up, Mapping) else None
+    if isinstance(name, str) and isinstance(calendars, Mapping) and name not in calendars:
+        problems.append(_unknown(file, ("follow_up", "calendar"), "calendar", name, calendars))
     for key in ("reasons", "buckets", "lists"):
         listed = file.data.get(key)
         for name, value in listed.items() if isinstance(listed, Mapping) else ():

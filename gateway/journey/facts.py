@@ -57,6 +57,7 @@ class Facts:
     outcomes: Sequence[Outcome] = ()
     kinds: Mapping[str, Happened] = field(default_factory=dict)
     open_deal: bool = False
+    band: str = ""
 
 
 @dataclass(frozen=True, slots=True)

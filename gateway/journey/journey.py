@@ -9,16 +9,18 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from gateway.conditions import compile_condition
-from gateway.durations import parse_duration
 from gateway.errors import ConfigError
+from gateway.journey.calendar import Calendar
 from gateway.journey.check import check
+from gateway.journey.hours import CalendarForm, FollowUpForm
 from gateway.journey.words import BUCKETS, DEFAULT_BUCKETS, DEFAULT_MARGIN, DEFAULT_STAGES, SHARED
 from gateway.settings.files import ConfigFile
 
+DEFAULT_RESPONSE: Mapping[str, timedelta] = {"great": timedelta(minutes=5), "other": timedelta(hours=4)}
 Condition = Callable[[Mapping[str, Any]], bool]
 
 
@@ -61,14 +63,27 @@ class Exclusion:
 
 @dataclass(frozen=True, slots=True)
 class FollowUp:
-    """The clock of a handoff: when sales must have answered, and when the handoff ends by itself in ``bucket``.
+    """The clocks of a handoff: when sales must have answered, and when it ends by itself in ``default_bucket``.
 
-    Durations are of plain time; None = no such limit. They are recorded on the handoff when it opens.
+    ``response``: band → time to answer; ``other`` stands for the bands that are not named. Times are of the calendar's
+    working hours and days; without a calendar clocks run day and night. What they say is recorded when it opens.
     """
 
-    response: timedelta | None = None
-    period: timedelta | None = None
-    bucket: str = "recycled"
+    response: Mapping[str, timedelta] = field(default_factory=lambda: DEFAULT_RESPONSE)
+    period: timedelta = timedelta(days=5)
+    default_bucket: str = "recycled"
+    calendar: Calendar | None = None
+
+    def response_due(self, at: datetime, band: str) -> datetime | None:
+        """None: for this band no time is agreed."""
+        wait = self.response.get(band, self.response.get("other"))
+        return None if wait is None else self._after(at, wait)
+
+    def period_ends(self, at: datetime) -> datetime:
+        return self._after(at, self.period)
+
+    def _after(self, at: datetime, wait: timedelta) -> datetime:
+        return at + wait if self.calendar is None else self.calendar.after(at, wait)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +149,7 @@ def compile_journey(file: ConfigFile) -> Journey:
         personas=tuple(name for name, _ in personas),
         stages=stages,
         tracked=tuple(name for name in SHARED if name in shared),
-        follow_up=_follow_up(data.get("follow_up", {})),
+        follow_up=_follow_up(data.get("follow_up", {}), data.get("calendars", {})),
         reasons={bucket: tuple(data.get("reasons", {}).get(bucket, ())) for bucket in BUCKETS},
         buckets={**DEFAULT_BUCKETS, **data.get("buckets", {})},
         lists=dict(data.get("lists", {})),
@@ -180,9 +195,8 @@ def _condition(rule: Mapping[str, Any]) -> Condition | None:
     return compile_condition(rule["when"]) if "when" in rule else None
 
 
-def _follow_up(data: Mapping[str, Any]) -> FollowUp:
-    return FollowUp(
-        response=parse_duration(data["response"]) if "response" in data else None,
-        period=parse_duration(data["period"]) if "period" in data else None,
-        bucket=data.get("default_bucket", "recycled"),
-    )
+def _follow_up(data: Mapping[str, Any], calendars: Mapping[str, Any]) -> FollowUp:
+    agreed = FollowUpForm().load(data)
+    if "calendar" in agreed:
+        agreed["calendar"] = CalendarForm().load(calendars[agreed["calendar"]])
+    return FollowUp(**agreed)

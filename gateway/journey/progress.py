@@ -52,6 +52,7 @@ def facts_of(lead: Lead, open_deal: bool) -> Facts:
             for kind, (count, first, last) in lead.kinds.items()
         },
         open_deal,
+        lead.score.band if lead.score else "",
     )
 
 
@@ -201,7 +202,7 @@ def open_handoff(lead: Lead, opening: Opening, cause: Cause, ids: Any) -> None:
         "journey": cause.journey,
         "owner": "",
         "response_due": _micros(opening.response_due),
-        "period_ends": _micros(opening.period_ends),
+        "period_ends": to_micros(opening.period_ends),
         "accepted_at": None,
         "contacted_at": None,
         "state": "open",

@@ -6,6 +6,8 @@ SHARED = ("target", "mql", "sal", "sql", "won")
 """The five shared stages, in order; a company's own stages are each tied to one of them."""
 BUCKETS = ("sales_qualified", "sales_rejected", "recycled")
 """How a handoff can end."""
+BANDS = ("great", "good", "bad")
+"""How good a score is; scoring.yaml says from where on."""
 STEPS = ("handoff", "set", "join", "leave", "campaign", "notify")
 """What a stage may ask for when a lead crosses into it."""
 DEFAULT_BUCKETS = {

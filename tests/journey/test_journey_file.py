@@ -1,7 +1,8 @@
 """journey.yaml: what it says when it is right, and every complaint when it is not."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -57,7 +58,7 @@ def test_a_compiled_journey_says_what_the_file_says():
     assert journey.shared_stages()["target"] == ("lead", "engaged")
     assert (ready.threshold("finance"), ready.threshold("other"), ready.threshold("")) == (5000, 6250, None)
     assert (ready.handoff, ready.margin, journey.systems) == ("crm", 300, ("crm",))
-    assert journey.follow_up.response == timedelta(hours=4)
+    assert journey.follow_up.response == {"other": timedelta(hours=4)}
     assert (journey.buckets["lost"], journey.buckets["won"]) == ("sales_rejected", "sales_qualified")
     assert journey.reasons == {"sales_qualified": (), "sales_rejected": ("no budget",), "recycled": ()}
 
@@ -173,6 +174,46 @@ BAD = [
     ("never_hand_over: [{reason: x}]", "1: never_hand_over[0]: says of nobody"),
     ("never_hand_over: [{reason: x, when: {x: {abov: 1}}}]", "when.x.abov: unknown operator; did you mean 'above'?"),
     ("follow_up: {response: soon}", "1: follow_up.response: not a duration"),
+    ("follow_up: {response: {great: 5m, warm: 4h}}", "1: follow_up.response.warm: no such band; it is one of great,"),
+    ("follow_up: {response: {other: soon}}", "1: follow_up.response.other: not a duration"),
+    ("follow_up: {calendar: office}", "1: follow_up.calendar: no such calendar; there is none"),
+    (
+        "calendars: {office: {zone: UTC, hours: {mon: '9:00-17:00'}}}\nfollow_up: {calendar: offic}",
+        "2: follow_up.calendar: no such calendar; did you mean 'office'?",
+    ),
+    (
+        "calendars: {office: {zone: Berlin, hours: {mon: '9:00-17:00'}}}",
+        "1: calendars.office.zone: no such time zone",
+    ),
+    ("calendars: {office: {zone: UTC}}", "1: calendars.office.hours: is missing"),
+    ("calendars: {office: {zone: UTC, hours: {}}}", "1: calendars.office.hours: expected days and their hours"),
+    ("calendars: {office: {zone: UTC, hours: {mon: []}}}", "1: calendars.office.hours.mon: no hours"),
+    (
+        "calendars: {office: {zone: UTC, hours: {fri-mon: '9:00-17:00'}}}",
+        "1: calendars.office.hours.fri-mon: mon comes before fri",
+    ),
+    (
+        "calendars: {office: {zone: UTC, hours: {mon: '17:00-9:00'}}}",
+        "1: calendars.office.hours.mon: closes before it opens",
+    ),
+    (
+        "calendars: {office: {zone: UTC, hours: {mon: ['9:00-12:00', '11:00-17:00']}}}",
+        "1: calendars.office.hours.mon: hours overlap",
+    ),
+    (
+        "calendars: {office: {zone: UTC, hours: {mon: '9:00-17:00'}, holidays: Freedonia}}",
+        "1: calendars.office.holidays: no such country",
+    ),
+    (
+        "calendars: {office: {zone: UTC, hours: {mon: '9:00-17:00'}, off: [24.12.]}}",
+        "1: calendars.office.off[0]: expected a day",
+    ),
+    (
+        "calendars: {office: {zone: UTC, hours: {mon: '9:00-17:00'}, off: ["
+        + ", ".join(f"2026-{month:02}-{day:02}" for month in (5, 6, 7, 8) for day in range(1, 31))
+        + "]}}",
+        "1: calendars.office.off: nobody works for 60 days from 2026-",
+    ),
     ("follow_up: {default_bucket: recycle}", "1: follow_up.default_bucket: no such bucket; did you mean 'recycled'?"),
     ("reasons: {rejected: [x]}", "1: reasons.rejected: no such bucket; did you mean"),
     ("buckets: {wonn: recycled}", "1: buckets.wonn: no such outcome; did you mean 'won'?"),
@@ -234,3 +275,29 @@ def test_the_starter_file_is_valid():
     assert journey.tracked == ("target", "mql", "sal", "sql", "won")
     assert journey.systems == ("crm",)
     assert journey.exclusion({}, open_deal=True).note_owner
+
+
+def test_clocks_run_in_the_calendars_hours_and_by_band() -> None:
+    """Who is handed over on a Friday evening is due on Monday: the great ones five minutes after opening."""
+    journey = compile_journey(
+        file(
+            "calendars: {office: {zone: Europe/Berlin, hours: {mon-fri: '09:00-17:00'}, holidays: DE}}\n"
+            "follow_up: {calendar: office}"
+        )
+    )
+    friday = datetime(2026, 11, 27, 18, tzinfo=ZoneInfo("Europe/Berlin"))
+    clock = journey.follow_up
+    due = [clock.response_due(friday, band) for band in ("great", "good", "bad")] + [clock.period_ends(friday)]
+    assert [at and f"{at.astimezone(friday.tzinfo):%a %H:%M}" for at in due] == [
+        "Mon 09:05",
+        "Mon 13:00",
+        "Mon 13:00",
+        "Mon 09:00",
+    ]
+
+
+def test_without_a_calendar_clocks_run_day_and_night() -> None:
+    clock = compile_journey(file("follow_up: {response: {great: 5m}, period: 2d}")).follow_up
+    at = datetime(2026, 11, 28, 3, tzinfo=UTC)
+    assert (clock.response_due(at, "great"), clock.response_due(at, "bad")) == (at + timedelta(minutes=5), None)
+    assert clock.period_ends(at) == at + timedelta(days=2)

@@ -307,22 +307,49 @@ class _Sending:
         except (Failure, NoAnswer):
             return {}  # a create of one who is there is refused with a name, too
         known: dict[str, Receipt] = {}
+        stamps: dict[str, dict[str, Any]] = {}
         for result in reply.results:
-            properties = result.get("properties") or {}
+            properties, id_ = result.get("properties") or {}, str(result.get("id"))
             made = addresses.get(str(properties.get("email")).strip().casefold())
-            if made is not None and properties.get(self.key) != made.key:
-                known[made.key] = Receipt(
-                    key=made.key, result="duplicate", candidates=(str(result.get("id")),), code="e-mail address"
-                )
-        return known
+            carried_key = properties.get(self.key)
+            if made is None or carried_key == made.key:
+                continue
+            known[made.key] = Receipt(key=made.key, result="duplicate", candidates=(id_,), code="e-mail address")
+            if not carried_key:
+                stamps[made.key] = {"id": id_, "properties": {self.key: made.key}}
+        return known | self._stamp(stamps)
+
+    def _stamp(self, stamps: Mapping[str, Mapping[str, Any]]) -> dict[str, Receipt]:
+        """Contacts that were found by their address carry our key from now on, so that it leads to them as well.
+
+        Returns the receipts of those that do not yet: until they do, they are looked up again.
+        """
+        if not stamps:
+            return {}
+        self._calls += 1
+        try:
+            self.client.change(
+                self.client.batch.update, self.path, {"inputs": list(stamps.values())}, priority=self._priority
+            )
+        except (TryLater, AccessRefused) as exc:
+            self._stop = refusal(exc)
+            return {key: replace(self._stop, key=key) for key in stamps}
+        except NoAnswer:
+            return {key: Receipt(key=key, result="retry", code="no answer") for key in stamps}
+        except Failure as exc:
+            if exc.passing:
+                return {key: Receipt(key=key, result="retry", code=str(exc.status)) for key in stamps}
+        return {}  # linked all the same where HubSpot does not take the key
 
     # -- lifecycle stage ----------------------------------------------------------------------------------------------
 
     def _stages(self, staged: Sequence[tuple[Write, Receipt]]) -> Iterator[Receipt]:
-        """HubSpot moves this property forward only and drops a step back without a word: so it is looked at again,
-        cleared where it stands elsewhere, and set anew, in calls of their own."""
+        """HubSpot moves this property forward only and drops a step back without a word: so its answer is looked at,
+        the property cleared where it stands elsewhere, and set anew, in calls of their own; then it is read again."""
         staged = [(made, receipt) for made, receipt in staged if made.fields[STAGE] and not self.creating]
-        held = self._stages_of([receipt.record for _, receipt in staged]) if staged else {}
+        held = {receipt.record: str(receipt.held[STAGE] or "") for _, receipt in staged if STAGE in receipt.held}
+        if silent := [receipt.record for _, receipt in staged if receipt.record not in held]:
+            held |= self._stages_of(silent)
         back = [(made, receipt) for made, receipt in staged if held.get(receipt.record) != str(made.fields[STAGE])]
         if back and held:
             for value in ("", None):

@@ -49,24 +49,28 @@ def run(tmp_path, hubspot):
     hubspot.properties = [{"name": "email", "type": "string"}]
 
     def run(*arguments, code=0):
-        result = CliRunner().invoke(cli, ["-C", str(tmp_path), "hubspot", *arguments], catch_exceptions=False)
+        result = CliRunner().invoke(cli, ["-C", str(tmp_path), "plugins", "setup", *arguments], catch_exceptions=False)
         assert result.exit_code == code, result.output
         return result.output
 
     return run
 
 
+def steps(output):
+    return {one["name"]: one for one in json.loads(output)["steps"]}
+
+
 def states(output):
-    return {one["property"]: one["state"] for one in json.loads(output)["properties"]}
+    return {name: one["state"] for name, one in steps(output).items()}
 
 
 def test_setup_makes_what_is_missing_once(hubspot, run):
     """Our key is unique from the beginning, for HubSpot never makes it so later."""
-    made = states(run("setup", "hubspot", "--json"))
-    assert made == {
-        "gw_external_id": "made", "gw_score": "made", "gw_bucket": "made", "gw_opened": "made",
-        "lead_grade": "missing; it is not ours: make it in HubSpot, or correct the mapping",
+    made = steps(run("hubspot", "--json"))
+    assert {name: one["state"] for name, one in made.items()} == {
+        "gw_external_id": "made", "gw_score": "made", "gw_bucket": "made", "gw_opened": "made", "lead_grade": "by hand",
     }  # fmt: skip
+    assert "not ours" in made["lead_grade"]["message"]
     by_name = {one["name"]: one for one in hubspot.properties}
     assert by_name["gw_external_id"]["hasUniqueValue"] is True
     assert (by_name["gw_score"]["type"], by_name["gw_score"]["fieldType"]) == ("number", "number")
@@ -77,41 +81,37 @@ def test_setup_makes_what_is_missing_once(hubspot, run):
         "recycled",
     ]
     assert hubspot.groups == ["gateway"]
-    assert set(list(states(run("setup", "hubspot", "--json")).values())[:4]) == {"there"}
+    assert set(list(states(run("hubspot", "--json")).values())[:4]) == {"there"}
     assert len(hubspot.properties) == 5
 
 
 def test_a_dry_run_makes_nothing(hubspot, run):
     """It only says what is missing."""
-    assert states(run("setup", "hubspot", "--dry-run", "--json"))["gw_score"] == "missing"
+    assert states(run("hubspot", "--dry-run", "--json"))["gw_score"] == "missing"
     assert {one.method for one in hubspot.requests} == {"GET"}
 
 
 def test_a_key_that_is_not_unique_is_told(hubspot, run):
     """Only a person can do something about it."""
     hubspot.properties.append({"name": "gw_external_id", "type": "string", "hasUniqueValue": False})
-    assert "not unique" in states(run("setup", "hubspot", "--json"))["gw_external_id"]
+    assert "gw_external_id is there, but not unique" in run("hubspot")
 
 
-def test_show_names_the_account_and_what_it_lacks(hubspot, run):
-    """A line of the mapping that names a property HubSpot does not have can never bring anything."""
-    found = json.loads(run("show", "hubspot", "--json"))
-    assert found["account"] == 9900123
-    assert {one["property"] for one in found["properties"]} == {
-        "favourite_colour", "gw_bucket", "gw_external_id", "gw_opened", "gw_score", "lead_grade",
-    }  # fmt: skip
-
-
-def test_show_names_the_missing_scope(hubspot, run):
-    """By object, with the token's reference."""
+def test_a_missing_scope_is_named(hubspot, run):
+    """With the token's reference."""
     body = {
         "category": "MISSING_SCOPES",
-        "errors": [{"context": {"requiredGranularScopes": ["crm.schemas.contacts.read"]}}],
+        "errors": [{"context": {"requiredGranularScopes": ["crm.schemas.contacts.write"]}}],
     }
-    hubspot.rules.append(lambda request: (403, body, {}) if "properties" in request.path else None)
-    assert "file:token lacks the scopes crm.schemas.contacts.read" in run("show", "hubspot")
+    hubspot.rules.append(lambda request: (403, body, {}) if request.method == "POST" else None)
+    assert "file:token lacks the scopes crm.schemas.contacts.write" in run("hubspot", code=1)
 
 
-def test_another_plugins_system_is_refused(run):
+def test_a_folder_is_refused(run, tmp_path):
+    """HubSpot deploys none."""
+    assert "takes no folder" in run("hubspot", "--metadata", str(tmp_path / "out"), code=1)
+
+
+def test_a_plugin_that_connects_no_accounts_is_told(run):
     """With its name."""
-    assert "crm: is of plugin files, not hubspot" in run("setup", "crm", code=1)
+    assert "crm: plugin files connects no accounts" in run("crm", code=1)

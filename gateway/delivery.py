@@ -18,6 +18,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Engine
 
+from gateway.alarms import Alarms
 from gateway.contracts import COMPANIONS, Call, Receipt, Sink, Write
 from gateway.leads.record import Record
 from gateway.pipeline import Guard
@@ -53,6 +54,7 @@ class Delivery:
         self.guard = guard
         self.log = log
         self._seen: dict[str, tuple[int, float]] = {}
+        self.alarms = Alarms(engine, system)
 
     def take_over(self, worker: str, dead: str = "", clock: Callable[[], float] = time.monotonic) -> int:
         """Free what dead workers had on its way: of ``dead``, and of whoever has not beaten for ``SILENCE`` seconds.
@@ -72,14 +74,18 @@ class Delivery:
         self._seen = {holder: seen for holder, seen in self._seen.items() if holder in beats}
         return sum(self._bury(holder) for holder in silent)
 
-    def run(self, worker: str, limit: int = 1000) -> tuple[int, list[outbox.People]]:
+    def run(self, worker: str, limit: int = 1000, push: str = "") -> tuple[int, list[outbox.People]]:
         """Deliver what is due now. Returns (writes worked, who is to be planned again).
+
+        :param push: the name under which it can be undone; the minute's by default.
 
         Raises ``StaleCommit`` when another worker took the writes over meanwhile.
         """
         self.take_over(worker, dead=worker)  # an earlier run of ours may have broken off
+        if free := self.alarms.released(to_micros(self.now())):  # planned again before they go: it was some time ago
+            return len(free), free
         with write(self.engine) as connection:
-            rows = outbox.claim(connection, self.system, worker, to_micros(self.now()), limit)
+            rows = outbox.claim(connection, self.system, worker, to_micros(self.now()), limit, push)
         if not rows:
             return 0, []
         with read(self.engine) as connection:
@@ -88,6 +94,8 @@ class Delivery:
         answers = {key: answer for key, (row, made) in todo.items() if (answer := _needless(row, made, links))}
         unsure = [row for key, (row, _) in todo.items() if row.state == "unknown" and key not in answers]
         answers |= self._look_up(worker, unsure)
+        free = {key: made for key, (_, made) in todo.items() if key not in answers}
+        answers |= self.alarms.hold(free, to_micros(self.now()))
         again = self._book(worker, todo, answers)
         again += self._send(worker, {key: both for key, both in todo.items() if key not in answers})
         return len(rows), again
@@ -114,11 +122,12 @@ class Delivery:
         return again + self._book(worker, rest, {key: replace(left, key=key) for key in rest})
 
     def _book(self, worker: str, todo: Todo, answers: Mapping[str, Receipt]) -> list[outbox.People]:
-        settled = [_settled(*todo[key], answer) for key, answer in answers.items()]
-        if not settled:
+        if not answers:
             return []
         now = to_micros(self.now())
         with write(self.engine) as connection:
+            answers = self.alarms.heard(connection, todo, answers, now)
+            settled = [_settled(*todo[key], answer) for key, answer in answers.items()]
             again = outbox.settle(connection, worker, now, settled)
             for reason in {item.verdict.pause for item in settled if item.verdict.pause}:
                 outbox.pause(connection, self.system, reason, now)
@@ -262,6 +271,7 @@ def _write(row: Any, links: outbox.Links) -> Write:
         fields=row.fields,
         refs=_filled(row, links),
         create=row.create,
+        anyway=row.anyway,
         priority=row.priority,
     )
     if link is None:

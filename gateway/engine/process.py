@@ -23,7 +23,7 @@ import structlog
 from marshmallow import EXCLUDE, ValidationError
 from sqlalchemy.exc import DBAPIError
 
-from gateway import logs
+from gateway import catalogues, logs
 from gateway.engine import slots
 from gateway.engine.files import differences
 from gateway.engine.supervisor import RENEWED, STATUS
@@ -32,7 +32,7 @@ from gateway.errors import ConfigError
 from gateway.settings.files import ConfigFile
 from gateway.settings.form import GatewayForm
 from gateway.settings.instance import store_folder
-from gateway.store import bundle
+from gateway.store import alarms, bundle
 from gateway.store.database import read, require_current
 from gateway.store.inbox import GroupWriter
 from gateway.store.times import new_id, utc_now
@@ -59,7 +59,7 @@ def open_gateway(root: Path) -> Gateway:
 
 
 def _guard(plugin: str, call: str) -> contextlib.AbstractContextManager[None]:
-    talks = call.startswith(("deliver", "find", "pull", "fetch"))  # to a system that may take its time
+    talks = call.startswith(("deliver", "find", "pull", "fetch", "describe"))  # to a system that may take its time
     return slots.calling(plugin, call, slots.DELIVER_CALL if talks else slots.PLUGIN_CALL)
 
 
@@ -100,12 +100,26 @@ def run(kind: str, root: Path, slot: slots.Slot | None = None, before: str = "",
                 work, sweep = current(gateway.run_pipeline_once), current(gateway.sweep_once)
                 pipeline_loop(work, sweep, gateway.inbox, worker, stop, bell_of(gateway.store.inbox))
             elif what == "pull":
-                loop(current(partial(gateway.pull_once, system)), stop, bell_of(gateway.store.main))
+                ask = partial(gateway.pull_once, system)
+                loop(current(_watching(gateway, system, ask)), stop, bell_of(gateway.store.main))
             else:
-                delivery_loop(current(partial(gateway.deliver_once, system, worker)), stop, bell_of(gateway.store.main))
+                send: Callable[[], int] = partial(gateway.deliver_once, system, worker)
+                if gateway.instance.systems[system].pull is None:  # nobody else asks this system anything
+                    send = _watching(gateway, system, send)
+                delivery_loop(current(send), stop, bell_of(gateway.store.main))
         return RENEWED if gateway.outdated() else 0
     finally:
         gateway.close()
+
+
+def _watching(gateway: Gateway, system: str, work: Callable[[], int]) -> Callable[[], int]:
+    """The work, and before it the daily look at what the system's objects are made of."""
+
+    def watched() -> int:
+        catalogues.watch(gateway, system)
+        return work()
+
+    return watched
 
 
 def web_app(root: Path, opener: Opener = open_gateway, follow: bool = False) -> Flask:
@@ -135,7 +149,9 @@ def web_app(root: Path, opener: Opener = open_gateway, follow: bool = False) -> 
     def warnings() -> list[str]:
         with read(gateway.store.main) as connection:
             active = bundle.active(connection)
-        return differences(root, active, gateway.instance.store / STATUS) if active is not None else []
+            drifted = [str(row.detail["what"]) for row in alarms.open_alarms(connection, alarms.DRIFT)]
+        edited = differences(root, active, gateway.instance.store / STATUS) if active is not None else []
+        return [*edited, *drifted]
 
     return create_app(intake, gateway.instance.name, problems, gateway.inbox.counts, warnings)
 

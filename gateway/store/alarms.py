@@ -25,8 +25,8 @@ def detail_of(drift: Drift) -> dict[str, Any]:
     return {"field": drift.field, "what": drift.words, "drift": asdict(drift)}
 
 
-def drift_of(row: Any) -> Drift:
-    data = row.detail["drift"]
+def drift_of(detail: Mapping[str, Any]) -> Drift:
+    data = detail["drift"]
     return Drift(**{**data, "values": tuple(data["values"])})
 
 

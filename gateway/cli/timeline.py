@@ -25,7 +25,7 @@ class Entry(NamedTuple):
 
 def timeline(lead: Lead, rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[Entry]:
     """``rows``: what ``store.listing.of_lead`` gives beside the loaded lead."""
-    entries = [*_facts(lead), *_decisions(rows), *_effects(rows)]
+    entries = [*_facts(lead), *_decisions(rows, lead.id), *_effects(rows)]
     return sorted(entries, key=lambda entry: (entry.at, entry.order))
 
 
@@ -46,7 +46,7 @@ def _facts(lead: Lead) -> Iterator[Entry]:
         yield Entry(outcome.at, _FACT, "outcome", text, _ref(outcome.ref))
 
 
-def _decisions(rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> Iterator[Entry]:
+def _decisions(rows: Mapping[str, Sequence[Mapping[str, Any]]], lead: str) -> Iterator[Entry]:
     for move in rows["transitions"]:
         text = f"{move['from_stage']} → {move['stage']}" if move["from_stage"] else move["stage"]
         why = move["reason"]
@@ -64,8 +64,21 @@ def _decisions(rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> Iterator[Entr
         )
         text = f"{what} {detail}" + (f": withheld, {step['reason']}" if step["state"] == "withheld" else "")
         yield Entry(step["at"], _EFFECT, "step", text, f"crossing {step['crossing']} into {step['stage']}")
+    for one in rows["resolutions"]:
+        yield Entry(one["at"], _DECISION, "work", f"{one['kind']} settled: {one['resolution']}", f"by {one['by']}")
+    for one in rows["regroupings"]:
+        yield Entry(one["at"], _DECISION, one["what"], _regrouped(one, lead), one["by"] and f"by {one['by']}")
     for merged in rows["merged"]:
         yield Entry(merged["known_at"], _FIRST, "merge", f"what is the same person began as {merged['id']}", "")
+
+
+def _regrouped(row: Mapping[str, Any], lead: str) -> str:
+    if row["what"] == "merge":
+        whom = f"took over lead {row['other']}" if row["lead"] == lead else f"became another name of lead {row['lead']}"
+        return f"{whom}: {row['why']}"
+    records = ", ".join(":".join(ref) for ref in row["detail"]["records"])
+    whom = f"to lead {row['other']}" if row["lead"] == lead else f"from lead {row['lead']}"
+    return f"{records} went {whom}: {row['why']}"
 
 
 def _handoff(row: Mapping[str, Any]) -> Iterator[Entry]:

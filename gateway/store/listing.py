@@ -93,6 +93,13 @@ def of_lead(connection: Connection, lead: str) -> dict[str, Rows]:
         "steps": _of(connection, t.steps, lead, t.steps.c.at, t.steps.c.id),
         "writes": _of(connection, t.writes, lead, t.writes.c.planned_at, t.writes.c.id),
         "work": _of(connection, t.work_items, lead, t.work_items.c.opened_at),
+        "resolutions": _rows(
+            connection,
+            select(t.resolutions.c.at, t.resolutions.c.by, t.resolutions.c.resolution, t.work_items.c.kind)
+            .join(t.work_items, t.work_items.c.id == t.resolutions.c.item)
+            .where(t.resolutions.c.lead == lead)
+            .order_by(t.resolutions.c.at, t.resolutions.c.id),
+        ),
         "identities": _of(connection, t.identities, lead, t.identities.c.namespace, t.identities.c.value),
         "deals": _rows(
             connection,

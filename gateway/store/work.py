@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, and_, case, func, not_, null, or_, select, update
+from sqlalchemy import Connection, and_, case, func, literal_column, not_, null, or_, select, update
 
 from gateway.leads.record import Ref
 from gateway.store import tables as t
@@ -20,7 +20,7 @@ SETTLED = ("ambiguous match", "contested")
 
 def found(connection: Connection, items: Sequence[Mapping[str, Any]]) -> None:
     """Store items; the same trouble met again is counted, and open again unless a person settled it for good."""
-    for_good = t.work_items.c.kind.in_(SETTLED)
+    for_good = or_(*(_i.kind == literal_column(f"'{kind}'") for kind in SETTLED))  # many rows take no parameter of all
     Put(connection).count(
         t.work_items, items, ("key",), also={"resolved_at": case((for_good, _i.resolved_at), else_=null())}
     )

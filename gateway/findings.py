@@ -99,7 +99,8 @@ class Findings:
             if one.name in look.streams:
                 continue
             if not (catalogue := look.catalogues.get(one.name)):
-                message = f"no such object there, or hidden from our user{suggest(one.name, look.catalogues)}"
+                others = [name for name, held in look.catalogues.items() if held]
+                message = f"no such object there, or hidden from our user{suggest(one.name, others)}"
                 self.problems.append(file.problem(("objects", one.name), message))
                 continue
             data, known = file.data["objects"][one.name], self._known[look.system]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gateway.cli.adding import add
 from gateway.cli.main import App, pass_app, pass_app_to_look
 from gateway.cli.output import iso, json_option, moment, say, say_json, table
 from gateway.errors import Refused
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 @click.group()
 def systems() -> None:
     """Who is connected, who is written to, who is paused."""
+
+
+systems.add_command(add)
 
 
 @systems.command("list")

@@ -152,7 +152,7 @@ def _connectors(described: Mapping[str, Mapping[str, Any] | None]) -> dict[str, 
     for prefix, whose in CONNECTORS.items():
         objects = [name for name, one in described.items() if one and any(f.startswith(prefix) for f in one["fields"])]
         if objects:
-            found[f"{whose}'s own connector"] = f"{' and '.join(sorted(objects))} have fields {prefix}…"
+            found[f"{whose}'s own connector"] = f"fields {prefix}… on {' and '.join(sorted(objects))}"
     return found
 
 

@@ -73,15 +73,22 @@ class TaskSchema(Schema):
 
 
 class SettingsSchema(Schema):
-    login_url = fields.String(required=True, validate=_host)
+    login_url = fields.String(
+        required=True,
+        validate=_host,
+        metadata={
+            "help": "Setup > My Domain: https://acme.my.salesforce.com, of a sandbox https://acme--dev.sandbox.my…"
+        },
+    )
     flow = fields.String(
         load_default="client_credentials",
         validate=validate.OneOf(["client_credentials", "jwt"], error="must be client_credentials or jwt"),
+        metadata={"ask": True, "help": "how to log in: client_credentials (simplest) or jwt"},
     )
-    consumer_key = _Key(required=True)
-    consumer_secret = SecretField()
-    private_key = SecretField()
-    username = fields.String()
+    consumer_key = _Key(required=True, metadata={"open": True, "help": "of the external client app (or connected app)"})
+    consumer_secret = SecretField(metadata={"ask": {"flow": "client_credentials"}, "help": "of the same app"})
+    private_key = SecretField(metadata={"ask": {"flow": "jwt"}, "help": "in PEM form; its certificate is in the app"})
+    username = fields.String(metadata={"ask": {"flow": "jwt"}, "help": "of the gateway's own user"})
     audience = fields.String(validate=validate.URL(schemes={"https"}))
     """``aud`` of the JWT; https://test.salesforce.com for a sandbox, https://login.salesforce.com else."""
     api_version = fields.String(

@@ -514,7 +514,7 @@ def test_find_tells_by_our_key_in_any_case_of_its_letters(org, sink):
 
 
 def test_describe_tells_types_lengths_and_what_may_be_written(org, sink):
-    """Options only where others are refused; inactive ones are none."""
+    """Inactive options are none; whether others are refused is told."""
     fields = [
         {"name": "LastName", "type": "string", "length": 80, "nillable": False, "createable": True, "updateable": True},
         {"name": "IsConverted", "type": "boolean", "length": 0, "nillable": False, "createable": False},
@@ -530,7 +530,8 @@ def test_describe_tells_types_lengths_and_what_may_be_written(org, sink):
         False,
         False,
     )
-    assert found["Grade__c"].options == ("A",)
+    assert (found["Grade__c"].type, found["Grade__c"].options, found["Grade__c"].restricted) == ("choice", ("A",), True)
+    assert found["Task"].type == "relation"  # what is told of a person comes with it
     assert sink.describe("Nonsense__c") == {}
 
 

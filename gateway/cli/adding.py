@@ -1,0 +1,344 @@
+"""``gateway systems add``: a real account connected without a line of YAML written by hand.
+
+Asked or given settings → checked → the account asked whose it is → its id pinned → gateway.yaml and a first mapping
+file written. Nothing is written before the account has answered.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gateway.cli.main import App, load_host, pass_app, plugin_call
+from gateway.cli.output import json_option, say, say_json
+from gateway.errors import ConfigError, GatewayError, NotFound, Problem, Refused
+
+if TYPE_CHECKING:
+    from marshmallow import Schema
+
+    from gateway.contracts import Account, Connection
+    from gateway.host import Host
+    from gateway.settings.files import ConfigFile
+
+MINIMAL = """# How {name}'s fields and the lead's meet. Name the object and its fields as the system does.
+system: {name}
+timezone: {zone}
+
+objects:
+  contact:
+    kind: person
+    id: id
+    time: received
+    fields:
+      email: email
+"""
+
+
+@dataclass(slots=True)
+class Adding:
+    """To be written. ``entry``: the system's section of gateway.yaml; ``connection``: what the plugin offers."""
+
+    root: Path
+    main: ConfigFile
+    name: str
+    plugin: str
+    entry: dict[str, Any]
+    schema: type[Schema] | None
+    connection: type[Connection] | None
+
+
+@click.command("add")
+@click.argument("plugin")
+@click.option("--name", metavar="NAME", help="Name of the system here; default: the plugin's.")
+@click.option("--role", type=click.Choice(["ma", "crm", "other"]), help="What the system is; default: the plugin's.")
+@click.option("--pull", metavar="15m", help="How often it is asked for news; default: the plugin's.")
+@click.option("--set", "given", multiple=True, metavar="KEY=VALUE", help="A setting; may be repeated. YAML values.")
+@click.option("--offline", is_flag=True, help="Write without asking the account.")
+@click.option("--ask/--no-ask", default=None, help="Ask for what is not given; default: at a terminal.")
+@json_option
+@pass_app
+def add(
+    app: App,
+    plugin: str,
+    name: str | None,
+    role: str | None,
+    pull: str | None,
+    given: Sequence[str],
+    offline: bool,
+    ask: bool | None,
+    as_json: bool,
+) -> None:
+    """Connect an account of PLUGIN (hubspot, salesforce …): settings, test, pin, first mapping file.
+
+    The account is asked whose it is and what the credentials lack; its id goes into the settings, so that another
+    account's credentials are refused later. Nothing is written unless it answers, and nothing is sent to it before
+    `gateway activate`.
+    """
+    app.require()
+    host = load_host()
+    adding = _adding(app.root.resolve(), host, plugin, name or plugin)
+    kind = adding.connection
+    adding.entry |= {
+        "role": role or (kind.role if kind else "other"),
+        **({"pull": pull or (kind.pull if kind else "")} if pull or (kind and kind.pull) else {}),
+        "outbound": "off",
+        "settings": _settings(adding, given, sys.stdin.isatty() if ask is None else ask),
+    }
+    _check(adding, offline)
+    account = None if offline or kind is None else _asked(adding, kind)
+    comments = {"outbound": f"until `gateway activate {adding.name}`"}
+    for key, value in (account.pin if account is not None else {}).items():
+        adding.entry["settings"].setdefault(key, value)
+        comments[key] = "another account's credentials are refused"
+    text = _mapping(adding, host, account is not None)
+    written = _write(adding, host, text, comments)
+    if as_json:
+        about = asdict(account) if account is not None else None
+        say_json(
+            {
+                "system": adding.name,
+                "account": about,
+                "written": written,
+                "next": [one for one, _ in _next(adding, host)],
+            }
+        )
+        return
+    _tell(adding, host, account, written)
+
+
+def _adding(root: Path, host: Host, plugin: str, name: str) -> Adding:
+    """Raises ``NotFound`` for a plugin that is not there, ``Refused`` for a name that is taken."""
+    from gateway.settings.files import ConfigFile, suggest
+    from gateway.settings.form import SYSTEM_NAME
+
+    offers = [shelf[plugin] for shelf in (host.sources, host.sinks) if plugin in shelf]
+    if not offers:
+        known = sorted({*host.sources, *host.sinks})
+        why = host.unavailable.get(plugin)
+        hint = f"; it does not work: {why}" if why else suggest(plugin, known) or f"; install gateway-{plugin}"
+        raise NotFound(f"no plugin offers {plugin!r}; there are: {', '.join(known)}{hint}")
+    if not SYSTEM_NAME.fullmatch(name):
+        raise Refused(f"{name!r}: a system's name is written in small letters, digits, - and _")
+    main = ConfigFile.read(root / "gateway.yaml", root)
+    if name in (main.data.get("systems") or {}):
+        line = main.line(("systems", name))
+        raise Refused(f"gateway.yaml:{line}: there is a system {name!r} already; give this one another --name")
+    if (root / "mappings" / f"{name}.yaml").exists():
+        raise Refused(f"mappings/{name}.yaml is there already; give the system another --name, or move the file away")
+    schema = next((offer.settings for offer in offers if offer.settings is not None), None)
+    connection = host.connections[plugin].factory if plugin in host.connections else None
+    return Adding(root, main, name, plugin, {"plugin": plugin}, schema, connection)  # type: ignore[arg-type]
+
+
+# -- settings ----------------------------------------------------------------------------------------------------------
+
+
+def _settings(adding: Adding, given: Sequence[str], ask: bool) -> dict[str, Any]:
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    settings: dict[str, Any] = {}
+    for one in given:
+        key, equals, value = one.partition("=")
+        if not equals or not key:
+            raise Refused("--set takes KEY=VALUE, such as --set 'token=${HUBSPOT_TOKEN}'")
+        try:
+            parsed = value if value.startswith(("${", "file:")) else YAML(typ="safe", pure=True).load(value)
+        except YAMLError:
+            parsed = value
+        node = settings
+        *parents, leaf = key.split(".")
+        for parent in parents:
+            node = node.setdefault(parent, {})
+        node[leaf] = parsed
+    if ask:
+        for key, field in (adding.schema().fields if adding.schema else {}).items():
+            if key not in settings and _wanted(field, settings):
+                value = _prompted(adding, key, field)
+                if value not in ("", None):
+                    settings[key] = value
+    return settings
+
+
+def _wanted(field: Any, settings: Mapping[str, Any]) -> bool:
+    """What a schema says: required, or ``metadata={"ask": True}``, or ``{"ask": {other setting: value}}``."""
+    ask = field.metadata.get("ask", field.required)
+    return all(settings.get(key) == value for key, value in ask.items()) if isinstance(ask, Mapping) else bool(ask)
+
+
+def _prompted(adding: Adding, key: str, field: Any) -> Any:
+    from marshmallow import missing
+
+    from gateway.settings.secrets import SecretField
+
+    said = field.metadata.get("help", "")
+    if said:
+        click.echo(f"{key}: {said}")
+    if not isinstance(field, SecretField) or field.metadata.get("open"):
+        default = None if field.load_default is missing or callable(field.load_default) else field.load_default
+        return click.prompt(key, default=default if default is not None else "" if not field.required else None)
+    name = f"{adding.name}_{key}".upper().replace("-", "_")
+    kept = f"${{{name}}}" if os.environ.get(name) else f"file:{adding.name}.{key}.secret"
+    click.echo("It is never written into gateway.yaml; say where it is kept: ${NAME} in the environment, or file:PATH")
+    reference: str = click.prompt(key, default=kept)
+    path = adding.root / reference.removeprefix("file:")
+    if reference.startswith("file:") and not path.exists():
+        value = click.prompt(f"{path.name} is not there yet; paste the secret, it is not shown", hide_input=True)
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as stream:
+            stream.write(value.strip() + "\n")
+    return reference
+
+
+def _check(adding: Adding, offline: bool) -> None:
+    """Raises ``ConfigError`` with everything wrong with the settings. ``offline``: a secret may come later."""
+    from gateway.settings.files import ConfigFile, suggest
+    from gateway.settings.secrets import LITERAL, SecretField, secrets_of
+
+    settings = adding.entry["settings"]
+    if adding.schema is None:
+        if settings:
+            raise Refused(f"plugin {adding.plugin} has no settings")
+        return
+    schema = adding.schema()
+    with secrets_of(adding.root):
+        found = ConfigFile(f"settings of {adding.name}", "").check(schema, settings)
+    problems: list[Problem | str] = []
+    for problem in found:
+        field = schema.fields.get(problem.key.partition(".")[0])
+        if offline and isinstance(field, SecretField) and problem.message != LITERAL and problem.key in settings:
+            continue
+        hint = ""
+        if "missing" in problem.message or "needs it" in problem.message:
+            secret = isinstance(field, SecretField)
+            hint = f"; give --set '{problem.key}={'${NAME}' if secret else '…'}'"
+        elif problem.message.startswith("unknown key") and "did you mean" not in problem.message:
+            hint = suggest(problem.key, schema.fields) or f"; there are: {', '.join(schema.fields)}"
+        problems.append(f"{problem.key}: {problem.message}{hint}")
+    if problems:
+        raise ConfigError(problems)
+
+
+# -- the account -------------------------------------------------------------------------------------------------------
+
+
+def _built(adding: Adding, factory: Callable[..., Any]) -> Any:
+    """Built for a system that nobody else knows yet: there is no budget that its calls could be taken from."""
+    from gateway.contracts import Context
+    from gateway.settings.secrets import secrets_of
+    from gateway.store.times import utc_now
+
+    settings: Mapping[str, Any] = {}
+    if adding.schema is not None:
+        with secrets_of(adding.root):
+            settings = adding.schema().load(adding.entry["settings"])
+    return factory(settings, Context(system=adding.name, root=adding.root, mapping=None, now=utc_now))
+
+
+def _asked(adding: Adding, kind: type[Connection]) -> Account:
+    try:
+        made = plugin_call(adding.plugin, "connecting", partial(_built, adding, kind))
+        account: Account = plugin_call(adding.plugin, "account", made.account)
+    except GatewayError as exc:
+        raise Refused(f"{adding.name}: {exc}\nnothing was written; --offline writes without asking") from None
+    return account
+
+
+def _mapping(adding: Adding, host: Host, online: bool) -> str:
+    """The first mapping file: what the plugin knows, cut down to what the account has."""
+    from gateway.mapping.draft import Frame, draft
+    from gateway.mapping.pairs import Side
+    from gateway.settings.files import ConfigFile
+
+    about = adding.main.data.get("instance") or {}
+    zone = str(about.get("zone", "UTC"))
+    if adding.connection is None:
+        return MINIMAL.format(name=adding.name, zone=zone)
+    template = ConfigFile(f"the mapping of plugin {adding.plugin}", adding.connection.mapping()).data
+    held = None
+    if online and (offer := host.sinks.get(adding.plugin)):
+        sink = plugin_call(adding.plugin, "connecting", partial(_built, adding, offer.factory))
+        objects: Mapping[str, Any] = template["objects"]
+        held = plugin_call(adding.plugin, "describe", lambda: {name: sink.describe(name) for name in objects})
+    frame = Frame(template, adding.connection.prefix, zone, str(about.get("currency", "EUR")), _types(adding, host))
+    return draft(Side(adding.name, held), frame, rest=False)
+
+
+def _types(adding: Adding, host: Host) -> dict[tuple[str, str], str]:
+    """The types that the other mapping files give to lead fields, as far as these can be read."""
+    from gateway.mapping import compile_mapping
+    from gateway.settings.files import ConfigFile
+
+    found: dict[tuple[str, str], str] = {}
+    for name in adding.main.data.get("systems") or {}:
+        path = adding.root / "mappings" / f"{name}.yaml"
+        try:
+            mapping = compile_mapping(ConfigFile.read(path, adding.root), "other", host.transforms)
+        except ConfigError:  # `gateway check` tells of it
+            continue
+        for one in mapping.objects.values():
+            found |= {(one.kind, field.to): field.type for field in one.inbound.values()}
+    return found
+
+
+# -- writing -----------------------------------------------------------------------------------------------------------
+
+
+def _write(adding: Adding, host: Host, text: str, comments: Mapping[str, str]) -> list[str]:
+    """Both files, or none. What the new system would bring of problems is told before; those of others are not ours."""
+    from gateway.settings.instance import load_instance, texts
+    from gateway.settings.section import with_system
+
+    name = f"mappings/{adding.name}.yaml"
+    main = with_system(adding.main, adding.name, adding.entry, comments)
+    try:
+        load_instance(adding.root, host, {**texts(adding.root), "gateway.yaml": main, name: text})
+    except ConfigError as exc:
+        ours = [one for one in exc.problems if isinstance(one, Problem) and one.file == name]
+        if ours:
+            raise ConfigError(ours) from None
+    mapping, path = adding.root / name, adding.root / "gateway.yaml"
+    mapping.parent.mkdir(exist_ok=True)
+    mapping.write_text(text, encoding="utf-8")
+    new = path.with_name(".gateway.yaml.new")
+    new.write_text(main, encoding="utf-8")
+    os.replace(new, path)
+    return ["gateway.yaml", name]
+
+
+def _tell(adding: Adding, host: Host, account: Account | None, written: Sequence[str]) -> None:
+    from gateway.cli.accounts import in_words
+
+    if account is not None:
+        say(f"{adding.name}: {in_words(account)}")
+        for missing in account.missing:
+            say(f"  missing: {missing}")
+        for whose, sign in account.connectors.items():
+            say(f"  careful: {whose} is at work there, too ({sign})")
+        if not account.missing:
+            say("  the credentials may do all that is needed")
+    say(f"wrote {' and '.join(written)}; nothing is sent there before `gateway activate {adding.name}`")
+    say()
+    say("Next:")
+    for step, why in _next(adding, host):
+        say(f"  {step:<52}{why}")
+
+
+def _next(adding: Adding, host: Host) -> Iterator[tuple[str, str]]:
+    name, systems = adding.name, adding.main.data.get("systems") or {}
+    if adding.connection is not None:
+        connected = [one for one, data in systems.items() if data.get("plugin") in host.connections]
+        beside = f" --with {connected[0]}" if connected else ""
+        yield f"gateway mapping draft {name}{beside}", "everything the account holds, as a mapping to choose from"
+        yield f"gateway plugins setup {name} --dry-run", "what it lacks before it can be written to"
+        yield "gateway check --online", "the files held against the account"
+        yield f"gateway pull {name} --history", "what is there already, as history"
+    else:
+        yield f"edit mappings/{name}.yaml", "its objects and fields"
+        yield "gateway check", "is everything right?"

@@ -1,0 +1,263 @@
+"""Connecting real accounts, played on both sandboxes: added, drafted, checked, set up, without YAML written by hand."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from gateway_sandbox import HubSpotSandbox, SalesforceSandbox, serve
+from gateway_sandbox.hubspot import TOKEN
+from gateway_sandbox.hubspot.catalogue import Property, options
+from gateway_sandbox.salesforce import CONSUMER_KEY, CONSUMER_SECRET
+
+from gateway.cli.main import cli
+from gateway.host import Host
+from gateway.settings.instance import load_instance
+
+GATEWAY = """# ours
+instance: {name: Example, zone: Europe/Berlin, currency: EUR}
+
+systems:   # in the order of their rank
+  fair: {plugin: files, role: ma}
+
+# the end
+"""
+FAIR = "system: fair\nobjects: {lead: {kind: person, id: id, time: received, fields: {email: email}}}\n"
+SCORING = """
+weights: {fit: 60, behaviour: 40}
+maximum: {fit: 30, behaviour: 30}
+fit:
+  - {name: Decision maker, when: {title: {contains: chief}}, points: 30}
+behaviour:
+  - {name: Met us, activity: meeting_held, points: 10}
+  - {name: Click, activity: email_click, points: 10}
+"""
+
+
+class Accounts:
+    """An instance and two accounts that are not in it yet."""
+
+    def __init__(self, folder: Path, hubspot: HubSpotSandbox, salesforce: SalesforceSandbox) -> None:
+        self.folder, self.hubspot, self.salesforce = folder, hubspot, salesforce
+        self.urls: dict[str, str] = {}
+        (folder / "mappings").mkdir(parents=True)
+        for name, text in {"gateway.yaml": GATEWAY, "mappings/fair.yaml": FAIR, "scoring.yaml": SCORING}.items():
+            (folder / name).write_text(text)
+
+    def __call__(self, *arguments, code=0, typed=None):
+        result = CliRunner().invoke(cli, ["-C", str(self.folder), *arguments], input=typed, catch_exceptions=False)
+        assert code in (None, result.exit_code), result.output
+        return result.output
+
+    def add(self, plugin, *arguments, **more):
+        given = {
+            "hubspot": ["--set", "token=${HS}", "--set", f"base_url={self.urls['hubspot']}"],
+            "salesforce": ["--set", f"login_url={self.urls['salesforce']}", "--set", "consumer_key=${SF_KEY}",
+                           "--set", "consumer_secret=${SF_SECRET}", "--set", "task={}"],
+        }  # fmt: skip
+        return self("systems", "add", plugin, *given[plugin], *arguments, **more)
+
+    def found(self, *, code=None):
+        told = json.loads(self("check", "--online", "--json", code=code))
+        return {one["key"]: one["message"] for one in [*told["problems"], *told["warnings"]]}
+
+    def text(self, name):
+        return (self.folder / name).read_text()
+
+
+@pytest.fixture
+def accounts(tmp_path, monkeypatch):
+    for name, value in {"HS": TOKEN, "SF_KEY": CONSUMER_KEY, "SF_SECRET": CONSUMER_SECRET}.items():
+        monkeypatch.setenv(name, value)
+    made = Accounts(tmp_path / "instance", HubSpotSandbox(seed=1), SalesforceSandbox(seed=1, gateway=False))
+    with serve(made.hubspot) as one, serve(made.salesforce) as other:
+        made.urls = {"hubspot": one.url, "salesforce": other.url}
+        yield made
+
+
+def test_both_are_connected_set_up_and_right_without_a_line_of_yaml(accounts):
+    """Added, drafted with each other, set up: then nothing is left that the accounts would refuse."""
+    accounts.add("hubspot")
+    accounts.add("salesforce")
+    accounts("mapping", "draft", "salesforce", "--with", "hubspot", "--write", "--force")
+    accounts("mapping", "draft", "hubspot", "--with", "salesforce", "--write", "--force")
+    accounts("plugins", "setup", "hubspot")
+    accounts("plugins", "setup", "salesforce", "--metadata", str(accounts.folder / "deploy"))
+    accounts.salesforce.deploy(accounts.folder / "deploy")
+    accounts("check", "--online")
+
+
+def test_the_section_is_written_and_the_rest_stays(accounts):
+    """Comments, order and layout; the account is pinned, and nothing is sent yet."""
+    output = accounts.add("hubspot")
+    assert "id 9900123, a sandbox" in output
+    text = accounts.text("gateway.yaml")
+    assert text.startswith(GATEWAY.split("\n\n# the end")[0])
+    assert text.endswith("# the end\n")
+    instance = load_instance(accounts.folder, Host())
+    system = instance.systems["hubspot"]
+    assert (system.role, system.outbound, system.settings["portal_id"]) == ("ma", False, 9900123)
+    assert list(instance.systems) == ["fair", "hubspot"]
+
+
+def test_an_account_of_another_name_is_refused_later(accounts, monkeypatch):
+    """The pin: the credentials of another org do not pass."""
+    accounts.add("salesforce", "--name", "crm")
+    other = SalesforceSandbox(seed=2)
+    with serve(other) as served:
+        path = accounts.folder / "gateway.yaml"
+        path.write_text(path.read_text().replace(accounts.urls["salesforce"], served.url))
+        assert "belongs to another org" in accounts.found(code=2)["systems.crm"]
+
+
+@pytest.mark.parametrize("plugin", ["hubspot", "salesforce"])
+def test_nothing_is_written_when_the_account_does_not_answer(accounts, monkeypatch, plugin):
+    """Wrong credentials: the secret is named by its reference, and both files are as before."""
+    monkeypatch.setenv("HS", "pat-wrong")
+    monkeypatch.setenv("SF_SECRET", "wrong")
+    output = accounts.add(plugin, code=1)
+    assert "refused ${" in output
+    assert accounts.text("gateway.yaml") == GATEWAY
+    assert [path.name for path in (accounts.folder / "mappings").iterdir()] == ["fair.yaml"]
+    accounts.add(plugin, "--offline")
+    assert (accounts.folder / f"mappings/{plugin}.yaml").exists()
+
+
+def test_missing_settings_are_all_named(accounts):
+    """With what to say; nobody is asked at a pipe."""
+    output = accounts("systems", "add", "salesforce", "--set", "colour=red", code=2)
+    for said in ("login_url: is missing", "give --set 'consumer_key=${NAME}'", "colour: unknown key"):
+        assert said in output
+    url = ("--set", "login_url=https://acme.my.salesforce.com", "--set", "consumer_key=3MVG9")
+    output = accounts("systems", "add", "salesforce", *url, code=2)
+    assert "give --set 'consumer_secret=${NAME}'" in output
+
+
+def test_a_secret_itself_is_refused_without_being_repeated(accounts):
+    """Only a reference may stand in a file."""
+    output = accounts("systems", "add", "hubspot", "--set", "token=pat-secret-value", code=2)
+    assert "never the secret itself" in output
+    assert "pat-secret-value" not in output
+
+
+def test_at_a_terminal_everything_is_asked_and_the_secret_kept_apart(accounts):
+    """In a file that only we can read."""
+    accounts(
+        "systems", "add", "hubspot", "--ask", "--set", f"base_url={accounts.urls['hubspot']}", typed=f"\n{TOKEN}\n"
+    )
+    kept = accounts.folder / "hubspot.token.secret"
+    assert kept.read_text() == f"{TOKEN}\n"
+    assert kept.stat().st_mode & 0o777 == 0o600
+    assert TOKEN not in accounts.text("gateway.yaml")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["hubspo"], "did you mean 'hubspot'"),
+        (["files", "--name", "fair"], "gateway.yaml:5: there is a system 'fair' already"),
+        (["files", "--name", "My CRM"], "small letters"),
+        (["files", "--set", "path"], "--set takes KEY=VALUE"),
+    ],
+)
+def test_what_cannot_be_added_is_told(accounts, arguments, says):
+    """Before anything is asked or written."""
+    assert says in accounts("systems", "add", *arguments, code=1)
+    assert accounts.text("gateway.yaml") == GATEWAY
+
+
+def test_missing_scopes_are_named_with_their_purpose(accounts):
+    """Also those for writing, without anything being written."""
+    accounts.hubspot.scopes = {
+        f"crm.{what}.{path}.read" for what in ("objects", "schemas") for path in ("contacts", "companies", "deals")
+    }
+    output = accounts.add("hubspot")
+    assert "missing: crm.objects.contacts.write (to write scores, stages and buckets)" in output
+    assert "missing: crm.schemas.contacts.write (for `gateway plugins setup`)" in output
+    assert accounts.hubspot.effects == []
+    assert "lacks crm.objects.contacts.write" in accounts("check", "--online", code=2)
+
+
+def test_a_draft_says_how_often_fields_are_filled_and_finds_partners(accounts):
+    """Fields of the account's own with the same name on both sides, their picklists side by side."""
+    accounts.hubspot.define(
+        "contacts", Property("industry_segment", "Industry segment", "enumeration", "select",
+                             options=options(("retail", "public_sector", "space")), own=False),
+    )  # fmt: skip
+    accounts.salesforce.define("Lead", "Industry_Segment__c picklist*(Retail|Public Sector)")
+    for number in range(4):
+        segment = {"industry_segment": "retail"} if number else {}
+        accounts.hubspot.add("contacts", {"email": f"p{number}@firm.example", **segment})
+    accounts.add("salesforce")
+    accounts("mapping", "draft", "salesforce", "--write", "--force")
+    accounts.add("hubspot")
+    text = accounts("mapping", "draft", "hubspot", "--with", "salesforce")
+    (line,) = [line for line in text.splitlines() if "industry_segment:" in line]
+    assert "75 %" in line
+    assert "salesforce: Lead.Industry_Segment__c" in line
+    assert "values: {retail: Retail, public_sector: Public Sector}" in line
+    accounts("mapping", "draft", "hubspot", "--with", "salesforce", "--write", "--force")
+    text = accounts("mapping", "draft", "salesforce", "--with", "hubspot")
+    (line,) = [line for line in text.splitlines() if "Industry_Segment__c:" in line]
+    assert "no counterpart: space" in line
+    assert "sync" not in line  # what has no counterpart would be refused
+
+
+def test_a_draft_is_not_written_over_a_file(accounts):
+    """Unless it is said."""
+    accounts.add("hubspot")
+    before = accounts.text("mappings/hubspot.yaml")
+    assert "--force replaces it" in accounts("mapping", "draft", "hubspot", "--write", code=1)
+    assert accounts.text("mappings/hubspot.yaml") == before
+
+
+def test_rules_that_can_never_fire_are_named(accounts):
+    """What no account delivers, with the reason; what one delivers is not named."""
+    accounts.hubspot.scopes = None
+    accounts.add("hubspot")
+    found = accounts.found()
+    assert "'Met us' can never fire" in found["behaviour[0].activity"]
+    assert "name it under activities in the settings: [meetings]" in found["behaviour[0].activity"]
+    assert "behaviour[1].activity" not in found
+    path = accounts.folder / "gateway.yaml"
+    path.write_text(path.read_text().replace("      portal_id", "      activities: [meetings]\n      portal_id"))
+    assert "behaviour[0].activity" not in accounts.found()
+
+
+def test_a_picklist_that_lacks_what_the_other_side_brings_is_told(accounts):
+    """Before a lead dies of it."""
+    accounts.hubspot.define(
+        "contacts", Property("tier", "Tier", "enumeration", "select", options=options(("gold", "tin")), own=False)
+    )
+    accounts.salesforce.define("Lead", "Tier__c picklist*(gold|silver)")
+    accounts.add("hubspot")
+    accounts.add("salesforce")
+    for name, line, more in (("hubspot", "      email: email", "      tier: tier"),
+                             ("salesforce", "      Phone:", "      Tier__c: {to: tier, sync: newest}")):  # fmt: skip
+        path = accounts.folder / f"mappings/{name}.yaml"
+        path.write_text(path.read_text().replace(line, f"{more}\n{line}", 1))
+    said = accounts.found(code=2)["objects.Lead.fields.Tier__c"]
+    assert said == "has no option 'tin', which hubspot (contact.tier) brings"
+
+
+def test_hubspots_own_connector_is_found_by_what_it_leaves(accounts):
+    """Ids of Salesforce on contacts; the fields that both would write are named."""
+    accounts.hubspot.add("contacts", {"email": "ann@firm.example", "salesforcecontactid": "003Ka000002XyZaIAK"})
+    accounts.add("hubspot")
+    accounts.add("salesforce")
+    accounts("mapping", "draft", "hubspot", "--with", "salesforce", "--write", "--force")
+    said = accounts.found()["systems.hubspot"]
+    assert "HubSpot's own Salesforce connector is at work here, too (1 contacts carry its ids)" in said
+    assert "contact.jobtitle" in said
+
+
+def test_one_account_that_fails_keeps_nobody_from_the_others(accounts, monkeypatch):
+    """Its failure is a problem at its line; the other's fields are looked at."""
+    accounts.add("hubspot")
+    accounts.add("salesforce")
+    monkeypatch.setenv("HS", "pat-wrong")
+    found = accounts.found(code=2)
+    assert "refused ${HS}" in found["systems.hubspot"]
+    assert any("`gateway plugins setup salesforce` makes it" in said for said in found.values())

@@ -1,34 +1,46 @@
-"""``gateway demo``: a small made-up company at work, and then told, by commands that anybody can run."""
+"""``gateway demo``: a small made-up company between HubSpot and Salesforce, told by commands that anybody can run."""
 
 from __future__ import annotations
 
-import csv
+import http.client
 import json
 import shlex
 import shutil
 import sys
-import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing, redirect_stdout
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import timedelta
+from importlib.util import find_spec
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from gateway.cli.output import progress, say
-from gateway.demo import simulation
-from gateway.demo.company import PATIENCE, WebSite, instance, running
-from gateway.errors import GatewayError
+from gateway.cli.output import plural, progress, say
+from gateway.errors import Refused
+from gateway.store.times import utc_now
 
-NEWS = "crm-news.csv"
+if TYPE_CHECKING:
+    from gateway_sandbox.circle import Circle
+    from gateway_sandbox.company import Company
+
+PLUGINS = ("sandbox", "hubspot", "salesforce")
+SEED = 3
+BUYERS_PER_DAY = 4.0
+TURN = timedelta(hours=12)
+ENOUGH = 6
+"""Weeks after which some leads that were recycled have come back."""
+TOLD = ("is interested again", "wins", "loses", "closes", "qualifies")
+REASONS = ("Viewed a page", "Downloaded the whitepaper", "Clicked in an e-mail")
+"""Rules whose points come from what HubSpot saw; the lead that is explained has points for each."""
 
 
 @click.command()
-@click.option("--once", is_flag=True, help="End when everything was told, instead of keeping the gateway running.")
+@click.option("--once", is_flag=True, help="End when everything was told, instead of letting the company go on.")
 @click.option(
     "--dir",
     "folder",
@@ -37,136 +49,209 @@ NEWS = "crm-news.csv"
     show_default=True,
     help="Folder of the demo's instance; one of an earlier demo is made anew.",
 )
+@click.option(
+    "--weeks", type=click.IntRange(1, 26), default=7, show_default=True, help="Weeks that are played at the beginning."
+)
+@click.option(
+    "--speed",
+    type=click.FloatRange(1, 100_000),
+    default=1440.0,
+    show_default=True,
+    help="Seconds that pass in a second when the company goes on; 1440 is a day in a minute.",
+)
 @click.pass_context
-def demo(ctx: click.Context, once: bool, folder: Path) -> None:
-    """Watch a small made-up company: its web site sends leads, the gateway works them, sales answers.
+def demo(ctx: click.Context, once: bool, folder: Path, weeks: int, speed: float) -> None:
+    """Watch a small made-up company: buyers in HubSpot, sales people in Salesforce, the gateway between them.
 
-    Makes an instance in a folder, runs the gateway in it on this machine, and tells what happened. The exit code is 1
-    when anything went otherwise than it should.
+    Both systems are servers on this machine (the plugin gateway-sandbox). Plays some weeks, tells what happened with
+    the gateway's own commands, and checks it against both systems: the exit code is 1 when anything is otherwise than
+    it should. Then lets the company go on until Ctrl-C.
     """
-    told = Story(folder, ctx.find_root().command)
-    with instance(folder) as address, running(folder, address):
-        told.happens(address)
-        told.is_told()
+    if missing := [f"gateway-{name}" for name in PLUGINS if find_spec(f"gateway_{name}") is None]:
+        names = " ".join(missing)
+        raise Refused(
+            f"the demo needs {names}: `pip install {names}`; in a clone of the project, `make demo` installs them"
+        )
+    from gateway_sandbox import circle
+
+    from gateway.demo.instance import emptied
+
+    begin = (utc_now() - timedelta(weeks=weeks)).replace(microsecond=0)
+    with emptied(folder), circle.stage(folder, seed=SEED, buyers_per_day=BUYERS_PER_DAY, start=begin) as company:
+        told = Story(folder, ctx.find_root().command, weeks)
+        with circle.working(company, folder) as turning:
+            told.happens(turning)
+            told.is_told(turning)
         if not once and not told.wrong:
-            say(f"The gateway keeps running at http://{address}/ until Ctrl-C; try the commands in another terminal.")
-            try:
-                threading.Event().wait()
-            except KeyboardInterrupt:
-                say("Stopping.")
+            _goes_on(company, folder, speed)
     for wrong in told.wrong:
         say(f"wrong: {wrong}", err=True)
     if told.wrong:
         ctx.exit(1)
 
 
+def _goes_on(company: Company, folder: Path, speed: float) -> None:
+    """``gateway run`` and both systems at work, in one time that runs faster, until Ctrl-C."""
+    from gateway.demo.instance import running
+
+    since = utc_now()
+    company.clock.run(speed, since)
+    with (folder / "gateway.yaml").open("a", encoding="utf-8") as file:
+        file.write(f"\nclock: {{since: '{since.isoformat()}', speed: {speed:g}}}\n")
+    address = _address(company)
+    click.secho("\nAnd so it goes on.", bold=True)
+    say(f"From now on {timedelta(seconds=speed)} h pass in a second (--speed).")
+    with running(folder, address):
+        company.start()
+        company.hubspot.webhooks.start()
+        pages = (
+            (f"http://{address}/", "the gateway, which keeps running until Ctrl-C"),
+            (f"{company.hubspot.url}/", "HubSpot, as marketing sees it"),
+            (f"{company.salesforce.url}/", "Salesforce, as sales sees it"),
+        )
+        for page, what in pages:
+            say(f"  {page:<32} {what}")
+        seen = len(company.story)
+        try:
+            while True:
+                for happening in company.story[seen:]:
+                    say(str(happening))
+                    seen += 1
+                time.sleep(0.2)
+        except KeyboardInterrupt:
+            say("Stopping.")
+        company.close()
+
+
 @dataclass(slots=True)
 class Story:
-    """What happens at Tallyfin, and whether it went as it should. ``cli`` is the command line itself."""
+    """What happens, and whether it went as it should. ``cli`` is the command line itself."""
 
     folder: Path
     cli: click.Command
+    weeks: int
     wrong: list[str] = field(default_factory=list)
-    said: Sequence[Mapping[str, str]] = ()
-    """What sales answered, row by row."""
 
     # -- it happens ---------------------------------------------------------------------------------------------------
 
-    def happens(self, address: str) -> None:
-        say("Tallyfin sells reporting software to finance departments. Its web site has had four weeks of visitors;")
-        say("marketing and sales have agreed who is worth a call. This is what the gateway makes of it.")
-        self._visits(address)
-        self._until_worked()
-        rows = self._crm()
-        self._expect("leads in the CRM", len(rows), simulation.HANDED_OVER)
-        self.said = simulation.answers(rows, datetime.now(UTC))
-        _write_csv(self.folder / NEWS, self.said)
-        self._heading(f"2. {len(rows)} leads reached sales, in {self.folder / 'crm' / 'Lead.csv'}. Sales answers:")
-        self._show("import", str(self.folder / NEWS), "--system", "crm")
-        self._until_worked()
-
-    def _visits(self, address: str) -> None:
-        hooks = simulation.hooks(datetime.now(UTC))
-        answers: dict[tuple[str, int], int] = {}
-        self._heading(f"1. The web site calls POST http://{address}/hooks/website, each call signed:")
-        with closing(WebSite(self.folder, address)) as site, progress("calls", len(hooks)) as step:
-            for number, hook in enumerate(hooks, 1):
-                status = site.call(hook)
-                answers[hook.kind, status] = answers.get((hook.kind, status), 0) + 1
-                if status != hook.status:
-                    self.wrong.append(f"a call ({hook.kind}) was answered with {status}, not {hook.status}")
+    def happens(self, turning: Circle) -> None:
+        company = turning.company
+        say("A company sells forecasting software. Its buyers leave traces in HubSpot: forms, page views, newsletters,")
+        say("webinars. Its sales people work in Salesforce. Between the two stands only the gateway: it scores who is")
+        say("worth a call, makes a lead and a task for sales, and brings back to marketing what became of it.")
+        weeks = plural(self.weeks, "week")
+        self._heading(f"1. {weeks} pass; HubSpot's and Salesforce's APIs are servers on this machine.")
+        self._forged(turning)
+        turns, end = timedelta(weeks=self.weeks) // TURN, company.clock.now() + timedelta(weeks=self.weeks)
+        with progress("half days", turns) as step:
+            for number in range(1, turns + 1):
+                turning.turn(TURN)
                 step(number)
-        for (kind, status), count in answers.items():
-            say(f"   {count:>4} {simulation.KINDS[kind]:<48} answered {status}")
+        turning.turn(max(timedelta(0), end - company.clock.now()))
+        turning.work()
+        summary = company.summary()
+        say("   " + " · ".join(f"{what} {count}" for what, count in summary.items()))
+        hooks = Counter(one.status for one in company.hubspot.webhooks.deliveries)
+        calls = [f"{len(sandbox.calls):,} calls of {name}" for name, sandbox in self._systems(turning)]
+        say(f"   {' and '.join(calls)} by the gateway; {hooks[200]:,} signed webhooks from HubSpot")
+        say("   The last of it:")
+        for one in [one for one in company.story if one.what.startswith(TOLD)][-8:]:
+            say(f"     {one}")
 
-    def _until_worked(self) -> None:
-        """Wait until nothing waits any more, in the inbox or on its way to the CRM."""
-        deadline = time.monotonic() + PATIENCE
-        while waiting := self._waiting(self._ask("status")):
-            if time.monotonic() > deadline:
-                raise GatewayError(f"after {PATIENCE:g} s something still waits: {waiting}")
-            time.sleep(0.1)
+    def _systems(self, turning: Circle) -> tuple[tuple[str, Any], ...]:
+        return ("HubSpot", turning.hubspot), ("Salesforce", turning.salesforce)
 
-    def _waiting(self, status: Mapping[str, Any]) -> dict[str, int]:
-        found = {"rescores": status["rescores_queued"]}
-        for system in status["systems"]:
-            for what in ("documents", "events", "writes"):
-                found[f"{system['system']} {what}"] = system[what]["waiting"]
-        return {what: count for what, count in found.items() if count}
-
-    def _crm(self) -> list[dict[str, str]]:
-        with (self.folder / "crm" / "Lead.csv").open(newline="", encoding="utf-8") as file:
-            return list(csv.DictReader(file))
+    def _forged(self, turning: Circle) -> None:
+        """A webhook by somebody who does not know the secret."""
+        connection = http.client.HTTPConnection(_address(turning.company), timeout=30)
+        try:
+            connection.request(
+                "POST",
+                "/hooks/hubspot",
+                b'[{"subscriptionType": "contact.privacyDeletion", "objectId": 501}]',
+                {"Content-Type": "application/json", "X-HubSpot-Signature-v3": "Z3Vlc3M=",
+                 "X-HubSpot-Request-Timestamp": str(int(time.time() * 1000))},
+            )  # fmt: skip
+            status = connection.getresponse().status
+        finally:
+            connection.close()
+        say(f"   somebody forges a webhook that would erase a person: answered {status}, nothing stored")
+        self._expect("the answer to a forged webhook", status, 401)
 
     # -- it is told ---------------------------------------------------------------------------------------------------
 
-    def is_told(self) -> None:
-        best = max(self._crm(), key=lambda row: (float(row["Score"]), row["Email"]))["Email"]
-        self._heading("3. Who are the best leads?")
+    def is_told(self, turning: Circle) -> None:
+        self._heading("2. Who are the best leads?")
         self._show("leads", "list", "--limit", "8")
-        self._heading("4. Why does the first have so many points?")
+        best = self._explained()
+        self._heading("3. Why has this one its points? Page view, download and click are what HubSpot saw.")
         self._show("leads", "explain", best)
-        self._heading("5. How did the handoffs end? In three buckets: sales-qualified, sales-rejected, recycled.")
-        self._show("handoffs", "list", "--limit", "30")
-        self._heading("6. What would the newsletter tool be told of that lead? It is switched off, so nothing is sent.")
-        self._show("plan", "mailing", "--lead", best)
-        self._heading("7. How many got how far?")
+        self._heading("4. What did sales make of what it was given? Three buckets: qualified, rejected, recycled.")
+        self._show("handoffs", "list", "--limit", "12")
+        self._returned()
+        self._heading("5. One more half day, not yet delivered: what would Salesforce be told, field by field?")
+        turning.company.run(TURN / 12)
+        turning.hubspot.webhooks.flush()
+        turning.learn()
+        self._show("plan", "salesforce")
+        turning.work()
+        self._heading("6. How many got how far, and what did they bring?")
         self._show("metrics", "funnel")
-        self._heading("8. Was anything lost? Each equation must hold, also after a crash.")
+        self._heading("7. Was anything lost? Each equation must hold, also after a crash.")
         self._show("status")
-        self._check()
+        self._check(turning)
         self._try_next(best)
 
-    def _check(self) -> None:
-        status, funnel = self._ask("status"), self._ask("metrics", "funnel")
-        website = next(one for one in status["systems"] if one["system"] == "website")
-        self._expect("equations that hold", status["ok"], True)
-        self._expect("leads", funnel["entered"], simulation.PEOPLE)
-        self._expect("documents in quarantine", website["documents"]["quarantined"], 1)
-        self._expect("duplicates", website["documents"]["duplicates"], 1)
-        self._expect("fields dropped", sum(website["events"]["fields_dropped"].values()), 1)
-        self._expect("leads never handed over", dict(status["excluded"]), {"competitor": 1, "customer": 1})
-        outcomes = {one["outcome"]: one["count"] for one in funnel["outcomes"] if one["count"]}
-        self._expect("outcomes", outcomes, simulation.outcomes(self.said))
-        stages = {one["stage"]: one["count"] for one in funnel["stages"]}
-        for stage, outcome in (("sal", "accepted"), ("won", "won")):
-            self._expect(f"leads in {stage}", stages[stage], outcomes.get(outcome, 0))
-        unbucketed = [row["Email"] for row in self._crm() if not row.get("Bucket") and row["key"] in self._closed()]
-        self._expect("closed handoffs without a bucket in the CRM", len(unbucketed), 0)
+    def _explained(self) -> str:
+        """A lead with points for all that HubSpot can see."""
+        leads = [one["lead"] for one in self._ask("leads", "list", "--limit", "60")["leads"]]
+        for lead in leads:
+            rules = {one["rule"] for one in self._ask("leads", "explain", lead)["contributions"] if one["points"] > 0}
+            if rules.issuperset(REASONS):
+                return str(lead)
+        if self.weeks >= ENOUGH:
+            self.wrong.append(f"no lead has points for {', '.join(REASONS)}")
+        return str(leads[0])
 
-    def _closed(self) -> set[str]:
-        """Keys of the leads whose handoff sales has ended."""
-        return {row["key"] for row in self.said if row["Status"] != "Accepted"}
+    def _returned(self) -> None:
+        """Recycled leads that qualified again."""
+        all_of = self._ask("handoffs", "list", "--limit", "10000")["handoffs"]
+        again = [one for one in all_of if one["generation"] > 1]
+        if self.weeks >= ENOUGH:
+            self._expect("recycled leads that came back", bool(again), True)
+        ended = Counter(one["bucket"] or "open" for one in again)
+        say(f"   {len(again)} of {len(all_of)} are of leads that were recycled and came back: {_counted(ended)}")
+
+    def _check(self, turning: Circle) -> None:
+        """What both systems hold is what the gateway says, person by person."""
+        status, funnel = self._ask("status"), self._ask("metrics", "funnel")
+        summary, force = turning.company.summary(), turning.salesforce.records
+        handoffs = self._ask("handoffs", "list", "--limit", "100000")["handoffs"]
+        self._expect("equations that hold", status["ok"], True)
+        self._expect("leads", funnel["entered"], summary["buyers"])
+        people = Counter(one["Email"] for one in force.alive("Lead"))
+        self._expect("people with two leads in Salesforce", [one for one in people.values() if one > 1], [])
+        tasks = Counter(one["Gateway_Id__c"] for one in force.alive("Task") if one["Gateway_Id__c"])
+        self._expect("tasks of handoffs", len(tasks), len(handoffs))
+        self._expect("handoffs with two tasks", [one for one in tasks.values() if one > 1], [])
+        stages = {one["stage"]: one["count"] for one in funnel["stages"]}
+        won = {one.about for one in turning.company.story if one.what.startswith("wins")}
+        self._expect("leads won", stages["won"], len(won))
+        there = Counter(one["gw_stage"] for one in turning.hubspot.records.alive("contacts"))
+        self._expect("leads won that HubSpot knows of", there["won"], len(won))
+        if not self.wrong:
+            say(f"Both systems hold what the gateway says: one lead and one task for each of {len(handoffs)} handoffs,")
+            say(f"and the {len(won)} deals won in Salesforce stand at their contacts in HubSpot.")
 
     def _try_next(self, best: str) -> None:
         self._heading(f"It is all in {self.folder} now. Look around:")
         commands = (
-            (("leads", "show", best), "everything known of one lead"),
-            (("leads", "list", "--excluded"), "who is never handed over, and why"),
+            (("leads", "show", best), "everything known of one lead, and how it came"),
+            (("leads", "list", "--limit", "5"), "the best ones"),
+            (("handoffs", "list", "--open"), "what sales has not answered"),
             (("metrics", "funnel", "--by", "source"), "which source brings the leads that are won"),
-            (("plan", "mailing"), "what the newsletter tool would be told of everybody"),
-            (("activate", "mailing"), "what switching the newsletter tool on would do"),
-            (("inbox", "list"), "what came in, and the call that could not be read"),
+            (("work", "list"), "what needs a person"),
+            (("model", "show"), "what gives points"),
         )
         for words, why in commands:
             say(f"  {self._line(words):<64} # {why}")
@@ -202,6 +287,15 @@ class Story:
             self.wrong.append(f"{what}: {found}, expected {wanted}")
 
 
+def _address(company: Company) -> str:
+    """Where the gateway listens: HubSpot calls it there."""
+    return str(company.hubspot.webhooks.url).removeprefix("http://").partition("/")[0]
+
+
+def _counted(counts: Counter[str]) -> str:
+    return ", ".join(f"{count} {what}" for what, count in counts.most_common())
+
+
 def _program() -> str:
     """How to call us again: by name where the shell finds us, else by the path we were called by."""
     called = sys.argv[0]
@@ -209,10 +303,3 @@ def _program() -> str:
         return "gateway"
     found = shutil.which("gateway")
     return "gateway" if found and Path(found).samefile(called) else called
-
-
-def _write_csv(path: Path, rows: Sequence[Mapping[str, str]]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]) if rows else ["key"])
-        writer.writeheader()
-        writer.writerows(rows)

@@ -61,28 +61,24 @@ def test_demo_ends_by_itself_and_all_went_well(once):
 @pytest.mark.parametrize(
     "what",
     [
-        r"visits, one or more events each\s+answered 200",
-        r"signed by somebody who does not know the secret\s+answered 401",
-        r"signed, but cut off in the middle\s+answered 200",
-        r"17 leads reached sales",
-        r"Asked for a demo: ",  # a reason in words
+        r"forges a webhook .* answered 401",
+        r"\d+ signed webhooks from HubSpot",
+        r"buyers \d+ · accepted \d+ · rejected \d+ · recycled [1-9]",
+        r"Viewed a page: ",  # reasons in words, of what HubSpot saw
+        r"Downloaded the whitepaper: ",
+        r"Clicked in an e-mail: ",
+        r"[1-9]\d* of \d+ are of leads that were recycled and came back",
         r"sales_qualified",
-        r"sales_rejected \(wrong person\)",
+        r"sales_rejected \(",
         r"recycled \(not now\)",
-        r"documents stored +121 = 120 read \+ 0 waiting \+ 1 quarantined",
-        r"duplicates +1 had no effect",
-        r"fields dropped +1 employees",
-        r"1 competitor, 1 customer",
+        r"salesforce: .*update",
+        r"won +[1-9]",
+        r"deals won in Salesforce stand at their contacts in HubSpot",
     ],
 )
 def test_demo_tells_what_happened(once, what):
     """A newcomer reads it all in the output."""
     assert re.search(what, once[0].stdout)
-
-
-def test_nothing_is_left_running(once):
-    """The gateway it started has ended with it."""
-    assert alive(once[1]) == []
 
 
 def test_commands_it_names_work_afterwards(once):
@@ -116,7 +112,10 @@ def test_demo_keeps_running_until_ctrl_c(tmp_path):
     """Without --once it stays up, refuses a second demo in its folder, and ends cleanly on Ctrl-C."""
     folder = tmp_path / "instance"
     with subprocess.Popen(
-        [*COMMAND, "demo", "--dir", str(folder)], stdout=subprocess.PIPE, text=True, env=environment()
+        [*COMMAND, "demo", "--weeks", "1", "--speed", "20000", "--dir", str(folder)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment(),
     ) as demo:
         assert demo.stdout is not None
         deadline = time.monotonic() + 900

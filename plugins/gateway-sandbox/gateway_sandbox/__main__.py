@@ -19,7 +19,7 @@ import orjson
 from gateway_sandbox import circle, hubspot, salesforce
 from gateway_sandbox.clock import Clock, parse
 from gateway_sandbox.company import Company
-from gateway_sandbox.hubspot import HubSpotSandbox
+from gateway_sandbox.hubspot import OFF, HubSpotSandbox
 from gateway_sandbox.salesforce import SalesforceSandbox
 from gateway_sandbox.serving import Serving, serve
 
@@ -67,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--days", type=int, default=14, help="circle: so many are played")
     parser.add_argument("--dir", type=Path, default=Path("circle"), help="circle: the gateway's folder, a new one")
     parser.add_argument("--fields", action="store_true", help="with the gateway's own fields, as set up")
+    parser.add_argument("--unlimited", action="store_true", help="hubspot: without rate limits")
     parser.add_argument("--faults", type=Path, help="a fault script: a JSON list")
     parser.add_argument("--webhook-url", help="hubspot: where changes are sent, signed")
     parser.add_argument("--webhook-secret", default=hubspot.CLIENT_SECRET)
@@ -74,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _hubspot(given: argparse.Namespace, clock: Clock) -> HubSpotSandbox:
-    made = HubSpotSandbox(seed=given.seed, clock=clock)
+    made = HubSpotSandbox(seed=given.seed, clock=clock, limits=OFF if given.unlimited else None)
     if given.fields:
         made.define_gateway()
     if given.webhook_url:

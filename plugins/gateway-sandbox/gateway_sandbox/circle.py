@@ -1,7 +1,7 @@
 """The circle: buyers in HubSpot, the gateway, sales in Salesforce, and back, all in one process and one time.
 
-``python -m gateway_sandbox circle --days 14`` plays it. It needs the gateway with its HubSpot and Salesforce plugins;
-nothing else of the sandbox does.
+``python -m gateway_sandbox circle --days 14`` plays it, and so does ``gateway demo``. It needs the gateway with its
+HubSpot and Salesforce plugins; nothing else of the sandbox does.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import importlib.resources
 import importlib.util
+import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,7 +20,7 @@ from gateway_sandbox.clock import Clock
 from gateway_sandbox.company import Company, Happening
 from gateway_sandbox.hubspot import OFF, HubSpotSandbox
 from gateway_sandbox.salesforce import SalesforceSandbox
-from gateway_sandbox.serving import serve
+from gateway_sandbox.serving import Serving, serve
 
 if TYPE_CHECKING:
     from gateway.runtime import Gateway
@@ -28,6 +29,8 @@ FILES = ("gateway.yaml", "scoring.yaml", "journey.yaml", "mappings/hubspot.yaml"
 START = datetime(2026, 6, 1, 8, tzinfo=UTC)
 """A Monday."""
 SYSTEMS = ("hubspot", "salesforce")
+SUBSCRIBED = frozenset({"email", "firstname", "lastname", "jobtitle", "company", "country", "hs_email_optout"})
+"""Properties whose changes HubSpot tells at once, signed; the others are found by asking."""
 
 
 class Circle:
@@ -49,32 +52,38 @@ class Circle:
     def turn(self, duration: timedelta = timedelta(hours=12)) -> list[Happening]:
         """Returns what happened in the company meanwhile."""
         happened = self.company.run(duration)
+        self.hubspot.webhooks.flush()
         self.work()
         return happened
 
     def work(self) -> None:
-        """Pull, work, score again what has aged, and deliver until nothing is due."""
-        for system in SYSTEMS:
-            self.gateway.pull_once(system)
-        while self.gateway.run_pipeline_once("circle") or self.gateway.sweep_once():
-            pass
+        """Take in what came, fetch what it named, pull, score again what has aged, and deliver until nothing is due."""
+        self.learn()
         for system in SYSTEMS:
             while self.gateway.deliver_once(system, "circle"):
                 pass
 
+    def learn(self) -> None:
+        """All of ``work`` but the deliveries."""
+        while self.gateway.run_pipeline_once("circle"):
+            pass
+        for system in SYSTEMS:
+            self.gateway.pull_once(system)
+        while self.gateway.run_pipeline_once("circle") or self.gateway.sweep_once():
+            pass
 
-def write_instance(folder: Path, hubspot_url: str, salesforce_url: str) -> None:
-    """The gateway's files for two sandboxes at these addresses, in a new folder. Raises OSError."""
-    if folder.exists() and any(folder.iterdir()):
-        raise FileExistsError(f"{folder} is not empty; name a new folder")
+
+def write_instance(folder: Path, hubspot_url: str, salesforce_url: str, listen: str = "127.0.0.1:8080") -> None:
+    """The gateway's files for two sandboxes at these addresses. Raises OSError."""
     source = importlib.resources.files("gateway_sandbox") / "instance"
     (folder / "mappings").mkdir(parents=True, exist_ok=True)
     for name in FILES:
         text = source.joinpath(*name.split("/")).read_text(encoding="utf-8")
         text = text.replace("HUBSPOT_URL", hubspot_url).replace("SALESFORCE_URL", salesforce_url)
-        (folder / name).write_text(text, encoding="utf-8")
+        (folder / name).write_text(text.replace("LISTEN", listen), encoding="utf-8")
     secrets = {
         "hubspot.token": hubspot.TOKEN,
+        "hubspot.secret": hubspot.CLIENT_SECRET,
         "salesforce.key": salesforce.CONSUMER_KEY,
         "salesforce.secret": salesforce.CONSUMER_SECRET,
     }
@@ -83,34 +92,70 @@ def write_instance(folder: Path, hubspot_url: str, salesforce_url: str) -> None:
 
 
 @contextlib.contextmanager
-def circle(folder: Path, *, seed: int = 3, buyers_per_day: float = 4.0, start: datetime = START) -> Iterator[Circle]:
-    """Both sandboxes served, the company in them, and a gateway opened in ``folder``.
+def stage(folder: Path, *, seed: int = 3, buyers_per_day: float = 4.0, start: datetime = START) -> Iterator[Company]:
+    """Both sandboxes served, a company in them, and the files of its gateway in ``folder``.
 
-    Raises ImportError without the gateway or its plugins, OSError when the folder cannot be written.
+    HubSpot sends its webhooks to the gateway's address. Raises ImportError without the gateway or its plugins, OSError
+    when the folder cannot be written.
     """
     needed = ("gateway", "gateway_hubspot", "gateway_salesforce")
     if missing := [name for name in needed if importlib.util.find_spec(name) is None]:
         raise ImportError(f"the circle needs {', '.join(missing)}")
-    from gateway.runtime import open_gateway
-
     clock = Clock(start)
     hub = HubSpotSandbox(seed=seed, clock=clock, limits=OFF)
     hub.define_gateway()
     force = SalesforceSandbox(seed=seed, clock=clock)
-    for object in ("Lead", "Contact"):
-        force.define(object, "Gateway_Handoff__c string(64)")
     company = Company(hub, force, seed=seed, buyers_per_day=buyers_per_day)
+    listen = f"127.0.0.1:{_free_port()}"
+    hub.webhooks.subscribe(f"http://{listen}/hooks/hubspot", hubspot.CLIENT_SECRET, properties=SUBSCRIBED)
     with serve(hub) as one, serve(force) as other:
-        write_instance(folder, one.url, other.url)
-        with contextlib.closing(open_gateway(folder, now=clock.now)) as gateway:
+        write_instance(folder, one.url, other.url, listen)
+        yield company
+
+
+@contextlib.contextmanager
+def working(company: Company, folder: Path) -> Iterator[Circle]:
+    """The gateway of ``folder`` opened in the company's time, its webhooks taken at the address it has."""
+    from gateway.runtime import open_gateway
+    from gateway.store.times import utc_now
+    from gateway.web.app import create_app
+    from gateway.web.intake import Intake
+
+    with contextlib.closing(open_gateway(folder, now=company.clock.now)) as gateway:
+        instance, inbox = gateway.instance, gateway.inbox
+        intake = Intake(
+            gateway.intake_sources(),
+            lambda arrival: inbox.append([arrival])[0],
+            gateway.now,
+            instance.public_url,
+            utc_now,
+        )
+        app: Any = create_app(intake, instance.name, counts=inbox.counts)
+        with contextlib.closing(Serving(app, instance.listen[1])):
             yield Circle(company, gateway, folder)
+
+
+@contextlib.contextmanager
+def circle(folder: Path, *, seed: int = 3, buyers_per_day: float = 4.0, start: datetime = START) -> Iterator[Circle]:
+    """``stage`` and ``working`` in one."""
+    at = stage(folder, seed=seed, buyers_per_day=buyers_per_day, start=start)
+    with at as company, working(company, folder) as turning:
+        yield turning
 
 
 def play(folder: Path, days: int, seed: int, say: Any = print) -> dict[str, int]:
     """Some days of the circle, told as they pass. Returns the company's summary."""
+    if folder.exists() and any(folder.iterdir()):
+        raise FileExistsError(f"{folder} is not empty; name a new folder")
     with circle(folder, seed=seed) as turning:
         for _ in range(days * 2):
             for happening in turning.turn():
                 if not happening.what.startswith(("arrives", "downloads")):
                     say(str(happening))
         return turning.company.summary()
+
+
+def _free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])

@@ -21,6 +21,12 @@ class Clock:
     def now(self) -> datetime:
         return self._start + timedelta(seconds=(time.monotonic() - self._began) * self.speed)
 
+    def run(self, speed: float, start: datetime | None = None) -> datetime:
+        """From now on, or from ``start``, so many seconds pass in a second. Returns the new now."""
+        self._start, self._began = start or self.now(), time.monotonic()
+        self.speed = speed
+        return self._start
+
     def advance(self, by: timedelta | float) -> datetime:
         """Move on by a timedelta or by seconds. Returns the new now."""
         self._start += by if isinstance(by, timedelta) else timedelta(seconds=by)

@@ -24,6 +24,7 @@ from werkzeug.wrappers import Request, Response
 from gateway_sandbox.calls import HIDDEN, Call, Calls, Effect
 from gateway_sandbox.clock import Clock
 from gateway_sandbox.faults import Fault, Faults
+from gateway_sandbox.page import page
 from gateway_sandbox.records import Record, Records
 
 
@@ -176,6 +177,10 @@ class Sandbox:
         path = str(environ.get("REQUEST_URI") or request.path).split("?", 1)[0]
         if path.startswith("http"):
             path = "/" + path.split("/", 3)[3]
+        if path == "/" and request.method == "GET":
+            with self.lock:
+                told = page(self.name, self.clock.now(), len(self.calls), self.records)
+            return Response(told, content_type="text/html;charset=utf-8")(environ, start_response)
         if path.startswith("/_sandbox"):
             reply = self._controlled(request, path)
         else:

@@ -73,5 +73,5 @@ class Campaigns:
             select = f"SELECT Id, CampaignId, {field}, Status FROM {MEMBER}"
             where = f" AND CampaignId IN ({listed})"
             for row in self._org.query_in(select, field, people, where=where, priority=priority):
-                found[str(row["CampaignId"])[:15], str(row[field])[:15]] = row
+                found[str(row.get("CampaignId"))[:15], str(row.get(field))[:15]] = row
         return found

@@ -450,18 +450,20 @@ ANSWER = st.one_of(
 )
 @given(
     st.lists(st.tuples(st.sampled_from([200, 200, 200, 201, 300, 400, 401, 403, 404, 429, 500, 503]), ANSWER)),
-    st.booleans(),
+    st.sampled_from(["create", "update", "task", "member"]),
 )
-def test_whatever_is_answered_every_write_gets_one_receipt(org, settings, context, answers, new):
+def test_whatever_is_answered_every_write_gets_one_receipt(org, settings, context, answers, what):
     """A proxy, an outage or a new version may say anything; nothing is raised, and nothing is done that was refused."""
-    sink = SalesforceSink(settings(task=TASK), context)
+    sink = SalesforceSink(settings(task=TASK, campaigns=["Spring"]), context)
     org.records.clear()
     org.holds("Lead", "00Q1")
+    org.holds("Campaign", "701A", Name="Spring")
     script = iter(answers)
     org.answers = [lambda asked: next(script, None)]
-    writes = [create(1, Handoff__c=HANDOFF)] if new else [update(1, "00Q1", Handoff__c=HANDOFF)]
-    (receipt,) = deliver(sink, *writes).values()
-    assert receipt.key == writes[0].key
+    record = {} if what == "create" else {"record": "00Q1"}
+    write = {"create": create, "update": update, "task": task, "member": member}[what](1, **record)
+    (receipt,) = deliver(sink, write).values()
+    assert receipt.key == write.key
     assert not re.search(r"p1@|Okafor", f"{receipt.code}{receipt.fields}")
 
 

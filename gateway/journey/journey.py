@@ -132,6 +132,11 @@ class Journey:
         return {shared: tuple(s.name for s in self.stages if s.shared == shared) for shared in self.tracked}
 
     @property
+    def never(self) -> tuple[str, ...]:
+        """The reasons for which leads are never handed over."""
+        return tuple(exclusion.reason for exclusion, _ in self._never)
+
+    @property
     def systems(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(stage.handoff for stage in self.stages if stage.handoff))
 

@@ -21,7 +21,8 @@ SIZE = {"terminal_width": WIDTH, "max_content_width": WIDTH}
 SHAPES = {
     "check": "ok problems[] warnings[] systems[] systems[].system systems[].plugin systems[].role systems[].outbound "
     "systems[].source systems[].sink systems[].in[] systems[].in[].object systems[].in[].kind systems[].in[].fields "
-    "systems[].in[].activities systems[].in[].outcomes systems[].out[] systems[].secrets[] systems[].problem plugins[]",
+    "systems[].in[].activities systems[].in[].outcomes systems[].out[] systems[].secrets[] systems[].problem plugins[] "
+    "online[]",
     "status": "ok problems[] systems[] systems[].system systems[].configured systems[].outbound systems[].documents "
     "systems[].documents.stored systems[].documents.read systems[].documents.waiting systems[].documents.quarantined "
     "systems[].documents.holds systems[].documents.duplicates systems[].events systems[].events.read "
@@ -33,6 +34,7 @@ SHAPES = {
     "rescores_queued",
     "systems list": "systems[] systems[].system systems[].plugin systems[].role systems[].outbound systems[].source "
     "systems[].sink systems[].activated_at systems[].paused systems[].problem",
+    "systems add": "system account written[] next[]",
     "activate": "system over owned excluded would_hand_over existing outbound",
     "import": "system file history new rows documents documents.stored documents.duplicates documents.quarantined "
     "events events.read events.applied events.skipped events.skipped_by_reason events.dead fields_dropped leads_new "

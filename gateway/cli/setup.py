@@ -113,7 +113,7 @@ def check(app: App, online: bool, as_json: bool) -> None:
     if as_json:
         from gateway.cli import accounts
 
-        say_json({**report, "online": [accounts.as_json(look) for look in looks]} if online else report)
+        say_json({**report, "online": [accounts.as_json(look) for look in looks]})
     else:
         _print(report, instance, looks)
         for problem in problems:
@@ -133,11 +133,28 @@ def _asked(gateway: Gateway) -> tuple[list[Look], list[Problem], Instance]:
         upgrade(gateway.store)
     require_current(gateway.store)
     looks = accounts.look_at_all(gateway)
+    _compare(gateway, looks)
     findings = Findings(gateway.instance, looks)
     streams = [f"activity {name!r}" for look in looks for one in look.signals for name in one.activities]
     kept = [one for one in gateway.instance.warnings if not any(stream in one.message for stream in streams)]
     instance = dataclasses.replace(gateway.instance, warnings=(*kept, *findings.warnings))
     return looks, in_order(findings.problems), instance
+
+
+def _compare(gateway: Gateway, looks: Sequence[Look]) -> None:
+    """What has changed since the last look is an alarm, as it is when the gateway looks by itself, every day."""
+    from gateway import catalogues
+    from gateway.store import bundle
+    from gateway.store.database import read
+
+    with read(gateway.store.main) as connection:
+        active = bundle.active(connection)
+    if active is None or active.files != dict(gateway.instance.files):
+        return  # an edit that nobody works with yet
+    gateway.bundle = active.id
+    for look in looks:
+        for name, catalogue in look.catalogues.items():
+            catalogues.heard(gateway, look.system, name, catalogue)
 
 
 def _unread(gateway: Gateway) -> list[Problem]:

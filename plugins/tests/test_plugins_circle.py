@@ -96,7 +96,7 @@ class Circle:
         }
         for name, text in files.items():
             (folder / name).write_text(text)
-        subprocess.run([sys.executable, "-m", "gateway", "-C", folder, "hubspot", "setup", "hubspot"], check=True)
+        subprocess.run([sys.executable, "-m", "gateway", "-C", folder, "plugins", "setup", "hubspot"], check=True)
         self.gateway = open_gateway(folder, now=lambda: self.at)
 
     def turn(self, times=1):

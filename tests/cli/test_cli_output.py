@@ -256,6 +256,7 @@ def test_json_has_the_documented_keys(filled: Any, command: str) -> None:
     filled.edit("gateway.yaml", "outbound: off", "outbound: on")
     arguments = {
         "import": [str(filled.root / "data/people.csv"), "--system", "leads"],
+        "systems add": ["files", "--name", "more", "--set", "path=more"],
         "activate": ["sales", "--existing", "handover"],
         "plan": ["sales"],
         "leads show": ["ann@one.example"],

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine
 from gateway.contracts import Receipt, Write
 from gateway.store import alarms, outbox
 from gateway.store.database import read, write
-from gateway.sync.drift import Drift
+from gateway.sync.drift import WAITS, Drift
 
 WAIT = 3600.0
 """Seconds between two looks at what is on hold; what ends an alarm lets its writes go at once."""
@@ -33,7 +33,7 @@ class Alarms:
         self._ended = True
         """Whether there may be writes on hold whose alarm has ended: so it may be when we begin."""
 
-    def released(self, now: int) -> list[tuple[str]]:
+    def released(self, now: int) -> list[outbox.People]:
         """Learn which alarms are open; let go of what waited for the others. Returns whose writes these are."""
         with read(self._engine) as connection:
             rows = alarms.open_alarms(connection, alarms.DRIFT, self._system)
@@ -44,7 +44,7 @@ class Alarms:
         with write(self._engine) as connection:
             codes = outbox.on_hold(connection, self._system) - self._open.keys()
             leads = outbox.let_go(connection, self._system, codes, now, MOST) if codes else []
-            shown = [row.detail.get("write") for row in alarms.by_key(connection, before.keys() - self._open).values()]
+            shown = [row.detail.get("first") for row in alarms.by_key(connection, before.keys() - self._open).values()]
             if first := [id_ for id_ in shown if id_]:
                 outbox.retry(connection, now, first, self._system)
         self._ended = bool(leads)
@@ -78,7 +78,7 @@ class Alarms:
                 alarm = f"{outbox.HELD}{self._system}:{drift.object}:{field}"
                 if alarm in fresh or alarm in self._open:
                     booked[key] = _on_hold(key, alarm, drift)
-                begun = {**alarms.detail_of(drift), "write": row.id}
+                begun = {**alarms.detail_of(drift), "first": row.id}
                 detail = self._open[alarm][1] if alarm in self._open else begun
                 item = {"key": alarm, "kind": alarms.DRIFT, "system": self._system, "object": drift.object}
                 fresh.setdefault(alarm, {**item, "detail": {**detail, "until": now + _HOUR}})
@@ -103,4 +103,4 @@ def _on_hold(key: str, alarm: str, drift: Drift) -> Receipt:
 
 def _words(object_: str, field: str, answer: Receipt) -> str:
     what = f"{object_} {field}".rstrip()
-    return f"{what} is refused for every record ({answer.code})"
+    return f"{what} is refused for every record ({answer.code}){WAITS}"

@@ -20,6 +20,7 @@ from sqlalchemy import Engine
 
 from gateway.alarms import Alarms
 from gateway.contracts import COMPANIONS, Call, Receipt, Sink, Write
+from gateway.guarding import Guarding
 from gateway.leads.record import Record
 from gateway.pipeline import Guard
 from gateway.store import outbox
@@ -44,7 +45,15 @@ class Delivery:
     """Delivers the writes of one system. ``guard`` is entered around every call of the sink."""
 
     def __init__(
-        self, engine: Engine, system: str, sink: Sink, plugin: str, now: Callable[[], datetime], guard: Guard, log: Any
+        self,
+        engine: Engine,
+        system: str,
+        sink: Sink,
+        plugin: str,
+        now: Callable[[], datetime],
+        guard: Guard,
+        log: Any,
+        guarding: Guarding | None = None,
     ) -> None:
         self.engine = engine
         self.system = system
@@ -55,6 +64,7 @@ class Delivery:
         self.log = log
         self._seen: dict[str, tuple[int, float]] = {}
         self.alarms = Alarms(engine, system)
+        self.guarding = guarding
 
     def take_over(self, worker: str, dead: str = "", clock: Callable[[], float] = time.monotonic) -> int:
         """Free what dead workers had on its way: of ``dead``, and of whoever has not beaten for ``SILENCE`` seconds.
@@ -82,8 +92,8 @@ class Delivery:
         Raises ``StaleCommit`` when another worker took the writes over meanwhile.
         """
         self.take_over(worker, dead=worker)  # an earlier run of ours may have broken off
-        if free := self.alarms.released(to_micros(self.now())):  # planned again before they go: it was some time ago
-            return len(free), free
+        if released := self.alarms.released(to_micros(self.now())):  # planned again before they go: it was long ago
+            return len(released), released
         with write(self.engine) as connection:
             rows = outbox.claim(connection, self.system, worker, to_micros(self.now()), limit, push)
         if not rows:
@@ -96,6 +106,12 @@ class Delivery:
         answers |= self._look_up(worker, unsure)
         free = {key: made for key, (_, made) in todo.items() if key not in answers}
         answers |= self.alarms.hold(free, to_micros(self.now()))
+        if self.guarding is not None:
+            answers |= self.guarding.changed({
+                key: (made, record)
+                for key, (row, made) in todo.items()
+                if key not in answers and (record := links.records.get((row.lead, row.system, row.object))) is not None
+            })  # fmt: skip
         again = self._book(worker, todo, answers)
         again += self._send(worker, {key: both for key, both in todo.items() if key not in answers})
         return len(rows), again

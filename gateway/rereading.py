@@ -80,7 +80,7 @@ def note(gateway: Gateway, connection: Connection, before: Mapping[str, str], no
             "kind": alarms.UNREAD,
             "system": one.system,
             "object": one.object,
-            "detail": {"field": one.field, "what": one.in_words},
+            "detail": {"field": one.field, "what": f"{one.object} {one.field} is {one.in_words}"},
         }
         for one in unread_fields(gateway, connection, before)
     ]

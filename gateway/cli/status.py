@@ -27,6 +27,7 @@ def status(app: App, as_json: bool) -> None:
     + skipped + waiting + dead; writes planned = confirmed + superseded + waiting + dead. The exit code is 1 when one
     does not.
     """
+    from gateway.store.alarms import DRIFT, open_alarms
     from gateway.store.database import read
     from gateway.store.overview import SystemCounts, overview
     from gateway.times import to_micros
@@ -35,6 +36,9 @@ def status(app: App, as_json: bool) -> None:
     now = to_micros(gateway.now())
     with read(gateway.store.main) as connection:
         found = overview(connection, gateway.inbox, gateway.model.score_name, now)
+        drifts: dict[str, list[str]] = {}
+        for row in open_alarms(connection, DRIFT):
+            drifts.setdefault(row.system, []).append(row.detail["what"])
     none = SystemCounts.empty()
     systems = {name: found.systems.get(name, none) for name in gateway.instance.systems} | dict(found.systems)
     if as_json:
@@ -42,7 +46,9 @@ def status(app: App, as_json: bool) -> None:
             {
                 "ok": found.holds,
                 "problems": [str(problem) for problem in gateway.broken],
-                "systems": [_json(name, counts, app) for name, counts in systems.items()],
+                "systems": [
+                    {**_json(name, counts, app), "drift": drifts.get(name, [])} for name, counts in systems.items()
+                ],
                 "leads": found.leads,
                 "excluded": dict(found.excluded),
                 "handoffs_open": found.handoffs_open,
@@ -54,6 +60,8 @@ def status(app: App, as_json: bool) -> None:
     else:
         for name, counts in systems.items():
             _print(name, counts, app, now)
+            for words in drifts.get(name, ()):
+                say_under(f"  {'DRIFT':<16}  {words} (`gateway work list --kind drift`)", 20)
         _print_rest(found)
     if not found.holds:
         click.get_current_context().exit(1)

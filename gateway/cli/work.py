@@ -240,4 +240,6 @@ def in_words(kind: str, detail: Mapping[str, Any]) -> str:
         return f"{detail['field']}: changed back over there each time it is written; left alone until you decide"
     if kind == "reason not given" and detail:
         return f"handoff {detail['handoff']} ended as {detail['bucket']} without a reason"
+    if "what" in detail:  # alarms say it themselves
+        return str(detail["what"])
     return ", ".join(f"{name} {shown(value)}" for name, value in detail.items() if value not in ("", [], None))

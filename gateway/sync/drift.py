@@ -13,6 +13,7 @@ from typing import Any
 from gateway.contracts import Field, Write
 
 Catalogue = Mapping[str, Field]
+WAITS = "; what would be refused waits"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ def compare(object_: Any, before: Catalogue, now: Catalogue) -> list[Drift]:
     """:param object_: the object's mapping. What the catalogue never had is no drift: ``check --online`` finds it."""
     name = object_.name
     if before and not now:
-        return [Drift(name, "", "gone", f"{name} is not there any more, or not for us")]
+        return [Drift(name, "", "gone", f"{name} is not there any more, or not for us{WAITS}")]
     found = [
         drift
         for field in sorted({*object_.inbound, *object_.outbound, *object_.observed} & before.keys())
@@ -72,7 +73,7 @@ def _drift(object_: Any, field: str, was: Field, now: Field | None) -> Drift | N
     where, out = f"{object_.name} {field}", field in object_.outbound
 
     def drift(what: str, words: str, holds: bool = out, **more: Any) -> Drift:
-        return Drift(object_.name, field, what, f"{where} {words}", holds, **more)
+        return Drift(object_.name, field, what, f"{where} {words}{WAITS if holds else ''}", holds, **more)
 
     if now is None:
         return drift("gone", "is not there any more, or not shown to us")
@@ -99,7 +100,7 @@ def _required(object_: Any, before: Catalogue, now: Catalogue) -> Iterator[Drift
     for name, field in sorted(now.items()):
         newly = field.required and not (name in before and before[name].required)
         if newly and field.writable and name not in object_.outbound:
-            words = f"{object_.name} {name} is required now: no record is made without it, and the mapping sends none"
+            words = f"{object_.name} {name} is required now, and the mapping sends none{WAITS}"
             yield Drift(object_.name, name, "required", words)
 
 

@@ -60,7 +60,9 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class PushReport:
-    """``planned`` new writes by this push; ``worked`` receipts; what is left per state."""
+    """``push``: its name, for an undo; ``planned`` new writes by it; ``worked`` receipts; what is left per state."""
+
+    push: str
 
     planned: int
     worked: int
@@ -87,7 +89,7 @@ def planned(
 
     :param unsent: is told of each value that a system cannot be sent.
     """
-    for batch in _walk(gateway, [lead] if lead else None):
+    for batch in walk(gateway, [lead] if lead else None):
         for one in batch.leads.values():
             for wanted in wanted_writes(one, gateway.model, batch.now, systems, unsent):
                 if wanted.object in COMPANIONS:
@@ -101,7 +103,7 @@ def planned(
 def enqueue(gateway: Gateway, systems: Collection[str]) -> int:
     """Put what is planned into the outbox, unless the same write waits there already. Returns how many are new."""
     count = 0
-    for batch in _walk(gateway, None):
+    for batch in walk(gateway, None):
         rows = [
             write_row(wanted, batch.now)
             for one in batch.leads.values()
@@ -127,19 +129,19 @@ def push(gateway: Gateway, system: str, worker: str, progress: Callable[[int], N
     if system not in gateway.outbound_systems():
         raise Refused(f"{system}: {gateway.problems.get(system, 'its plugin has no sink')}")
     new = enqueue(gateway, [system])
-    worked = 0
-    while done := gateway.deliver_once(system, worker):
+    worked, name = 0, outbox.push_name(system, to_micros(gateway.now()), seconds=True)
+    while done := gateway.deliver_once(system, worker, name):
         worked += done
         if progress:
             progress(done)
     with read(gateway.store.main) as connection:
-        return PushReport(new, worked, outbox.counts(connection).get(system, {}))
+        return PushReport(name, new, worked, outbox.counts(connection).get(system, {}))
 
 
 def activation(gateway: Gateway, system: str) -> Activation:
     """What `activate` would find; nothing is changed."""
     report = Activation()
-    for batch in _walk(gateway, None):
+    for batch in walk(gateway, None):
         for one in batch.leads.values():
             _judge(gateway, batch, one, system, report)
     return report
@@ -154,7 +156,7 @@ def activate(gateway: Gateway, system: str, existing_leads: str) -> Activation:
     if existing_leads not in EXISTING:
         raise Refused(f"--existing takes {' or '.join(EXISTING)}")
     report = Activation()
-    for batch in _walk(gateway, None, counted=existing_leads == "handover"):
+    for batch in walk(gateway, None, counted=existing_leads == "handover"):
         for one in batch.leads.values():
             opening = _judge(gateway, batch, one, system, report)
             if opening is None:
@@ -189,7 +191,7 @@ def _judge(gateway: Gateway, batch: Batch, lead: Lead, system: str, report: Acti
     return found
 
 
-def _walk(gateway: Gateway, only: Collection[str] | None, counted: bool = False) -> Iterator[Batch]:
+def walk(gateway: Gateway, only: Collection[str] | None, counted: bool = False) -> Iterator[Batch]:
     """Every living lead, loaded as a batch would load it, in chunks ordered by id; ``counted``: with activities."""
     after = ""
     while True:

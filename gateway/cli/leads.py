@@ -24,6 +24,7 @@ from gateway.cli.output import (
     say_under,
     table,
 )
+from gateway.cli.regrouping import merge, split
 from gateway.errors import Refused
 
 if TYPE_CHECKING:
@@ -38,6 +39,10 @@ def leads() -> None:
 
     KEY is a lead's id, its e-mail address, a declared identity key, SYSTEM:OBJECT:ID, or the id of a record.
     """
+
+
+leads.add_command(merge)
+leads.add_command(split)
 
 
 @leads.command("list")

@@ -6,6 +6,7 @@ Values of leads are untrusted text: control characters are shown, never sent to 
 from __future__ import annotations
 
 import contextlib
+import getpass
 import re
 import shutil
 import sys
@@ -20,6 +21,10 @@ import click
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 limit_option = click.option(
     "--limit", type=click.IntRange(min=1), default=50, show_default=True, metavar="N", help="Show at most N."
+)
+go_option = click.option("--go", is_flag=True, help="Do it; without, it is only said what would be done.")
+by_option = click.option(
+    "--by", default=getpass.getuser, metavar="NAME", help="Who decides; default: your name on this machine."
 )
 LEAST = 14
 """Characters below which a column of words is not squeezed."""

@@ -256,6 +256,7 @@ def push(app: App, system: str | None, as_json: bool) -> None:
         reports.append(
             {
                 "system": name,
+                "push": report.push if report.worked else None,
                 "planned": report.planned,
                 "confirmed": states.get("confirmed", 0) - before.get("confirmed", 0),
                 "superseded": states.get("superseded", 0) - before.get("superseded", 0),
@@ -277,6 +278,8 @@ def push(app: App, system: str | None, as_json: bool) -> None:
 def _print_sent(one: Mapping[str, Any]) -> None:
     counts = ", ".join(f"{one[word]:,} {word}" for word in ("confirmed", "superseded", "waiting", "dead"))
     say(f"{one['system']}: {plural(one['planned'], 'new write')} planned; {counts}")
+    if one["confirmed"] and one["push"]:
+        say(f"  as push {one['push']}; `gateway undo {one['push']}` shows what could be put back")
     if one["paused"]:
         say(f"  paused: {one['paused']} (`gateway systems resume {one['system']}`)")
     if one["died"]:

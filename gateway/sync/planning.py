@@ -16,6 +16,7 @@ from marshmallow import ValidationError
 from gateway.leads.lead import Lead
 from gateway.leads.record import DAY, Record
 from gateway.mapping.grammar import COMPUTED
+from gateway.sync.holds import HELD, hold_of
 from gateway.times import iso
 
 SCORES = frozenset({"score", "fit", "behaviour", "score_reasons"})
@@ -153,8 +154,16 @@ def plan(
         stamps,
         record is None,
         HANDOFF if lead.handoff is not None and lead.handoff["system"] == system else BULK,
-        "create" if record is None else "update",
+        _cause(record, fields),
     )
+
+
+def _cause(record: Record | None, fields: Mapping[str, Any]) -> str:
+    if record is None:
+        return "create"
+    holds = {name: hold for name in fields if (hold := hold_of(record, name)) is not None}
+    pushes = {hold.push for name, hold in holds.items() if fields[name] == hold.before}
+    return f"undo {', '.join(sorted(pushes))}" if pushes else "update"
 
 
 def may_create(lead: Lead, system: str, object_: OutboundObject, reached: Mapping[str, Any]) -> bool:
@@ -179,6 +188,7 @@ def _difference(
     fields: dict[str, Any] = {}
     stamps: dict[str, int] = {}
     moved: int | None = 0
+    ended = set[str]()
     for name, rule in object_.outbound.items():
         if rule.to in lead.undecided:
             if unsent is not None:
@@ -198,10 +208,16 @@ def _difference(
                 if unsent is not None:
                     unsent(Unsent(system, object_.name, name, _SIZE.sub("", str(exc.messages[0]))))
                 continue
+        if (hold := hold_of(record, name)) is not None:
+            if hold.stands(same(rule, hold.sent, raw), None if rule.to in COMPUTED else stamp):
+                if unsent is not None:
+                    unsent(Unsent(system, object_.name, name, HELD))
+                continue
+            ended.add(name)
         if record is not None:
             if entry is None and rule.sync != "out":
                 continue  # unknown over there: a field we do not own waits until it has been looked at
-            if entry is not None and (_same(rule, entry[0], raw) or not _ours_wins(rule, entry, stamp, origin, system)):
+            if entry is not None and (same(rule, entry[0], raw) or not _ours_wins(rule, entry, stamp, origin, system)):
                 continue
             if name in record.contested or _contests(record.told.get(name), raw, now):
                 if unsent is not None:
@@ -210,6 +226,10 @@ def _difference(
         fields[name], stamps[name] = raw, stamp
         if moved is not None:
             moved = max(moved, _moved(entry, raw)) if rule.to in SCORES and entry is not None else None
+    for name in record.holds.keys() - ended if record is not None else ():
+        hold, entry = hold_of(record, name), record.snapshot.get(name) if record else None
+        if hold and entry and same(object_.outbound.get(name), entry[0], hold.sent):
+            fields[name], stamps[name], moved = hold.before, hold.stamp, None
     return fields, stamps, moved
 
 
@@ -218,9 +238,12 @@ def _contests(told: list[Any] | None, raw: Any, now: int) -> bool:
     return told is not None and len(told) == 3 and told[0] == raw and now - int(told[1]) < DAY
 
 
-def _same(rule: OutboundField, held: Any, raw: Any) -> bool:
+def same(rule: OutboundField | None, held: Any, raw: Any) -> bool:
+    """Whether a system's two raw values mean the same; ``rule`` None: its mapping does not know the field any more."""
     if held is None or raw is None:
         return held is None and raw is None
+    if rule is None:
+        return bool(held == raw)
     try:
         return bool(rule.load(held) == rule.load(raw))
     except ValidationError:

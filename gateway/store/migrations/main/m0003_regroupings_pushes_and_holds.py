@@ -43,6 +43,13 @@ def upgrade() -> None:
                 nullable=False,
             )
         )
+        batch_op.create_index(
+            "records_holds",
+            ["entity"],
+            unique=False,
+            sqlite_where=sa.text("holds <> '{}'"),
+            postgresql_where=sa.text("holds <> '{}'"),
+        )
 
     with op.batch_alter_table("writes", schema=None) as batch_op:
         batch_op.add_column(sa.Column("push", sa.String(), server_default="", nullable=False))

@@ -382,6 +382,14 @@ class Write:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """Raw values that a record holds now, under the system's names; ``at``: when it last changed, by its own clock."""
+
+    values: Mapping[str, Any] = field(repr=False)
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
     """One request. ``plan`` prints ``title``; ``push`` sends ``request``, whose form is the sink's own."""
 
@@ -549,6 +557,13 @@ class Sink(abc.ABC):
 
     def find(self, object: str, keys: Sequence[str]) -> Mapping[str, Sequence[str]]:
         """Our keys → ids of the records that carry them: asked after ``unknown``, before anything is sent again."""
+        return {}
+
+    def held(self, object: str, records: Sequence[str], fields: Sequence[str]) -> Mapping[str, Held]:
+        """What records hold now, in as few calls as possible: asked just before fields with ``guard`` are written.
+
+        Records that are gone are left out. Without this method no field of the system can be guarded.
+        """
         return {}
 
 

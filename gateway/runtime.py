@@ -13,7 +13,7 @@ from typing import Any
 
 import structlog
 
-from gateway import rereading
+from gateway import guarding, rereading
 from gateway.budget import SystemBudget
 from gateway.checked import flaw, refuse_unsound
 from gateway.contracts import (
@@ -29,6 +29,7 @@ from gateway.contracts import (
 )
 from gateway.delivery import Delivery
 from gateway.errors import ConfigError, GatewayError, NotFound, Problem, QuarantineDocument, StaleCommit
+from gateway.guarding import Guarding, guarded
 from gateway.host import Host
 from gateway.leads.joining import Joining
 from gateway.pipeline import Done, Guard, Model, Pipeline, Reading, unguarded
@@ -84,9 +85,17 @@ class Gateway:
             for name, source in self.sources.items()
         }
         self._deliveries = {
-            name: Delivery(self.store.main, name, sink, instance.systems[name].plugin, now, self.guard, self.log)
+            name: Delivery(
+                *(self.store.main, name, sink, instance.systems[name].plugin, now, self.guard, self.log),
+                self._guarding(name, sink),
+            )
             for name, sink in self.sinks.items()
         }
+
+    def _guarding(self, system: str, sink: Sink) -> Guarding | None:
+        fields = guarded(self.model.objects.get(system, ()))
+        plugin = self.instance.systems[system].plugin
+        return Guarding(system, sink, plugin, fields, self.inbox, self.now, self.guard, self.log) if fields else None
 
     def close(self) -> None:
         self.store.close()
@@ -110,6 +119,12 @@ class Gateway:
     def read(self, document: Document) -> Reading:
         """Ask the document's source what it says. Whatever goes wrong is the reading's ``failure``."""
         reading = Reading(document)
+        if guarding.is_ours(document):
+            try:
+                reading.events += guarding.read(document)
+            except QuarantineDocument as exc:
+                reading.failure = exc.reason
+            return reading
         source = self.sources.get(document.system)
         if source is None:
             reading.failure = self.problems.get(document.system, f"no source for system {document.system!r}")

@@ -13,14 +13,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from gateway.contracts import COMPANIONS, LIST, TASK, Call, Context, Field, Receipt, Sink, Write
+from gateway.contracts import COMPANIONS, LIST, TASK, Call, Context, Field, Held, Receipt, Sink, Write
 from gateway.errors import AccessRefused, TryLater
 from gateway_hubspot import answers
 from gateway_hubspot.activities import STREAMS
 from gateway_hubspot.catalogue import catalogue
 from gateway_hubspot.client import WRITE, Client, Failure, NoAnswer, Reply
 from gateway_hubspot.lists import Lists
-from gateway_hubspot.records import cut, plural
+from gateway_hubspot.records import REDACTED, cut, moment, plural
 from gateway_hubspot.subscriptions import OPT_IN, OPT_OUT, Subscriptions, carried, refusal
 from gateway_hubspot.tasks import settled, task
 
@@ -124,6 +124,20 @@ class HubSpotSink(Sink):
                     found.setdefault(key, []).append(str(result.get("id")))
         return found
 
+    def held(self, object: str, records: Sequence[str], fields: Sequence[str]) -> Mapping[str, Held]:
+        names = [name for name in fields if not carried(name)]
+        found: dict[str, Held] = {}
+        for some in cut(list(records) if names else [], BATCH):
+            request = {"inputs": [{"id": id_} for id_ in some], "properties": names}
+            # Of the reserve, too: what may be a handoff waits for this answer.
+            path = plural(object)
+            reply = self.client.page(self.client.batch.read, path, request, archived=False, priority=URGENT)
+            for result in reply.results:
+                properties = result.get("properties") or {}
+                values = {name: properties[name] for name in names if properties.get(name, REDACTED) != REDACTED}
+                found[str(result.get("id"))] = Held(values=values, at=moment(result.get("updatedAt")))
+        return found
+
 
 @dataclass(slots=True)
 class _Sending:
@@ -151,7 +165,7 @@ class _Sending:
             yield from (Receipt(key=made.key, result="rejected", code="no record", message="nothing to update")
                         for made in refused)  # fmt: skip
             writes = [made for made in writes if made.create]
-            known = self._known(writes)
+            known = self._known([made for made in writes if not made.anyway])
             yield from known.values()
             writes = [made for made in writes if made.key not in known]
         bare = {made.key for made in writes if made.record is not None and all(map(carried, made.fields))}

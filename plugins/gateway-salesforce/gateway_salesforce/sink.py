@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 from urllib.parse import quote
 
-from gateway.contracts import CAMPAIGN, COMPANIONS, TASK, Call, Context, Field, Receipt, Sink, Write
+from gateway.contracts import CAMPAIGN, COMPANIONS, TASK, Call, Context, Field, Held, Receipt, Sink, Write
 from gateway.errors import AccessRefused, TryLater
 from gateway_salesforce.campaigns import Campaigns
 from gateway_salesforce.catalogue import catalogue
@@ -20,6 +20,7 @@ from gateway_salesforce.codes import Fault
 from gateway_salesforce.meeting import HINTS, PEOPLE, Meeting, linked
 from gateway_salesforce.org import NoAnswer, Org, RefusedCall, parts, same_id
 from gateway_salesforce.rows import Row, Rows
+from gateway_salesforce.source import moment
 from gateway_salesforce.tasks import Tasks
 
 _LEAD_ID = re.compile(r"(?:^|:)([0-9a-f]{32})(?::|$)")
@@ -29,6 +30,8 @@ _MERGED = frozenset({"Lead", "Contact", "Account"})
 SINGLY = 20
 """So many rows of one call are sent once more by themselves, to learn which records a duplicate rule means."""
 DOUBTS = 3
+OVERRULE = {"Sforce-Duplicate-Rule-Header": "allowSave=true"}
+"""A duplicate rule that only warns does not keep a record from being made."""
 DELIVERING, FINDING = 26.0, 8.0
 """Seconds: the gateway gives a delivery 30 and a question 10 before it gives its worker up."""
 Kind = Literal["update", "create"]
@@ -39,6 +42,8 @@ class Request(NamedTuple):
 
     kind: Kind
     object: str
+    anyway: bool = False
+    """A person has seen who is there: nobody is looked up, and duplicate rules that only warn are overruled."""
 
 
 class SalesforceSink(Sink):
@@ -50,7 +55,7 @@ class SalesforceSink(Sink):
         self.org = Org(settings, context)
         self._key: str = settings["external_id"]
         self._batch: int = settings["batch"]
-        headers = {"Sforce-Duplicate-Rule-Header": "allowSave=true"} if settings["save_duplicates"] else {}
+        headers = OVERRULE if settings["save_duplicates"] else {}
         self._rows = Rows(self.org, headers)
         self._headers = headers
         self._tasks = Tasks(settings["task"], self.org, self._rows, context.now) if settings.get("task") else None
@@ -74,7 +79,7 @@ class SalesforceSink(Sink):
         groups: dict[Request, list[Write]] = {}
         for write in writes:
             kind: Kind = "update" if write.record else "create"
-            groups.setdefault(Request(kind, write.object), []).append(write)
+            groups.setdefault(Request(kind, write.object, write.anyway and kind == "create"), []).append(write)
         return [
             self._call(request, group[start : start + self._batch])
             for request, group in groups.items()
@@ -108,6 +113,25 @@ class SalesforceSink(Sink):
             if key := wanted.get(str(row.get(field) or "").casefold()):
                 found.setdefault(key, []).append(row["Id"])
         return found
+
+    def held(self, object: str, records: Sequence[str], fields: Sequence[str]) -> Mapping[str, Held]:
+        names = sorted({"Id", "SystemModstamp", *fields} - {"ConvertedContactId"})
+        select = f"SELECT {', '.join(names)} FROM {object}"
+        try:
+            with self.org.within(FINDING):  # of the reserve, too: what may be a handoff waits for this answer
+                rows = list(self.org.query_in(select, "Id", records, priority=1))
+        except RefusedCall as refused:
+            if refused.fault.meaning == "mapping":  # no such field: the write will be told so
+                return {}
+            raise
+        wanted = {id_[:15]: id_ for id_ in records}
+        return {
+            wanted[row["Id"][:15]]: Held(
+                values={name: row.get(name) for name in fields if name in row}, at=moment(row["SystemModstamp"])
+            )
+            for row in rows
+            if row["Id"][:15] in wanted
+        }
 
     # -- records we know ----------------------------------------------------------------------------------------------
 
@@ -151,7 +175,7 @@ class SalesforceSink(Sink):
         if object_ in PEOPLE:
             answers, writes = _without_twins(writes)
             try:
-                found = Meeting(self.org, self._key, writes, keys).meet()
+                found = Meeting(self.org, self._key, [w for w in writes if not w.anyway], keys).meet()
                 answers |= self._link([write for write in writes if write.key in found], found, keys)
             except NoAnswer as exc:  # so far nothing is made that could be made twice
                 return {
@@ -172,7 +196,7 @@ class SalesforceSink(Sink):
         for write in writes:
             first, *others = found[write.key]
             if others:
-                ids = tuple(hit.record for hit in found[write.key])
+                ids = _named(write, [(hit.object, hit.record) for hit in found[write.key]])
                 answers[write.key] = Receipt(key=write.key, result="duplicate", candidates=ids)
             elif first.key and first.key.casefold() != keys[write.key].casefold():
                 answers[write.key] = Receipt(
@@ -198,13 +222,14 @@ class SalesforceSink(Sink):
             return {}
         bodies = [{**self._values(write, new=True), self._key: keys[write.key]} for write in writes]
         try:
-            rows = self._rows.upsert(object_, self._key, bodies, _priority(writes), self._settings["assign"])
+            rows = self._rows if not writes[0].anyway else Rows(self.org, OVERRULE)
+            made = rows.upsert(object_, self._key, bodies, _priority(writes), self._settings["assign"])
         except NoAnswer as exc:
             result: Literal["unknown", "retry"] = "unknown" if exc.sent else "retry"
             return {w.key: Receipt(key=w.key, result=result, code="no answer", message=str(exc)) for w in writes}
-        answers = {w.key: self._receipt(w, row) for w, row in zip(writes, rows, strict=True)}
+        answers = {w.key: self._receipt(w, row) for w, row in zip(writes, made, strict=True)}
         singly = 0
-        for write, row, body in zip(writes, rows, bodies, strict=True):
+        for write, row, body in zip(writes, made, bodies, strict=True):
             fault = row.fault
             if fault is None:
                 continue
@@ -345,7 +370,7 @@ class SalesforceSink(Sink):
         if meaning == "duplicate" and write is not None and write.record is None and (there := _matches(fault, write)):
             if len(there) == 1:
                 return linked(write, *there[0])
-            return Receipt(key=key, result="duplicate", candidates=tuple(id_ for _, id_ in there), code=fault.code)
+            return Receipt(key=key, result="duplicate", candidates=_named(write, there), code=fault.code)
         return Receipt(
             key=key,
             result="rejected",
@@ -395,6 +420,11 @@ def _matches(fault: Fault, write: Write) -> Sequence[tuple[str, str]]:
         return [(object_ or write.object, id_) for object_, id_ in fault.matches]
     held = _HELD_BY.search(fault.message)
     return [(write.object, held[1])] if held else []
+
+
+def _named(write: Write, there: Sequence[tuple[str, str]]) -> tuple[str, ...]:
+    """Records as candidates: those of another object than the write's with its name."""
+    return tuple(id_ if object_ == write.object else f"{object_}:{id_}" for object_, id_ in there)
 
 
 def _priority(writes: Sequence[Write]) -> int:

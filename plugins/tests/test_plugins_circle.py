@@ -96,8 +96,8 @@ class Circle:
         }
         for name, text in files.items():
             (folder / name).write_text(text)
+        self.gateway = open_gateway(folder, now=lambda: self.at)  # connected at this time: what comes later is news
         subprocess.run([sys.executable, "-m", "gateway", "-C", folder, "plugins", "setup", "hubspot"], check=True)
-        self.gateway = open_gateway(folder, now=lambda: self.at)
 
     def turn(self, times=1):
         """Some minutes pass; each time everything that is due is pulled, worked and delivered until nothing is left."""

@@ -124,7 +124,7 @@ class Pulling:
             if due.cursor(connection, self.system, stream) is not None:
                 return None
             at = due.connected_at(connection, self.system)
-        return None if at is None else from_micros(at) - SKEW
+        return None if at is None else min(from_micros(at), self.now()) - SKEW
 
     def history(self, stream: str, since: datetime | None = None) -> Iterator[Page]:
         """Read one stream's past, from where an earlier reading of it broke off; nothing where that came to its end.

@@ -138,3 +138,19 @@ def test_without_a_limit_nothing_is_counted(engine, clock):
     one.spend(1_000_000)
     with engine.connect() as connection:
         assert connection.execute(select(t.budgets)).all() == []
+
+
+def test_how_long_calls_take_is_told_by_the_tightest_limit(engine, clock):
+    """The pace of the short one; of the day's calls what is left today, then as many midnights as it needs."""
+    one = budget(engine, clock)
+    assert one.takes(1000) == timedelta(0)
+    one.allow(100, TEN)
+    assert one.takes(1000) == timedelta(seconds=100)
+    one.allow(1000, DAY)  # 900 of them are not kept for handoffs
+    for _ in range(100):
+        one.spend()
+    midnight = timedelta(seconds=86_400 - clock.now % 86_400)
+    assert one.takes(800) == timedelta(seconds=80)
+    assert one.takes(801) == midnight
+    assert one.takes(1700) == midnight
+    assert one.takes(1701) == midnight + DAY

@@ -141,7 +141,8 @@ class Pipeline:
     ) -> Batch:
         """Everything that ``run`` does before it commits: what would be written is on the batch, nothing is.
 
-        :param within: an open transaction that regroups records: its view counts, and all links are read again.
+        :param within: an open transaction whose view counts, instead of one of its own; of every lead all is read then,
+            its links and what it did.
         """
         events, known_at, quiet = gather(readings)
         keys = identity_keys(events, self.model.joining)
@@ -447,6 +448,7 @@ def write_row(wanted: Wanted, now: int) -> dict[str, Any]:
         "planned_at": now,
         "state": "waiting",
         "due_at": now,
+        "message": "" if all(wanted.refs.values()) else "waits until the lead has a record there",
     }
 
 

@@ -28,6 +28,7 @@ def list_(app: App, state: str | None, system: str | None, limit: int, as_json: 
     from gateway.runtime import known_systems
     from gateway.store import listing
     from gateway.store.database import read
+    from gateway.sync.companions import in_words
 
     with read(app.gateway.store.main) as connection:
         rows = listing.deliveries(connection, limit, system, state)
@@ -59,7 +60,7 @@ def list_(app: App, state: str | None, system: str | None, limit: int, as_json: 
                 row["id"],
                 moment(row["planned_at"], app.zone),
                 row["system"],
-                f"{'create' if row['create'] else 'update'} {row['object']} {row['record'] or ''}".rstrip(),
+                in_words(row["object"], row["fields"], row["record"]),
                 row["lead"],
                 row["state"],
                 row["attempts"],

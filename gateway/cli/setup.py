@@ -101,7 +101,8 @@ def check(app: App, online: bool, as_json: bool) -> None:
         say_json({"ok": False, "problems": [_problem(one) for one in exc.problems], "warnings": [], "systems": []})
         click.get_current_context().exit(2)
     gateway = _built(instance, host)
-    gateway.instance = instance = dataclasses.replace(instance, warnings=(*instance.warnings, *_unread(gateway)))
+    warnings = (*instance.warnings, *_uncarried(gateway), *_unread(gateway))
+    gateway.instance = instance = dataclasses.replace(instance, warnings=warnings)
     looks: list[Look] = []
     problems: list[Problem] = []
     try:
@@ -174,6 +175,17 @@ def _unread(gateway: Gateway) -> list[Problem]:
     return [one.problem(files[one.system]) for one in found]
 
 
+def _uncarried(gateway: Gateway) -> list[Problem]:
+    """Lists and campaigns that the journey names and no system keeps."""
+    from gateway.settings.files import ConfigFile
+    from gateway.sync.companions import uncarried
+
+    file = ConfigFile("journey.yaml", gateway.instance.files.get("journey.yaml", ""))
+    objects = [one for mapped in gateway.model.objects.values() for one in mapped]
+    sent = {field.to for one in objects for field in one.outbound.values()}
+    return list(uncarried(file, gateway.model.carries, sent))
+
+
 def _built(instance: Instance, host: Host) -> Gateway:
     """Sources, sinks and scorer built for a look; the store is not opened, and no bundle becomes active."""
     from gateway.runtime import Gateway
@@ -228,6 +240,7 @@ def _system(system: System, gateway: Gateway) -> dict[str, Any]:
         "out": [
             {"object": one.name, "fields": len(one.outbound), "create": one.create} for one in objects if one.outbound
         ],
+        "beside": {object_: list(names) for object_, names in gateway.model.carries.get(system.name, {}).items()},
         "secrets": sorted(set(_secrets(system.settings))),
         "problem": gateway.problems.get(system.name, ""),
     }
@@ -281,6 +294,8 @@ def _print(report: Mapping[str, Any], instance: Instance, looks: Sequence[Look])
             say(f"  in       {one['object']} ({one['kind']}): {', '.join(said)}")
         for one in system["out"]:
             say(f"  out      {one['object']}: {plural(one['fields'], 'field')}, created: {one['create']}")
+        for object_, names in system["beside"].items():
+            say(f"  beside   {object_}" + ("" if "*" in names else f": {', '.join(names)}"))
         if system["secrets"]:
             say(f"  secrets  {', '.join(system['secrets'])}: there")
         if system["problem"]:

@@ -171,6 +171,8 @@ def _names(gateway: Gateway, examples: list[Planned]) -> dict[str, str]:
 
 
 def _print(one: _Plan, gateway: Gateway, who: dict[str, str]) -> None:
+    from gateway.sync.companions import in_words
+
     creates, updates = one.total("create"), one.total("update")
     calls = "calls unknown: no sink" if one.sink is None else plural(one.calls, "API call")
     if one.problem:
@@ -198,7 +200,7 @@ def _print(one: _Plan, gateway: Gateway, who: dict[str, str]) -> None:
     _print_unsent(one)
     for planned in one.examples:
         wanted = planned.wanted
-        what = f"create {wanted.object}" if wanted.create else f"update {wanted.object} {wanted.record}"
+        what = in_words(wanted.object, wanted.fields, wanted.record)
         say(f"  {what}, lead {wanted.lead}{_named(who.get(wanted.lead, ''))}")
         width = max(map(len, wanted.fields))
         for name, value in wanted.fields.items():

@@ -6,8 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from gateway.cli.output import shown
+from gateway.contracts import COMPANIONS
 from gateway.leads.lead import Lead
 from gateway.leads.record import Ref
+from gateway.sync.companions import in_words
 
 _FIRST, _FACT, _DECISION, _EFFECT = range(4)
 # At the same moment: what came to be known, what happened, what was decided because of it, what that had done.
@@ -32,6 +34,8 @@ def timeline(lead: Lead, rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> lis
 def _facts(lead: Lead) -> Iterator[Entry]:
     for record in lead.records.values():
         if record.first_at:
+            if record.object in COMPANIONS:
+                continue  # what we made ourselves: its write tells of it
             yield Entry(record.first_at, _FIRST, "record", f"first heard of {_ref(record.ref)}", record.system)
     for key, one in lead.activities.items():
         details = [one.asset, one.channel and f"by {one.channel}", one.campaign and f"campaign {one.campaign}"]
@@ -101,9 +105,12 @@ def _handoff(row: Mapping[str, Any]) -> Iterator[Entry]:
 
 def _effects(rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> Iterator[Entry]:
     for row in rows["writes"]:
-        what = f"{'create' if row['create'] else 'update'} of {row['object']} in {row['system']}"
-        fields = shown(sorted(row["fields"]))
-        yield Entry(row["planned_at"], _EFFECT, "write", f"{what} planned: {fields}", row["cause"])
+        if row["object"] in COMPANIONS:
+            what, fields = f"{in_words(row['object'], row['fields'], row['record'])} in {row['system']}", ""
+        else:
+            what = f"{'create' if row['create'] else 'update'} of {row['object']} in {row['system']}"
+            fields = f": {shown(sorted(row['fields']))}"
+        yield Entry(row["planned_at"], _EFFECT, "write", f"{what} planned{fields}", row["cause"])
         if row["finished_at"] is not None:
             said = ": ".join(filter(None, [row["state"], row["code"], row["message"]]))
             yield Entry(row["finished_at"], _EFFECT, "write", f"{what} {said}", f"write {row['id']}")

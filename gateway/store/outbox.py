@@ -377,7 +377,7 @@ def _written(item: Settled, ref: Ref, at: datetime) -> RecordWritten:
     values: dict[str, list[Any]] = {
         name: [raw, stamps.get(name, to_micros(at))] for name, raw in {**sent, **held}.items()
     }
-    assumed = sorted(sent.keys() - held.keys())
+    assumed = sorted(sent.keys() - held.keys()) if ref[1] not in COMPANIONS else []
     differing = {name: raw for name, raw in sent.items() if held.get(name, raw) != raw}
     return RecordWritten(**_of(item, ref, at), values=values, assumed=assumed, sent=differing)
 

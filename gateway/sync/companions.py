@@ -11,9 +11,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from gateway.contracts import CAMPAIGN, COMPANIONS, LIST, TASK
+from gateway.errors import Problem
 from gateway.leads.lead import Lead
 from gateway.leads.record import Record
 from gateway.leads.stamps import OPT_OUTS
+from gateway.settings.files import ConfigFile
 from gateway.sync.planning import BULK, HANDOFF, OutboundObject, Wanted, may_create
 from gateway.times import iso
 
@@ -27,6 +29,45 @@ Carries = Mapping[str, Collection[str]]
 
 def task_key(handoff: str) -> str:
     return f"handoff:{handoff}:task"
+
+
+def uncarried(journey: ConfigFile, carries: Mapping[str, Carries], sent: Collection[str]) -> Iterator[Problem]:
+    """The lists and campaigns of journey.yaml that no system can hear of.
+
+    :param carries: system → what its sink keeps. :param sent: lead fields that mapping files send out.
+    """
+    told = {object_: {name for one in carries.values() for name in one.get(object_, ())} for object_ in COMPANIONS}
+    for path, object_, name in _named(journey.data):
+        field = "lists" if object_ == LIST else "campaigns"
+        if not {name, "*"} & told[object_] and field not in sent:
+            what = f"no system keeps the {'list' if object_ == LIST else 'campaign'} {name!r}"
+            yield journey.problem(path, f"{what}: name it under {field} in the settings of the one that does")
+
+
+def _named(data: Any) -> Iterator[tuple[tuple[Any, ...], str, str]]:
+    """(path, object, name) of every list and campaign in a sound journey.yaml."""
+    for number, stage in enumerate(data.get("stages") or ()):
+        for position, step in enumerate(stage.get("steps") or ()):
+            path = ("stages", number, "steps", position)
+            for word in ("join", "leave"):
+                if word in step:
+                    yield (*path, word), LIST, step[word]
+            if "campaign" in step:
+                yield (*path, "campaign"), CAMPAIGN, step["campaign"]["name"]
+    for bucket, name in (data.get("lists") or {}).items():
+        yield ("lists", bucket), LIST, name
+
+
+def in_words(object_: str, fields: Mapping[str, Any], record: str | None) -> str:
+    """What a write of a companion does; of any other object, and of somebody who is forgotten, only of what it is."""
+    if object_ == TASK and fields:
+        return "close the follow-up task" if fields.get("done") else "make the follow-up task"
+    if object_ == LIST and fields:
+        return f"{'join' if fields['member'] else 'leave'} the list {fields['list']}"
+    if object_ == CAMPAIGN and fields:
+        status = f" with status {fields['status']}" if fields.get("status") else ""
+        return f"{'stay in' if record else 'join'} the campaign {fields['campaign']}{status}"
+    return f"{'update' if record else 'create'} {object_} {'' if object_ in COMPANIONS else record or ''}".rstrip()
 
 
 def companions(

@@ -13,7 +13,9 @@ from small_instance import SITE, Small, days
 from gateway.contracts import CAMPAIGN, LIST, TASK, Call, Receipt, Sink
 from gateway.delivery import Delivery
 from gateway.pipeline import Pipeline
+from gateway.settings.files import ConfigFile
 from gateway.store import tables as t
+from gateway.sync.companions import in_words, uncarried
 
 JOURNEY = """
 stages:
@@ -127,7 +129,7 @@ def test_a_handoff_has_one_task_once_the_record_is_there(both):
     assert not both.held("crm", TASK)
     both.deliver()
     (task,) = both.held("crm", TASK)
-    ((handoff, due),) = both.small.rows(t.handoffs, "id", "response_due")
+    ((handoff, _),) = both.small.rows(t.handoffs, "id", "response_due")
     assert (task["key"], task["handoff"], task["lead"]) == (f"handoff:{handoff}:task", handoff, "r1")
     assert (task["subject"], task["priority"]) == ("Follow up: Ann Doe (Firm)", "high")
     assert task["due_at"] == "2026-06-01T04:00:00Z"
@@ -180,7 +182,7 @@ def test_the_task_says_what_the_person_does_not_want(both):
 
 
 def test_steps_put_a_lead_on_lists_and_into_campaigns(both):
-    """Joined where the list is carried; left also where somebody else had put the lead there; a campaign with status."""
+    """Joined where the list is kept; left also where somebody else had put the lead there; a campaign with status."""
     both.person(opens=0)
     both.news(opens=1)
     both.deliver()
@@ -243,3 +245,33 @@ def test_a_join_that_was_not_sent_yet_is_withdrawn(both):
     both.news(optout=True)
     both.deliver()
     assert [one for one in both.systems["site"].sent if one.object == LIST and one.fields["member"]] == []
+
+
+def test_a_list_that_no_system_keeps_is_named_with_its_line():
+    """Else it would be joined nowhere, and nobody would know."""
+    file = ConfigFile("journey.yaml", JOURNEY)
+    carries = {"crm": {CAMPAIGN: ("*",)}, "site": {LIST: ("News", "Cold", "Nurture")}}
+    assert [str(one) for one in uncarried(file, carries, ())] == [
+        "journey.yaml:12: lists.sales_rejected: no system keeps the list 'No mail': "
+        "name it under lists in the settings of the one that does"
+    ]
+    assert len(list(uncarried(file, {}, ()))) == 5
+    assert not list(uncarried(file, {}, ("lists", "campaigns")))  # a mapping file sends them
+
+
+@pytest.mark.parametrize(
+    ("object_", "fields", "record", "said"),
+    [
+        (TASK, {"subject": "x"}, None, "make the follow-up task"),
+        (TASK, {"done": True}, "00T", "close the follow-up task"),
+        (LIST, {"list": "Nurture", "member": True}, None, "join the list Nurture"),
+        (LIST, {"list": "Nurture", "member": False}, "k", "leave the list Nurture"),
+        (CAMPAIGN, {"campaign": "Fair"}, None, "join the campaign Fair"),
+        (CAMPAIGN, {"campaign": "Fair", "status": "Won"}, "00v", "stay in the campaign Fair with status Won"),
+        (LIST, {}, None, "create list_membership"),  # of somebody who is forgotten
+        ("lead", {"score": 1}, "r1", "update lead r1"),
+    ],
+)
+def test_writes_are_told_in_words(object_, fields, record, said):
+    """As plan, deliveries and a lead's timeline show them."""
+    assert in_words(object_, fields, record) == said

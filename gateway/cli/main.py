@@ -40,6 +40,7 @@ COMMANDS = {
     "mapping": "gateway.cli.mapping:mapping",
     "import": "gateway.cli.importing:import_",
     "pull": "gateway.cli.pull:pull",
+    "try": "gateway.cli.trial:try_",
     "plan": "gateway.cli.sync:plan",
     "push": "gateway.cli.sync:push",
     "undo": "gateway.cli.undo:undo",

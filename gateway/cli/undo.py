@@ -52,8 +52,8 @@ def undo(app: App, push: str | None, release: bool, everything: bool, limit: int
             say_json({**_json(done), "done": True, "waiting": waiting})
         else:
             _print(done, app, everything, True)
-            count = plural(waiting, "write waits", "writes wait")
-            say(f"{count} for {done.system}; `gateway push {done.system}` or `gateway run` sends")
+            waits = plural(waiting, "write waits", "writes wait")
+            say(f"{waits} for {done.system}; `gateway push {done.system}` or `gateway run` sends")
     else:
         found = taking_back.planned(app.gateway, push)
         if as_json:

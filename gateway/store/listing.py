@@ -245,6 +245,21 @@ def record_names(connection: Connection, ids: Sequence[str]) -> dict[str, str]:
     return {row.entity: f"{row.system} {row.record}" for row in rows}
 
 
+def leads_of(connection: Connection, companies: Collection[str]) -> int:
+    """How many living leads these companies have."""
+    c = t.leads.c
+    chosen = select(func.count()).where(among(c.company, companies), c.merged_into.is_(None))
+    return int(connection.scalar(chosen) or 0)
+
+
+def standing(connection: Connection, ids: Sequence[str], score: str) -> dict[str, dict[str, Any]]:
+    """lead → its stage and its total (hundredths, None without a score), as stored."""
+    leads, s = t.leads.c, t.scores.c
+    scored = t.leads.outerjoin(t.scores, and_(s.lead == leads.id, s.name == score))
+    rows = connection.execute(select(leads.id, leads.stage, s.total).select_from(scored).where(among(leads.id, ids)))
+    return {row.id: {"stage": row.stage, "total": row.total} for row in rows}
+
+
 def attributes_of(connection: Connection, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
     """lead → attributes."""
     rows = connection.execute(select(t.leads.c.id, t.leads.c.attributes).where(among(t.leads.c.id, ids)))

@@ -188,7 +188,7 @@ def _difference(
     fields: dict[str, Any] = {}
     stamps: dict[str, int] = {}
     moved: int | None = 0
-    ended = set[str]()
+    holds, ended = (record.holds if record is not None else {}), set[str]()
     for name, rule in object_.outbound.items():
         if rule.to in lead.undecided:
             if unsent is not None:
@@ -208,7 +208,7 @@ def _difference(
                 if unsent is not None:
                     unsent(Unsent(system, object_.name, name, _SIZE.sub("", str(exc.messages[0]))))
                 continue
-        if (hold := hold_of(record, name)) is not None:
+        if name in holds and (hold := hold_of(record, name)) is not None:
             if hold.stands(same(rule, hold.sent, raw), None if rule.to in COMPUTED else stamp):
                 if unsent is not None:
                     unsent(Unsent(system, object_.name, name, HELD))
@@ -226,7 +226,7 @@ def _difference(
         fields[name], stamps[name] = raw, stamp
         if moved is not None:
             moved = max(moved, _moved(entry, raw)) if rule.to in SCORES and entry is not None else None
-    for name in record.holds.keys() - ended if record is not None else ():
+    for name in holds.keys() - ended:
         hold, entry = hold_of(record, name), record.snapshot.get(name) if record else None
         if hold and entry and same(object_.outbound.get(name), entry[0], hold.sent):
             fields[name], stamps[name], moved = hold.before, hold.stamp, None

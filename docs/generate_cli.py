@@ -21,7 +21,7 @@ SIZE = {"terminal_width": WIDTH, "max_content_width": WIDTH}
 SHAPES = {
     "check": "ok problems[] warnings[] systems[] systems[].system systems[].plugin systems[].role systems[].outbound "
     "systems[].source systems[].sink systems[].in[] systems[].in[].object systems[].in[].kind systems[].in[].fields "
-    "systems[].in[].activities systems[].in[].outcomes systems[].out[] systems[].secrets[] systems[].problem plugins[] "
+    "systems[].in[].activities systems[].in[].outcomes systems[].out[] systems[].beside systems[].secrets[] systems[].problem plugins[] "
     "online[]",
     "status": "ok problems[] systems[] systems[].system systems[].configured systems[].outbound systems[].documents "
     "systems[].documents.stored systems[].documents.read systems[].documents.waiting systems[].documents.quarantined "

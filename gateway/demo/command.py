@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gateway.cli.main import log_to_stderr
 from gateway.cli.output import plural, progress, say
 from gateway.errors import Refused
 from gateway.store.times import utc_now
@@ -29,12 +30,18 @@ if TYPE_CHECKING:
     from gateway_sandbox.company import Company
 
 PLUGINS = ("sandbox", "hubspot", "salesforce")
+ERROR = 40
 SEED = 3
 BUYERS_PER_DAY = 4.0
 TURN = timedelta(hours=12)
+KEPT = 6
+"""Half days at the end, in which somebody surely gets ready for sales."""
 ENOUGH = 6
 """Weeks after which some leads that were recycled have come back."""
-TOLD = ("is interested again", "wins", "loses", "closes", "qualifies")
+TOLD = (
+    *("asks for a demo", "unsubscribes", "accepts", "forgets", "closes: not now", "is interested again", "qualifies"),
+    *("wins", "loses"),
+)
 REASONS = ("Viewed a page", "Downloaded the whitepaper", "Clicked in an e-mail")
 """Rules whose points come from what HubSpot saw; the lead that is explained has points for each."""
 
@@ -50,7 +57,7 @@ REASONS = ("Viewed a page", "Downloaded the whitepaper", "Clicked in an e-mail")
     help="Folder of the demo's instance; one of an earlier demo is made anew.",
 )
 @click.option(
-    "--weeks", type=click.IntRange(1, 26), default=7, show_default=True, help="Weeks that are played at the beginning."
+    "--weeks", type=click.IntRange(1, 26), default=6, show_default=True, help="Weeks that are played at the beginning."
 )
 @click.option(
     "--speed",
@@ -76,6 +83,7 @@ def demo(ctx: click.Context, once: bool, folder: Path, weeks: int, speed: float)
 
     from gateway.demo.instance import emptied
 
+    log_to_stderr(ERROR)
     begin = (utc_now() - timedelta(weeks=weeks)).replace(microsecond=0)
     with emptied(folder), circle.stage(folder, seed=SEED, buyers_per_day=BUYERS_PER_DAY, start=begin) as company:
         told = Story(folder, ctx.find_root().command, weeks)
@@ -142,21 +150,47 @@ class Story:
         weeks = plural(self.weeks, "week")
         self._heading(f"1. {weeks} pass; HubSpot's and Salesforce's APIs are servers on this machine.")
         self._forged(turning)
-        turns, end = timedelta(weeks=self.weeks) // TURN, company.clock.now() + timedelta(weeks=self.weeks)
+        end = company.clock.now() + timedelta(weeks=self.weeks)
+        turns = (end - company.clock.now()) // TURN - KEPT
         with progress("half days", turns) as step:
             for number in range(1, turns + 1):
                 turning.turn(TURN)
                 step(number)
-        turning.turn(max(timedelta(0), end - company.clock.now()))
-        turning.work()
-        summary = company.summary()
-        say("   " + " · ".join(f"{what} {count}" for what, count in summary.items()))
+        self._planned(turning)
+        while company.clock.now() < end:
+            turning.turn(min(TURN, end - company.clock.now()))
+        self._summary(turning)
+
+    def _summary(self, turning: Circle) -> None:
+        company = turning.company
+        self._heading("3. Now it is today. This is what happened:")
+        say("   " + " · ".join(f"{what} {count}" for what, count in company.summary().items()))
         hooks = Counter(one.status for one in company.hubspot.webhooks.deliveries)
         calls = [f"{len(sandbox.calls):,} calls of {name}" for name, sandbox in self._systems(turning)]
         say(f"   {' and '.join(calls)} by the gateway; {hooks[200]:,} signed webhooks from HubSpot")
-        say("   The last of it:")
-        for one in [one for one in company.story if one.what.startswith(TOLD)][-8:]:
+        nurtured, suppressed = (turning.hubspot.lists.named(name) for name in ("Nurture", "Suppressed"))
+        say(f"   in HubSpot {len(nurtured.members)} recycled contacts are on the list Nurture,")
+        say(f"   and {len(suppressed.members)} that sales rejected on the list Suppressed")
+        say("   The last of each kind:")
+        last = {word: one for one in company.story for word in TOLD if one.what.startswith(word)}
+        for one in sorted(last.values(), key=lambda one: one.at):
             say(f"     {one}")
+
+    def _planned(self, turning: Circle) -> None:
+        """Half a day at a time, until somebody is ready for sales; before it is delivered."""
+        for _ in range(KEPT):
+            turning.company.run(TURN)
+            turning.hubspot.webhooks.flush()
+            turning.learn()
+            systems = self._ask("plan", "salesforce")["systems"]
+            if any(one["creates"] for one in systems):
+                break
+            turning.work()
+        self._heading(
+            "2. Somebody is ready for sales. Before it is sent: what would Salesforce be told, field by field?"
+        )
+        self._show("plan", "salesforce")
+        turning.work()
 
     def _systems(self, turning: Circle) -> tuple[tuple[str, Any], ...]:
         return ("HubSpot", turning.hubspot), ("Salesforce", turning.salesforce)
@@ -181,23 +215,17 @@ class Story:
     # -- it is told ---------------------------------------------------------------------------------------------------
 
     def is_told(self, turning: Circle) -> None:
-        self._heading("2. Who are the best leads?")
+        self._heading("4. Who are the best leads?")
         self._show("leads", "list", "--limit", "8")
         best = self._explained()
-        self._heading("3. Why has this one its points? Page view, download and click are what HubSpot saw.")
+        self._heading("5. Why has this one its points? Page view, download and click are what HubSpot saw.")
         self._show("leads", "explain", best)
-        self._heading("4. What did sales make of what it was given? Three buckets: qualified, rejected, recycled.")
+        self._heading("6. What did sales make of what it was given? Three buckets: qualified, rejected, recycled.")
         self._show("handoffs", "list", "--limit", "12")
         self._returned()
-        self._heading("5. One more half day, not yet delivered: what would Salesforce be told, field by field?")
-        turning.company.run(TURN / 12)
-        turning.hubspot.webhooks.flush()
-        turning.learn()
-        self._show("plan", "salesforce")
-        turning.work()
-        self._heading("6. How many got how far, and what did they bring?")
+        self._heading("7. How many got how far, and what did they bring?")
         self._show("metrics", "funnel")
-        self._heading("7. Was anything lost? Each equation must hold, also after a crash.")
+        self._heading("8. Was anything lost? Each equation must hold, also after a crash.")
         self._show("status")
         self._check(turning)
         self._try_next(best)

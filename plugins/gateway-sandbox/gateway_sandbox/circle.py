@@ -29,6 +29,8 @@ FILES = ("gateway.yaml", "scoring.yaml", "journey.yaml", "mappings/hubspot.yaml"
 START = datetime(2026, 6, 1, 8, tzinfo=UTC)
 """A Monday."""
 SYSTEMS = ("hubspot", "salesforce")
+LISTS = ("Nurture", "Suppressed")
+"""In HubSpot: who was recycled, and whom sales rejected."""
 SUBSCRIBED = frozenset({"email", "firstname", "lastname", "jobtitle", "company", "country", "hs_email_optout"})
 """Properties whose changes HubSpot tells at once, signed; the others are found by asking."""
 
@@ -104,6 +106,8 @@ def stage(folder: Path, *, seed: int = 3, buyers_per_day: float = 4.0, start: da
     clock = Clock(start)
     hub = HubSpotSandbox(seed=seed, clock=clock, limits=OFF)
     hub.define_gateway()
+    for name in LISTS:
+        hub.lists.make(name)
     force = SalesforceSandbox(seed=seed, clock=clock)
     company = Company(hub, force, seed=seed, buyers_per_day=buyers_per_day)
     listen = f"127.0.0.1:{_free_port()}"

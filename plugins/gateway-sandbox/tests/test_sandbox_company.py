@@ -84,7 +84,7 @@ def test_a_recycled_buyer_comes_back():
     back = [one for one in of.story if one.what == "is interested again"]
     assert back
     closed = {one.about: one.at for one in of.story if one.what == "closes: not now"}
-    assert all(one.at - closed[one.about] >= timedelta(days=12) for one in back if closed[one.about] < one.at)
+    assert all(one.at - closed[one.about] >= timedelta(days=8) for one in back if closed[one.about] < one.at)
 
 
 def until(condition):

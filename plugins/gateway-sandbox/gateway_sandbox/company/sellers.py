@@ -145,7 +145,8 @@ class Sellers:
             self._edit(seller, task, CallDisposition=reason)
         self.told(seller.name, f"closes: {reason}", record["Email"])
         if buyer is not None and reason == RECYCLED:
-            self.buyers.come_back(buyer, self.clock.now() + timedelta(days=self.chance.uniform(12, 40)))
+            buyer.interest = min(buyer.interest, 0.08)  # for now
+            self.buyers.come_back(buyer, self.clock.now() + timedelta(days=self.chance.uniform(8, 30)))
 
     def _qualify(self, seller: Seller, record: Record, buyer: Buyer | None) -> None:
         seats = buyer.employees if buyer is not None else 20
@@ -176,7 +177,7 @@ class Sellers:
 
     def _work_on(self, seller: Seller, deal: str, buyer: Buyer | None, stages: list[str]) -> None:
         """The next stage after some days; after the last one it is won or lost."""
-        at = working(self.clock.now(), self.chance.uniform(9, 60))
+        at = working(self.clock.now(), self.chance.uniform(5, 30))
 
         def move() -> None:
             record = self._now(deal)

@@ -70,7 +70,9 @@ def test_always_writes_the_rule_into_the_mapping_files(conflict: Any) -> None:
     [item] = work(conflict)
     said = conflict.run("work", "resolve", item["id"], "--keep", "sales", "--always").output
     assert "mappings/leads.yaml: contact.title: sync: prefer, prefer: sales" in said
-    assert "title: {to: title, sync: prefer, prefer: sales} # both" in (conflict.root / "mappings/leads.yaml").read_text()
+    assert (
+        "title: {to: title, sync: prefer, prefer: sales} # both" in (conflict.root / "mappings/leads.yaml").read_text()
+    )
     assert "position: {to: title, sync: prefer, prefer: sales}" in (conflict.root / "mappings/sales.yaml").read_text()
     assert (title(conflict), work(conflict)) == ("Trainee", [])
 

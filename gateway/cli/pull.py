@@ -153,9 +153,14 @@ def _agree(gateway: Gateway, system: str, what: str, records: int, calls: int, y
     """Say what it takes, and ask where somebody can answer. Returns the same for programs."""
     takes = gateway.budgets[system].takes(calls)
     say(f"{what}: {plural(records, 'record')} in about {plural(calls, 'call')}, {_in_words(takes)}", err=True)
-    if not yes and sys.stdin.isatty():
+    if not yes and asks():
         click.confirm("Go on?", abort=True, err=True)
     return {"estimate": {"records": records, "calls": calls, "seconds": round(takes.total_seconds())}}
+
+
+def asks() -> bool:
+    """Whether somebody is there to answer."""
+    return sys.stdin.isatty()
 
 
 def _in_words(span: timedelta) -> str:

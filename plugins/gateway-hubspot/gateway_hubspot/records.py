@@ -53,6 +53,8 @@ class Shape:
     """The objects whose ids the mapping wants with each record."""
     roles: tuple[tuple[str, str], ...]
     """(the mapping's name of the other object, role) of its links."""
+    needs: tuple[str, ...] | None = ()
+    """The properties that every item must hold, so that the mapping takes it in at all; None = all of them."""
 
     @property
     def path(self) -> str:
@@ -73,7 +75,7 @@ def shapes(mapping: Any) -> dict[str, Shape]:
     found: dict[str, Shape] = {}
     for name, one in getattr(mapping, "objects", {}).items():
         object_ = singular(name)
-        paths = one.reader.reads
+        paths, needs = one.reader.reads, one.reader.asked(())
         found[object_] = Shape(
             object_,
             name,
@@ -81,6 +83,7 @@ def shapes(mapping: Any) -> dict[str, Shape]:
             tuple(sorted(properties(paths) | {MERGED})),
             tuple(other for other in PLURALS if f"{other}_ids" in paths and other != object_),
             tuple(one.reader.links),
+            tuple(sorted(properties(needs))) if needs else None,
         )
     return found
 
@@ -115,13 +118,15 @@ def flat(object_: str, result: Mapping[str, Any], associations: Mapping[str, Map
     return item
 
 
-def former(object_: str, result: Mapping[str, Any]) -> list[dict[str, Any]]:
+def former(object_: str, result: Mapping[str, Any], needs: Iterable[str] | None) -> list[dict[str, Any]]:
     """What a record was and since when, oldest first: an item for each moment at which one of its properties changed.
 
     HubSpot keeps some twenty versions of a property; of a lifecycle stage it keeps the date in a property beside it.
+
+    :param needs: what every item must hold, as it was then, so that the mapping takes it in at all; None = everything.
     """
-    histories = result.get("propertiesWithHistory")
-    if not isinstance(histories, Mapping):
+    histories, now = result.get("propertiesWithHistory"), result.get("properties")
+    if not isinstance(histories, Mapping) or not isinstance(now, Mapping):
         return []
     moments: dict[str, dict[str, Any]] = {}
     for name, versions in histories.items():
@@ -129,24 +134,23 @@ def former(object_: str, result: Mapping[str, Any]) -> list[dict[str, Any]]:
             if version.get("timestamp") and version.get("value") != REDACTED:
                 moments.setdefault(version["timestamp"], {})[name] = version.get("value") or None
     stages = {version.get("value") for version in histories.get(STAGE) or ()}
-    for name, value in (result.get("properties") or {}).items():
+    for name, value in now.items():
         if (found := STAGE_DATE.fullmatch(name)) and found[1] not in stages and (at := moment(value)):
-            moments.setdefault(at.isoformat(timespec="milliseconds"), {}).setdefault(STAGE, found[1])
-    about = {name: result[name] for name in ("id", "createdAt") if name in result}
-    for when, values in moments.items():
-        values |= {**about, "object": object_, "updatedAt": when, modified(plural(object_)): when}
-    if object_ == "deal":
-        _add_status(moments)
-    return [values for _, values in sorted(moments.items())]
-
-
-def _add_status(moments: Mapping[str, dict[str, Any]]) -> None:
-    """Whether the deal was open, won or lost, at each moment its stage or closing flags moved."""
-    flags: dict[str, Any] = {}
-    for _, values in sorted(moments.items()):
-        if moved := {name: values[name] for name in FLAGS if name in values}:
-            flags |= moved
-            values[STATUS] = _status(flags)
+            when = at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+            moments.setdefault(when, {}).setdefault(STAGE, found[1])
+    names = [name for name in (now if needs is None else needs) if now.get(name) != REDACTED]
+    about = {name: result[name] for name in ("id", "createdAt") if name in result} | {"object": object_}
+    items: list[dict[str, Any]] = []
+    # Of a complete record what has versions was blank before the first; a condition looks at what is known at all.
+    state: dict[str, Any] = {name: None for name, told in histories.items() if told and needs is None}
+    for when, changed in sorted(moments.items()):
+        state |= changed
+        held = {name: state[name] if name in state else now.get(name) for name in names}
+        times = {"updatedAt": when, modified(plural(object_)): when}
+        items.append({**held, **changed, **about, **times})
+        if object_ == "deal" and (needs is None or not changed.keys().isdisjoint(FLAGS)):
+            items[-1][STATUS] = _status(state)
+    return items
 
 
 def _status(item: Mapping[str, Any]) -> str:

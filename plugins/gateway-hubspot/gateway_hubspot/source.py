@@ -107,14 +107,16 @@ class HubSpotSource(Source):
         if object_ in (activities.PAGE_VIEWS, activities.MEETING):
             yield from self._activities(object_, results, page)
             return
-        if dated := [item for result in results for item in former(object_, result)]:
+        shape = self._shapes.get(object_)
+        needs = shape.needs if shape else ()
+        if dated := [item for result in results for item in former(object_, result, needs)]:
             yield from self._context.mapping.read(dated, document)
         if now := [flat(object_, result, page.get("associations") or {}) for result in results]:
             for item in self._context.mapping.read(now, document):
                 if document.history and isinstance(item, RecordChanged):  # what no version dates: by its last change
                     item = replace(item, precision="unknown")
                 yield item
-        if shape := self._shapes.get(object_):
+        if shape is not None:
             yield from moves(self._system, shape, results, page.get("missing") or (), document)
             yield from deletions(self._system, shape, page.get("deleted") or ())
 

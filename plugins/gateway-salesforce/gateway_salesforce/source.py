@@ -343,14 +343,21 @@ class SalesforceSource(Source):
                         moments.setdefault((record, begun.get(record, "")), {})[name] = old
                     seen.add((record, name))
                     moments.setdefault((record, change["CreatedDate"]), {})[name] = new
-        items: list[dict[str, Any]] = [
-            {"object": object_, "Id": record, "SystemModstamp": at, "CreatedDate": begun[record], **values}
-            for (record, at), values in sorted(moments.items())
-            if record in begun
-        ]
-        for item in items:
-            if "IsWon" in item:
-                item["deal_status"] = _status(item)
+        now = {row["Id"]: flat(row) for row in rows}
+        reader = getattr(self._mapped[object_], "reader", None)
+        needs = reader.asked(()) if reader is not None else ()
+        items: list[dict[str, Any]] = []
+        states: dict[str, dict[str, Any]] = {}
+        for (record, at), changed in sorted(moments.items()):
+            if record in now:
+                state = states.setdefault(record, dict(now[record]))  # of what is not tracked we know no better
+                state |= changed
+                # What the mapping needs to take an item in at all, as it was then; of a complete object everything.
+                held = {name: state[name] for name in needs if name in state} if needs else state
+                items.append({**held, **changed, "object": object_, "Id": record, "SystemModstamp": at})
+                items[-1]["CreatedDate"] = begun[record]
+                if "IsWon" in changed:
+                    items[-1]["deal_status"] = _status(changed)
         return items
 
     def _moved(self, table: str, change: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from gateway_files.sink import FilesSink
+
+from gateway.contracts import Receipt
 
 
 def sell(instance: Any, *rows: str) -> None:
@@ -188,3 +191,120 @@ def test_two_people_with_one_address_stay_two(twins: Any, bob: Any) -> None:
     twins.run("work", "resolve", item["id"], "--apart")
     twins.bring([bob | {"id": "22", "at": "2026-03-01T09:00:00", "title": "Boss"}], "again.csv")
     assert (twins.json("leads", "list")["total"], work(twins)) == (2, [])
+
+
+# -- several records that could be the lead ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def several(filled: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The system says of a new person that two of its records could be them, until a person has seen that."""
+    deliver = FilesSink.deliver
+
+    def asks(self: Any, call: Any) -> Any:
+        if all(write.anyway or write.record for write in call.writes):
+            return deliver(self, call)
+        return [Receipt(key=write.key, result="duplicate", candidates=("s1", "s2")) for write in call.writes]
+
+    filled.json("activate", "sales", "--existing", "handover")
+    monkeypatch.setattr(FilesSink, "deliver", asks)
+    filled.json("push", code=1)
+    return filled
+
+
+def sent(instance: Any) -> list[str]:
+    path = instance.root / "out" / "lead.csv"
+    return path.read_text().splitlines()[1:] if path.exists() else []
+
+
+def test_one_of_several_records_is_linked(several: Any) -> None:
+    """It is the lead's from now on, and what the gateway alone knows is told to it."""
+    [item] = work(several)
+    assert several.json("work", "show", item["id"])["legal"] == ["--link", "--create", "--ignore"]
+    several.run("work", "resolve", item["id"], "--link", "s2")
+    records = several.json("leads", "show", "ann@one.example")["records"]
+    assert [one["record"] for one in records if one["system"] == "sales"] == ["s2"]
+    several.json("push")
+    assert (len(sent(several)), work(several)) == (1, [])
+    assert several.json("status")["ok"]
+
+
+def test_a_record_that_was_not_found_cannot_be_linked(several: Any) -> None:
+    """A slip of the hand would give somebody else's record to the lead."""
+    [item] = work(several)
+    said = several.run("work", "resolve", item["id"], "--link", "s3", code=1).output
+    assert "it is none of those found there: s1, s2" in said
+
+
+def test_a_new_record_is_made_all_the_same(several: Any) -> None:
+    """Because a person has seen who is there."""
+    [item] = work(several)
+    several.run("work", "resolve", item["id"], "--create")
+    several.json("push")
+    assert (len(sent(several)), work(several)) == (1, [])
+
+
+def test_nothing_is_made_of_a_lead_that_is_ignored(several: Any) -> None:
+    """Not now and not at the next push; and nobody is asked again."""
+    [item] = work(several)
+    several.run("work", "resolve", item["id"], "--ignore")
+    several.json("push")
+    assert (sent(several), work(several)) == ([], [])
+    assert several.json("status")["ok"]
+
+
+def test_a_dead_letter_is_given_up(filled: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the work item as well as by the write."""
+    filled.json("activate", "sales", "--existing", "handover")
+    no = lambda self, call: [Receipt(key=write.key, result="rejected", code="no") for write in call.writes]  # noqa: E731
+    monkeypatch.setattr(FilesSink, "deliver", no)
+    filled.json("push", code=1)
+    [item] = work(filled)
+    filled.run("work", "resolve", item["id"], "--discard")
+    assert work(filled) == []
+    [said] = filled.json("work", "show", item["id"])["said"]
+    assert said["resolution"] == "discard"
+
+
+# -- why it ended ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def ended(instance: Any, ann: Any) -> Any:
+    """A handoff, and journey.yaml says why one may end."""
+    instance.edit("gateway.yaml", "outbound: off", "outbound: on")
+    instance.write(
+        "journey.yaml",
+        (instance.root / "journey.yaml").read_text() + "reasons: {sales_rejected: [no budget, wrong person]}\n",
+    )
+    instance.bring([{"object": "firm", "id": "f1", "at": "2026-01-01T09:00:00", "industry": "software"}, ann])
+    return instance
+
+
+def bucket(instance: Any) -> Any:
+    [handoff] = instance.json("handoffs", "list")["handoffs"]
+    return handoff["bucket"], handoff["bucket_reason"]
+
+
+def test_a_bucket_without_a_reason_is_chased(ended: Any, ann: Any) -> None:
+    """Taken as not given, until somebody gives one."""
+    ended.bring([ann | {"at": "2027-01-01T09:00:00", "status": "Rejected"}], "ended.csv")
+    assert bucket(ended) == ("sales_rejected", "not given")
+    [item] = work(ended)
+    assert (
+        "there are no budget, wrong person"
+        in ended.run("work", "resolve", item["id"], "--reason", "money", code=1).output
+    )
+    ended.run("work", "resolve", item["id"], "--reason", "no budget")
+    assert (bucket(ended), work(ended)) == (("sales_rejected", "no budget"), [])
+
+
+def test_a_reason_in_other_words_is_mapped(ended: Any, ann: Any) -> None:
+    """The system's word goes into the rule, and the handoff ends for the journey's reason."""
+    ended.bring([ann | {"at": "2027-01-01T09:00:00", "status": "Rejected", "why": "No Money"}], "ended.csv")
+    assert bucket(ended) == ("sales_rejected", "No Money")
+    [item] = work(ended)
+    assert item["detail"] == {"field": "reason", "value": "No Money"}
+    ended.run("work", "resolve", item["id"], "--map", "no budget")
+    assert "reasons: {No Money: no budget}" in (ended.root / "mappings/leads.yaml").read_text()
+    assert (bucket(ended), work(ended)) == (("sales_rejected", "no budget"), [])

@@ -227,6 +227,8 @@ class SalesforceSandbox(Sandbox):
             ("POST", "/_sandbox/convert/{id}", self._convert),
             ("POST", "/_sandbox/merge", self._merge),
             ("POST", "/_sandbox/campaigns", self._campaign),
+            ("POST", "/_sandbox/fields/{object}", self._define),
+            ("DELETE", "/_sandbox/fields/{object}/{name}", self._hide),
             ("POST", "/_sandbox/duplicate-rules", self._rule),
             ("POST", "/_sandbox/outbound", self._push),
             ("POST", "/_sandbox/outbound/flush", self._flush),
@@ -245,6 +247,14 @@ class SalesforceSandbox(Sandbox):
     def _campaign(self, call: Call) -> Reply:
         given = call.json()
         return Reply(201, self.add_campaign(given.pop("Name"), given.pop("statuses", None), **given).as_json())
+
+    def _define(self, call: Call, object: str) -> Reply:
+        self.define(object, call.json()["field"])
+        return Reply(204)
+
+    def _hide(self, call: Call, object: str, name: str) -> Reply:
+        self.hide(object, name)
+        return Reply(204)
 
     def _push(self, call: Call) -> Reply:
         given = call.json()

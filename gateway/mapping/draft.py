@@ -82,9 +82,10 @@ class _Draft:
                 yield from self._listed(key, value, catalogue)
             elif key not in ("fields", *RULES):
                 yield f"    {key}: {_flow(value)}"
-        yield "    fields:"
-        fields = _Fields(self, name, data, catalogue)
-        yield from fields.lines(data.get("fields") or {})
+        fields = list(_Fields(self, name, data, catalogue).lines(data.get("fields") or {}))
+        used = any(not line.lstrip().startswith("#") for line in fields)
+        yield "    fields:" if used else "    fields: {}"
+        yield from fields
         for key in RULES:
             yield from self._rules(key, data.get(key) or (), catalogue)
 
@@ -287,9 +288,10 @@ class _Fields:
         words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", re.sub(r"__c$", "", path))
         name = re.sub(r"[^a-z0-9]+", "_", words.lower()).strip("_") or "field"
         name = name if name[0].isalpha() else f"field_{name}"
-        if name in COMPUTED or name in self.taken:
-            name = f"{re.sub('[^a-z0-9]', '_', self.draft.side.system)}_{name}"
-        name = name[:_LONGEST_NAME]
+        own = f"{re.sub('[^a-z0-9]', '_', self.draft.side.system)}_{name}"
+        tries = [name, own, *(f"{own[: _LONGEST_NAME - 4]}_{number}" for number in range(2, 1000))]
+        free = (one[:_LONGEST_NAME] for one in tries)
+        name = next((one for one in free if one not in COMPUTED and one not in self.taken), own)
         if reserve:
             self.taken.add(name)
         return name

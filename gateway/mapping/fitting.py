@@ -21,6 +21,8 @@ from gateway.mapping.paths import is_expression
 from gateway.settings.files import KeyPath, suggest
 
 Catalogue = Mapping[str, Field]
+RECEIVED = "received"
+"""Of a record's time: when we heard of it. No field of any system."""
 _NUMBERS = ("integer", "number", "money")
 _READABLE = {
     "boolean": ("boolean", "string", "text"),
@@ -76,7 +78,7 @@ def misfits(
     """Everything wrong with one object. ``data``: its part of the file; ``made``: the command that makes fields whose
     names begin with ``prefix``."""
     mapped = {field.field: field for field in one.fields}
-    for path in sorted(one.reader.reads | mapped.keys()):
+    for path in sorted((one.reader.reads - {RECEIVED}) | mapped.keys()):
         if find(path, catalogue) is None:
             hint = f"; {made} makes it" if prefix and path.startswith(prefix) else suggest(path, catalogue)
             key: KeyPath = ("fields", path) if path in mapped else _where(data, path)

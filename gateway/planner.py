@@ -20,7 +20,7 @@ from gateway.leads.batch import Batch
 from gateway.leads.lead import Lead
 from gateway.leads.stamps import attributes
 from gateway.pipeline import contributions, wanted_writes, write_row
-from gateway.store import outbox
+from gateway.store import outbox, pushes
 from gateway.store import tables as t
 from gateway.store.commit import commit, commit_writes
 from gateway.store.database import read, write
@@ -129,7 +129,8 @@ def push(gateway: Gateway, system: str, worker: str, progress: Callable[[int], N
     if system not in gateway.outbound_systems():
         raise Refused(f"{system}: {gateway.problems.get(system, 'its plugin has no sink')}")
     new = enqueue(gateway, [system])
-    worked, name = 0, outbox.push_name(system, to_micros(gateway.now()), seconds=True)
+    with read(gateway.store.main) as connection:
+        worked, name = 0, pushes.new_name(connection, outbox.push_name(system, to_micros(gateway.now()), seconds=True))
     while done := gateway.deliver_once(system, worker, name):
         worked += done
         if progress:

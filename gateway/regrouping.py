@@ -230,7 +230,7 @@ def _side(lead: Lead) -> Side:
         lead.score.band if lead.score else "",
         dict(lead.handoff) if lead.handoff else None,
         sorted(ref for ref in lead.records if _shown(ref)),
-        len(lead.activities),
+        sum(count for count, _, _ in lead.kinds.values()),
         len(lead.outcomes),
         [name for name in OPT_OUTS if lead.attributes.get(name) is True],
     )

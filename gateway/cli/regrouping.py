@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gateway.cli.main import App, pass_app
-from gateway.cli.output import by_option, go_option, iso, json_option, moment, plural, points, say, say_json, table
+from gateway.cli.output import by_option, go_option, iso, json_option, moment, plural, points, say, say_json
+from gateway.errors import Refused
 
 if TYPE_CHECKING:
     from gateway.leads.record import Ref
@@ -44,12 +45,22 @@ def merge(app: App, one: str, other: str, go: bool, by: str, as_json: bool) -> N
 @click.option(
     "--record", "records", multiple=True, metavar="SYSTEM:OBJECT:ID", help="A record of somebody else; repeatable."
 )
+@click.option("--lead", "merged", metavar="ID", help="All records that this lead brought when it was merged.")
 @click.option("--why", default="", metavar="TEXT", help="A word on it, for the timeline.")
 @go_option
 @by_option
 @json_option
 @pass_app
-def split(app: App, key: str, records: tuple[str, ...], why: str, go: bool, by: str, as_json: bool) -> None:
+def split(
+    app: App,
+    key: str,
+    records: tuple[str, ...],
+    merged: str | None,
+    why: str,
+    go: bool,
+    by: str,
+    as_json: bool,
+) -> None:
     """Make a lead two, for it is two people.
 
     The records named, with their activities, outcomes and consent, become a lead of their own: the one they came
@@ -59,9 +70,14 @@ def split(app: App, key: str, records: tuple[str, ...], why: str, go: bool, by: 
 
     gateway = app.gateway
     lead = gateway.find_lead(key)
-    if not records:
-        _say_parts(app, lead)
-    done = regrouping.split(gateway, lead, [_ref(text) for text in records], by, why, go)
+    refs = [_ref(text) for text in records]
+    parts = regrouping.parts(gateway, lead)
+    if merged is not None:
+        refs += next((brought for row, brought in parts if row.other == merged), [])
+    if not refs:
+        names = "".join(f"\n  {_part(row, brought, app)}" for row, brought in parts) or " none"
+        raise Refused(f"name the records of somebody else with --record, or --lead; merged with lead {lead}:{names}")
+    done = regrouping.split(gateway, lead, refs, by, why, go)
     if as_json:
         say_json(_json("split", done, go))
         return
@@ -71,13 +87,10 @@ def split(app: App, key: str, records: tuple[str, ...], why: str, go: bool, by: 
     _print(done, app, go)
 
 
-def _say_parts(app: App, lead: str) -> None:
-    from gateway import regrouping
-
-    for row, refs in regrouping.parts(app.gateway, lead):
-        names = " ".join(f"--record {':'.join(ref)}" for ref in refs)
-        by = f" by {row.by}" if row.by else ""
-        say(f"merged {moment(row.at, app.zone)}{by} ({row.why}): lead {row.other}, given back with {names}", err=True)
+def _part(row: Any, brought: list[Ref], app: App) -> str:
+    by = f" by {row.by}" if row.by else ""
+    names = ", ".join(":".join(ref) for ref in brought)
+    return f"--lead {row.other}  {moment(row.at, app.zone)}{by}, {row.why}: {names}"
 
 
 def _ref(text: str) -> Ref:
@@ -95,12 +108,11 @@ def _who(done: Regrouped, lead: str) -> str:
 
 
 def _print(done: Regrouped, app: App, go: bool) -> None:
-    sides = [("before", side) for side in done.before] + [("after", side) for side in done.after]
-    names = ("lead", "stage", "score", "handoff", "records", "activities", "outcomes", "opt-outs")
-    say()
-    table(
-        ("", *(when for when, _ in sides)), [(name, *(_cell(name, side, app) for _, side in sides)) for name in names]
-    )
+    for when, sides in (("before", done.before), ("after", done.after)):
+        say()
+        say(f"{when}:")
+        for side in sides:
+            _print_side(side, app)
     say()
     for id_ in done.absorbed:
         say(f"handoff {id_} {'ended' if go else 'would end'} without a bucket: the older one goes on")
@@ -112,20 +124,20 @@ def _print(done: Regrouped, app: App, go: bool) -> None:
         say("nothing is stored yet; --go does it")
 
 
-def _cell(name: str, side: Side, app: App) -> str:
-    from gateway.cli.leads import in_brackets, two_digits
+def _print_side(side: Side, app: App) -> None:
+    from gateway.cli.leads import in_brackets, two_digits, who
 
-    if name in ("lead", "stage"):
-        return str(getattr(side, name))
-    if name == "score":
-        return f"{two_digits(side.score)}{in_brackets(side.band)}"
-    if name == "handoff":
-        return f"to {side.handoff['system']} {moment(side.handoff['opened_at'], app.zone)}" if side.handoff else "none"
-    if name == "records":
-        return ", ".join(":".join(ref) for ref in side.records)
-    if name == "opt-outs":
-        return ", ".join(side.consent) or "none"
-    return str(side.activities if name == "activities" else side.outcomes)
+    handoff = side.handoff
+    standing = [f"stage {side.stage or 'none'}"]
+    standing += [f"score {two_digits(side.score)}{in_brackets(side.band)}"] if side.score is not None else []
+    standing += [f"with {handoff['system']} since {moment(handoff['opened_at'], app.zone)}"] if handoff else []
+    say(f"  lead {side.lead}{in_brackets(who(side.attributes))}: {', '.join(standing)}")
+    say(
+        f"    {plural(side.activities, 'activity', 'activities')}, {plural(side.outcomes, 'outcome')}, "
+        f"opt-outs: {', '.join(side.consent) or 'none'}"
+    )
+    for ref in side.records:
+        say(f"    {':'.join(ref)}")
 
 
 def _json(what: str, done: Regrouped, go: bool) -> dict[str, Any]:

@@ -80,7 +80,7 @@ def _regrouped(row: Mapping[str, Any], lead: str) -> str:
     if row["what"] == "merge":
         whom = f"took over lead {row['other']}" if row["lead"] == lead else f"became another name of lead {row['lead']}"
         return f"{whom}: {row['why']}"
-    records = ", ".join(":".join(ref) for ref in row["detail"]["records"])
+    records = ", ".join(":".join(ref) for ref in row["detail"]["records"] if ref[1] not in COMPANIONS)
     whom = f"to lead {row['other']}" if row["lead"] == lead else f"from lead {row['lead']}"
     return f"{records} went {whom}: {row['why']}"
 

@@ -11,14 +11,21 @@ from gateway.leads.record import Ref
 from gateway.store import tables as t
 from gateway.store.among import among
 
-_ANY = text("holds <> '{}'")
-"""As its index is written, which serves no other spelling."""
+_ANY, _SENT = text("holds <> '{}'"), text("push <> ''")
+"""As their indexes are written, which serve no other spelling."""
+
+
+def new_name(connection: Connection, name: str) -> str:
+    """``name``, or with a number behind it where another push of the same second has it."""
+    w = t.writes.c
+    used = set(connection.scalars(select(w.push).where(w.push >= name, w.push < f"{name}.", _SENT)))
+    return next(one for one in (name, *(f"{name}-{n}" for n in range(2, len(used) + 3))) if one not in used)
 
 
 def writes(connection: Connection, push: str) -> list[Any]:
     """The confirmed writes of a push, in their order, as the leads of now have them."""
     w = t.writes.c
-    mine = select(t.writes).where(w.push == push, w.push != "", w.state == "confirmed").order_by(w.id)
+    mine = select(t.writes).where(w.push == push, _SENT, w.state == "confirmed").order_by(w.id)
     return list(connection.execute(mine))
 
 
@@ -57,7 +64,7 @@ def newest(connection: Connection, limit: int) -> list[Any]:
     w = t.writes.c
     made_some = func.sum(case((w.create, 1), else_=0))
     chosen = select(w.push, w.system, func.max(w.finished_at).label("at"), made_some.label("created"), func.count())
-    grouped = chosen.where(w.push != "", w.state == "confirmed").group_by(w.push, w.system)
+    grouped = chosen.where(_SENT, w.state == "confirmed").group_by(w.push, w.system)
     return list(connection.execute(grouped.order_by(func.max(w.finished_at).desc(), w.push.desc()).limit(limit)))
 
 

@@ -17,15 +17,14 @@ from marshmallow import ValidationError
 from sqlalchemy import Connection, select, update
 
 from gateway import work
-from gateway.contracts import Document, Lookup, RecordChanged
+from gateway.contracts import Lookup, RecordChanged
 from gateway.errors import ConfigError, NotFound, Refused
 from gateway.leads.lead import Lead
 from gateway.leads.record import Record, Ref
-from gateway.leads.stamps import OWN
 from gateway.mapping import compile_mapping
 from gateway.mapping.edits import Edited
 from gateway.mapping.unmapped import DEAL_STATUSES
-from gateway.pipeline import Reading
+from gateway.own_news import tell
 from gateway.settings.files import ConfigFile, suggest
 from gateway.store import lookups, outbox, regrouping, switches
 from gateway.store import tables as t
@@ -35,7 +34,7 @@ from gateway.store.loading import load
 from gateway.store.put import Put
 from gateway.store.rows import RECORD, record_of, record_row
 from gateway.store.times import new_id
-from gateway.times import from_micros, to_micros
+from gateway.times import to_micros
 
 if TYPE_CHECKING:
     from gateway.runtime import Gateway
@@ -143,15 +142,8 @@ def _held(gateway: Gateway, record: Record, to: str) -> Any:
 
 
 def _say(gateway: Gateway, lead: Lead, to: str, value: Any) -> None:
-    """A value that a person set: news of the gateway's own, later than all that is known of the lead."""
-    own = lead.records.get((*OWN, lead.id))
-    at = from_micros(max(to_micros(gateway.now()), own.last[0] + 1 if own is not None else 0))
-    event = RecordChanged(
-        system=OWN[0], object=OWN[1], kind="person", record=lead.id, at=at, key=f"person:{new_id()}",
-        values={} if value is None else {to: value}, speaks_of=frozenset({to}),
-    )  # fmt: skip
-    document = Document(id=new_id(), system=OWN[0], received_at=at, body=b"")
-    gateway.observe(gateway.pipeline.run([Reading(document, [event])], [lead.id], "person"))
+    values = {} if value is None else {to: value}
+    tell(gateway, lead, RecordChanged, values=values, speaks_of=frozenset({to}))
 
 
 def _always(gateway: Gateway, to: str, system: str) -> list[str]:

@@ -1,13 +1,14 @@
-"""``gateway handoffs``: what sales were given, and how it ended."""
+"""``gateway handoffs``: what sales were given, what they say of it, and how it ended."""
 
 from __future__ import annotations
 
+import getpass
 from collections.abc import Mapping
 from typing import Any
 
 import click
 
-from gateway.cli.main import App, pass_app_to_look
+from gateway.cli.main import App, pass_app, pass_app_to_look
 from gateway.cli.output import iso, json_option, limit_option, moment, points, say, say_json, table
 
 
@@ -30,22 +31,7 @@ def list_(app: App, open_only: bool, limit: int, as_json: bool) -> None:
     with read(app.gateway.store.main) as connection:
         rows = listing.handoffs(connection, limit, open_only)
     if as_json:
-        times = ("opened_at", "response_due", "period_ends", "accepted_at", "contacted_at", "closed_at")
-        names = ("lead", "system", "stage", "persona", "generation", "owner", "state", "bucket", "bucket_reason")
-        found = [
-            {
-                "handoff": row["id"],
-                **{name: row[name] for name in names},
-                "score": points(row["score"]),
-                **{name: iso(row[name]) for name in times},
-                "contributions": [
-                    {"rule": rule, "points": points(given), "reason": reason, "axis": axis}
-                    for rule, given, reason, axis in row["contributions"]
-                ],
-            }
-            for row in rows
-        ]
-        say_json({"handoffs": found})
+        say_json({"handoffs": [_json(row) for row in rows]})
         return
     table(
         ("opened", "lead", "who", "to", "stage", "score", "owner", "state", "ended as"),
@@ -67,6 +53,75 @@ def list_(app: App, open_only: bool, limit: int, as_json: bool) -> None:
     )
     if not rows:
         say("no open handoffs" if open_only else "no handoffs yet")
+
+
+def _key(command: Any) -> Any:
+    by = click.option("--by", metavar="NAME", help="Who says so; default: the user of this machine.")
+    return click.argument("key")(by(json_option(pass_app(command))))
+
+
+def _why(command: Any) -> Any:
+    return click.option("--reason", default="", help="One of the reasons that journey.yaml lists.")(command)
+
+
+@handoffs.command()
+@_key
+def accept(app: App, key: str, by: str | None, as_json: bool) -> None:
+    """Sales take the lead up.
+
+    KEY is a handoff's id, or the lead's: its id, e-mail address, or SYSTEM:OBJECT:ID.
+    """
+    _report(app, key, "accept", "", by, as_json)
+
+
+@handoffs.command()
+@_why
+@_key
+def qualify(app: App, key: str, reason: str, by: str | None, as_json: bool) -> None:
+    """End it: sales-qualified."""
+    _report(app, key, "qualify", reason, by, as_json)
+
+
+@handoffs.command()
+@_why
+@_key
+def reject(app: App, key: str, reason: str, by: str | None, as_json: bool) -> None:
+    """End it: sales-rejected."""
+    _report(app, key, "reject", reason, by, as_json)
+
+
+@handoffs.command()
+@_why
+@_key
+def recycle(app: App, key: str, reason: str, by: str | None, as_json: bool) -> None:
+    """End it: back to nurture."""
+    _report(app, key, "recycle", reason, by, as_json)
+
+
+def _report(app: App, key: str, word: str, reason: str, by: str | None, as_json: bool) -> None:
+    from gateway.reporting import report
+
+    row = report(app.gateway, key, word, reason, by or getpass.getuser())
+    if as_json:
+        say_json(_json(row))
+        return
+    ended = f"ended as {row['bucket']}" + (f" ({row['bucket_reason']})" if row["bucket_reason"] else "")
+    say(f"handoff {row['id']} of lead {row['lead']}: {ended if row['bucket'] else _state(row)}")
+
+
+def _json(row: Mapping[str, Any]) -> dict[str, Any]:
+    times = ("opened_at", "response_due", "period_ends", "accepted_at", "contacted_at", "closed_at")
+    names = ("lead", "system", "stage", "persona", "generation", "owner", "state", "bucket", "bucket_reason")
+    return {
+        "handoff": row["id"],
+        **{name: row[name] for name in names},
+        "score": points(row["score"]),
+        **{name: iso(row[name]) for name in times},
+        "contributions": [
+            {"rule": rule, "points": points(given), "reason": reason, "axis": axis}
+            for rule, given, reason, axis in row["contributions"]
+        ],
+    }
 
 
 def _state(row: Mapping[str, Any]) -> str:

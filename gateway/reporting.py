@@ -1,0 +1,60 @@
+"""What sales say of a handoff here instead of in the CRM: accepted, or how it ends. A fact like those of the CRM."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select
+
+from gateway.contracts import OutcomeReported
+from gateway.errors import Refused
+from gateway.journey.journey import Journey
+from gateway.own_news import tell
+from gateway.settings.files import suggest
+from gateway.store import tables as t
+from gateway.store.database import read
+from gateway.store.loading import load
+from gateway.times import from_micros
+
+if TYPE_CHECKING:
+    from gateway.runtime import Gateway
+
+OUTCOMES = {"accept": "accepted", "qualify": "qualified", "reject": "rejected", "recycle": "recycled"}
+"""What is said → the outcome it reports."""
+
+
+def report(gateway: Gateway, key: str, word: str, reason: str, by: str) -> dict[str, Any]:
+    """Take in what ``by`` says of the open handoff of a lead, or of the handoff with this id. Returns it as it is then.
+
+    :param word: one of ``OUTCOMES``. Raises ``NotFound`` and ``Refused``; then nothing is changed.
+    """
+    h = t.handoffs.c
+    with read(gateway.store.main) as connection:
+        named = connection.execute(select(h.id, h.lead).where(h.id == key)).first()
+        lead_id = named.lead if named is not None else gateway.find_lead(key)
+        lead = load(connection, [], {}, [lead_id], 0, gateway.pipeline.need(gateway.now())).leads[lead_id]
+        theirs = select(t.handoffs).where(h.lead == lead.id, h.state != "absorbed").order_by(h.opened_at.desc())
+        last = connection.execute(theirs).mappings().first()
+    if last is None:
+        raise Refused(f"lead {lead.id} was never handed over, so there is nothing to {word}")
+    if last["state"] != "open" or (named is not None and named.id != last["id"]):
+        raise Refused(f"it ended as {last['bucket']} on {from_micros(last['closed_at']):%Y-%m-%d}")
+    if word == "accept" and last["accepted_at"] is not None:
+        raise Refused(f"accepted already, on {from_micros(last['accepted_at']):%Y-%m-%d}; legal are {_others(word)}")
+    _check_reason(gateway.model.journey, OUTCOMES[word], reason)
+    tell(gateway, lead, OutcomeReported, outcome=OUTCOMES[word], reason=reason, by=by)
+    with read(gateway.store.main) as connection:
+        return dict(connection.execute(select(t.handoffs).where(h.id == last["id"])).mappings().one())
+
+
+def _check_reason(journey: Journey, outcome: str, reason: str) -> None:
+    known = journey.reasons.get(journey.buckets.get(outcome, ""), ())
+    if known and not reason:
+        raise Refused(f"say why, with --reason: {', '.join(known)}")
+    if reason and reason not in known:
+        which = f"; there are {', '.join(known)}" if known else f": journey.yaml lists none for {outcome}"
+        raise Refused(f"no such reason{suggest(reason, known) or which}")
+
+
+def _others(word: str) -> str:
+    return ", ".join(other for other in OUTCOMES if other != word)

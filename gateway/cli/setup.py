@@ -101,7 +101,7 @@ def check(app: App, online: bool, as_json: bool) -> None:
         say_json({"ok": False, "problems": [_problem(one) for one in exc.problems], "warnings": [], "systems": []})
         click.get_current_context().exit(2)
     gateway = _built(instance, host)
-    warnings = (*instance.warnings, *_uncarried(gateway), *_unread(gateway))
+    warnings = (*instance.warnings, *_uncarried(gateway), *_unread(gateway), *_unguarded(gateway))
     gateway.instance = instance = dataclasses.replace(instance, warnings=warnings)
     looks: list[Look] = []
     problems: list[Problem] = []
@@ -173,6 +173,24 @@ def _unread(gateway: Gateway) -> list[Problem]:
     names = {one.system: f"mappings/{one.system}.yaml" for one in found}
     files = {system: ConfigFile(name, instance.files[name]) for system, name in names.items()}
     return [one.problem(files[one.system]) for one in found]
+
+
+def _unguarded(gateway: Gateway) -> list[Problem]:
+    """Fields that are to be looked at again before they are written, of systems that cannot be asked."""
+    from gateway.contracts import Sink
+    from gateway.guarding import guarded
+    from gateway.settings.files import ConfigFile
+
+    found = []
+    for system, sink in gateway.sinks.items():
+        if type(sink).held is Sink.held:
+            name = f"mappings/{system}.yaml"
+            for object_, fields in guarded(gateway.model.objects.get(system, ())).items():
+                file, plugin = ConfigFile(name, gateway.instance.files[name]), gateway.instance.systems[system].plugin
+                places = [("objects", object_, "fields", field, "guard") for field in fields]
+                message = f"has no effect: the plugin {plugin} cannot look at records before it writes them"
+                found += [file.problem(place, message) for place in places]
+    return found
 
 
 def _uncarried(gateway: Gateway) -> list[Problem]:

@@ -13,6 +13,7 @@ from gateway_sandbox.clock import Clock
 from gateway_sandbox.hubspot import CLIENT_SECRET, TOKEN
 from gateway_sandbox.salesforce import CONSUMER_KEY, CONSUMER_SECRET
 
+from gateway.resolving import Said, resolve
 from gateway.runtime import open_gateway
 from gateway.store import tables as t
 
@@ -251,3 +252,19 @@ def test_a_flow_that_undoes_what_it_is_sent_is_left_alone(both):
         both.turn()
     assert both.open_work() == ["contested"]
     assert person.told()[1] == 2
+
+
+@pytest.mark.parametrize(("way", "after"), [("retry", "Chile"), ("leave", "Peru")])
+def test_what_is_contested_goes_on_as_a_person_says(both, way, after):
+    """Written once more, or left to the system for good."""
+    person = both.person(Country="Peru")
+    for _ in range(3):
+        person.edit("hubspot", Country="Chile")
+        both.turn()
+        person.edit("salesforce", Country="Peru")
+        both.turn()
+    with both.gateway.store.main.connect() as connection:
+        rows = connection.execute(t.work_items.select().where(t.work_items.c.record == person.lead)).mappings().all()
+    resolve(both.gateway, rows[0], Said(way, "Kim"))
+    both.turn(2)
+    assert person.held("Country")[1] == after

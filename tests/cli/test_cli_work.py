@@ -308,3 +308,10 @@ def test_a_reason_in_other_words_is_mapped(ended: Any, ann: Any) -> None:
     ended.run("work", "resolve", item["id"], "--map", "no budget")
     assert "reasons: {No Money: no budget}" in (ended.root / "mappings/leads.yaml").read_text()
     assert (bucket(ended), work(ended)) == (("sales_rejected", "no budget"), [])
+
+
+def test_a_guard_that_a_plugin_cannot_keep_is_told(instance: Any) -> None:
+    """A file cannot be asked what it holds now."""
+    instance.edit("mappings/sales.yaml", "{to: title, sync: newest}", "{to: title, sync: newest, guard: true}")
+    said = instance.run("check").output
+    assert "mappings/sales.yaml:12: objects.lead.fields.position.guard: has no effect: the plugin files" in said

@@ -19,7 +19,7 @@ import orjson
 from sqlalchemy import Engine
 
 from gateway.alarms import Alarms
-from gateway.contracts import COMPANIONS, Call, Receipt, Sink, Write
+from gateway.contracts import COMPANIONS, LIST, Call, Receipt, Sink, Write
 from gateway.guarding import Guarding
 from gateway.leads.record import Record
 from gateway.pipeline import Guard
@@ -297,9 +297,14 @@ def _write(row: Any, links: outbox.Links) -> Write:
     news = {
         name: raw for name, raw in made.fields.items() if name not in link.snapshot or link.snapshot[name][0] != raw
     }
-    if news and row.object in COMPANIONS:
+    if row.object in COMPANIONS and (news or _moved(row, made, link)):
         news = dict(made.fields)  # few, and among them which list or campaign it is
     return replace(made, record=_theirs(link), create=False, fields=news)
+
+
+def _moved(row: Any, made: Write, link: Record) -> bool:
+    """A place on a list is its record's: who was merged into another record over there joins once more with that."""
+    return row.object == LIST and "of" in link.snapshot and link.snapshot["of"][0] not in made.refs.values()
 
 
 def _whose(row: Any) -> outbox.Whose:

@@ -238,6 +238,20 @@ def test_who_opted_out_joins_no_list_but_that_of_the_rejected(both):
     assert both.on("site") == {"No mail"}
 
 
+def test_who_is_merged_over_there_joins_with_the_record_that_stays(both):
+    """The system may have kept the place of the one it absorbed, or not; joining twice does no harm."""
+    both.person(opens=0)
+    both.news(opens=1)
+    both.deliver()
+    both.news(id="2", merged=["1"])
+    both.deliver()
+    assert [one["contact"] for one in both.held("site", LIST) if one["list"] == "News"] == ["2"]
+    before = len(both.systems["site"].sent)
+    both.news(id="2", title="Chief")
+    both.deliver()
+    assert [one.object for one in both.systems["site"].sent[before:] if one.object == LIST] == []
+
+
 def test_a_join_that_was_not_sent_yet_is_withdrawn(both):
     """Who opts out before the delivery is never put on the list."""
     both.person(opens=0)

@@ -19,27 +19,26 @@ def upgrade() -> None:
         sa.Column("resolution", sa.String(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
-    with op.batch_alter_table("resolutions", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_resolutions_item"), ["item"], unique=False)
-        batch_op.create_index(batch_op.f("ix_resolutions_lead"), ["lead"], unique=False)
+    op.create_index(op.f("ix_resolutions_item"), "resolutions", ["item"], unique=False)
+    op.create_index(op.f("ix_resolutions_lead"), "resolutions", ["lead"], unique=False)
 
-    with op.batch_alter_table("records", schema=None) as batch_op:
-        batch_op.add_column(
-            sa.Column(
-                "told",
-                sa.JSON().with_variant(postgresql.JSONB(), "postgresql"),
-                server_default=sa.text("'{}'"),
-                nullable=False,
-            )
-        )
-        batch_op.add_column(
-            sa.Column(
-                "contested",
-                sa.JSON().with_variant(postgresql.JSONB(), "postgresql"),
-                server_default=sa.text("'[]'"),
-                nullable=False,
-            )
-        )
+    op.add_column(
+        "records",
+        sa.Column(
+            "told",
+            sa.JSON().with_variant(postgresql.JSONB(), "postgresql"),
+            server_default=sa.text("'{}'"),
+            nullable=False,
+        ),
+    )
+    op.add_column(
+        "records",
+        sa.Column(
+            "contested",
+            sa.JSON().with_variant(postgresql.JSONB(), "postgresql"),
+            server_default=sa.text("'[]'"),
+            nullable=False,
+        ),
+    )
 
-    with op.batch_alter_table("writes", schema=None) as batch_op:
-        batch_op.add_column(sa.Column("anyway", sa.Boolean(), server_default=sa.false(), nullable=False))
+    op.add_column("writes", sa.Column("anyway", sa.Boolean(), server_default=sa.false(), nullable=False))

@@ -15,8 +15,7 @@ def upgrade() -> None:
         sa.Column("other", sa.String(length=32), nullable=False),
         sa.PrimaryKeyConstraint("one", "other"),
     )
-    with op.batch_alter_table("apart", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_apart_other"), ["other"], unique=False)
+    op.create_index(op.f("ix_apart_other"), "apart", ["other"], unique=False)
 
     op.create_table(
         "regroupings",
@@ -30,41 +29,42 @@ def upgrade() -> None:
         sa.Column("detail", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
-    with op.batch_alter_table("regroupings", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_regroupings_lead"), ["lead"], unique=False)
-        batch_op.create_index(batch_op.f("ix_regroupings_other"), ["other"], unique=False)
+    op.create_index(op.f("ix_regroupings_lead"), "regroupings", ["lead"], unique=False)
+    op.create_index(op.f("ix_regroupings_other"), "regroupings", ["other"], unique=False)
 
-    with op.batch_alter_table("records", schema=None) as batch_op:
-        batch_op.add_column(
-            sa.Column(
-                "holds",
-                sa.JSON().with_variant(postgresql.JSONB(), "postgresql"),
-                server_default=sa.text("'{}'"),
-                nullable=False,
-            )
-        )
-        batch_op.create_index(
-            "records_holds",
-            ["entity"],
-            unique=False,
-            sqlite_where=sa.text("holds <> '{}'"),
-            postgresql_where=sa.text("holds <> '{}'"),
-        )
+    op.add_column(
+        "records",
+        sa.Column(
+            "holds",
+            sa.JSON().with_variant(postgresql.JSONB(), "postgresql"),
+            server_default=sa.text("'{}'"),
+            nullable=False,
+        ),
+    )
+    op.create_index(
+        "records_holds",
+        "records",
+        ["entity"],
+        unique=False,
+        sqlite_where=sa.text("holds <> '{}'"),
+        postgresql_where=sa.text("holds <> '{}'"),
+    )
 
-    with op.batch_alter_table("writes", schema=None) as batch_op:
-        batch_op.add_column(sa.Column("push", sa.String(), server_default="", nullable=False))
-        batch_op.add_column(
-            sa.Column(
-                "before",
-                sa.JSON().with_variant(postgresql.JSONB(), "postgresql"),
-                server_default=sa.text("'{}'"),
-                nullable=False,
-            )
-        )
-        batch_op.create_index(
-            "writes_push",
-            ["push"],
-            unique=False,
-            sqlite_where=sa.text("push <> ''"),
-            postgresql_where=sa.text("push <> ''"),
-        )
+    op.add_column("writes", sa.Column("push", sa.String(), server_default="", nullable=False))
+    op.add_column(
+        "writes",
+        sa.Column(
+            "before",
+            sa.JSON().with_variant(postgresql.JSONB(), "postgresql"),
+            server_default=sa.text("'{}'"),
+            nullable=False,
+        ),
+    )
+    op.create_index(
+        "writes_push",
+        "writes",
+        ["push"],
+        unique=False,
+        sqlite_where=sa.text("push <> ''"),
+        postgresql_where=sa.text("push <> ''"),
+    )

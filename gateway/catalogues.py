@@ -60,7 +60,8 @@ def watch(gateway: Gateway, system: str) -> int:
                 with write(gateway.store.main) as connection:
                     catalogues.claim(connection, system, [name], to_micros(now - EVERY + SOON))
             continue
-        heard(gateway, system, name, found)
+        for drift in heard(gateway, system, name, found):
+            gateway.log.error("drift", system=system, what=drift.words)
     return len(objects)
 
 
@@ -92,8 +93,6 @@ def heard(gateway: Gateway, system: str, name: str, now: Mapping[str, Field]) ->
         ]
         alarms.end_alarms(connection, over, alarms.RIGHT_AGAIN, at)
         catalogues.hold(connection, system, name, baseline(before, now, list(wrong.values())), at)
-    for drift in wrong.values():
-        gateway.log.error("drift", system=system, what=drift.words)
     return list(wrong.values())
 
 

@@ -67,6 +67,8 @@ WINDOW = 2000
 """Records of one question."""
 SEEN = 200
 """Rows of the overlap that a cursor remembers one by one; when there are more, and one is late, some come twice."""
+MISSED = timedelta(days=1)
+"""So long is a field left out that the org said it does not have: it may be there again."""
 OLDEST = timedelta(days=15)
 """So long are deleted records told of."""
 STAGES, STAGED = "OpportunityHistory", ("StageName", "Amount", "CloseDate")
@@ -97,7 +99,8 @@ class SalesforceSource(Source):
         self._org = Org(settings, context)
         self._mapped: Mapping[str, Any] = getattr(context.mapping, "objects", {})
         self._missing: dict[str, set[str]] = {}
-        """Object → fields that the org does not have, or does not show us."""
+        """Object → fields that the org does not have, or does not show us; asked for again the next day."""
+        self._missed_until: datetime | None = None
         self._untracked: set[str] = set()
         """Tables of former values that the org does not have, or does not show us."""
         self._closing: Mapping[str, tuple[bool, bool]] | None = None
@@ -248,6 +251,9 @@ class SalesforceSource(Source):
             reads = {path for path in told if path.partition(".")[0] not in ABOUT_PEOPLE}
         names = {"Id", "SystemModstamp", "CreatedDate", *ALWAYS.get(object_, ())}
         names |= {name for name in reads if _NAME.fullmatch(name) and name not in OURS}
+        if self._missed_until is not None and self._context.now() >= self._missed_until:
+            self._missed_until = None
+            self._missing.clear()
         return sorted(names - self._missing.get(object_, set()))
 
     # -- changes ------------------------------------------------------------------------------------------------------
@@ -315,6 +321,7 @@ class SalesforceSource(Source):
         if not names:
             return False
         self._missing.setdefault(object_, set()).update(names)
+        self._missed_until = self._missed_until or self._context.now() + MISSED
         if self._context.log is not None:
             self._context.log.error("no such field", system=self._context.system, object=object_, fields=sorted(names))
         return True

@@ -138,3 +138,21 @@ def test_after_its_past_a_stream_goes_on_with_news(org, gateway):
     for _ in gateway.pullings["crm"].bring_in("Lead"):
         pass
     assert [row.history for row in _documents(gateway) if row.stream == "Lead"] == [True, False]
+
+
+def test_a_field_that_comes_back_is_read_again_the_next_day(org, gateway):
+    """What the org does not have is left out for a day, not for as long as the process lives."""
+    lead = org.add("Lead", {"LastName": "Berg", "Company": "Norvik", "Email": "a@example.org", "Title": "Chief"})
+    title = org.org.objects["Lead"]["Title"]
+    org.hide("Lead", "Title")
+    history(gateway)
+    org.org.objects["Lead"]["Title"] = title
+    for hours, known in ((1, False), (24, True)):
+        org.clock.advance(timedelta(hours=hours))
+        org.edit("Lead", lead.id, {"LastName": f"Berg{hours}"})
+        for _ in gateway.pullings["crm"].bring_in("Lead"):
+            pass
+        while gateway.run_pipeline_once("test"):
+            pass
+        [row] = rows(gateway, t.leads)
+        assert ("title" in row.attributes) == known

@@ -175,6 +175,22 @@ def test_nothing_is_asked_of_the_account_when_nobody_agrees(instance, portal, mo
     assert len(instance.rows(t.leads)) == 1
 
 
+def test_when_the_calls_are_used_up_it_waits_and_goes_on(instance, portal, monkeypatch):
+    """It says until when; nothing is asked for twice."""
+    for n in range(120):
+        portal.add("contacts", {"email": f"p{n}@example.org"}, at=LONG_AGO)
+    slept = []
+    monkeypatch.setattr("gateway.cli.pull.time.sleep", slept.append)
+    used_up = {"limit": "daily", "retry_after": 700}
+    portal.faults.script([{"match": "GET /crm/v3/objects/contacts.*after=", "times": 1, "action": used_up}])
+    told = instance.run("pull", "hubspot", "--history")
+    assert len(instance.rows(t.leads)) == 120
+    assert "goes on at" in told.stderr
+    assert len(slept) == 1
+    listed = [call for call in portal.calls if "objects/contacts" in call.path and "archived=False" in call.query]
+    assert len([call for call in listed if "after=" not in call.query]) == 1
+
+
 def test_a_new_field_is_read_again_for_who_is_known(instance, portal):
     """`check` says so at its line, then the work list, until the pull has done it: with just this field, as no news."""
     one = kim(portal)

@@ -17,7 +17,7 @@ from gateway.leads.identity import Key
 from gateway.leads.joining import identity_keys
 from gateway.leads.lead import Lead
 from gateway.leads.record import Ref
-from gateway.leads.stamps import OPT_OUTS, OWN
+from gateway.leads.stamps import OWN, opt_in_of
 from gateway.pipeline import done_of
 from gateway.store import listing, regrouping
 from gateway.store.commit import commit
@@ -232,7 +232,7 @@ def _side(lead: Lead) -> Side:
         sorted(ref for ref in lead.records if _shown(ref)),
         sum(count for count, _, _ in lead.kinds.values()),
         len(lead.outcomes),
-        [name for name in OPT_OUTS if lead.attributes.get(name) is True],
+        [name for name, value in lead.attributes.items() if value is True and opt_in_of(name)],
     )
 
 

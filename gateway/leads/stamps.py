@@ -24,7 +24,13 @@ OPT_OUTS = {
     "opted_out_call": "opted_in_call",
 }
 """Opt-outs take the strictest: once any system says yes, the answer is yes. Only an explicit opt-in of the same channel
-that is later than it lifts one: the field it is paired with, true since then, or the time of the opt-in itself."""
+that is later than it lifts one: the field it is paired with, true since then, or the time of the opt-in itself. Beside
+the channels, ``opted_out_X`` of any other kind, such as one newsletter, is paired with ``opted_in_X``."""
+
+
+def opt_in_of(name: str) -> str:
+    """The lead field that lifts this opt-out; "" of one that is none."""
+    return OPT_OUTS.get(name) or (f"opted_in_{name[10:]}" if name.startswith("opted_out_") else "")
 
 
 Candidate = tuple[Any, list[Any], Record, "FieldRule"]
@@ -65,7 +71,7 @@ def attributes(
 
     def weight(value: Any, entry: list[Any], record: Record, rule: FieldRule) -> tuple[Any, ...]:
         return (
-            rule.to in OPT_OUTS and value is True,
+            value is True and opt_in_of(rule.to) != "",
             rule.prefer == record.system,
             rule.sync != "only if blank",
             entry[1],
@@ -94,8 +100,8 @@ def attributes(
                 best[rule.to] = candidate
     merged = {to: value for to, (value, _, _, _) in best.items() if value is not None}
     origin = {to: (entry[1], record.system) for to, (_, entry, record, _) in best.items()}
-    for to in OPT_OUTS.keys() & merged.keys():
-        if merged[to] is True and (lifted := _lifted(best.get(OPT_OUTS[to]), rivals.get(to) or [best[to]])):
+    for to in [to for to, value in merged.items() if value is True and opt_in_of(to)]:
+        if lifted := _lifted(best.get(opt_in_of(to)), rivals.get(to) or [best[to]]):
             merged[to], origin[to] = False, lifted
     if undecided is not None:
         for to, candidates in rivals.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from gateway_sandbox.salesforce import CONSUMER_KEY, CONSUMER_SECRET
 
 from gateway.cli.main import cli
 from gateway.host import Host
+from gateway.runtime import open_gateway
 from gateway.settings.instance import load_instance
 
 GATEWAY = """# ours
@@ -261,3 +263,52 @@ def test_one_account_that_fails_keeps_nobody_from_the_others(accounts, monkeypat
     found = accounts.found(code=2)
     assert "refused ${HS}" in found["systems.hubspot"]
     assert any("`gateway plugins setup salesforce` makes it" in said for said in found.values())
+
+
+def test_salesforce_gets_our_fields_from_whoever_may_change_the_org(accounts):
+    """Only what is missing is defined; a person gives the permission set, and then nothing is left."""
+    accounts.salesforce.define("Lead", "Gateway_Score__c double(3,0)")
+    accounts.salesforce.org.may_deploy = True
+    accounts.add("salesforce", "--name", "crm")
+    steps = json.loads(accounts("plugins", "setup", "salesforce", "--json"))["steps"]
+    states = {f"{one['object']}.{one['name']}": one["state"] for one in steps}
+    assert (states["Lead.Gateway_Score__c"], states["Activity.Gateway_Id__c"]) == ("there", "made")
+    assert any("assign the permission set Lead_Gateway" in one["message"] for one in steps)
+    assert accounts.salesforce.org.objects["Lead"]["Gateway_Score__c"].precision == 3
+    accounts.salesforce.assign()
+    assert "crm has everything that the mapping writes" in accounts("plugins", "setup", "crm")
+    accounts("check", "--online")
+
+
+def test_an_integration_user_is_told_to_let_an_administrator_deploy(accounts):
+    """It may not change the org, and should not."""
+    accounts.add("salesforce")
+    output = accounts("plugins", "setup", "salesforce")
+    assert "run this with --metadata DIR for an administrator to deploy" in output
+    assert accounts.salesforce.org.unassigned == {}
+
+
+def test_missing_object_permissions_are_named(accounts):
+    """By object, in Salesforce's words."""
+    accounts.salesforce.forbid("Lead", "createable")
+    accounts.salesforce.forbid("Contact")
+    output = accounts.add("salesforce")
+    assert "missing: Lead: Create" in output
+    assert "missing: Contact: Read (the object is hidden from our user)" in output
+
+
+def test_another_account_pauses_the_system_with_the_reason(accounts, monkeypatch):
+    """At the next pull, without spending tries; nothing of the other account comes in."""
+    accounts.add("hubspot")
+    other = HubSpotSandbox(seed=2, portal_id=555)
+    other.add("contacts", {"email": "stranger@firm.example"})
+    with serve(other) as served:
+        path = accounts.folder / "gateway.yaml"
+        path.write_text(path.read_text().replace(accounts.urls["hubspot"], served.url))
+        with contextlib.closing(open_gateway(accounts.folder)) as gateway:  # as `gateway run` does
+            gateway.pull_once("hubspot")
+        (one,) = [
+            one for one in json.loads(accounts("systems", "list", "--json"))["systems"] if one["system"] == "hubspot"
+        ]
+        assert "is of the HubSpot account 555, not of 9900123" in one["paused"]
+        assert json.loads(accounts("leads", "list", "--json"))["total"] == 0

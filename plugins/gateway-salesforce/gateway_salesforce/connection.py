@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from gateway.contracts import Account, Connection, Context, Step
 from gateway.errors import Refused, TryLater
+from gateway_salesforce.deploying import deploy
 from gateway_salesforce.meeting import PEOPLE
 from gateway_salesforce.metadata import PREFIX, metadata
 from gateway_salesforce.org import NoAnswer, Org, RefusedCall
@@ -72,6 +74,15 @@ class SalesforceConnection(Connection):
         if folder is not None and not dry_run:
             yield from self._written(folder)
             return
+        steps = list(self._looked())
+        missing = [step for step in steps if step.state == "missing"]
+        if dry_run or not missing:
+            yield from steps
+            return
+        yield from (step for step in steps if step.state != "missing")
+        yield from self._deployed(missing)
+
+    def _looked(self) -> Iterator[Step]:
         with _answered():
             held = {name: self._described(name) or {} for name in (*PEOPLE, "Task")}
         for object_, fields in self._wanted().items():
@@ -85,6 +96,26 @@ class SalesforceConnection(Connection):
                     yield Step(object=object_, name=name, state="by hand", message=said)
                 else:
                     yield Step(object=object_, name=name, state="there")
+
+    def _deployed(self, missing: Sequence[Step]) -> Iterator[Step]:
+        try:
+            with _answered():
+                only = {f"{step.object}.{step.name}" for step in missing}
+                refused = deploy(self._org, metadata(self._mapping, self._settings, only))
+        except Refused as exc:
+            said = (
+                f"run this with --metadata DIR for an administrator to deploy; our user may not change the org ({exc})"
+            )
+            yield from missing
+            yield Step(object="", name="deploy", state="by hand", message=said)
+            return
+        for step in missing:
+            yield step if refused else replace(step, state="made")
+        for problem in refused:
+            yield Step(object="", name="deploy", state="by hand", message=f"Salesforce refuses to deploy {problem}")
+        if not refused:
+            for name, said in BY_HAND:
+                yield Step(object="", name=name, state="by hand", message=said)
 
     def _wanted(self) -> dict[str, dict[str, bool]]:
         """Object → field → whether it is our key."""

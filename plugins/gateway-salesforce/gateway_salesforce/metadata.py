@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 from xml.sax.saxutils import escape
 
@@ -33,8 +33,11 @@ _KEY = (
 )
 
 
-def metadata(mapping: Any, settings: Mapping[str, Any]) -> dict[str, str]:
-    """Path → content of a folder in the form of the Metadata API: our fields, and who may write them."""
+def metadata(mapping: Any, settings: Mapping[str, Any], only: Collection[str] | None = None) -> dict[str, str]:
+    """Path → content of a folder in the form of the Metadata API: our fields, and who may write them.
+
+    :param only: define these alone, such as ``Lead.Gateway_Score__c``; the others are there.
+    """
     fields: dict[str, dict[str, str]] = {}
     for name, mapped in mapping.objects.items():
         if mapped.outbound and name in PEOPLE:
@@ -44,10 +47,12 @@ def metadata(mapping: Any, settings: Mapping[str, Any]) -> dict[str, str]:
     if task := settings.get("task"):
         fields["Activity"] = {task["external_id"]: _KEY}
     members = [f"{object_}.{field}" for object_, mine in sorted(fields.items()) for field in sorted(mine)]
-    files = {
-        f"objects/{object_}.object": _xml("CustomObject", [_field(name, kind) for name, kind in sorted(mine.items())])
-        for object_, mine in fields.items()
-    }
+    defined = [member for member in members if only is None or member in only]
+    files = {}
+    for object_, mine in fields.items():
+        lines = [_field(name, kind) for name, kind in sorted(mine.items()) if f"{object_}.{name}" in defined]
+        if lines:
+            files[f"objects/{object_}.object"] = _xml("CustomObject", lines)
     # Activity's fields are Task's where permissions are given.
     allowed = [member.replace("Activity.", "Task.") for member in members]
     files["permissionsets/Lead_Gateway.permissionset"] = _xml(
@@ -62,7 +67,7 @@ def metadata(mapping: Any, settings: Mapping[str, Any]) -> dict[str, str]:
             "<label>Lead gateway</label>",
         ],
     )
-    listed = "".join(f"<members>{escape(name)}</members>" for name in members)
+    listed = "".join(f"<members>{escape(name)}</members>" for name in defined)
     files["package.xml"] = _xml(
         "Package",
         [

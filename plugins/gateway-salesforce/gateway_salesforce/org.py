@@ -173,7 +173,7 @@ class Org:
         )
         # It knows https only; a sandbox on this machine has none.
         salesforce.base_url = f"{token.instance}/services/data/v{self._settings['api_version']}/"
-        sent = {} if body is None else {"data": orjson.dumps(body)}
+        sent = {} if body is None else {"data": body if isinstance(body, bytes) else orjson.dumps(body)}
         try:
             return salesforce.restful(
                 path, params=params, method=method, headers=dict(headers or {}), timeout=self._hurry(), **sent

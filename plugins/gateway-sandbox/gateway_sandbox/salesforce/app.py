@@ -59,6 +59,7 @@ class SalesforceSandbox(Sandbox):
             self.tokens,
             self.rows,
             Reading(self.org, base),
+            deploying.Deploying(self.org),
             Composite(self.org, self._inner),
             self.bulk,
         ]
@@ -135,6 +136,19 @@ class SalesforceSandbox(Sandbox):
         """Deploy a metadata folder; see ``deploying``. Raises ``DeployFailed``."""
         with self.lock:
             return deploying.deploy(self.org, folder, assigned)
+
+    def assign(self) -> list[str]:
+        """An administrator gives the permission sets that were deployed to the integration user."""
+        with self.lock:
+            return deploying.assign(self.org)
+
+    def forbid(self, object: str, *what: str) -> None:
+        """The integration user loses ``createable`` or ``updateable`` of an object; nothing: it does not see it."""
+        with self.lock:
+            if not what:
+                del self.org.objects[object]
+            self.org.forbidden.update((object, one) for one in what)
+            self.org.described_at = self.clock.now()
 
     # The base class's questions
 

@@ -6,14 +6,24 @@ enough. Fields of Activity are fields of Task and Event.
 
 from __future__ import annotations
 
+import io
 import re
+import tempfile
+import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
+from email import message_from_bytes
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
-from gateway_sandbox.salesforce.catalogue import Field
+import orjson
+
+from gateway_sandbox.calls import Call
+from gateway_sandbox.salesforce.catalogue import Field, RowError
 from gateway_sandbox.salesforce.org import Org
+from gateway_sandbox.salesforce.rows import refusal
+from gateway_sandbox.sandbox import Reply, Route
 
 _SPACE = "{http://soap.sforce.com/2006/04/metadata}"
 _NAME = re.compile(r"[A-Za-z](?:_?[A-Za-z0-9])*__c")
@@ -75,23 +85,73 @@ def deploy(org: Org, folder: Path, assigned: bool = True) -> list[str]:
             problems.append(f"permissionsets/{file.name}: a label is required")
         for element in root.findall(f"{_SPACE}fieldPermissions"):
             name = _text(element, "field")
-            if name not in made and name.replace("Task.", "Activity.") not in made:
+            object, _, field = name.partition(".")
+            known = name in made or name.replace("Task.", "Activity.") in made or field in org.objects.get(object, ())
+            if not known:
                 problems.append(f"permissionsets/{file.name}: no field {name}")
             if _text(element, "readable") == "true":
                 granted[name] = _text(element, "editable") == "true"
     if problems:
         raise DeployFailed(problems)
-    shown = []
     for name, of in made.items():
         object, field = name.split(".")
         for target in ("Task", "Event") if object == "Activity" else (object,):
             # permissions on Activity's fields are given on Task
-            writable = granted.get(f"{'Task' if object == 'Activity' else target}.{field}") if assigned else None
+            writable = granted.get(f"{'Task' if object == 'Activity' else target}.{field}")
             if writable is not None:
-                org.objects[target][field] = replace(of, createable=writable, updateable=writable)
-                shown.append(f"{target}.{field}")
+                org.unassigned[f"{target}.{field}"] = replace(of, createable=writable, updateable=writable)
+    return assign(org) if assigned else []
+
+
+def assign(org: Org) -> list[str]:
+    """The deployed permission sets are given to the integration user. Returns the fields that became visible."""
+    shown = list(org.unassigned)
+    for name in shown:
+        object, field = name.split(".")
+        org.objects[object][field] = org.unassigned.pop(name)
     org.described_at = org.clock.now()
     return shown
+
+
+class Deploying:
+    """The Metadata API's REST resource. Deployments end at once; what they bring stays hidden until it is assigned."""
+
+    def __init__(self, org: Org) -> None:
+        self.org = org
+        self._done: dict[str, list[str]] = {}
+
+    def routes(self) -> list[Route]:
+        base = "/data/metadata/deployRequest"
+        return [("POST", base, self.start), ("GET", base + "/{id}", self.show)]
+
+    def start(self, call: Call) -> Reply:
+        if not self.org.may_deploy:
+            raise refusal(
+                RowError("INSUFFICIENT_ACCESS", "insufficient access rights on cross-reference id", status=403)
+            )
+        head = f"Content-Type: {call.headers['content-type']}\r\n\r\n".encode()
+        parts: dict[Any, Any] = {
+            part.get_param("name", header="content-disposition"): part.get_payload(decode=True)
+            for part in message_from_bytes(head + call.body).walk()
+            if not part.is_multipart()
+        }
+        orjson.loads(parts["json"])["deployOptions"]
+        problems: list[str] = []
+        with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(io.BytesIO(parts["file"])) as archive:
+            archive.extractall(folder)
+            try:
+                deploy(self.org, Path(folder), assigned=False)
+            except DeployFailed as failed:
+                problems = failed.problems
+        id = f"0Af{len(self._done) + 1:015d}"
+        self._done[id] = problems
+        return Reply(201, {"id": id, "deployResult": {"id": id, "done": False, "status": "Pending", "success": False}})
+
+    def show(self, call: Call, id: str) -> Reply:
+        problems = self._done[id]
+        failures = [{"fullName": one.partition(": ")[0], "problem": one, "problemType": "Error"} for one in problems]
+        result = {"id": id, "done": True, "success": not problems, "status": "Failed" if problems else "Succeeded"}
+        return Reply(body={"id": id, "deployResult": {**result, "details": {"componentFailures": failures}}})
 
 
 def _root(file: Path, problems: list[str]) -> ElementTree.Element:

@@ -72,6 +72,12 @@ class Org:
         self.duplicate_rules: list[DuplicateRule] = []
         self.assignment_owner: str | None = None
         """Who an active assignment rule gives leads to."""
+        self.may_deploy = False
+        """The API's user may change the org's metadata: an administrator's may, an integration user's not."""
+        self.unassigned: dict[str, Field] = {}
+        """Fields that were deployed, but whose permission set nobody has."""
+        self.forbidden: set[tuple[str, str]] = set()
+        """(object, ``createable`` | ``updateable``) that the API's user has no permission for."""
         self.locked: set[str] = set()
         """Ids under approval: ENTITY_IS_LOCKED."""
         self.validation: list[Callable[[Record], tuple[str, list[str]] | None]] = []

@@ -66,25 +66,32 @@ class Alarms:
         return held
 
     def heard(self, connection: Connection, todo: Todo, answers: Mapping[str, Receipt], now: int) -> dict[str, Receipt]:
-        """What the answers say of the alarms, and the answers as they are to be booked."""
+        """What the answers say of the alarms, and the answers as they are to be booked.
+
+        What another record was allowed in the same breath is no matter of every record, and one refusal alone tells
+        of a field, but not of a whole object.
+        """
         booked = dict(answers)
         fresh: dict[str, dict[str, Any]] = {}
-        for key, answer in answers.items():
-            row, made = todo[key]
-            if answer.result != "rejected" or answer.scope != "mapping":
-                continue
-            for field in answer.fields or ("",):
+        taken = [todo[key][1] for key, answer in answers.items() if answer.result == "done"]
+        refused = [key for key, one in answers.items() if one.result == "rejected" and one.scope == "mapping"]
+        for key in refused:
+            (row, made), answer = todo[key], answers[key]
+            for field in sorted(made.fields.keys() & set(answer.fields)) or ("",):
                 drift = Drift(made.object, field, "refused", _words(made.object, field, answer))
                 alarm = f"{outbox.HELD}{self._system}:{drift.object}:{field}"
-                if alarm in fresh or alarm in self._open:
+                alone = not field and len([one for one in refused if todo[one][1].object == made.object]) < 2
+                known = alarm in self._open
+                if any(drift.stops(other) for other in taken) or (alone and not known):
+                    continue
+                if known or alarm in fresh:
                     booked[key] = _on_hold(key, alarm, drift)
                 begun = {**alarms.detail_of(drift), "first": row.id}
-                detail = self._open[alarm][1] if alarm in self._open else begun
+                detail = self._open[alarm][1] if known else begun
                 item = {"key": alarm, "kind": alarms.DRIFT, "system": self._system, "object": drift.object}
                 fresh.setdefault(alarm, {**item, "detail": {**detail, "until": now + _HOUR}})
         alarms.raise_alarms(connection, list(fresh.values()), now)
         self._open |= {alarm: (alarms.drift_of(row["detail"]), row["detail"]) for alarm, row in fresh.items()}
-        taken = [todo[key][1] for key, answer in answers.items() if answer.result == "done"]
         over = [
             alarm
             for alarm, (drift, _) in self._open.items()

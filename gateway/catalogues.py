@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from gateway.contracts import Field, Sink
-from gateway.errors import GatewayError
+from gateway.errors import TryLater
 from gateway.settings.files import content_hash
 from gateway.store import alarms, catalogues, due
 from gateway.store.database import read, write
@@ -56,7 +56,7 @@ def watch(gateway: Gateway, system: str) -> int:
                 raise TypeError("describe gives fields")
         except (Exception, SystemExit) as exc:  # noqa: BLE001 - an object without a catalogue, or a system that is away
             gateway.log.warning("not described", system=system, object=name, error=type(exc).__name__)
-            if isinstance(exc, GatewayError):
+            if isinstance(exc, TryLater):
                 with write(gateway.store.main) as connection:
                     catalogues.claim(connection, system, [name], to_micros(now - EVERY + SOON))
             continue

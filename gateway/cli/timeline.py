@@ -46,7 +46,8 @@ def _facts(lead: Lead) -> Iterator[Entry]:
             outcome.reason and f"({outcome.reason})",
             f"{outcome.amount} {outcome.currency}" if outcome.amount else "",
         ]
-        text = " ".join(filter(None, [outcome.outcome, *details, outcome.by and f"by {outcome.by}"]))
+        when = "(when is not known: by then)" if outcome.precision == "unknown" else ""
+        text = " ".join(filter(None, [outcome.outcome, *details, outcome.by and f"by {outcome.by}", when]))
         yield Entry(outcome.at, _FACT, "outcome", text, _ref(outcome.ref))
 
 
@@ -60,7 +61,7 @@ def _decisions(rows: Mapping[str, Sequence[Mapping[str, Any]]], lead: str) -> It
             why = f"activity {move['ref']}"
         yield Entry(move["at"], _DECISION, "stage", text, f"{why} ({move['cause']})")
     for handoff in rows["handoffs"]:
-        yield from _handoff(handoff)
+        yield from _handoff(handoff, [one for one in rows["endings"] if one["handoff"] == handoff["id"]])
     for step in rows["steps"]:
         [(what, value)] = step["step"].items() or [("", "")]
         detail = (
@@ -85,7 +86,7 @@ def _regrouped(row: Mapping[str, Any], lead: str) -> str:
     return f"{records} went {whom}: {row['why']}"
 
 
-def _handoff(row: Mapping[str, Any]) -> Iterator[Entry]:
+def _handoff(row: Mapping[str, Any], endings: Sequence[Mapping[str, Any]]) -> Iterator[Entry]:
     cause = f"handoff {row['id']}"
     text = f"handed over to {row['system']}, score {row['score'] / 100:.2f}"
     if row["generation"] > 1:
@@ -94,12 +95,12 @@ def _handoff(row: Mapping[str, Any]) -> Iterator[Entry]:
     for name in ("accepted", "contacted"):
         if row[f"{name}_at"] is not None:
             yield Entry(row[f"{name}_at"], _DECISION, "handoff", name, cause)
-    if row["closed_at"] is not None:
-        reason = f" ({row['bucket_reason']})" if row["bucket_reason"] else ""
-        yield Entry(
-            row["closed_at"], _DECISION, "handoff", f"ended as {row['bucket']}{reason}", row["closed_by"] or cause
-        )
-    elif row["state"] == "absorbed":
+    for number, ending in enumerate(endings):
+        reason = f" ({ending['reason']})" if ending["reason"] else ""
+        # A correction is dated when it was made: what it corrects stood till then.
+        at, what = (ending["decided_at"], "corrected: ended") if number else (ending["at"], "ended")
+        yield Entry(at, _DECISION, "handoff", f"{what} as {ending['bucket']}{reason}", ending["by"] or cause)
+    if row["state"] == "absorbed":
         yield Entry(row["opened_at"], _DECISION, "handoff", "absorbed by an older one of the same person", cause)
 
 

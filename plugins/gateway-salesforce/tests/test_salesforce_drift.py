@@ -259,3 +259,14 @@ def test_a_catalogue_is_asked_for_once_a_day(instance, org):
     assert len(described) == 1  # whatever the session, which had ended, cost
     org.hide("Lead", "City__c")
     assert [instance.watch(timedelta(hours=h)) for h in (24, 1, 1)] == [1, 1, 1]
+
+
+def test_what_one_record_is_refused_for_does_not_stop_the_others(instance, org):
+    """An owner who has left, say: the code means every record, but others with that field are taken."""
+    org.faults.script(
+        [{"match": "PATCH .*composite/sobjects", "times": 1,
+          "action": {"row": {"code": "INACTIVE_OWNER_OR_USER", "fields": ["City__c"]}, "rows": [3]}}]
+    )  # fmt: skip
+    instance.people(city="Bergen")
+    assert instance.send() == {"confirmed": 2 * PEOPLE - 1, "dead": 1}
+    assert instance.alarms() == []

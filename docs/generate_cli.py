@@ -41,7 +41,27 @@ SHAPES = {
     "handoffs_opened writes_waiting",
     "plan": "systems[] systems[].system systems[].outbound systems[].creates systems[].updates systems[].calls "
     "systems[].objects[] systems[].writes[] systems[].not_sent[] systems[].problem",
-    "push": "systems[] systems[].system systems[].planned systems[].confirmed systems[].superseded systems[].waiting "
+    "try": "documents[] documents[].system documents[].origin documents[].bytes documents[].quarantined "
+    "documents[].events[] documents[].events[].type documents[].events[].object documents[].events[].record "
+    "documents[].events[].at documents[].events[].known documents[].items[] documents[].items[].what "
+    "documents[].items[].object documents[].items[].record documents[].items[].reason records[] records[].system "
+    "records[].object records[].record records[].fields[] records[].fields[].field records[].fields[].raw "
+    "records[].fields[].lead_field records[].fields[].ours records[].fields[].value records[].fields[].problem "
+    "scored_again not_taken_in[] not_taken_in[].system not_taken_in[].what not_taken_in[].count leads[] leads[].lead "
+    "leads[].new leads[].takes_over[] leads[].attributes leads[].persona leads[].stage leads[].stage_before "
+    "leads[].score leads[].score_before leads[].band leads[].contributions[] leads[].moves[] leads[].steps[] "
+    "leads[].excluded leads[].handoff leads[].closed[] leads[].activities[] leads[].outcomes[] leads[].writes[] "
+    "leads[].writes[].system leads[].writes[].object leads[].writes[].record leads[].writes[].action "
+    "leads[].writes[].fields[] leads[].left_out[] stored",
+    "undo": "pushes[] pushes[].push pushes[].system pushes[].at pushes[].created pushes[].updated pushes[].held held "
+    "push system fields[] fields[].object fields[].record fields[].lead fields[].field fields[].before fields[].sent "
+    "fields[].held fields[].possible fields[].reason created[] created[].object created[].record created[].lead beside "
+    "done waiting released",
+    "leads merge": "what done lead other restored before[] before[].lead before[].attributes before[].stage "
+    "before[].score before[].band before[].handoff before[].handoff_opened_at before[].records[] before[].activities "
+    "before[].outcomes before[].opt_outs[] after[] absorbed[] reopened[] writes",
+    "leads split": "what done lead other restored before[] after[] absorbed[] reopened[] writes",
+    "push": "systems[] systems[].system systems[].push systems[].planned systems[].confirmed systems[].superseded systems[].waiting "
     "systems[].dead systems[].died systems[].paused",
     "leads list": "total leads[] leads[].lead leads[].attributes leads[].stage leads[].persona leads[].score "
     "leads[].fit leads[].behaviour leads[].band leads[].generation leads[].entered_at leads[].handoff leads[].excluded",

@@ -78,6 +78,22 @@ def ways(item: Item) -> tuple[str, ...]:
     return ("done",)
 
 
+def words(gateway: Gateway, item: Item) -> list[str]:
+    """What an unmapped value may be said to mean, or why a handoff may have ended; empty where any word will do."""
+    journey, detail = gateway.model.journey, item["detail"]
+    if item["kind"] == work.NO_REASON:
+        return list(journey.reasons[detail["bucket"]])
+    if item["kind"] != work.UNMAPPED:
+        return []
+    if detail["field"] == work.REASON:
+        return list(dict.fromkeys(one for reasons in journey.reasons.values() for one in reasons))
+    rules = gateway.model.joining.objects.get((item["system"], item["object"]))
+    rule: Any = rules.inbound.get(detail["field"]) if rules is not None else None
+    if rule is None or not (rule.values or rule.to == "status"):
+        return ["accepted", "contacted", *journey.buckets, NOTHING]
+    return sorted(DEAL_STATUSES) if rule.to == "status" and getattr(rules, "kind", "") == "deal" else []
+
+
 def resolve(gateway: Gateway, item: Item, said: Said) -> list[str]:
     """Do what was said. Returns what was done, in words. Raises ``Refused`` when it is not legal; then nothing is."""
     if item["resolved_at"] is not None:
@@ -112,7 +128,7 @@ def _keep(gateway: Gateway, item: Item, said: Said) -> list[str]:
     lead = _lead(gateway, item)
     record = lead.records.get(tuple(sides[said.value]))
     value = _held(gateway, record, to) if record is not None else None
-    done = [f"{to} of {said.value} stands; the others are told"]
+    done = [f"{to}: the value of {said.value} stands; the others are told"]
     if said.always:
         done += _always(gateway, to, said.value)
     _say(gateway, lead, to, value)
@@ -239,6 +255,7 @@ def _map(gateway: Gateway, item: Item, said: Said) -> list[str]:
     rules = mapping.objects.get(object_) if mapping is not None else None
     if rules is None:
         raise Refused(f"mappings/{system}.yaml has no object {object_!r} any more")
+    _known_word(gateway, item, said.value)
     file = _rewrite(gateway, system, _mapped(gateway, rules, field, raw, said.value))
     with closing(_reopened(gateway)) as fresh:
         told = field
@@ -257,18 +274,24 @@ def _map(gateway: Gateway, item: Item, said: Said) -> list[str]:
                 pass
         if field == work.REASON:
             _reworded(fresh, raw, said.value)
-    again = f", {len(documents):,} documents are read again" if documents else ""
-    return [f"{file}: {object_}.{field}: {raw} is {said.value}", f"{len(records):,} records read by it anew{again}"]
+    again = f", {_count(documents, 'document')} read again" if documents else ""
+    return [f"{file}: {object_}.{field}: {raw} is {said.value}", f"{_count(records, 'record')} read by it anew{again}"]
+
+
+def _count(things: Collection[Any], what: str) -> str:
+    return f"{len(things):,} {what}" + ("" if len(things) == 1 else "s")
+
+
+def _known_word(gateway: Gateway, item: Item, word: str) -> None:
+    if (known := words(gateway, item)) and word not in known:
+        raise Refused(f"it cannot mean that{suggest(word, known)}; there are {', '.join(known)}")
 
 
 def _mapped(gateway: Gateway, rules: Any, field: str, raw: str, word: str) -> Callable[[Edited], None]:
-    """How the mapping file is edited; checks the word first."""
+    """How the mapping file is edited."""
     journey, object_ = gateway.model.journey, rules.name
     if field == work.REASON:
         buckets = [bucket for bucket, reasons in journey.reasons.items() if word in reasons]
-        if not buckets:
-            known = [one for reasons in journey.reasons.values() for one in reasons]
-            raise Refused(f"no such reason in journey.yaml{suggest(word, known)}; there are {', '.join(known)}")
         outcomes = {outcome for outcome, bucket in journey.buckets.items() if bucket in buckets}
 
         def reason(edited: Edited) -> None:
@@ -278,12 +301,7 @@ def _mapped(gateway: Gateway, rules: Any, field: str, raw: str, word: str) -> Ca
         return reason
     rule = rules.inbound.get(field)
     if rule is not None and (rule.values or rule.to == "status"):
-        if rules.kind == "deal" and rule.to == "status" and word not in DEAL_STATUSES:
-            raise Refused(f"a deal is {', '.join(sorted(DEAL_STATUSES))}{suggest(word, DEAL_STATUSES)}")
         return lambda edited: edited.map_value(object_, field, raw, word)
-    if word not in (*journey.buckets, "accepted", "contacted", NOTHING):
-        words = ["accepted", "contacted", *journey.buckets, NOTHING]
-        raise Refused(f"no such outcome{suggest(word, words)}; there are {', '.join(words)}")
     return lambda edited: edited.map_status(object_, field, raw, "" if word == NOTHING else word)
 
 
@@ -303,9 +321,7 @@ def _reworded(gateway: Gateway, raw: str, word: str) -> None:
 
 
 def _reason(gateway: Gateway, item: Item, said: Said) -> list[str]:
-    allowed = gateway.model.journey.reasons[item["detail"]["bucket"]]
-    if said.value not in allowed:
-        raise Refused(f"no such reason{suggest(said.value, allowed)}; there are {', '.join(allowed)}")
+    _known_word(gateway, item, said.value)
     h = t.handoffs.c
     with write(gateway.store.main) as connection:
         mine = update(t.handoffs).where(h.id == item["detail"]["handoff"])

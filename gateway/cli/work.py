@@ -97,6 +97,7 @@ def show(app: App, id_: str, as_json: bool) -> None:
     ID is an item's id, or the end of it.
     """
     from gateway.resolving import ways
+    from gateway.resolving import words as words_for
     from gateway.store import work as items
     from gateway.store.database import read
 
@@ -107,10 +108,12 @@ def show(app: App, id_: str, as_json: bool) -> None:
     sides = _sides(gateway, row)
     over = row["resolved_at"] is not None
     legal = [] if over else [f"--{way}" for way in ways(row)]
+    choices = [] if over else words_for(gateway, row)
     if as_json:
         past = [{"at": iso(one["at"]), "by": one["by"], "resolution": one["resolution"]} for one in said]
         ended = {"resolved_at": iso(row["resolved_at"]), "resolution": row["resolution"]}
-        say_json({**_row_json(row), **ended, "legal": legal, "sides": sides, "said": past})
+        sides = [{**one, "since": iso(one["since"])} for one in sides]
+        say_json({**_row_json(row), **ended, "legal": legal, "words": choices, "sides": sides, "said": past})
         return
     say(f"{row['kind']} {row['id']}, since {moment(row['opened_at'], app.zone)}, met {_times(row['count'])}")
     if where := _where(row):
@@ -121,7 +124,14 @@ def show(app: App, id_: str, as_json: bool) -> None:
         say(f"  {words}")
     table(
         ("system", "object", "record", "field", "value", "since"),
-        [(one["system"], one["object"], one["record"], one["field"], raw(one["value"]), one["since"]) for one in sides],
+        [
+            (
+                *(one[name] for name in ("system", "object", "record", "field")),
+                raw(one["value"]),
+                moment(one["since"], app.zone),
+            )
+            for one in sides
+        ],
         indent=2,
     )
     for one in said:
@@ -133,6 +143,8 @@ def show(app: App, id_: str, as_json: bool) -> None:
         for way in ways(row):
             metavar, help_ = OPTIONS.get(way, ("", FLAGS.get(way, "")))
             say(f"  {f'--{way} {metavar}'.rstrip():<16} {help_}")
+        if choices:
+            say(f"  that is one of: {', '.join(choices)}")
 
 
 def _way_options(command: Any) -> Any:
@@ -214,7 +226,7 @@ def _sides(gateway: Gateway, row: Mapping[str, Any]) -> list[dict[str, Any]]:
                 value, since = held[0][name][:2]
                 sides.append({
                     "system": system, "object": object_, "record": record, "field": name, "value": value,
-                    "since": iso(since),
+                    "since": since,
                 })  # fmt: skip
     return sides
 

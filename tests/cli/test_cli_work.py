@@ -147,7 +147,7 @@ def test_a_word_that_is_no_outcome_is_refused(unmapped: Any) -> None:
     """With what there is."""
     [item] = work(unmapped)
     said = unmapped.run("work", "resolve", item["id"], "--map", "wonn", code=1).output
-    assert "no such outcome; did you mean 'won'?" in said
+    assert "it cannot mean that; did you mean 'won'?" in said
 
 
 @pytest.mark.parametrize("default", ["drop", "quarantine"])

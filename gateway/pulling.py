@@ -30,7 +30,7 @@ FIRST_WAIT = timedelta(seconds=10)
 LONGEST_WAIT = timedelta(hours=1)
 SKEW = timedelta(minutes=5)
 """How much a system's clock may differ from ours."""
-HISTORY, FIELDS = "history of ", "fields "
+HISTORY, FIELDS, BEGAN = "history of ", "fields ", "beginning of "
 """What the cursors of these readings are called, before their stream or fields."""
 WHOLE = {"whole": True}
 """The cursor of a past that was read to its end."""
@@ -119,12 +119,23 @@ class Pulling:
             raise failed.cause from None
 
     def begin(self, stream: str) -> datetime | None:
-        """Where a first pull begins: what was there before this system was connected is history, not news."""
+        """Where a first pull begins, until the stream has a cursor: when this system was connected, and for a stream
+        that came later, when it came. What was there before is history, not news.
+        """
         with read(self.engine) as connection:
             if due.cursor(connection, self.system, stream) is not None:
                 return None
-            at = due.connected_at(connection, self.system)
-        return None if at is None else min(from_micros(at), self.now()) - SKEW
+            began = due.cursor(connection, self.system, BEGAN + stream)
+            known = [name for name in due.streams(connection, self.system) if not name.startswith((HISTORY, FIELDS))]
+            connected = due.connected_at(connection, self.system)
+        if began is None:
+            if connected is None:
+                return None
+            at = self.now() if known else min(from_micros(connected), self.now())
+            began = {"at": at.isoformat()}
+            for name in (stream,) if known else {stream, *self._guarded("streams", self.source.streams)}:
+                self._save(BEGAN + name, began)
+        return datetime.fromisoformat(began["at"]) - SKEW
 
     def history(self, stream: str, since: datetime | None = None) -> Iterator[Page]:
         """Read one stream's past, from where an earlier reading of it broke off; nothing where that came to its end.

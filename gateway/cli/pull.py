@@ -96,6 +96,8 @@ def _history(
     records, calls = (sum(getattr(one, what) for one in rows.values()) for what in ("records", "calls"))
     extra = _agree(gateway, system, f"the past of {system}", records, calls, yes)
     taken = Taking(gateway, system, True)
+    for stream in streams:
+        pulling.begin(stream)  # what comes after this moment is news, even where the past turns out to be empty
     for stream in left:
         total = rows[stream].records if stream in rows else None
         with progress(f"{system} {stream}", total) as tell:

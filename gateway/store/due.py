@@ -53,6 +53,11 @@ def save_cursor(connection: Connection, system: str, stream: str, cursor: Mappin
     Put(connection).upsert(t.cursors, [{"system": system, "stream": stream, "cursor": dict(cursor), "at": now}])
 
 
+def streams(connection: Connection, system: str) -> list[str]:
+    """What of ``system`` has a cursor."""
+    return list(connection.scalars(select(t.cursors.c.stream).where(t.cursors.c.system == system)))
+
+
 def forget_cursors(connection: Connection, system: str, streams: Collection[str]) -> None:
     c = t.cursors.c
     connection.execute(delete(t.cursors).where(c.system == system, among(c.stream, streams)))

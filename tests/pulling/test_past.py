@@ -153,6 +153,15 @@ def test_a_first_pull_begins_when_the_system_was_connected(world):
     assert world.pulling.begin("contacts") is None
 
 
+def test_a_stream_that_comes_later_begins_when_it_came(world):
+    """Not when its system was connected, long ago; and it stays there until it has a cursor of its own."""
+    world.connect(START - timedelta(days=300))
+    world.pulling.pull(timedelta(minutes=1))
+    assert world.pulling.begin("deals") == START - SKEW
+    world.at += timedelta(days=1)
+    assert world.pulling.begin("deals") == START - SKEW
+
+
 def test_known_records_are_read_again_without_news(world, monkeypatch):
     """Just these fields, of those that are there, as history; broken off, it goes on where it stopped."""
     monkeypatch.setattr("gateway.pulling.LOOKUPS", 2)

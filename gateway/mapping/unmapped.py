@@ -31,9 +31,11 @@ class Unmapped:
         deal: bool,
     ) -> None:
         """``outcomes``: the rules as the file has them. ``deal``: its status is open, won or lost and nothing else."""
+        ours = {field.field for field in fields if not field.inbound}  # what stands there is mostly our own word
         self._knows: dict[str, Callable[[Any], bool]] = {
             name: _named(values | set(map(_fold, no_outcome.get(name, ()))))
             for name, values in statuses(outcomes).items()
+            if name not in ours
         }
         for field in fields:
             if deal and field.inbound and field.to == "status":

@@ -16,11 +16,13 @@ objects:
     fields:
       source: {to: source, values: {ads: paid}, values_default: drop}
       rating: {to: rating, values: {A: hot}}
+      Bucket: {to: bucket, sync: out}
       country: {to: country, values: {DE: Germany}, values_default: quarantine}
     outcomes:
       - {outcome: accepted, when: {Status: [Working, Called]}}
       - {outcome: won, when: {any: [{Status: Won}, {Stage: Signed}]}}
       - {outcome: lost, when: {Status: Lost, Kind: final}}
+      - {outcome: recycled, when: {Bucket: recycled}}
       - {outcome: rejected, when: {Reason: {starts_with: bad}}}
     no_outcome: {Status: [New]}
   deal:
@@ -47,6 +49,7 @@ def unmapped(mapped, name="lead", before=None, **now):
         ({"Kind": "draft"}, []),
         ({"Reason": "whatever"}, []),  # not compared as a whole
         ({"Status": True}, []),
+        ({"Bucket": "sales_qualified"}, []),  # our own word for it
         ({"source": "ads"}, []),
         ({"source": "fair"}, [("source", "fair")]),
         ({"rating": "B"}, []),  # kept as it is

@@ -34,6 +34,8 @@ is the stamp again, nobody edited: it is what the system made of a write of ours
 Fact = ActivityHappened | OutcomeReported
 DAY = 24 * 3600 * 1_000_000
 """Microseconds."""
+ECHO = 300 * 1_000_000
+"""Microseconds before a receipt in which the system may date our own write: nobody else edited the value there."""
 
 
 class Rules(Protocol):
@@ -175,7 +177,7 @@ def _written(record: Record, event: RecordWritten) -> None:
     at = to_micros(event.at)
     for name, (raw, stamp) in event.values.items():
         entry = record.snapshot.get(name)
-        if entry is None or entry[0] != raw:
+        if entry is None or entry[0] != raw or entry[1] > at - ECHO:
             record.snapshot[name] = [raw, stamp, stamp] if name in event.sent else [raw, stamp]
         sent = event.sent.get(name, raw)
         before = record.told.get(name)

@@ -23,7 +23,7 @@ from gateway.errors import ConfigError, GatewayError, NotFound, Problem, Refused
 if TYPE_CHECKING:
     from marshmallow import Schema
 
-    from gateway.contracts import Account, Connection
+    from gateway.contracts import Account, Connection, Signal, Sink
     from gateway.host import Host
     from gateway.settings.files import ConfigFile
 
@@ -92,12 +92,13 @@ def add(
         "settings": _settings(adding, given, sys.stdin.isatty() if ask is None else ask),
     }
     _check(adding, offline)
-    account = None if offline or kind is None else _asked(adding, kind)
+    asked = None if offline or kind is None else _asked(adding, kind, host)
+    account = asked.account if asked is not None else None
     comments = {"outbound": f"until `gateway activate {adding.name}`"}
     for key, value in (account.pin if account is not None else {}).items():
         adding.entry["settings"].setdefault(key, value)
         comments[key] = "another account's credentials are refused"
-    text = _mapping(adding, host, account is not None)
+    text = _mapping(adding, host, asked)
     written = _write(adding, host, text, comments)
     if as_json:
         about = asdict(account) if account is not None else None
@@ -159,8 +160,10 @@ def _settings(adding: Adding, given: Sequence[str], ask: bool) -> dict[str, Any]
             node = node.setdefault(parent, {})
         node[leaf] = parsed
     if ask:
-        for key, field in (adding.schema().fields if adding.schema else {}).items():
-            if key not in settings and _wanted(field, settings):
+        fields = adding.schema().fields if adding.schema else {}
+        for key, field in fields.items():
+            defaults = {name: one.load_default for name, one in fields.items()}
+            if key not in settings and _wanted(field, defaults | settings):
                 value = _prompted(adding, key, field)
                 if value not in ("", None):
                     settings[key] = value
@@ -241,32 +244,38 @@ def _built(adding: Adding, factory: Callable[..., Any]) -> Any:
     return factory(settings, Context(system=adding.name, root=adding.root, mapping=None, now=utc_now))
 
 
-def _asked(adding: Adding, kind: type[Connection]) -> Account:
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the account answered. ``sink``: who tells its fields, None where there is none."""
+
+    account: Account
+    signals: Sequence[Signal]
+    sink: Sink | None
+
+
+def _asked(adding: Adding, kind: type[Connection], host: Host) -> Asked:
+    offer = host.sinks.get(adding.plugin)
     try:
-        made = plugin_call(adding.plugin, "connecting", partial(_built, adding, kind))
-        account: Account = plugin_call(adding.plugin, "account", made.account)
+        made: Connection = plugin_call(adding.plugin, "connecting", partial(_built, adding, kind))
+        sink = plugin_call(adding.plugin, "connecting", partial(_built, adding, offer.factory)) if offer else None
+        return plugin_call(adding.plugin, "asking", lambda: Asked(made.account(), made.signals(), sink))  # type: ignore[no-any-return]
     except GatewayError as exc:
         raise Refused(f"{adding.name}: {exc}\nnothing was written; --offline writes without asking") from None
-    return account
 
 
-def _mapping(adding: Adding, host: Host, online: bool) -> str:
+def _mapping(adding: Adding, host: Host, asked: Asked | None) -> str:
     """The first mapping file: what the plugin knows, cut down to what the account has."""
-    from gateway.mapping.draft import Frame, draft
+    from gateway.cli.accounts import catalogues, frame_of
+    from gateway.mapping.draft import draft
     from gateway.mapping.pairs import Side
-    from gateway.settings.files import ConfigFile
 
-    about = adding.main.data.get("instance") or {}
-    zone = str(about.get("zone", "UTC"))
+    about = {"zone": "UTC", "currency": "EUR", **(adding.main.data.get("instance") or {})}
     if adding.connection is None:
-        return MINIMAL.format(name=adding.name, zone=zone)
-    template = ConfigFile(f"the mapping of plugin {adding.plugin}", adding.connection.mapping()).data
+        return MINIMAL.format(name=adding.name, zone=about["zone"])
+    frame = frame_of(adding.connection, asked.signals if asked else (), about, _types(adding, host))
     held = None
-    if online and (offer := host.sinks.get(adding.plugin)):
-        sink = plugin_call(adding.plugin, "connecting", partial(_built, adding, offer.factory))
-        objects: Mapping[str, Any] = template["objects"]
-        held = plugin_call(adding.plugin, "describe", lambda: {name: sink.describe(name) for name in objects})
-    frame = Frame(template, adding.connection.prefix, zone, str(about.get("currency", "EUR")), _types(adding, host))
+    if asked is not None and (sink := asked.sink) is not None:
+        held = plugin_call(adding.plugin, "describe", lambda: catalogues(sink, frame.template["objects"]))
     return draft(Side(adding.name, held), frame, rest=False)
 
 

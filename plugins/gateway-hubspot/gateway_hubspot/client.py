@@ -25,6 +25,7 @@ from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionErro
 
 from gateway.contracts import Context
 from gateway.errors import AccessRefused, GatewayError, TryLater
+from gateway_hubspot.tokens import SOON, Tokens
 
 CONNECT = 3.05
 READ = 7.0
@@ -47,6 +48,7 @@ _MOVED = (
     (re.compile(r"^/crm/v4/associations/"), "/crm/associations/2026-09/"),
     (re.compile(r"^/crm/v3/(lists|properties|owners|pipelines)(?=/|$)"), r"/crm/\1/2026-09"),
     (re.compile(r"^/account-info/v3/"), "/account-info/2026-09/"),
+    (re.compile(r"^/oauth/v1/token(?=/|$)"), "/oauth/2026-09/token"),
     (re.compile(r"^/events/v3/events(?=/|$)"), "/events/event-occurrences/2026-09"),
     (re.compile(r"^/marketing/v3/forms(?=/|$)"), "/marketing/forms/2026-09-beta"),
 )
@@ -67,6 +69,10 @@ class MissingScopes(AccessRefused):
         self.scopes = tuple(scopes)
         lacks = f" lacks the scopes {', '.join(scopes)}" if scopes else " may not do this"
         super().__init__(f"{reference}{lacks}, says HubSpot")
+
+
+class Unauthorised(AccessRefused):
+    """The token is refused as such: another one may be taken."""
 
 
 class Failure(GatewayError):
@@ -117,7 +123,9 @@ class Client:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.system = context.system
-        self._token = settings["token"]
+        self._tokens = Tokens(settings, self._fetch, clock)
+        self._made_with: list[Any] = []
+        """The configurations of all API objects: each keeps the token it was made with."""
         self._portal: int | None = settings.get("portal_id")
         self._dated = settings["api"] != "v3"
         self._budget = context.budget
@@ -130,7 +138,7 @@ class Client:
             self._budget.allow(limits["per_10s"], timedelta(seconds=10))
             self._budget.allow(limits["per_day"], DAY)
         self._client = HubSpot(
-            access_token=self._token.reveal(),
+            access_token="",
             host=settings["base_url"],
             base_url=settings["base_url"],
             retry=False,
@@ -174,6 +182,10 @@ class Client:
     @cached_property
     def memberships(self) -> Any:
         return self._client.crm.lists.memberships_api
+
+    @cached_property
+    def oauth(self) -> Any:
+        return self._client.oauth.tokens_api
 
     @cached_property
     def preferences(self) -> Any:
@@ -245,7 +257,7 @@ class Client:
         found = self.account(priority).get("portalId")
         if found != self._portal:
             self._account = None
-            raise AccessRefused(f"{self._token.reference} is of the HubSpot account {found}, not of {self._portal}")
+            raise AccessRefused(f"{self._tokens.reference} is of the HubSpot account {found}, not of {self._portal}")
 
     def _repeated(self, operation: Callable[..., Any], args: Any, kwargs: Any, priority: int = 5) -> Reply:
         began = self._clock()
@@ -262,6 +274,32 @@ class Client:
         return self._once(operation, args, kwargs, priority, READ)
 
     def _once(self, operation: Callable[..., Any], args: Any, kwargs: Any, priority: int, seconds: float) -> Reply:
+        """One call; another where the access token had ended, which HubSpot says before it does anything."""
+        token = self._carry(priority)
+        try:
+            return self._sent(operation, args, kwargs, priority, seconds)
+        except Unauthorised:
+            if not self._tokens.ended(token):
+                raise
+        self._carry(priority)
+        return self._sent(operation, args, kwargs, priority, seconds)
+
+    def _carry(self, priority: int) -> str:
+        token = self._tokens.current(priority)
+        for configuration in self._made_with:
+            configuration.access_token = token
+        return token
+
+    def _fetch(self, form: Mapping[str, str], priority: int) -> tuple[int, Mapping[str, Any]]:
+        try:
+            reply = self._sent(self.oauth.create, (), dict(form), priority, READ)
+        except (Failure, Unauthorised) as exc:
+            return getattr(exc, "status", 401), {}
+        except NoAnswer as exc:
+            raise TryLater(SOON, str(exc)) from None
+        return reply.status, reply.data if isinstance(reply.data, dict) else {}
+
+    def _sent(self, operation: Callable[..., Any], args: Any, kwargs: Any, priority: int, seconds: float) -> Reply:
         if self._budget is not None:
             self._budget.spend(1, priority)
         try:
@@ -307,9 +345,9 @@ class Client:
         if status == MIGRATING:
             return TryLater(_seconds(headers, 3600), "HubSpot moves this account to another data centre")
         if status == 401:
-            return AccessRefused(f"HubSpot refused {self._token.reference}")
+            return Unauthorised(f"HubSpot refused {self._tokens.reference}")
         if status == 403:
-            return MissingScopes(self._token.reference, _scopes(data))
+            return MissingScopes(self._tokens.reference, _scopes(data))
         return Failure(status, data)
 
     def _limit(self, headers: Any, data: Mapping[str, Any]) -> TryLater:
@@ -344,6 +382,8 @@ class Client:
 
     def _made(self, package: Any, name: str, config: dict[str, Any]) -> Any:
         api = DiscoveryBase._default_api_factory(package, name, config)
+        api.api_client.configuration.access_token = self._tokens.held
+        self._made_with.append(api.api_client.configuration)
         api.api_client.user_agent = f"lead-gateway/{version('lead-gateway')}"
         if self._dated:
             given = api.api_client.call_api

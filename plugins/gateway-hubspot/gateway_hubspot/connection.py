@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from importlib.resources import files
@@ -17,6 +18,8 @@ from gateway_hubspot.records import MODIFIED, Shape, cut, flat, plural, shapes, 
 
 LISTED, READ = 100, 100
 """Records of one page, and of one batch that is read."""
+COMMENTED = "  # With `activities: [form"
+"""From here on the objects of mapping.yaml are comments: who uses them turns on their streams, too."""
 CONNECTOR = ("salesforcecontactid", "salesforceleadid")
 """Properties that HubSpot's own Salesforce connector fills on contacts."""
 _PROBES: dict[str, tuple[str, list[tuple[str, Any]], str]] = {
@@ -32,7 +35,7 @@ _MADE = {"page_views": ("page_view",), "meetings": ("meeting_booked", "meeting_h
 
 
 class HubSpotConnection(Connection):
-    role, pull, prefix = "ma", "10m", OURS
+    role, pull, prefix, streams = "ma", "10m", OURS, tuple(STREAMS.values())
 
     def __init__(self, settings: Mapping[str, Any], context: Context) -> None:
         self._settings = settings
@@ -41,7 +44,9 @@ class HubSpotConnection(Connection):
 
     @classmethod
     def mapping(cls) -> str:
-        return files("gateway_hubspot").joinpath("mapping.yaml").read_text(encoding="utf-8")
+        text = files("gateway_hubspot").joinpath("mapping.yaml").read_text(encoding="utf-8")
+        head, mark, rest = text.partition(COMMENTED)
+        return head + re.sub(r"^  # (?!With)", "  ", mark + rest, flags=re.M)
 
     def account(self) -> Account:
         details = self._client.account()

@@ -47,10 +47,23 @@ def _one_of(*choices: str) -> validate.OneOf:
 class SettingsSchema(Schema):
     """Loads to its own fields, and ``verification``: None without ``client_secret``, so that no webhook is taken."""
 
-    token = SecretField(
-        required=True, metadata={"help": "a service key (pat-…), or the token of an app, with the guide's scopes"}
+    flow = fields.String(
+        load_default="token",
+        validate=_one_of("token", "oauth"),
+        metadata={"help": "token: a service key or an app's own token; oauth: an app that was installed"},
     )
-    client_secret = SecretField()
+    """``oauth``: access tokens are fetched with ``client_id``, ``client_secret`` and ``refresh_token``."""
+    token = SecretField(
+        metadata={
+            "help": "a service key (pat-…), or the token of an app, with the guide's scopes",
+            "ask": {"flow": "token"},
+        }
+    )
+    client_id = fields.String(metadata={"help": "the OAuth app's client id", "ask": {"flow": "oauth"}})
+    refresh_token = SecretField(
+        metadata={"help": "what HubSpot gave when the app was installed", "ask": {"flow": "oauth"}}
+    )
+    client_secret = SecretField(metadata={"ask": {"flow": "oauth"}})
     """The app's; without it there are no webhooks, and polling brings everything."""
     webhook_signature = fields.String(load_default="v3", validate=_one_of("v3", "v2", "v1"))
     """v1 and v2 sign no time: whoever has seen a call can send it again."""
@@ -81,6 +94,9 @@ class SettingsSchema(Schema):
     def _signed(self, data: Mapping[str, Any], **kwargs: Any) -> None:
         if "client_secret" not in data and "public_url" in data:
             raise ValidationError("only needed for webhooks, and those need client_secret", "public_url")
+        needed = ("client_id", "client_secret", "refresh_token") if data["flow"] == "oauth" else ("token",)
+        if missing := {name: [f"flow {data['flow']} needs it"] for name in needed if not data.get(name)}:
+            raise ValidationError(dict(missing))
 
     @post_load
     def _built(self, data: dict[str, Any], **kwargs: Any) -> dict[str, Any]:

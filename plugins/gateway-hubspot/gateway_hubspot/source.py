@@ -74,8 +74,6 @@ MAX_LINE = 3_000
 class HubSpotSource(Source):
     """Webhooks where ``client_secret`` is set, lookups, and one stream per object and kind of activity."""
 
-    fetched = BATCH
-
     def __init__(self, settings: Mapping[str, Any], context: Context, client: Client | None = None) -> None:
         """``settings`` as ``SettingsSchema`` loads them."""
         self.verification = settings["verification"]
@@ -151,6 +149,9 @@ class HubSpotSource(Source):
                 others = [other for other in shape.associated if not fields or f"{other}_ids" in fields]
                 whole = replace(shape, associated=tuple(others))
                 yield from self._pages(whole, results, None, None, False, missing)
+
+    def per_fetch(self, object: str) -> int:
+        return BATCH if singular(object) in KINDS else 0  # activities have no records of their own
 
     # -- streams ------------------------------------------------------------------------------------------------------
 

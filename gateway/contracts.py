@@ -466,8 +466,6 @@ class Source(abc.ABC):
 
     verification: Verification | None = None
     answer: Answer = Answer()
-    fetched: int = 1
-    """How many records one call of ``fetch`` brings: what reading fields again will cost."""
 
     @abc.abstractmethod
     def read(self, document: Document) -> Iterable[ReadItem]:
@@ -479,6 +477,10 @@ class Source(abc.ABC):
     def fetch(self, lookups: Sequence[Lookup]) -> Iterable[Page]:
         """Fetch what was only named, batched as the system likes it; the answers enter the inbox as documents."""
         return ()
+
+    def per_fetch(self, object: str) -> int:
+        """How many records of ``object`` one call of ``fetch`` brings; 0 = none: they cannot be asked for by their id."""
+        return int(type(self).fetch is not Source.fetch)
 
     def streams(self) -> Sequence[str]:
         """The names of what can be pulled (``contacts``, ``deals`` …); one cursor each."""
@@ -628,6 +630,8 @@ class Connection(abc.ABC):
     """How often it is asked for news, unless somebody says otherwise: ``10m``."""
     prefix: str = ""
     """What the names of those fields begin with that ``setup`` makes."""
+    streams: Sequence[str] = ()
+    """Objects of ``mapping`` whose items come from streams of activities: they have no catalogue."""
 
     @abc.abstractmethod
     def __init__(self, settings: Mapping[str, Any], context: Context) -> None: ...

@@ -52,6 +52,7 @@ class Findings:
             self._account(look)
             if not look.failure:
                 self._mapping(look)
+                self._streams(look)
                 self._set_up(look)
         self._silent()
 
@@ -107,6 +108,27 @@ class Findings:
             for misfit in fitting.misfits(one, data, catalogue, known, command, look.prefix):
                 problem = file.problem(("objects", one.name, *misfit.key), misfit.message)
                 (self.problems if misfit.serious else self.warnings).append(problem)
+
+    def _streams(self, look: Look) -> None:
+        """A signal that comes one by one must not be counted again, and one that is pulled must be read."""
+        file = self._files[f"{MAPPINGS}/{look.system}.yaml"]
+        objects = {one.name: one for one in self._objects(look.system)}
+        finer: dict[str, str] = {}
+        for signal in look.signals:
+            if signal.state != "delivered":
+                continue
+            if signal.object and signal.object not in objects:
+                said = f"{signal.name} come, but the mapping has no object {signal.object}: nothing is made of them"
+                self._main(look.system, f"{said}; `gateway mapping draft` has it", "settings", serious=False)
+            told = objects[signal.object].activities if signal.object in objects else signal.activities
+            finer |= dict.fromkeys(told, signal.name)
+        for name in objects:
+            for index, rule in enumerate(file.data["objects"][name].get("activities") or ()):
+                if rule.get("counter") and rule["activity"] in finer:
+                    said = (
+                        f"each {rule['activity']} comes with {finer[rule['activity']]} already; take this counter out"
+                    )
+                    self.problems.append(file.problem(("objects", name, "activities", index), said))
 
     def _set_up(self, look: Look) -> None:
         """What the plugin's set-up would make beside the fields that the mapping names, such as our key."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +11,11 @@ from gateway.cli.main import plugin_call
 from gateway.cli.output import say, say_under
 from gateway.errors import GatewayError, Refused
 from gateway.findings import Look
+from gateway.mapping.draft import Frame
+from gateway.settings.files import ConfigFile
 
 if TYPE_CHECKING:
-    from gateway.contracts import Account, Connection, Sink
+    from gateway.contracts import Account, Connection, Signal, Sink
     from gateway.mapping.fitting import Catalogue
     from gateway.runtime import Gateway
 
@@ -46,6 +48,25 @@ def _ask(gateway: Gateway, look: Look) -> None:
 
 def catalogues(sink: Sink, objects: Collection[str]) -> dict[str, Catalogue]:
     return {name: sink.describe(name) for name in objects}
+
+
+def frame_of(
+    connection: type[Connection],
+    signals: Sequence[Signal],
+    about: Mapping[str, Any],
+    types: Mapping[tuple[str, str], str],
+) -> Frame:
+    """What a draft starts from. ``about``: the instance's ``zone`` and ``currency``; ``signals`` of the account."""
+    template = ConfigFile("the plugin's mapping", connection.mapping()).data
+    told = {signal.object: signal for signal in signals}
+    streams, finer = {}, {name for signal in signals if signal.state == "delivered" for name in signal.activities}
+    for name in connection.streams:
+        one = told.get(name)
+        delivered = one is not None and one.state == "delivered"
+        streams[name] = "" if delivered else f"{one.name}: {one.message}" if one else "its stream was not asked for"
+        if delivered:
+            finer |= {rule["activity"] for rule in template["objects"][name].get("activities") or ()}
+    return Frame(template, connection.prefix, str(about["zone"]), str(about["currency"]), types, streams, finer)
 
 
 def as_json(look: Look) -> dict[str, Any]:

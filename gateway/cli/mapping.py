@@ -44,18 +44,14 @@ def draft(app: App, system: str, other: str | None, records: int, write: bool, f
     In use are the fields that the plugin knows and those with a partner in the other system, each with a direction and
     the picklists' values side by side. The rest stands there as comments, with how often each field is filled.
     """
-    from gateway.cli.accounts import connection_of
-    from gateway.mapping.draft import Frame
+    from gateway.cli.accounts import connection_of, frame_of
     from gateway.mapping.draft import draft as drafted
-    from gateway.settings.files import ConfigFile
 
     gateway = app.gateway
     connection = connection_of(gateway, system)
     path = gateway.instance.root / "mappings" / f"{system}.yaml"
     if write and path.exists() and not force:
         raise Refused(f"mappings/{system}.yaml is there already; --force replaces it, without --write it is printed")
-    template = ConfigFile(f"the mapping of plugin {gateway.instance.systems[system].plugin}", connection.mapping()).data
-    side = _side(gateway, system, template["objects"], records)
     beside = None
     if other is not None:
         connection_of(gateway, other)
@@ -69,8 +65,10 @@ def draft(app: App, system: str, other: str | None, records: int, write: bool, f
         for one in each.mapping.objects.values()
         for field in one.inbound.values()
     }
-    frame = Frame(template, connection.prefix, str(instance.zone), instance.currency, types)
-    text = drafted(side, frame, beside)
+    signals = plugin_call(instance.systems[system].plugin, "signals", connection.signals)
+    about = {"zone": instance.zone, "currency": instance.currency}
+    frame = frame_of(type(connection), signals, about, types)
+    text = drafted(_side(gateway, system, frame.template["objects"], records), frame, beside)
     if write:
         new = path.with_name(f".{path.name}.new")
         new.write_text(text, encoding="utf-8")

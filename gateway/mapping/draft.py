@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,7 +34,9 @@ class Frame:
     """What a draft starts from.
 
     ``template``: a mapping file's content with everything the plugin knows; ``prefix``: what the names of those fields
-    begin with that ``gateway plugins setup`` makes; ``types``: (kind, lead field) → type, as other mapping files say.
+    begin with that ``gateway plugins setup`` makes; ``types``: (kind, lead field) → type, as other mapping files say;
+    ``streams``: objects of the template without a catalogue → why they do not come, "" where they do; ``finer``:
+    activities that a stream tells one by one, so that no counter may count them again.
     """
 
     template: Mapping[str, Any]
@@ -42,6 +44,8 @@ class Frame:
     zone: str
     currency: str
     types: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    streams: Mapping[str, str] = field(default_factory=dict)
+    finer: Collection[str] = ()
 
 
 def draft(side: Side, frame: Frame, other: Side | None = None, rest: bool = True) -> str:
@@ -55,7 +59,13 @@ class _Draft:
         self.types = dict(frame.types)
         objects: Mapping[str, Any] = frame.template["objects"]
         self.objects = {
-            name: data for name, data in objects.items() if side.catalogues is None or side.catalogues.get(name)
+            name: data
+            for name, data in objects.items()
+            if (
+                not frame.streams[name]
+                if name in frame.streams
+                else side.catalogues is None or side.catalogues.get(name)
+            )
         }
 
     def lines(self) -> Iterator[str]:
@@ -72,11 +82,13 @@ class _Draft:
                 yield f"  {_flow(name)}:"
                 yield from self._object(name, data)
             else:
-                yield f"  # {name}: no such object there, or hidden from our user"
+                why = self.frame.streams.get(name) or "no such object there, or hidden from our user"
+                yield f"  # {name}: {why}"
             yield ""
 
     def _object(self, name: str, data: Mapping[str, Any]) -> Iterator[str]:
-        catalogue = self.side.catalogues[name] if self.side.catalogues is not None else None
+        asked = self.side.catalogues is not None and name not in self.frame.streams
+        catalogue = self.side.catalogues[name] if self.side.catalogues is not None and asked else None
         for key, value in data.items():
             if key in LISTED:
                 yield from self._listed(key, value, catalogue)
@@ -108,8 +120,10 @@ class _Draft:
             known = dict(rule)
             named = {str(rule["counter"])} if "counter" in rule else set[str]()
             named |= attributes_of(rule["when"]) if "when" in rule else set()
-            why = ""
-            if catalogue is not None:
+            why = (
+                "counted one by one by its stream" if "counter" in rule and rule["activity"] in self.frame.finer else ""
+            )
+            if catalogue is not None and not why:
                 lost = [name for name in _OPTIONAL if name in rule and not _there(rule[name], catalogue)]
                 known = {name: value for name, value in rule.items() if name not in lost}
                 gone = sorted(name for name in named if find(name, catalogue) is None)
@@ -175,7 +189,7 @@ class _Fields:
             [found] if found is not None else [one for one in self.partners if one.mapped and one.mapped.to == to]
         )
         comments = []
-        if self.sample and there is not None and there.type != "relation":
+        if self.sample and there is not None and there.type != "relation" and definition.get("sync") != "out":
             comments.append(f"{self._filled(path)} %")
         if there is None and self.catalogue is not None:
             comments.append(f"`gateway plugins setup {self.draft.side.system}` makes it")

@@ -312,3 +312,25 @@ def test_another_account_pauses_the_system_with_the_reason(accounts, monkeypatch
         ]
         assert "is of the HubSpot account 555, not of 9900123" in one["paused"]
         assert json.loads(accounts("leads", "list", "--json"))["total"] == 0
+
+
+def test_what_comes_one_by_one_is_not_counted_again(accounts):
+    """With its stream on, a draft reads it there and leaves the counter out; a file that has both is wrong."""
+    accounts.add("hubspot", "--set", "activities=[form_submissions]")
+    text = accounts.text("mappings/hubspot.yaml")
+    assert "  form_submission:\n" in text
+    assert "  # email_event: email_events: name it under activities" in text
+    assert "# - {activity: form_submitted, counter: num_conversion_events" in text
+    path = accounts.folder / "mappings/hubspot.yaml"
+    path.write_text(text.replace("      # - {activity: form_submitted", "      - {activity: form_submitted"))
+    found = accounts.found(code=2)
+    assert [said for said in found.values() if "each form_submitted comes with form_submissions already" in said]
+
+
+def test_a_stream_that_nothing_is_made_of_is_told(accounts):
+    """It costs calls for nothing."""
+    accounts.add("hubspot")
+    path = accounts.folder / "gateway.yaml"
+    path.write_text(path.read_text().replace("      portal_id", "      activities: [email_events]\n      portal_id"))
+    said = accounts.found()["systems.hubspot.settings"]
+    assert "email_events come, but the mapping has no object email_event" in said

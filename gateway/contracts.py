@@ -16,8 +16,8 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 Kind = Literal["person", "company", "deal", "task", "list", "campaign", "user"]
 Precision = Literal["instant", "day", "unknown"]
-"""How well a time is known. ``day``: midnight of the mapping's zone; ``unknown``: a later time stands in, that of receipt
-or of the record's last change."""
+"""How well a time is known. ``day``: midnight of the mapping's zone; ``unknown``: a later time stands in, that of
+receipt or of the record's last change."""
 Origin = Literal["webhook", "pull", "file", "lookup"]
 OUTCOMES = ("accepted", "contacted", "qualified", "rejected", "recycled", "won", "lost")
 """The closed list of what sales can report of a lead."""
@@ -479,7 +479,7 @@ class Source(abc.ABC):
         return ()
 
     def per_fetch(self, object: str) -> int:
-        """How many records of ``object`` one call of ``fetch`` brings; 0 = none: they cannot be asked for by their id."""
+        """How many records of ``object`` one call of ``fetch`` brings; 0 = they cannot be asked for by their id."""
         return int(type(self).fetch is not Source.fetch)
 
     def streams(self) -> Sequence[str]:

@@ -1,7 +1,7 @@
 """Fields that known records were read without: noted when a changed mapping is taken up, gone once they were read.
 
-In: the mapping files before and now, and how many records there are. Out: for each field what reading it again takes,
-as a warning of `gateway check` and as a work item until `gateway pull SYSTEM --fields …` has done it.
+In: the mapping files before and now, and how many records there are. Out: for each object what reading these fields
+again takes, as a warning of ``gateway check`` and as a work item until ``gateway pull SYSTEM --fields …`` has done it.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
 
@@ -26,28 +26,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """``records`` of one object were read without this field, which is ``new`` or ``changed``."""
+    """``records`` of one object were read without these fields, or when they meant something else."""
 
     system: str
     object: str
-    field: str
-    what: str
+    fields: tuple[str, ...]
     records: int
     calls: int
 
     @property
-    def key(self) -> str:
-        return _key(self.system, self.object, self.field)
-
-    @property
     def in_words(self) -> str:
-        return (
-            f"{self.what}: {self.records:,} known records were read without it; `gateway pull {self.system} "
-            f"--fields {self.field}` reads them again in about {self.calls:,} calls"
-        )
+        many = f"{self.records:,} known records were" if self.records > 1 else "1 known record was"
+        calls = f"{self.calls:,} calls" if self.calls > 1 else "1 call"
+        command = f"gateway pull {self.system} --fields {','.join(self.fields)}"
+        names = ", ".join(self.fields)
+        return f"{many} read without {names}, or otherwise; `{command}` does it again, in about {calls}"
 
     def problem(self, file: ConfigFile) -> Problem:
-        return file.problem(("objects", self.object, "fields", self.field), self.in_words)
+        return file.problem(("objects", self.object, "fields", self.fields[0]), self.in_words)
 
 
 def unread_fields(gateway: Gateway, connection: Connection, before: Mapping[str, str]) -> Iterator[Unread]:
@@ -63,42 +59,48 @@ def unread_fields(gateway: Gateway, connection: Connection, before: Mapping[str,
             compiled = compile_mapping(was, system.role, gateway.host.transforms)
         except ConfigError:  # written for other plugins than those of now
             continue
-        source = gateway.sources.get(name)
         for object_, fields in unread(compiled, system.mapping).items():
-            if records := lookups.count_known(connection, name, object_):
-                calls = -(-records // (source.fetched if source else 1))
-                for field, what in fields.items():
-                    yield Unread(name, object_, field, what, records, calls)
+            if one := _unread(gateway, connection, name, object_, list(fields)):
+                yield one
 
 
 def note(gateway: Gateway, connection: Connection, before: Mapping[str, str], now: datetime) -> None:
-    """Open a work item for each such field; end those of fields that are read no more."""
+    """Open a work item for each object with such fields; what is read no more is dropped from those that are open."""
     at = to_micros(now)
-    rows = [
-        {
-            "key": one.key,
-            "kind": alarms.UNREAD,
-            "system": one.system,
-            "object": one.object,
-            "detail": {"field": one.field, "what": f"{one.object} {one.field} is {one.in_words}"},
-        }
-        for one in unread_fields(gateway, connection, before)
-    ]
-    alarms.raise_alarms(connection, rows, at)
-    over = []
+    fresh = {(one.system, one.object): set(one.fields) for one in unread_fields(gateway, connection, before)}
     for row in alarms.open_alarms(connection, alarms.UNREAD):
         system = gateway.instance.systems.get(row.system)
         object_ = system.mapping.objects.get(row.object) if system and system.mapping else None
-        if object_ is None or row.detail["field"] not in {*object_.inbound, *object_.observed}:
-            over.append(row.key)
-    alarms.end_alarms(connection, over, "read no more", at)
+        reads = {*object_.inbound, *object_.observed} if object_ else set()
+        fresh[row.system, row.object] = fresh.get((row.system, row.object), set()) | (reads & {*row.detail["fields"]})
+    for (name, object_name), fields in fresh.items():
+        _put(gateway, connection, name, object_name, fields, at, "read no more")
 
 
-def read_again(connection: Connection, system: str, fields: Mapping[str, Sequence[str]], now: datetime) -> None:
+def read_again(gateway: Gateway, connection: Connection, system: str, fields: Mapping[str, Sequence[str]]) -> None:
     """These fields (by object) of all known records were read."""
-    keys = [_key(system, object_, field) for object_, names in fields.items() for field in names]
-    alarms.end_alarms(connection, keys, "read again", to_micros(now))
+    for row in alarms.open_alarms(connection, alarms.UNREAD, system):
+        left = {*row.detail["fields"]} - {*fields.get(row.object, ())}
+        _put(gateway, connection, system, row.object, left, to_micros(gateway.now()), "read again")
 
 
-def _key(system: str, object_: str, field: str) -> str:
-    return f"unread:{system}:{object_}:{field}"
+def _put(
+    gateway: Gateway, connection: Connection, system: str, object_: str, fields: set[str], at: int, over: str
+) -> None:
+    key = f"unread:{system}:{object_}"
+    one = _unread(gateway, connection, system, object_, sorted(fields)) if fields else None
+    if one is None:
+        alarms.end_alarms(connection, [key], over, at)
+        return
+    detail: dict[str, Any] = {"fields": list(one.fields), "what": f"{object_}: {one.in_words}"}
+    item = {"key": key, "kind": alarms.UNREAD, "system": system, "object": object_, "detail": detail}
+    alarms.raise_alarms(connection, [item], at)
+
+
+def _unread(
+    gateway: Gateway, connection: Connection, system: str, object_: str, fields: Sequence[str]
+) -> Unread | None:
+    source = gateway.sources.get(system)
+    size = source.per_fetch(object_) if source else 0
+    records = lookups.count_known(connection, system, object_) if size else 0
+    return Unread(system, object_, tuple(fields), records, -(-records // size)) if records else None

@@ -109,17 +109,21 @@ def _history(
 
 def _again(gateway: Gateway, system: str, source: Source, names: Sequence[str], yes: bool, as_json: bool) -> None:
     from gateway import rereading
-    from gateway.contracts import Source
     from gateway.store.database import read, write
     from gateway.store.lookups import count_known
 
     mapping = gateway.instance.systems[system].mapping
-    if type(source).fetch is Source.fetch or mapping is None:
-        raise Refused(f"{system}: its plugin {gateway.instance.systems[system].plugin} fetches no records by their id")
+    if mapping is None:
+        raise Refused(f"{system}: it has no mapping file")
     of_object = _of_objects(system, mapping.objects, names)
+    sizes = {object_: source.per_fetch(object_) for object_ in of_object}
+    of_object = {object_: fields for object_, fields in of_object.items() if sizes[object_]}
+    if not of_object:
+        plugin = gateway.instance.systems[system].plugin
+        raise Refused(f"{system}: plugin {plugin} cannot ask for records of {', '.join(sizes)} by their id")
     with read(gateway.store.main) as connection:
         known = {object_: count_known(connection, system, object_) for object_ in of_object}
-    records, calls = sum(known.values()), sum(-(-count // source.fetched) for count in known.values())
+    records, calls = sum(known.values()), sum(-(-count // sizes[one]) for one, count in known.items())
     extra = _agree(gateway, system, f"{', '.join(names)} of what is known of {system}", records, calls, yes)
     taken = Taking(gateway, system, True)
     pulling = gateway.pullings[system]
@@ -134,7 +138,7 @@ def _again(gateway: Gateway, system: str, source: Source, names: Sequence[str], 
         _patiently(system, pages, taken, lambda page: None)
     _finish(taken, pulling)
     with write(gateway.store.main) as connection:
-        rereading.read_again(connection, system, of_object, gateway.now())
+        rereading.read_again(gateway, connection, system, of_object)
     tell_of(taken, as_json, {"fields": {object_: list(fields) for object_, fields in of_object.items()}, **extra})
 
 

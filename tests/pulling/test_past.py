@@ -26,8 +26,6 @@ START = datetime(2026, 6, 1, tzinfo=UTC)
 class Api(Source):
     """Contacts 1 … 5, two a page; ``breaks`` counts down to a broken page."""
 
-    fetched = 2
-
     def __init__(self):
         self.asked, self.breaks = [], -1
 

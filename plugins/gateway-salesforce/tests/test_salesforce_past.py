@@ -38,6 +38,7 @@ objects:
     outcomes:
       - {outcome: accepted, when: {Status: Working - Contacted}}
       - {outcome: rejected, when: {Title: Student}}
+      - {outcome: qualified, when: {IsConverted: true}}
   Opportunity:
     kind: deal
     only: {object: Opportunity}
@@ -96,6 +97,18 @@ def test_an_outcome_of_the_past_has_the_time_of_its_change(org, gateway):
 def _documents(gateway):
     with read(gateway.store.inbox) as connection:
         return connection.execute(select(t.documents)).all()
+
+
+def test_a_conversion_of_the_past_has_its_time(org, gateway):
+    """However often the lead was touched since; what it was before is known with it."""
+    lead = org.add("Lead", {"LastName": "Berg", "Company": "Norvik", "Email": "a@example.org"})
+    org.clock.advance(DAY)
+    org.convert(lead.id)
+    org.clock.advance(5 * DAY)
+    org.org._write(org.records["Lead"][lead.id], {}, org.org.user)
+    history(gateway)
+    [outcome] = rows(gateway, t.outcomes)
+    assert (outcome.outcome, from_micros(outcome.at), outcome.precision) == ("qualified", START + DAY, "instant")
 
 
 def test_the_stages_of_a_deal_are_dated(org, gateway):

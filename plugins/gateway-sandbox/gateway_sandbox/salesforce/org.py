@@ -463,6 +463,8 @@ class Org:
             if name in ("Status", "OwnerId", "StageName", "Amount", "IsConverted") or name.startswith("Gateway_Bucket"):
                 old, new = was.get(name), record[name]
                 values = {key: record.id, "Field": name, "OldValue": old, "NewValue": new}
+                if name == "IsConverted":  # a row of its own kind, without values
+                    values = {key: record.id, "Field": "leadConverted"}
                 self._make(
                     history, {one: value for one, value in values.items() if value is not None}, by, record.changed_at
                 )

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gateway.cli.asking import ask_for, settings_of
 from gateway.cli.main import App, load_host, pass_app, plugin_call
 from gateway.cli.output import json_option, say, say_json
 from gateway.errors import ConfigError, GatewayError, NotFound, Problem, Refused
@@ -89,8 +90,10 @@ def add(
         "role": role or (kind.role if kind else "other"),
         **({"pull": pull or (kind.pull if kind else "")} if pull or (kind and kind.pull) else {}),
         "outbound": "off",
-        "settings": _settings(adding, given, sys.stdin.isatty() if ask is None else ask),
+        "settings": settings_of(given),
     }
+    if adding.schema is not None and (sys.stdin.isatty() if ask is None else ask):
+        ask_for(adding.schema(), adding.entry["settings"], adding.root, adding.name)
     _check(adding, offline)
     asked = None if offline or kind is None else _asked(adding, kind, host)
     account = asked.account if asked is not None else None
@@ -139,64 +142,6 @@ def _adding(root: Path, host: Host, plugin: str, name: str) -> Adding:
 
 
 # -- settings ----------------------------------------------------------------------------------------------------------
-
-
-def _settings(adding: Adding, given: Sequence[str], ask: bool) -> dict[str, Any]:
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
-    settings: dict[str, Any] = {}
-    for one in given:
-        key, equals, value = one.partition("=")
-        if not equals or not key:
-            raise Refused("--set takes KEY=VALUE, such as --set 'token=${HUBSPOT_TOKEN}'")
-        try:
-            parsed = value if value.startswith(("${", "file:")) else YAML(typ="safe", pure=True).load(value)
-        except YAMLError:
-            parsed = value
-        node = settings
-        *parents, leaf = key.split(".")
-        for parent in parents:
-            node = node.setdefault(parent, {})
-        node[leaf] = parsed
-    if ask:
-        fields = adding.schema().fields if adding.schema else {}
-        for key, field in fields.items():
-            defaults = {name: one.load_default for name, one in fields.items()}
-            if key not in settings and _wanted(field, defaults | settings):
-                value = _prompted(adding, key, field)
-                if value not in ("", None):
-                    settings[key] = value
-    return settings
-
-
-def _wanted(field: Any, settings: Mapping[str, Any]) -> bool:
-    """What a schema says: required, or ``metadata={"ask": True}``, or ``{"ask": {other setting: value}}``."""
-    ask = field.metadata.get("ask", field.required)
-    return all(settings.get(key) == value for key, value in ask.items()) if isinstance(ask, Mapping) else bool(ask)
-
-
-def _prompted(adding: Adding, key: str, field: Any) -> Any:
-    from marshmallow import missing
-
-    from gateway.settings.secrets import SecretField
-
-    said = field.metadata.get("help", "")
-    if said:
-        click.echo(f"{key}: {said}")
-    if not isinstance(field, SecretField) or field.metadata.get("open"):
-        default = None if field.load_default is missing or callable(field.load_default) else field.load_default
-        return click.prompt(key, default=default if default is not None else "" if not field.required else None)
-    name = f"{adding.name}_{key}".upper().replace("-", "_")
-    kept = f"${{{name}}}" if os.environ.get(name) else f"file:{adding.name}.{key}.secret"
-    click.echo("It is never written into gateway.yaml; say where it is kept: ${NAME} in the environment, or file:PATH")
-    reference: str = click.prompt(key, default=kept)
-    path = adding.root / reference.removeprefix("file:")
-    if reference.startswith("file:") and not path.exists():
-        value = click.prompt(f"{path.name} is not there yet; paste the secret, it is not shown", hide_input=True)
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as stream:
-            stream.write(value.strip() + "\n")
-    return reference
 
 
 def _check(adding: Adding, offline: bool) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
@@ -26,7 +27,7 @@ from gateway.store.commit import commit, commit_writes
 from gateway.store.database import read, write
 from gateway.store.loading import load
 from gateway.store.times import new_id
-from gateway.sync.planning import Unsent, Wanted
+from gateway.sync.planning import CONTESTED, Unsent, Wanted
 from gateway.times import to_micros
 
 if TYPE_CHECKING:
@@ -103,11 +104,17 @@ def planned(
 def enqueue(gateway: Gateway, systems: Collection[str]) -> int:
     """Put what is planned into the outbox, unless the same write waits there already. Returns how many are new."""
     count = 0
+    contested: set[str] = set()
+
+    def unsent(lead: str, what: Unsent) -> None:
+        if what.reason == CONTESTED:
+            contested.add(lead)
+
     for batch in walk(gateway, None):
         rows = [
             write_row(wanted, batch.now)
             for one in batch.leads.values()
-            for wanted in wanted_writes(one, gateway.model, batch.now, systems)
+            for wanted in wanted_writes(one, gateway.model, batch.now, systems, partial(unsent, one.id))
         ]
         if rows:
             with write(gateway.store.main) as connection:
@@ -115,6 +122,8 @@ def enqueue(gateway: Gateway, systems: Collection[str]) -> int:
                 fresh = [row for row in rows if waiting.get((row["system"], row["key"])) != row["fields"]]
                 commit_writes(connection, fresh, batch.now)
             count += len(fresh)
+    if contested:  # a person is asked
+        gateway.observe(gateway.pipeline.run((), contested))
     return count
 
 

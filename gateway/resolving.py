@@ -106,9 +106,17 @@ def resolve(gateway: Gateway, item: Item, said: Said) -> list[str]:
     text = " ".join(
         filter(None, [said.way, "" if said.way == "value" else said.value, "always" if said.always else ""])
     )
+    lead = gateway.find_lead(item["lead"]) if item["lead"] else None  # whoever it is by now
     with write(gateway.store.main) as connection:
         # A write says itself when it is over.
-        items.resolve(connection, item, to_micros(gateway.now()), said.by, text, closed="write" not in item["detail"])
+        items.resolve(
+            connection,
+            {**item, "lead": lead},
+            to_micros(gateway.now()),
+            said.by,
+            text,
+            closed="write" not in item["detail"],
+        )
     return done
 
 

@@ -212,8 +212,11 @@ def _print(one: _Plan, gateway: Gateway, who: dict[str, str]) -> None:
 
 
 def _print_unsent(one: _Plan) -> None:
+    from gateway.sync.planning import CONFLICT, CONTESTED
+
     for (object_, name, reason), count in one.unsent.most_common():
-        say(f"  left out, because it does not fit: {object_} {name}, {plural(count, 'time')}: {reason}")
+        why = "until a person decides" if reason in (CONFLICT, CONTESTED) else "because it does not fit"
+        say(f"  left out, {why}: {object_} {name}, {plural(count, 'time')}: {reason}")
 
 
 def _named(name: str) -> str:

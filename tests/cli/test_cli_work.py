@@ -181,8 +181,10 @@ def test_two_leads_with_one_address_become_one(twins: Any) -> None:
     """Because somebody said so."""
     [item] = work(twins)
     assert twins.json("work", "show", item["id"])["legal"] == ["--merge", "--apart"]
-    twins.run("work", "resolve", item["id"], "--merge")
+    twins.run("work", "resolve", item["id"], "--merge", "--by", "Kim")
     assert twins.json("leads", "list")["total"] == 1
+    timeline = twins.json("leads", "show", "bob@two.example")["timeline"]
+    assert [one["cause"] for one in timeline if one["what"] == "work"] == ["by Kim"]
 
 
 def test_two_people_with_one_address_stay_two(twins: Any, bob: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -283,6 +284,11 @@ def ended(instance: Any, ann: Any) -> Any:
     return instance
 
 
+def soon() -> str:
+    """After the handoff, and within its follow-up."""
+    return f"{datetime.now(UTC) + timedelta(seconds=30):%Y-%m-%dT%H:%M:%S}"
+
+
 def bucket(instance: Any) -> Any:
     [handoff] = instance.json("handoffs", "list")["handoffs"]
     return handoff["bucket"], handoff["bucket_reason"]
@@ -290,7 +296,7 @@ def bucket(instance: Any) -> Any:
 
 def test_a_bucket_without_a_reason_is_chased(ended: Any, ann: Any) -> None:
     """Taken as not given, until somebody gives one."""
-    ended.bring([ann | {"at": "2027-01-01T09:00:00", "status": "Rejected"}], "ended.csv")
+    ended.bring([ann | {"at": soon(), "status": "Rejected"}], "ended.csv")
     assert bucket(ended) == ("sales_rejected", "not given")
     [item] = work(ended)
     assert (
@@ -303,7 +309,7 @@ def test_a_bucket_without_a_reason_is_chased(ended: Any, ann: Any) -> None:
 
 def test_a_reason_in_other_words_is_mapped(ended: Any, ann: Any) -> None:
     """The system's word goes into the rule, and the handoff ends for the journey's reason."""
-    ended.bring([ann | {"at": "2027-01-01T09:00:00", "status": "Rejected", "why": "No Money"}], "ended.csv")
+    ended.bring([ann | {"at": soon(), "status": "Rejected", "why": "No Money"}], "ended.csv")
     assert bucket(ended) == ("sales_rejected", "No Money")
     [item] = work(ended)
     assert item["detail"] == {"field": "reason", "value": "No Money"}

@@ -254,7 +254,10 @@ def _write(adding: Adding, host: Host, text: str, comments: Mapping[str, str]) -
     try:
         load_instance(adding.root, host, {**texts(adding.root), "gateway.yaml": main, name: text})
     except ConfigError as exc:
-        ours = [one for one in exc.problems if isinstance(one, Problem) and one.file == name]
+        at = f"systems.{adding.name}."
+        told = [one for one in exc.problems if isinstance(one, Problem)]
+        # its settings have been checked, but for secrets that may come later
+        ours = [one for one in told if one.file == name or (one.key.startswith(at) and f"{at}settings" not in one.key)]
         if ours:
             raise ConfigError(ours) from None
     mapping, path = adding.root / name, adding.root / "gateway.yaml"

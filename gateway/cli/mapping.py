@@ -53,6 +53,8 @@ def draft(app: App, system: str, other: str | None, records: int, write: bool, f
     if write and path.exists() and not force:
         raise Refused(f"mappings/{system}.yaml is there already; --force replaces it, without --write it is printed")
     beside = None
+    if other == system:
+        raise Refused(f"--with {other}: name another system than the one that is drafted")
     if other is not None:
         connection_of(gateway, other)
         mapped = gateway.instance.systems[other].mapping

@@ -162,11 +162,18 @@ def test_at_a_terminal_everything_is_asked_and_the_secret_kept_apart(accounts):
         (["files", "--name", "fair"], "gateway.yaml:5: there is a system 'fair' already"),
         (["files", "--name", "My CRM"], "small letters"),
         (["files", "--set", "path"], "--set takes KEY=VALUE"),
+        (["files", "--set", "path=x", "--set", "path.a=x"], "path has a value of its own"),
     ],
 )
 def test_what_cannot_be_added_is_told(accounts, arguments, says):
     """Before anything is asked or written."""
     assert says in accounts("systems", "add", *arguments, code=1)
+    assert accounts.text("gateway.yaml") == GATEWAY
+
+
+def test_a_wrong_interval_is_told_before_anything_is_written(accounts):
+    """As in the file it would stand in."""
+    assert "systems.more.pull" in accounts("systems", "add", "files", "--name", "more", "--pull", "soon", code=2)
     assert accounts.text("gateway.yaml") == GATEWAY
 
 

@@ -25,6 +25,8 @@ WITH_SALES = frozenset({"accepted", "contacted", "qualified", "won"})
 """Outcomes after which a lead that was recycled is with sales again, whether the gateway handed it over or not."""
 
 Carries = Mapping[str, Collection[str]]
+URGENT, LATER = HANDOFF + 1, BULK + 1
+"""Priorities: after the records they belong to, so that each call is full. What a handoff needs may use the reserve."""
 
 
 def task_key(handoff: str) -> str:
@@ -116,11 +118,11 @@ def _belongs(lead: Lead, system: str, objects: Sequence[OutboundObject]) -> Belo
 def _tasks(lead: Lead, system: str, belongs: Belongs, known: Mapping[str, Record], now: int) -> Iterator[Wanted]:
     handoff = lead.handoff
     if handoff is not None and handoff["system"] == system and task_key(handoff["id"]) not in known:
-        yield _wanted(lead, system, TASK, task_key(handoff["id"]), _task(lead, handoff), belongs, None, now, HANDOFF)
+        yield _wanted(lead, system, TASK, task_key(handoff["id"]), _task(lead, handoff), belongs, None, now, URGENT)
     for id_ in lead.absorbed:  # of two handoffs of one person the older goes on
         record = known.get(task_key(id_))
         if record is not None and record.gone is None:
-            yield _wanted(lead, system, TASK, task_key(id_), {"done": True}, belongs, record, now, BULK)
+            yield _wanted(lead, system, TASK, task_key(id_), {"done": True}, belongs, record, now, LATER)
 
 
 def _task(lead: Lead, handoff: Mapping[str, Any]) -> dict[str, Any]:
@@ -178,13 +180,13 @@ def _lists(
         told = [(k, record) for k, record in mine.get(name, ()) if _of(record, belongs)]
         if member and not any(_held(record, "member") is True for _, record in told):
             mine_told = next((record for k, record in told if k == key), None)
-            yield _wanted(lead, system, LIST, key, {"list": name, "member": True}, belongs, mine_told, now, BULK)
+            yield _wanted(lead, system, LIST, key, {"list": name, "member": True}, belongs, mine_told, now, LATER)
         elif not member and not told and name in left:
-            yield _wanted(lead, system, LIST, key, {"list": name, "member": False}, belongs, None, now, BULK)
+            yield _wanted(lead, system, LIST, key, {"list": name, "member": False}, belongs, None, now, LATER)
         elif not member:
             for k, record in told:
                 if _held(record, "member") is True:
-                    yield _wanted(lead, system, LIST, k, {"list": name, "member": False}, belongs, record, now, BULK)
+                    yield _wanted(lead, system, LIST, k, {"list": name, "member": False}, belongs, record, now, LATER)
 
 
 def wanted_lists(lead: Lead, lists: Mapping[str, str]) -> set[str]:
@@ -220,7 +222,7 @@ def _campaigns(
         if record is not None and (record.gone is not None or _held(record, "status") == (status or None)):
             continue  # who converts takes their campaigns along
         fields = {"campaign": name, **({"status": status} if status else {})}
-        yield _wanted(lead, system, CAMPAIGN, key, fields, belongs, record, now, BULK)
+        yield _wanted(lead, system, CAMPAIGN, key, fields, belongs, record, now, LATER)
 
 
 def _held(record: Record, name: str) -> Any:

@@ -7,9 +7,12 @@ from datetime import UTC, datetime, timedelta
 import gateway_sandbox as sandbox
 import orjson
 import pytest
+from click.testing import CliRunner
 from sqlalchemy import select
 
 from gateway import catalogues
+from gateway.cli.main import cli
+from gateway.engine import process
 from gateway.runtime import open_gateway
 from gateway.store import alarms
 from gateway.store import tables as t
@@ -270,3 +273,16 @@ def test_what_one_record_is_refused_for_does_not_stop_the_others(instance, org):
     instance.people(city="Bergen")
     assert instance.send() == {"confirmed": 2 * PEOPLE - 1, "dead": 1}
     assert instance.alarms() == []
+
+
+def test_a_drift_shows_wherever_an_admin_looks(instance, org):
+    """In status, in the work list, and as a warning of a gateway that is ready all the same."""
+    org.hide("Lead", "City__c")
+    instance.org.clock.advance(timedelta(days=1))
+    assert process._watching(instance.gateway, "crm", lambda: 7)() == 7  # as the process that pulls does it
+    words = "Lead City__c is not there any more, or not shown to us; what would be refused waits"
+    for command in (["status"], ["work", "list", "--kind", "drift"]):
+        result = CliRunner().invoke(cli, ["-C", str(instance.root), *command], catch_exceptions=False)
+        assert words in result.output, result.output
+    ready = process.web_app(instance.root).test_client().get("/health/ready")
+    assert (ready.status_code, ready.json["warnings"]) == (200, [words])

@@ -66,8 +66,8 @@ systems:
       login_url: SALESFORCE
       consumer_key: file:salesforce.key
       consumer_secret: file:salesforce.secret
-      limits: {per_day: 10000000}
-      TASK
+      limits: {per_day: 100000}
+      task: {}
 """,
     "mappings/site.yaml": """
 system: site
@@ -127,8 +127,10 @@ objects:
       LastName: {to: last_name, sync: newest}
       Title: {to: title, sync: newest}
       Company: {to: company_name, sync: newest}
+      OwnerId: owner
       Gateway_Score__c: {to: score, type: integer, sync: out}
       Gateway_Handoff__c: {to: handoff_id, sync: out}
+      OwnerId: owner
     outcomes: [{outcome: accepted, when: {Status: Working - Contacted}}]
   Contact:
     kind: person
@@ -338,7 +340,7 @@ def write_files(root: Path, urls: dict[str, str]) -> None:
     (root / "mappings").mkdir(parents=True)
     for name, text in FILES.items():
         text = text.replace("HUBSPOT", urls["hubspot"]).replace("SALESFORCE", urls["salesforce"])
-        (root / name).write_text(text.replace("TASK", "task: {handoff: Gateway_Handoff__c}"))
+        (root / name).write_text(text)
     (root / "hubspot.token").write_text(hubspot.TOKEN)
     (root / "salesforce.key").write_text(salesforce.CONSUMER_KEY)
     (root / "salesforce.secret").write_text(salesforce.CONSUMER_SECRET)
@@ -367,6 +369,7 @@ def main(argv: list[str] | None = None) -> int:
         )
         bench.say(bench.people)
         bench.deliver()
+        bench._ask()  # whose leads they are, Salesforce tells: else each task is asked for its owner
         bench.few()
         bench.many()
         bench.idle_day()

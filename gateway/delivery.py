@@ -84,7 +84,7 @@ class Delivery:
         self._seen = {holder: seen for holder, seen in self._seen.items() if holder in beats}
         return sum(self._bury(holder) for holder in silent)
 
-    def run(self, worker: str, limit: int = 1000, push: str = "") -> tuple[int, list[outbox.People]]:
+    def run(self, worker: str, limit: int = 2000, push: str = "") -> tuple[int, list[outbox.People]]:
         """Deliver what is due now. Returns (writes worked, who is to be planned again).
 
         :param push: the name under which it can be undone; the minute's by default.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from gateway.sync.planning import Unsent
 
 EXAMPLES = 10
-BATCH = 1000
+BATCH = 2000
 """Writes that a sink is given at once, as a delivery does: so the number of calls is the one that `push` makes."""
 
 

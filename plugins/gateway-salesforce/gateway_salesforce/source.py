@@ -42,6 +42,7 @@ from gateway_salesforce import messages
 from gateway_salesforce.codes import SOON, Fault
 from gateway_salesforce.meeting import CONTACT, LEAD
 from gateway_salesforce.org import NoAnswer, Org, RefusedCall
+from gateway_salesforce.quiet import Quiet
 
 DELETIONS = "deletions"
 ROLES = "OpportunityContactRole"
@@ -63,6 +64,8 @@ OURS = frozenset({"contact_ids", "contact_roles", "deal_status", "object"})
 MOST = 1000
 LARGEST = 1_000_000
 """Bytes of a page; the host's limit is a little more."""
+BATCH = 200
+"""Records that are asked for by their ids at once."""
 WINDOW = 2000
 """Records of one question."""
 SEEN = 200
@@ -91,8 +94,6 @@ _NO_RELATION = re.compile(r"relationship '(\w+)'")
 class SalesforceSource(Source):
     """``settings`` as ``SettingsSchema`` loads them."""
 
-    fetched = 200
-
     def __init__(self, settings: Mapping[str, Any], context: Context) -> None:
         self._settings = settings
         self._context = context
@@ -103,6 +104,10 @@ class SalesforceSource(Source):
         self._missed_until: datetime | None = None
         self._untracked: set[str] = set()
         """Tables of former values that the org does not have, or does not show us."""
+        overlap: timedelta = settings["overlap"]
+        self._quiet = Quiet(
+            self._org, settings["api_version"], self.streams, lambda stamp: literal(moment(stamp) - overlap)
+        )
         self._closing: Mapping[str, tuple[bool, bool]] | None = None
         if token := settings.get("outbound_messages"):
             self.verification = Verification(scheme="token", query="token", secrets=(token,))
@@ -203,12 +208,15 @@ class SalesforceSource(Source):
             return None
         records = int(answer["totalSize"])
         beside = len(_TRACKS.get(stream, _OWN)) + (2 if stream == "Opportunity" else 0) if stream in self._mapped else 0
-        return Estimate(records=records, calls=records // WINDOW + 1 + -(-records // self.fetched) * beside)
+        return Estimate(records=records, calls=records // WINDOW + 1 + -(-records // BATCH) * beside)
 
     def fetch(self, lookups: Sequence[Lookup]) -> Iterator[Page]:
         """Records by id, 200 to a question; those that are gone as deletions."""
         for object_, some in groupby(sorted(lookups, key=lambda one: one.object), key=lambda one: one.object):
             yield from self._told(object_, self._fetched(object_, list(some)))
+
+    def per_fetch(self, object: str) -> int:
+        return BATCH
 
     def _fetched(self, object_: str, wanted: Sequence[Lookup]) -> Iterator[Page]:
         ids = sorted({one.record for one in wanted})
@@ -259,8 +267,14 @@ class SalesforceSource(Source):
     # -- changes ------------------------------------------------------------------------------------------------------
 
     def _changes(self, object_: str, cursor: Cursor | None, since: datetime | None) -> Iterator[Page]:
+        if since is None and self._quiet.still(object_, cursor):
+            return
+        new = False
         for rows, after, more in self._windows(object_, cursor, since):
+            new = True
             yield from self._pages(object_, self._items(object_, rows), after, more)
+        if since is None and not new:
+            self._quiet.found_nothing(object_, cursor)
 
     def _windows(
         self, object_: str, cursor: Cursor | None, since: datetime | None, names: Sequence[str] = ()
@@ -384,7 +398,7 @@ class SalesforceSource(Source):
             return
         names = STAGED if table == STAGES else ("Field", "OldValue", "NewValue")
         select = f"SELECT Id, {key}, CreatedDate, {', '.join(names)} FROM {table}"
-        for part in _cut(ids, self.fetched):
+        for part in _cut(ids, BATCH):
             after, more = "", True
             while more:
                 try:
@@ -437,6 +451,8 @@ class SalesforceSource(Source):
     def _roles(self, cursor: Cursor | None, since: datetime | None) -> Iterator[Page]:
         """A role that comes or goes does not touch its opportunity's stamp: those opportunities are read again."""
         names = ["Id", "OpportunityId", "SystemModstamp"]
+        if since is None and self._quiet.still(ROLES, cursor):
+            return
         if cursor is None and since is None:  # all opportunities bring their roles along
             rows, _ = self._newest(ROLES)
             if rows:
@@ -444,18 +460,24 @@ class SalesforceSource(Source):
                 yield Page(
                     document=orjson.dumps({"object": "Opportunity", "records": []}), cursor={"stamp": stamp, "seen": []}
                 )
+            elif since is None:
+                self._quiet.found_nothing(ROLES, cursor)
             return
+        new = False
         for rows, after, more in self._windows(ROLES, cursor, since, names):
+            new = True
             ids = sorted({row["OpportunityId"] for row in rows})
             deals = self._by_id("Opportunity", ids)
             yield from self._pages("Opportunity", self._items("Opportunity", deals), after, more)
+        if since is None and not new:
+            self._quiet.found_nothing(ROLES, cursor)
 
     def _newest(self, object_: str) -> tuple[list[dict[str, Any]], bool]:
         return self._org.query(f"SELECT Id, SystemModstamp FROM {object_} ORDER BY SystemModstamp DESC LIMIT 1")
 
     def _by_id(self, object_: str, ids: Sequence[str], reads: Iterable[str] | None = None) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = []
-        for part in _cut(ids, self.fetched):
+        for part in _cut(ids, BATCH):
             while True:
                 fields = self._fields(object_, reads)
                 try:

@@ -100,9 +100,22 @@ class ScriptedOrg:
             return 200, {"totalSize": len(rows), "done": True, "records": rows}
         if asked.path.startswith("composite/sobjects"):
             return 200, [self._written(asked.path.split("/")[2:], record) for record in asked.body["records"]]
+        if asked.path == "composite":
+            return 200, {"compositeResponse": [self._part(part) for part in asked.body["compositeRequest"]]}
         if asked.path.endswith("/describe"):
             return 404, [{"errorCode": "NOT_FOUND", "message": "The requested resource does not exist"}]
         raise AssertionError(f"not scripted: {asked.method} {asked.path}")
+
+    def _part(self, part: Mapping[str, Any]) -> Mapping[str, Any]:
+        """How many rows there are, and the youngest's stamp."""
+        soql = parse_qs(urlsplit(part["url"]).query)["q"][0].replace("COUNT(Id) n, MAX(SystemModstamp) m", "Id")
+        rows = self.rows(f"{soql} ORDER BY SystemModstamp, Id LIMIT 1000000") if self.rows else []
+        stamps = [row["SystemModstamp"] for row in rows]
+        return {
+            "referenceId": part["referenceId"],
+            "httpStatusCode": 200,
+            "body": {"records": [{"n": len(rows), "m": max(stamps, default=None)}]},
+        }
 
     def _found(self, soql: str) -> list[dict[str, Any]]:
         object_, field, listed, more = _IN.search(soql).groups()

@@ -1,0 +1,83 @@
+"""What nobody has touched is not read again: one call asks it of all objects.
+
+A pull goes back before the last record seen, since rows may be committed later than their stamp says; while nothing
+happens it would read the same rows at every look. How many they are and which is the youngest tells whether they are
+the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+from gateway.contracts import Cursor
+from gateway_salesforce.org import Org, RefusedCall
+
+MOST = 5
+"""Questions that Salesforce takes in one composite call."""
+
+Standing = tuple[str, Any, Any]
+"""The cursor's stamp ("": nothing was ever there), how many rows there are since its overlap, the youngest's stamp."""
+
+
+class Quiet:
+    """``order``: what is pulled, in turn. ``begin``: a cursor's stamp → where its overlap begins, as SOQL has times."""
+
+    def __init__(self, org: Org, version: str, order: Callable[[], Sequence[str]], begin: Callable[[str], str]) -> None:
+        self._org = org
+        self._order = order
+        self._path = f"/services/data/v{version}/query?q="
+        self._begin = begin
+        self._empty: dict[str, str] = {}
+        """Object → the stamp of the cursor from which a whole read found nothing new."""
+        self._asked: dict[str, Standing] = {}
+        self._before: dict[str, Standing] = {}
+        """As it was asked before the present read; ``_read``: before the last whole one that found nothing new."""
+        self._read: dict[str, Standing] = {}
+
+    def still(self, object_: str, cursor: Cursor | None) -> bool:
+        """Whether all is as it was when ``object_`` was last read from this cursor, and nothing was new."""
+        stamp = _stamp(cursor)
+        if self._empty.get(object_) != stamp:
+            self._before.pop(object_, None)
+            return False
+        if self._asked.get(object_, ("\0",))[0] != stamp:
+            later = list(self._order())
+            later = [name for name in later[later.index(object_) + 1 :] if name in self._empty]
+            self._ask([object_, *later[: MOST - 1]])
+        asked = self._asked.pop(object_, None)
+        if asked is None:
+            return False
+        self._before[object_] = asked
+        return self._read.get(object_) == asked
+
+    def found_nothing(self, object_: str, cursor: Cursor | None) -> None:
+        """A whole read from this cursor brought nothing new."""
+        self._empty[object_] = _stamp(cursor)
+        if (before := self._before.pop(object_, None)) is not None:
+            self._read[object_] = before
+
+    def _ask(self, objects: Sequence[str]) -> None:
+        self._asked.clear()
+        parts = []
+        for name in objects:
+            stamp = self._empty[name]
+            where = f" WHERE SystemModstamp >= {self._begin(stamp)}" if stamp else ""
+            soql = f"SELECT COUNT(Id) n, MAX(SystemModstamp) m FROM {name}{where}"
+            parts.append({"method": "GET", "url": self._path + quote(soql), "referenceId": name})
+        try:
+            answer = self._org.call("POST", "composite", body={"allOrNone": False, "compositeRequest": parts})
+        except RefusedCall:
+            return
+        told = answer.get("compositeResponse") if isinstance(answer, Mapping) else None
+        for part in told if isinstance(told, list) else ():
+            try:
+                row = part["body"]["records"][0]
+                self._asked[part["referenceId"]] = (self._empty[part["referenceId"]], row["n"], row["m"])
+            except (KeyError, IndexError, TypeError):
+                continue  # read as ever
+
+
+def _stamp(cursor: Cursor | None) -> str:
+    return str(cursor["stamp"]) if cursor else ""

@@ -30,11 +30,11 @@ SHAPES = {
     "systems[].events.holds systems[].events.skipped_by_reason systems[].events.fields_dropped systems[].writes "
     "systems[].writes.planned systems[].writes.confirmed systems[].writes.superseded systems[].writes.waiting "
     "systems[].writes.dead systems[].writes.holds systems[].oldest_waiting_document systems[].oldest_waiting_write "
-    "systems[].fields_not_sent systems[].paused systems[].problem leads excluded handoffs_open work_open rescores_due "
-    "rescores_queued",
+    "systems[].fields_not_sent systems[].paused systems[].problem systems[].drift[] leads excluded handoffs_open "
+    "work_open rescores_due rescores_queued",
     "systems list": "systems[] systems[].system systems[].plugin systems[].role systems[].outbound systems[].source "
     "systems[].sink systems[].activated_at systems[].paused systems[].problem",
-    "systems add": "system account written[] next[]",
+    "systems add": "system account signals[] written[] next[]",
     "activate": "system over owned excluded would_hand_over existing outbound",
     "import": "system file history new rows documents documents.stored documents.duplicates documents.quarantined "
     "events events.read events.applied events.skipped events.skipped_by_reason events.dead fields_dropped leads_new "

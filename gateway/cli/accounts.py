@@ -86,8 +86,12 @@ def tell(look: Look) -> None:
         say(f"  account  could not be asked: {look.failure}")
         return
     say(f"  account  {in_words(look.account)}")
+    tell_signals(look.signals)
+
+
+def tell_signals(signals: Sequence[Signal]) -> None:
     states = {"delivered": "delivered", "off": "there, but not asked for", "refused": "not given"}
-    for signal in look.signals:
+    for signal in signals:
         said = f"  signal   {signal.name}: {states[signal.state]}"
         say_under(f"{said} ({signal.message})" if signal.message else said, 11)
 

@@ -105,16 +105,11 @@ def add(
     written = _write(adding, host, text, comments)
     if as_json:
         about = asdict(account) if account is not None else None
-        say_json(
-            {
-                "system": adding.name,
-                "account": about,
-                "written": written,
-                "next": [one for one, _ in _next(adding, host)],
-            }
-        )
+        signals = [asdict(signal) for signal in asked.signals] if asked is not None else []
+        steps = [step for step, _ in _next(adding, host)]
+        say_json({"system": adding.name, "account": about, "signals": signals, "written": written, "next": steps})
         return
-    _tell(adding, host, account, written)
+    _tell(adding, host, asked, written)
 
 
 def _adding(root: Path, host: Host, plugin: str, name: str) -> Adding:
@@ -269,10 +264,11 @@ def _write(adding: Adding, host: Host, text: str, comments: Mapping[str, str]) -
     return ["gateway.yaml", name]
 
 
-def _tell(adding: Adding, host: Host, account: Account | None, written: Sequence[str]) -> None:
-    from gateway.cli.accounts import in_words
+def _tell(adding: Adding, host: Host, asked: Asked | None, written: Sequence[str]) -> None:
+    from gateway.cli.accounts import in_words, tell_signals
 
-    if account is not None:
+    if asked is not None:
+        account = asked.account
         say(f"{adding.name}: {in_words(account)}")
         for missing in account.missing:
             say(f"  missing: {missing}")
@@ -280,6 +276,7 @@ def _tell(adding: Adding, host: Host, account: Account | None, written: Sequence
             say(f"  careful: {whose} is at work there, too ({sign})")
         if not account.missing:
             say("  the credentials may do all that is needed")
+        tell_signals(asked.signals)
     say(f"wrote {' and '.join(written)}; nothing is sent there before `gateway activate {adding.name}`")
     say()
     say("Next:")

@@ -1,4 +1,4 @@
-"""Look again just before writing: two-way fields with ``guard: true`` are read from the system, batch by batch.
+"""Look again just before writing: two-way fields with ``guard: true``, and what an undo puts back, batch by batch.
 
 In: the writes that are about to go. What the system holds otherwise than we know is news: it enters the inbox as a
 document of our own, and the write waits until it is planned again with what somebody did meanwhile.
@@ -32,7 +32,7 @@ Going = Mapping[str, tuple[Write, Record]]
 
 
 class Guarding:
-    """The guarded fields of one system: object → its name of the field → the field's mapping."""
+    """``fields`` of one system: object → its name of the field → the field's mapping."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class Guarding:
             mine = {
                 key: both
                 for key, both in going.items()
-                if both[0].object == object_ and both[0].record and not rules.keys().isdisjoint(both[0].fields)
+                if both[0].object == object_ and both[0].record and _looked_at(*both, rules)
             }
             if mine:
                 answers |= self._look(object_, rules, mine)
@@ -69,7 +69,7 @@ class Guarding:
 
     def _look(self, object_: str, rules: Mapping[str, Any], mine: Going) -> dict[str, Receipt]:
         ids = sorted({record.record for _, record in mine.values()})
-        names = sorted({name for write, _ in mine.values() for name in write.fields if name in rules})
+        names = sorted({name for write, record in mine.values() for name in _looked_at(write, record, rules)})
         try:
             with self.guard(self.plugin, f"deliver: look at {len(ids)} records"):
                 held = dict(self.sink.held(object_, ids, names))
@@ -95,6 +95,11 @@ class Guarding:
                 self.system, "held", Page(document=body, content_type=CONTENT_TYPE), self.now(), origin="lookup"
             )
         return waiting
+
+
+def _looked_at(write: Write, record: Record, rules: Mapping[str, Any]) -> set[str]:
+    """Guarded fields, and those that an undo puts back where nobody changed them."""
+    return {name for name in write.fields if name in rules and (rules[name].guard or name in record.holds)}
 
 
 def _all(mine: Going, receipt: Receipt) -> dict[str, Receipt]:
@@ -144,6 +149,11 @@ def read(document: Document) -> Iterator[RecordChanged]:
             )  # fmt: skip
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError, ValueError):
         raise QuarantineDocument("no look of the gateway's own") from None
+
+
+def mapped(objects: Sequence[Any]) -> dict[str, dict[str, Any]]:
+    """Object → field → mapping of all fields."""
+    return {one.name: {field.field: field for field in one.fields} for one in objects}
 
 
 def guarded(objects: Sequence[Any]) -> dict[str, dict[str, Any]]:

@@ -29,7 +29,7 @@ from gateway.contracts import (
 )
 from gateway.delivery import Delivery
 from gateway.errors import ConfigError, GatewayError, NotFound, Problem, QuarantineDocument, StaleCommit
-from gateway.guarding import Guarding, guarded
+from gateway.guarding import Guarding, mapped
 from gateway.host import Host
 from gateway.leads.joining import Joining
 from gateway.pipeline import Done, Guard, Model, Pipeline, Reading, unguarded
@@ -93,9 +93,11 @@ class Gateway:
         }
 
     def _guarding(self, system: str, sink: Sink) -> Guarding | None:
-        fields = guarded(self.model.objects.get(system, ()))
+        if type(sink).held is Sink.held:
+            return None
+        fields = mapped(self.model.objects.get(system, ()))
         plugin = self.instance.systems[system].plugin
-        return Guarding(system, sink, plugin, fields, self.inbox, self.now, self.guard, self.log) if fields else None
+        return Guarding(system, sink, plugin, fields, self.inbox, self.now, self.guard, self.log)
 
     def close(self) -> None:
         self.store.close()

@@ -28,9 +28,8 @@ def undo(app: App, push: str | None, release: bool, everything: bool, limit: int
     """Put back what PUSH wrote; without PUSH list what was sent, and what is held.
 
     Each `gateway push` has a name, and so has each minute in which `gateway run` sent something. What nobody changed
-    since is put back with --go, as ordinary writes, and then left alone until a newer value comes, or --release. What
-    is known of the system is what was heard last: `gateway pull` first where somebody may have edited there. Records
-    that the push made are listed, not deleted.
+    since is put back with --go, as ordinary writes, and then left alone until a newer value comes, or --release.
+    Records that the push made are listed, not deleted.
     """
     from gateway import undo as taking_back
 

@@ -191,3 +191,17 @@ def test_a_split_pair_stays_apart_while_both_systems_are_asked(both):
     with both.gateway.store.main.connect() as connection:
         opted = dict(connection.execute(select(t.leads.c.id, t.leads.c.attributes)).all())
     assert [opted[id_].get("opted_out_email") for id_ in ids] == [None, True]
+
+
+def test_an_undo_looks_before_it_writes(both):
+    """Somebody has edited the field over there, and the gateway has not heard of it yet: their word stays."""
+    contact, lead = both.person("ann", "Buyer")
+    both.hubspot.edit("contacts", contact, {"jobtitle": "Mistake"})
+    both.turn(2)
+    undo.undo(both.gateway, both.last_push())
+    both.salesforce.edit("Lead", lead, {"Title": "Owner"})
+    while both.gateway.deliver_once("salesforce", "both"):
+        pass
+    assert both.title(lead) == "Owner"
+    both.turn(3)
+    assert both.title(lead) == "Owner"

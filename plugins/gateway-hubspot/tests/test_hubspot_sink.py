@@ -478,3 +478,21 @@ def test_a_handoff_goes_out_of_the_reserve_with_all_its_calls(hubspot, settings,
     assert set(to.find("contact", [KEY])) == {KEY}
     bulk = only(to, update("501", gw_score=1))
     assert (bulk.result, bulk.seconds) == ("limit", 600)
+
+
+# -- looked at before they are written ---------------------------------------------------------------------------------
+
+
+def test_a_thousand_guarded_contacts_are_ten_calls_more(hubspot, sink):
+    """What they hold now, by the hundred, with the time of their last change."""
+    ids = [hubspot.add("contacts", n, jobtitle=f"Title {n}") for n in range(1, 1001)]
+    held = sink.held("contact", ids, ["jobtitle", "opted_out_email"])
+    assert {id_: one.values for id_, one in held.items()} == {id_: {"jobtitle": f"Title {id_}"} for id_ in ids}
+    assert (len(hubspot.requests), {one.at is not None for one in held.values()}) == (10, {True})
+
+
+def test_who_a_person_wants_made_anyway_is_not_looked_up_by_address(hubspot, sink):
+    """HubSpot itself has the last word: it keeps addresses apart."""
+    hubspot.add("contacts", 7, email="ann@example.org")
+    deliver(sink, replace(create(KEY, email="ann@example.org"), anyway=True))
+    assert "/crm/v3/objects/contacts/batch/read" not in hubspot.paths()[:1]

@@ -176,7 +176,7 @@ def test_several_records_are_work_for_a_person(org, sink):
     org.holds("Contact", "003A", Email=EMAIL)
     org.holds("Contact", "003B", Email=EMAIL)
     receipt = only(sink, create(1, Email=EMAIL))
-    assert (receipt.result, receipt.candidates) == ("duplicate", ("003A", "003B"))
+    assert (receipt.result, receipt.candidates) == ("duplicate", ("Contact:003A", "Contact:003B"))
     assert "Lead" not in org.records
     assert all(one.method == "GET" for one in org.asked)
 
@@ -340,7 +340,7 @@ def rule(*records: tuple[str, str]) -> dict:
     [
         ([("Contact", "003A")], ("moved", "Contact", "003A", ())),
         ([("Lead", "00QA")], ("duplicate", "", "", ("00QA",))),
-        ([("Lead", "00QA"), ("Contact", "003A")], ("duplicate", "", "", ("00QA", "003A"))),
+        ([("Lead", "00QA"), ("Contact", "003A")], ("duplicate", "", "", ("00QA", "Contact:003A"))),
         ([], ("rejected", "", "", ())),
     ],
 )
@@ -681,3 +681,35 @@ def test_a_campaign_that_is_not_clear_is_the_mappings_trouble(org, beside, twins
         org.holds("Campaign", f"701{n}", Name="Spring")
     receipt = only(beside, member(1, org.holds("Lead", "00Q1")))
     assert (receipt.result, receipt.scope, receipt.fields) == ("rejected", "mapping", ("campaign",))
+
+
+# -- looked at before they are written, or made all the same -----------------------------------------------------------
+
+
+def test_a_thousand_guarded_leads_are_five_calls_more(org, sink):
+    """What they hold now, 200 to a question, with the time of their last change."""
+    ids = [
+        org.holds("Lead", f"00QKa{n:010d}", Title=f"Title {n}", SystemModstamp="2026-11-20T08:00:00.000+0000")
+        for n in range(1000)
+    ]
+    held = sink.held("Lead", ids, ["Title"])
+    assert {id_: one.values for id_, one in held.items()} == {id_: {"Title": f"Title {n}"} for n, id_ in enumerate(ids)}
+    assert (len(org.asked), {one.at is not None for one in held.values()}) == (5, {True})
+
+
+def test_a_person_that_somebody_wants_made_anyway_is_made(org, sink):
+    """Nobody is looked up, and a duplicate rule that only warns is overruled."""
+    org.holds("Contact", "003Ka0000000001", Email="p1@norvik.example")
+    org.holds("Contact", "003Ka0000000002", Email="p1@norvik.example")
+    assert only(sink, create(1)).result == "duplicate"
+    asked = len(org.asked)
+    assert only(sink, replace(create(1), anyway=True)).result == "done"
+    [made] = org.asked[asked:]
+    assert made.headers["Sforce-Duplicate-Rule-Header"] == "allowSave=true"
+
+
+def test_candidates_of_another_object_are_named_with_it(org, sink):
+    """A person who is to link one of them must know which it is."""
+    org.holds("Contact", "003Ka0000000001", Email="p1@norvik.example")
+    org.holds("Contact", "003Ka0000000002", Email="p1@norvik.example")
+    assert only(sink, create(1)).candidates == ("Contact:003Ka0000000001", "Contact:003Ka0000000002")

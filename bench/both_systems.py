@@ -130,7 +130,6 @@ objects:
       OwnerId: owner
       Gateway_Score__c: {to: score, type: integer, sync: out}
       Gateway_Handoff__c: {to: handoff_id, sync: out}
-      OwnerId: owner
     outcomes: [{outcome: accepted, when: {Status: Working - Contacted}}]
   Contact:
     kind: person

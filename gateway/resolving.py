@@ -202,11 +202,12 @@ def _apart(gateway: Gateway, item: Item, said: Said) -> list[str]:
 
 def _link(gateway: Gateway, item: Item, said: Said) -> list[str]:
     """The record is the lead's, and is looked at before anything is written to it; the create is given up."""
-    object_, _, id_ = said.value.rpartition(":")
-    ref = (item["system"], object_ or item["object"], id_)
     candidates = item["detail"]["candidates"]
-    if said.value not in candidates and id_ not in candidates:
+    found = next((one for one in candidates if said.value in (one, one.rpartition(":")[2])), None)
+    if found is None:
         raise Refused(f"it is none of those found there: {', '.join(candidates)}{suggest(said.value, candidates)}")
+    object_, _, id_ = found.rpartition(":")
+    ref = (item["system"], object_ or item["object"], id_)
     lead = _lead(gateway, item)
     with write(gateway.store.main) as connection:
         owner = _own(connection, ref, lead.id, to_micros(gateway.now()))

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import gc
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 
 import structlog
 
-from gateway import guarding, rereading
+from gateway import clocks, guarding, rereading
 from gateway.budget import SystemBudget
 from gateway.checked import flaw, refuse_unsound
 from gateway.contracts import (
@@ -46,6 +47,8 @@ from gateway.web.intake import SourceOffer
 BATCH_EVENTS = 2000
 """Events of one batch, roughly: documents are claimed whole."""
 BATCH_DOCUMENTS = 200
+TICK = 10.0
+"""Seconds between two looks for handoffs whose follow-up is over."""
 SWEEP_LEADS = 500
 """Leads scored again in one batch of a sweep."""
 
@@ -73,6 +76,7 @@ class Gateway:
         for system in instance.systems.values():
             self._build(system)
         self.model = model_of(instance, host, {name: sink.carries for name, sink in self.sinks.items() if sink.carries})
+        self._ticked = float("-inf")
         self.bundle = ""
         """Id of the files this gateway was opened with; empty before they are active."""
         self.broken: Sequence[Problem | str] = ()
@@ -199,8 +203,13 @@ class Gateway:
     # -- by itself ----------------------------------------------------------------------------------------------------
 
     def sweep_once(self) -> int:
-        """Score again what is due: leads whose score moves by itself, and leads of companies that changed."""
+        """What is due by itself: ends of follow-up, scores that move, and leads of companies that changed."""
         now = to_micros(self.now())
+        if time.monotonic() - self._ticked >= TICK:
+            self._ticked = time.monotonic()
+            if moved := clocks.tick(self):
+                self._ticked = float("-inf")  # the next step of what was taken a step further
+                return moved
         with read(self.store.main) as connection:
             leads = due.scores(connection, self.model.score_name, now, SWEEP_LEADS)
             queued = [] if leads else due.rescores(connection, SWEEP_LEADS)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway.journey.journey import Journey
+from gateway.journey.words import CLOCK
 from gateway.leads.batch import Batch
 from gateway.leads.lead import Lead
 from gateway.store.times import new_id
@@ -72,7 +73,7 @@ def reasons(batch: Batch, lead: Lead, journey: Journey) -> None:
     """Each handoff that ended: its reason in the journey's own words, or a person is asked for it."""
     for handoff in lead.closed:
         allowed = {one.casefold(): one for one in journey.reasons[handoff["bucket"]]}
-        if not allowed:
+        if not allowed or handoff["closed_by"] == CLOCK:
             continue
         given = handoff["bucket_reason"].strip()
         handoff["bucket_reason"] = allowed.get(given.casefold(), given) or NOT_GIVEN

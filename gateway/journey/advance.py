@@ -21,6 +21,7 @@ from typing import Any, Literal, NamedTuple
 
 from gateway.journey.facts import Decided, Facts, OpenHandoff, Outcome, Standing
 from gateway.journey.journey import Exclusion, Journey, Stage
+from gateway.journey.words import CLOCK, NO_WORD
 from gateway.times import to_micros
 
 _FOREVER = 1 << 63
@@ -104,7 +105,7 @@ class Opening:
 
 
 class Close(NamedTuple):
-    """The open handoff ends. ``outcome`` is the id of the outcome that ended it."""
+    """A handoff ends, or ends otherwise than was decided. ``outcome``: id of what ended it; empty: the clock did."""
 
     handoff: str
     at: datetime
@@ -119,8 +120,9 @@ class Advance:
     """All of it as it is after the advance; ``moves``, ``due``, ``opening``, ``withheld``, ``note``, ``close`` are new.
 
     ``reached`` replaces the lead's rows as a whole. A closing comes before an opening, so that one handoff is open at
-    most. ``accepted_at`` and ``contacted_at`` belong to the handoff that was open before. ``excluded``: reason of
-    journey.yaml why the lead is never handed over; None = it may be.
+    most. ``correction``: sales had acted in time where the clock spoke. ``accepted_at`` and ``contacted_at`` belong to
+    the handoff that was open before. ``excluded``: reason of journey.yaml why the lead is never handed over; None = it
+    may be.
     """
 
     stage: str
@@ -135,6 +137,7 @@ class Advance:
     withheld: Withheld | None = None
     note: OwnerNote | None = None
     close: Close | None = None
+    correction: Close | None = None
     accepted_at: datetime | None = None
     contacted_at: datetime | None = None
 
@@ -166,7 +169,9 @@ def advance(
     if standing.handoff is not None:
         close, accepted_at, contacted_at = _updated(journey, standing.handoff, facts)
     still_open = standing.handoff is not None and close is None
-    ended = _Ended(close.bucket, close.at) if close else _Ended(standing.last_bucket, standing.closed_at)
+    correction = _correction(journey, standing.expired, facts) if standing.expired is not None else None
+    last = close or correction
+    ended = _Ended(last.bucket, last.at) if last else _Ended(standing.last_bucket, standing.closed_at)
 
     above: dict[str, Sequence[Any]] = {name: list(held) for name, held in standing.above.items()}
     crossed: dict[str, int] = {}
@@ -216,6 +221,7 @@ def advance(
         withheld=withheld,
         note=note,
         close=close,
+        correction=correction,
         accepted_at=accepted_at,
         contacted_at=contacted_at,
     )
@@ -454,7 +460,8 @@ def _updated(
 ) -> tuple[Close | None, datetime | None, datetime | None]:
     """What the reported outcomes make of the open handoff: its end, and when it was accepted and contacted.
 
-    The first outcome with a bucket ends it. An outcome dated before the handoff opened says nothing about it.
+    The first outcome with a bucket ends it, or the clock before it: what counts is when sales acted. An outcome dated
+    before the handoff opened says nothing about it.
     """
     about = sorted((outcome for outcome in facts.outcomes if _is_about(outcome, handoff)), key=_order)
     close = None
@@ -467,7 +474,16 @@ def _updated(
         if bucket is not None:
             close = Close(handoff.id, outcome.at, bucket, outcome.reason, outcome.by, outcome.id)
             break
+    end = handoff.period_ends
+    if end is not None and (handoff.overdue if close is None else close.at > end):
+        close = Close(handoff.id, end, journey.follow_up.default_bucket, NO_WORD, CLOCK, "")
     return close, first["accepted"], first["contacted"]
+
+
+def _correction(journey: Journey, expired: OpenHandoff, facts: Facts) -> Close | None:
+    """What sales had done in time, and we heard of only after the clock had ended the handoff."""
+    close, _, _ = _updated(journey, expired, facts)
+    return close if close is not None and close.outcome else None
 
 
 def _is_about(outcome: Outcome, handoff: OpenHandoff) -> bool:

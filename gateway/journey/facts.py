@@ -62,7 +62,10 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class OpenHandoff:
-    """The handoff that sales have now. A lead has at most one."""
+    """The handoff that sales have now. A lead has at most one.
+
+    ``overdue``: its follow-up is over, and what sales did with it was read again since.
+    """
 
     id: str
     stage: str
@@ -70,6 +73,8 @@ class OpenHandoff:
     generation: int = 1
     accepted_at: datetime | None = None
     contacted_at: datetime | None = None
+    period_ends: datetime | None = None
+    overdue: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +84,7 @@ class Standing:
     ``above``: what ``Advance.above`` said the last time, ``{"mql": [2, true, null]}``: stage → [number of crossings,
     whether the score is over its threshold, time in microseconds of the latest activity or outcome that lets one in].
     ``last_bucket``, ``closed_at``: how and when the latest closed handoff ended; empty when there is none.
+    ``expired``: the latest closed handoff, where the clock ended it: late news may correct that.
     ``ignored``: stood over the threshold when the system was activated, and was left out; ends at the next crossing.
     """
 
@@ -90,3 +96,4 @@ class Standing:
     last_bucket: str = ""
     closed_at: datetime | None = None
     ignored: bool = False
+    expired: OpenHandoff | None = None

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from gateway.contracts import Contribution, Money
-from gateway.journey.advance import Advance, Due, Opening, advance
+from gateway.journey.advance import Advance, Close, Due, Opening, advance
 from gateway.journey.facts import Decided, Facts, Happened, OpenHandoff, Outcome, Standing
 from gateway.journey.journey import Journey
 from gateway.leads.lead import Lead
@@ -57,25 +57,29 @@ def facts_of(lead: Lead, open_deal: bool) -> Facts:
 
 
 def standing_of(lead: Lead) -> Standing:
-    open_handoff = lead.handoff
     return Standing(
         lead.stage,
         lead.above,
         [Decided(stage, from_micros(at), ref) for stage, at, ref in lead.decided],
-        OpenHandoff(
-            open_handoff["id"],
-            open_handoff["stage"],
-            from_micros(open_handoff["opened_at"]),
-            open_handoff["generation"],
-            _moment(open_handoff["accepted_at"]),
-            _moment(open_handoff["contacted_at"]),
-        )
-        if open_handoff
-        else None,
+        _handoff(lead.handoff, lead.overdue) if lead.handoff else None,
         lead.generation,
         lead.last_bucket,
         from_micros(lead.last_closed) if lead.last_closed else None,
         lead.ignored,
+        _handoff(lead.expired, False) if lead.expired else None,
+    )
+
+
+def _handoff(row: Mapping[str, Any], overdue: bool) -> OpenHandoff:
+    return OpenHandoff(
+        row["id"],
+        row["stage"],
+        from_micros(row["opened_at"]),
+        row["generation"],
+        _moment(row["accepted_at"]),
+        _moment(row["contacted_at"]),
+        _moment(row["period_ends"]),
+        overdue,
     )
 
 
@@ -128,7 +132,14 @@ def progress(
 
 def _still(lead: Lead, journey: Journey, open_deal: bool) -> bool:
     """Nothing that ``advance`` reads has moved since it was last asked: most news changes a field no rule looks at."""
-    if lead.journey != journey.hash or lead.moved or lead.changed_kinds or lead.added_outcomes or lead.dropped_outcomes:
+    if (
+        lead.journey != journey.hash
+        or lead.overdue
+        or lead.moved
+        or lead.changed_kinds
+        or lead.added_outcomes
+        or lead.dropped_outcomes
+    ):
         return False
     excluded = journey.exclusion(lead.attributes, open_deal)
     return lead.excluded == (excluded.reason if excluded else None)
@@ -162,7 +173,10 @@ def _do(lead: Lead, due: Due, at: int) -> None:
 
 
 def _follow(lead: Lead, answer: Advance, decided_at: int) -> None:
-    """What sales did with the open handoff, and its end."""
+    """What sales did with the open handoff, its end, and another end than the clock had given the one before."""
+    if answer.correction is not None and lead.expired is not None:
+        _end(lead, lead.expired, answer.correction)
+        lead.expired = None
     handoff = lead.handoff
     if handoff is None:
         return
@@ -171,17 +185,20 @@ def _follow(lead: Lead, answer: Advance, decided_at: int) -> None:
             handoff[name] = to_micros(at)
             lead.handoff_changed = True
     if answer.close is not None:
-        handoff |= {
-            "state": "closed",
-            "bucket": answer.close.bucket,
-            "bucket_reason": answer.close.reason,
-            "closed_at": to_micros(answer.close.at),
-            "closed_by": answer.close.by or f"outcome {answer.close.outcome}",
-        }
-        lead.closed.append(handoff)
-        lead.last_bucket, lead.last_reason = answer.close.bucket, answer.close.reason
-        lead.last_closed = handoff["closed_at"]
+        _end(lead, handoff, answer.close)
         lead.handoff, lead.handoff_changed = None, False
+
+
+def _end(lead: Lead, handoff: dict[str, Any], close: Close) -> None:
+    handoff |= {
+        "state": "closed",
+        "bucket": close.bucket,
+        "bucket_reason": close.reason,
+        "closed_at": to_micros(close.at),
+        "closed_by": close.by or f"outcome {close.outcome}",
+    }
+    lead.closed.append(handoff)
+    lead.last_bucket, lead.last_reason, lead.last_closed = close.bucket, close.reason, handoff["closed_at"]
 
 
 def open_handoff(lead: Lead, opening: Opening, cause: Cause, ids: Any) -> None:
@@ -210,6 +227,7 @@ def open_handoff(lead: Lead, opening: Opening, cause: Cause, ids: Any) -> None:
         "bucket_reason": "",
         "closed_at": None,
         "closed_by": "",
+        "checking": "",
     }
     lead.had_handoff = True
     for record in lead.records.values():

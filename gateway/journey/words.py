@@ -6,6 +6,8 @@ SHARED = ("target", "mql", "sal", "sql", "won")
 """The five shared stages, in order; a company's own stages are each tied to one of them."""
 BUCKETS = ("sales_qualified", "sales_rejected", "recycled")
 """How a handoff can end."""
+CLOCK, NO_WORD = "clock", "no word from sales"
+"""Who ends a handoff whose follow-up is over, and why."""
 BANDS = ("great", "good", "bad")
 """How good a score is; scoring.yaml says from where on."""
 STEPS = ("handoff", "set", "join", "leave", "campaign", "notify")

@@ -84,6 +84,10 @@ class Lead:
     reached: dict[str, tuple[int, str, str]] = field(default_factory=dict)
     handoff: dict[str, Any] | None = None
     had_handoff: bool = False
+    overdue: bool = False
+    """The follow-up of its handoff is over, and what sales did was read again since."""
+    expired: dict[str, Any] | None = None
+    """Its latest closed handoff, where the clock ended it."""
     last_bucket: str = ""
     last_reason: str = ""
     last_closed: int = 0
@@ -195,7 +199,7 @@ class Lead:
         self.had_handoff = self.had_handoff or other.had_handoff
         if other.last_closed > self.last_closed:
             self.last_bucket, self.last_reason = other.last_bucket, other.last_reason
-            self.last_closed = other.last_closed
+            self.last_closed, self.expired = other.last_closed, other.expired
         for stage, crossing in other.above.items():
             mine_crossing = self.above.get(stage)
             if mine_crossing is None or crossing[0] > mine_crossing[0]:

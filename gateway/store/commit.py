@@ -194,11 +194,24 @@ def _commit_decisions(put: Put, batch: Batch, score_name: str) -> None:
     put.insert(t.transitions, [move for lead in living for move in lead.moves])
     put.insert(t.steps, [step for lead in living for step in lead.steps], ignore=True)
     # Closed before opened: at most one of a lead's handoffs is open at any moment.
-    put.upsert(t.handoffs, [handoff for lead in living for handoff in lead.closed])
+    closed = [handoff for lead in living for handoff in lead.closed]
+    put.upsert(t.handoffs, closed)
+    put.upsert(t.endings, [_ending(handoff, batch.now) for handoff in closed])
     put.upsert(
         t.handoffs, [lead.handoff for lead in living if lead.handoff_changed and lead.handoff and lead.opened is None]
     )
     put.insert(t.handoffs, [lead.opened for lead in living if lead.opened is not None])
+
+
+def _ending(handoff: Mapping[str, Any], now: int) -> dict[str, Any]:
+    return {
+        "handoff": handoff["id"],
+        "decided_at": now,
+        "bucket": handoff["bucket"],
+        "reason": handoff["bucket_reason"],
+        "at": handoff["closed_at"],
+        "by": handoff["closed_by"],
+    }
 
 
 def _commit_outward(put: Put, batch: Batch) -> None:

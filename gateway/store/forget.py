@@ -48,6 +48,8 @@ def forget(connection: Connection, leads: Collection[str], now: int, refs: Colle
     )
     connection.execute(update(t.outcomes).where(among(t.outcomes.c.lead, leads)).values(reason="", by=""))
     connection.execute(update(t.handoffs).where(among(t.handoffs.c.lead, leads)).values(contributions=[], closed_by=""))
+    handoffs = select(t.handoffs.c.id).where(among(t.handoffs.c.lead, leads))
+    connection.execute(update(t.endings).where(t.endings.c.handoff.in_(handoffs)).values(by=""))
     connection.execute(update(t.scores).where(among(t.scores.c.lead, leads)).values(changes_at=None))
     w = t.writes.c
     waiting = and_(among(w.lead, leads), w.state.in_(("waiting", "unknown")))

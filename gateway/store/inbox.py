@@ -248,6 +248,12 @@ class Inbox:
 
     # -- to look at, and to replay ------------------------------------------------------------------------------------
 
+    def oldest_waiting(self) -> str | None:
+        """The id of the oldest document that is not read yet."""
+        with read(self.engine) as connection:
+            found: str | None = connection.scalar(select(func.min(_d.id)).where(_d.state == "waiting"))
+        return found
+
     def counts(self) -> dict[str, dict[str, int]]:
         """Per system: ``stored`` = ``read`` + ``waiting`` + ``quarantined``; and ``duplicates``, not stored."""
         empty = {"stored": 0, "read": 0, "waiting": 0, "quarantined": 0, "duplicates": 0}

@@ -90,6 +90,13 @@ def of_lead(connection: Connection, lead: str) -> dict[str, Rows]:
     return {
         "transitions": _of(connection, t.transitions, lead, t.transitions.c.decided_at, t.transitions.c.id),
         "handoffs": _of(connection, t.handoffs, lead, t.handoffs.c.opened_at),
+        "endings": _rows(
+            connection,
+            select(t.endings)
+            .join(t.handoffs, t.handoffs.c.id == t.endings.c.handoff)
+            .where(t.handoffs.c.lead == lead)
+            .order_by(t.endings.c.decided_at),
+        ),
         "steps": _of(connection, t.steps, lead, t.steps.c.at, t.steps.c.id),
         "writes": _of(connection, t.writes, lead, t.writes.c.planned_at, t.writes.c.id),
         "work": _of(connection, t.work_items, lead, t.work_items.c.opened_at),

@@ -13,13 +13,14 @@ from typing import Any
 from sqlalchemy import Connection, and_, func, not_, or_, select
 
 from gateway.contracts import Activity, Event, Mark, RecordConverted, RecordsLinked, RecordsMerged
+from gateway.journey.words import CLOCK
 from gateway.leads.batch import Batch, Timed
 from gateway.leads.company import Company
 from gateway.leads.deal import Deal
 from gateway.leads.identity import OURS, Key
 from gateway.leads.lead import Lead, Standing
 from gateway.leads.record import Ref
-from gateway.store import forget, regrouping
+from gateway.store import followups, forget, regrouping
 from gateway.store import tables as t
 from gateway.store.among import among
 from gateway.store.rows import RECORD, outcome_of, record_of, stored_event
@@ -255,7 +256,9 @@ def _load_leads(
         lead.had_handoff = True
         if row.state == "open":
             lead.handoff = dict(row._mapping)
+            lead.overdue = row.checking == followups.KNOWN and row.period_ends <= batch.now
         elif row.state == "closed" and row.closed_at >= lead.last_closed:
+            lead.expired = dict(row._mapping) if row.closed_by == CLOCK else None
             lead.last_bucket, lead.last_reason, lead.last_closed = row.bucket, row.bucket_reason, row.closed_at
     r = t.reached.c
     for id_, stage, *entry in connection.execute(

@@ -373,6 +373,8 @@ handoffs = Table(
     Column("bucket_reason", String, nullable=False, server_default=""),
     Column("closed_at", Time),
     Column("closed_by", String, nullable=False, server_default=""),
+    # once the follow-up is over: asked | id of a document that all we asked for came before | known
+    Column("checking", String, nullable=False, server_default=""),
     Index(
         "handoffs_open",
         "lead",
@@ -380,7 +382,18 @@ handoffs = Table(
         sqlite_where=text("state = 'open'"),
         postgresql_where=text("state = 'open'"),
     ),
-    Index("handoffs_due", "state", "period_ends"),
+    Index("handoffs_due", "state", "checking", "period_ends"),
+)
+
+endings = Table(  # how a handoff ended, each time that was decided: append-only, the last one counts
+    "endings",
+    main,
+    Column("handoff", Id, primary_key=True),
+    Column("decided_at", Time, primary_key=True),
+    Column("bucket", String, nullable=False),
+    Column("reason", String, nullable=False),
+    Column("at", Time, nullable=False),
+    Column("by", String, nullable=False),
 )
 
 writes = Table(

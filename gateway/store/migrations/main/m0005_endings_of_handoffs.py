@@ -1,0 +1,28 @@
+"""How handoffs ended, each time that was decided; what is read again before the clock ends one."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "main_0005"
+down_revision = "main_0004"
+
+
+def upgrade() -> None:
+    op.create_table(
+        "endings",
+        sa.Column("handoff", sa.String(length=32), nullable=False),
+        sa.Column("decided_at", sa.BigInteger(), nullable=False),
+        sa.Column("bucket", sa.String(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("by", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("handoff", "decided_at"),
+    )
+    op.execute(
+        "INSERT INTO endings SELECT id, closed_at, bucket, bucket_reason, closed_at, closed_by FROM handoffs"
+        " WHERE state = 'closed'"
+    )
+    with op.batch_alter_table("handoffs", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("checking", sa.String(), server_default="", nullable=False))
+        batch_op.drop_index("handoffs_due")
+        batch_op.create_index("handoffs_due", ["state", "checking", "period_ends"], unique=False)

@@ -562,7 +562,8 @@ class Sink(abc.ABC):
         return {}
 
     def held(self, object: str, records: Sequence[str], fields: Sequence[str]) -> Mapping[str, Held]:
-        """What records hold now, in as few calls as possible: asked just before fields with ``guard`` are written.
+        """What records hold now, in as few calls as possible: asked just before fields with ``guard`` are written,
+        and those that an undo puts back.
 
         Records that are gone are left out. Without this method no field of the system can be guarded.
         """

@@ -1,7 +1,7 @@
 """A person says who is one person and who is two: merge and split, told first and then done, each in one transaction.
 
 Both run the pipeline's own steps, so that scores, stages and writes follow as they follow from news. A telling is the
-same work, thrown away at its end.
+same work, thrown away at its end. A split moves rows before it computes: it holds the store's lock for both.
 """
 
 from __future__ import annotations
@@ -77,21 +77,15 @@ def merge(gateway: Gateway, one: str, other: str, by: str, go: bool = False) -> 
     _refuse_forgotten(before)
     if len(before) < 2:
         raise Refused(f"both keys lead to lead {one}: there is nothing to merge")
-    with write(gateway.store.main) as connection:
-        pair = [(one, other)]
-        batch = gateway.pipeline.rehearse((), (one, other), cause="merge", same=pair, by=by, within=connection)
-        _finish(gateway, connection, batch, go)
+    batch = gateway.pipeline.rehearse((), (one, other), cause="merge", same=[(one, other)], by=by)
     kept = next(lead for lead in batch.leads.values() if lead.id in (one, other) and lead.merged_into is None)
     lost = other if kept.id == one else one
-    told = _told(gateway, batch, before, (kept.id, lost), kept.absorbed, ())
     if go:
-        gateway.observe(done_of(batch))
-    return told
+        gateway.observe(gateway.pipeline.run((), (one, other), cause="merge", same=[(one, other)], by=by))
+    return _told(batch, before, (kept.id, lost), kept.absorbed, ())
 
 
-def split(
-    gateway: Gateway, lead: str, records: Collection[Ref], by: str, why: str = "", go: bool = False
-) -> Regrouped:
+def split(gateway: Gateway, lead: str, records: Collection[Ref], by: str, why: str = "", go: bool = False) -> Regrouped:
     """Give some of a lead's records a lead of their own, with their facts: the one they came from, if they were merged.
 
     No key makes the two one again. Without ``go`` nothing is stored. Raises ``NotFound`` for a record that is not the
@@ -111,14 +105,16 @@ def split(
         regrouping.split(connection, lead, other, refs, keys, merged, now)
         regrouping.note_split(connection, _row(lead, other, now, why, by, refs, merged))
         batch = gateway.pipeline.rehearse((), (lead, other), cause="person", within=connection)
-        _finish(gateway, connection, batch, go)
+        if go:
+            commit(connection, batch, gateway.model.score_name)
+        else:
+            connection.rollback()
     after = [batch.leads[lead], batch.leads[other]]
     opened = [one.opened["id"] for one in after if one.opened is not None]
     reopened = sorted(_open(after) - open_before - set(opened))
-    told = _told(gateway, batch, before, (lead, other), (), reopened, merged is not None)
     if go:
         gateway.observe(done_of(batch))
-    return told
+    return _told(batch, before, (lead, other), (), reopened, merged is not None)
 
 
 def parts(gateway: Gateway, lead: str) -> list[tuple[Any, list[Ref]]]:
@@ -197,15 +193,7 @@ def _standing(gateway: Gateway, leads: Collection[str]) -> list[Lead]:
     return [batch.leads[id_] for id_ in dict.fromkeys(leads) if id_ in batch.leads]
 
 
-def _finish(gateway: Gateway, connection: Connection, batch: Batch, go: bool) -> None:
-    if go:
-        commit(connection, batch, gateway.model.score_name)
-    else:
-        connection.rollback()
-
-
 def _told(
-    gateway: Gateway,
     batch: Batch,
     before: Sequence[Lead],
     ids: tuple[str, str],

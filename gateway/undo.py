@@ -89,13 +89,17 @@ def undo(gateway: Gateway, push: str) -> tuple[Undo, int]:
     if plan.system not in gateway.model.active:
         raise Refused(f"{plan.system}: outbound is off, nothing could be put back; `gateway activate {plan.system}`")
     at = to_micros(gateway.now())
-    holds: dict[Ref, dict[str, list[Any]]] = {}
+    holds: dict[str, dict[Ref, dict[str, list[Any]]]] = {}
     for one in plan.possible:
-        holds.setdefault(one.ref, {})[one.field] = list(Hold(one.sent, one.before, one.stamp, at, push))
-    leads = sorted({one.lead for one in plan.possible})
-    with write(gateway.store.main) as connection:
-        pushes.hold(connection, holds)
-    _plan_again(gateway, leads)
+        theirs = holds.setdefault(one.lead, {}).setdefault(one.ref, {})
+        theirs[one.field] = list(Hold(one.sent, one.before, one.stamp, at, push))
+    leads = sorted(holds)
+    for start in range(0, len(leads), CHUNK):  # broken off, it goes on where it was
+        chunk = leads[start : start + CHUNK]
+        with write(gateway.store.main) as connection:
+            for lead in chunk:
+                pushes.hold(connection, holds[lead])
+        _plan_again(gateway, chunk)
     with read(gateway.store.main) as connection:
         return plan, pushes.waiting(connection, plan.system, leads)
 

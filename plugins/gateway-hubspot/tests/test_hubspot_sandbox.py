@@ -365,17 +365,14 @@ def test_polling_alone_learns_of_deletions(instance, portal):
 @pytest.mark.parametrize("api", ["v3"], indirect=True)
 def test_signals_are_told_with_what_keeps_them_away(instance, portal):
     """A scope that the token lacks, and a product that the account has not."""
-    from gateway_hubspot.setup import signals
-
     portal.enterprise = False
     portal.scopes = {"content", "crm.objects.contacts.read"}
-    client = instance.gateway.sinks["hubspot"].client
-    states = {step.property: step.state for step in signals(client, ["email_events", "page_views"])}
-    assert states == {
-        "form_submissions": "file:token lacks the scopes forms, says HubSpot",
-        "email_events": "pulled",
-        "page_views": "named in the settings, but file:token lacks the scopes business-intelligence, says HubSpot",
-        "meetings": "there, but not under activities in the settings",
+    told = {one.name: (one.state, one.message) for one in instance.gateway.connection("hubspot").signals()}
+    assert told == {
+        "form_submissions": ("refused", "file:token lacks the scopes forms, says HubSpot"),
+        "email_events": ("delivered", ""),
+        "page_views": ("refused", "file:token lacks the scopes business-intelligence, says HubSpot"),
+        "meetings": ("delivered", ""),
     }
 
 

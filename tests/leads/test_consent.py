@@ -25,7 +25,8 @@ class Rule:
         return raw
 
 
-FIELDS = {name: Rule(name) for name in {*OPT_OUTS, *OPT_OUTS.values()}}
+NEWS_OUT, NEWS_IN = "opted_out_newsletter", "opted_in_newsletter"
+FIELDS = {name: Rule(name) for name in {*OPT_OUTS, *OPT_OUTS.values(), NEWS_OUT, NEWS_IN}}
 
 
 def joined(*told):
@@ -59,6 +60,13 @@ IN, CALL = "opted_in_email", "opted_in_call"
 def test_who_opted_out(told, wanted):
     """The lead's value, whatever each system says."""
     assert joined(*told)[0][OUT] is wanted
+
+
+@pytest.mark.parametrize(("by", "lifted"), [(NEWS_IN, True), ("opted_in_email", False)])
+def test_a_subscription_has_an_opt_in_of_its_own(by, lifted):
+    """One type of e-mail, not all of them; and strictest like every other."""
+    told = [("ma", NEWS_OUT, True, 1), ("crm", NEWS_OUT, False, 2), ("crm", by, True, 9)]
+    assert joined(*told)[0][NEWS_OUT] is not lifted
 
 
 def test_a_lifted_opt_out_names_the_opt_in():

@@ -17,7 +17,7 @@ from gateway.durations import Duration
 from gateway.journey.calendar import Calendar, Hours, NeverOpen, is_country
 from gateway.journey.words import BANDS, BUCKETS
 from gateway.settings.files import suggest
-from gateway.settings.form import Zone
+from gateway.zones import Zone
 
 WEEK = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _BANDS = ", ".join((*BANDS, "other"))

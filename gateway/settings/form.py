@@ -7,24 +7,15 @@ from collections.abc import Mapping
 from datetime import UTC
 from typing import Any
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo, available_timezones
 
 from marshmallow import Schema, ValidationError, fields, post_load, validate
 
 from gateway.clock import Clock
 from gateway.durations import Duration
-from gateway.settings.files import suggest
+from gateway.zones import Zone
 
 ROLES = ("ma", "crm", "other")
 SYSTEM_NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
-
-
-class Zone(fields.Field[ZoneInfo]):
-    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> ZoneInfo:
-        try:
-            return ZoneInfo(value)
-        except (KeyError, ValueError, OSError, TypeError, AttributeError):
-            raise ValidationError(f"no such time zone{suggest(value, available_timezones())}") from None
 
 
 class Address(fields.Field[tuple[str, int]]):

@@ -30,7 +30,7 @@ R = TypeVar("R")
 COMMANDS = {
     "demo": "gateway.demo.command:demo",
     "init": "gateway.cli.setup:init",
-    "check": "gateway.cli.setup:check",
+    "check": "gateway.cli.checking:check",
     "status": "gateway.cli.status:status",
     "run": "gateway.cli.processes:run",
     "web": "gateway.cli.processes:web",

@@ -190,6 +190,11 @@ class Pulling:
             raise failed.cause from None
         self._forget([mark])
 
+    def under_way(self, stream: str) -> bool:
+        """Whether an earlier reading of this stream's past was broken off."""
+        with read(self.engine) as connection:
+            return due.cursor(connection, self.system, HISTORY + stream) not in (None, WHOLE)
+
     def read_whole(self, stream: str) -> bool:
         """Whether the reading of the past that is under way has come to the end of this stream."""
         with read(self.engine) as connection:

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from gateway.runtime import Gateway
 
 
+ANSWER = timedelta(seconds=0.5)
+"""What a call takes, about, however many the budget allows."""
+
+
 @click.command()
 @click.argument("system")
 @history_option
@@ -88,7 +92,8 @@ def _history(
     told = {stream: plugin_call(plugin, "estimate", partial(source.estimate, stream, start)) for stream in left}
     rows = {stream: one for stream, one in told.items() if one is not None}
     for stream, one in rows.items():
-        say(f"  {stream:<16} {plural(one.records, 'record')}, {plural(one.calls, 'call')}", err=True)
+        more = "; goes on where it stopped" if pulling.under_way(stream) else ""
+        say(f"  {stream:<16} {plural(one.records, 'record')}, {plural(one.calls, 'call')}{more}", err=True)
     if others := [stream for stream in left if stream not in rows]:
         say(f"  {', '.join(others)}: nobody can tell before", err=True)
     if len(left) < len(streams):
@@ -157,7 +162,7 @@ def _of_objects(system: str, objects: Mapping[str, Any], names: Sequence[str]) -
 
 def _agree(gateway: Gateway, system: str, what: str, records: int, calls: int, yes: bool) -> dict[str, Any]:
     """Say what it takes, and ask where somebody can answer. Returns the same for programs."""
-    takes = gateway.budgets[system].takes(calls)
+    takes = max(gateway.budgets[system].takes(calls), calls * ANSWER)
     say(f"{what}: {plural(records, 'record')} in about {plural(calls, 'call')}, {_in_words(takes)}", err=True)
     if not yes and asks():
         click.confirm("Go on?", abort=True, err=True)
@@ -173,8 +178,8 @@ def _in_words(span: timedelta) -> str:
     seconds = span.total_seconds()
     for unit, words in ((86_400, "days"), (3_600, "hours"), (60, "minutes")):
         if seconds >= 2 * unit:
-            return f"at the pace of its budget {seconds / unit:.0f} {words} at least"
-    return "which the budget allows within two minutes" if seconds else "which the budget allows at once"
+            return f"{seconds / unit:.0f} {words} or more at the pace of the budget"
+    return "two minutes at most"
 
 
 def _patiently(system: str, pages: Callable[[], Iterator[Page]], taken: Taking, tell: Callable[[Page], None]) -> None:

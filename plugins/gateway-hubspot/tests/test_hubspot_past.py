@@ -186,6 +186,7 @@ def test_when_the_calls_are_used_up_it_waits_and_goes_on(instance, portal, monke
     told = instance.run("pull", "hubspot", "--history")
     assert len(instance.rows(t.leads)) == 120
     assert "goes on at" in told.stderr
+    assert "in about 4 calls, two minutes at most" in told.stderr
     assert len(slept) == 1
     listed = [call for call in portal.calls if "objects/contacts" in call.path and "archived=False" in call.query]
     assert len([call for call in listed if "after=" not in call.query]) == 1

@@ -21,8 +21,8 @@ SIZE = {"terminal_width": WIDTH, "max_content_width": WIDTH}
 SHAPES = {
     "check": "ok problems[] warnings[] systems[] systems[].system systems[].plugin systems[].role systems[].outbound "
     "systems[].source systems[].sink systems[].in[] systems[].in[].object systems[].in[].kind systems[].in[].fields "
-    "systems[].in[].activities systems[].in[].outcomes systems[].out[] systems[].beside systems[].secrets[] systems[].problem plugins[] "
-    "online[]",
+    "systems[].in[].activities systems[].in[].outcomes systems[].out[] systems[].beside systems[].secrets[] "
+    "systems[].problem plugins[] online[]",
     "status": "ok problems[] systems[] systems[].system systems[].configured systems[].outbound systems[].documents "
     "systems[].documents.stored systems[].documents.read systems[].documents.waiting systems[].documents.quarantined "
     "systems[].documents.holds systems[].documents.duplicates systems[].events systems[].events.read "
@@ -61,8 +61,8 @@ SHAPES = {
     "before[].score before[].band before[].handoff before[].handoff_opened_at before[].records[] before[].activities "
     "before[].outcomes before[].opt_outs[] after[] absorbed[] reopened[] writes",
     "leads split": "what done lead other restored before[] after[] absorbed[] reopened[] writes",
-    "push": "systems[] systems[].system systems[].push systems[].planned systems[].confirmed systems[].superseded systems[].waiting "
-    "systems[].dead systems[].died systems[].paused",
+    "push": "systems[] systems[].system systems[].push systems[].planned systems[].confirmed systems[].superseded "
+    "systems[].waiting systems[].dead systems[].died systems[].paused",
     "leads list": "total leads[] leads[].lead leads[].attributes leads[].stage leads[].persona leads[].score "
     "leads[].fit leads[].behaviour leads[].band leads[].generation leads[].entered_at leads[].handoff leads[].excluded",
     "leads show": "lead merged[] erased_at entered_at known_at attributes[] attributes[].field attributes[].value "
@@ -84,8 +84,8 @@ SHAPES = {
     "inbox replay": "dry_run documents[] quarantined_again",
     "deliveries list": "deliveries[] deliveries[].id deliveries[].system deliveries[].object deliveries[].record "
     "deliveries[].lead deliveries[].key deliveries[].create deliveries[].fields deliveries[].state "
-    "deliveries[].attempts deliveries[].code deliveries[].message deliveries[].planned_at deliveries[].due_at "
-    "deliveries[].finished_at",
+    "deliveries[].attempts deliveries[].push deliveries[].code deliveries[].message deliveries[].planned_at "
+    "deliveries[].due_at deliveries[].finished_at",
     "deliveries retry": "dry_run chosen[] retried",
     "deliveries discard": "dry_run chosen[] discarded",
     "metrics funnel": "entered excluded[] excluded[].reason excluded[].count stages[] stages[].stage stages[].count "

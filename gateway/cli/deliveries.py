@@ -46,6 +46,7 @@ def list_(app: App, state: str | None, system: str | None, limit: int, as_json: 
             "fields",
             "state",
             "attempts",
+            "push",
             "code",
             "message",
         )

@@ -114,7 +114,11 @@ def _effects(rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> Iterator[Entry]
         yield Entry(row["planned_at"], _EFFECT, "write", f"{what} planned{fields}", row["cause"])
         if row["finished_at"] is not None:
             said = ": ".join(filter(None, [row["state"], row["code"], row["message"]]))
-            yield Entry(row["finished_at"], _EFFECT, "write", f"{what} {said}", f"write {row['id']}")
+            yield Entry(row["finished_at"], _EFFECT, "write", f"{what} {said}", _by_push(row))
+
+
+def _by_push(write: Mapping[str, Any]) -> str:
+    return f"write {write['id']}" + (f" in push {write['push']}" if write["push"] else "")
 
 
 def _ref(ref: Ref) -> str:

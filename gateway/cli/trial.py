@@ -134,7 +134,7 @@ def _print_reading(reading: Reading, found: Trial, app: App) -> None:
     for bad in reading.quarantined:
         say(f"  quarantined {bad.object} {bad.record}: {bad.reason}")
     for lookup in reading.lookups:
-        say(f"  names {lookup.object} {lookup.record}: it would be fetched")
+        say(f"  names {lookup.object} {lookup.record}: it is fetched")
     if not (reading.events or reading.skipped or reading.quarantined or reading.lookups):
         say("  nothing is in it")
 

@@ -205,14 +205,14 @@ class Client:
         """``ask`` for records. An answer that has no list of them is none: it must not pass for an empty one."""
         return _with_results(self.ask(operation, *args, priority=priority, **kwargs))
 
-    def search(self, object_: str, request: Mapping[str, Any]) -> Reply:
+    def search(self, object_: str, request: Mapping[str, Any], priority: int = 5) -> Reply:
         """One search, at the pace that all apps of the account share."""
-        self._check_account()
+        self._check_account(priority)
         early = self._next_search - self._clock()
         if early > 0:
             self._sleep(early)
         self._next_search = self._clock() + self._between_searches
-        return _with_results(self._repeated(self.searching.do_search, (object_, request), {}))
+        return _with_results(self._repeated(self.searching.do_search, (object_, request), {}, priority))
 
     def get(self, path: str, query: list[tuple[str, Any]], key: str = "results") -> Reply:
         """GET of what the library has no method for. ``key``: the list that an answer must have."""

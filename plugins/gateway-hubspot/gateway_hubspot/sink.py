@@ -20,6 +20,7 @@ from gateway_hubspot.activities import STREAMS
 from gateway_hubspot.catalogue import catalogue
 from gateway_hubspot.client import WRITE, Client, Failure, NoAnswer, Reply
 from gateway_hubspot.lists import Lists
+from gateway_hubspot.meeting import HINTS, Meeting, address_of
 from gateway_hubspot.records import REDACTED, cut, moment, plural
 from gateway_hubspot.subscriptions import OPT_IN, OPT_OUT, Subscriptions, carried, refusal
 from gateway_hubspot.tasks import settled, task
@@ -168,7 +169,7 @@ class _Sending:
             known = self._known([made for made in writes if not made.anyway])
             yield from known.values()
             writes = [made for made in writes if made.key not in known]
-        bare = {made.key for made in writes if made.record is not None and all(map(carried, made.fields))}
+        bare = {made.key for made in writes if made.record is not None and not any(map(_sent_as_property, made.fields))}
         receipts = {receipt.key: receipt for receipt in self._send([made for made in writes if made.key not in bare])}
         receipts |= {
             made.key: Receipt(key=made.key, result="done", record=made.record or "")
@@ -301,59 +302,16 @@ class _Sending:
     # -- who is there already -----------------------------------------------------------------------------------------
 
     def _known(self, writes: Sequence[Write]) -> dict[str, Receipt]:
-        """Contacts that have the address of one we would create: linked instead, and written to by their id."""
-        addresses = {_address(made): made for made in writes if _address(made)}
-        if not addresses or self.path != "contacts":
+        """Contacts we would double: linked instead, and written to by their id."""
+        if self.path != "contacts":
             return {}
-        request = {
-            "idProperty": "email",
-            "inputs": [{"id": address} for address in addresses],
-            "properties": ["email", self.key],
-        }
-        self._calls += 1
-        try:
-            reply = self.client.page(
-                self.client.batch.read, self.path, request, archived=False, priority=self._priority
-            )
-        except (TryLater, AccessRefused) as exc:
-            self._stop = refusal(exc)
-            return {}
-        except (Failure, NoAnswer):
-            return {}  # a create of one who is there is refused with a name, too
-        known: dict[str, Receipt] = {}
-        stamps: dict[str, dict[str, Any]] = {}
-        for result in reply.results:
-            properties, id_ = result.get("properties") or {}, str(result.get("id"))
-            made = addresses.get(str(properties.get("email")).strip().casefold())
-            carried_key = properties.get(self.key)
-            if made is None or carried_key == made.key:
-                continue
-            known[made.key] = Receipt(key=made.key, result="duplicate", candidates=(id_,), code="e-mail address")
-            if not carried_key:
-                stamps[made.key] = {"id": id_, "properties": {self.key: made.key}}
-        return known | self._stamp(stamps)
+        meeting = Meeting(self.client, self.key, self._priority, self._end)
+        known = meeting.meet(writes)
+        self._calls += meeting.calls
+        return known
 
-    def _stamp(self, stamps: Mapping[str, Mapping[str, Any]]) -> dict[str, Receipt]:
-        """Contacts that were found by their address carry our key from now on, so that it leads to them as well.
-
-        Returns the receipts of those that do not yet: until they do, they are looked up again.
-        """
-        if not stamps:
-            return {}
-        self._calls += 1
-        try:
-            self.client.change(
-                self.client.batch.update, self.path, {"inputs": list(stamps.values())}, priority=self._priority
-            )
-        except (TryLater, AccessRefused) as exc:
-            self._stop = refusal(exc)
-            return {key: replace(self._stop, key=key) for key in stamps}
-        except NoAnswer:
-            return {key: Receipt(key=key, result="retry", code="no answer") for key in stamps}
-        except Failure as exc:
-            if exc.passing:
-                return {key: Receipt(key=key, result="retry", code=str(exc.status)) for key in stamps}
-        return {}  # linked all the same where HubSpot does not take the key
+    def _end(self, exc: TryLater | AccessRefused) -> None:
+        self._stop = refusal(exc)
 
     # -- lifecycle stage ----------------------------------------------------------------------------------------------
 
@@ -409,7 +367,7 @@ def _batches(writes: Sequence[Write]) -> list[list[Write]]:
     batches: list[tuple[list[Write], set[str]]] = []
     for made in writes:
         marks = {f"record {made.record}" if made.record else f"key {made.key.casefold()}"}
-        if address := _address(made):
+        if address := address_of(made):
             marks.add(f"email {address}")
         for batch, taken in batches:
             if len(batch) < BATCH and marks.isdisjoint(taken):
@@ -422,7 +380,7 @@ def _batches(writes: Sequence[Write]) -> list[list[Write]]:
 
 
 def _input(made: Write, key: str, number: int) -> dict[str, Any]:
-    properties = {name: _sent(value) for name, value in made.fields.items() if not carried(name)}
+    properties = {name: _sent(value) for name, value in made.fields.items() if _sent_as_property(name)}
     if made.record is not None:
         return {"id": made.record, "objectWriteTraceId": str(number), "properties": properties}
     if made.refs:  # a task: made with its contact, which an upsert could not
@@ -437,6 +395,10 @@ def _input(made: Write, key: str, number: int) -> dict[str, Any]:
         "objectWriteTraceId": str(number),
         "properties": {**properties, key: made.key},
     }
+
+
+def _sent_as_property(name: str) -> bool:
+    return name not in HINTS and not carried(name)
 
 
 def _sent(value: Any) -> str:
@@ -454,11 +416,6 @@ def _sent(value: Any) -> str:
 
 def _held(value: Any) -> Any:
     return None if value == "" else value
-
-
-def _address(made: Write) -> str:
-    email = made.fields.get("email")
-    return email.strip().casefold() if isinstance(email, str) else ""
 
 
 def _number(trace: Any, open_: Mapping[int, Write]) -> int | None:

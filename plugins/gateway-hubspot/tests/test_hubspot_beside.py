@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from gateway_hubspot import HubSpotSink, SettingsSchema
@@ -149,3 +149,27 @@ def test_what_stands_beside_a_contact_is_what_the_settings_say(sink, portal, tmp
     assert sink.carries == {"follow_up_task": ("*",), "list_membership": ("Nurture", "No mail")}
     bare = SettingsSchema().load({"token": f"file:{tmp_path}/token", "base_url": portal.url})
     assert HubSpotSink(bare, Context(system="h", root=tmp_path, mapping=None, now=lambda: NOW)).carries == {}
+
+
+def person(number, **fields):
+    values = {"email": f"new{number}@example.org", "lastname": "Doe", **fields}
+    return Write(key=f"lead:{number:032x}:contact", object="contact", record=None, fields=values, create=True)
+
+
+def test_who_another_connector_knows_is_not_made_again(sink, portal):
+    """By the Salesforce ids it left, of 15 or 18 characters; who is found carries our key; several are for a person."""
+    mark = f"{len(portal.records['contacts']):010d}"
+    contact_id, lead_id = f"003Ka{mark}", f"00QKa{mark}MAK"
+    kim = portal.add("contacts", {"email": "kim@elsewhere.example", "salesforcecontactid": contact_id})
+    twins = [portal.add("contacts", {"firstname": n, "salesforceleadid": lead_id}) for n in "ab"]
+    portal.clock.advance(timedelta(minutes=5))  # the search index comes after
+    found = person(1, salesforcecontactid=f"{contact_id}IAK")
+    several = person(2, salesforceleadid=lead_id)
+    new = person(3, salesforceleadid="00QKa000009ZzZzMAK")
+    receipts, _ = deliver(sink, found, several, new)
+    assert receipts[found.key].candidates == (kim.id,)
+    assert sorted(receipts[several.key].candidates) == sorted(one.id for one in twins)
+    made = portal.records["contacts"][receipts[new.key].record]
+    assert (made["email"], made["salesforceleadid"]) == ("new3@example.org", None)
+    assert (kim["gw_external_id"], [one["gw_external_id"] for one in twins]) == (found.key, [None, None])
+    assert sink.find("contact", [found.key]) == {found.key: [kim.id]}

@@ -11,38 +11,35 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from gateway.contracts import Cursor
 from gateway_salesforce.org import Org, RefusedCall
 
 MOST = 5
 """Questions that Salesforce takes in one composite call."""
 
 Standing = tuple[str, Any, Any]
-"""The cursor's stamp ("": nothing was ever there), how many rows there are since its overlap, the youngest's stamp."""
+"""Where reading begins, how many rows there are from there on, and the youngest's stamp."""
 
 
 class Quiet:
-    """``order``: what is pulled, in turn. ``begin``: a cursor's stamp → where its overlap begins, as SOQL has times."""
+    """``order``: the objects that are pulled, in turn. Where a read begins is a time as SOQL has it; "" = everywhere."""
 
-    def __init__(self, org: Org, version: str, order: Callable[[], Sequence[str]], begin: Callable[[str], str]) -> None:
+    def __init__(self, org: Org, version: str, order: Callable[[], Sequence[str]]) -> None:
         self._org = org
-        self._order = order
         self._path = f"/services/data/v{version}/query?q="
-        self._begin = begin
+        self._order = order
         self._empty: dict[str, str] = {}
-        """Object → the stamp of the cursor from which a whole read found nothing new."""
+        """Object → where a whole read began that found nothing new."""
         self._asked: dict[str, Standing] = {}
         self._before: dict[str, Standing] = {}
         """As it was asked before the present read; ``_read``: before the last whole one that found nothing new."""
         self._read: dict[str, Standing] = {}
 
-    def still(self, object_: str, cursor: Cursor | None) -> bool:
-        """Whether all is as it was when ``object_`` was last read from this cursor, and nothing was new."""
-        stamp = _stamp(cursor)
-        if self._empty.get(object_) != stamp:
+    def still(self, object_: str, start: str) -> bool:
+        """Whether all is as it was when ``object_`` was last read from there, and nothing was new."""
+        if self._empty.get(object_) != start:
             self._before.pop(object_, None)
             return False
-        if self._asked.get(object_, ("\0",))[0] != stamp:
+        if object_ not in self._asked or self._asked[object_][0] != start:
             later = list(self._order())
             later = [name for name in later[later.index(object_) + 1 :] if name in self._empty]
             self._ask([object_, *later[: MOST - 1]])
@@ -52,9 +49,9 @@ class Quiet:
         self._before[object_] = asked
         return self._read.get(object_) == asked
 
-    def found_nothing(self, object_: str, cursor: Cursor | None) -> None:
-        """A whole read from this cursor brought nothing new."""
-        self._empty[object_] = _stamp(cursor)
+    def found_nothing(self, object_: str, start: str) -> None:
+        """A whole read from there brought nothing new."""
+        self._empty[object_] = start
         if (before := self._before.pop(object_, None)) is not None:
             self._read[object_] = before
 
@@ -62,8 +59,7 @@ class Quiet:
         self._asked.clear()
         parts = []
         for name in objects:
-            stamp = self._empty[name]
-            where = f" WHERE SystemModstamp >= {self._begin(stamp)}" if stamp else ""
+            where = f" WHERE SystemModstamp >= {self._empty[name]}" if self._empty[name] else ""
             soql = f"SELECT COUNT(Id) n, MAX(SystemModstamp) m FROM {name}{where}"
             parts.append({"method": "GET", "url": self._path + quote(soql), "referenceId": name})
         try:
@@ -77,7 +73,3 @@ class Quiet:
                 self._asked[part["referenceId"]] = (self._empty[part["referenceId"]], row["n"], row["m"])
             except (KeyError, IndexError, TypeError):
                 continue  # read as ever
-
-
-def _stamp(cursor: Cursor | None) -> str:
-    return str(cursor["stamp"]) if cursor else ""

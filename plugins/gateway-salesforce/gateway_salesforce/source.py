@@ -104,10 +104,7 @@ class SalesforceSource(Source):
         self._missed_until: datetime | None = None
         self._untracked: set[str] = set()
         """Tables of former values that the org does not have, or does not show us."""
-        overlap: timedelta = settings["overlap"]
-        self._quiet = Quiet(
-            self._org, settings["api_version"], self.streams, lambda stamp: literal(moment(stamp) - overlap)
-        )
+        self._quiet = Quiet(self._org, settings["api_version"], self.streams)
         self._closing: Mapping[str, tuple[bool, bool]] | None = None
         if token := settings.get("outbound_messages"):
             self.verification = Verification(scheme="token", query="token", secrets=(token,))
@@ -267,14 +264,15 @@ class SalesforceSource(Source):
     # -- changes ------------------------------------------------------------------------------------------------------
 
     def _changes(self, object_: str, cursor: Cursor | None, since: datetime | None) -> Iterator[Page]:
-        if since is None and self._quiet.still(object_, cursor):
+        start = self._start(cursor, since)
+        if self._quiet.still(object_, start):
             return
         new = False
         for rows, after, more in self._windows(object_, cursor, since):
             new = True
             yield from self._pages(object_, self._items(object_, rows), after, more)
-        if since is None and not new:
-            self._quiet.found_nothing(object_, cursor)
+        if not new:
+            self._quiet.found_nothing(object_, start)
 
     def _windows(
         self, object_: str, cursor: Cursor | None, since: datetime | None, names: Sequence[str] = ()
@@ -285,8 +283,8 @@ class SalesforceSource(Source):
         """
         overlap: timedelta = self._settings["overlap"]
         before = str(cursor["stamp"]) if cursor else ""
-        start = moment(before) - overlap if cursor else since
-        where = f" WHERE SystemModstamp >= {literal(start)}" if start else ""
+        start = self._start(cursor, since)
+        where = f" WHERE SystemModstamp >= {start}" if start else ""
         again: list[dict[str, Any]] | None = [] if cursor else None
         trail: list[tuple[str, int]] = []
         more = True
@@ -310,6 +308,11 @@ class SalesforceSource(Source):
                 yield fresh, _cursor(stamp, trail), more
             if more:
                 where = _after(rows[-1])
+
+    def _start(self, cursor: Cursor | None, since: datetime | None) -> str:
+        """Where reading begins, as SOQL has times; "" = with everything."""
+        start = moment(str(cursor["stamp"])) - self._settings["overlap"] if cursor else since
+        return literal(start) if start else ""
 
     def _ask(self, object_: str, where: str, names: Sequence[str] = ()) -> tuple[list[dict[str, Any]], bool]:
         """One window. A field that the org does not have is left out from then on, and told once."""
@@ -451,7 +454,8 @@ class SalesforceSource(Source):
     def _roles(self, cursor: Cursor | None, since: datetime | None) -> Iterator[Page]:
         """A role that comes or goes does not touch its opportunity's stamp: those opportunities are read again."""
         names = ["Id", "OpportunityId", "SystemModstamp"]
-        if since is None and self._quiet.still(ROLES, cursor):
+        start = self._start(cursor, since)
+        if self._quiet.still(ROLES, start):
             return
         if cursor is None and since is None:  # all opportunities bring their roles along
             rows, _ = self._newest(ROLES)
@@ -460,8 +464,8 @@ class SalesforceSource(Source):
                 yield Page(
                     document=orjson.dumps({"object": "Opportunity", "records": []}), cursor={"stamp": stamp, "seen": []}
                 )
-            elif since is None:
-                self._quiet.found_nothing(ROLES, cursor)
+            else:
+                self._quiet.found_nothing(ROLES, start)
             return
         new = False
         for rows, after, more in self._windows(ROLES, cursor, since, names):
@@ -469,8 +473,8 @@ class SalesforceSource(Source):
             ids = sorted({row["OpportunityId"] for row in rows})
             deals = self._by_id("Opportunity", ids)
             yield from self._pages("Opportunity", self._items("Opportunity", deals), after, more)
-        if since is None and not new:
-            self._quiet.found_nothing(ROLES, cursor)
+        if not new:
+            self._quiet.found_nothing(ROLES, start)
 
     def _newest(self, object_: str) -> tuple[list[dict[str, Any]], bool]:
         return self._org.query(f"SELECT Id, SystemModstamp FROM {object_} ORDER BY SystemModstamp DESC LIMIT 1")

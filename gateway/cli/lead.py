@@ -108,6 +108,7 @@ def _record_json(record: Record) -> dict[str, Any]:
         "gone": record.gone,
         "values": {name: entry[0] for name, entry in sorted(record.snapshot.items())},
         "assumed": record.assumed,
+        "contested": record.contested,
     }
 
 
@@ -172,7 +173,8 @@ def _print_records(lead: Lead) -> None:
 def _state(record: Record) -> str:
     state = ["primary"] if record.main else []
     state += ["in sync"] if record.enrolled else ["history only"]
-    return ", ".join(state + ([f"assumed: {shown(record.assumed)}"] if record.assumed else []))
+    state += [f"assumed: {shown(record.assumed)}"] if record.assumed else []
+    return ", ".join(state + ([f"contested: {shown(record.contested)}"] if record.contested else []))
 
 
 def _print_deals(deals: Rows, zone: ZoneInfo) -> None:

@@ -347,9 +347,23 @@ class _Loading:
                 known = attributes if what == "attribute" else activities
                 if name not in known:
                     yield file.problem(path, f"no mapping brings in {what} {name!r}{suggest(name, known)}")
+        yield from self._reasons(next((file for file in files if file.name == "journey.yaml"), None))
         yield from self._lonely(
             {name for file in files for _, what, name in uses(file.data, ()) if what == "attribute"}
         )
+
+    def _reasons(self, journey: ConfigFile | None) -> Iterator[Problem]:
+        """Words for a system's reasons that the journey does not list."""
+        listed = journey.data.get("reasons") if journey is not None else None
+        known = [str(one) for reasons in (listed or {}).values() for one in reasons]
+        for name in self.mappings if known else ():
+            file = self.files[f"mappings/{name}.yaml"]
+            for object_, one in file.data["objects"].items():
+                for index, rule in enumerate(one.get("outcomes") or []):
+                    for raw, word in (rule.get("reasons") or {}).items():
+                        if str(word) not in known:
+                            path = ("objects", object_, "outcomes", index, "reasons", raw)
+                            yield file.problem(path, f"no such reason in journey.yaml{suggest(word, known)}")
 
     def _lonely(self, used: Collection[str]) -> Iterator[Problem]:
         """A lead field that one line alone names and that is nearly another's name is a slip of the pen."""

@@ -323,3 +323,10 @@ def test_a_guard_that_a_plugin_cannot_keep_is_told(instance: Any) -> None:
     instance.edit("mappings/sales.yaml", "{to: title, sync: newest}", "{to: title, sync: newest, guard: true}")
     said = instance.run("check").output
     assert "mappings/sales.yaml:12: objects.lead.fields.position.guard: has no effect: the plugin files" in said
+
+
+def test_a_word_for_a_reason_that_the_journey_does_not_list_is_told(ended: Any) -> None:
+    """It would be chased for ever."""
+    ended.edit("mappings/leads.yaml", "reason: why}", "reason: why, reasons: {No Money: no budgt}}")
+    said = ended.run("check").output
+    assert "reasons.No Money: no such reason in journey.yaml; did you mean 'no budget'?" in said

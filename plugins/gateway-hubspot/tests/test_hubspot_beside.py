@@ -158,18 +158,19 @@ def person(number, **fields):
 
 def test_who_another_connector_knows_is_not_made_again(sink, portal):
     """By the Salesforce ids it left, of 15 or 18 characters; who is found carries our key; several are for a person."""
-    mark = f"{len(portal.records['contacts']):010d}"
+    first = len(portal.records["contacts"])  # of this portal, which other tests use, too
+    mark = f"{first:010d}"
     contact_id, lead_id = f"003Ka{mark}", f"00QKa{mark}MAK"
     kim = portal.add("contacts", {"email": "kim@elsewhere.example", "salesforcecontactid": contact_id})
     twins = [portal.add("contacts", {"firstname": n, "salesforceleadid": lead_id}) for n in "ab"]
     portal.clock.advance(timedelta(minutes=5))  # the search index comes after
-    found = person(1, salesforcecontactid=f"{contact_id}IAK")
-    several = person(2, salesforceleadid=lead_id)
-    new = person(3, salesforceleadid="00QKa000009ZzZzMAK")
+    found = person(first + 1, salesforcecontactid=f"{contact_id}IAK")
+    several = person(first + 2, salesforceleadid=lead_id)
+    new = person(first + 3, salesforceleadid="00QKa000009ZzZzMAK")
     receipts, _ = deliver(sink, found, several, new)
     assert receipts[found.key].candidates == (kim.id,)
     assert sorted(receipts[several.key].candidates) == sorted(one.id for one in twins)
     made = portal.records["contacts"][receipts[new.key].record]
-    assert (made["email"], made["salesforceleadid"]) == ("new3@example.org", None)
+    assert (made["email"], made["salesforceleadid"]) == (f"new{first + 3}@example.org", None)
     assert (kim["gw_external_id"], [one["gw_external_id"] for one in twins]) == (found.key, [None, None])
     assert sink.find("contact", [found.key]) == {found.key: [kim.id]}

@@ -21,7 +21,7 @@ Standing = tuple[str, Any, Any]
 
 
 class Quiet:
-    """``order``: the objects that are pulled, in turn. Where a read begins is a time as SOQL has it; "" = everywhere."""
+    """``order``: the objects that are pulled, in turn. Where reading begins: a time as SOQL has it, "" = at all."""
 
     def __init__(self, org: Org, version: str, order: Callable[[], Sequence[str]]) -> None:
         self._org = org

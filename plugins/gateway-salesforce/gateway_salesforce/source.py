@@ -42,6 +42,7 @@ from gateway_salesforce import messages
 from gateway_salesforce.codes import SOON, Fault
 from gateway_salesforce.meeting import CONTACT, LEAD
 from gateway_salesforce.org import NoAnswer, Org, RefusedCall
+from gateway_salesforce.past import Past, status, tables
 from gateway_salesforce.quiet import Quiet
 
 DELETIONS = "deletions"
@@ -74,17 +75,6 @@ MISSED = timedelta(days=1)
 """So long is a field left out that the org said it does not have: it may be there again."""
 OLDEST = timedelta(days=15)
 """So long are deleted records told of."""
-STAGES, STAGED = "OpportunityHistory", ("StageName", "Amount", "CloseDate")
-"""The table that keeps what an opportunity's stages were, and the fields that it keeps."""
-_TRACKS: dict[str, tuple[tuple[str, str], ...]] = {
-    **{name: ((f"{name}History", f"{name}Id"),) for name in ("Lead", "Contact", "Account")},
-    "Opportunity": (("OpportunityFieldHistory", "OpportunityId"), (STAGES, "OpportunityId")),
-}
-"""Object → the tables of its former values, each with the field that names the record."""
-_OWN = (("{}__History", "ParentId"),)
-"""The same of an org's own objects."""
-_CONVERTED = {"leadConverted": "IsConverted"}
-_UNTOLD: Any = object()
 _MERGED = frozenset({"Lead", "Contact", "Account"})
 _NAME = re.compile(r"[A-Za-z]\w*(?:\.[A-Za-z]\w*)*\Z")
 _NO_FIELD = re.compile(r"No such column '([\w.]+)'")
@@ -102,10 +92,8 @@ class SalesforceSource(Source):
         self._missing: dict[str, set[str]] = {}
         """Object → fields that the org does not have, or does not show us; asked for again the next day."""
         self._missed_until: datetime | None = None
-        self._untracked: set[str] = set()
-        """Tables of former values that the org does not have, or does not show us."""
         self._quiet = Quiet(self._org, settings["api_version"], self.streams)
-        self._closing: Mapping[str, tuple[bool, bool]] | None = None
+        self._past = Past(self._org, lambda table: self._warn("no history kept", table=table))
         if token := settings.get("outbound_messages"):
             self.verification = Verification(scheme="token", query="token", secrets=(token,))
             self.answer = Answer(body=messages.ACK, content_type="text/xml; charset=utf-8")
@@ -193,7 +181,7 @@ class SalesforceSource(Source):
         since = since if cursor is None else None
         if stream in (DELETIONS, ROLES) or stream not in self._mapped:
             return self.pull(stream, cursor, since)
-        return self._told(stream, self._past(stream, cursor, since))
+        return self._told(stream, self._before(stream, cursor, since))
 
     def estimate(self, stream: str, since: datetime | None) -> Estimate | None:
         if stream in (DELETIONS, ROLES):
@@ -204,7 +192,7 @@ class SalesforceSource(Source):
         except (RefusedCall, NoAnswer):
             return None
         records = int(answer["totalSize"])
-        beside = len(_TRACKS.get(stream, _OWN)) + (2 if stream == "Opportunity" else 0) if stream in self._mapped else 0
+        beside = len(tables(stream)) + (2 if stream == "Opportunity" else 0) if stream in self._mapped else 0
         return Estimate(records=records, calls=records // WINDOW + 1 + -(-records // BATCH) * beside)
 
     def fetch(self, lookups: Sequence[Lookup]) -> Iterator[Page]:
@@ -222,7 +210,14 @@ class SalesforceSource(Source):
         there = {row["Id"][:15] for row in rows}
         lost = [record for record in ids if record[:15] not in there]
         deleted = [entry for part in _cut(lost, 200) for entry in self._buried(object_, part)]
-        yield from self._pages(object_, self._items(object_, rows, names), None, deleted=deleted)
+        items = self._items(object_, rows, names)
+        for other in ABOUT_PEOPLE if object_ in PEOPLE else ():
+            fields = {name.removeprefix(f"{other}.") for name in names or () if name.startswith(f"{other}.")}
+            if fields and other not in self._mapped:
+                key = f"{object_}Id" if other == "CampaignMember" else "WhoId"
+                select = f"SELECT {', '.join(self._fields(other, fields))} FROM {other}"
+                items += self._items(other, list(self._past.rows_of(select, key, ids)))
+        yield from self._pages(object_, items, None, deleted=deleted)
 
     def _told(self, what: str, pages: Iterator[Page]) -> Iterator[Page]:
         """What goes wrong, in the gateway's errors: in words, and by what is to be done."""
@@ -339,90 +334,21 @@ class SalesforceSource(Source):
             return False
         self._missing.setdefault(object_, set()).update(names)
         self._missed_until = self._missed_until or self._context.now() + MISSED
-        if self._context.log is not None:
-            self._context.log.error("no such field", system=self._context.system, object=object_, fields=sorted(names))
+        self._warn("no such field", object=object_, fields=sorted(names))
         return True
+
+    def _warn(self, what: str, **more: Any) -> None:
+        if self._context.log is not None:
+            self._context.log.error(what, system=self._context.system, **more)
 
     # -- what records were --------------------------------------------------------------------------------------------
 
-    def _past(self, object_: str, cursor: Cursor | None, since: datetime | None) -> Iterator[Page]:
-        for rows, after, more in self._windows(object_, cursor, since):
-            former = self._former(object_, rows)
-            yield from self._pages(object_, self._items(object_, rows), after, more, former=former)
-
-    def _former(self, object_: str, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        """An item for each moment at which a tracked field of these records changed, and for what they began with."""
-        asked = set(self._fields(object_))
-        begun = {row["Id"]: row["CreatedDate"] for row in rows}
-        moments: dict[tuple[str, str], dict[str, Any]] = {}
-        for table, key in _TRACKS.get(object_, _OWN):
-            seen: set[tuple[str, str]] = set()
-            changes = self._belonging(table.format(object_.removesuffix("__c")), key, list(begun))
-            for change in sorted(changes, key=lambda one: (one["CreatedDate"], one["Id"])):
-                record = change[key]
-                for name, old, new in self._moved(table, change):
-                    if name not in asked:
-                        continue
-                    if (record, name) not in seen and old is not _UNTOLD:
-                        moments.setdefault((record, begun.get(record, "")), {})[name] = old
-                    seen.add((record, name))
-                    moments.setdefault((record, change["CreatedDate"]), {})[name] = new
-        now = {row["Id"]: flat(row) for row in rows}
+    def _before(self, object_: str, cursor: Cursor | None, since: datetime | None) -> Iterator[Page]:
         reader = getattr(self._mapped[object_], "reader", None)
         needs = reader.asked(()) if reader is not None else ()
-        items: list[dict[str, Any]] = []
-        states: dict[str, dict[str, Any]] = {}
-        for (record, at), changed in sorted(moments.items()):
-            if record in now:
-                state = states.setdefault(record, dict(now[record]))  # of what is not tracked we know no better
-                state |= changed
-                # What the mapping needs to take an item in at all, as it was then; of a complete object everything.
-                held = {name: state[name] for name in needs if name in state} if needs else state
-                items.append({**held, **changed, "object": object_, "Id": record, "SystemModstamp": at})
-                items[-1]["CreatedDate"] = begun[record]
-                if "IsWon" in changed:
-                    items[-1]["deal_status"] = _status(changed)
-        return items
-
-    def _moved(self, table: str, change: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
-        """(field, value before, value after) of one row of a history."""
-        if table != STAGES:
-            name = _CONVERTED.get(change["Field"], change["Field"])
-            yield (name, False, True) if name != change["Field"] else (name, change["OldValue"], change["NewValue"])
-            return
-        closed, won = self._stages().get(str(change["StageName"]), (False, False))
-        now = {**{name: change.get(name) for name in STAGED}, "IsClosed": closed, "IsWon": won}
-        for name, value in now.items():
-            yield name, _UNTOLD, value
-
-    def _belonging(self, table: str, key: str, ids: Sequence[str]) -> Iterator[dict[str, Any]]:
-        """All rows of a history that belong to these records; none where the org keeps none."""
-        if table in self._untracked:
-            return
-        names = STAGED if table == STAGES else ("Field", "OldValue", "NewValue")
-        select = f"SELECT Id, {key}, CreatedDate, {', '.join(names)} FROM {table}"
-        for part in _cut(ids, BATCH):
-            after, more = "", True
-            while more:
-                try:
-                    rows = list(self._org.query_in(select, key, part, where=f"{after} ORDER BY Id LIMIT {WINDOW}"))
-                except RefusedCall as refused:
-                    if refused.fault.code not in ("INVALID_TYPE", "INVALID_FIELD"):
-                        raise
-                    self._untracked.add(table)
-                    if self._context.log is not None:
-                        self._context.log.warning("no history kept", system=self._context.system, table=table)
-                    return
-                yield from rows
-                more = len(rows) == WINDOW
-                after = f" AND Id > '{rows[-1]['Id']}'" if more else ""
-
-    def _stages(self) -> Mapping[str, tuple[bool, bool]]:
-        """The stage of an opportunity → whether it is closed, and won."""
-        if self._closing is None:
-            rows, _ = self._org.query("SELECT Id, MasterLabel, IsClosed, IsWon FROM OpportunityStage")
-            self._closing = {row["MasterLabel"]: (bool(row["IsClosed"]), bool(row["IsWon"])) for row in rows}
-        return self._closing
+        for rows, after, more in self._windows(object_, cursor, since):
+            former = self._past.former(object_, [flat(row) for row in rows], set(self._fields(object_)), needs)
+            yield from self._pages(object_, self._items(object_, rows), after, more, former=former)
 
     # -- what belongs to a record -------------------------------------------------------------------------------------
 
@@ -446,7 +372,7 @@ class SalesforceSource(Source):
             for row in self._org.query_in(select, "OpportunityId", part):
                 roles.setdefault(row["OpportunityId"][:15], []).append(row)
         for item in items:
-            item["deal_status"] = _status(item)
+            item["deal_status"] = status(item)
             mine = sorted(roles.get(item["Id"][:15], ()), key=lambda row: (not row.get("IsPrimary"), row["Id"]))
             item["contact_ids"] = list(dict.fromkeys(row["ContactId"] for row in mine if row.get("ContactId")))
             item["contact_roles"] = [row.get("Role") or "" for row in mine if row.get("ContactId")]
@@ -573,10 +499,6 @@ def _of_person(object_: str, row: Mapping[str, Any]) -> dict[str, Any] | None:
         return None
     news = {f"{object_}.{name}": value for name, value in row.items()}
     return {"object": kind, "Id": who, "SystemModstamp": row["SystemModstamp"], **news}
-
-
-def _status(item: Mapping[str, Any]) -> str:
-    return "won" if item.get("IsWon") else "lost" if item.get("IsClosed") else "open"
 
 
 def flat(row: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

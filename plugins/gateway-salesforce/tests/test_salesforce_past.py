@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import gateway_sandbox as sandbox
+import orjson
 import pytest
 from sqlalchemy import select
 
+from gateway.contracts import Lookup
 from gateway.runtime import open_gateway
 from gateway.store import tables as t
 from gateway.store.database import read
@@ -169,3 +171,15 @@ def test_a_field_that_comes_back_is_read_again_the_next_day(org, gateway):
             pass
         [row] = rows(gateway, t.leads)
         assert ("title" in row.attributes) == known
+
+
+def test_what_is_told_of_a_person_is_read_again_too(org, gateway):
+    """A task of long ago, for a rule that the mapping has since: by the person, with its own time."""
+    lead = org.add("Lead", {"LastName": "Berg", "Company": "Norvik", "Email": "a@example.org"})
+    org.add("Task", {"Subject": "Call", "WhoId": lead.id, "Status": "Completed"})
+    org.add("Task", {"Subject": "Mail", "WhoId": lead.id})
+    asked = ("Id", "SystemModstamp", "Task.CompletedDateTime", "Task.Id", "Task.IsClosed")
+    [page] = gateway.sources["crm"].fetch([Lookup(system="crm", object="Lead", record=lead.id, fields=asked)])
+    items = orjson.loads(page.document)["records"]
+    assert [item.get("Task.IsClosed") for item in items] == [None, True, False]
+    assert {item["Id"] for item in items} == {lead.id}

@@ -32,7 +32,7 @@ from gateway.store.database import read, write
 from gateway.store.loading import Need, load
 from gateway.store.rows import event_row
 from gateway.store.times import new_id
-from gateway.sync.companions import Carries, companions
+from gateway.sync.companions import Carries, alone, companions
 from gateway.sync.planning import BULK, CONFLICT, CONTESTED, Unsent, Wanted, key_of, plan
 from gateway.times import settled, to_micros
 
@@ -248,7 +248,7 @@ class Pipeline:
             for object_ in self.model.objects.get(system, ()):
                 if any(ref[:2] == (system, object_.name) for ref in lead.records):
                     batch.moot[system, key_of(lead, object_)] = lead.id
-        if self.model.carries and makes:
+        if self.model.carries and makes and not alone(lead, self.model.journey.lists):
             batch.beside.add(lead.id)
 
     def _rate(self, batch: Batch, lead: Lead, company: Mapping[str, Any], at: datetime) -> None:
@@ -420,12 +420,13 @@ def wanted_writes(
 ) -> list[Wanted]:
     """Everything the active systems (or ``systems``) have to be told about one lead; ``unsent``: what cannot be."""
     found = []
+    beside = bool(model.carries) and not alone(lead, model.journey.lists)
     for system in sorted(model.active if systems is None else systems):
         for object_ in model.objects.get(system, ()):
             wanted = plan(lead, system, object_, now, model.send_step, lead.reached, unsent)
             if wanted is not None:
                 found.append(wanted)
-        if carries := model.carries.get(system):
+        if beside and (carries := model.carries.get(system)):
             found += companions(lead, system, model.objects.get(system, ()), carries, model.journey.lists, now)
     return found
 

@@ -60,6 +60,18 @@ def _named(data: Any) -> Iterator[tuple[tuple[Any, ...], str, str]]:
         yield ("lists", bucket), LIST, name
 
 
+def alone(lead: Lead, lists: Mapping[str, str]) -> bool:
+    """Nothing stands beside its records, and nothing is to: most leads, which no more is asked of."""
+    values = lead.attributes
+    if lead.merged_into is not None or lead.erased_at is not None:
+        return True
+    if lead.handoff is not None or lead.last_bucket in lists or lead.absorbed:
+        return False
+    if "lists" in values or "left_lists" in values or "campaigns" in values:
+        return False
+    return not lead.had_handoff and not any(object_ in COMPANIONS for _, object_, _ in lead.records)
+
+
 def in_words(object_: str, fields: Mapping[str, Any], record: str | None) -> str:
     """What a write of a companion does; of any other object, and of somebody who is forgotten, only of what it is."""
     if object_ == TASK and fields:
@@ -80,13 +92,11 @@ def companions(
     lists: Mapping[str, str],
     now: int,
 ) -> Iterator[Wanted]:
-    """What ``system`` has to be told of what stands beside ``lead``.
+    """What ``system`` has to be told of what stands beside ``lead``, who is not ``alone``.
 
     :param objects: the system's mapped objects. :param carries: what its sink says it keeps.
     :param lists: bucket → the list of those whose last handoff ended in it.
     """
-    if not carries or lead.merged_into is not None or lead.erased_at is not None:
-        return
     known = {ref[2]: one for ref, one in lead.records.items() if ref[0] == system and ref[1] in COMPANIONS}
     belongs = _belongs(lead, system, objects)
     if belongs is None:

@@ -154,6 +154,28 @@ def test_whatever_is_answered_there_is_one_task(both, answer):
     assert both.small.rows(t.writes, "state").count(("confirmed",)) >= 2
 
 
+@pytest.mark.parametrize("arrived", [False, True])
+def test_a_worker_that_dies_while_it_sends_leaves_one_task(both, arrived):
+    """Its heir asks for the key before it sends again."""
+    both.person()
+    both.deliveries["crm"].run("w")
+    sink, deliver = both.systems["crm"], both.systems["crm"].deliver
+
+    def die(call):
+        if arrived:
+            list(deliver(call))
+        raise KeyboardInterrupt
+
+    sink.deliver = die
+    with pytest.raises(KeyboardInterrupt):
+        both.deliveries["crm"].run("dies")
+    sink.deliver = deliver
+    both.deliveries["crm"].take_over("heir", dead="dies")
+    both.deliver()
+    assert len(both.held("crm", TASK)) == 1
+    assert len([one for one in sink.sent if one.object == TASK]) == 1
+
+
 def test_a_task_that_sales_deleted_is_not_made_again(both):
     """It is wanted once."""
     both.person()

@@ -117,7 +117,7 @@ def _print(done: Regrouped, app: App, go: bool) -> None:
     for id_ in done.absorbed:
         say(f"handoff {id_} {'ended' if go else 'would end'} without a bucket: the older one goes on")
     for id_ in done.reopened:
-        say(f"handoff {id_} {'is' if go else 'would be'} open again")
+        say(f"handoff {id_} {'is' if go else 'would be'} open again; a task that the merge closed stays closed")
     for system, count in sorted(done.writes.items()):
         say(f"{system}: {plural(count, 'write')} {'planned' if go else 'would be planned'}")
     if not go:

@@ -212,10 +212,16 @@ def _print(one: _Plan, gateway: Gateway, who: dict[str, str]) -> None:
 
 
 def _print_unsent(one: _Plan) -> None:
+    from gateway.sync.holds import HELD
     from gateway.sync.planning import CONFLICT, CONTESTED
 
+    why_of = {
+        CONFLICT: "until a person decides",
+        CONTESTED: "until a person decides",
+        HELD: "until a newer value comes",
+    }
     for (object_, name, reason), count in one.unsent.most_common():
-        why = "until a person decides" if reason in (CONFLICT, CONTESTED) else "because it does not fit"
+        why = why_of.get(reason, "because it does not fit")
         say(f"  left out, {why}: {object_} {name}, {plural(count, 'time')}: {reason}")
 
 

@@ -90,7 +90,7 @@ def _list(app: App, limit: int, as_json: bool) -> None:
 def _print(done: Undo, app: App, everything: bool, gone: bool) -> None:
     possible = done.possible
     records = len({change.ref for change in possible})
-    word = "put back" if gone else "to put back"
+    word = "being put back" if gone else "to put back"
     say(f"{done.push}: {plural(len(possible), 'field')} {word} in {plural(records, 'record')} of {done.system}")
     for change in possible if everything else possible[:EXAMPLES]:
         say(f"  {_name(change)}  {raw(change.sent)} → {raw(change.before)}")

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from gateway.leads.record import Record
 
-HELD = "an undo took it back, and it is left alone until a newer value comes (`gateway undo`)"
+HELD = "an undo took it back (`gateway undo` lists what is held)"
 
 
 class Hold(NamedTuple):

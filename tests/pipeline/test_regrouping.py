@@ -258,3 +258,13 @@ def test_a_split_gives_back_what_a_merge_mixed(tmp_path_factory, news, later):
     assert small.facts() == never.facts()
     for one in (small, never):
         one.store.close()
+
+
+def test_nobody_is_merged_with_somebody_forgotten(small):
+    """Nothing is left to tell them by."""
+    one, other = two(small)
+    small.take("site", contact("2", 1, forget=True))
+    with pytest.raises(Refused, match="forgotten"):
+        regrouping.merge(gateway_of(small), one, other, "kim", go=True)
+    with pytest.raises(Refused, match="forgotten"):
+        regrouping.split(gateway_of(small), other, [TWO], "kim", go=True)

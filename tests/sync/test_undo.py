@@ -213,3 +213,15 @@ def test_a_minute_of_a_running_gateway_has_a_name(small):
     push(small, "")
     with small.store.main.connect() as connection:
         assert set(connection.scalars(select(t.writes.c.push))) == {"first", f"crm-{small.at:%Y%m%d-%H%M}"}
+
+
+def test_a_forgotten_person_leaves_no_value_behind(small):
+    """What a push replaced and what is held are values of the person like any other."""
+    second(small)
+    undo.undo(small.gateway, "second")
+    push(small, "third")
+    news(small, 0.5, forget=True)
+    assert not [
+        word for word in ("Chile", "Peru", "Chief Clerk") if word in repr((small.rows(t.writes), small.rows(t.records)))
+    ]
+    assert set(changes(small).values()) <= {"the person is forgotten"}

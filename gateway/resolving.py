@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from marshmallow import ValidationError
 from sqlalchemy import Connection, select, update
 
-from gateway import work
+from gateway import rereading, work
 from gateway.contracts import Lookup, RecordChanged
 from gateway.errors import ConfigError, NotFound, Refused
 from gateway.leads.lead import Lead
@@ -283,6 +283,8 @@ def _map(gateway: Gateway, item: Item, said: Said) -> list[str]:
                 pass
         if field == work.REASON:
             _reworded(fresh, raw, said.value)
+        with write(fresh.store.main) as connection:
+            rereading.read_again(fresh, connection, system, {object_: [field]})
     again = f", {_count(documents, 'document')} read again" if documents else ""
     return [f"{file}: {object_}.{field}: {raw} is {said.value}", f"{_count(records, 'record')} read by it anew{again}"]
 

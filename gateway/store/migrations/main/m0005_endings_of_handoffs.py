@@ -22,7 +22,6 @@ def upgrade() -> None:
         "INSERT INTO endings SELECT id, closed_at, bucket, bucket_reason, closed_at, closed_by FROM handoffs"
         " WHERE state = 'closed'"
     )
-    with op.batch_alter_table("handoffs", schema=None) as batch_op:
-        batch_op.add_column(sa.Column("checking", sa.String(), server_default="", nullable=False))
-        batch_op.drop_index("handoffs_due")
-        batch_op.create_index("handoffs_due", ["state", "checking", "period_ends"], unique=False)
+    op.add_column("handoffs", sa.Column("checking", sa.String(), server_default="", nullable=False))
+    op.drop_index("handoffs_due", table_name="handoffs")
+    op.create_index("handoffs_due", "handoffs", ["state", "checking", "period_ends"], unique=False)

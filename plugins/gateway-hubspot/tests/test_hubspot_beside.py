@@ -174,3 +174,24 @@ def test_who_another_connector_knows_is_not_made_again(sink, portal):
     assert (made["email"], made["salesforceleadid"]) == (f"new{first + 3}@example.org", None)
     assert (kim["gw_external_id"], [one["gw_external_id"] for one in twins]) == (found.key, [None, None])
     assert sink.find("contact", [found.key]) == {found.key: [kim.id]}
+
+
+@pytest.mark.parametrize("trouble", [None, {"drop": "before"}, {"drop": "after"}, {"status": 503}])
+def test_a_lifecycle_stage_stands_where_it_was_set_or_is_not_done(sink, portal, trouble):
+    """HubSpot moves it forward only: a step back is cleared, set and read again, whatever is cut in between."""
+    there = ("opportunity", "lead", "subscriber", "customer")
+    ids = [portal.add("contacts", {"firstname": "Kim", "lifecyclestage": stage}).id for stage in there]
+    writes = [
+        Write(key=f"k{id_}", object="contact", record=id_, fields={"lifecyclestage": "lead", "gw_score": 7})
+        for id_ in ids
+    ]
+    if trouble:
+        portal.faults.add({"call": "POST .*/batch/update", "body": '"lifecyclestage":"lead"'}, 1, trouble, skip=1)
+    for _ in range(3):
+        receipts, calls = deliver(sink, *writes)
+        writes = [made for made in writes if receipts[made.key].result != "done"]
+        if not writes:
+            break
+    assert not writes
+    assert {portal.records["contacts"][id_]["lifecyclestage"] for id_ in ids} == {"lead"}
+    assert [call.cost for call in calls] == [1]

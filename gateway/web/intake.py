@@ -201,9 +201,7 @@ class Intake:
     def _headers(self, environ: WSGIEnvironment, system: str) -> dict[str, str]:
         """Lower-case name → value; those sent twice are joined with commas by the server."""
         headers = {
-            _spelled(name): value
-            for name, value in environ.items()
-            if name[:5] == "HTTP_" and _OURS.get(name) != value
+            _spelled(name): value for name, value in environ.items() if name[:5] == "HTTP_" and _OURS.get(name) != value
         }
         if environ.get("CONTENT_TYPE"):
             headers["content-type"] = environ["CONTENT_TYPE"]

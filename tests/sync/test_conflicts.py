@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 import structlog
-from small_instance import CRM, SITE, Small, days
+from small_instance import CRM, Small, days
 
 from gateway.contracts import Call, Receipt, Sink
 from gateway.delivery import Delivery

@@ -196,4 +196,3 @@ def test_what_is_there_and_what_is_missing_is_told(run, held):
     states = {f"{one['object']}.{one['name']}": one["state"] for one in steps}
     assert states["Lead.Gateway_Score__c"] == "missing"
     assert states["Contact.Gateway_Score__c"] == "there"
-

@@ -66,8 +66,9 @@ def pull(
     taken = Taking(gateway, system, False)
     pulling = gateway.pullings[system]
     begins = {stream: start or pulling.begin(stream) for stream in streams}
-    if start is None and (first := max((at for at in begins.values() if at), default=None)):
-        at = moment(int(first.timestamp() * 1e6), app.zone)
+    first = [at for at in begins.values() if at]
+    if start is None and len(first) == len(streams):
+        at = moment(int(max(first).timestamp() * 1e6), app.zone)
         say(f"{system}: a first pull begins when it was connected, {at};", err=True)
         say(f"what was there before comes with `gateway pull {system} --history`", err=True)
     for stream in streams:

@@ -105,6 +105,7 @@ def test_a_first_pull_takes_no_old_record_for_news(instance, portal):
     first = instance.run("pull", "hubspot")
     assert "`gateway pull hubspot --history`" in first.stderr
     assert not instance.rows(t.leads)
+    assert instance.run("pull", "hubspot").stderr == ""  # said once
 
 
 def test_the_past_has_its_own_times(instance, portal):

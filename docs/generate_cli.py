@@ -78,7 +78,11 @@ SHAPES = {
     "handoffs[].persona handoffs[].generation handoffs[].owner handoffs[].state handoffs[].bucket "
     "handoffs[].bucket_reason handoffs[].score handoffs[].opened_at handoffs[].response_due handoffs[].period_ends "
     "handoffs[].accepted_at handoffs[].contacted_at handoffs[].closed_at handoffs[].contributions[]",
-    "work list": "work[]",
+    "work list": "work[] work[].id work[].kind work[].system work[].object work[].record work[].lead work[].detail "
+    "work[].count work[].opened_at",
+    "work show": "id kind system object record lead detail count opened_at resolved_at resolution legal[] words[] "
+    "sides[] said[]",
+    "work resolve": "resolved[] resolved[].id resolved[].kind resolved[].done[] by resolution",
     "inbox list": "documents[] documents[].id documents[].system documents[].received_at documents[].origin "
     "documents[].stream documents[].state documents[].reason documents[].flags documents[].size documents[].deaths",
     "inbox replay": "dry_run documents[] quarantined_again",

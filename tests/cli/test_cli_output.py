@@ -266,6 +266,11 @@ def test_json_has_the_documented_keys(filled: Any, command: str) -> None:
         "deliveries retry": ["--system", "sales"],
         "deliveries discard": ["--system", "sales"],
     }
+    if command.startswith("work"):
+        odd = {"id": "7", "at": "2026-01-09T09:00:00", "email": "eve@four.example", "status": "Signed"}
+        filled.bring([odd], "odd.csv")
+        [item] = filled.json("work", "list")["work"]
+        arguments |= {"work show": [item["id"]], "work resolve": [item["id"], "--map", "won"]}
     if command.startswith(("handoffs", "deliveries")):
         filled.json("activate", "sales", "--existing", "handover")
     found = filled.json(*command.split(), *arguments.get(command, []))

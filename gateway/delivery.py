@@ -10,7 +10,6 @@ import random
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from copy import deepcopy
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -189,7 +188,8 @@ class Delivery:
             return [], ""
         try:
             with self.guard(self.plugin, "calls"):
-                calls = list(self.sink.calls(deepcopy(writes)))  # a sink that changes them changes its own
+                own = [_copied(made) for made in writes]  # a sink that changes them changes its own
+                calls = list(self.sink.calls(own))
             named = [item.key for call in calls for item in call.writes]
             if len(set(named)) < len(named) or not {made.key for made in writes}.issuperset(named):
                 raise ValueError("a write that is not ours, or one that is sent twice")
@@ -224,6 +224,12 @@ def _settled(row: Any, made: Write, receipt: Receipt) -> outbox.Settled:
     if receipt.code == outbox.KNOWN:
         decided = Verdict("superseded", code=receipt.code)
     return outbox.Settled(row, made, receipt, decided)
+
+
+def _copied(made: Write) -> Write:
+    """Down to the lists in its fields; nothing lies deeper."""
+    fields = {name: value[:] if isinstance(value, list) else value for name, value in made.fields.items()}
+    return replace(made, fields=fields, refs=dict(made.refs))
 
 
 def _unknown(key: str, exc: BaseException) -> Receipt:

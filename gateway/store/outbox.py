@@ -163,7 +163,9 @@ def links(connection: Connection, rows: Sequence[Any]) -> Links:
     ids = {row.lead for row in rows if row.lead}
     theirs: dict[Whose, list[Record]] = {}
     people: dict[tuple[str, str], dict[str, str]] = {}
-    for row in connection.execute(select(*RECORD).where(among(t.records.c.entity, ids))):
+    c = t.records.c
+    of_system = among(c.system, {row.system for row in rows})
+    for row in connection.execute(select(*RECORD).where(among(c.entity, ids), of_system)):
         record = record_of(row)
         theirs.setdefault(whose(record.entity, record.system, record.object, record.record), []).append(record)
     mains = {of: main for of, records in theirs.items() if (main := primary(records)) is not None}

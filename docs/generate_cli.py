@@ -53,10 +53,9 @@ SHAPES = {
     "leads[].excluded leads[].handoff leads[].closed[] leads[].activities[] leads[].outcomes[] leads[].writes[] "
     "leads[].writes[].system leads[].writes[].object leads[].writes[].record leads[].writes[].action "
     "leads[].writes[].fields[] leads[].left_out[] stored",
-    "undo": "pushes[] pushes[].push pushes[].system pushes[].at pushes[].created pushes[].updated pushes[].held held "
-    "push system fields[] fields[].object fields[].record fields[].lead fields[].field fields[].before fields[].sent "
-    "fields[].held fields[].possible fields[].reason created[] created[].object created[].record created[].lead beside "
-    "done waiting released",
+    "undo": "pushes[] pushes[].push pushes[].system pushes[].at pushes[].created pushes[].updated pushes[].held held",
+    "undo PUSH": "push system fields[] fields[].object fields[].record fields[].lead fields[].field fields[].before fields[].sent "
+    "fields[].held fields[].possible fields[].reason created[] beside done",
     "leads merge": "what done lead other restored before[] before[].lead before[].attributes before[].stage "
     "before[].score before[].band before[].handoff before[].handoff_opened_at before[].records[] before[].activities "
     "before[].outcomes before[].opt_outs[] after[] absorbed[] reopened[] writes",
@@ -124,8 +123,10 @@ def page() -> str:
     for path, command in commands():
         head = f"{'#' * min(len(path) + 1, 3)} {' '.join(('gateway', *path))}"
         parts.append(f"{head}\n\n```text\n{help_of(path, command)}```\n\n")
-        if shape := SHAPES.get(" ".join(path)):
-            parts.append(f"`--json`: {', '.join(f'`{key}`' for key in shape.split())}.\n\n")
+        for called, shape in SHAPES.items():
+            if called.removesuffix(" PUSH") == " ".join(path):
+                with_push = " with PUSH" if called.endswith(" PUSH") else ""
+                parts.append(f"`--json`{with_push}: {', '.join(f'`{key}`' for key in shape.split())}.\n\n")
     return "".join(parts).rstrip("\n") + "\n"
 
 

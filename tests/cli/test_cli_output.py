@@ -250,7 +250,7 @@ def test_log_of_an_error_names_types_and_places_only(capsys: pytest.CaptureFixtu
 
 
 @pytest.mark.parametrize("command", sorted(docs().SHAPES))
-def test_json_has_the_documented_keys(filled: Any, command: str) -> None:
+def test_json_has_the_documented_keys(filled: Any, ann: Any, bob: Any, command: str) -> None:
     """docs/cli.md promises them; a key may be added there, none may go."""
     shape = docs().SHAPES[command]
     filled.edit("gateway.yaml", "outbound: off", "outbound: on")
@@ -265,15 +265,28 @@ def test_json_has_the_documented_keys(filled: Any, command: str) -> None:
         "inbox replay": ["--state", "read"],
         "deliveries retry": ["--system", "sales"],
         "deliveries discard": ["--system", "sales"],
+        "leads merge": ["ann@one.example", "bob@two.example"],
+        "leads split": ["ann@one.example", "--record", "leads:contact:2"],
     }
+    if command == "try":  # somebody for sales, and somebody who is left out
+        chief = ann | {"id": "8", "email": "fay@six.example", "page": "pricing"}
+        arguments["try"] = ["--file", str(filled.csv("new.csv", [chief, bob | {"email": "x@test.example"}]))]
+        arguments["try"] += ["--system", "leads"]
     if command.startswith("work"):
         odd = {"id": "7", "at": "2026-01-09T09:00:00", "email": "eve@four.example", "status": "Signed"}
         filled.bring([odd], "odd.csv")
         [item] = filled.json("work", "list")["work"]
         arguments |= {"work show": [item["id"]], "work resolve": [item["id"], "--map", "won"]}
-    if command.startswith(("handoffs", "deliveries")):
+    if command.startswith(("handoffs", "deliveries", "undo")):
         filled.json("activate", "sales", "--existing", "handover")
-    found = filled.json(*command.split(), *arguments.get(command, []))
+    if command == "leads split":
+        filled.json("leads", "merge", "ann@one.example", "bob@two.example", "--go")
+    if command.startswith("undo"):
+        filled.json("push")
+        filled.bring([ann | {"at": "2026-02-01T09:00:00", "title": "Chief Executive Officer"}], "later.csv")
+        filled.json("push")
+        arguments["undo PUSH"] = [filled.json("undo")["pushes"][0]["push"]]
+    found = filled.json(*command.removesuffix(" PUSH").split(), *arguments.get(command, []))
     assert keys(found) >= set(shape.split())
     assert set(found) == {key.partition(".")[0].removesuffix("[]") for key in shape.split()}
 

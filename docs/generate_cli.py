@@ -54,8 +54,8 @@ SHAPES = {
     "leads[].writes[].system leads[].writes[].object leads[].writes[].record leads[].writes[].action "
     "leads[].writes[].fields[] leads[].left_out[] stored",
     "undo": "pushes[] pushes[].push pushes[].system pushes[].at pushes[].created pushes[].updated pushes[].held held",
-    "undo PUSH": "push system fields[] fields[].object fields[].record fields[].lead fields[].field fields[].before fields[].sent "
-    "fields[].held fields[].possible fields[].reason created[] beside done",
+    "undo PUSH": "push system fields[] fields[].object fields[].record fields[].lead fields[].field fields[].before "
+    "fields[].sent fields[].held fields[].possible fields[].reason created[] beside done",
     "leads merge": "what done lead other restored before[] before[].lead before[].attributes before[].stage "
     "before[].score before[].band before[].handoff before[].handoff_opened_at before[].records[] before[].activities "
     "before[].outcomes before[].opt_outs[] after[] absorbed[] reopened[] writes",

@@ -18,6 +18,7 @@ import argparse
 import contextlib
 import json
 import math
+import multiprocessing
 import random
 import subprocess
 import sys
@@ -238,20 +239,33 @@ class Bench:
         self.forget()
         began = time.perf_counter()
         self.say(self.people)
-        facts, cpu = time.perf_counter(), time.process_time()
-        self.deliver()
-        done, cpu = time.perf_counter(), time.process_time() - cpu
+        facts = time.perf_counter()
+        seconds = self._in_two_processes()
+        done = facts + seconds
         made = {system: sandbox.calls() for system, sandbox in self.sandboxes.items()}
         left = self.gateway.outbound_systems()
         assert left == list(SYSTEMS), left
         self.results |= {
-            "seconds": round(done - facts, 1),
-            "seconds of them, on our processor": round(cpu, 1),
+            "seconds": round(seconds, 1),
             "seconds from documents in the inbox": round(done - began, 1),
             "bare client, seconds": round(bare := sum(self._bare(system, calls) for system, calls in made.items()), 1),
             "ratio": round(bare / (done - facts), 2),
             "calls for all": {system: len(calls) for system, calls in made.items()},
         }
+
+    def _in_two_processes(self) -> float:
+        """A delivery worker for each system, as `gateway run` has them; from both being ready until all is booked."""
+        spawn = multiprocessing.get_context("spawn")
+        ready = spawn.Barrier(len(SYSTEMS) + 1)
+        root = self.gateway.instance.root
+        workers = [spawn.Process(target=_worker, args=(root, system, self.at, ready)) for system in SYSTEMS]
+        for worker in workers:
+            worker.start()
+        ready.wait()
+        began = time.perf_counter()
+        for worker in workers:
+            worker.join()
+        return time.perf_counter() - began
 
     def _bare(self, system: str, calls: list[dict[str, Any]]) -> float:
         """The same bodies to the same addresses, and their answers decoded."""
@@ -352,6 +366,13 @@ def made(rng: random.Random, start: int, count: int) -> list[dict[str, Any]]:
         }
         for number in range(start, start + count)
     ]
+
+
+def _worker(root: Path, system: str, at: datetime, ready: Any) -> None:
+    with contextlib.closing(open_gateway(root, now=lambda: at)) as gateway:
+        ready.wait()
+        while gateway.deliver_once(system, system):
+            pass
 
 
 def write_files(root: Path, urls: dict[str, str]) -> None:

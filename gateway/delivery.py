@@ -103,6 +103,8 @@ class Delivery:
         answers = {key: answer for key, (row, made) in todo.items() if (answer := _needless(row, made, links))}
         unsure = [row for key, (row, _) in todo.items() if row.state == "unknown" and key not in answers]
         answers |= self._look_up(worker, unsure)
+        nobodys = [row.key for row in rows if not row.fields and row.key not in answers]  # forgotten, and never made
+        answers |= {key: Receipt(key=key, result="gone", code=outbox.KNOWN) for key in nobodys}
         free = {key: made for key, (_, made) in todo.items() if key not in answers}
         answers |= self.alarms.hold(free, to_micros(self.now()))
         if self.guarding is not None:
@@ -338,7 +340,7 @@ def _unsure(row: Any) -> bool:
 
 def _needless(row: Any, made: Write, links: outbox.Links) -> Receipt | None:
     """Nothing is left to say: an earlier write or the system itself was faster. Or nobody is left to say it of."""
-    if row.object in COMPANIONS and not made.refs:
+    if row.object in COMPANIONS and not made.refs and row.fields:
         return Receipt(key=row.key, result="limit", seconds=60, code="waits", message="for the person's record")
     if made.fields or _unsure(row) or _whose(row) not in links.records:
         return None

@@ -9,15 +9,19 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+from collections import Counter
 from collections.abc import Collection, Iterable
 
-from sqlalchemy import Connection, and_, delete, func, select, update
+from sqlalchemy import Connection, and_, delete, not_, or_, select, update
 
+from gateway.contracts import COMPANIONS
 from gateway.leads.record import Ref
 from gateway.store import tables as t
 from gateway.store.among import among
 from gateway.store.put import Put
 
+FORGOTTEN = "forgotten"
+"""Code of a write that nobody is left for."""
 _KEY = "tombstone key"
 
 
@@ -52,16 +56,17 @@ def forget(connection: Connection, leads: Collection[str], now: int, refs: Colle
     connection.execute(update(t.endings).where(t.endings.c.handoff.in_(handoffs)).values(by=""))
     connection.execute(update(t.scores).where(among(t.scores.c.lead, leads)).values(changes_at=None))
     w = t.writes.c
-    waiting = and_(among(w.lead, leads), w.state.in_(("waiting", "unknown")))
-    counts = select(w.system, func.count()).where(waiting).group_by(w.system)
+    # A person who may have been made over there is looked for first: news of that record is not to be taken in.
+    unsure = and_(w.create, w.object.not_in(list(COMPANIONS)))
+    left = or_(w.state.in_(("waiting", "dead")), and_(w.state == "unknown", not_(unsure)))
+    rows = connection.execute(select(w.id, w.system, w.state).where(among(w.lead, leads), left)).all()
+    tallies = Counter((row.system, "superseded") for row in rows)
+    tallies.subtract((row.system, "write dead") for row in rows if row.state == "dead")
     Put(connection).count(
-        t.tallies,
-        [
-            {"system": system, "what": "superseded", "reason": "", "count": n}
-            for system, n in connection.execute(counts)
-        ],
+        t.tallies, [{"system": s, "what": what, "reason": "", "count": n} for (s, what), n in sorted(tallies.items())]
     )
-    connection.execute(update(t.writes).where(waiting).values(state="superseded", code="forgotten", finished_at=now))
+    done = {"state": "superseded", "code": FORGOTTEN, "finished_at": now}
+    connection.execute(update(t.writes).where(among(w.id, [row.id for row in rows])).values(done))
     connection.execute(update(t.writes).where(among(w.lead, leads)).values(fields={}, stamps={}, before={}, message=""))
     connection.execute(update(t.work_items).where(among(t.work_items.c.lead, leads)).values(detail={}, resolved_at=now))
     connection.execute(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -49,13 +49,14 @@ def claim(connection: Connection, system: str, worker: str, now: int, limit: int
     person = select(theirs.record).where(
         theirs.entity == w.lead, theirs.system == w.system, theirs.kind == "person", theirs.gone.is_(None)
     )
+    forgotten = select(t.leads.c.id).where(t.leads.c.id == w.lead, t.leads.c.erased_at.is_not(None))
     busy = select(*whom).where(w.system == system)
     sure = and_(w.state == "waiting", tuple_(*whom).not_in(busy.where(w.state.in_(("leased", "unknown")))))
     unsure = and_(w.state == "unknown", tuple_(*whom).not_in(busy.where(w.state == "leased")))
     due = (
         select(w.id, *whom, and_(w.code == DIED, w.attempts >= ALONE))
         .where(w.system == system, w.state.in_(("waiting", "unknown")), or_(sure, unsure), w.due_at <= now)
-        .where(or_(not_(beside), person.exists()))
+        .where(or_(not_(beside), person.exists(), forgotten.exists()))
         .order_by(w.priority, w.due_at, w.id)
         .limit(limit)
     )
@@ -212,6 +213,7 @@ def settle(connection: Connection, worker: str, now: int, settled: Sequence[Sett
         )
     )
     owners = _owners(connection, settled)
+    settled = [_given_up(one) if one.row.lead and one.row.id not in owners else one for one in settled]
     superseded = _overtaken(connection, settled, owners)
     before: dict[str, Any] = {}
     records, events, again = _learn(connection, settled, owners, now, before)
@@ -255,6 +257,14 @@ def _owners(connection: Connection, settled: Sequence[Settled]) -> dict[str, str
         .where(among(w.id, [item.row.id for item in settled]), ours.erased_at.is_(None))
     )
     return {row.id: row.lead for row in connection.execute(rows)}
+
+
+def _given_up(item: Settled) -> Settled:
+    """The lead is forgotten: nothing goes again. Of a person who may have been made the record is to be known."""
+    unsure = item.verdict.state == "unknown" and item.row.create and item.row.object not in COMPANIONS
+    if unsure or item.verdict.state == "confirmed":
+        return item
+    return replace(item, verdict=Verdict("superseded", code=forget.FORGOTTEN))
 
 
 def _overtaken(connection: Connection, settled: Sequence[Settled], owners: Mapping[str, str]) -> set[str]:

@@ -217,6 +217,39 @@ def test_an_answer_after_an_erasure_brings_nobody_back(small):
     adds_up(small)
 
 
+@pytest.mark.parametrize("answer", ["retry", "rejected", "lost", "vanished"])
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_nothing_is_made_of_who_is_forgotten_before_all_is_said(small, answer, moment):
+    """What may have been made over there is looked for once more, so that no news of it is taken in; then all rests."""
+
+    def forget():
+        small.take("site", {"kind": "contact", "id": "1", "at": days(1), "forget": True})
+
+    def deliver_first(call):
+        del small.crm.deliver
+        if moment == "before":
+            forget()
+        made = Receipt(key=call.writes[0].key, result=answer) if answer in ("retry", "rejected") else None
+        small.crm.answers = [(lambda: made) if made else answer]
+        yield from small.crm.deliver(call)
+
+    ready(small, email="kim@example.org")
+    small.crm.deliver = deliver_first
+    deliver(small)
+    if moment == "after":
+        forget()
+    with write(small.store.main) as connection:
+        outbox.retry(connection, 0, None, "crm")
+    for _ in range(3):
+        deliver(small, 60)
+    assert set(states(small)) == {"confirmed" if answer == "lost" else "superseded"}
+    assert len(small.crm.sent) == (answer in ("lost", "vanished"))
+    if answer == "lost":
+        small.take("crm", {"id": "r1", "at": days(0), "mail": "kim@example.org", "position": "CEO"})
+    assert small.leads() == [{}]
+    adds_up(small)
+
+
 def test_an_erased_person_is_not_made_anew_where_every_lead_is_created(tmp_path):
     """`create: always` means every lead that is somebody."""
     small = start(tmp_path, crm=CRM.replace("create: handoff", "create: always"))

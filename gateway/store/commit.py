@@ -294,13 +294,14 @@ def _commit_merges(connection: Connection, batch: Batch) -> None:
         regrouping.book(connection, batch.regroupings)
         pairs = [{"winner": winner, "loser": loser} for winner, loser in people]
         w, losers = t.writes.c, [loser for _, loser in people]
-        waiting = select(w.id, w.system).where(among(w.lead, losers), w.state == "waiting")
-        if rows := connection.execute(waiting).all():  # the winner is planned again and says everything
+        undone = select(w.id, w.system, w.state).where(among(w.lead, losers), w.state.in_(("waiting", "dead")))
+        if rows := connection.execute(undone).all():  # the winner is planned again and says everything
             ids = [row.id for row in rows]
             done = {"state": "superseded", "finished_at": batch.now}
             connection.execute(update(t.writes).where(among(w.id, ids)).values(done))
             for row in rows:
                 batch.note(row.system, "superseded")
+                batch.note(row.system, "write dead", "", -(row.state == "dead"))
         for table in (t.identities, t.marks, t.transitions, t.writes, t.work_items, t.resolutions, t.steps):
             connection.execute(
                 update(table).where(table.c.lead == bindparam("loser")).values(lead=bindparam("winner")), pairs

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, exists, select, update
 
-from gateway.contracts import Lookup
+from gateway.contracts import CAMPAIGN, LIST, Lookup
 from gateway.store import lookups
 from gateway.store import tables as t
 from gateway.store.among import among
@@ -28,11 +28,12 @@ _THERE = select(_r.object, _r.record, _r.entity).where(_r.gone.is_(None))
 def over(connection: Connection, now: int, limit: int) -> Sequence[Any]:
     """Open handoffs (id, lead, system) whose follow-up is over and of which nobody was asked yet, the oldest first.
 
-    Not those that the system was never told of: sales cannot have followed them up.
+    Not those that the system was never told of: sales cannot have followed them up. Lists tell sales nothing.
     """
     untold = exists().where(
-        _w.lead == _h.lead, _w.system == _h.system, _w.create, _w.state.in_(("waiting", "leased", "unknown", "dead"))
-    )
+        _w.lead == _h.lead, _w.system == _h.system, _w.create, _w.state.in_(("waiting", "leased", "unknown", "dead")),
+        _w.object.not_in((LIST, CAMPAIGN)),
+    )  # fmt: skip
     due = _OVER.where(_h.state == "open", _h.checking == "", _h.period_ends <= now, ~untold)
     return connection.execute(due.order_by(_h.period_ends).limit(limit)).all()
 

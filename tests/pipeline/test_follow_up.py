@@ -217,3 +217,15 @@ def test_nobody_is_blamed_for_what_the_crm_was_never_told(tmp_path: Any) -> None
     world.small.at = NOW + 6 * DAY
     world.work()
     assert (world.handoff().state, world.handoff().checking) == ("open", "")
+
+
+@pytest.mark.parametrize(("beside", "state"), [("task", "open"), ("list", "closed"), ("campaign", "closed")])
+def test_a_list_that_was_refused_keeps_no_handoff_open(world: World, beside: str, state: str) -> None:
+    """Sales know of the lead by its record and its task."""
+    with world.small.store.main.begin() as connection:
+        row = dict(connection.execute(select(t.writes)).mappings().all()[0])
+        refused = {"id": "w2", "object": beside, "key": f"{beside}:1", "state": "dead"}
+        connection.execute(t.writes.insert().values(row | refused))
+    world.small.at = NOW + 6 * DAY
+    world.work()
+    assert world.handoff().state == state

@@ -15,6 +15,7 @@ from gateway.delivery import Delivery
 from gateway.store import outbox
 from gateway.store import tables as t
 from gateway.store.database import write
+from gateway.store.overview import open_work
 
 
 class Crm(Sink):
@@ -214,6 +215,20 @@ def test_an_answer_after_an_erasure_brings_nobody_back(small):
     everything = repr([small.rows(table) for table in t.main.tables.values()])
     for personal in ("kim@", "CEO"):
         assert personal not in everything
+    adds_up(small)
+
+
+def test_a_dead_letter_ends_when_its_lead_becomes_anothers(small):
+    """The one who stays says everything."""
+    ready(small)
+    small.crm.answers = [lambda: Receipt(key=small.rows(t.writes, "key")[0][0], result="rejected")]
+    deliver(small)
+    small.take("site", {"kind": "contact", "id": "2", "at": days(9)})
+    small.take("site", {"kind": "contact", "id": "2", "at": days(1), "merged": ["1"]})
+    deliver(small, 1)
+    assert (sorted(states(small)), len(small.crm.records)) == (["confirmed", "superseded"], 1)
+    with small.store.main.connect() as connection:
+        assert connection.execute(open_work()).all() == []
     adds_up(small)
 
 

@@ -13,7 +13,7 @@ from small_instance import JOURNEY, NOW, Small
 from sqlalchemy import select, update
 
 from gateway import clocks
-from gateway.contracts import Page, Source
+from gateway.contracts import CAMPAIGN, LIST, TASK, Page, Source
 from gateway.pipeline import unguarded
 from gateway.pulling import Pulling
 from gateway.store import tables as t
@@ -219,7 +219,7 @@ def test_nobody_is_blamed_for_what_the_crm_was_never_told(tmp_path: Any) -> None
     assert (world.handoff().state, world.handoff().checking) == ("open", "")
 
 
-@pytest.mark.parametrize(("beside", "state"), [("task", "open"), ("list", "closed"), ("campaign", "closed")])
+@pytest.mark.parametrize(("beside", "state"), [(TASK, "open"), (LIST, "closed"), (CAMPAIGN, "closed")])
 def test_a_list_that_was_refused_keeps_no_handoff_open(world: World, beside: str, state: str) -> None:
     """Sales know of the lead by its record and its task."""
     with world.small.store.main.begin() as connection:

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, case, func, not_, or_, select, tuple_, update
 
-from gateway.contracts import COMPANIONS, Event, Kind, Receipt, RecordGone, Write
+from gateway.contracts import COMPANIONS, LIST, Event, Kind, Receipt, RecordGone, Write
 from gateway.errors import StaleCommit
 from gateway.leads.record import Record, RecordWritten, Ref, fold, primary
 from gateway.store import forget, work
@@ -353,6 +353,8 @@ def _learn(
             moved = f"moved to {receipt.object} {receipt.record}" if receipt.result == "moved" else ""
             hear(before, partial(_gone, item, before, moved or receipt.message or "deleted over there"))
         if beside:
+            if receipt.result == "done" and row.object == LIST and row.create:
+                again.append((lead,))  # until now nobody knew that there is a place to leave
             continue
         if receipt.result == "moved" or (receipt.result == "duplicate" and len(receipt.candidates) == 1):
             there = here if receipt.result == "moved" else (*before[:2], receipt.candidates[0])

@@ -260,6 +260,21 @@ def test_who_opted_out_joins_no_list_but_that_of_the_rejected(both):
     assert both.on("site") == {"No mail"}
 
 
+@pytest.mark.parametrize("answer", ["lost", {"result": "unknown"}])
+def test_who_joined_without_our_knowing_leaves_all_the_same(both, answer):
+    """The answer comes when the lead is not to be there any more."""
+    both.person()
+    both.deliver()
+    both.news(status="Rejected")
+    both.systems["site"].answers = [answer]
+    both.deliver()
+    both.news(status="Won")
+    for _ in range(3):
+        both.small.at += timedelta(minutes=5)
+        both.deliver()
+    assert both.on("site") == set()
+
+
 def test_who_is_merged_over_there_joins_with_the_record_that_stays(both):
     """The system may have kept the place of the one it absorbed, or not; joining twice does no harm."""
     both.person(opens=0)

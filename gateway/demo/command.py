@@ -221,7 +221,7 @@ class Story:
         self._heading("5. Why has this one its points? Page view, download and click are what HubSpot saw.")
         self._show("leads", "explain", best)
         self._heading("6. What did sales make of what it was given? Three buckets: qualified, rejected, recycled.")
-        self._show("handoffs", "list", "--limit", "12")
+        self._show("handoffs", "list", "--limit", "30")
         self._returned()
         self._heading("7. How many got how far, and what did they bring?")
         self._show("metrics", "funnel")

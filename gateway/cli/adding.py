@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -19,7 +20,7 @@ import click
 from gateway.cli.asking import ask_for, settings_of
 from gateway.cli.main import App, load_host, pass_app, plugin_call
 from gateway.cli.output import json_option, say, say_json
-from gateway.errors import ConfigError, GatewayError, NotFound, Problem, Refused
+from gateway.errors import AccessRefused, ConfigError, GatewayError, NotFound, Problem, Refused
 
 if TYPE_CHECKING:
     from marshmallow import Schema
@@ -215,7 +216,8 @@ def _mapping(adding: Adding, host: Host, asked: Asked | None) -> str:
     frame = frame_of(adding.connection, asked.signals if asked else (), about, _types(adding, host))
     held = None
     if asked is not None and (sink := asked.sink) is not None:
-        held = plugin_call(adding.plugin, "describe", lambda: catalogues(sink, frame.template["objects"]))
+        with suppress(AccessRefused):  # told under `missing`; the plugin knows enough for a frame
+            held = plugin_call(adding.plugin, "describe", lambda: catalogues(sink, frame.template["objects"]))
     return draft(Side(adding.name, held), frame, rest=False)
 
 

@@ -549,4 +549,4 @@ def test_the_settings_of_the_readme_load(settings):
     text = re.search(r"```yaml gateway.yaml\n(.*?)```", README, re.DOTALL)[1]
     block = YAML(typ="safe").load(text)["systems"]["crm"]["settings"]
     loaded = SettingsSchema().load(block | {"consumer_key": "k", "consumer_secret": "${SF_SECRET}"})
-    assert loaded["task"]["handoff"] == "Gateway_Handoff__c"
+    assert loaded["task"]["external_id"] == "Gateway_Id__c"

@@ -375,6 +375,13 @@ handoffs = Table(
     Column("closed_by", String, nullable=False, server_default=""),
     # once the follow-up is over: asked | id of a document that all we asked for came before | known
     Column("checking", String, nullable=False, server_default=""),
+    Column("owner_why", String, nullable=False, server_default=""),  # account owner | turn | fallback: ...
+    Column("owner_at", Time),  # when the owner got it: the first-response clock begins
+    Column("their_owner", String, nullable=False, server_default=""),  # the record's owner over there, as last heard
+    Column("response_time", Time),  # microseconds that an owner has to answer; null = no such clock
+    Column("alarm", String, nullable=False, server_default=""),  # what is due next: warned | escalated | reassigned
+    Column("alarm_at", Time),
+    Column("hearing", String, nullable=False, server_default=""),  # once it is due: as `checking`
     Index(
         "handoffs_open",
         "lead",
@@ -383,6 +390,8 @@ handoffs = Table(
         postgresql_where=text("state = 'open'"),
     ),
     Index("handoffs_due", "state", "checking", "period_ends"),
+    Index("handoffs_alarm", "state", "hearing", "alarm_at"),
+    Index("handoffs_owner", "state", "owner"),
 )
 
 endings = Table(  # how a handoff ended, each time that was decided: append-only, the last one counts
@@ -394,6 +403,41 @@ endings = Table(  # how a handoff ended, each time that was decided: append-only
     Column("reason", String, nullable=False),
     Column("at", Time, nullable=False),
     Column("by", String, nullable=False),
+)
+
+clock_events = Table(  # what the first-response clock did, and whose a handoff became: append-only
+    "clock_events",
+    main,
+    Column("id", Id, primary_key=True),
+    Column("handoff", Id, nullable=False, index=True),
+    Column("lead", Id, nullable=False, index=True),
+    Column("kind", String, nullable=False),  # assigned | warned | escalated | reassigned (by the clock) | moved
+    Column("at", Time, nullable=False),
+    Column("owner", String, nullable=False),  # whose it is from then on
+    Column("before", String, nullable=False),  # whose it was; empty = nobody's
+    Column("reason", String, nullable=False),
+    Column("by", String, nullable=False, server_default=""),  # a person or a system; empty = the gateway itself
+    Index("clock_events_at", "at", "id"),
+)
+
+turns = Table(  # whose turn it is among those who share leads: see journey/turns.py
+    "turns",
+    main,
+    Column("id", String, primary_key=True),  # their names
+    Column("version", Integer, nullable=False),
+    Column("turns", Json, nullable=False),  # owner -> virtual time at which their last turn ends; "" -> now
+)
+
+absences = Table(
+    "absences",
+    main,
+    Column("id", Id, primary_key=True),
+    Column("owner", String, nullable=False, index=True),  # name in journey.yaml
+    Column("begins", Time, nullable=False),
+    Column("ends", Time),  # null = until they are back
+    Column("reason", String, nullable=False),
+    Column("by", String, nullable=False),
+    Column("at", Time, nullable=False),
 )
 
 writes = Table(

@@ -1,0 +1,176 @@
+"""Somebody is told: what happened and what is wrong becomes messages in the outbox of the systems that carry them.
+
+Found → noted, each once → told to whoever hears of its kind (``telling``). A state is told when it begins and when it
+ends. A notice holds no value of a person; names are put in when it is told.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection
+
+from gateway import silence
+from gateway.journey.notify import REVIEW, Hearer
+from gateway.store import bundle, due
+from gateway.store import notices as store
+from gateway.store.commit import commit_writes
+from gateway.store.database import read, write
+from gateway.store.notices import Happened
+from gateway.telling import DIGEST, Telling
+from gateway.times import from_micros, to_micros
+from gateway.troubles import troubles
+
+if TYPE_CHECKING:
+    from gateway.runtime import Gateway
+
+EVERY, LOOK = 5.0, 30.0
+"""Seconds between two looks for what happened, and for what is wrong."""
+OVERLAP, OLDEST = timedelta(minutes=10), timedelta(days=1)
+"""What is committed late is still found for so long; nobody is told of what happened longer ago."""
+_MARKS = ("", "notices")
+"""The cursor that keeps how far has been looked."""
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+class Notices:
+    """One gateway's. Any number of processes may sweep: each notice is told once."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self.gateway = gateway
+        self._swept = self._looked = float("-inf")
+
+    def sweep(self) -> int:
+        """Tell what is to be told, if it is time to look. Returns how many messages went into the outbox."""
+        passed = time.monotonic()
+        if passed - self._swept < EVERY:
+            return 0
+        self._swept, looks = passed, passed - self._looked >= LOOK
+        if looks:
+            self._looked = passed
+        return tell(self.gateway, looks)
+
+
+def tell(gateway: Gateway, looks: bool = True) -> int:
+    """One sweep. ``looks``: also at what is wrong, and at digests. Nobody hears through a system that is off."""
+    active = gateway.model.active
+    hearers = [one for one in gateway.model.journey.notify.values() if one.through in active]
+    if not hearers:
+        return 0
+    now = gateway.now()
+    at, kinds = to_micros(now), {kind for one in hearers for kind in one.about}
+    with read(gateway.store.main) as connection:
+        marks = _Marks.of(gateway, connection)
+        before = replace(marks)
+        steps = store.asked_steps(connection)
+        news = [
+            store.opened(connection, marks.handoffs),
+            store.expired(connection, marks.since),
+            store.clock_events(connection, marks.since),
+        ]
+        found = [one for few in news for one in few if one.kind in kinds]
+        lasting = store.lasting(connection)
+        wrong: list[Happened] = []
+        if looks:
+            marks.hear(gateway)
+            wrong = troubles(gateway, connection, marks.heard, kinds)
+            found += [one for one in marks.quarters(gateway, now) if REVIEW in kinds]
+            found += _digests(gateway, connection, hearers, now)
+    if all(len(few) < store.MOST for few in news):
+        marks.move_on(at)
+    states = {row.key: row for row in lasting if row.ended_at is None}
+    fresh = [one for one in wrong if one.key not in states]
+    keys = {one.key for one in wrong}
+    gone = [row.id for key, row in states.items() if looks and key not in keys]
+    untold = [row for row in lasting if row.ended_at is not None]
+    if not (found or steps or fresh or gone or untold or marks.outran(before)):
+        return 0
+    with write(gateway.store.main) as connection:
+        store.happened(connection, [*found, *steps], lasts=False)
+        store.happened(connection, fresh, lasts=True)
+        store.ended(connection, gone, at)
+        store.steps_told(connection, [one.subject for one in steps])
+        rows = Telling(gateway, connection, hearers).rows(*store.take(connection, at))
+        commit_writes(connection, rows, at)
+        due.save_cursor(connection, *_MARKS, marks.kept(), at)
+    return len(rows)
+
+
+@dataclass(slots=True)
+class _Marks:
+    """How far has been looked: ``handoffs`` and ``inbox`` are ids, which tell real time, ``since`` is business time.
+
+    They stay ``OVERLAP`` behind, so what is found twice is told once. ``heard``: see ``silence``.
+    """
+
+    handoffs: str
+    inbox: str
+    since: int
+    quarter: str = ""
+    heard: dict[str, Any] = field(default_factory=dict)
+    real: int = 0
+
+    @classmethod
+    def of(cls, gateway: Gateway, connection: Connection) -> _Marks:
+        """From the last time on; the first time, from when the files that say who hears what became active."""
+        real, now = time.time_ns() // 1_000_000, gateway.now()
+        kept = due.cursor(connection, *_MARKS)
+        if kept is None:
+            active = bundle.active(connection)
+            age = now - from_micros(active.active_at) if active is not None else timedelta(0)
+            begin = _id(real - int(age / gateway.instance.clock.speed / _MILLISECOND))
+            kept = {"handoffs": begin, "inbox": begin, "since": to_micros(now - age)}
+        marks = cls(**kept, real=real)
+        marks.handoffs = max(marks.handoffs, _id(real - int(OLDEST / _MILLISECOND)))
+        marks.since = max(marks.since, to_micros(now - OLDEST))
+        return marks
+
+    def hear(self, gateway: Gateway) -> None:
+        """Which sources have spoken since."""
+        self.heard = dict(self.heard)
+        for row in gateway.inbox.heard_since(self.inbox):
+            self.heard[row.system] = silence.heard(self.heard.get(row.system, {}), row.first, row.last)
+            self.inbox = max(self.inbox, row.newest)
+
+    def quarters(self, gateway: Gateway, now: datetime) -> Iterator[Happened]:
+        """The quarter of the fiscal year that is over, once."""
+        local = now.astimezone(gateway.instance.zone)
+        months = local.year * 12 + local.month - gateway.instance.fiscal_year_start
+        quarter, before = f"Q{months % 12 // 3 + 1} {months // 12}", self.quarter
+        self.quarter = quarter
+        if before and before != quarter:
+            words = f"{before} of your fiscal year is over. `gateway metrics funnel` shows what became of its leads"
+            yield Happened(REVIEW, before, None, to_micros(now), words)
+
+    def move_on(self, now: int) -> None:
+        self.handoffs = max(self.handoffs, _id(self.real - int(OVERLAP / _MILLISECOND)))
+        self.since = max(self.since, now - OVERLAP // timedelta(microseconds=1))
+
+    def outran(self, before: _Marks) -> bool:
+        """Worth a commit of its own: a restart would look at more than need be."""
+        return before.quarter != self.quarter or _milliseconds(self.handoffs) - _milliseconds(before.handoffs) > 600_000
+
+    def kept(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in ("handoffs", "inbox", "since", "quarter", "heard")}
+
+
+def _digests(gateway: Gateway, connection: Connection, hearers: Sequence[Hearer], now: datetime) -> list[Happened]:
+    """Those of today whose hour has come."""
+    local = now.astimezone(gateway.instance.zone)
+    roles = [one.role for one in hearers if one.digest is not None and local.time() >= one.digest]
+    found = [Happened(DIGEST, f"{role}:{local:%Y-%m-%d}", None, to_micros(now)) for role in roles]
+    told = store.known(connection, [one.key for one in found]) if found else ()
+    return [one for one in found if one.key not in told]
+
+
+def _id(milliseconds: int) -> str:
+    """What ids of that moment begin with."""
+    return f"{max(milliseconds, 0):012x}"
+
+
+def _milliseconds(id_: str) -> int:
+    return int(id_[:12], 16)

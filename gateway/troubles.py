@@ -1,0 +1,88 @@
+"""What is wrong with the systems around us right now, as an admin is told it. Read from what is stored; a constant
+number of statements."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection
+
+from gateway.durations import duration_in_words
+from gateway.journey.notify import BACKLOG, DEAD, DRIFT, FAILING, PAUSED, PLUGIN, SILENT
+from gateway.silence import silent
+from gateway.store import alarms, notices
+from gateway.store.notices import Happened
+from gateway.times import to_micros
+
+if TYPE_CHECKING:
+    from gateway.runtime import Gateway
+
+LATE = timedelta(hours=1)
+"""What has waited for so long, document or delivery, is an old backlog."""
+
+
+def troubles(
+    gateway: Gateway, connection: Connection, heard: Mapping[str, Mapping[str, Any]], kinds: Collection[str]
+) -> list[Happened]:
+    """Everything wrong of these kinds; ``subject`` is a system, plugin or field. ``heard``: see ``silence``."""
+    now = to_micros(gateway.now())
+    found = [*_stored(gateway, connection, now), *_waiting(gateway, now), *_plugins(gateway, now)]
+    for system, kept in heard.items():
+        if system in gateway.instance.systems and (quiet := silent(kept, now)) is not None:
+            words = f"{system} has been silent for {_age(quiet)}, more than twice as long as is usual for it"
+            found.append(Happened(SILENT, system, None, kept["last"], words))
+    return [one for one in found if one.kind in kinds]
+
+
+def _stored(gateway: Gateway, connection: Connection, now: int) -> Iterator[Happened]:
+    stopped = {row.name: row for row in notices.paused(connection) if row.name in gateway.instance.systems}
+    for name, row in stopped.items():
+        words = f"nothing is sent to {name}: {row.paused}. `gateway systems resume {name}` when it is put right"
+        yield Happened(PAUSED, name, None, row.paused_at or now, words)
+    going = gateway.model.active - stopped.keys()
+    for row in notices.failing(connection):
+        if row.system in going:
+            words = (
+                f"{row.system} takes no writes, or not all; they are tried again. `gateway deliveries list` says why"
+            )
+            yield Happened(FAILING, row.system, None, now, words)
+    for name in notices.dead_letters(connection, list(gateway.instance.systems)):
+        words = f"{name} refused writes for good; `gateway deliveries list --state dead` says which and why"
+        yield Happened(DEAD, name, None, now, words)
+    for row in notices.late_writes(connection, sorted(going), now - _micros(LATE)):
+        words = (
+            f"writes to {row.system} have been due for more than {duration_in_words(LATE)}; is `gateway run` running?"
+        )
+        yield Happened(BACKLOG, f"{row.system} out", None, row.due, words)
+    for row in alarms.open_alarms(connection, alarms.DRIFT):
+        words = f"{row.system} has changed: {row.detail.get('what', '')}. `gateway work list --kind drift`"
+        yield Happened(DRIFT, row.key, None, row.opened_at, words)
+
+
+def _waiting(gateway: Gateway, now: int) -> Iterator[Happened]:
+    oldest = gateway.inbox.oldest()
+    if oldest is not None and now - oldest[1] > _micros(LATE):
+        words = (
+            f"a document of {oldest[0]} has waited for more than {duration_in_words(LATE)} to be read; `gateway status`"
+        )
+        yield Happened(BACKLOG, "in", None, oldest[1], words)
+
+
+def _plugins(gateway: Gateway, now: int) -> Iterator[Happened]:
+    for plugin in gateway.host.plugins:
+        if plugin.state not in ("active", "disabled"):
+            words = f"the plugin {plugin.name} is {plugin.state}: {plugin.reason}. `gateway plugins list`"
+            yield Happened(PLUGIN, plugin.name, None, now, words)
+    for system, why in gateway.problems.items():
+        yield Happened(PLUGIN, system, None, now, f"{system} cannot be used: {why}. `gateway check`")
+
+
+def _age(micros: int) -> str:
+    hours = micros // _micros(timedelta(hours=1))
+    return duration_in_words(timedelta(days=hours // 24) if hours >= 48 else timedelta(hours=max(hours, 1)))
+
+
+def _micros(delta: timedelta) -> int:
+    return delta // timedelta(microseconds=1)

@@ -43,7 +43,7 @@ def check(app: App, online: bool, as_json: bool) -> None:
         say_json({"ok": False, "problems": [_problem(one) for one in exc.problems], "warnings": [], "systems": []})
         click.get_current_context().exit(2)
     gateway = _built(instance, host)
-    warnings = (*instance.warnings, *_uncarried(gateway), *_unread(gateway), *_unguarded(gateway))
+    warnings = (*instance.warnings, *_uncarried(gateway), *_unread(gateway), *_unguarded(gateway), *_unfetched(gateway))
     gateway.instance = instance = dataclasses.replace(instance, warnings=warnings)
     looks: list[Look] = []
     problems: list[Problem] = []
@@ -132,6 +132,23 @@ def _unguarded(gateway: Gateway) -> list[Problem]:
                 places = [("objects", object_, "fields", field, "guard") for field in fields]
                 message = f"has no effect: the plugin {plugin} cannot look at records before it writes them"
                 found += [file.problem(place, message) for place in places]
+    return found
+
+
+def _unfetched(gateway: Gateway) -> list[Problem]:
+    """Systems whose webhooks may only name a record, which nobody then fetches."""
+    from gateway.contracts import Source
+    from gateway.settings.files import ConfigFile
+
+    file = ConfigFile("gateway.yaml", gateway.instance.files["gateway.yaml"])
+    found = []
+    for name, system in gateway.instance.systems.items():
+        source = gateway.sources.get(name)
+        if system.pull is None and source is not None and type(source).fetch is not Source.fetch:
+            offer = gateway.host.connections.get(system.plugin)
+            often = getattr(offer and offer.factory, "pull", "") or "15m"
+            message = f"nothing is fetched by itself, nor what webhooks only name; write `pull: {often}` here"
+            found.append(file.problem(("systems", name), f"{message}, or run `gateway pull {name}` yourself"))
     return found
 
 

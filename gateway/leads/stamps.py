@@ -63,7 +63,8 @@ def attributes(
     Returns (attributes, for each where its value came from as (stamp, system), fields whose raw value did not load).
     Pure in the set of records: their order does not matter.
 
-    :param undecided: is given each attribute that two systems edited, nobody knows in which order, and by whom.
+    :param undecided: is given each attribute that two systems edited, nobody knows in which order, and by whom; an
+        opt-out is none of them: the strictest counts.
     """
     best: dict[str, Candidate] = {}
     rivals: dict[str, list[Candidate]] = {}
@@ -105,7 +106,7 @@ def attributes(
             merged[to], origin[to] = False, lifted
     if undecided is not None:
         for to, candidates in rivals.items():
-            if others := [one for one in candidates if _collide(best[to], one)]:
+            if others := [one for one in candidates if not opt_in_of(to) and _collide(best[to], one)]:
                 others.sort(key=lambda one: one[2].ref)
                 undecided[to] = [(record, entry[1]) for _, entry, record, _ in (best[to], *others)]
     return merged, origin, refused

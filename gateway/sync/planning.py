@@ -15,6 +15,7 @@ from marshmallow import ValidationError
 
 from gateway.leads.lead import Lead
 from gateway.leads.record import DAY, Record
+from gateway.leads.stamps import opt_in_of
 from gateway.mapping.grammar import COMPUTED
 from gateway.sync.holds import HELD, hold_of
 from gateway.times import iso
@@ -217,7 +218,8 @@ def _difference(
         if record is not None:
             if entry is None and rule.sync != "out":
                 continue  # unknown over there: a field we do not own waits until it has been looked at
-            if entry is not None and (same(rule, entry[0], raw) or not _ours_wins(rule, entry, stamp, origin, system)):
+            ours_wins = entry is None or _ours_wins(rule, entry, raw, stamp, origin, system)
+            if not ours_wins or (entry is not None and same(rule, entry[0], raw)):
                 continue
             if name in record.contested or _contests(record.told.get(name), raw, now):
                 if unsent is not None:
@@ -250,10 +252,16 @@ def same(rule: OutboundField | None, held: Any, raw: Any) -> bool:
         return bool(held == raw)
 
 
-def _ours_wins(rule: OutboundField, entry: list[Any], stamp: int, origin: str, system: str) -> bool:
-    """Whether a value we have may replace the one held over there, under the field's rule."""
+def _ours_wins(rule: OutboundField, entry: list[Any], raw: Any, stamp: int, origin: str, system: str) -> bool:
+    """Whether a value we have may replace the one held over there, under the field's rule.
+
+    Of opt-outs the lead's is the strictest of all already, or what a later opt-in made of it; a no is told only where
+    there is a yes.
+    """
     if rule.sync == "out":
         return True
+    if opt_in_of(rule.to) and rule.sync != "only if blank":
+        return entry[0] is not None or (raw is not None and rule.load(raw) is True)
     if origin == system:
         return False
     if rule.sync == "only if blank":

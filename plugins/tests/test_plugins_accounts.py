@@ -104,6 +104,18 @@ def test_the_section_is_written_and_the_rest_stays(accounts):
     assert list(instance.systems) == ["fair", "hubspot"]
 
 
+def test_a_system_that_nobody_asks_is_told(accounts):
+    """HubSpot's webhooks only name a record: without `pull` it would never be fetched."""
+    accounts.add("hubspot")
+    path = accounts.folder / "gateway.yaml"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(line for line in lines if "pull:" not in line))
+    warnings = json.loads(accounts("check", "--json"))["warnings"]
+    [warning] = [one for one in warnings if "fetched" in one["message"]]
+    assert (warning["file"], warning["key"]) == ("gateway.yaml", "systems.hubspot")
+    assert "write `pull: 10m`" in warning["message"]
+
+
 def test_an_account_of_another_name_is_refused_later(accounts, monkeypatch):
     """The pin: the credentials of another org do not pass."""
     accounts.add("salesforce", "--name", "crm")

@@ -62,6 +62,7 @@ objects:
       HasOptedOutOfEmail: {to: opted_out_email, type: boolean, sync: newest}
       No_Newsletter__c: {to: opted_out_newsletter, type: boolean, sync: newest}
       Opted_In__c: {to: opted_in_email, type: datetime}
+      Opted_In_News__c: {to: opted_in_newsletter, type: datetime}
 """
 SCORING = """
 weights: {fit: 60, behaviour: 40}
@@ -82,6 +83,7 @@ class Both:
         self.at, self.hubspot, self.salesforce, self.number = START, hubspot, salesforce, 0
         salesforce.define("Lead", "No_Newsletter__c boolean")
         salesforce.define("Lead", "Opted_In__c datetime")
+        salesforce.define("Lead", "Opted_In_News__c datetime")
         hubspot.define_gateway()
         self.news = hubspot.lists.make("News")
         (folder / "mappings").mkdir(parents=True)
@@ -181,6 +183,41 @@ def test_an_explicit_opt_in_is_passed_on(both):
     assert both.wants(address) == {"11001": True, "11003": True}
 
 
+def test_an_opt_in_in_general_leaves_a_single_type_alone(both):
+    """Who left the newsletter did not ask for it again."""
+    address, lead = both.person()
+    both.hubspot.preferences.opt_out(address, "11003")
+    both.turn()
+    both.salesforce.edit("Lead", lead.id, {"Opted_In__c": both.at.isoformat()})
+    both.turn()
+    assert both.wants(address) == {"11001": True, "11003": False}
+    assert lead["No_Newsletter__c"] is True
+    assert both.dead() == []
+
+
+def test_who_had_unsubscribed_before_sales_knew_them_is_not_mailed(both):
+    """The record of sales is younger than the opt-out, and its empty box says nothing."""
+    both.number += 1
+    address = f"p{both.number}@firm.example"
+    both.hubspot.add("contacts", {"email": address, "jobtitle": "Buyer"})
+    both.turn()
+    both.hubspot.preferences.opt_out(address)
+    both.turn()
+    lead = both.salesforce.add("Lead", {"LastName": "P", "Company": "Firm", "Email": address})
+    both.turn()
+    assert lead["HasOptedOutOfEmail"] is True
+
+
+def test_an_empty_box_is_no_opt_in(both):
+    """Who unticks it in Salesforce finds it ticked again: somebody else said so."""
+    address, lead = both.person()
+    both.hubspot.preferences.opt_out(address)
+    both.turn()
+    both.salesforce.edit("Lead", lead.id, {"HasOptedOutOfEmail": False})
+    both.turn()
+    assert lead["HasOptedOutOfEmail"] is True
+
+
 def test_who_unsubscribed_themselves_is_not_put_back(both):
     """HubSpot lets only them come back: what sales heard is a dead letter that says so."""
     address, lead = both.person()
@@ -207,3 +244,18 @@ def test_who_opted_out_leaves_the_lists_and_joins_none(both):
     both.hubspot.edit("contacts", out.id, {"jobtitle": "Chief"})
     both.turn()
     assert set(both.news.members) == before
+
+
+def test_a_later_opt_in_lifts_its_own_type_alone(both):
+    """Sales hears that they want the newsletter again, and nothing else; HubSpot says that only they can come back."""
+    address, lead = both.person()
+    both.hubspot.preferences.opt_out(address, "11003")
+    both.turn()
+    both.salesforce.edit("Lead", lead.id, {"HasOptedOutOfEmail": True})
+    both.turn()
+    before = len(both.dead())
+    both.salesforce.edit("Lead", lead.id, {"Opted_In_News__c": both.at.isoformat()})
+    both.turn()
+    assert (lead["No_Newsletter__c"], lead["HasOptedOutOfEmail"]) == (False, True)
+    assert both.wants(address) == {"11001": False, "11003": False}
+    assert both.dead()[before:] == ["CANNOT_RESUBSCRIBE"]

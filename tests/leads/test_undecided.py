@@ -66,6 +66,12 @@ def test_another_rule_decides(rule):
     assert undecided(*records, rules={"crm": rule, "ma": rule}) == []
 
 
+def test_an_opt_out_is_never_undecided():
+    """The strictest counts, whoever was later."""
+    records = record("crm", [True, NOON]), record("ma", [False, NOON])
+    assert undecided(*records, rules=dict.fromkeys(("crm", "ma"), Rule("opted_out_email"))) == []
+
+
 def test_what_a_person_said_stands():
     """Until somebody edits the field later."""
     said = Record(*OWN, "lead", "person", snapshot={"title": ["c", DAY - 1]}, first_at=1)

@@ -2,15 +2,15 @@
 
 HubSpot keeps it by e-mail address and shows an opt-out of one type as the property ``hs_email_optout_ID``, which cannot
 be written. So these fields of a contact are carried here: ``opted_out_email`` takes them off all types that the
-settings name, ``hs_email_optout_ID`` off one, ``opted_in_email`` puts them on those of the settings. An opt-out wins;
-false and blank say nothing: nobody is put on a type because nobody took them off. Who unsubscribed themselves can only
-come back themselves, says HubSpot.
+settings name, ``hs_email_optout_ID`` off one, ``opted_in_email`` puts them on those of the settings that they are not
+off. An opt-out wins; blank says nothing, and false only of whom the contact shows as off that type: nobody is put on a
+type because nobody took them off. Who unsubscribed can only come back themselves, says HubSpot.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,6 +21,8 @@ from gateway_hubspot.client import Client, Failure, NoAnswer
 
 OPT_OUT, OPT_IN = "opted_out_email", "opted_in_email"
 _TYPE = re.compile(r"hs_email_optout_([0-9]+)\Z")
+Person = tuple[str, frozenset[str]]
+"""(e-mail address, the types that they are off)"""
 
 
 def carried(name: str) -> bool:
@@ -40,41 +42,42 @@ class Subscriptions:
     def tell(self, told: Sequence[tuple[Write, Receipt]]) -> dict[str, Receipt]:
         """Write's key → its receipt, once its contact is on and off what it says. All of it may be said twice."""
         answers_: dict[str, Receipt] = {}
-        changes: list[tuple[Write, Receipt, dict[str, bool]]] = []
+        asked: list[tuple[Write, Receipt]] = []
         for made, receipt in told:
-            wanted = self._wanted(made)
-            if not self.types and any(_true(made.fields.get(name)) for name in (OPT_OUT, OPT_IN)):
+            in_general = any(_true(made.fields.get(name)) for name in (OPT_OUT, OPT_IN))
+            if in_general and not self.types:
                 answers_[made.key] = Receipt(
                     key=made.key, result="rejected", code="no subscriptions", scope="mapping",
                     fields=tuple(name for name in (OPT_OUT, OPT_IN) if name in made.fields),
                     message="the settings name no subscription types",
                 )  # fmt: skip
-            elif wanted:
-                changes.append((made, receipt, wanted))
+            elif in_general or any(_TYPE.match(name) and value is not None for name, value in made.fields.items()):
+                asked.append((made, receipt))
             else:
                 answers_[made.key] = _noted(made, receipt)
-        addresses, trouble = self._addresses([receipt.record for _, receipt, _ in changes])
-        for made, receipt, wanted in changes:
-            address = addresses.get(receipt.record)
-            stop = trouble or (self._set(address, wanted) if address else None)  # without an address no e-mail comes
+        people, trouble = self._people(asked)
+        for made, receipt in asked:
+            address, off = people.get(receipt.record, ("", frozenset()))
+            stop = trouble or (self._set(address, made, off) if address else None)  # without an address no e-mail comes
             answers_[made.key] = _noted(made, receipt) if stop is None else replace(stop, key=made.key)
             if stop is not None and stop.result in ("limit", "auth"):
                 trouble = stop  # the others would only be refused, too
         return answers_
 
-    def _wanted(self, made: Write) -> dict[str, bool]:
+    def _wanted(self, made: Write, off: frozenset[str]) -> dict[str, bool]:
+        """Type → on or off it. An opt-in in general leaves those alone that they are off, unless that is all of them:
+        then HubSpot says who may change it."""
         wanted: dict[str, bool] = {}
         if _true(made.fields.get(OPT_IN)):
-            wanted |= dict.fromkeys(self.types, True)
+            wanted |= dict.fromkeys([type_ for type_ in self.types if type_ not in off] or self.types, True)
+        types = {found[1]: value for name, value in made.fields.items() if (found := _TYPE.match(name))}
+        wanted |= {type_: True for type_, value in types.items() if type_ in off and value is not None}
         if _true(made.fields.get(OPT_OUT)):
             wanted |= dict.fromkeys(self.types, False)
-        for name, value in made.fields.items():
-            if (found := _TYPE.match(name)) and _true(value):
-                wanted[found[1]] = False
-        return wanted
+        return wanted | {type_: False for type_, value in types.items() if _true(value)}
 
-    def _set(self, address: str, wanted: Mapping[str, bool]) -> Receipt | None:
-        for type_, wants in wanted.items():
+    def _set(self, address: str, made: Write, off: frozenset[str]) -> Receipt | None:
+        for type_, wants in self._wanted(made, off).items():
             if (stop := self.ready()) is not None:
                 return stop
             request = {"emailAddress": address, "subscriptionId": type_}
@@ -88,30 +91,39 @@ class Subscriptions:
                 return refusal(exc)
             except Failure as exc:
                 if "already" not in str(exc.body.get("message")).lower():
-                    return self._not_set(exc, wants)
+                    return self._not_set(exc, made, type_ if wants else "")
         return None
 
-    def _not_set(self, exc: Failure, wants: bool) -> Receipt:
-        if wants and "CANNOT_RESUBSCRIBE" in str(exc.body.get("subCategory")):
+    def _not_set(self, exc: Failure, made: Write, on: str) -> Receipt:
+        """:param on: the type that they should have been put on."""
+        if on and "CANNOT_RESUBSCRIBE" in str(exc.body.get("subCategory")):
             message = "they unsubscribed themselves: HubSpot lets only them come back"
-            return Receipt(key="", result="rejected", code="CANNOT_RESUBSCRIBE", fields=(OPT_IN,), message=message)
+            said = tuple(name for name in (OPT_IN, f"hs_email_optout_{on}") if name in made.fields)
+            return Receipt(key="", result="rejected", code="CANNOT_RESUBSCRIBE", fields=said, message=message)
         return refusal(exc)
 
-    def _addresses(self, ids: Sequence[str]) -> tuple[dict[str, str], Receipt | None]:
-        """Record → its address, or why nobody could be asked."""
-        if not ids:
+    def _people(self, asked: Sequence[tuple[Write, Receipt]]) -> tuple[dict[str, Person], Receipt | None]:
+        """Record → who it is, or why nobody could be asked."""
+        if not asked:
             return {}, None
         if (stop := self.ready()) is not None:
             return {}, stop
-        request = {"inputs": [{"id": id_} for id_ in ids], "properties": ["email"]}
+        named = {found[1] for made, _ in asked for name in made.fields if (found := _TYPE.match(name))}
+        shown = {f"hs_email_optout_{type_}": type_ for type_ in sorted({*named, *self.types})}
+        inputs = [{"id": receipt.record} for _, receipt in asked]
+        request = {"inputs": inputs, "properties": ["email", *shown]}
         try:
             reply = self.client.page(
                 self.client.batch.read, "contacts", request, archived=False, priority=self.priority
             )
         except (TryLater, AccessRefused, Failure, NoAnswer) as exc:
             return {}, refusal(exc)
-        found = {str(one.get("id")): (one.get("properties") or {}).get("email") for one in reply.results}
-        return {id_: str(address) for id_, address in found.items() if address}, None
+        found: dict[str, Person] = {}
+        for one in reply.results:
+            held = one.get("properties") or {}
+            off = frozenset(type_ for name, type_ in shown.items() if _true(held.get(name)))
+            found[str(one.get("id"))] = (str(held.get("email") or ""), off)
+        return found, None
 
 
 def refusal(exc: TryLater | AccessRefused | Failure | NoAnswer) -> Receipt:

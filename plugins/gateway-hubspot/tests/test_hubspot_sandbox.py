@@ -429,22 +429,28 @@ def test_one_type_of_e_mail_is_left_and_an_opt_in_is_passed_on(instance, portal)
     """By the property that shows it; who unsubscribed themselves can only come back themselves."""
     from gateway.contracts import Write
 
-    kim, lou, max_ = (portal.add("contacts", {"email": f"{name}@example.org"}) for name in ("kim", "lou", "max"))
+    names = ("kim", "lou", "max", "sam")
+    kim, lou, max_, sam = (portal.add("contacts", {"email": f"{name}@example.org"}) for name in names)
     portal.preferences.opt_out("max@example.org", "11003")
+    portal.preferences.opt_out("sam@example.org", "11003")
     sink = instance.gateway.sinks["hubspot"]
     said = {
         kim.id: {"hs_email_optout_11003": True},
         lou.id: {"opted_in_email": "2026-11-01T09:00:00Z", "hs_email_optout_11001": False},
         max_.id: {"opted_in_email": True},
+        sam.id: {"hs_email_optout_11003": False},
     }
     writes = [Write(key=f"k{id_}", object="contact", record=id_, fields=fields) for id_, fields in said.items()]
     receipts = {one.key: one for call in sink.calls(writes) for one in sink.deliver(call)}
     assert {key: (one.result, one.code) for key, one in receipts.items()} == {
-        f"k{kim.id}": ("done", ""), f"k{lou.id}": ("done", ""), f"k{max_.id}": ("rejected", "CANNOT_RESUBSCRIBE"),
+        f"k{kim.id}": ("done", ""), f"k{lou.id}": ("done", ""), f"k{max_.id}": ("done", ""),
+        f"k{sam.id}": ("rejected", "CANNOT_RESUBSCRIBE"),
     }  # fmt: skip
+    assert receipts[f"k{sam.id}"].fields == ("hs_email_optout_11003",)
     assert portal.preferences.opted == {
         ("kim@example.org", "11003"): False, ("lou@example.org", "11001"): True, ("lou@example.org", "11003"): True,
         ("max@example.org", "11001"): True, ("max@example.org", "11003"): False,
+        ("sam@example.org", "11003"): False,
     }  # fmt: skip
     assert kim["hs_email_optout_11003"] == "true"
 

@@ -306,7 +306,7 @@ def _deals() -> list[Property]:
     return [
         *_record_properties("hs_lastmodifieddate"),
         *_text("dealname", "pipeline", "description", "closed_lost_reason", "closed_won_reason"),
-        *_text("salesforceopportunityid", group="salesforceinformation"),
+        *_text("hs_salesforceopportunityid", group="salesforceinformation"),
         Property("dealstage", "Deal Stage", "enumeration", "radio"),
         Property("dealtype", "Deal Type", "enumeration", "radio", options=options(("newbusiness", "existingbusiness"))),
         Property("amount", "Amount", "number", "number"),

@@ -14,6 +14,7 @@ import orjson
 
 from gateway.contracts import (
     COMPANIONS,
+    NOTICE,
     Answer,
     Event,
     Kind,
@@ -73,9 +74,12 @@ def refuse_unsound(made: Any, what: type[Source] | type[Sink]) -> None:
         if not isinstance(made.answer, Answer) or not isinstance(made.answer.body, bytes):
             raise Refused("its answer is none")
     if isinstance(made, Sink):
-        known = isinstance(made.carries, Mapping) and COMPANIONS.keys() >= made.carries.keys()
+        known = isinstance(made.carries, Mapping) and {*COMPANIONS, NOTICE} >= made.carries.keys()
         if not known or not all(isinstance(names, list | tuple | set | frozenset) for names in made.carries.values()):
             raise Refused(f"what it carries is not names for {', '.join(COMPANIONS)}")
+        pages = made.links.values() if isinstance(made.links, Mapping) else (None,)
+        if not all(isinstance(one, str) and one.startswith(("https://", "http://")) for one in pages):
+            raise Refused("its links are not addresses")
 
 
 def _others(event: Event) -> tuple[Any, ...]:

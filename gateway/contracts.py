@@ -24,6 +24,8 @@ OUTCOMES = ("accepted", "contacted", "qualified", "rejected", "recycled", "won",
 TASK, LIST, CAMPAIGN = "follow_up_task", "list_membership", "campaign_membership"
 COMPANIONS: Mapping[str, Kind] = {TASK: "task", LIST: "list", CAMPAIGN: "campaign"}
 """Objects of the gateway's own that stand beside a person's record; each ``Sink`` says which of them it carries."""
+NOTICE = "notice"
+"""What a person is told: the object of a sink that writes to people instead of systems."""
 Cursor = Mapping[str, Any]
 """Where a stream was left: opaque JSON of at most 4 KiB, taken from the data or the server's time."""
 
@@ -182,12 +184,16 @@ class ActivityHappened(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutcomeReported(Event):
-    """What sales says became of the lead; one of ``OUTCOMES``. A fact, with or without a handoff."""
+    """What sales says became of the lead; one of ``OUTCOMES``. A fact, with or without a handoff.
+
+    ``wake``: when sales want a lead again that they give back, whatever it does until then.
+    """
 
     outcome: str
     reason: str = ""
     amount: Money | None = None
     by: str = ""
+    wake: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -294,7 +300,10 @@ class Activity(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A person's or the journey's say in a score: points of the 0–100 scale from ``at`` until ``until``."""
+    """A person's or the journey's say in a score: points of the 0–100 scale from ``at`` until ``until``.
+
+    ``id``: that of its row; the handoff's, where its end is what the mark stands for.
+    """
 
     at: datetime
     kind: Literal["manual", "keep", "halve", "reset", "hold"]
@@ -302,6 +311,7 @@ class Mark:
     reason: str = ""
     until: datetime | None = None
     by: str = ""
+    id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -532,15 +542,24 @@ class Sink(abc.ABC):
     the person's record in ``refs`` (object → id), and have fields of the gateway's own:
 
     ``follow_up_task``      handoff, subject, description, priority (high), due_at (ISO 8601 in UTC; may be missing),
-                            owner (id or e-mail address; may be missing); later ``done: true`` closes it
+                            zone (whose day and hour that is for people), owner (id or e-mail address; may be missing);
+                            later ``done: true`` closes it, unless somebody did so
     ``list_membership``     list (its name), member (true, false)
     ``campaign_membership`` campaign (its name), status (may be missing)
 
     Each is made once. A list's and a campaign's write is repeated after ``unknown``, so it must do no harm twice.
+
+    A sink that ``carries`` notices (``NOTICE``) brings them to people; it needs no mapping file (``role: notify``).
+    Each write is one message to one addressee: to (an e-mail address; empty for a chat), subject, text, at (ISO 8601),
+    thread (key of the message it follows; may be missing).
     """
 
     carries: Mapping[str, Collection[str]] = {}
-    """What of ``COMPANIONS`` this system keeps, and under which names; ``("*",)`` = any."""
+    """What of ``COMPANIONS`` this system keeps, and under which names; ``("*",)`` = any. Of ``NOTICE``: ``("address",)``
+    when messages go to addresses, ``("*",)`` when whoever is there reads them. Notices are told on the class."""
+
+    links: Mapping[str, str] = {}
+    """Object → address of a record's page for people, with {record} in it; ``*`` = any other object, as {object}."""
 
     def describe(self, object: str) -> Mapping[str, Field]:
         """The live catalogue of one object: its fields, and whatever else its items carry.

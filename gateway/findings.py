@@ -50,7 +50,7 @@ class Findings:
         self._known = {name: self._known_beside(name) for name in self._looks}
         for look in found:
             self._account(look)
-            if not look.failure:
+            if not look.failure and instance.systems[look.system].mapping is not None:
                 self._mapping(look)
                 self._streams(look)
                 self._set_up(look)
@@ -180,7 +180,6 @@ class Findings:
         for name in self.instance.systems:
             look = self._looks.get(name)
             asked = look is not None and not look.failure and not believed
-            file = self._files[f"{MAPPINGS}/{name}.yaml"]
             off = {one.object for one in look.signals if one.state != "delivered"} if look is not None else set()
             for one in self._objects(name):
                 fields = {mapped.to for mapped in one.inbound.values()}
@@ -189,7 +188,8 @@ class Findings:
                     fields, activities = (set(), set()) if one.name in off else (fields, activities)
                 elif asked and look is not None:
                     catalogue = look.catalogues.get(one.name, {})
-                    fields, activities = fitting.delivered(one, file.data["objects"][one.name], catalogue)
+                    data = self._files[f"{MAPPINGS}/{name}.yaml"].data["objects"][one.name]
+                    fields, activities = fitting.delivered(one, data, catalogue)
                 prefix = "" if one.kind == "person" else f"{one.kind}."
                 found["attribute"] |= {f"{prefix}{to}" for to in fields}
                 found["activity"] |= activities

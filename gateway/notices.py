@@ -151,8 +151,13 @@ class _Marks:
         self.since = max(self.since, now - OVERLAP // timedelta(microseconds=1))
 
     def outran(self, before: _Marks) -> bool:
-        """Worth a commit of its own: a restart would look at more than need be."""
-        return before.quarter != self.quarter or _milliseconds(self.handoffs) - _milliseconds(before.handoffs) > 600_000
+        """Worth a commit of its own: else the next look would look at more, and see no gaps in it."""
+        aged = _milliseconds(self.handoffs) - _milliseconds(before.handoffs) > 600_000
+        spoke = any(
+            one["last"] - before.heard.get(system, {"last": 0})["last"] > OVERLAP // timedelta(microseconds=1)
+            for system, one in self.heard.items()
+        )
+        return aged or spoke or before.quarter != self.quarter
 
     def kept(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in ("handoffs", "inbox", "since", "quarter", "heard")}

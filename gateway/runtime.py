@@ -18,6 +18,7 @@ from gateway import clocks, guarding, rereading
 from gateway.budget import SystemBudget
 from gateway.checked import flaw, refuse_unsound
 from gateway.contracts import (
+    NOTICE,
     Connection,
     Context,
     Document,
@@ -33,6 +34,7 @@ from gateway.errors import ConfigError, GatewayError, NotFound, Problem, Quarant
 from gateway.guarding import Guarding, mapped
 from gateway.host import Host
 from gateway.leads.joining import Joining
+from gateway.notices import Notices
 from gateway.pipeline import Done, Guard, Model, Pipeline, Reading, unguarded
 from gateway.pulling import Pulling
 from gateway.settings.instance import Instance, System, load_instance, store_folder
@@ -40,7 +42,6 @@ from gateway.store import bundle, due
 from gateway.store.database import open_store, read, require_current, store_trouble, upgrade, write
 from gateway.store.inbox import Inbox
 from gateway.store.times import new_id, utc_now
-from gateway.sync.companions import Carries
 from gateway.times import to_micros
 from gateway.web.intake import SourceOffer
 
@@ -75,8 +76,9 @@ class Gateway:
         """system → when to ask again whether its catalogue is to be looked at"""
         for system in instance.systems.values():
             self._build(system)
-        self.model = model_of(instance, host, {name: sink.carries for name, sink in self.sinks.items() if sink.carries})
+        self.model = model_of(instance, host, self.sinks)
         self._ticked = float("-inf")
+        self.notices = Notices(self)
         self.bundle = ""
         """Id of the files this gateway was opened with; empty before they are active."""
         self.broken: Sequence[Problem | str] = ()
@@ -203,15 +205,17 @@ class Gateway:
     # -- by itself ----------------------------------------------------------------------------------------------------
 
     def sweep_once(self) -> int:
-        """What is due by itself: ends of follow-up, scores that move, and leads of companies that changed."""
+        """What is due by itself: the clocks, scores and journeys that move, and leads of companies that changed."""
         now = to_micros(self.now())
         if time.monotonic() - self._ticked >= TICK:
             self._ticked = time.monotonic()
             if moved := clocks.tick(self):
                 self._ticked = float("-inf")  # the next step of what was taken a step further
                 return moved
+        self._tell()
         with read(self.store.main) as connection:
             leads = due.scores(connection, self.model.score_name, now, SWEEP_LEADS)
+            leads = leads or due.wakes(connection, now, SWEEP_LEADS)
             queued = [] if leads else due.rescores(connection, SWEEP_LEADS)
         if leads:
             self.observe(self.pipeline.run((), leads, cause="time"))
@@ -224,6 +228,15 @@ class Gateway:
                 due.advance_rescore(connection, rescore, ids, SWEEP_LEADS)
             done += max(len(ids), 1)
         return done
+
+    def _tell(self) -> None:
+        """Who cannot be told keeps nobody's score from moving."""
+        try:
+            self.notices.sweep()
+        except Exception as exc:
+            if store_trouble(exc):
+                raise
+            self.log.exception("nobody is told")
 
     # -- out ----------------------------------------------------------------------------------------------------------
 
@@ -305,8 +318,8 @@ class Gateway:
                 self.log.error("system not built", system=system.name, error=type(exc).__name__)
 
 
-def model_of(instance: Instance, host: Host, carries: Mapping[str, Carries]) -> Model:
-    """What batches are worked with, from the instance's checked files and what its sinks carry."""
+def model_of(instance: Instance, host: Host, sinks: Mapping[str, Sink]) -> Model:
+    """What batches are worked with, from the instance's checked files and what its sinks say of themselves."""
     mappings = {name: system.mapping for name, system in instance.systems.items() if system.mapping is not None}
     scorer = None
     name = "lead"
@@ -337,7 +350,10 @@ def model_of(instance: Instance, host: Host, carries: Mapping[str, Carries]) -> 
         instance.hashes,
         frozenset(name for name, system in instance.systems.items() if system.outbound),
         instance.send_score_step,
-        carries,
+        {name: sink.carries for name, sink in sinks.items() if sink.carries.keys() - {NOTICE}},
+        {name: sink.links for name, sink in sinks.items() if sink.links},
+        instance.zone,
+        host.assign_owner,
     )
 
 

@@ -6,6 +6,7 @@ One write is one message to one addressee. It belongs to the lead it names, so t
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -13,6 +14,7 @@ from sqlalchemy import Connection
 
 from gateway import messages
 from gateway.contracts import NOTICE
+from gateway.journey.assigning import Roster
 from gateway.journey.notify import OF_HANDOFFS, OWNER, STEP, Hearer
 from gateway.messages import About, Message
 from gateway.store import notices as store
@@ -102,7 +104,9 @@ class Telling:
         address = links.get(handoff.system, "") if handoff is not None else ""
         address = address or next(iter(links.values()), "")
         name = messages.name_of(self._people[lead])
-        held = dict(handoff._mapping) if handoff is not None else None
+        held = None
+        if handoff is not None:
+            held = {**handoff._mapping, "owner": self._owner(handoff.system, handoff.owner)[0]}
         return About(row.kind, row.words, row.began_at, zone, name, address, lead, held)
 
     def _addressees(self, hearer: Hearer, row: Any) -> Iterator[tuple[int, str, ZoneInfo]]:
@@ -113,15 +117,24 @@ class Telling:
             if to != OWNER:
                 yield place, to, self._zone
             elif (handoff := self._handoffs.get(row.id)) is not None:
-                address, zone = self._owner(handoff.owner)
+                _, address, zone = self._owner(handoff.system, handoff.owner)
                 if address:
                     yield place, address, zone
                 else:
                     self._gateway.log.warning("owner not told", kind=row.kind, handoff=handoff.id, why="no address")
 
-    def _owner(self, name: str) -> tuple[str, ZoneInfo]:
-        """An owner's e-mail address, "" when there is none, and their time zone."""
-        return (name if "@" in name else ""), self._zone
+    def _owner(self, system: str, who: str) -> tuple[str, str, ZoneInfo]:
+        """What an owner is called, their e-mail address ("" when nobody knows it), and their time zone."""
+        roster = self._roster
+        entry, user = roster.owner(system, who), roster.user(system, who)
+        known = [user.email if user is not None else "", entry.who if entry is not None else "", who]
+        calendar = roster.calendar_of(system, who) if who else None
+        name = entry.name if entry is not None else user.name if user is not None else who
+        return name, next((one for one in known if "@" in one), ""), calendar.zone if calendar else self._zone
+
+    @cached_property
+    def _roster(self) -> Roster:
+        return self._gateway.pipeline.roster(self._connection, self._gateway.now())
 
     def _few(self, kind: str, writes: list[dict[str, Any]]) -> list[dict[str, Any]]:
         if len(writes) <= FLOOD:
@@ -141,7 +154,7 @@ class Telling:
         for place, to in enumerate(hearer.to or ("",)):
             if to == OWNER:
                 for number, one in enumerate(loads):
-                    address, zone = self._owner(one.owner)
+                    _, address, zone = self._owner(one.system, one.owner)
                     theirs = messages.digest((), {"open": one.open, "late": one.late}, zone)
                     if address and theirs is not None:
                         yield self._write(hearer, f"{role}:{place}:{number}", address, row, theirs)

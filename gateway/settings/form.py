@@ -14,7 +14,7 @@ from gateway.clock import Clock
 from gateway.durations import Duration
 from gateway.zones import Zone
 
-ROLES = ("ma", "crm", "other")
+ROLES = ("ma", "crm", "other", "notify")
 SYSTEM_NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 
 
@@ -94,7 +94,11 @@ class DealsForm(Schema):
 
 class SystemForm(Schema):
     plugin = fields.String(required=True, metadata={"help": "name a plugin offers its source or sink under"})
-    role = fields.String(load_default="other", validate=_one_of(*ROLES), metadata={"help": "ma, crm or other"})
+    role = fields.String(
+        load_default="other",
+        validate=_one_of(*ROLES),
+        metadata={"help": "ma, crm, notify (brings messages to people) or other"},
+    )
     outbound = fields.Boolean(load_default=False, metadata={"help": "off: read, score and plan; never send"})
     pull = Duration(metadata={"help": "how often to ask the system for news, such as 15m; without it never"})
     settings = fields.Dict(load_default={}, metadata={"help": "the plugin's own settings"})

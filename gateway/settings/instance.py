@@ -19,9 +19,12 @@ from zoneinfo import ZoneInfo
 from marshmallow import Schema
 
 from gateway.clock import Clock
+from gateway.contracts import NOTICE
 from gateway.errors import ConfigError, Problem
 from gateway.journey.check import check as check_journey
 from gateway.journey.journey import Journey, compile_journey
+from gateway.journey.notify import check_through
+from gateway.journey.package import OFFERED, check_package
 from gateway.mapping import COMPUTED, SystemMapping, compile_mapping
 from gateway.settings.files import MAX_CHARACTERS, ConfigFile, KeyPath, content_hash, suggest
 from gateway.settings.form import ROLES, SYSTEM_NAME, GatewayForm
@@ -143,10 +146,14 @@ class _Loading:
             self._names(main, systems)
         if journey is not None:
             self.problems += check_journey(journey, None, systems if main is not None else None)
+            if main is not None:
+                self.problems += check_through(journey, self._carriers(systems))
         if scoring is not None:
             self._scoring(scoring)
         self._types()
         self._stages(journey)
+        if journey is not None and not any(f"{MAPPINGS}/" in str(one) for one in self.problems):
+            self.problems += check_package(journey, self._attributes())
         if self.problems or main is None:
             raise ConfigError(_in_order(self.problems))
         return self._built(main, scoring, journey or ConfigFile(JOURNEY, ""))
@@ -173,8 +180,8 @@ class _Loading:
         return {name: data for name, data in systems.items() if isinstance(name, str) and SYSTEM_NAME.fullmatch(name)}
 
     def _mapping(self, name: str, data: Any) -> None:
-        file = self._read(f"{MAPPINGS}/{name}.yaml")
         role = data.get("role") if isinstance(data, Mapping) else None
+        file = self._read(f"{MAPPINGS}/{name}.yaml", optional=role == "notify")
         if file is None:
             return
         try:
@@ -227,6 +234,16 @@ class _Loading:
         except Exception as exc:  # noqa: BLE001 - a plugin's schema may raise anything, with a secret in its text
             self.problems.append(main.problem(at, f"the plugin's check of its settings failed: {type(exc).__name__}"))
 
+    def _carriers(self, systems: Mapping[str, Any]) -> dict[str, bool | None]:
+        """Who brings messages to people, and whether to addresses; None: not this system."""
+        found: dict[str, bool | None] = {}
+        for name, data in systems.items():
+            plugin = data.get("plugin") if isinstance(data, Mapping) else None
+            offer = self.plugins.sinks.get(plugin) if isinstance(plugin, str) else None
+            carries = getattr(offer.factory, "carries", {}) if offer is not None else {}
+            found[name] = "address" in carries[NOTICE] if NOTICE in carries else None
+        return found
+
     def _missing(self, plugin: str) -> str:
         unavailable: Mapping[str, str] = getattr(self.plugins, "unavailable", {})
         if plugin in unavailable:
@@ -267,6 +284,15 @@ class _Loading:
                 for mapped in one.fields:
                     yield ("objects", name, "fields", mapped.field), self.files[f"{MAPPINGS}/{system}.yaml"], mapped
 
+    def _attributes(self) -> set[str]:
+        """The lead fields that mappings bring in; a company's and a deal's with their kind before them."""
+        objects = [one for mapping in self.mappings.values() for one in mapping.objects.values()]
+        return {
+            mapped.to if one.kind == "person" else f"{one.kind}.{mapped.to}"
+            for one in objects
+            for mapped in one.inbound.values()
+        }
+
     def _types(self) -> None:
         """A lead field is of one type, whichever system brings it in."""
         first: dict[tuple[str, str], tuple[str, str]] = {}
@@ -303,7 +329,7 @@ class _Loading:
                 pull=one.get("pull"),
                 settings=self.settings[name],
                 rank=rank,
-                mapping=self.mappings[name],
+                mapping=self.mappings.get(name),
             )
             for rank, (name, one) in enumerate(data["systems"].items())
         }
@@ -335,17 +361,14 @@ class _Loading:
 
     def _warnings(self, files: Sequence[ConfigFile]) -> Iterator[Problem]:
         """What the model looks at and no mapping supplies: allowed (another way in may bring it), but suspicious."""
-        attributes = set(COMPUTED)
-        activities: set[str] = set()
-        for mapping in self.mappings.values():
-            for one in mapping.objects.values():
-                prefix = "" if one.kind == "person" else f"{one.kind}."
-                attributes |= {f"{prefix}{mapped.to}" for mapped in one.inbound.values()}
-                activities |= one.activities
+        attributes = {*COMPUTED, *self._attributes()}
+        activities = {
+            name for mapping in self.mappings.values() for one in mapping.objects.values() for name in one.activities
+        }
         for file in files:
             for path, what, name in uses(file.data, ()):
                 known = attributes if what == "attribute" else activities
-                if name not in known:
+                if name not in known and not (path[0] == "package" and name in OFFERED):
                     yield file.problem(path, f"no mapping brings in {what} {name!r}{suggest(name, known)}")
         yield from self._reasons(next((file for file in files if file.name == "journey.yaml"), None))
         yield from self._lonely(

@@ -11,10 +11,11 @@ import hmac
 import secrets
 from collections import Counter
 from collections.abc import Collection, Iterable
+from typing import Any
 
 from sqlalchemy import Connection, and_, delete, not_, or_, select, update
 
-from gateway.contracts import COMPANIONS
+from gateway.contracts import COMPANIONS, NOTICE
 from gateway.leads.record import Ref
 from gateway.store import tables as t
 from gateway.store.among import among
@@ -51,13 +52,15 @@ def forget(connection: Connection, leads: Collection[str], now: int, refs: Colle
         update(t.activities).where(among(t.activities.c.lead, leads)).values(asset="", channel="", campaign="")
     )
     connection.execute(update(t.outcomes).where(among(t.outcomes.c.lead, leads)).values(reason="", by=""))
-    connection.execute(update(t.handoffs).where(among(t.handoffs.c.lead, leads)).values(contributions=[], closed_by=""))
+    named: dict[str, Any] = {"contributions": [], "package": {}, "closed_by": "", "owner_why": ""}
+    connection.execute(update(t.handoffs).where(among(t.handoffs.c.lead, leads)).values(named))
     handoffs = select(t.handoffs.c.id).where(among(t.handoffs.c.lead, leads))
     connection.execute(update(t.endings).where(t.endings.c.handoff.in_(handoffs)).values(by=""))
+    connection.execute(update(t.clock_events).where(among(t.clock_events.c.lead, leads)).values(reason="", by=""))
     connection.execute(update(t.scores).where(among(t.scores.c.lead, leads)).values(changes_at=None))
     w = t.writes.c
     # A person who may have been made over there is looked for first: news of that record is not to be taken in.
-    unsure = and_(w.create, w.object.not_in(list(COMPANIONS)))
+    unsure = and_(w.create, w.object.not_in([*COMPANIONS, NOTICE]))
     left = or_(w.state.in_(("waiting", "dead")), and_(w.state == "unknown", not_(unsure)))
     rows = connection.execute(select(w.id, w.system, w.state).where(among(w.lead, leads), left)).all()
     tallies = Counter((row.system, "superseded") for row in rows)

@@ -254,6 +254,21 @@ class Inbox:
             found: str | None = connection.scalar(select(func.min(_d.id)).where(_d.state == "waiting"))
         return found
 
+    def oldest(self) -> tuple[str, int] | None:
+        """(system, received) of the oldest document that is not read yet."""
+        with read(self.engine) as connection:
+            waiting = select(_d.system, _d.received_at).where(_d.state == "waiting")
+            row = connection.execute(waiting.order_by(_d.id).limit(1)).first()
+            return (row.system, row.received_at) if row is not None else None
+
+    def heard_since(self, id_: str) -> list[Any]:
+        """(system, first, last, newest) of the documents after ``id_`` that came by themselves or were pulled."""
+        with read(self.engine) as connection:
+            first, last = func.min(_d.received_at).label("first"), func.max(_d.received_at).label("last")
+            came = select(_d.system, first, last, func.max(_d.id).label("newest")).where(_d.id > id_)
+            by_itself = and_(_d.origin.in_(("webhook", "pull")), ~_d.history)
+            return list(connection.execute(came.where(by_itself).group_by(_d.system)))
+
     def counts(self) -> dict[str, dict[str, int]]:
         """Per system: ``stored`` = ``read`` + ``waiting`` + ``quarantined``; and ``duplicates``, not stored."""
         empty = {"stored": 0, "read": 0, "waiting": 0, "quarantined": 0, "duplicates": 0}

@@ -24,8 +24,8 @@ MOST = 500
 """Notices that are found or told in one sweep."""
 CLOCK_KINDS = {"warned": WARNING, "escalated": ESCALATION, "reassigned": REASSIGNED, "moved": REASSIGNED}
 _n, _h, _e, _s, _k = t.notices.c, t.handoffs.c, t.endings.c, t.steps.c, t.clock_events.c
-_OPEN = text("ended_at IS NULL OR told_at IS NULL OR end_told_at IS NULL")
-"""As the index is written, which serves no other spelling."""
+_OPEN = text("(ended_at IS NULL OR told_at IS NULL OR end_told_at IS NULL)")
+"""As its index is written, which serves no other spelling."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,11 +170,11 @@ def records(connection: Connection, leads: Collection[str]) -> list[Any]:
 
 
 def load(connection: Connection, now: int) -> list[Any]:
-    """Of each owner: how many handoffs are ``open``, how many of them ``late`` for an answer."""
+    """Of each (system, owner): how many handoffs are ``open``, how many of them ``late`` for an answer."""
     silent = and_(_h.accepted_at.is_(None), _h.contacted_at.is_(None), _h.response_due < now)
     late = func.sum(case((silent, 1), else_=0)).label("late")
-    grouped = select(_h.owner, func.count().label("open"), late).where(_h.state == "open").group_by(_h.owner)
-    return list(connection.execute(grouped))
+    grouped = select(_h.system, _h.owner, func.count().label("open"), late).where(_h.state == "open")
+    return list(connection.execute(grouped.group_by(_h.system, _h.owner)))
 
 
 # -- what is wrong with systems ----------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, case, func, not_, or_, select, tuple_, update
 
-from gateway.contracts import COMPANIONS, LIST, Event, Kind, Receipt, RecordGone, Write
+from gateway.contracts import COMPANIONS, LIST, NOTICE, Event, Kind, Receipt, RecordGone, Write
 from gateway.errors import StaleCommit
 from gateway.leads.record import Record, RecordWritten, Ref, fold, primary
 from gateway.store import forget, work
@@ -45,7 +45,7 @@ def claim(connection: Connection, system: str, worker: str, now: int, limit: int
     w, theirs = t.writes.c, t.records.c
     beside = among(w.object, COMPANIONS)
     # By lead, not by key: a merged lead has writes under several.
-    whom = (case((beside, w.key), else_=func.coalesce(w.lead, w.key)), w.object)
+    whom = (case((or_(beside, w.object == NOTICE), w.key), else_=func.coalesce(w.lead, w.key)), w.object)
     person = select(theirs.record).where(
         theirs.entity == w.lead, theirs.system == w.system, theirs.kind == "person", theirs.gone.is_(None)
     )
@@ -148,7 +148,7 @@ Whose = tuple[str, ...]
 
 
 def whose(lead: str, system: str, object_: str, key: str) -> Whose:
-    return (lead, system, object_, key) if object_ in COMPANIONS else (lead, system, object_)
+    return (lead, system, object_, key) if object_ in COMPANIONS or object_ == NOTICE else (lead, system, object_)
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,7 +261,8 @@ def _owners(connection: Connection, settled: Sequence[Settled]) -> dict[str, str
 
 def _given_up(item: Settled) -> Settled:
     """The lead is forgotten: nothing goes again. Of a person who may have been made the record is to be known."""
-    unsure = item.verdict.state == "unknown" and item.row.create and item.row.object not in COMPANIONS
+    made = item.row.create and item.row.object not in COMPANIONS and item.row.object != NOTICE
+    unsure = item.verdict.state == "unknown" and made
     if unsure or item.verdict.state == "confirmed":
         return item
     return replace(item, verdict=Verdict("superseded", code=forget.FORGOTTEN))
@@ -335,6 +336,8 @@ def _learn(
         row, receipt = item.row, item.receipt
         lead = owners.get(row.id, "")
         if receipt.code == KNOWN or not lead:  # nothing was said, or nobody is left whom it could be about
+            continue
+        if row.object == NOTICE:  # people were told, and no record of anybody
             continue
         beside = row.object in COMPANIONS  # known under our key, wherever the system keeps it
         before = (row.system, row.object, row.key if beside else row.record or "")

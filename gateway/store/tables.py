@@ -84,7 +84,10 @@ leads = Table(
     Column("generation", Integer, nullable=False, server_default=text("1")),
     Column("above", Json, nullable=False),  # stages whose score threshold it stands over, with the crossing's number
     Column("erased_at", Time),
+    Column("returned", Json),  # how it came back though its last handoff had ended well: {at, bucket, reason, wake}
+    Column("wakes_at", Time),  # when its journey moves though nothing happened
     Index("leads_excluded", "excluded"),
+    Index("leads_wake", "wakes_at"),
 )
 
 companies = Table(
@@ -274,6 +277,7 @@ outcomes = Table(
     Column("object", String, nullable=False),
     Column("record", String, nullable=False),
     Column("known_at", Time, nullable=False),
+    Column("wake", Time),  # when sales want the lead again
     Index("outcomes_record", "system", "object", "record"),
     Index("outcomes_outcome", "outcome", "lead"),
 )
@@ -344,8 +348,9 @@ steps = Table(  # what a threshold's crossing asked for, once per crossing
     Column("crossing", Integer, nullable=False),
     Column("step", Json, nullable=False),
     Column("at", Time, nullable=False),
-    Column("state", String, nullable=False),  # done | withheld
+    Column("state", String, nullable=False),  # done | withheld | waiting (somebody is yet to be told)
     Column("reason", String, nullable=False, server_default=""),
+    Index("steps_waiting", "id", sqlite_where=text("state = 'waiting'"), postgresql_where=text("state = 'waiting'")),
 )
 
 handoffs = Table(
@@ -361,6 +366,7 @@ handoffs = Table(
     Column("decided_at", Time, nullable=False),
     Column("score", Integer, nullable=False),
     Column("contributions", Json, nullable=False),
+    Column("package", Json, nullable=False, server_default=text("'{}'")),  # what sales are told, as of its opening
     Column("scoring", String, nullable=False),
     Column("journey", String, nullable=False),
     Column("owner", String, nullable=False, server_default=""),
@@ -368,7 +374,12 @@ handoffs = Table(
     Column("period_ends", Time),
     Column("accepted_at", Time),
     Column("contacted_at", Time),
-    Column("state", String, nullable=False),  # open | closed | absorbed
+    Column("state", String, nullable=False),  # held (beyond capacity) | open | closed | absorbed | withdrawn
+    # threshold | outcome | activity | fast track | wake | person; why and by whom are a person's
+    Column("cause", String, nullable=False, server_default=""),
+    Column("cause_reason", String, nullable=False, server_default=""),
+    Column("cause_by", String, nullable=False, server_default=""),
+    Column("wake_at", Time),  # when sales want the lead again that they gave back
     Column("bucket", String),
     Column("bucket_reason", String, nullable=False, server_default=""),
     Column("closed_at", Time),
@@ -390,19 +401,22 @@ handoffs = Table(
         postgresql_where=text("state = 'open'"),
     ),
     Index("handoffs_due", "state", "checking", "period_ends"),
+    Index("handoffs_opened", "opened_at"),
     Index("handoffs_alarm", "state", "hearing", "alarm_at"),
     Index("handoffs_owner", "state", "owner"),
 )
 
-endings = Table(  # how a handoff ended, each time that was decided: append-only, the last one counts
+endings = Table(  # how a handoff ended, each time that was decided: append-only, the last end or correction counts
     "endings",
     main,
     Column("handoff", Id, primary_key=True),
     Column("decided_at", Time, primary_key=True),
+    Column("what", String, primary_key=True),  # end | correction | return: the lead came back, the end stays
     Column("bucket", String, nullable=False),
     Column("reason", String, nullable=False),
     Column("at", Time, nullable=False),
     Column("by", String, nullable=False),
+    Index("endings_decided", "decided_at"),
 )
 
 clock_events = Table(  # what the first-response clock did, and whose a handoff became: append-only
@@ -471,6 +485,12 @@ writes = Table(
     # what the record held before: field -> [raw value or null (blank), stamp]; absent = unknown
     Column("before", Json, nullable=False, server_default=text("'{}'")),
     Index("writes_due", "system", "state", "priority", "due_at"),
+    Index(  # what a system has refused or not answered again and again
+        "writes_failing",
+        "system",
+        sqlite_where=text("attempts >= 3 AND finished_at IS NULL"),
+        postgresql_where=text("attempts >= 3 AND finished_at IS NULL"),
+    ),
     Index("writes_push", "push", sqlite_where=text("push <> ''"), postgresql_where=text("push <> ''")),
     Index(
         "writes_waiting",
@@ -479,6 +499,29 @@ writes = Table(
         unique=True,
         sqlite_where=text("state = 'waiting'"),
         postgresql_where=text("state = 'waiting'"),
+    ),
+)
+
+notices = Table(  # what people are told: something that happened, or a state while it lasts
+    "notices",
+    main,
+    Column("id", Id, primary_key=True),
+    Column(
+        "key", String, nullable=False, unique=True
+    ),  # <kind>:<subject>; with the id behind it once a state has ended
+    Column("kind", String, nullable=False),
+    Column("subject", String, nullable=False),  # a handoff, a step, a system ...
+    Column("lead", Id, index=True),
+    Column("words", String, nullable=False),  # what is wrong, of a state; no value of a person
+    Column("began_at", Time, nullable=False),
+    Column("ended_at", Time),  # null = it lasts
+    Column("told_at", Time),  # null = its begin is yet to be told
+    Column("end_told_at", Time),
+    Index(
+        "notices_open",
+        "kind",
+        sqlite_where=text("ended_at IS NULL OR told_at IS NULL OR end_told_at IS NULL"),
+        postgresql_where=text("ended_at IS NULL OR told_at IS NULL OR end_told_at IS NULL"),
     ),
 )
 

@@ -27,6 +27,8 @@ TIMEOUT = 15.0
 GREYLISTED = 120.0
 """Seconds until a message that was put off is tried again: servers that do so want a few minutes."""
 _AWAY = (OSError, smtplib.SMTPException)
+_PLAIN, _ANY = (policy.clone(max_line_length=900) for policy in (SMTP, SMTPUTF8))
+"""A subject is not cut in two: what puts it together again makes blanks of it."""
 _CARRIES = {NOTICE: ("address",)}
 
 
@@ -132,13 +134,13 @@ def _answered(server: smtplib.SMTP, write: Write, sender: str, to: str) -> Recei
         if code not in (250, 251):
             return _refused(write, what, code)
     try:
-        code, _ = server.data(message.as_bytes(policy=SMTP if plain else SMTPUTF8))
+        code, _ = server.data(message.as_bytes(policy=_PLAIN if plain else _ANY))
     except smtplib.SMTPDataError as exc:
         return _refused(write, "message", exc.smtp_code)
     except _AWAY as exc:  # it may have been taken
         return Receipt(key=write.key, result="unknown", code=type(exc).__name__)
     return (
-        Receipt(key=write.key, result="done", record=message["Message-ID"])
+        Receipt(key=write.key, result="done", record=str(message["Message-ID"]))
         if code == 250
         else _refused(write, "message", code)
     )
@@ -155,7 +157,7 @@ def letter(write: Write, sender: str, to: str) -> EmailMessage:
     """The message. Headers are built from values without control characters, so nothing can be smuggled in."""
     name, address = parseaddr(sender)
     domain = address.rpartition("@")[2]
-    message = EmailMessage(policy=SMTPUTF8)
+    message = EmailMessage(policy=_ANY)
     message["From"] = Address(name, addr_spec=address)
     local, _, host = to.rpartition("@")
     message["To"] = Address(username=local, domain=host)

@@ -1,0 +1,311 @@
+"""Somebody is told: from a lead or a trouble to the mail that arrives, once, whatever happens in between."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from gateway_notify.testing import LOST, MailServer, started
+from sqlalchemy import select, update
+
+from gateway import notices
+from gateway.runtime import Gateway, open_gateway
+from gateway.store import outbox, switches
+from gateway.store import tables as t
+from gateway.store.database import read, write
+from gateway.store.inbox import Arrival
+from gateway.times import to_micros
+
+NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
+MAIN = """
+instance: {name: Example, zone: Europe/Berlin, currency: EUR}
+systems:
+  site: {plugin: webhook, role: ma, settings: {verify: {scheme: none}, allow_insecure: true}}
+  crm: {plugin: files, role: crm, outbound: on, settings: {beside: [follow_up_task]}}
+  mail:
+    plugin: smtp
+    role: notify
+    outbound: on
+    settings: {host: 127.0.0.1, port: %d, security: none, from: leads@example.com}
+"""
+SITE = """
+system: site
+timezone: UTC
+objects:
+  contact:
+    kind: person
+    id: id
+    time: received
+    fields: {email: email, first: first_name, last: last_name, firm: company_name, owner: owner}
+    activities: [{activity: demo_request, when: {demo: true}, on: each}]
+"""
+CRM = """
+system: crm
+timezone: UTC
+objects:
+  lead: {kind: person, id: id, time: received, create: handoff, fields: {email: email}}
+"""
+JOURNEY = """
+stages:
+  - {name: target}
+  - name: mql
+    entry: {activity: [demo_request]}
+    steps: [{handoff: crm}, {notify: partners}]
+follow_up: {response: 4h, period: 5d}
+owners: [{user: rep@example.com}]
+fallback: rep@example.com
+notify:
+  rep: {to: owner, through: mail}
+  manager: {to: [boss@example.com], through: mail}
+  admin: {to: [ops@example.com], through: mail, digest: "08:00"}
+  committee: {to: [board@example.com], through: mail}
+  partners: {to: [partner@example.com], through: mail}
+"""
+
+
+class World:
+    """An instance with a mail server. ``work``: everything that runs by itself, until nothing is left to do."""
+
+    def __init__(self, root: Path, server: MailServer, **files: str) -> None:
+        self.root, self.server, self.at, self.came = root, server, NOW, 0
+        written = {"gateway.yaml": MAIN % server.port, "journey.yaml": JOURNEY}
+        written |= {"mappings/site.yaml": SITE, "mappings/crm.yaml": CRM} | files
+        for name, text in written.items():
+            (root / name).parent.mkdir(exist_ok=True)
+            (root / name).write_text(text)
+        self.gateway = self.opened()
+        self.work()  # from now on it is known what is new
+
+    def opened(self) -> Gateway:
+        return open_gateway(self.root, now=lambda: self.at)
+
+    def restart(self) -> None:
+        self.gateway.close()
+        self.gateway = self.opened()
+
+    def comes(self, **item: Any) -> None:
+        self.came += 1
+        body = json.dumps({"id": f"c{self.came}", "email": f"c{self.came}@one.example", **item}).encode()
+        self.gateway.inbox.append([Arrival(system="site", received_at=self.at, body=body)])
+
+    def work(self) -> list[tuple[str, str]]:
+        """(addressee, subject) of the mails that this brought."""
+        before = len(self.server.mails)
+        while (
+            self.gateway.run_pipeline_once("w")
+            + notices.tell(self.gateway)
+            + sum(self.gateway.deliver_once(system, "w") for system in self.gateway.outbound_systems())
+        ):
+            pass
+        mails = [(to, mail["Subject"]) for (_, to), mail in zip(self.server.envelopes, self.server.mails, strict=True)]
+        return sorted(mails[before:])
+
+
+@pytest.fixture
+def server() -> Iterator[MailServer]:
+    with started(MailServer()) as one:
+        yield one
+
+
+@pytest.fixture
+def world(tmp_path: Path, server: MailServer) -> Iterator[World]:
+    world = World(tmp_path, server)
+    yield world
+    world.gateway.close()
+
+
+ANN = {"first": "Ann", "last": "Lee", "firm": "One", "demo": True}
+
+
+def test_a_handoff_is_told_to_its_owner_and_its_step_to_whom_it_names(world: World) -> None:
+    """Name, deadline in the zone of whom it is for, what to do; nothing else of the person."""
+    world.comes(**ANN)
+    assert world.work() == [
+        ("partner@example.com", "mql: Ann Lee (One)"), ("rep@example.com", "New lead: Ann Lee (One)"),
+    ]  # fmt: skip
+    text = next(mail for mail in world.server.mails if mail["To"] == "rep@example.com").get_content()
+    assert "Answer by Mon 23 Nov 2026, 14:00 (Europe/Berlin)." in text
+    assert "c1@one.example" not in text
+    assert world.work() == []
+
+
+def test_nobody_is_told_twice_after_a_restart(world: World) -> None:
+    world.comes(**ANN)
+    world.work()
+    world.restart()
+    assert world.work() == []
+
+
+def pause(world: World, reason: str = "the credentials were refused") -> None:
+    with write(world.gateway.store.main) as connection:
+        outbox.pause(connection, "crm", reason, to_micros(world.at))
+
+
+def resume(world: World) -> None:
+    with write(world.gateway.store.main) as connection:
+        switches.resume(connection, "crm")
+
+
+def test_a_paused_connection_is_told_when_it_begins_and_when_it_ends(world: World) -> None:
+    """Two messages, the second an answer to the first, however often it is looked at and whoever does."""
+    world.work()
+    pause(world)
+    assert world.work() == [("ops@example.com", "paused: nothing is sent to crm")]
+    assert world.work() == []
+    world.restart()
+    assert world.work() == []
+    world.at += timedelta(hours=2)
+    resume(world)
+    assert world.work() == [("ops@example.com", "Over: paused: nothing is sent to crm")]
+    begin, end = world.server.mails
+    assert end["In-Reply-To"] == begin["Message-ID"]
+    assert "From Mon 23 Nov 2026, 10:00 (Europe/Berlin) to Mon 23 Nov 2026, 12:00" in end.get_content()
+    assert world.work() == []
+
+
+def test_a_state_that_begins_anew_is_told_anew(world: World) -> None:
+    world.work()
+    for _ in range(2):
+        pause(world)
+        assert len(world.work()) == 1
+        resume(world)
+        assert len(world.work()) == 1
+
+
+def test_a_state_that_is_over_before_anybody_was_told_is_not_told(world: World) -> None:
+    with write(world.gateway.store.main) as connection:
+        connection.execute(t.notices.insert().values(
+            id="1" * 32, key="paused:crm", kind="paused", subject="crm", words="it was", began_at=to_micros(NOW),
+        ))  # fmt: skip
+    assert world.work() == []
+
+
+def test_the_digest_comes_once_a_day_and_only_when_something_is_open(world: World) -> None:
+    """At its hour in the instance's zone, also across a restart; what began and ended in between is not in it."""
+    world.at = datetime(2026, 11, 24, 6, 30, tzinfo=UTC)  # 07:30 in Berlin
+    pause(world)
+    assert [subject for _, subject in world.work()] == ["paused: nothing is sent to crm"]
+    world.at += timedelta(hours=1)
+    assert world.work() == [("ops@example.com", "Today: 1 open")]
+    assert "paused: nothing is sent to crm" in world.server.mails[-1].get_content()
+    world.restart()
+    assert world.work() == []
+    resume(world)
+    world.work()
+    world.at += timedelta(days=1)
+    assert world.work() == []
+
+
+def test_dead_letters_are_one_message_however_many_there_are(world: World) -> None:
+    world.work()
+    row = {
+        "system": "crm", "object": "lead", "fields": {}, "refs": {}, "create": True, "stamps": {}, "priority": 5,
+        "cause": "create", "planned_at": 0, "state": "dead", "due_at": 0,
+    }  # fmt: skip
+    for number in range(3):
+        with write(world.gateway.store.main) as connection:
+            connection.execute(t.writes.insert().values(id=f"{number:032d}", key=f"k{number}", **row))
+        assert len(world.work()) == (number == 0)
+    with write(world.gateway.store.main) as connection:
+        connection.execute(update(t.writes).where(t.writes.c.state == "dead").values(state="superseded"))
+    assert world.work() == [("ops@example.com", "Over: dead letters: crm refused writes for good")]
+
+
+def test_a_system_that_takes_nothing_again_and_again_is_told(world: World) -> None:
+    world.work()
+    row = {
+        "system": "crm", "object": "lead", "fields": {}, "refs": {}, "create": True, "stamps": {}, "priority": 5,
+        "cause": "create", "planned_at": 0, "state": "waiting", "due_at": to_micros(NOW + timedelta(days=9)),
+    }  # fmt: skip
+    with write(world.gateway.store.main) as connection:
+        connection.execute(t.writes.insert().values(id="1" * 32, key="k", attempts=2, **row))
+    assert world.work() == []
+    with write(world.gateway.store.main) as connection:
+        connection.execute(update(t.writes).values(attempts=3))
+    assert [subject for _, subject in world.work()] == ["failing: crm takes no writes, or not all"]
+
+
+def test_what_waits_too_long_is_told_in_both_directions(world: World) -> None:
+    world.work()
+    world.comes(**ANN)
+    world.at += timedelta(hours=1, minutes=1)
+    assert notices.tell(world.gateway) == 1
+    world.gateway.deliver_once("mail", "w")
+    assert world.server.mails[-1]["Subject"] == "backlog: a document of site has waited for more than 1 hour to be read"
+
+
+def test_a_source_that_is_silent_for_twice_its_usual_gap_is_told(world: World) -> None:
+    """Usual is the longest gap of two weeks; it is over with the next word."""
+    for _ in range(24):
+        world.comes()
+        assert world.work() == []
+        world.at += timedelta(hours=8)
+    world.at += timedelta(hours=7)
+    assert world.work() == []
+    world.at += timedelta(hours=2)
+    assert [subject for _, subject in world.work()] == [
+        "silent source: site has been silent for 17 hours, more than twice as long as is usual for it"
+    ]
+    world.comes()
+    assert [subject[:19] for _, subject in world.work()] == ["Over: silent source"]
+
+
+def test_the_committee_hears_when_a_quarter_is_over(world: World) -> None:
+    world.work()
+    world.at = datetime(2027, 1, 1, 0, 1, tzinfo=UTC)
+    assert world.work() == [("board@example.com", "A quarter is over: time to review the model")]
+    assert world.work() == []
+
+
+def test_nothing_is_told_through_a_system_that_is_off(tmp_path: Path, server: MailServer) -> None:
+    off = (MAIN % server.port).replace("notify\n    outbound: on", "notify\n    outbound: off")
+    world = World(tmp_path, server, **{"gateway.yaml": off})
+    pause(world)
+    world.comes(**ANN)
+    assert world.work() == []
+    with read(world.gateway.store.main) as connection:
+        assert connection.execute(select(t.steps.c.reason).where(t.steps.c.state == "withheld")).scalars().all() == [
+            "outbound off"
+        ]
+    world.gateway.close()
+
+
+def test_a_mail_that_was_put_off_comes_later_and_once(world: World) -> None:
+    """Greylisting is no failure; what the server never took is told when it does."""
+    world.work()
+    world.server.answers["RCPT"] = ["450 greylisted"]
+    pause(world)
+    assert world.work() == []
+    world.at += timedelta(minutes=5)
+    assert world.work() == [("ops@example.com", "paused: nothing is sent to crm")]
+
+
+def test_a_lost_answer_sends_the_same_message_again(world: World) -> None:
+    """Nobody can know whether it was taken; the Message-ID says that it is the same."""
+    world.work()
+    world.server.answers["taken"] = [LOST]
+    pause(world)
+    world.work()
+    world.at += timedelta(minutes=5)
+    world.work()
+    first, second = world.server.mails
+    assert first["Message-ID"] == second["Message-ID"]
+    world.at += timedelta(minutes=5)
+    assert world.work() == []
+
+
+def test_an_address_that_is_refused_is_a_dead_letter_and_no_loop(world: World) -> None:
+    """Its own dead letter is told, too, and refused likewise; that is all."""
+    world.work()
+    world.server.answers["RCPT"] = ["550 no such user"] * 5
+    pause(world)
+    for _ in range(3):
+        world.work()
+        world.at += timedelta(minutes=10)
+    with read(world.gateway.store.main) as connection:
+        found = connection.execute(select(t.writes.c.state, t.writes.c.code).where(t.writes.c.system == "mail"))
+        assert [tuple(row) for row in found] == [("dead", "550"), ("dead", "550")]

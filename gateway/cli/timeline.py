@@ -7,90 +7,159 @@ from typing import Any, NamedTuple
 
 from gateway.cli.output import shown
 from gateway.contracts import COMPANIONS
-from gateway.leads.lead import Lead
+from gateway.leads.lead import FactKey, Lead, StoredOutcome
 from gateway.leads.record import Ref
 from gateway.sync.companions import in_words
+from gateway.times import iso, to_micros
 
 _FIRST, _FACT, _DECISION, _EFFECT = range(4)
 # At the same moment: what came to be known, what happened, what was decided because of it, what that had done.
+LATE = 3_600_000_000
+"""Microseconds after which news is late: then it is said when it was heard of."""
+TOP = 3
+"""Rules that are named as the reason of a handoff."""
+Row = Mapping[str, Any]
+Rows = Mapping[str, Sequence[Row]]
 
 
 class Entry(NamedTuple):
-    """``at`` in microseconds. ``what``: activity, outcome, stage, step, handoff, write, record or merge."""
+    """``at`` in microseconds. ``what``: record, activity, outcome, stage, step, handoff, owner, clock, mark, work,
+    merge, split or write. ``heard``: when we heard of a fact, where that was late."""
 
     at: int
     order: int
     what: str
     text: str
     cause: str
+    heard: int | None = None
 
 
-def timeline(lead: Lead, rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[Entry]:
+def timeline(lead: Lead, rows: Rows) -> list[Entry]:
     """``rows``: what ``store.listing.of_lead`` gives beside the loaded lead."""
-    entries = [*_facts(lead), *_decisions(rows, lead.id), *_effects(rows)]
+    entries = [*_facts(lead, rows["handoffs"]), *_decisions(lead, rows), *_effects(rows)]
     return sorted(entries, key=lambda entry: (entry.at, entry.order))
 
 
-def _facts(lead: Lead) -> Iterator[Entry]:
+# -- facts -------------------------------------------------------------------------------------------------------------
+
+
+def _facts(lead: Lead, handoffs: Sequence[Row]) -> Iterator[Entry]:
     for record in lead.records.values():
-        if record.first_at:
-            if record.object in COMPANIONS:
-                continue  # what we made ourselves: its write tells of it
+        if record.first_at and record.object not in COMPANIONS:  # what we made ourselves: its write tells of it
             yield Entry(record.first_at, _FIRST, "record", f"first heard of {_ref(record.ref)}", record.system)
     for key, one in lead.activities.items():
         details = [one.asset, one.channel and f"by {one.channel}", one.campaign and f"campaign {one.campaign}"]
         text = " ".join(filter(None, [one.kind, *details]))
-        yield Entry(_micros(one.at), _FACT, "activity", text, _ref(lead.refs[key]))
-    for outcome in lead.outcomes.values():
+        yield Entry(to_micros(one.at), _FACT, "activity", text, _ref(lead.refs[key]))
+    for key, outcome in lead.outcomes.items():
         details = [
             outcome.reason and f"({outcome.reason})",
             f"{outcome.amount} {outcome.currency}" if outcome.amount else "",
+            outcome.by and f"by {outcome.by}",
+            "(when is not known: by then)" if outcome.precision == "unknown" else "",
         ]
-        when = "(when is not known: by then)" if outcome.precision == "unknown" else ""
-        text = " ".join(filter(None, [outcome.outcome, *details, outcome.by and f"by {outcome.by}", when]))
-        yield Entry(outcome.at, _FACT, "outcome", text, _ref(outcome.ref))
+        text = " ".join(filter(None, [outcome.outcome, *details])) + _without_effect(key, outcome, handoffs)
+        heard = outcome.known_at if outcome.known_at - outcome.at > LATE else None
+        yield Entry(outcome.at, _FACT, "outcome", text, _ref(outcome.ref), heard)
 
 
-def _decisions(rows: Mapping[str, Sequence[Mapping[str, Any]]], lead: str) -> Iterator[Entry]:
+def _without_effect(key: FactKey, outcome: StoredOutcome, handoffs: Sequence[Row]) -> str:
+    """Why an outcome ended no handoff; nothing where it did, or where it is none that ends one."""
+    mine = [row for row in handoffs if row["state"] != "absorbed"]
+    if outcome.outcome in ("accepted", "contacted") or any(_ended_by(row, key, outcome) for row in mine):
+        return ""
+    about = max((row for row in mine if row["opened_at"] <= outcome.at), key=lambda row: row["opened_at"], default=None)
+    if about is None:
+        return ": before it was handed over" if mine else ": without a handoff"
+    if about["state"] == "open":
+        return ""
+    return f": the handoff had ended as {about['bucket']}" if outcome.known_at >= about["closed_at"] else ""
+
+
+def _ended_by(handoff: Row, key: FactKey, outcome: StoredOutcome) -> bool:
+    by = (outcome.by or f"outcome {key[1]}", f"outcome {key[1]}")
+    return handoff["closed_at"] == outcome.at and handoff["closed_by"] in by
+
+
+# -- decisions ---------------------------------------------------------------------------------------------------------
+
+
+_BECAUSE = {
+    "news": "news came",
+    "time": "time passed",
+    "model": "the model changed",
+    "import": "its past was read",
+    "merge": "two leads are one",
+    "person": "a person said so",
+}
+"""Why a lead was looked at, in words."""
+
+
+def _decisions(lead: Lead, rows: Rows) -> Iterator[Entry]:
+    outcomes = {key[1]: one.outcome for key, one in lead.outcomes.items()}
     for move in rows["transitions"]:
         text = f"{move['from_stage']} → {move['stage']}" if move["from_stage"] else move["stage"]
-        why = move["reason"]
-        if move["score"] is not None and move["threshold"] is not None:
-            why = f"{why}: score {move['score'] / 100:.2f}, threshold {move['threshold'] / 100:.2f}"
-        elif move["reason"] == "activity":
-            why = f"activity {move['ref']}"
-        yield Entry(move["at"], _DECISION, "stage", text, f"{why} ({move['cause']})")
+        yield Entry(move["at"], _DECISION, "stage", text, _moved(move, outcomes))
     for handoff in rows["handoffs"]:
-        yield from _handoff(handoff, [one for one in rows["endings"] if one["handoff"] == handoff["id"]])
+        yield from _handoff(handoff, [one for one in rows["endings"] if one["handoff"] == handoff["id"]], rows)
+    for event in rows["clock_events"]:
+        yield _clock(event)
     for step in rows["steps"]:
         [(what, value)] = step["step"].items() or [("", "")]
         detail = (
             " ".join(f"{key} {shown(one)}" for key, one in value.items()) if isinstance(value, dict) else shown(value)
         )
-        text = f"{what} {detail}" + (f": withheld, {step['reason']}" if step["state"] == "withheld" else "")
+        text = f"{what} {detail}" + (f": {step['state']}, {step['reason']}" if step["reason"] else "")
         yield Entry(step["at"], _EFFECT, "step", text, f"crossing {step['crossing']} into {step['stage']}")
+    for mark in rows["marks"]:
+        until = f" until {iso(mark['until'])[:10]}" if mark["until"] is not None else ""
+        text = f"{_MARKED.get(mark['kind'], mark['kind'])}{until}".format(points=f"{mark['points']:+d}")
+        reason = f": {mark['reason']}" if mark["reason"] else ""
+        yield Entry(mark["at"], _DECISION, "mark", f"{text}{reason}", _by(mark["by"]) or "journey")
     for one in rows["resolutions"]:
         yield Entry(one["at"], _DECISION, "work", f"{one['kind']} settled: {one['resolution']}", f"by {one['by']}")
     for one in rows["regroupings"]:
-        yield Entry(one["at"], _DECISION, one["what"], _regrouped(one, lead), one["by"] and f"by {one['by']}")
+        cause = _by(one["by"]) or "what the systems say"
+        yield Entry(one["at"], _DECISION, one["what"], _regrouped(one, lead.id), cause)
     for merged in rows["merged"]:
-        yield Entry(merged["known_at"], _FIRST, "merge", f"what is the same person began as {merged['id']}", "")
+        yield Entry(merged["known_at"], _FIRST, "merge", f"what is the same person began as {merged['id']}", "merge")
 
 
-def _regrouped(row: Mapping[str, Any], lead: str) -> str:
-    if row["what"] == "merge":
-        whom = f"took over lead {row['other']}" if row["lead"] == lead else f"became another name of lead {row['lead']}"
-        return f"{whom}: {row['why']}"
-    records = ", ".join(":".join(ref) for ref in row["detail"]["records"] if ref[1] not in COMPANIONS)
-    whom = f"to lead {row['other']}" if row["lead"] == lead else f"from lead {row['lead']}"
-    return f"{records} went {whom}: {row['why']}"
+_MARKED = {
+    "manual": "{points} points",
+    "hold": "held back",
+    "keep": "keeps its behaviour's points after nurture",
+    "halve": "its behaviour until now counts half",
+    "reset": "its behaviour until now counts no more",
+}
+"""kind of mark → in words"""
 
 
-def _handoff(row: Mapping[str, Any], endings: Sequence[Mapping[str, Any]]) -> Iterator[Entry]:
+def _moved(move: Row, outcomes: Mapping[str, str]) -> str:
+    """What led to a move, and why the lead was looked at."""
+    points = ""
+    if move["score"] is not None and move["threshold"] is not None:
+        points = f"{move['score'] / 100:.2f} points, threshold {move['threshold'] / 100:.2f}"
+    why = {
+        "entry": "new lead",
+        "threshold": points or "its score",
+        "fall": f"its score fell: {points}",
+        "outcome": f"outcome {outcomes.get(move['ref'], '')}".rstrip(),
+        "activity": f"activity {move['ref']}",
+        "withdrawn": "what had led there was taken back",
+        "journey": "its stage is no longer in journey.yaml",
+    }.get(move["reason"], move["reason"])
+    return f"{why}; {_BECAUSE.get(move['cause'], move['cause'])}"
+
+
+def _handoff(row: Row, endings: Sequence[Row], rows: Rows) -> Iterator[Entry]:
     cause = f"handoff {row['id']}"
+    given = [line for line in row["contributions"] if line[1] > 0][:TOP]
+    reasons = ", ".join(f"{rule} {points / 100:+.0f}" for rule, points, *_ in given)
     text = f"handed over to {row['system']}, score {row['score'] / 100:.2f}"
     if row["generation"] > 1:
         text += f", generation {row['generation']}"
+    text += f": {reasons}" if reasons else ""
     yield Entry(row["opened_at"], _DECISION, "handoff", text, f"{cause} (crossing into {row['stage']})")
     for name in ("accepted", "contacted"):
         if row[f"{name}_at"] is not None:
@@ -101,10 +170,40 @@ def _handoff(row: Mapping[str, Any], endings: Sequence[Mapping[str, Any]]) -> It
         at, what = (ending["decided_at"], "corrected: ended") if number else (ending["at"], "ended")
         yield Entry(at, _DECISION, "handoff", f"{what} as {ending['bucket']}{reason}", ending["by"] or cause)
     if row["state"] == "absorbed":
-        yield Entry(row["opened_at"], _DECISION, "handoff", "absorbed by an older one of the same person", cause)
+        merges = [one["at"] for one in rows["regroupings"] if one["what"] == "merge" and one["at"] >= row["opened_at"]]
+        at = min(merges, default=row["opened_at"])
+        yield Entry(at, _DECISION, "handoff", "absorbed by an older one of the same person", cause)
 
 
-def _effects(rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> Iterator[Entry]:
+def _clock(event: Row) -> Entry:
+    """What the first-response clock did, and whose the handoff became."""
+    owner, before, reason = event["owner"], event["before"], event["reason"]
+    whose = f"{f'from {before} ' if before else ''}to {owner or 'nobody'}"
+    text = {
+        "assigned": f"given {whose}",
+        "warned": f"{owner or 'nobody'} is warned: the time to answer is running out",
+        "escalated": f"escalated: {owner or 'nobody'} has not answered in time",
+        "reassigned": f"went {whose}",
+        "moved": f"went {whose}",
+    }.get(event["kind"], f"{event['kind']} {whose}")
+    text += f" ({reason})" if reason else ""
+    what = "clock" if event["kind"] in ("warned", "escalated", "reassigned") else "owner"
+    return Entry(event["at"], _DECISION, what, text, _by(event["by"]) or ("clock" if what == "clock" else "journey"))
+
+
+def _regrouped(row: Row, lead: str) -> str:
+    if row["what"] == "merge":
+        whom = f"took over lead {row['other']}" if row["lead"] == lead else f"became another name of lead {row['lead']}"
+        return f"{whom}: {row['why']}"
+    records = ", ".join(":".join(ref) for ref in row["detail"]["records"] if ref[1] not in COMPANIONS)
+    whom = f"to lead {row['other']}" if row["lead"] == lead else f"from lead {row['lead']}"
+    return f"{records} went {whom}: {row['why']}"
+
+
+# -- what was sent -----------------------------------------------------------------------------------------------------
+
+
+def _effects(rows: Rows) -> Iterator[Entry]:
     for row in rows["writes"]:
         if row["object"] in COMPANIONS:
             what, fields = f"{in_words(row['object'], row['fields'], row['record'])} in {row['system']}", ""
@@ -117,15 +216,13 @@ def _effects(rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> Iterator[Entry]
             yield Entry(row["finished_at"], _EFFECT, "write", f"{what} {said}", _by_push(row))
 
 
-def _by_push(write: Mapping[str, Any]) -> str:
+def _by_push(write: Row) -> str:
     return f"write {write['id']}" + (f" in push {write['push']}" if write["push"] else "")
+
+
+def _by(whom: str) -> str:
+    return f"by {whom}" if whom else ""
 
 
 def _ref(ref: Ref) -> str:
     return " ".join(filter(None, ref))
-
-
-def _micros(at: Any) -> int:
-    from gateway.times import to_micros
-
-    return to_micros(at)

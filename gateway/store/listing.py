@@ -97,6 +97,8 @@ def of_lead(connection: Connection, lead: str) -> dict[str, Rows]:
             .where(t.handoffs.c.lead == lead)
             .order_by(t.endings.c.decided_at),
         ),
+        "clock_events": _of(connection, t.clock_events, lead, t.clock_events.c.at, t.clock_events.c.id),
+        "marks": _of(connection, t.marks, lead, t.marks.c.at, t.marks.c.id),
         "steps": _of(connection, t.steps, lead, t.steps.c.at, t.steps.c.id),
         "writes": _of(connection, t.writes, lead, t.writes.c.planned_at, t.writes.c.id),
         "work": _of(connection, t.work_items, lead, t.work_items.c.opened_at),

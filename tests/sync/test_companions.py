@@ -5,17 +5,23 @@ from __future__ import annotations
 import contextlib
 from dataclasses import replace
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 import structlog
 from small_instance import SITE, Small, days
 
-from gateway.contracts import CAMPAIGN, LIST, TASK, Call, Receipt, Sink
+from gateway import own_news
+from gateway.contracts import CAMPAIGN, LIST, TASK, Call, OutcomeReported, Receipt, Sink
 from gateway.delivery import Delivery
+from gateway.journey.package import compile_package
 from gateway.pipeline import Pipeline
 from gateway.settings.files import ConfigFile
 from gateway.store import tables as t
+from gateway.store.loading import Need, load
 from gateway.sync.companions import in_words, uncarried
+from gateway.sync.links import link
+from gateway.sync.planning import computed
 
 JOURNEY = """
 stages:
@@ -135,7 +141,12 @@ def test_a_handoff_has_one_task_once_the_record_is_there(both):
     assert task["due_at"] == "2026-06-01T04:00:00Z"
     first, *why = task["description"].split("\n")
     assert first == "Handed over at stage mql with 50 of 100 points."
-    assert [line.partition(":")[0] for line in why] == ["+40 Executive", "+10 Looked at a page"]
+    assert [line.partition(":")[0] for line in why] == [
+        "Answer by Mon 1 Jun 2026, 04",
+        "+40 Executive",
+        "+10 Looked at a page",
+        "Lately",
+    ]
     both.news(title="Chief of all")
     both.deliver()
     assert len([one for one in both.systems["crm"].sent if one.object == TASK]) == 1
@@ -296,6 +307,105 @@ def test_a_join_that_was_not_sent_yet_is_withdrawn(both):
     both.news(optout=True)
     both.deliver()
     assert [one for one in both.systems["site"].sent if one.object == LIST and one.fields["member"]] == []
+
+
+def tell(both, outcome):
+    """A person says it here, by command."""
+    with both.small.store.main.connect() as connection:
+        (lead,) = (row[0] for row in both.small.rows(t.leads, "id"))
+        stored = load(connection, [], {}, [lead], 0, both.small.pipeline.need(both.small.at)).leads[lead]
+    both.small.at += timedelta(hours=1)
+    gateway = SimpleNamespace(now=lambda: both.small.at, observe=lambda done: None, pipeline=both.small.pipeline)
+    own_news.tell(gateway, stored, OutcomeReported, outcome=outcome, by="kim")
+
+
+def clock(both):
+    """The follow-up is over, and what sales did is read."""
+    both.small.at += timedelta(days=6)
+    with both.small.store.main.begin() as connection:
+        connection.execute(t.handoffs.update().values(checking="known"))
+    both.small.pipeline.run((), [row[0] for row in both.small.rows(t.leads, "id")], cause="time")
+
+
+@pytest.mark.parametrize("end", [clock, lambda both: tell(both, "rejected")], ids=["clock", "command"])
+def test_the_task_of_a_handoff_that_ended_here_is_closed_once(both, end):
+    """Nobody over there did so."""
+    both.person()
+    both.deliver()
+    end(both)
+    both.deliver()
+    assert [task.get("done") for task in both.held("crm", TASK)] == [True]
+    both.news(title="Chief")
+    both.deliver()
+    assert len([one for one in both.systems["crm"].sent if one.object == TASK]) == 2
+
+
+def test_the_task_of_a_handoff_that_sales_ended_is_theirs(both):
+    """They may have more to do there."""
+    both.person()
+    both.deliver()
+    both.news("crm", id="r1", state="Recycled")
+    both.deliver()
+    assert [task.get("done") for task in both.held("crm", TASK)] == [None]
+
+
+def test_no_task_is_closed_where_the_journey_says_so(both):
+    journey = replace(both.small.model.journey, package=compile_package({"close_task": False}))
+    both.small.pipeline.model = replace(both.small.model, journey=journey)
+    both.person()
+    both.deliver()
+    clock(both)
+    both.deliver()
+    assert [task.get("done") for task in both.held("crm", TASK)] == [None]
+
+
+def test_a_task_that_was_made_while_its_handoff_ended_is_closed(both):
+    """It was on its way when the clock spoke."""
+    both.person()
+    both.deliveries["crm"].run("w")
+    both.small.pipeline.again([[row[0]] for row in both.small.rows(t.leads, "id")])
+    both.systems["crm"].answers = ["lost"]
+    both.deliveries["crm"].run("w")
+    clock(both)
+    for _ in range(4):
+        both.small.at += timedelta(minutes=5)
+        both.deliver()
+    assert [task.get("done") for task in both.held("crm", TASK)] == [True]
+
+
+def test_the_task_leads_to_the_record_in_each_other_system(both):
+    """Known records whose system says where their pages are; over there it hangs at the record itself."""
+    links = {
+        "crm": {"*": "https://crm.example/{object}/{record}"},
+        "site": {"contact": "https://site.example/{record}"},
+    }
+    both.small.pipeline.model = replace(both.small.model, links=links)
+    both.person()
+    both.deliver()
+    (task,) = both.held("crm", TASK)
+    assert task["lead"] == "r1"
+    assert task["description"].split("\n")[-2:] == [
+        "Lately: page view /a on 29 May 2026",
+        "site contact: https://site.example/1",
+    ]
+
+
+@pytest.mark.parametrize("record", ["a/b", "1?x=y", "javascript:1", "é"])
+def test_an_id_that_is_nothing_for_an_address_has_no_page(record):
+    """Ids come from outside."""
+    assert link({"crm": {"*": "https://crm.example/{record}"}}, ("crm", "lead", record)) == ""
+
+
+def test_fields_tell_what_the_package_says(both):
+    """As it was when the handoff opened, whatever the lead does later."""
+    both.person(firm="Firm")
+    with both.small.store.main.connect() as connection:
+        (lead,) = (row[0] for row in both.small.rows(t.leads, "id"))
+        stored = load(connection, [], {}, [lead], 0, Need(score="lead", whole=[lead])).leads[lead]
+    told = computed(stored)
+    assert told["handoff_summary"].startswith("50 of 100 points (good).\nWhy: Executive")
+    assert told["last_activities"] == "page view /a on 29 May 2026"
+    assert (told["response_due"], told["follow_up_ends"]) == ("2026-06-01T04:00:00Z", "2026-06-06T00:00:00Z")
 
 
 def test_a_list_that_no_system_keeps_is_named_with_its_line():

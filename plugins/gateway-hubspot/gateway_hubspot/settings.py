@@ -87,6 +87,8 @@ class SettingsSchema(Schema):
     )
     """The unique property that holds our key."""
     limits = fields.Nested(LimitsSchema, load_default=lambda: LimitsSchema().load({}))
+    app_url = fields.String(load_default="https://app.hubspot.com", validate=_origin)
+    """Where people see records, for the links in tasks; accounts in the EU have https://app-eu1.hubspot.com."""
     portal_id = fields.Integer(strict=True, validate=validate.Range(1))
     """The account this must be; a token of another one is refused."""
 
@@ -101,7 +103,7 @@ class SettingsSchema(Schema):
     @post_load
     def _built(self, data: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
         secret = data.get("client_secret")
-        data["base_url"] = data["base_url"].rstrip("/")
+        data["base_url"], data["app_url"] = data["base_url"].rstrip("/"), data["app_url"].rstrip("/")
         data["verification"] = (
             verification(data["webhook_signature"], secret, data.get("public_url")) if secret else None
         )

@@ -32,6 +32,8 @@ DEADLINE = 22.0
 CALLS = 40
 """Most calls of one delivery: what then is not settled is tried again later."""
 URGENT = 2
+PAGES = {"contact": "0-1", "company": "0-2", "deal": "0-3", "task": "0-27"}
+"""Object → HubSpot's number for it in the addresses of its pages."""
 TO_CONTACT = 204
 """HubSpot's own number for what leads from a task to its contact."""
 
@@ -52,6 +54,9 @@ class HubSpotSink(Sink):
         self._now = context.now
         self.carries = {TASK: ("*",)} if self._task is not None else {}
         self.carries |= {LIST: tuple(settings["lists"])} if settings["lists"] else {}
+        if portal := settings.get("portal_id"):
+            page = f"{settings['app_url']}/contacts/{portal}/record/{{type}}/{{record}}"
+            self.links = {name: page.replace("{type}", number) for name, number in PAGES.items()}
         self._subscriptions = [str(one) for one in settings["subscriptions"]]
         self.client = client or Client(settings, context)
         self._lists = Lists(self.client)

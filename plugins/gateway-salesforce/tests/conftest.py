@@ -125,6 +125,7 @@ class ScriptedOrg:
             for record in self.records.get(object_, {}).values()
             if str(record.get(field)).casefold() in values
             and not ("IsConverted = false" in more and record.get("IsConverted"))
+            and not ("IsClosed = true" in more and not record.get("IsClosed"))
         ]
 
     def _written(self, upsert: list[str], record: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -658,6 +658,35 @@ def test_a_task_that_is_not_needed_any_more_is_completed(org, beside):
     write = replace(task(1, "00Q1"), record="00T1", fields={"done": True}, create=False)
     assert only(beside, write).result == "done"
     assert org.records["Task"]["00T1"]["Status"] == "Completed"
+    assert org.records["Task"]["00T1"]["Gateway_Id__c"] == f"closed:{write.key}"
+
+
+def test_a_task_that_sales_closed_stays_as_they_closed_it(org, beside):
+    """Their own status, and no sign of ours; the others of the call are completed."""
+    for number, closed in ((1, True), (2, False)):
+        org.holds("Task", f"00T{number}", Status="Deferred", IsClosed=closed)
+    writes = [replace(task(n, "00Q1"), record=f"00T{n}", fields={"done": True}, create=False) for n in (1, 2)]
+    assert {receipt.result for receipt in deliver(beside, *writes).values()} == {"done"}
+    assert [held["Status"] for held in org.records["Task"].values()] == ["Deferred", "Completed"]
+    assert "Gateway_Id__c" not in org.records["Task"]["00T1"]
+
+
+def test_a_task_is_due_on_the_day_it_is_where_its_deadline_was_agreed(org, beside):
+    """Half past midnight in Berlin is the evening before in UTC; the reminder has the moment itself."""
+    record = org.holds("Lead", "00Q1", OwnerId="005U")
+    only(beside, task(1, record, due_at="2026-11-20T23:30:00Z", zone="Europe/Berlin"))
+    (held,) = org.records["Task"].values()
+    assert (held["ActivityDate"], held["ReminderDateTime"]) == ("2026-11-21", "2026-11-20T23:30:00Z")
+
+
+def test_records_have_pages_where_people_see_them(settings, context):
+    """Of the org's own address; the shared one leads nowhere."""
+    assert SalesforceSink(settings(), context).links == {
+        "*": "https://acme.my.salesforce.com/lightning/r/{object}/{record}/view"
+    }
+    jwt = {"flow": "jwt", "private_key": "${SF_SECRET}", "username": "gateway@acme.example"}
+    shared = settings(login_url="https://login.salesforce.com", **jwt)
+    assert SalesforceSink(shared, context).links == {}
 
 
 def test_a_person_is_in_a_campaign_once_with_the_status_that_was_told_last(org, beside):

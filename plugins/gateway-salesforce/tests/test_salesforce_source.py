@@ -392,6 +392,16 @@ def test_what_is_told_of_people_is_news_of_their_record(source, table, stream, r
         assert (emitted[0].campaign, emitted[0].key) == ("Fair", "crm:Lead:00QL:campaign_response:00T1")
 
 
+def test_a_task_that_the_gateway_closed_is_no_contact(source, settings, table):
+    """Nobody spoke to the lead: the clock ended its handoff."""
+    source = SalesforceSource(settings(task={}), source._context)
+    done = {"WhoId": "00QL", "IsClosed": True, "CompletedDateTime": stamp(0)}
+    table.add("Task", "00T1", 0, Gateway_Id__c="closed:handoff:1:task", **done)
+    table.add("Task", "00T2", 60, Gateway_Id__c="1", **done)
+    _, _, (page,) = pulled(source, "Task")
+    assert [row["Task.Id"] for row in orjson.loads(page.document)["records"]] == ["00T2"]
+
+
 def test_a_task_about_nobody_is_left_out(source, table):
     """And moves the cursor all the same."""
     table.add("Task", "00T1", 0, WhoId=None)

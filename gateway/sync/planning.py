@@ -221,6 +221,8 @@ def _difference(
             ours_wins = entry is None or _ours_wins(rule, entry, raw, stamp, origin, system)
             if not ours_wins or (entry is not None and same(rule, entry[0], raw)):
                 continue
+            if rule.to == "lead_id" and _carried(lead, record, name):
+                continue
             if name in record.contested or _contests(record.told.get(name), raw, now):
                 if unsent is not None:
                     unsent(Unsent(system, object_.name, name, CONTESTED))
@@ -233,6 +235,12 @@ def _difference(
         if hold and entry and same(object_.outbound.get(name), entry[0], hold.sent):
             fields[name], stamps[name], moved = hold.before, hold.stamp, None
     return fields, stamps, moved
+
+
+def _carried(lead: Lead, record: Record, name: str) -> bool:
+    """Another of the lead's records over there carries its id already: a key, which stands once."""
+    others = (one for one in lead.records.values() if one is not record and one.ref[:2] == record.ref[:2])
+    return any(one.gone is None and one.snapshot.get(name, [None])[0] == lead.id for one in others)
 
 
 def _contests(told: list[Any] | None, raw: Any, now: int) -> bool:

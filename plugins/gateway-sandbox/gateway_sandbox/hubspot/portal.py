@@ -90,7 +90,8 @@ class Portal:
         now = self.clock.now()
         while self._unindexed and self._unindexed[0][0] <= now:
             _, record = self._unindexed.popleft()
-            self._indexed[record.object][record.id] = dict(record.values)
+            if record.id in self.records[record.object]:  # not erased meanwhile
+                self._indexed[record.object][record.id] = dict(record.values)
         for id, values in self._indexed[object].items():
             record = self.records[object][id]
             if not record.gone:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
 from sqlalchemy import Connection, Engine
@@ -19,8 +19,16 @@ from sqlalchemy import Connection, Engine
 from gateway import work
 from gateway.contracts import ActivityHappened, Document, Event, Lookup, Quarantined, RecordChanged, Scorer, Skipped
 from gateway.errors import StaleCommit
+from gateway.following import follow
+from gateway.journey import judgement
+from gateway.journey.assigning import Order, Roster
+from gateway.journey.capacity import Handing, beyond
+from gateway.journey.cause import Cause
 from gateway.journey.journey import Journey
-from gateway.journey.progress import Cause, frozen, progress
+from gateway.journey.judgement import Judgement
+from gateway.journey.package import pack
+from gateway.journey.progress import end, frozen, hold_back, judge, open_handoff, progress
+from gateway.journey.recycling import FAST_TRACK
 from gateway.leads.batch import Batch, Timed
 from gateway.leads.joining import Joining, identity_keys, join, settle_values
 from gateway.leads.lead import Lead
@@ -29,10 +37,13 @@ from gateway.mapping.types import kind_of
 from gateway.scoring.rating import rate, subject
 from gateway.store.commit import commit
 from gateway.store.database import read, write
+from gateway.store.due import openings_lately
 from gateway.store.loading import Need, load
+from gateway.store.roster import Users, load_roster
 from gateway.store.rows import event_row
 from gateway.store.times import new_id
 from gateway.sync.companions import Carries, alone, companions
+from gateway.sync.links import Links
 from gateway.sync.planning import BULK, CONFLICT, CONTESTED, Unsent, Wanted, key_of, plan
 from gateway.times import settled, to_micros
 
@@ -64,6 +75,12 @@ class Model:
     send_step: int
     carries: Mapping[str, Carries] = field(default_factory=dict)
     """system → what its sink keeps beside records: tasks, places on lists and in campaigns"""
+    links: Links = field(default_factory=dict)
+    """system → object → address of a record's page"""
+    zone: tzinfo = UTC
+    """whose clock people are told times by"""
+    assign: Callable[[Mapping[str, Any], Mapping[str, Any], Sequence[Any]], str | None] = lambda *_: None
+    """asks the plugins whose a new handoff becomes"""
 
 
 @dataclass(slots=True)
@@ -100,6 +117,8 @@ class Pipeline:
         self.now = now
         self.log = log
         self.guard = guard
+        objects = model.joining.objects.items()
+        self.users: Users = {place: rules.inbound for place, rules in objects if rules.kind == "user"}
 
     def run(
         self,
@@ -109,16 +128,22 @@ class Pipeline:
         same: Sequence[tuple[str, str]] = (),
         by: str = "",
         refold: Collection[Ref] = (),
+        orders: Mapping[str, Order] | None = None,
+        judgements: Mapping[str, Judgement] | None = None,
     ) -> Done:
         """Work one batch: the events of some documents, or leads that are due without any news.
 
         :param same: pairs of touched leads that are one person. :param by: who said so; empty = a system.
         :param refold: records whose stored events are folded anew, by the mapping of now.
+        :param orders: touched lead → whose its open handoff becomes. :param judgements: touched lead → what a person
+            decides of it.
         Raises ``StaleCommit`` after ``TRIES`` collisions, with nothing written.
         """
         attempt = 0
         while True:
-            batch = self.rehearse(readings, touched, cause, same, by, refold=refold)
+            batch = self.rehearse(
+                readings, touched, cause, same, by, refold=refold, orders=orders, judgements=judgements
+            )
             try:
                 with write(self.engine) as connection:
                     commit(connection, batch, self.model.score_name)
@@ -138,6 +163,8 @@ class Pipeline:
         by: str = "",
         within: Connection | None = None,
         refold: Collection[Ref] = (),
+        orders: Mapping[str, Order] | None = None,
+        judgements: Mapping[str, Judgement] | None = None,
     ) -> Batch:
         """Everything that ``run`` does before it commits: what would be written is on the batch, nothing is.
 
@@ -149,18 +176,26 @@ class Pipeline:
         ids = [reading.document.id for reading in readings]
         telling = {(event.system, event.object, event.record) for _, event in events if self._tells(event)}
         counted, regroups = set[str](), bool(same) or within is not None
+        whose = bool(orders) or (cause == "time" and bool(self.model.journey.owners.listed))
         while True:
             at = self.now()
             with read(self.engine) if within is None else nullcontext(within) as connection:
                 need = replace(self.need(at), telling=telling, counted=counted, meeting=regroups, again=refold)
                 batch = load(connection, events, keys, touched, to_micros(at), need, ids)
+                if whose:
+                    theirs = [lead.handoff["id"] for lead in batch.leads.values() if lead.handoff is not None]
+                    batch.roster = self.roster(connection, at, theirs)
+                if self.model.journey.capacity:
+                    batch.lately = openings_lately(connection, to_micros(at))
+            batch.orders, batch.judgements = orders or {}, judgements or {}
             with self.guard("scorer", "score a batch"):  # no statement is sent meanwhile: only plugins can hang here
                 self.compute(batch, readings, events, known_at, quiet, touched, cause, at, same, by, refold)
-            if not batch.uncounted:
+            if not batch.uncounted and not batch.whose:
                 if cause == "time":
                     _put_together(batch)
                 return batch
             counted |= batch.uncounted
+            whose = whose or batch.whose
 
     def again(self, people: Sequence[Sequence[str]]) -> Done:
         """Plan leads again after what a system answered; those that are named together are one person."""
@@ -189,44 +224,77 @@ class Pipeline:
             batch.live |= batch.touched
         join(batch, fresh, known_at, quiet, model.joining, same, by, refold)
         name_refused(batch)
-        for id_ in sorted(batch.touched):
-            lead = batch.leads[id_]
-            if lead.merged_into is None and lead.erased_at is None:
-                self.settle(batch, lead, cause, at)
+        leads = [batch.leads[id_] for id_ in sorted(batch.touched)]
+        living = [lead for lead in leads if lead.merged_into is None and lead.erased_at is None]
+        for lead in living:
+            self.settle(batch, lead, cause, at)
+        if batch.uncounted:
+            return
+        self.hand_over(batch, at)
+        for lead in living:
+            self.finish(batch, lead, at)
         work.unmapped(batch)
 
     def settle(self, batch: Batch, lead: Lead, cause: str, at: datetime) -> None:
-        """Score one lead, advance it, and plan what the systems have to be told."""
-        model = self.model
+        """How it ended with sales, its score, and where it stands now."""
+        model, judged = self.model, batch.judgements.get(lead.id, judgement.NONE)
         history = lead.id not in batch.live
         before = (lead.persona, lead.score.total if lead.score else None)
         lead.persona = model.journey.persona(lead.attributes)
-        if not lead.counted and (lead.unsure or lead.persona != before[0]):  # a persona may have points of its own
+        open_deal = any(deal.status == "open" for deal in batch.deals_of.get(lead.id, ()))
+        judge(lead, model.journey, judged)
+        ending = end(lead, model.journey, open_deal, at)
+        other = lead.unsure or lead.persona != before[0]  # a persona may have points of its own
+        if not lead.counted and (other or lead.added_marks or lead.dropped_marks):
             batch.uncounted.add(lead.id)
             return
-        company = batch.companies[lead.company].attributes if lead.company in batch.companies else {}
-        self._rate(batch, lead, company, at)
+        self._rate(batch, lead, self._company(batch, lead), at)
         why = Cause("import" if history else cause, at, model.hashes.get("scoring", ""), model.journey.hash)
-        open_deal = any(deal.status == "open" for deal in batch.deals_of.get(lead.id, ()))
         lead.moved = lead.moved or before != (lead.persona, lead.score.total if lead.score else None)
         attributes = lead.attributes
-        answer = progress(lead, model.journey, open_deal, why, history, model.active, new_id)
-        if answer is not None and answer.note is not None:
-            work.deal_note(batch, lead, answer.note.system, answer.note.stage)
-        if lead.opened is not None and not lead.counted:  # a handoff says what for
-            batch.uncounted.add(lead.id)
-            return
+        answer = progress(lead, model.journey, open_deal, ending, why, history, model.active, new_id, judged.asked)
         work.reasons(batch, lead, model.journey)
+        if answer is None:
+            return
+        if answer.note is not None:
+            work.deal_note(batch, lead, answer.note.system, answer.note.stage)
+        if answer.withheld is not None:
+            batch.withheld[lead.id] = answer.withheld.reason
+        if answer.opening is not None:
+            if not lead.counted:  # a handoff says what for
+                batch.uncounted.add(lead.id)
+                return
+            batch.openings[lead.id] = (answer.opening, why, attributes)
+
+    def hand_over(self, batch: Batch, at: datetime) -> None:
+        """Open the handoffs that are due; more than sales can take are held back."""
+        handing = [
+            Handing(id_, opening.score, opening.cause in (FAST_TRACK, "person"))
+            for id_, (opening, _, _) in batch.openings.items()
+        ]
+        late = beyond(self.model.journey.capacity, batch.lately, handing)
+        for id_, (opening, why, _) in batch.openings.items():
+            take = hold_back if id_ in late else open_handoff
+            take(batch.leads[id_], opening, why, new_id)
+
+    def finish(self, batch: Batch, lead: Lead, at: datetime) -> None:
+        """Whose its handoff is, what sales are told of it, and what the systems have to be told."""
+        _, _, attributes = batch.openings.get(lead.id, (None, None, lead.attributes))
+        if not follow(batch, lead, self.model, attributes, at, self.log):
+            return
         if lead.opened is not None:  # what was decided on, not what the steps of the same crossing set
             lead.attributes, after = attributes, lead.attributes
-            contributions(batch, lead, model, at)
+            freeze(batch, lead, self.model, at)
             lead.attributes = after
         if lead.changed_values:
             for ref, own in lead.records.items():
                 batch.records.setdefault(ref, own)
-            settle_values(batch, lead, model.joining)
-            self._rate(batch, lead, company, at)
-        self._plan(batch, lead, history)
+            settle_values(batch, lead, self.model.joining)
+            self._rate(batch, lead, self._company(batch, lead), at)
+        self._plan(batch, lead, lead.id not in batch.live)
+
+    def _company(self, batch: Batch, lead: Lead) -> Mapping[str, Any]:
+        return batch.companies[lead.company].attributes if lead.company in batch.companies else {}
 
     def _plan(self, batch: Batch, lead: Lead, history: bool) -> None:
         """What its systems must be told; where nothing is left to say to a record, what waits for it is withdrawn.
@@ -276,6 +344,11 @@ class Pipeline:
         lasting = self.model.hashes.get("scoring", "") if scorer and scorer.lasting else ""
         return Need(score=self.model.score_name, cutoff=cutoff, lasting=lasting)
 
+    def roster(self, connection: Connection, at: datetime, handoffs: Collection[str] = ()) -> Roster:
+        """Who there is at ``at``; with ``handoffs``, also who had these."""
+        owners, calendar = self.model.journey.owners, self.model.journey.follow_up.calendar
+        return load_roster(connection, owners, calendar, self.users, to_micros(at), handoffs)
+
     def _tells(self, event: Event) -> bool:
         """Whether ``event`` may say what its person did."""
         if isinstance(event, RecordChanged):
@@ -291,12 +364,17 @@ def _put_together(batch: Batch) -> None:
             row["due_at"] = -(-batch.now // HOUR) * HOUR
 
 
-def contributions(batch: Batch, lead: Lead, model: Model, at: datetime) -> None:
-    """Freeze why a lead was handed over, beside the handoff that was just opened."""
-    if lead.opened is not None and model.scorer is not None:
-        company = batch.companies[lead.company].attributes if lead.company in batch.companies else {}
-        score = model.scorer.score(subject(lead, company), at, explain=True)
-        lead.opened["contributions"] = frozen(score.contributions)
+def freeze(batch: Batch, lead: Lead, model: Model, at: datetime) -> None:
+    """Keep why a lead was handed over, and what sales are told of it, with the handoff that was just opened."""
+    if lead.opened is None:
+        return
+    company = batch.companies[lead.company].attributes if lead.company in batch.companies else {}
+    known = subject(lead, company)
+    if model.scorer is not None:
+        lead.opened["contributions"] = frozen(model.scorer.score(known, at, explain=True).contributions)
+    band = lead.score.band if lead.score else ""
+    zone = model.journey.follow_up.calendar.zone if model.journey.follow_up.calendar else model.zone
+    lead.opened["package"] = pack(model.journey.package, lead.opened, band, known.attributes, known.activities, zone)
 
 
 def gather(readings: Sequence[Reading]) -> tuple[list[Timed], dict[str, int], set[str]]:
@@ -427,7 +505,8 @@ def wanted_writes(
             if wanted is not None:
                 found.append(wanted)
         if beside and (carries := model.carries.get(system)):
-            found += companions(lead, system, model.objects.get(system, ()), carries, model.journey.lists, now)
+            objects = model.objects.get(system, ())
+            found += companions(lead, system, objects, carries, model.journey, now, model.links)
     return found
 
 

@@ -15,18 +15,18 @@ from sqlalchemy import select
 
 from gateway.contracts import COMPANIONS, Write
 from gateway.errors import NotFound, Refused
-from gateway.journey.advance import Withheld, existing
-from gateway.journey.progress import Cause, facts_of, open_handoff, standing_of
+from gateway.journey.advance import Asked, Withheld, existing
+from gateway.journey.judgement import Judgement
+from gateway.journey.progress import facts_of, standing_of
 from gateway.leads.batch import Batch
 from gateway.leads.lead import Lead
 from gateway.leads.stamps import attributes
-from gateway.pipeline import contributions, wanted_writes, write_row
+from gateway.pipeline import Pipeline, wanted_writes, write_row
 from gateway.store import outbox, pushes
 from gateway.store import tables as t
 from gateway.store.commit import commit, commit_writes
 from gateway.store.database import read, write
 from gateway.store.loading import load
-from gateway.store.times import new_id
 from gateway.sync.planning import CONTESTED, Unsent, Wanted
 from gateway.times import to_micros
 
@@ -166,22 +166,28 @@ def activate(gateway: Gateway, system: str, existing_leads: str) -> Activation:
     if existing_leads not in EXISTING:
         raise Refused(f"--existing takes {' or '.join(EXISTING)}")
     report = Activation()
-    for batch in walk(gateway, None, counted=existing_leads == "handover"):
+    handing: list[tuple[int, str, str]] = []
+    for batch in walk(gateway, None):
         for one in batch.leads.values():
             opening = _judge(gateway, batch, one, system, report)
             if opening is None:
                 continue
             if existing_leads == "ignore":
-                one.ignored = True
+                one.ignored = one.changed = True
             else:
-                model = gateway.model
-                cause = Cause("person", gateway.now(), model.hashes.get("scoring", ""), model.journey.hash)
-                open_handoff(one, opening, cause, new_id)
-                contributions(batch, one, model, gateway.now())
-                batch.writes += [write_row(w, batch.now) for w in wanted_writes(one, model, batch.now, [system])]
-            one.changed = True
-        with write(gateway.store.main) as connection:
-            commit(connection, batch, gateway.model.score_name)
+                handing.append((-opening.score, one.id, opening.stage))
+        if existing_leads == "ignore":
+            with write(gateway.store.main) as connection:
+                commit(connection, batch, gateway.model.score_name)
+    model = replace(gateway.model, active=gateway.model.active | {system})
+    pipeline = Pipeline(gateway.store.main, model, gateway.now, gateway.log, gateway.guard)
+    handing.sort()  # the best first: more than sales can take are held back
+    for start in range(0, len(handing), CHUNK):
+        judged = {
+            lead: Judgement(asked=Asked("", "", "activation", stage))
+            for _, lead, stage in handing[start : start + CHUNK]
+        }
+        gateway.observe(pipeline.run((), judged.keys(), "person", judgements=judged))
     return report
 
 
@@ -201,8 +207,8 @@ def _judge(gateway: Gateway, batch: Batch, lead: Lead, system: str, report: Acti
     return found
 
 
-def walk(gateway: Gateway, only: Collection[str] | None, counted: bool = False) -> Iterator[Batch]:
-    """Every living lead, loaded as a batch would load it, in chunks ordered by id; ``counted``: with activities."""
+def walk(gateway: Gateway, only: Collection[str] | None) -> Iterator[Batch]:
+    """Every living lead, loaded as a batch would load it, in chunks ordered by id."""
     after = ""
     while True:
         with read(gateway.store.main) as connection:
@@ -215,8 +221,7 @@ def walk(gateway: Gateway, only: Collection[str] | None, counted: bool = False) 
             if not ids:
                 return
             at = gateway.now()
-            need = replace(gateway.pipeline.need(at), counted=ids if counted else ())
-            batch = load(connection, [], {}, ids, to_micros(at), need)
+            batch = load(connection, [], {}, ids, to_micros(at), gateway.pipeline.need(at))
         joining = gateway.model.joining
         for lead in batch.leads.values():
             known = [record for record in lead.records.values() if record.known]

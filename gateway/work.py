@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway.journey.journey import Journey
-from gateway.journey.words import CLOCK
+from gateway.journey.words import CLOCK, NOT_GIVEN
 from gateway.leads.batch import Batch
 from gateway.leads.lead import Lead
 from gateway.store.times import new_id
@@ -21,7 +21,6 @@ CONFLICT, MATCH, UNMAPPED, DEAD, CONTESTED, NO_REASON = (
 )  # fmt: skip
 REASON = "reason"
 """The field of an unmapped value that is the reason of an outcome."""
-NOT_GIVEN = "not given"
 
 
 def work_item(
@@ -70,22 +69,19 @@ def unmapped(batch: Batch) -> None:
 
 
 def reasons(batch: Batch, lead: Lead, journey: Journey) -> None:
-    """Each handoff that ended: its reason in the journey's own words, or a person is asked for it."""
+    """Each handoff that ended without one of the journey's own reasons: a person is asked for it."""
     for handoff in lead.closed:
         allowed = {one.casefold(): one for one in journey.reasons[handoff["bucket"]]}
         if not allowed or handoff["closed_by"] == CLOCK:
             continue
-        given = handoff["bucket_reason"].strip()
-        handoff["bucket_reason"] = allowed.get(given.casefold(), given) or NOT_GIVEN
-        if not given:
+        given = handoff["bucket_reason"]
+        if given == NOT_GIVEN:
             detail = {"handoff": handoff["id"], "bucket": handoff["bucket"]}
             key = f"reason:{handoff['id']}"
             batch.work_items.append(work_item(key, NO_REASON, handoff["system"], detail, batch.now, lead.id))
         elif given.casefold() not in allowed:
             ref = next((one.ref for one in lead.outcomes.values() if one.at == handoff["closed_at"]), None)
             batch.unmapped[ref[0] if ref else handoff["system"], ref[1] if ref else "", REASON, given] += 1
-        if lead.last_closed == handoff["closed_at"]:
-            lead.last_reason = handoff["bucket_reason"]
 
 
 def deal_note(batch: Batch, lead: Lead, system: str, stage: str) -> None:

@@ -9,33 +9,36 @@ openings and closings are decisions: they depend on what was known at the time a
 A lead *crosses* into a stage when its entry begins to hold (see ``Stage``). Each crossing has a number, so its steps
 are done once. Once the entry holds, a second way in is no new crossing, with one exception: where a stage hands over
 and no handoff is open, either way in counts, because nobody has the lead. Activities and outcomes up to the end of the
-last handoff are used up: only later ones let the lead cross again. A score must fall below its margin first.
+last handoff are used up: only later ones let the lead cross again. A lead that is barred from being handed over (see
+``recycling``) crosses into no such stage; when the bar is lifted while the entry holds, it does.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
-from gateway.journey.facts import Decided, Facts, OpenHandoff, Outcome, Standing
+from gateway.journey.endings import Ending, outcome_order
+from gateway.journey.facts import Decided, Ended, Facts, Standing
 from gateway.journey.journey import Exclusion, Journey, Stage
-from gateway.journey.words import CLOCK, NO_WORD
+from gateway.journey.recycling import ALL, OPEN, SCORE, WAYS, Bar
 from gateway.times import to_micros
 
 _FOREVER = 1 << 63
 _NEVER = (0, False, None)
-MoveReason = Literal["entry", "threshold", "outcome", "activity", "fall", "withdrawn", "journey"]
+MoveReason = Literal["entry", "threshold", "outcome", "activity", "fall", "withdrawn", "recycled", "journey"]
 
 
 class Move(NamedTuple):
     """From one of the company's stages to another.
 
     ``reason``: ``entry`` the lead is new · ``threshold`` · ``outcome`` · ``activity`` · ``fall`` its score fell ·
-    ``withdrawn`` the fact that had moved it is gone · ``journey`` the stage it stood on is no longer in journey.yaml.
-    ``ref``: id of the outcome, kind of the activity, or ``<stage>:<crossing>``. ``cause`` is what the caller said.
-    ``at``: time of the fact, else of this advance. ``score`` and ``threshold`` only where the score decided.
+    ``withdrawn`` the fact that had moved it is gone · ``recycled`` sales gave it back · ``journey`` the stage it stood
+    on is no longer in journey.yaml. ``ref``: id of the outcome, kind of the activity, or ``<stage>:<crossing>``.
+    ``cause`` is what the caller said. ``at``: time of the fact, else of this advance. ``score`` and ``threshold`` only
+    where the score decided.
     """
 
     from_stage: str
@@ -69,8 +72,8 @@ class Due(NamedTuple):
 class Withheld(NamedTuple):
     """A handoff that was asked for and is not opened.
 
-    ``reason``: ``history`` · ``already open`` · ``with sales`` · ``never handed over: <reason of journey.yaml>``; from
-    ``existing`` also ``ignored`` · ``handed over before``.
+    ``reason``: ``history`` · ``already open`` · ``with sales`` · ``held back`` · ``never handed over: <reason of
+    journey.yaml>`` · why it is barred; from ``existing`` also ``ignored`` · ``handed over before``.
     """
 
     stage: str
@@ -91,7 +94,8 @@ class OwnerNote(NamedTuple):
 class Opening:
     """A handoff to open. ``response_due`` and ``period_ends`` come from ``follow_up``; None = no such limit.
 
-    ``generation`` is the lead's new one: one more than before when the last handoff was recycled.
+    ``generation`` is the lead's new one: one more than before when the last handoff was recycled. ``cause``: threshold,
+    outcome, activity, fast track, wake, activation, or person, then ``by`` whom and why (``reason``).
     """
 
     stage: str
@@ -102,27 +106,26 @@ class Opening:
     generation: int
     response_due: datetime | None
     period_ends: datetime
+    cause: str = "threshold"
+    reason: str = ""
+    by: str = ""
 
 
-class Close(NamedTuple):
-    """A handoff ends, or ends otherwise than was decided. ``outcome``: id of what ended it; empty: the clock did."""
+class Asked(NamedTuple):
+    """A person wants the lead handed over now, whatever its score; or that of an ``activation``, at ``stage``."""
 
-    handoff: str
-    at: datetime
-    bucket: str
     reason: str
     by: str
-    outcome: str
+    cause: str = "person"
+    stage: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Advance:
-    """All of it as it is after the advance; ``moves``, ``due``, ``opening``, ``withheld``, ``note``, ``close`` are new.
+    """All of it as it is after the advance; ``moves``, ``due``, ``opening``, ``withheld`` and ``note`` are new.
 
-    ``reached`` replaces the lead's rows as a whole. A closing comes before an opening, so that one handoff is open at
-    most. ``correction``: sales had acted in time where the clock spoke. ``accepted_at`` and ``contacted_at`` belong to
-    the handoff that was open before. ``excluded``: reason of journey.yaml why the lead is never handed over; None = it
-    may be.
+    ``reached`` replaces the lead's rows as a whole. ``excluded``: reason of journey.yaml why the lead is never handed
+    over; None = it may be. ``wakes_at``: when it has to be advanced again though nothing happened.
     """
 
     stage: str
@@ -136,10 +139,7 @@ class Advance:
     opening: Opening | None = None
     withheld: Withheld | None = None
     note: OwnerNote | None = None
-    close: Close | None = None
-    correction: Close | None = None
-    accepted_at: datetime | None = None
-    contacted_at: datetime | None = None
+    wakes_at: datetime | None = None
 
 
 class _Way(NamedTuple):
@@ -149,50 +149,44 @@ class _Way(NamedTuple):
     last_at: datetime
 
 
-class _Ended(NamedTuple):
-    """How the lead's latest handoff ended; empty and None when none has."""
-
-    bucket: str
-    at: datetime | None
-
-
 def advance(
-    journey: Journey, standing: Standing, facts: Facts, at: datetime, cause: str, quiet: bool = False
+    journey: Journey,
+    standing: Standing,
+    facts: Facts,
+    ending: Ending,
+    at: datetime,
+    cause: str,
+    quiet: bool = False,
+    asked: Asked | None = None,
 ) -> Advance:
     """One lead, one batch. ``at``: business time of the advance; ``cause``: news, time, model, import, merge or person.
 
-    ``quiet`` (an import of history) records moves and crossings, opens nothing and does no step.
+    ``ending`` is what ``find_ending`` says of the same lead. ``quiet`` (an import of history) records moves and
+    crossings, opens nothing and does no step.
     """
     ways = {s.name: way for s in journey.stages if (s.outcomes or s.activities) and (way := _way(s, facts))}
     excluded = journey.exclusion(facts.attributes, facts.open_deal)
-    close = accepted_at = contacted_at = None
-    if standing.handoff is not None:
-        close, accepted_at, contacted_at = _updated(journey, standing.handoff, facts)
-    still_open = standing.handoff is not None and close is None
-    correction = _correction(journey, standing.expired, facts) if standing.expired is not None else None
-    last = close or correction
-    ended = _Ended(last.bucket, last.at) if last else _Ended(standing.last_bucket, standing.closed_at)
+    ended = ending.ended
+    bar = journey.recycling.bar(ended, facts, standing.generation, at)
 
     above: dict[str, Sequence[Any]] = {name: list(held) for name, held in standing.above.items()}
-    crossed: dict[str, int] = {}
+    crossed: dict[str, _Hold] = {}
     by_score: set[str] = set()
     for stage in journey.stages[1:]:
         before, way = above.get(stage.name, _NEVER), ways.get(stage.name)
         if way is None and stage.thresholds is None and before is _NEVER:
             continue
-        # What ends a handoff uses up the facts that led to it, and is itself the way into a later stage.
-        used_up = ended.at if stage.handoff else standing.closed_at
-        now = _hold(stage, before, way, facts, used_up, still_open)
+        now = _hold(stage, before, way, facts, standing, ending, bar)
         if now.crossings or now.over or now.seen is not None:
-            above[stage.name] = [now.crossings, now.over, now.seen]
+            above[stage.name] = [now.crossings, now.over, now.seen, *([now.level] if now.level else [])]
         else:
             above.pop(stage.name, None)
         if now.crosses:
-            crossed[stage.name] = now.crossings
+            crossed[stage.name] = now
         if now.rises:
             by_score.add(stage.name)
 
-    current, moves = _moves(journey, standing, facts, ways, above, by_score, at, cause)
+    current, moves = _moves(journey, standing, facts, ended, ways, above, by_score, at, cause)
     decided = [*standing.decided, *(Decided(m.stage, m.at, m.ref) for m in moves if m.reason == "threshold")]
 
     opening: Opening | None = None
@@ -200,10 +194,14 @@ def advance(
     note: OwnerNote | None = None
     # The highest stage only: a lead that crosses two thresholds at once goes to those who want the better leads.
     handing = next((stage for stage in reversed(journey.stages) if stage.name in crossed and stage.handoff), None)
+    if handing is None and asked is not None:
+        named = journey.stage(asked.stage)
+        handing = named or next((stage for stage in journey.stages if stage.handoff), None)
     if handing is not None:
-        reason = "history" if quiet else _objection(journey, standing, facts, excluded, handing, still_open, ended)
+        reason = "history" if quiet else _objection(journey, standing, facts, excluded, handing, ending, asked)
         if reason is None:
-            opening = _opening(journey, standing, facts, handing, at, ended)
+            by = _Cause(asked.cause, asked.reason, asked.by) if asked else _Cause(crossed[handing.name].cause)
+            opening = _opening(journey, standing, facts, handing, at, ended, by)
         else:
             withheld = Withheld(handing.name, handing.handoff, reason)
             if not quiet and excluded is not None and excluded.note_owner:
@@ -216,14 +214,11 @@ def advance(
         generation=opening.generation if opening else standing.generation,
         ignored=standing.ignored and opening is None,
         moves=tuple(moves),
-        due=tuple(_due(journey, crossed, quiet, opening, withheld)),
+        due=tuple(_due(journey, {name: hold.crossings for name, hold in crossed.items()}, quiet, opening, withheld)),
         opening=opening,
         withheld=withheld,
         note=note,
-        close=close,
-        correction=correction,
-        accepted_at=accepted_at,
-        contacted_at=contacted_at,
+        wakes_at=min((time for time in (bar.until, ending.silent_at) if time is not None), default=None),
     )
 
 
@@ -235,19 +230,19 @@ def existing(
     None: it stands over none. Nothing is decided here: the caller opens it, or marks the lead as ignored.
     """
     for stage in reversed(journey.stages):
-        crossings, over, seen = standing.above.get(stage.name, _NEVER)
+        crossings, over, seen, *_ = standing.above.get(stage.name, _NEVER)
         if stage.handoff != system or not crossings or not (over or (seen is not None and not stage.both)):
             continue
         excluded = journey.exclusion(facts.attributes, facts.open_deal)
-        ended = _Ended(standing.last_bucket, standing.closed_at)
-        reason = _objection(journey, standing, facts, excluded, stage, standing.handoff is not None, ended)
-        if reason is None and standing.last_bucket:
+        ending = Ending(standing.ended, open=standing.handoff is not None)
+        reason = _objection(journey, standing, facts, excluded, stage, ending, None)
+        if reason is None and standing.ended.bucket:
             reason = "handed over before"
         if reason is None and standing.ignored:
             reason = "ignored"
         if reason is not None:
             return Withheld(stage.name, system, reason)
-        return _opening(journey, standing, facts, stage, at, ended)
+        return _opening(journey, standing, facts, stage, at, standing.ended, _Cause("threshold"))
     return None
 
 
@@ -255,36 +250,63 @@ def existing(
 
 
 class _Hold(NamedTuple):
-    """How a stage's entry holds now; the first three are its entry in ``above``, see ``Standing``.
+    """How a stage's entry holds now; the first four are its entry in ``above``, see ``Standing``.
 
     ``rises``: the score decides, being over the threshold now and not before (or only now together with a fact).
+    ``cause``: what let the lead cross.
     """
 
     crossings: int
     over: bool
     seen: int | None
+    level: int
     crosses: bool
     rises: bool
+    cause: str
 
 
 def _hold(
-    stage: Stage, before: Sequence[Any], way: _Way | None, facts: Facts, used_up: datetime | None, still_open: bool
+    stage: Stage,
+    before: Sequence[Any],
+    way: _Way | None,
+    facts: Facts,
+    standing: Standing,
+    ending: Ending,
+    bar: Bar,
 ) -> _Hold:
-    crossings, was_over, was_seen = before
+    crossings, was_over, was_seen, *barred = before
+    was_level: int = barred[0] if barred else OPEN
     over = _over(stage, facts, was_over)
-    seen = to_micros(way.last_at) if way else None
+    level = bar.level if stage.handoff else OPEN
+    if bar.falls and stage.handoff and was_over:
+        level = SCORE
+    ended = ending.ended
+    new = ended.new and ended.bucket != "sales_qualified" and stage.handoff != ""
+    # What ends a handoff uses up the facts that led to it, and is itself the way into a later stage.
+    used_up = ended.at if stage.handoff else standing.ended.at
     until = -_FOREVER if used_up is None else to_micros(used_up)
-    was_in = was_seen is not None and was_seen > until
+    seen = to_micros(way.last_at) if way else None
+
+    was_in = was_seen is not None and was_seen > until and was_level < WAYS
     # A late report of something older than the last handoff's end asks for no new handoff; elsewhere it is news.
-    is_in = seen is not None and (seen > until or (was_seen is None and not stage.handoff))
+    is_in = seen is not None and (seen > until or (was_seen is None and not stage.handoff)) and level < WAYS
+    counted = was_over and was_level == OPEN and not new
+    counts = over and level == OPEN
+    fast_at = max((facts.kinds[kind].last_at for kind in stage.fast if kind in facts.kinds), default=None)
+    fast = fast_at is not None and level < ALL and to_micros(fast_at) > until
+    fast = fast and (was_seen is None or to_micros(fast_at) > was_seen or was_level == ALL)  # type: ignore[arg-type]
+    woken = bar.woken and ended.stage == stage.name and (was_level != OPEN or new)
     if stage.both:
-        crosses = over and is_in and not (was_over and was_in)
+        crosses = counts and is_in and not (counted and was_in)
     else:
-        crosses = (over and not was_over) or (is_in and not was_in)
-        if (was_over or was_in) and (still_open or not stage.handoff):
+        crosses = (counts and not counted) or (is_in and not was_in)
+        if (counted or was_in) and (ending.open or not stage.handoff):
             crosses = False
-    rises = over and (crosses if stage.both else not was_over)
-    return _Hold(crossings + crosses, over, seen, crosses, rises)
+    rises = counts and (crosses if stage.both else not counted)
+    if (fast or woken) and not ending.open and standing.handoff is None:
+        crosses = True
+    cause = "fast track" if fast else "wake" if woken else "threshold" if rises else way.first.cause if way else ""
+    return _Hold(crossings + crosses, over, seen, level, crosses, rises, cause)
 
 
 def _over(stage: Stage, facts: Facts, was_over: bool) -> bool:
@@ -302,7 +324,7 @@ def _way(stage: Stage, facts: Facts) -> _Way | None:
     if stage.outcomes and facts.outcomes:
         found = [outcome for outcome in facts.outcomes if outcome.outcome in stage.outcomes]
         if found:
-            earliest = min(found, key=_order)
+            earliest = min(found, key=outcome_order)
             first, last = Reached(earliest.at, "outcome", earliest.id), max(outcome.at for outcome in found)
     for kind in stage.activities:
         if kind in facts.kinds:
@@ -311,10 +333,6 @@ def _way(stage: Stage, facts: Facts) -> _Way | None:
             first = one if first is None else min(first, one, key=_priority)
             last = last_at if last is None else max(last, last_at)
     return _Way(first, last) if first is not None and last is not None else None
-
-
-def _order(outcome: Outcome) -> tuple[datetime, str]:
-    return outcome.at, outcome.id
 
 
 _CAUSES = {"entry": 0, "outcome": 1, "activity": 2, "threshold": 3}
@@ -331,6 +349,7 @@ def _moves(
     journey: Journey,
     standing: Standing,
     facts: Facts,
+    ended: Ended,
     ways: Mapping[str, _Way],
     above: Mapping[str, Sequence[Any]],
     by_score: set[str],
@@ -338,10 +357,13 @@ def _moves(
     cause: str,
 ) -> tuple[int, list[Move]]:
     """The index of the highest stage that something keeps the lead on, and the moves there."""
-    decided = {one.stage for one in standing.decided}
+    spent = _spent(journey, ended, above)
+    decided = {one.stage for one in standing.decided if one.stage not in spent or one.at > spent[one.stage]}
+    ways = {name: way for name, way in ways.items() if name not in spent or way.last_at > spent[name]}
 
     def kept(stage: Stage) -> bool:
-        over, way = above.get(stage.name, (0, False))[1], ways.get(stage.name)
+        over = stage.name not in spent and above.get(stage.name, _NEVER)[1]
+        way = ways.get(stage.name)
         if stage.index == 0 or (not stage.falls and stage.name in decided):
             return True
         return bool(over and way) if stage.both else bool(over or way)
@@ -361,7 +383,9 @@ def _moves(
         # Back to the highest stage on record; one that only the score keeps it on is a new move by threshold, below.
         down = next(stage for stage in reversed(keeping) if on_record(stage))
         base, threshold = down.index, before.threshold(facts.persona)
-        if before.falls and threshold is not None:
+        if before.name in spent:
+            moves.append(Move(before.name, down.name, at, cause, "recycled", ""))
+        elif before.falls and threshold is not None:
             moves.append(Move(before.name, down.name, at, cause, "fall", "", facts.score, threshold))
         else:
             moves.append(Move(before.name, down.name, at, cause, "withdrawn", ""))
@@ -376,6 +400,18 @@ def _moves(
             start = moves[-1].stage if moves else standing.stage
             moves.append(_move(start, stage, facts, ways.get(stage.name), above, stage.name in by_score, at, cause))
     return current, moves
+
+
+def _spent(journey: Journey, ended: Ended, above: Mapping[str, Sequence[Any]]) -> Mapping[str, datetime]:
+    """Stages that what led to them no longer keeps a recycled lead on, because it goes back → until when that was."""
+    floor = journey.stage(journey.recycling.stage)
+    if floor is None or ended.bucket != "recycled" or ended.at is None:
+        return {}
+    return {
+        stage.name: ended.at
+        for stage in journey.stages[floor.index + 1 :]
+        if not above.get(stage.name, _NEVER)[1] or len(above[stage.name]) > len(_NEVER)  # the score is barred, too
+    }
 
 
 def _move(
@@ -417,21 +453,34 @@ def _reached(journey: Journey, facts: Facts, ways: Mapping[str, _Way], decided: 
 # -- handoffs ----------------------------------------------------------------------------------------------------------
 
 
+class _Cause(NamedTuple):
+    """Why a handoff opens; ``reason`` and ``by`` are a person's."""
+
+    cause: str
+    reason: str = ""
+    by: str = ""
+
+
 def _objection(
     journey: Journey,
     standing: Standing,
     facts: Facts,
     excluded: Exclusion | None,
     stage: Stage,
-    still_open: bool,
-    ended: _Ended,
+    ending: Ending,
+    asked: Asked | None,
 ) -> str | None:
     """Why the lead is not handed over now; None = it is."""
     if excluded is not None:
         return f"never handed over: {excluded.reason}"
-    if still_open:
+    if ending.open:
         return "already open"
-    last = max(facts.outcomes, key=_order, default=None)
+    if asked is not None:
+        return None
+    if standing.held_back:
+        return "held back"
+    ended = ending.ended
+    last = max(facts.outcomes, key=outcome_order, default=None)
     further = False
     if last is not None and (ended.at is None or last.at > ended.at):
         if journey.buckets.get(last.outcome) in ("sales_rejected", "recycled"):
@@ -441,8 +490,10 @@ def _objection(
     return "with sales" if further or ended.bucket == "sales_qualified" else None
 
 
-def _opening(journey: Journey, standing: Standing, facts: Facts, stage: Stage, at: datetime, ended: _Ended) -> Opening:
-    clock = journey.follow_up
+def _opening(
+    journey: Journey, standing: Standing, facts: Facts, stage: Stage, at: datetime, ended: Ended, why: _Cause
+) -> Opening:
+    clock = journey.fast_clock if why.cause == "fast track" else journey.follow_up
     return Opening(
         stage=stage.name,
         system=stage.handoff,
@@ -452,46 +503,10 @@ def _opening(journey: Journey, standing: Standing, facts: Facts, stage: Stage, a
         generation=standing.generation + (ended.bucket == "recycled"),
         response_due=clock.response_due(at, facts.band),
         period_ends=clock.period_ends(at),
+        cause=why.cause,
+        reason=why.reason,
+        by=why.by,
     )
-
-
-def _updated(
-    journey: Journey, handoff: OpenHandoff, facts: Facts
-) -> tuple[Close | None, datetime | None, datetime | None]:
-    """What the reported outcomes make of the open handoff: its end, and when it was accepted and contacted.
-
-    The first outcome with a bucket ends it, or the clock before it: what counts is when sales acted. An outcome dated
-    before the handoff opened says nothing about it.
-    """
-    about = sorted((outcome for outcome in facts.outcomes if _is_about(outcome, handoff)), key=_order)
-    close = None
-    first = {"accepted": handoff.accepted_at, "contacted": handoff.contacted_at}
-    for outcome in about:
-        if outcome.outcome in first:
-            known = first[outcome.outcome]
-            first[outcome.outcome] = outcome.at if known is None else min(known, outcome.at)
-        bucket = journey.buckets.get(outcome.outcome)
-        if bucket is not None:
-            close = Close(handoff.id, outcome.at, bucket, outcome.reason, outcome.by, outcome.id)
-            break
-    end = handoff.period_ends
-    if end is not None and (handoff.overdue if close is None else close.at > end):
-        close = Close(handoff.id, end, journey.follow_up.default_bucket, NO_WORD, CLOCK, "")
-    return close, first["accepted"], first["contacted"]
-
-
-def _correction(journey: Journey, expired: OpenHandoff, facts: Facts) -> Close | None:
-    """What sales had done in time, and we heard of only after the clock had ended the handoff."""
-    close, _, _ = _updated(journey, expired, facts)
-    return close if close is not None and close.outcome else None
-
-
-def _is_about(outcome: Outcome, handoff: OpenHandoff) -> bool:
-    if outcome.at >= handoff.opened_at:
-        return True
-    # "Rejected on the 4th" is midnight of the 4th, before a handoff of that noon: it counts when we heard of it later.
-    same_day = outcome.precision == "day" and outcome.at + timedelta(days=1) > handoff.opened_at
-    return same_day and outcome.known_at >= handoff.opened_at
 
 
 def _due(

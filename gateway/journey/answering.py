@@ -44,8 +44,9 @@ class Following:
         handoff = lead.handoff
         if handoff is None:
             return False
-        news = bool(self.theirs) and self.theirs != handoff["their_owner"]
-        return lead.opened is not None or order is not None or news or self._rings(handoff)
+        if lead.opened is not None or order is not None or self._rings(handoff):
+            return True
+        return bool(self.theirs) and self.theirs != handoff["their_owner"]
 
     def heed(self, lead: Lead) -> None:
         """Whoever answered stops the clock; that takes no roster."""
@@ -73,8 +74,8 @@ class Following:
     # -- whose it is --------------------------------------------------------------------------------------------------
 
     def _begin(self, lead: Lead, handoff: dict[str, Any], roster: Roster) -> None:
-        clock = self.journey.fast_clock if handoff.get("cause") == FAST_TRACK else self.journey.follow_up
-        if handoff.setdefault("response_time") is None and handoff["response_due"] is not None:
+        clock = self.journey.fast_clock if handoff["cause"] == FAST_TRACK else self.journey.follow_up
+        if handoff["response_due"] is not None:
             wait = clock.wait(lead.score.band if lead.score else "")
             handoff["response_time"] = wait // _MICROSECOND if wait is not None else None
         handoff |= _STILL | {"owner_at": handoff["opened_at"], "owner_why": "", "their_owner": self.theirs}
@@ -162,7 +163,7 @@ class Following:
         return sorted(((p, kind) for p, kind in agreed if p is not None), key=lambda one: one[0])
 
     def _rings(self, handoff: Mapping[str, Any]) -> bool:
-        return bool(handoff.get("hearing") == KNOWN)
+        return bool(handoff["hearing"] == KNOWN)
 
     def _ring(self, lead: Lead, handoff: dict[str, Any], roster: Roster) -> None:
         """All that was due before its records were read again goes off now."""

@@ -52,14 +52,18 @@ class Calendar:
         Of working days the last ends at the hour at which the first began, or when that day's work begins or ends.
         Raises ``NeverOpen``.
         """
-        if wait and not wait % DAY:
-            return self._days_after(at, wait // DAY)
-        left = wait
+        return self._days_after(at, wait // DAY) if wait and not wait % DAY else self.of_work(at, wait)
+
+    def of_work(self, at: datetime, time: timedelta) -> datetime:
+        """When so much work is done from ``at`` on. Raises ``NeverOpen``."""
         for begin, end in self._from(at):
-            if end - begin >= left:
-                return begin + left
-            left -= end - begin
+            if end - begin >= time:
+                return begin + time
+            time -= end - begin
         raise AssertionError("opening hours have no end")
+
+    def at_work(self, at: datetime) -> bool:
+        return any(begin <= at < end for begin, end in self.spans(at.astimezone(self.zone).date()))
 
     def worked(self, start: datetime, end: datetime) -> timedelta:
         """The time of work between two instants; zero where ``end`` is not after ``start``."""

@@ -10,7 +10,13 @@ from marshmallow import Schema, fields, validate
 from gateway.conditions import check_condition
 from gateway.contracts import OUTCOMES
 from gateway.errors import Problem
+from gateway.journey.capacity import CapacityForm
+from gateway.journey.fast_track import FastTrackForm
 from gateway.journey.hours import CALENDARS, FollowUpForm
+from gateway.journey.notify import NOTIFY, check_notify
+from gateway.journey.owners import ASSIGNMENT, FALLBACK, OWNERS, check_owners
+from gateway.journey.package import PackageForm, check_package
+from gateway.journey.recycling import OTHER, REJECTED, RecyclingForm
 from gateway.journey.words import BUCKETS, DEFAULT_STAGES, SHARED, STEPS
 from gateway.settings.files import ConfigFile, KeyPath, suggest
 
@@ -55,7 +61,16 @@ class JourneySchema(Schema):
     calendars = CALENDARS
     reasons = fields.Dict(keys=fields.String(), values=fields.List(fields.String()))
     buckets = fields.Dict(keys=fields.String(), values=fields.String())
-    lists = fields.Dict(keys=fields.String(), values=fields.String(validate=validate.Length(min=1)))
+    lists = fields.Dict(keys=fields.String(), values=fields.Raw())
+    recycling = fields.Nested(RecyclingForm)
+    rejected = REJECTED
+    fast_track = fields.Nested(FastTrackForm)
+    capacity = fields.Nested(CapacityForm)
+    owners = OWNERS
+    assign = ASSIGNMENT
+    fallback = FALLBACK
+    notify = NOTIFY
+    package = fields.Nested(PackageForm)
 
 
 def check(
@@ -63,8 +78,10 @@ def check(
 ) -> list[Problem]:
     """Every problem of the file, in the order of its lines. ``attributes`` and ``systems``: known names; None = any."""
     problems = file.check(JourneySchema())
-    for rule in (_personas, _stages, _never, _endings):
+    for rule in (_personas, _stages, _never, _endings, _ways_back, check_notify):
         problems += rule(file, attributes, systems)
+    problems += check_package(file, attributes)
+    problems += check_owners(file, attributes, systems)
     return sorted(set(problems))
 
 
@@ -135,6 +152,58 @@ def _endings(file: ConfigFile, *_: Any) -> list[Problem]:
             if key == "buckets" and value not in BUCKETS:
                 problems.append(_unknown(file, (key, name), "bucket", value, BUCKETS))
     return problems
+
+
+def _ways_back(file: ConfigFile, *_: Any) -> Iterator[Problem]:
+    """What lists, recycling, rejected and fast_track name has to be there."""
+    reasons = file.data.get("reasons")
+    listed = file.data.get("lists")
+    for bucket, named in listed.items() if isinstance(listed, Mapping) else ():
+        if isinstance(named, Mapping):
+            yield from _reasons(file, ("lists", bucket), named, reasons, bucket)
+        for path, name in _lists_of(("lists", bucket), named):
+            if not isinstance(name, str) or not name:
+                yield file.problem(path, "expected the name of a list, or one for each reason")
+    rejected = file.data.get("rejected")
+    if isinstance(rejected, Mapping):
+        yield from _reasons(file, ("rejected",), rejected, reasons, "sales_rejected")
+    stages = _names(file, "stages")
+    for section in ("recycling", "fast_track"):
+        said = file.data.get(section)
+        name = said.get("stage") if isinstance(said, Mapping) else None
+        if isinstance(name, str) and name not in stages:
+            yield _unknown(file, (section, "stage"), "stage", name, stages)
+    fast_track = file.data.get("fast_track")
+    if isinstance(fast_track, Mapping):
+        at = fast_stage([stage for _, stage in _items(file, "stages")], fast_track)
+        if at is None and fast_track.get("stage", stages[0] if stages else "") in stages:
+            yield file.problem(("fast_track",), "no stage hands over; add a step such as `handoff: crm` to one")
+
+
+def _lists_of(path: KeyPath, named: Any) -> Iterator[tuple[KeyPath, Any]]:
+    if isinstance(named, Mapping):
+        yield from (((*path, reason), name) for reason, name in named.items())
+    else:
+        yield path, named
+
+
+def _reasons(file: ConfigFile, path: KeyPath, said: Mapping[Any, Any], reasons: Any, bucket: str) -> Iterator[Problem]:
+    known = reasons.get(bucket) if isinstance(reasons, Mapping) else None
+    if isinstance(known, list):
+        for reason in said:
+            if reason != OTHER and reason not in known:
+                yield _unknown(file, (*path, reason), "reason", reason, [*known, OTHER])
+
+
+def fast_stage(stages: Sequence[Mapping[str, Any]], fast_track: Mapping[str, Any]) -> int | None:
+    """The place of the stage that a fast track leads into: the one it names, else the first that hands over."""
+    if not fast_track:
+        return None
+    for index, stage in enumerate(stages):
+        hands = any(isinstance(step, Mapping) and "handoff" in step for step in _listed(stage.get("steps")))
+        if hands and fast_track.get("stage", stage.get("name")) == stage.get("name"):
+            return index
+    return None
 
 
 # -- stages ------------------------------------------------------------------------------------------------------------

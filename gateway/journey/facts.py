@@ -25,6 +25,8 @@ class Outcome:
     amount: Money | None = None
     by: str = ""
     precision: Precision = "instant"
+    wake: datetime | None = None
+    """Sales asked for the lead again at this time, whatever it does until then."""
 
 
 class Happened(NamedTuple):
@@ -43,6 +45,13 @@ class Decided(NamedTuple):
     ref: str
 
 
+class Held(NamedTuple):
+    """A person wants the lead not handed over; without ``until`` for good."""
+
+    until: datetime | None
+    reason: str
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     """Everything known of the lead. ``score`` None = it has none, which holds and ends nothing.
@@ -58,6 +67,7 @@ class Facts:
     kinds: Mapping[str, Happened] = field(default_factory=dict)
     open_deal: bool = False
     band: str = ""
+    held: Held | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +87,33 @@ class OpenHandoff:
     overdue: bool = False
 
 
+class Ended(NamedTuple):
+    """How it ended between sales and the lead the last time, and why; empty: sales never had it.
+
+    Most often the end of its latest handoff; else of what sales had qualified (a lost deal, a long silence).
+    ``wake``: when sales want it again. ``stage``: the one whose handoff it was. ``new``: this advance has decided it.
+    """
+
+    bucket: str = ""
+    at: datetime | None = None
+    reason: str = ""
+    wake: datetime | None = None
+    stage: str = ""
+    new: bool = False
+
+
+NOT_ENDED = Ended()
+
+
 @dataclass(frozen=True, slots=True)
 class Standing:
     """What was decided before. A new lead has ``Standing()``.
 
     ``above``: what ``Advance.above`` said the last time, ``{"mql": [2, true, null]}``: stage → [number of crossings,
-    whether the score is over its threshold, time in microseconds of the latest activity or outcome that lets one in].
-    ``last_bucket``, ``closed_at``: how and when the latest closed handoff ended; empty when there is none.
+    whether the score is over its threshold, time in microseconds of the latest activity or outcome that lets one in,
+    and, where a handoff was barred, how far (see ``recycling.Bar``)].
     ``expired``: the latest closed handoff, where the clock ended it: late news may correct that.
+    ``held_back``: a handoff beyond what sales can take waits for a person to release it.
     ``ignored``: stood over the threshold when the system was activated, and was left out; ends at the next crossing.
     """
 
@@ -93,7 +122,7 @@ class Standing:
     decided: Sequence[Decided] = ()
     handoff: OpenHandoff | None = None
     generation: int = 1
-    last_bucket: str = ""
-    closed_at: datetime | None = None
+    ended: Ended = NOT_ENDED
     ignored: bool = False
     expired: OpenHandoff | None = None
+    held_back: bool = False

@@ -109,12 +109,27 @@ class Response(fields.Field[dict[str, timedelta]]):
         return found
 
 
+class Percent(fields.Field[int | None]):
+    """A whole number of percent, or never."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int | None:
+        if value == "never":
+            return None
+        number = value.removesuffix("%").strip() if isinstance(value, str) else value
+        if isinstance(number, bool) or not str(number).isdecimal() or not 1 <= int(number) <= 1000:
+            raise ValidationError("expected a whole number of percent from 1 to 1000, or never")
+        return int(number)
+
+
 class FollowUpForm(Schema):
     response = Response(
         metadata={"help": "time sales have to answer, such as 4h, or by band: {great: 5m, other: 4h}, the default"},
     )
     period = Duration(load_default=timedelta(days=5), metadata={"help": "time until the end of follow-up; default: 5d"})
     calendar = fields.String(metadata={"help": "whose hours and days count; without one clocks run day and night"})
+    warn = Percent(load_default=80, metadata={"help": "percent of the response time until the warning; default: 80"})
+    escalate = Percent(load_default=100, metadata={"help": "percent until others are told; default: 100"})
+    reassign = Percent(load_default=None, metadata={"help": "percent until the next owner gets it; default: never"})
     default_bucket = fields.String(
         validate=lambda name: name in BUCKETS or _no_bucket(name),
         metadata={"help": "bucket at the end of follow-up; default: recycled"},

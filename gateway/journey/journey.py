@@ -8,16 +8,29 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from gateway.conditions import compile_condition
 from gateway.errors import ConfigError
 from gateway.journey.calendar import Calendar
-from gateway.journey.check import check
+from gateway.journey.capacity import CapacityForm
+from gateway.journey.check import check, fast_stage
+from gateway.journey.fast_track import FastTrackForm
 from gateway.journey.hours import CalendarForm, FollowUpForm
-from gateway.journey.words import BUCKETS, DEFAULT_BUCKETS, DEFAULT_MARGIN, DEFAULT_STAGES, SHARED
+from gateway.journey.notify import Hearer, hearers
+from gateway.journey.owners import Owners, compile_owners
+from gateway.journey.package import Package, compile_package
+from gateway.journey.recycling import OTHER, REJECTED, Recycling, RecyclingForm
+from gateway.journey.words import (
+    BUCKETS,
+    DEFAULT_BUCKETS,
+    DEFAULT_MARGIN,
+    DEFAULT_STAGES,
+    NOT_GIVEN,
+    SHARED,
+)
 from gateway.settings.files import ConfigFile
 
 DEFAULT_RESPONSE: Mapping[str, timedelta] = {"great": timedelta(minutes=5), "other": timedelta(hours=4)}
@@ -32,6 +45,7 @@ class Stage:
     ``outcomes`` or ``activities`` is known; with ``both`` when the score and one of them hold together. The score holds
     on until it is more than ``margin`` hundredths below the threshold. ``falls``: a lead that came in by its score
     alone goes back when the score no longer holds. ``handoff``: the system a crossing lead is handed to; empty = none.
+    ``fast``: those of ``activities`` that hand it over whatever else holds.
     """
 
     index: int
@@ -45,6 +59,7 @@ class Stage:
     falls: bool = False
     margin: int = DEFAULT_MARGIN * 100
     handoff: str = ""
+    fast: frozenset[str] = frozenset()
 
     def threshold(self, persona: str) -> int | None:
         """Hundredths of a point a lead of this persona needs; None = its score alone never gets it in."""
@@ -67,16 +82,23 @@ class FollowUp:
 
     ``response``: band → time to answer; ``other`` stands for the bands that are not named. Times are of the calendar's
     working hours and days; without a calendar clocks run day and night. What they say is recorded when it opens.
+    ``warn``, ``escalate``, ``reassign``: after how many percent of the time to answer; None = never.
     """
 
     response: Mapping[str, timedelta] = field(default_factory=lambda: DEFAULT_RESPONSE)
     period: timedelta = timedelta(days=5)
     default_bucket: str = "recycled"
     calendar: Calendar | None = None
+    warn: int | None = 80
+    escalate: int | None = 100
+    reassign: int | None = None
+
+    def wait(self, band: str) -> timedelta | None:
+        """How long sales have to answer; None: for this band no time is agreed."""
+        return self.response.get(band, self.response.get("other"))
 
     def response_due(self, at: datetime, band: str) -> datetime | None:
-        """None: for this band no time is agreed."""
-        wait = self.response.get(band, self.response.get("other"))
+        wait = self.wait(band)
         return None if wait is None else self._after(at, wait)
 
     def period_ends(self, at: datetime) -> datetime:
@@ -91,8 +113,9 @@ class Journey:
     """``hash`` names the content (16 hex digits of sha256); every decision records it.
 
     ``tracked``: the shared stages this company has, in order. ``buckets``: outcome → bucket. ``reasons``: bucket → the
-    reasons people may choose from. ``lists``: bucket → the list of those whose last handoff ended in it. ``systems``:
-    who is handed leads.
+    reasons people may choose from. ``lists``: bucket → reason, or ``other`` → the list of those whose last handoff
+    ended so. ``recycling``: the way back. ``fast_clock``: the clocks of a fast track. ``capacity``: span → handoffs.
+    ``notify``: role → who hears what. ``package``: what sales receive with a handoff. ``systems``: who is handed leads.
     """
 
     hash: str
@@ -100,9 +123,15 @@ class Journey:
     stages: tuple[Stage, ...]
     tracked: tuple[str, ...]
     follow_up: FollowUp
+    owners: Owners
     reasons: Mapping[str, tuple[str, ...]]
     buckets: Mapping[str, str]
-    lists: Mapping[str, str]
+    lists: Mapping[str, Mapping[str, str]]
+    recycling: Recycling
+    fast_clock: FollowUp
+    capacity: Mapping[str, int]
+    notify: Mapping[str, Hearer]
+    package: Package
     _personas: tuple[tuple[str, Condition | None], ...] = field(repr=False)
     _never: tuple[tuple[Exclusion, Condition | None], ...] = field(repr=False)
     _index: Mapping[str, int] = field(repr=False)
@@ -127,6 +156,12 @@ class Journey:
         index = self._index.get(name)
         return None if index is None else self.stages[index]
 
+    def reason(self, bucket: str, given: str) -> str:
+        """A reason in the journey's own words; one that it does not have stays as it is."""
+        allowed = {one.casefold(): one for one in self.reasons[bucket]}
+        given = given.strip()
+        return (allowed.get(given.casefold(), given) or NOT_GIVEN) if allowed else given
+
     def shared_stages(self) -> dict[str, tuple[str, ...]]:
         """Tracked shared stage → the company's stages tied to it, both in order."""
         return {shared: tuple(s.name for s in self.stages if s.shared == shared) for shared in self.tracked}
@@ -146,18 +181,28 @@ def compile_journey(file: ConfigFile) -> Journey:
     if problems := check(file):
         raise ConfigError(problems)
     data = file.data
-    stages = _stages(data.get("stages", DEFAULT_STAGES))
+    stages = _stages(data.get("stages", DEFAULT_STAGES), data.get("fast_track", {}))
     personas = [(persona["name"], _condition(persona)) for persona in data.get("personas", ())]
+    calendars = {name: CalendarForm().load(one) for name, one in data.get("calendars", {}).items()}
     shared = {stage.shared for stage in stages}
     return Journey(
         hash=hashlib.sha256(json.dumps(data, sort_keys=True, default=str).encode()).hexdigest()[:16],
         personas=tuple(name for name, _ in personas),
         stages=stages,
         tracked=tuple(name for name in SHARED if name in shared),
-        follow_up=_follow_up(data.get("follow_up", {}), data.get("calendars", {})),
+        follow_up=(follow_up := _follow_up(data.get("follow_up", {}), calendars)),
+        owners=compile_owners(data, calendars),
         reasons={bucket: tuple(data.get("reasons", {}).get(bucket, ())) for bucket in BUCKETS},
         buckets={**DEFAULT_BUCKETS, **data.get("buckets", {})},
-        lists=dict(data.get("lists", {})),
+        lists={
+            bucket: {OTHER: named} if isinstance(named, str) else dict(named)
+            for bucket, named in data.get("lists", {}).items()
+        },
+        recycling=Recycling(**RecyclingForm().load(data.get("recycling", {})), rejected=_rejected(data)),
+        fast_clock=_fast_clock(follow_up, data.get("fast_track")),
+        capacity=CapacityForm().load(data["capacity"]) if "capacity" in data else {},
+        notify=hearers(data.get("notify", {})),
+        package=compile_package(data.get("package", {})),
         _personas=tuple(personas),
         _never=tuple(
             (Exclusion(rule["reason"], rule.get("open_deal", False)), _condition(rule))
@@ -167,13 +212,15 @@ def compile_journey(file: ConfigFile) -> Journey:
     )
 
 
-def _stages(listed: Sequence[Mapping[str, Any]]) -> tuple[Stage, ...]:
+def _stages(listed: Sequence[Mapping[str, Any]], fast_track: Mapping[str, Any]) -> tuple[Stage, ...]:
     stages: list[Stage] = []
+    fast = fast_stage(listed, fast_track)
     handed_over = False  # from the first handoff on, the default is that a falling score changes nothing
     for index, data in enumerate(listed):
         entry = data.get("entry", {})
         handoff = next((step["handoff"] for step in data.get("steps", ()) if "handoff" in step), "")
         handed_over = handed_over or bool(handoff)
+        urgent = frozenset(fast_track["activities"] if index == fast else ())
         stages.append(
             Stage(
                 index=index,
@@ -181,12 +228,13 @@ def _stages(listed: Sequence[Mapping[str, Any]]) -> tuple[Stage, ...]:
                 shared=data.get("shared", data["name"]),
                 thresholds=_hundredths(entry["score"]) if "score" in entry else None,
                 outcomes=frozenset(entry.get("outcome", ())),
-                activities=frozenset(entry.get("activity", ())),
+                activities=urgent.union(entry.get("activity", ())),
                 both=data.get("both", False),
                 steps=tuple(data.get("steps", ())),
                 falls=data.get("fall", "stay" if handed_over else "back") == "back",
                 margin=round(data.get("margin", DEFAULT_MARGIN) * 100),
                 handoff=handoff,
+                fast=urgent,
             )
         )
     return tuple(stages)
@@ -200,8 +248,21 @@ def _condition(rule: Mapping[str, Any]) -> Condition | None:
     return compile_condition(rule["when"]) if "when" in rule else None
 
 
-def _follow_up(data: Mapping[str, Any], calendars: Mapping[str, Any]) -> FollowUp:
+def _rejected(data: Mapping[str, Any]) -> Mapping[str, timedelta | str]:
+    rejected: Mapping[str, timedelta | str] = REJECTED.deserialize(data.get("rejected", {}))
+    return rejected
+
+
+def _fast_clock(follow_up: FollowUp, fast_track: Mapping[str, Any] | None) -> FollowUp:
+    if fast_track is None:
+        return follow_up
+    own = FastTrackForm().load(fast_track)
+    response = {OTHER: own["response"]} if "response" in own else follow_up.response
+    return replace(follow_up, response=response, period=own.get("period", follow_up.period))
+
+
+def _follow_up(data: Mapping[str, Any], calendars: Mapping[str, Calendar]) -> FollowUp:
     agreed = FollowUpForm().load(data)
     if "calendar" in agreed:
-        agreed["calendar"] = CalendarForm().load(calendars[agreed["calendar"]])
+        agreed["calendar"] = calendars[agreed["calendar"]]
     return FollowUp(**agreed)

@@ -78,7 +78,7 @@ class Hour(fields.Field[time]):
         match = re.fullmatch(r"([01]?\d|2[0-3]):([0-5]\d)", value) if isinstance(value, str) else None
         if match is None:
             raise ValidationError('expected a time of the day, such as "08:00"')
-        return time(int(match[1]), int(match[2]))
+        return time.fromisoformat(match[0].zfill(5))
 
 
 class HearerForm(Schema):

@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 
 from gateway.durations import duration_in_words
 from gateway.journey.journey import FollowUp, Journey, Stage
+from gateway.journey.recycling import OTHER
 from gateway.journey.words import BUCKETS
 
 
@@ -128,7 +129,7 @@ def _ending(bucket: str, journey: Journey) -> Iterator[str]:
         yield "when nothing was heard by the end of follow-up"
     if journey.reasons[bucket]:
         yield f"reasons: {', '.join(journey.reasons[bucket])}"
-    if bucket in journey.lists:
-        yield f"→ list {journey.lists[bucket]}"
+    for reason, name in journey.lists.get(bucket, {}).items():
+        yield f"→ list {name}" if reason == OTHER else f"→ list {name} ({reason})"
     if bucket == "recycled":
         yield "comes back as the next generation"

@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from gateway.contracts import Contribution, Money
-from gateway.journey.advance import Advance, Close, Due, Opening, advance
-from gateway.journey.facts import Decided, Facts, Happened, OpenHandoff, Outcome, Standing
+from gateway.contracts import Contribution, Mark, Money
+from gateway.journey.advance import Advance, Asked, Due, Opening, advance
+from gateway.journey.cause import Cause
+from gateway.journey.endings import Close, Ending, find_ending
+from gateway.journey.facts import Decided, Ended, Facts, Happened, Held, OpenHandoff, Outcome, Standing
 from gateway.journey.journey import Journey
+from gateway.journey.judgement import Judgement
 from gateway.leads.lead import Lead
 from gateway.leads.record import Record
 from gateway.leads.stamps import OWN
 from gateway.times import from_micros, to_micros
-
-
-@dataclass(frozen=True, slots=True)
-class Cause:
-    """Why a lead is advanced (news, time, model, import, merge, person) and what every decision records."""
-
-    why: str
-    at: datetime
-    scoring: str
-    journey: str
 
 
 def facts_of(lead: Lead, open_deal: bool) -> Facts:
@@ -44,6 +37,7 @@ def facts_of(lead: Lead, open_deal: bool) -> Facts:
                 Money(Decimal(row.amount), row.currency or "") if row.amount is not None else None,
                 row.by,
                 row.precision,
+                _moment(row.wake),
             )
             for key, row in sorted(lead.outcomes.items())
         ],
@@ -53,7 +47,14 @@ def facts_of(lead: Lead, open_deal: bool) -> Facts:
         },
         open_deal,
         lead.score.band if lead.score else "",
+        _held(lead),
     )
+
+
+def _held(lead: Lead) -> Held | None:
+    """What a person said last of not handing it over; to be held until a time that is over ends an earlier word."""
+    said = max((mark for mark in lead.marks if mark.kind == "hold"), key=lambda mark: mark.at, default=None)
+    return Held(said.until, said.reason) if said is not None else None
 
 
 def standing_of(lead: Lead) -> Standing:
@@ -63,10 +64,10 @@ def standing_of(lead: Lead) -> Standing:
         [Decided(stage, from_micros(at), ref) for stage, at, ref in lead.decided],
         _handoff(lead.handoff, lead.overdue) if lead.handoff else None,
         lead.generation,
-        lead.last_bucket,
-        from_micros(lead.last_closed) if lead.last_closed else None,
+        lead.ended,
         lead.ignored,
         _handoff(lead.expired, False) if lead.expired else None,
+        lead.held_back is not None,
     )
 
 
@@ -83,19 +84,78 @@ def _handoff(row: Mapping[str, Any], overdue: bool) -> OpenHandoff:
     )
 
 
+def judge(lead: Lead, journey: Journey, judged: Judgement) -> None:
+    """Put onto ``lead`` what a person decides of it, apart from a handoff to open."""
+    for mark in judged.marks:
+        lead.mark(mark)
+    if judged.correction is not None:
+        row, close = judged.correction
+        before, latest = dict(row), row["id"] == lead.last_handoff[0]
+        stood = lead.ended, lead.last_handoff
+        _end(lead, journey, before, close, "correction")
+        if not latest:  # an older one counts in the numbers only
+            lead.ended, lead.last_handoff = stood
+        lead.expired = None
+    if judged.withdrawn and lead.held_back is not None:
+        lead.withdrawn = lead.held_back | {"state": "withdrawn", "bucket_reason": judged.withdrawn}
+        lead.held_back, lead.changed = None, True
+
+
+def end(lead: Lead, journey: Journey, open_deal: bool, at: datetime) -> Ending:
+    """Put onto ``lead``, before it is scored, how it ended with sales and what its behaviour is worth for that."""
+    ending = find_ending(journey, standing_of(lead), facts_of(lead, open_deal), at)
+    if ending.correction is not None and lead.expired is not None:
+        _end(lead, journey, lead.expired, ending.correction, "correction")
+        lead.expired = None
+    handoff = lead.handoff
+    if handoff is not None:
+        for name, moment in (("accepted_at", ending.accepted_at), ("contacted_at", ending.contacted_at)):
+            if moment is not None and handoff[name] != to_micros(moment):
+                handoff[name] = to_micros(moment)
+                lead.handoff_changed = True
+        if ending.close is not None:
+            _end(lead, journey, handoff, ending.close, "end")
+            lead.handoff, lead.handoff_changed = None, False
+    ended = ending.ended
+    if ending.returned and ended.at is not None:
+        lead.returned = {
+            "at": to_micros(ended.at),
+            "bucket": ended.bucket,
+            "reason": ended.reason,
+            "wake": _micros(ended.wake),
+        }
+        lead.changed = True
+        lead.endings.append(_ending(lead.last_handoff[0], ended.bucket, ended.reason, ended.at, ending.by, "return"))
+        _stand(lead, journey, ended)
+    return ending
+
+
 def progress(
-    lead: Lead, journey: Journey, open_deal: bool, cause: Cause, quiet: bool, active: Collection[str], ids: Any
+    lead: Lead,
+    journey: Journey,
+    open_deal: bool,
+    ending: Ending,
+    cause: Cause,
+    quiet: bool,
+    active: Collection[str],
+    ids: Any,
+    asked: Asked | None = None,
 ) -> Advance | None:
     """Advance ``lead`` and put the answer onto it. A handoff to a system that is not active is withheld.
 
+    The handoff to open is ``Advance.opening``; who can take it is decided over the whole batch.
+
     :param ids: makes a new id. :return: what was decided; None when nothing that the journey reads has moved.
     """
-    if _still(lead, journey, open_deal):
+    if asked is None and _still(lead, journey, open_deal, ending, cause.at):
         return None
-    answer = advance(journey, standing_of(lead), facts_of(lead, open_deal), cause.at, cause.why, quiet=quiet)
+    facts = facts_of(lead, open_deal)
+    answer = advance(journey, standing_of(lead), facts, ending, cause.at, cause.why, quiet=quiet, asked=asked)
     decided_at = to_micros(cause.at)
     lead.journey = journey.hash
     lead.stage, lead.above, lead.excluded = answer.stage, dict(answer.above), answer.excluded
+    if lead.wakes_at != _micros(answer.wakes_at):
+        lead.wakes_at, lead.changed = _micros(answer.wakes_at), True
     lead.reached = {stage: (to_micros(r.at), r.cause, r.ref) for stage, r in answer.reached.items()}
     lead.moves += [
         {
@@ -115,22 +175,18 @@ def progress(
         }
         for move in answer.moves
     ]
-    _follow(lead, answer, decided_at)
-    opening = answer.opening
-    off = opening is not None and opening.system not in active
+    off = answer.opening is not None and answer.opening.system not in active
     if not off:
         lead.ignored = answer.ignored
     for due in answer.due:
-        step = _step(lead.id, due, decided_at, off)
+        step = _step(lead.id, due, decided_at, off if "handoff" in due.step else _unheard(journey, due, active))
         lead.steps.append(step)
         if step["state"] == "done":
             _do(lead, due, decided_at)
-    if opening is not None and not off:
-        open_handoff(lead, opening, cause, ids)
-    return answer
+    return replace(answer, opening=None) if off else answer
 
 
-def _still(lead: Lead, journey: Journey, open_deal: bool) -> bool:
+def _still(lead: Lead, journey: Journey, open_deal: bool, ending: Ending, at: datetime) -> bool:
     """Nothing that ``advance`` reads has moved since it was last asked: most news changes a field no rule looks at."""
     if (
         lead.journey != journey.hash
@@ -139,6 +195,8 @@ def _still(lead: Lead, journey: Journey, open_deal: bool) -> bool:
         or lead.changed_kinds
         or lead.added_outcomes
         or lead.dropped_outcomes
+        or ending.ended.new
+        or (lead.wakes_at is not None and lead.wakes_at <= to_micros(at))
     ):
         return False
     excluded = journey.exclusion(lead.attributes, open_deal)
@@ -172,40 +230,58 @@ def _do(lead: Lead, due: Due, at: int) -> None:
     lead.changed_values = True
 
 
-def _follow(lead: Lead, answer: Advance, decided_at: int) -> None:
-    """What sales did with the open handoff, its end, and another end than the clock had given the one before."""
-    if answer.correction is not None and lead.expired is not None:
-        _end(lead, lead.expired, answer.correction)
-        lead.expired = None
-    handoff = lead.handoff
-    if handoff is None:
-        return
-    for name, at in (("accepted_at", answer.accepted_at), ("contacted_at", answer.contacted_at)):
-        if at is not None and handoff[name] != to_micros(at):
-            handoff[name] = to_micros(at)
-            lead.handoff_changed = True
-    if answer.close is not None:
-        _end(lead, handoff, answer.close)
-        lead.handoff, lead.handoff_changed = None, False
-
-
-def _end(lead: Lead, handoff: dict[str, Any], close: Close) -> None:
+def _end(lead: Lead, journey: Journey, handoff: dict[str, Any], close: Close, what: str) -> None:
+    """Close ``handoff``, or end it otherwise than before (``what``: a correction)."""
+    by = close.by or f"outcome {close.outcome}"
     handoff |= {
         "state": "closed",
         "bucket": close.bucket,
         "bucket_reason": close.reason,
         "closed_at": to_micros(close.at),
-        "closed_by": close.by or f"outcome {close.outcome}",
+        "closed_by": by,
+        "wake_at": _micros(close.wake),
     }
     lead.closed.append(handoff)
-    lead.last_bucket, lead.last_reason, lead.last_closed = close.bucket, close.reason, handoff["closed_at"]
+    lead.endings.append(_ending(handoff["id"], close.bucket, close.reason, close.at, by, what))
+    lead.last_handoff = handoff["id"], by
+    _stand(lead, journey, Ended(close.bucket, close.at, close.reason, close.wake, handoff["stage"]))
+
+
+def _ending(handoff: str, bucket: str, reason: str, at: datetime, by: str, what: str) -> dict[str, Any]:
+    return {"handoff": handoff, "what": what, "bucket": bucket, "reason": reason, "at": to_micros(at), "by": by}
+
+
+def _stand(lead: Lead, journey: Journey, ended: Ended) -> None:
+    """How it stands with sales now, and what its behaviour until then is worth: that of the last ending counts."""
+    treatment = journey.recycling.behaviour
+    lead.ended = ended
+    lead.unmark(lead.last_handoff[0])
+    if ended.bucket == "recycled" and treatment != "keep" and ended.at is not None:
+        reason = f"recycled: {ended.reason}" if ended.reason else "recycled"
+        lead.mark(Mark(ended.at, treatment, reason=reason, by="journey", id=lead.last_handoff[0]))
+    lead.moved = lead.changed = True
 
 
 def open_handoff(lead: Lead, opening: Opening, cause: Cause, ids: Any) -> None:
     """Hand the lead to sales. From now on its records take part in outbound sync."""
     lead.generation = opening.generation
-    lead.opened = lead.handoff = {
-        "id": ids(),
+    lead.opened = lead.handoff = _opened(lead, opening, cause, ids)
+    lead.had_handoff = True
+    for record in lead.records.values():
+        record.enrolled = record.dirty = True
+
+
+def hold_back(lead: Lead, opening: Opening, cause: Cause, ids: Any) -> None:
+    """Sales cannot take it now: the handoff is there, and waits for a person to release it."""
+    lead.held_back = lead.opened = _opened(lead, opening, cause, ids) | {"state": "held"}
+    for step in lead.steps:
+        if "handoff" in step["step"] and step["state"] == "done":
+            step["state"], step["reason"] = "withheld", "beyond capacity"
+
+
+def _opened(lead: Lead, opening: Opening, cause: Cause, ids: Any) -> dict[str, Any]:
+    return {
+        "id": lead.held_back["id"] if lead.held_back is not None else ids(),
         "lead": lead.id,
         "stage": opening.stage,
         "system": opening.system,
@@ -215,9 +291,21 @@ def open_handoff(lead: Lead, opening: Opening, cause: Cause, ids: Any) -> None:
         "decided_at": to_micros(cause.at),
         "score": opening.score,
         "contributions": [],
+        "package": {},
         "scoring": cause.scoring,
         "journey": cause.journey,
         "owner": "",
+        "owner_why": "",
+        "owner_at": None,
+        "their_owner": "",
+        "response_time": None,
+        "alarm": "",
+        "alarm_at": None,
+        "hearing": "",
+        "cause": opening.cause,
+        "cause_reason": opening.reason,
+        "cause_by": opening.by,
+        "wake_at": None,
         "response_due": _micros(opening.response_due),
         "period_ends": to_micros(opening.period_ends),
         "accepted_at": None,
@@ -229,9 +317,6 @@ def open_handoff(lead: Lead, opening: Opening, cause: Cause, ids: Any) -> None:
         "closed_by": "",
         "checking": "",
     }
-    lead.had_handoff = True
-    for record in lead.records.values():
-        record.enrolled = record.dirty = True
 
 
 def frozen(contributions: Collection[Contribution]) -> list[list[Any]]:
@@ -240,11 +325,15 @@ def frozen(contributions: Collection[Contribution]) -> list[list[Any]]:
     return [[line.rule, line.hundredths, line.reason, line.axis] for line in ordered]
 
 
+def _unheard(journey: Journey, due: Due, active: Collection[str]) -> bool:
+    """Whether a step wants somebody told through a system that nothing is sent to."""
+    hearer = journey.notify.get(due.step.get("notify", ""))
+    return "notify" in due.step and (hearer is None or hearer.through not in active)
+
+
 def _step(lead: str, due: Due, at: int, off: bool) -> dict[str, Any]:
     withheld = due.withheld
-    if withheld is None and "notify" in due.step:
-        withheld = "no plugin carries notifications yet"
-    if withheld is None and off and "handoff" in due.step:
+    if withheld is None and off:
         withheld = "outbound off"
     return {
         "id": f"{lead}:{due.stage}:{due.crossing}:{due.position}",
@@ -253,7 +342,7 @@ def _step(lead: str, due: Due, at: int, off: bool) -> dict[str, Any]:
         "crossing": due.crossing,
         "step": dict(due.step),
         "at": at,
-        "state": "withheld" if withheld else "done",
+        "state": "withheld" if withheld else "waiting" if "notify" in due.step else "done",
         "reason": withheld or "",
     }
 

@@ -8,6 +8,8 @@ BUCKETS = ("sales_qualified", "sales_rejected", "recycled")
 """How a handoff can end."""
 CLOCK, NO_WORD = "clock", "no word from sales"
 """Who ends a handoff whose follow-up is over, and why."""
+NOT_GIVEN = "not given"
+"""The reason of who gave none, where the journey has some to choose from."""
 BANDS = ("great", "good", "bad")
 """How good a score is; scoring.yaml says from where on."""
 STEPS = ("handoff", "set", "join", "leave", "campaign", "notify")

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.contracts import Event, Kind
+from gateway.journey.advance import Opening
+from gateway.journey.assigning import Order, Roster
+from gateway.journey.cause import Cause
+from gateway.journey.judgement import Judgement
 from gateway.leads.company import Company
 from gateway.leads.deal import Deal
 from gateway.leads.identity import Key
@@ -51,6 +56,20 @@ class Batch:
     linked: dict[tuple[str, ...], dict[str, Any]] = field(default_factory=dict)
     touched: set[str] = field(default_factory=set)
     """Leads to score, advance and plan again."""
+    roster: Roster | None = None
+    """Who gets handoffs, where that is asked."""
+    orders: Mapping[str, Order] = field(default_factory=dict)
+    """lead → whose its handoff becomes, as a person said"""
+    judgements: Mapping[str, Judgement] = field(default_factory=dict)
+    """lead → what a person decides of it"""
+    lately: Mapping[str, int] = field(default_factory=dict)
+    """span → handoffs opened in it until now, where sales can take so many only"""
+    openings: dict[str, tuple[Opening, Cause, dict[str, Any]]] = field(default_factory=dict)
+    """lead → the handoff to open, what every decision records, and the attributes it was decided on"""
+    withheld: dict[str, str] = field(default_factory=dict)
+    """lead → why it is not handed over though it crossed"""
+    whose: bool = False
+    """The roster turned out to be needed and is not here: the batch is loaded again."""
     live: set[str] = field(default_factory=set)
     """Touched leads with at least one piece of news that is no imported history."""
     uncounted: set[str] = field(default_factory=set)

@@ -53,6 +53,8 @@ def body_of(event: Event) -> dict[str, Any]:
     for name in type(event).__dataclass_fields__:
         if name not in base:
             value = getattr(event, name)
+            if isinstance(value, datetime):
+                value = value.isoformat()
             body[name] = [str(value.amount), value.currency] if isinstance(value, Money) else value
     return body
 
@@ -90,6 +92,8 @@ def event_from(
     extra = {name: value for name, value in body.items() if name != "v"}
     if type_ == "RecordsMerged":
         extra["losers"] = tuple(extra["losers"])
+    if extra.get("wake"):
+        extra["wake"] = datetime.fromisoformat(extra["wake"])
     if extra.get("amount"):
         extra["amount"] = Money(Decimal(extra["amount"][0]), extra["amount"][1])
     return TYPES[type_](**common, **extra)

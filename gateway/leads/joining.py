@@ -34,6 +34,8 @@ class ObjectRules(Protocol):
     """An object's mapping, as far as joining reads it."""
 
     @property
+    def kind(self) -> Kind: ...
+    @property
     def identify_by(self) -> tuple[str, ...]: ...
     @property
     def inbound(self) -> Mapping[str, FieldRule]: ...
@@ -106,7 +108,7 @@ def join(
         if record.kind == "person":
             if record.entity or record.snapshot or facts:  # a person does not come from a deletion alone
                 _place_person(batch, record, groups[ref], joining)
-        elif not record.entity:
+        elif not record.entity and record.kind in ("company", "deal"):
             _begin(batch, record, record.kind, joining)
     for one, other in same:
         if one in batch.leads and other in batch.leads and (by or not _apart(batch, one, other)):

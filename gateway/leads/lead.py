@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from gateway.contracts import Activity, ActivityHappened, Mark, Precision
+from gateway.journey.facts import NOT_ENDED, Ended
 from gateway.leads.record import Fact, Record, Ref, primary
 from gateway.times import to_micros
 
@@ -34,6 +35,7 @@ class StoredOutcome(NamedTuple):
     precision: Precision
     ref: Ref
     known_at: int
+    wake: int | None = None
 
 
 @dataclass(slots=True)
@@ -68,6 +70,10 @@ class Lead:
     generation: int = 1
     above: dict[str, Any] = field(default_factory=dict)
     erased_at: int | None = None
+    returned: dict[str, Any] | None = None
+    """How it came back though its last handoff had ended well: bucket, reason, at, wake."""
+    wakes_at: int | None = None
+    """When its journey moves though nothing happened."""
 
     records: dict[Ref, Record] = field(default_factory=dict, repr=False)
     activities: dict[FactKey, Activity] = field(default_factory=dict, repr=False)
@@ -88,9 +94,13 @@ class Lead:
     """The follow-up of its handoff is over, and what sales did was read again since."""
     expired: dict[str, Any] | None = None
     """Its latest closed handoff, where the clock ended it."""
-    last_bucket: str = ""
-    last_reason: str = ""
-    last_closed: int = 0
+    last_handoff: tuple[str, str] = ("", "")
+    """(id, who ended it) of the latest that ended"""
+    ended: Ended = NOT_ENDED
+    held_back: dict[str, Any] | None = None
+    """A handoff that is more than sales can take, until a person releases it."""
+    withdrawn: dict[str, Any] | None = None
+    """One that was held back and is given up."""
     score: Standing | None = None
     origin: dict[str, tuple[int, str]] = field(default_factory=dict, repr=False)
     """attribute → (stamp, system) of the value that won; filled when the attributes are joined."""
@@ -114,7 +124,11 @@ class Lead:
     opened: dict[str, Any] | None = None
     handoff_changed: bool = False
     closed: list[dict[str, Any]] = field(default_factory=list)
+    endings: list[dict[str, Any]] = field(default_factory=list)
+    added_marks: list[Mark] = field(default_factory=list)
+    dropped_marks: set[str] = field(default_factory=set)
     absorbed: list[str] = field(default_factory=list)
+    clock_events: list[dict[str, Any]] = field(default_factory=list)
 
     def add(self, fact: Fact, known_at: int) -> None:
         """Take one fact in; a fact that is there already changes nothing."""
@@ -140,6 +154,7 @@ class Lead:
                     fact.precision,
                     ref,
                     known_at,
+                    to_micros(fact.wake) if fact.wake else None,
                 ),
             )
 
@@ -167,6 +182,20 @@ class Lead:
         if self.added_outcomes.pop(key, None) is None:
             self.dropped_outcomes.add(key)
         self.changed = True
+
+    def mark(self, mark: Mark) -> None:
+        self.marks.append(mark)
+        self.added_marks.append(mark)
+        self.moved = self.changed = True
+
+    def unmark(self, id: str) -> None:
+        """Take back what was marked under ``id``, if anything was."""
+        kept = [mark for mark in self.marks if mark.id != id]
+        if len(kept) < len(self.marks):
+            self.marks = kept
+            self.added_marks = [mark for mark in self.added_marks if mark.id != id]
+            self.dropped_marks.add(id)
+            self.moved = self.changed = True
 
     def absorb(self, other: Lead) -> None:
         """Take over everything of ``other``, the same person. Its id stays an alias of this one for ever."""
@@ -197,15 +226,18 @@ class Lead:
         self.known_at = min(self.known_at, other.known_at)
         self.generation = max(self.generation, other.generation)
         self.had_handoff = self.had_handoff or other.had_handoff
-        if other.last_closed > self.last_closed:
-            self.last_bucket, self.last_reason = other.last_bucket, other.last_reason
-            self.last_closed, self.expired = other.last_closed, other.expired
+        if self.ended.at is None or (other.ended.at is not None and other.ended.at > self.ended.at):
+            self.last_handoff, self.ended, self.expired = other.last_handoff, other.ended, other.expired
+            self.returned = other.returned
         for stage, crossing in other.above.items():
             mine_crossing = self.above.get(stage)
             if mine_crossing is None or crossing[0] > mine_crossing[0]:
                 self.above[stage] = crossing
         if other.handoff is not None:
             self._absorb_handoff(other.handoff)
+        waiting = [one for one in (self.held_back, other.held_back) if one is not None]
+        self.held_back = None if self.handoff is not None or not waiting else waiting[0]
+        self.absorbed += [one["id"] for one in waiting if one is not self.held_back]
         self.changed = self.moved = True
         other.merged_into, other.changed = self.id, True
 

@@ -58,6 +58,9 @@ def check(file: ConfigFile, transforms: Mapping[str, Transform]) -> list[Problem
     return _Check(file, transforms).problems
 
 
+_NOT_OF_USERS = ("merged", "converted", "erased", "links", "identify_by", "activities", "outcomes", "create")
+
+
 class _Check:
     def __init__(self, file: ConfigFile, transforms: Mapping[str, Transform]) -> None:
         self.file, self.transforms = file, transforms
@@ -107,6 +110,8 @@ class _Check:
         for index, link in _entries(data.get("links")):
             self._path((*at, "links", index, "id"), link.get("id"))
             self._known((*at, "links", index, "to"), link.get("to"), self.objects, "object")
+            if isinstance(other := self.objects.get(link.get("to")), Mapping) and other.get("kind") == "user":
+                self.add((*at, "links", index, "to"), "is a user; records are linked to people, companies and deals")
         for index, marker in enumerate(data["blank"] if isinstance(data.get("blank"), list) else []):
             if marker is not None and not isinstance(marker, str | int | float):
                 self.add((*at, "blank", index), "expected a text or number")
@@ -131,6 +136,9 @@ class _Check:
             self._known((*at, "converted", "to"), converted.get("to"), self.objects, "object")
         if data.get("erased") is not None and data.get("kind") in ("company", "deal"):
             self.add((*at, "erased"), "only persons are erased")
+        for key in _NOT_OF_USERS if data.get("kind") == "user" else ():
+            if data.get(key):
+                self.add((*at, key), "a user of the system has none of these; users are only read")
 
     def _fields(self, at: KeyPath, data: Mapping[Any, Any]) -> set[str]:
         """Checks the fields block; returns the lead fields that this object brings in."""
@@ -151,6 +159,8 @@ class _Check:
                 elif form["sync"] != "only if blank" and first.setdefault(to, str(field)) != str(field):
                     self.add(here, f"{first[to]!r} brings in {to}, too; let one be sync: only if blank")
                 self._one_type(here, data.get("kind"), to, form["type"])
+            if data.get("kind") == "user" and form["sync"] != "in":
+                self.add((*here, "sync"), "users are only read; leave it out")
             needs_zone = form["type"] == "datetime" and (inbound or form.get("format"))
             if needs_zone and self.zone is None and not names_zone(form.get("format"), form.get("unit")):
                 self._no_zone(here)
@@ -210,7 +220,8 @@ class _Check:
                 self.add(here, "the same rule, or one of the same name, stands above already")
             seen.add(name)
             self._condition((*here, "when"), rule)
-            self._time((*here, "at"), rule.get("at"))
+            for key in ("at", "wake"):
+                self._time((*here, key), rule.get(key))
             if rule.get("at") == "received":
                 self.add((*here, "at"), "leave it out: the record's own time is taken")
             for key in ("id", "counter", "asset", "channel", "campaign", "reason", "by", "amount", "currency"):

@@ -97,7 +97,7 @@ class ObjectMapping:
         self.observed: frozenset[str] = self._rules.reads | every
         self.unmapped = Unmapped(self.fields, data["outcomes"], data["no_outcome"], self.kind == "deal")
         self.activities = frozenset(rule.activity for rule in rules if rule.activity)
-        times = [rule.at for rule in rules if rule.at is not None]
+        times = [time for rule in rules for time in (rule.at, rule.wake) if time is not None]
         self.reader = ObjectReader(system, name, data, kinds, self.fields, self.observed, times, clock, blanks)
         self.schema: type[Schema] = _schema(name, self.fields, blanks)
 

@@ -19,10 +19,12 @@ from gateway.settings.files import suggest
 COMPUTED: dict[str, str] = {
     "lead_id": "string", "score": "number", "fit": "number", "behaviour": "number", "band": "string",
     "stage": "string", "persona": "string", "bucket": "string", "bucket_reason": "string", "handoff_id": "string",
-    "handoff_opened_at": "datetime", "score_reasons": "text", "generation": "integer",
+    "handoff_opened_at": "datetime", "score_reasons": "text", "generation": "integer", "handoff_owner": "string",
+    "handoff_summary": "text", "handoff_campaign": "string", "next_step": "text", "last_activities": "text",
+    "response_due": "datetime", "follow_up_ends": "datetime",
 }  # fmt: skip
 """Lead fields that the gateway works out itself, with their types: systems may be sent them, never set them."""
-KINDS = ("person", "company", "deal")
+KINDS = ("person", "company", "deal", "user")
 SYNC = ("in", "out", "newest", "prefer", "only if blank")
 ON_ERROR = ("drop", "quarantine")
 ONCE = ("key", "lookup", "at_least", "at_most")
@@ -232,6 +234,7 @@ class OutcomeForm(RuleForm):
     currency = Name(metadata={"help": "a code such as EUR, a field path, or =text"})
     format = fields.String(validate=Choice((POINT, COMMA)), metadata={"help": "how the amount is written in text"})
     by = Name(metadata={"help": "field path, or =text: who reported it"})
+    wake = Short(TimeForm, "field", metadata={"help": "of recycled: when sales want the lead again, whatever it does"})
 
 
 class ExcludeForm(Schema):
@@ -266,7 +269,9 @@ class LinkForm(Schema):
 
 
 class ObjectForm(Schema):  # only, exclude and fields are marshmallow's own names for something else
-    kind = fields.String(required=True, validate=Choice(KINDS), metadata={"help": "person, company or deal"})
+    kind = fields.String(
+        required=True, validate=Choice(KINDS), metadata={"help": "person, company, deal, or user (one of theirs)"}
+    )
     only_ = when(data_key="only")
     items = Name(metadata={"help": "JMESPath from the payload to this object's items"})
     id = Name(required=True, metadata={"help": "field path of the record's id"})

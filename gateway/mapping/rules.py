@@ -34,6 +34,7 @@ class Rule:
         self.holds = compile_condition(data["when"]) if data.get("when") else None
         self.reads: set[str] = set(attributes_of(data["when"])) if data.get("when") else set()
         self.at = self._time(data["at"], clock) if data.get("at") else None
+        self.wake = self._time(data["wake"], clock) if data.get("wake") else None
         self.id: str | None = data.get("id")
         self.counter: str | None = data.get("counter")
         self.counts_first = data.get("first") == "count"
@@ -80,7 +81,7 @@ class Rule:
             yield self._one(event, values, at, precision, f"{key}:{step}" if self.counter else key)
 
     def _one(self, event: RecordChanged, values: Values, at: datetime, precision: Precision, key: str) -> Emitted:
-        texts = {name: read(values) for name, read in self.texts.items()}
+        texts: dict[str, Any] = {name: read(values) for name, read in self.texts.items()}
         if self.reasons and (ours := self.reasons.get(_folded(texts.get("reason", "")))):
             texts["reason"] = ours
         if self.activity:
@@ -90,8 +91,18 @@ class Rule:
             )  # fmt: skip
         return OutcomeReported(
             system=event.system, object=event.object, kind=event.kind, record=event.record,
-            at=at, precision=precision, key=key, outcome=self.outcome or "", amount=self._money(values), **texts,
+            at=at, precision=precision, key=key, outcome=self.outcome or "", amount=self._money(values),
+            wake=self._wake(values), **texts,
         )  # fmt: skip
+
+    def _wake(self, values: Values) -> datetime | None:
+        if self.wake is None or values.get(self.wake[0]) is None:
+            return None
+        path, clock = self.wake
+        try:
+            return clock.read(values[path])[0]
+        except ValueError:
+            return None
 
     def _money(self, values: Values) -> Money | None:
         raw = values.get(self.amount) if self.amount else None

@@ -13,17 +13,18 @@ from typing import Any
 from sqlalchemy import Connection, Table, and_, bindparam, delete, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
-from gateway.contracts import COMPANIONS
+from gateway.contracts import COMPANIONS, NOTICE, Mark
 from gateway.errors import StaleCommit
 from gateway.leads.batch import Batch
 from gateway.leads.lead import FactKey, StoredActivity
 from gateway.leads.record import Record
-from gateway.store import forget, regrouping, work
+from gateway.store import due, forget, regrouping, work
 from gateway.store import tables as t
 from gateway.store.among import among
 from gateway.store.loading import dead_items
 from gateway.store.put import Put
 from gateway.store.rows import company_row, deal_row, lead_row, record_row
+from gateway.times import to_micros
 
 
 def commit(connection: Connection, batch: Batch, score_name: str) -> None:
@@ -114,6 +115,7 @@ def _commit_facts(put: Put, batch: Batch) -> None:
                 "currency": outcome.currency,
                 "by": outcome.by,
                 "precision": outcome.precision,
+                "wake": outcome.wake,
                 "system": outcome.ref[0],
                 "object": outcome.ref[1],
                 "record": outcome.ref[2],
@@ -196,21 +198,33 @@ def _commit_decisions(put: Put, batch: Batch, score_name: str) -> None:
     # Closed before opened: at most one of a lead's handoffs is open at any moment.
     closed = [handoff for lead in living for handoff in lead.closed]
     put.upsert(t.handoffs, closed)
-    put.upsert(t.endings, [_ending(handoff, batch.now) for handoff in closed])
+    put.upsert(t.endings, [one | {"decided_at": batch.now} for lead in living for one in lead.endings])
+    put.remove(t.marks, [(id_,) for lead in living for id_ in lead.dropped_marks])
+    put.upsert(t.marks, [_mark(lead.id, mark, batch.now) for lead in living for mark in lead.added_marks])
     put.upsert(
         t.handoffs, [lead.handoff for lead in living if lead.handoff_changed and lead.handoff and lead.opened is None]
     )
-    put.insert(t.handoffs, [lead.opened for lead in living if lead.opened is not None])
+    if batch.lately and batch.openings and due.openings_lately(put.connection, batch.now) != batch.lately:
+        raise StaleCommit("somebody else handed over leads meanwhile, and sales can take so many only")
+    put.upsert(t.handoffs, [lead.withdrawn for lead in living if lead.withdrawn is not None])
+    put.upsert(t.handoffs, [lead.opened for lead in living if lead.opened is not None])
+    put.insert(t.clock_events, [event for lead in living for event in lead.clock_events])
+    if batch.roster is not None:
+        moved = [turns for turns in batch.roster.turns.values() if turns.changed]
+        put.versioned(t.turns, [{"id": o.id, "version": o.version + 1, "turns": o.ends} for o in moved])
 
 
-def _ending(handoff: Mapping[str, Any], now: int) -> dict[str, Any]:
+def _mark(lead: str, mark: Mark, now: int) -> dict[str, Any]:
     return {
-        "handoff": handoff["id"],
-        "decided_at": now,
-        "bucket": handoff["bucket"],
-        "reason": handoff["bucket_reason"],
-        "at": handoff["closed_at"],
-        "by": handoff["closed_by"],
+        "id": mark.id,
+        "lead": lead,
+        "at": to_micros(mark.at),
+        "kind": mark.kind,
+        "points": mark.points,
+        "reason": mark.reason,
+        "until": to_micros(mark.until) if mark.until else None,
+        "by": mark.by,
+        "known_at": now,
     }
 
 
@@ -295,6 +309,7 @@ def _commit_merges(connection: Connection, batch: Batch) -> None:
         pairs = [{"winner": winner, "loser": loser} for winner, loser in people]
         w, losers = t.writes.c, [loser for _, loser in people]
         undone = select(w.id, w.system, w.state).where(among(w.lead, losers), w.state.in_(("waiting", "dead")))
+        undone = undone.where(w.object != NOTICE)
         if rows := connection.execute(undone).all():  # the winner is planned again and says everything
             ids = [row.id for row in rows]
             done = {"state": "superseded", "finished_at": batch.now}
@@ -302,7 +317,8 @@ def _commit_merges(connection: Connection, batch: Batch) -> None:
             for row in rows:
                 batch.note(row.system, "superseded")
                 batch.note(row.system, "write dead", "", -(row.state == "dead"))
-        for table in (t.identities, t.marks, t.transitions, t.writes, t.work_items, t.resolutions, t.steps):
+        marked = (t.identities, t.marks, t.transitions, t.writes, t.work_items, t.resolutions, t.steps, t.clock_events)
+        for table in marked:
             connection.execute(
                 update(table).where(table.c.lead == bindparam("loser")).values(lead=bindparam("winner")), pairs
             )

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Connection, delete, select, union, update
+from sqlalchemy import Connection, delete, func, select, union, update
 
+from gateway.journey.capacity import SPANS
 from gateway.store import tables as t
 from gateway.store.among import among
 from gateway.store.put import Put
+
+MICROSECOND = timedelta(microseconds=1)
 
 
 def scores(connection: Connection, name: str, now: int, limit: int) -> list[str]:
@@ -88,3 +92,22 @@ def lead_ids(connection: Connection, key: str) -> list[str]:
             records.system == parts[0], records.object == parts[1], records.record == parts[2]
         )
     return sorted(connection.scalars(union(direct, alias, known, record)))
+
+
+def openings_lately(connection: Connection, now: int) -> dict[str, int]:
+    """Span of ``capacity`` → handoffs opened in it until ``now``."""
+    opened, state = t.handoffs.c.opened_at, t.handoffs.c.state
+    return {
+        span: connection.scalar(
+            select(func.count()).where(opened > now - length // MICROSECOND, state.in_(("open", "closed")))
+        )
+        or 0
+        for span, length in SPANS.items()
+    }
+
+
+def wakes(connection: Connection, now: int, limit: int) -> list[str]:
+    """Leads whose journey moves by itself at or before ``now``, earliest first."""
+    c = t.leads.c
+    due = select(c.id).where(c.wakes_at <= now, c.merged_into.is_(None), c.erased_at.is_(None))
+    return list(connection.scalars(due.order_by(c.wakes_at).limit(limit)))

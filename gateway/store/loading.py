@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, func, not_, or_, select
 
 from gateway.contracts import Activity, Event, Mark, RecordConverted, RecordsLinked, RecordsMerged
+from gateway.journey.facts import Ended
 from gateway.journey.words import CLOCK
 from gateway.leads.batch import Batch, Timed
 from gateway.leads.company import Company
@@ -230,14 +231,14 @@ def _load_leads(
     leads, c = batch.leads, t.leads.c
     columns = (
         c.id, c.version, c.known_at, c.entered_at, c.merged_into, c.company, c.attributes, c.persona, c.stage,
-        c.journey, c.excluded, c.ignored, c.generation, c.above, c.erased_at,
+        c.journey, c.excluded, c.ignored, c.generation, c.above, c.erased_at, c.returned, c.wakes_at,
     )  # fmt: skip
     for row in connection.execute(select(*columns).where(among(c.id, ids), c.merged_into.is_(None))).all():
         leads[row[0]] = Lead(*row)
     _load_other_records(connection, batch)
     for row in connection.execute(select(t.marks).where(among(t.marks.c.lead, leads))).all():
         until = from_micros(row.until) if row.until else None
-        leads[row.lead].marks.append(Mark(from_micros(row.at), row.kind, row.points, row.reason, until, row.by))
+        leads[row.lead].marks.append(Mark(from_micros(row.at), row.kind, row.points, row.reason, until, row.by, row.id))
     s = t.scores.c
     last = select(s.lead, s.total, s.fit, s.behaviour, s.band, s.at, s.changes_at, s.scoring)
     for id_, *standing in connection.execute(last.where(among(s.lead, leads), s.name == need.score)).all():
@@ -257,9 +258,16 @@ def _load_leads(
         if row.state == "open":
             lead.handoff = dict(row._mapping)
             lead.overdue = row.checking == followups.KNOWN and row.period_ends <= batch.now
-        elif row.state == "closed" and row.closed_at >= lead.last_closed:
+        elif row.state == "held":
+            lead.held_back = dict(row._mapping)
+        elif row.state == "closed" and (lead.ended.at is None or from_micros(row.closed_at) >= lead.ended.at):
             lead.expired = dict(row._mapping) if row.closed_by == CLOCK else None
-            lead.last_bucket, lead.last_reason, lead.last_closed = row.bucket, row.bucket_reason, row.closed_at
+            lead.last_handoff = row.id, row.closed_by
+            lead.ended = ended_of(row.bucket, row.closed_at, row.bucket_reason, row.wake_at, row.stage)
+    for lead in leads.values():
+        back = lead.returned
+        if back is not None and lead.ended.at is not None and from_micros(back["at"]) > lead.ended.at:
+            lead.ended = ended_of(back["bucket"], back["at"], back["reason"], back["wake"], lead.ended.stage)
     r = t.reached.c
     for id_, stage, *entry in connection.execute(
         select(r.lead, r.stage, r.at, r.cause, r.ref).where(among(r.lead, leads))
@@ -267,6 +275,10 @@ def _load_leads(
         leads[id_].reached[stage] = (entry[0], entry[1], entry[2])
     for lead in leads.values():
         lead.reached_before = dict(lead.reached)
+
+
+def ended_of(bucket: str, at: int, reason: str, wake: int | None, stage: str) -> Ended:
+    return Ended(bucket, from_micros(at), reason, None if wake is None else from_micros(wake), stage)
 
 
 def _load_other_records(connection: Connection, batch: Batch) -> None:

@@ -56,7 +56,7 @@ def expired(connection: Connection, since: int) -> list[Happened]:
     rows = connection.execute(
         select(_e.handoff, _e.decided_at, _h.lead)
         .join(t.handoffs, _h.id == _e.handoff)
-        .where(_e.decided_at >= since, _e.by == CLOCK, ~_known(EXPIRY, subject))
+        .where(_e.decided_at >= since, _e.what == "end", _e.by == CLOCK, ~_known(EXPIRY, subject))
         .order_by(_e.decided_at)
         .limit(MOST)
     )

@@ -50,7 +50,7 @@ def outcome_of(row: Any) -> StoredOutcome:
     """A row of table ``outcomes``."""
     ref = (row.system, row.object, row.record)
     return StoredOutcome(
-        row.at, row.outcome, row.reason, row.amount, row.currency, row.by, row.precision, ref, row.known_at
+        row.at, row.outcome, row.reason, row.amount, row.currency, row.by, row.precision, ref, row.known_at, row.wake
     )
 
 
@@ -71,6 +71,8 @@ def lead_row(lead: Lead) -> dict[str, Any]:
         "generation": lead.generation,
         "above": lead.above,
         "erased_at": lead.erased_at,
+        "returned": lead.returned,
+        "wakes_at": lead.wakes_at,
     }
 
 

@@ -10,17 +10,20 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from gateway.contracts import CAMPAIGN, COMPANIONS, LIST, TASK
+from gateway.contracts import CAMPAIGN, COMPANIONS, LIST, NOTICE, TASK
 from gateway.errors import Problem
+from gateway.journey.journey import Journey
+from gateway.journey.package import NO_EMAIL
+from gateway.journey.recycling import OTHER
+from gateway.journey.words import CLOCK
 from gateway.leads.lead import Lead
 from gateway.leads.record import Record
-from gateway.leads.stamps import OPT_OUTS
+from gateway.leads.stamps import OWN
 from gateway.settings.files import ConfigFile
+from gateway.sync.links import Links, links_of
 from gateway.sync.planning import BULK, HANDOFF, OutboundObject, Wanted, may_create
-from gateway.times import iso
+from gateway.times import from_micros, iso
 
-NO_EMAIL = tuple(name for name, lifted in OPT_OUTS.items() if lifted == "opted_in_email")
-NO_CALL = tuple(name for name, lifted in OPT_OUTS.items() if lifted == "opted_in_call")
 WITH_SALES = frozenset({"accepted", "contacted", "qualified", "won"})
 """Outcomes after which a lead that was recycled is with sales again, whether the gateway handed it over or not."""
 
@@ -56,16 +59,19 @@ def _named(data: Any) -> Iterator[tuple[tuple[Any, ...], str, str]]:
                     yield (*path, word), LIST, step[word]
             if "campaign" in step:
                 yield (*path, "campaign"), CAMPAIGN, step["campaign"]["name"]
-    for bucket, name in (data.get("lists") or {}).items():
-        yield ("lists", bucket), LIST, name
+    for bucket, named in (data.get("lists") or {}).items():
+        if isinstance(named, str):
+            yield ("lists", bucket), LIST, named
+        else:
+            yield from ((("lists", bucket, reason), LIST, name) for reason, name in named.items())
 
 
-def alone(lead: Lead, lists: Mapping[str, str]) -> bool:
+def alone(lead: Lead, lists: Mapping[str, Mapping[str, str]]) -> bool:
     """Nothing stands beside its records, and nothing is to: most leads, which no more is asked of."""
     values = lead.attributes
     if lead.merged_into is not None or lead.erased_at is not None:
         return True
-    if lead.handoff is not None or lead.last_bucket in lists or lead.absorbed:
+    if lead.handoff is not None or lead.ended.bucket in lists or lead.absorbed:
         return False
     if "lists" in values or "left_lists" in values or "campaigns" in values:
         return False
@@ -75,12 +81,15 @@ def alone(lead: Lead, lists: Mapping[str, str]) -> bool:
 def in_words(object_: str, fields: Mapping[str, Any], record: str | None) -> str:
     """What a write of a companion does; of any other object, and of somebody who is forgotten, only of what it is."""
     if object_ == TASK and fields:
-        return "close the follow-up task" if fields.get("done") else "make the follow-up task"
+        change = "close the follow-up task" if fields.get("done") else "give the follow-up task to its new owner"
+        return change if fields.get("done") or "subject" not in fields else "make the follow-up task"
     if object_ == LIST and fields:
         return f"{'join' if fields['member'] else 'leave'} the list {fields['list']}"
     if object_ == CAMPAIGN and fields:
         status = f" with status {fields['status']}" if fields.get("status") else ""
         return f"{'stay in' if record else 'join'} the campaign {fields['campaign']}{status}"
+    if object_ == NOTICE:
+        return f"tell somebody: {fields['about']}" if fields else "tell somebody"
     return f"{'update' if record else 'create'} {object_} {'' if object_ in COMPANIONS else record or ''}".rstrip()
 
 
@@ -89,24 +98,24 @@ def companions(
     system: str,
     objects: Sequence[OutboundObject],
     carries: Carries,
-    lists: Mapping[str, str],
+    journey: Journey,
     now: int,
+    links: Links,
 ) -> Iterator[Wanted]:
     """What ``system`` has to be told of what stands beside ``lead``, who is not ``alone``.
 
     :param objects: the system's mapped objects. :param carries: what its sink says it keeps.
-    :param lists: bucket → the list of those whose last handoff ended in it.
     """
     known = {ref[2]: one for ref, one in lead.records.items() if ref[0] == system and ref[1] in COMPANIONS}
     belongs = _belongs(lead, system, objects)
     if belongs is None:
         return
     if TASK in carries:
-        yield from _tasks(lead, system, belongs, known, now)
+        yield from _tasks(lead, system, belongs, known, journey.package.close_task, now, links)
     if belongs[1] is not None and not belongs[1].enrolled:
         return  # it takes no part in sync: only a handoff would enrol it
     if LIST in carries:
-        yield from _lists(lead, system, belongs, known, carries[LIST], lists, now)
+        yield from _lists(lead, system, belongs, known, carries[LIST], journey.lists, now)
     if CAMPAIGN in carries:
         yield from _campaigns(lead, system, belongs, known, carries[CAMPAIGN], now)
 
@@ -125,47 +134,55 @@ def _belongs(lead: Lead, system: str, objects: Sequence[OutboundObject]) -> Belo
     ), None)  # fmt: skip
 
 
-def _tasks(lead: Lead, system: str, belongs: Belongs, known: Mapping[str, Record], now: int) -> Iterator[Wanted]:
+def _tasks(
+    lead: Lead, system: str, belongs: Belongs, known: Mapping[str, Record], close: bool, now: int, links: Links
+) -> Iterator[Wanted]:
     handoff = lead.handoff
     if handoff is not None and handoff["system"] == system and task_key(handoff["id"]) not in known:
-        yield _wanted(lead, system, TASK, task_key(handoff["id"]), _task(lead, handoff), belongs, None, now, URGENT)
-    for id_ in lead.absorbed:  # of two handoffs of one person the older goes on
+        fields = _task(lead, handoff, links)
+        yield _wanted(lead, system, TASK, task_key(handoff["id"]), fields, belongs, None, now, URGENT)
+    elif handoff is not None and handoff["owner"] and _is_another_s(known.get(task_key(handoff["id"])), handoff):
+        fields, told = {"handoff": handoff["id"], "owner": handoff["owner"]}, known[task_key(handoff["id"])]
+        yield _wanted(lead, system, TASK, task_key(handoff["id"]), fields, belongs, told, now, URGENT)
+    over = [*lead.absorbed, *([lead.last_handoff[0]] if close and _ended_here(lead) else [])]
+    for id_ in over:  # of two handoffs of one person the older goes on
         record = known.get(task_key(id_))
-        if record is not None and record.gone is None:
+        if record is not None and record.gone is None and not _held(record, "done"):
             yield _wanted(lead, system, TASK, task_key(id_), {"done": True}, belongs, record, now, LATER)
 
 
-def _task(lead: Lead, handoff: Mapping[str, Any]) -> dict[str, Any]:
-    values = lead.attributes
-    name = " ".join(str(values[part]) for part in ("first_name", "last_name") if values.get(part))
-    firm = values.get("company_name") or values.get("company.name")
-    who = f"{name} ({firm})" if name and firm else name or firm or "sales-ready lead"
-    points = (handoff["score"] + 50) // 100
-    persona = f", persona {handoff['persona']}" if handoff["persona"] else ""
-    lines = [f"Handed over at stage {handoff['stage']} with {points} of 100 points{persona}."]
-    if handoff["generation"] > 1:
-        lines.append("Comes back after nurture: an earlier handoff was recycled.")
-    lines += ["Do not e-mail: opted out."] if any(values.get(name) is True for name in NO_EMAIL) else []
-    lines += ["Do not call: opted out."] if any(values.get(name) is True for name in NO_CALL) else []
-    for rule, hundredths, reason, _ in handoff["contributions"]:
-        lines.append(f"{_signed(hundredths)} {rule}: {reason}" if reason else f"{_signed(hundredths)} {rule}")
+def _is_another_s(told: Record | None, handoff: Mapping[str, Any]) -> bool:
+    """Whether the task was made for somebody who is not the owner any more."""
+    if told is None or told.gone is not None or _held(told, "done"):
+        return False
+    return _held(told, "owner") not in (None, handoff["owner"])
+
+
+def _ended_here(lead: Lead) -> bool:
+    """The clock or a person ended the last handoff here, not sales in their system: nobody there closed its task."""
+    return lead.last_handoff[1] == CLOCK or any(
+        from_micros(at) == lead.ended.at and outcome.ref[:2] == OWN for (at, _), outcome in lead.outcomes.items()
+    )
+
+
+def _task(lead: Lead, handoff: Mapping[str, Any], links: Links) -> dict[str, Any]:
+    package = handoff["package"]
+    # Its own system has it at the record already.
+    elsewhere = [one for one in links_of(lead, links) if one[0] != handoff["system"]]
+    pages = [f"{system} {object_}: {address}" for system, object_, address in elsewhere]
     fields = {
         "handoff": handoff["id"],
-        "subject": f"Follow up: {who}",
-        "description": "\n".join(lines),
+        "subject": package.get("subject", "Follow up"),
+        "description": "\n".join([package.get("task", ""), *pages]),
         "priority": "high",
     }
     if handoff["response_due"] is not None:
-        fields["due_at"] = iso(handoff["response_due"])
+        fields |= {"due_at": iso(handoff["response_due"]), "zone": package.get("zone", "UTC")}
     if handoff["owner"]:
         fields["owner"] = handoff["owner"]
-    elif values.get("owner") and lead.origin.get("owner", (0, ""))[1] == handoff["system"]:
-        fields["owner"] = str(values["owner"])
+    elif lead.attributes.get("owner") and lead.origin.get("owner", (0, ""))[1] == handoff["system"]:
+        fields["owner"] = str(lead.attributes["owner"])
     return fields
-
-
-def _signed(hundredths: int) -> str:
-    return f"{hundredths / 100:+.0f}"
 
 
 def _lists(
@@ -174,7 +191,7 @@ def _lists(
     belongs: Belongs,
     known: Mapping[str, Record],
     carried: Collection[str],
-    lists: Mapping[str, str],
+    lists: Mapping[str, Mapping[str, str]],
     now: int,
 ) -> Iterator[Wanted]:
     on = wanted_lists(lead, lists)
@@ -199,24 +216,26 @@ def _lists(
                     yield _wanted(lead, system, LIST, k, {"list": name, "member": False}, belongs, record, now, LATER)
 
 
-def wanted_lists(lead: Lead, lists: Mapping[str, str]) -> set[str]:
-    """The lists a lead is to be on: those its journey joined, and that of the bucket its last handoff ended in.
+def wanted_lists(lead: Lead, lists: Mapping[str, Mapping[str, str]]) -> set[str]:
+    """The lists a lead is to be on: those its journey joined, and that of how its last handoff ended, and why.
 
     Who is with sales again leaves the bucket's list. Who opted out of e-mail is on none but that of the rejected, by
     which others are kept from writing to them.
     """
     on = set(lead.attributes.get("lists", ()))
-    rejected = lists.get("sales_rejected")
-    if lead.last_bucket in lists and not _with_sales(lead):
-        on.add(lists[lead.last_bucket])
-    if any(lead.attributes.get(name) is True for name in NO_EMAIL):
-        on &= {rejected}
+    named = lists.get(lead.ended.bucket, {})
+    name = named.get(lead.ended.reason, named.get(OTHER))
+    if name is not None and not _with_sales(lead):
+        on.add(name)
+    if any(lead.attributes.get(opt_out) is True for opt_out in NO_EMAIL):
+        on &= set(lists.get("sales_rejected", {}).values())
     return on
 
 
 def _with_sales(lead: Lead) -> bool:
     return lead.handoff is not None or any(
-        outcome.outcome in WITH_SALES and at > lead.last_closed for (at, _), outcome in lead.outcomes.items()
+        outcome.outcome in WITH_SALES and (lead.ended.at is None or from_micros(at) > lead.ended.at)
+        for (at, _), outcome in lead.outcomes.items()
     )
 
 

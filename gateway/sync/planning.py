@@ -106,11 +106,33 @@ def computed(lead: Lead) -> dict[str, Any]:
     if lead.handoff is not None:
         values |= {"handoff_id": lead.handoff["id"], "handoff_opened_at": iso(lead.handoff["opened_at"])}
         values["score_reasons"] = [line[0] for line in lead.handoff["contributions"] if line[1] > 0][:5]
+        values |= _packed(lead.handoff) | {"handoff_owner": lead.handoff["owner"]}
     if lead.handoff is not None and lead.handoff["bucket"]:
         values |= {"bucket": lead.handoff["bucket"], "bucket_reason": lead.handoff["bucket_reason"]}
-    elif lead.last_bucket:
-        values |= {"bucket": lead.last_bucket, "bucket_reason": lead.last_reason}
+    elif lead.ended.bucket:
+        values |= {"bucket": lead.ended.bucket, "bucket_reason": lead.ended.reason}
     return {name: value for name, value in values.items() if value not in ("", None)}
+
+
+def _packed(handoff: Mapping[str, Any]) -> dict[str, Any]:
+    """What sales are told of the lead, as it was when it was handed over."""
+    package, due, ends = handoff["package"], handoff["response_due"], handoff["period_ends"]
+    return {
+        "handoff_summary": package.get("summary"),
+        "handoff_campaign": package.get("campaign"),
+        "next_step": package.get("next_step"),
+        "last_activities": "\n".join(package.get("last_activities", ())),
+        "response_due": iso(due) if due is not None else None,
+        "follow_up_ends": iso(ends) if ends is not None else None,
+    }
+
+
+def _given(lead: Lead, system: str) -> tuple[str, int] | None:
+    """Whom the open handoff to ``system`` was given to, and when: so the record is theirs, where mappings send that."""
+    handoff = lead.handoff
+    if handoff is None or handoff["system"] != system or not handoff["owner"]:
+        return None
+    return handoff["owner"], handoff["owner_at"]
 
 
 def _points(hundredths: int) -> int:
@@ -197,6 +219,8 @@ def _difference(
             continue
         value = ours.get(rule.to) if rule.to in COMPUTED else lead.attributes.get(rule.to)
         stamp, origin = (now, "") if rule.to in COMPUTED else lead.origin.get(rule.to, (0, ""))
+        if rule.to == "owner" and (given := _given(lead, system)) is not None:
+            (value, stamp), origin = given, ""
         entry = record.snapshot.get(name) if record else None
         if value is None:
             if record is None or entry is None or entry[0] is None or rule.blank != "clear":

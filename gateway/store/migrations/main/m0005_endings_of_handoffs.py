@@ -12,14 +12,15 @@ def upgrade() -> None:
         "endings",
         sa.Column("handoff", sa.String(length=32), nullable=False),
         sa.Column("decided_at", sa.BigInteger(), nullable=False),
+        sa.Column("what", sa.String(), nullable=False),
         sa.Column("bucket", sa.String(), nullable=False),
         sa.Column("reason", sa.String(), nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.Column("by", sa.String(), nullable=False),
-        sa.PrimaryKeyConstraint("handoff", "decided_at"),
+        sa.PrimaryKeyConstraint("handoff", "decided_at", "what"),
     )
     op.execute(
-        "INSERT INTO endings SELECT id, closed_at, bucket, bucket_reason, closed_at, closed_by FROM handoffs"
+        "INSERT INTO endings SELECT id, closed_at, 'end', bucket, bucket_reason, closed_at, closed_by FROM handoffs"
         " WHERE state = 'closed'"
     )
     op.add_column("handoffs", sa.Column("checking", sa.String(), server_default="", nullable=False))

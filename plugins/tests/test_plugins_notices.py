@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,13 @@ import pytest
 from gateway_notify.testing import LOST, MailServer, started
 from sqlalchemy import select, update
 
-from gateway import notices
+from gateway import clocks, notices
 from gateway.runtime import Gateway, open_gateway
-from gateway.store import outbox, switches
+from gateway.store import forget, outbox, switches
 from gateway.store import tables as t
 from gateway.store.database import read, write
 from gateway.store.inbox import Arrival
+from gateway.store.overview import overview
 from gateway.times import to_micros
 
 NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
@@ -309,3 +311,114 @@ def test_an_address_that_is_refused_is_a_dead_letter_and_no_loop(world: World) -
     with read(world.gateway.store.main) as connection:
         found = connection.execute(select(t.writes.c.state, t.writes.c.code).where(t.writes.c.system == "mail"))
         assert [tuple(row) for row in found] == [("dead", "550"), ("dead", "550")]
+
+
+def tick(world: World) -> list[tuple[str, str]]:
+    """What the clocks do, and who hears of it."""
+    while clocks.tick(world.gateway) + world.gateway.run_pipeline_once("w"):
+        pass
+    return world.work()
+
+
+def test_the_first_response_clock_warns_the_owner_and_escalates_to_the_manager(world: World) -> None:
+    world.comes(**ANN)
+    world.work()
+    world.at += timedelta(hours=3, minutes=13)
+    assert tick(world) == [("rep@example.com", "Answer soon: Ann Lee (One)")]
+    assert "until Mon 23 Nov 2026, 14:00 (Europe/Berlin)" in world.server.mails[-1].get_content()
+    world.at += timedelta(hours=1)
+    assert tick(world) == [("boss@example.com", "Not answered: Ann Lee (One)")]
+    assert "rep@example.com has not answered Ann Lee (One) in time" in world.server.mails[-1].get_content()
+    assert tick(world) == []
+
+
+def test_the_end_of_follow_up_is_told_to_the_manager(world: World) -> None:
+    world.comes(**ANN)
+    world.work()
+    world.at += timedelta(days=6)
+    told = tick(world)
+    assert ("boss@example.com", "Ended without a word: Ann Lee (One)") in told
+    assert "it ended as recycled" in world.server.mails[-1].get_content()
+    assert tick(world) == []
+
+
+def test_who_is_given_a_handoff_is_told_in_their_own_time(tmp_path: Path, server: MailServer) -> None:
+    """Whoever has their turn, and after them whoever gets it because no answer came in time."""
+    people = "[{user: rep@example.com}, {user: two@example.com, zone: America/New_York}]"
+    journey = JOURNEY.replace("[{user: rep@example.com}]", people)
+    journey = journey.replace("period: 5d}", "period: 5d, calendar: office, reassign: 100}")
+    journey += "calendars: {office: {zone: Europe/Berlin, hours: {mon-fri: '00:00-24:00'}}}\n"
+    world = World(tmp_path, server, **{"journey.yaml": journey})
+    world.comes(**ANN)
+    assert ("two@example.com", "New lead: Ann Lee (One)") in world.work()
+    assert "Answer by Mon 23 Nov 2026, 08:00 (America/New_York)." in world.server.mails[-1].get_content()
+    world.at += timedelta(hours=5)
+    assert ("rep@example.com", "Yours now: Ann Lee (One)") in tick(world)
+    text = next(mail for mail in world.server.mails if mail["Subject"].startswith("Yours")).get_content()
+    assert "is sales-ready (stage mql) and with rep@example.com" in text
+    world.gateway.close()
+
+
+def test_many_at_once_are_one_message(world: World) -> None:
+    """And that one names nobody."""
+    for number in range(8):
+        world.comes(**ANN | {"last": f"Lee {number}"})
+    assert world.work() == [("partner@example.com", "8 × step"), ("rep@example.com", "8 × new handoff")]
+    with read(world.gateway.store.main) as connection:
+        assert len(connection.execute(select(t.notices.c.id).where(t.notices.c.kind == "new handoff")).all()) == 8
+    assert world.work() == []
+
+
+def test_who_is_forgotten_is_blanked_in_what_was_told(world: World) -> None:
+    world.comes(**ANN)
+    world.work()
+    with write(world.gateway.store.main) as connection:
+        forget.forget(connection, connection.scalars(select(t.leads.c.id)).all(), to_micros(world.at))
+        rows = connection.execute(select(t.writes.c.fields).where(t.writes.c.object == "notice")).all()
+    assert [row.fields for row in rows] == [{}, {}]
+    with read(world.gateway.store.main) as connection:
+        assert "Ann" not in repr(connection.execute(select(t.notices)).all())
+
+
+def test_who_is_forgotten_before_they_were_told_of_is_told_of_to_nobody(world: World) -> None:
+    world.comes(**ANN)
+    world.gateway.run_pipeline_once("w")
+    with write(world.gateway.store.main) as connection:
+        forget.forget(connection, connection.scalars(select(t.leads.c.id)).all(), to_micros(world.at))
+    assert world.work() == []
+
+
+def test_no_record_of_the_mail_system_is_made_of_a_person(world: World) -> None:
+    """A message is no contact: the lead has no record there, and nothing more is written."""
+    world.comes(**ANN)
+    world.work()
+    with read(world.gateway.store.main) as connection:
+        assert connection.execute(select(t.records).where(t.records.c.system == "mail")).all() == []
+
+
+def test_what_was_planned_adds_up(world: World) -> None:
+    """Messages are writes like others in ``gateway status``."""
+    world.comes(**ANN)
+    world.server.answers["RCPT"] = ["550 no", "450 later"]
+    world.work()
+    with read(world.gateway.store.main) as connection:
+        found = overview(connection, world.gateway.inbox, "lead", to_micros(world.at)).systems["mail"].writes
+    assert found.holds
+    assert found.total == 3
+
+
+def test_a_name_smuggles_nothing_in(world: World) -> None:
+    world.comes(**ANN | {"first": "Ann\r\nBcc: all@example.com\r\n\r\n" + "x" * 500, "last": "\u202eevil"})
+    world.work()
+    for mail in world.server.mails:
+        assert "Bcc" not in mail
+        assert len(mail["Subject"]) < 100
+
+
+def test_two_workers_tell_once(world: World) -> None:
+    other = world.opened()
+    pause(world)
+    with ThreadPoolExecutor(2) as both:
+        counts = list(both.map(notices.tell, (world.gateway, other)))
+    other.close()
+    assert sum(counts) == 1

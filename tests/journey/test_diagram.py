@@ -38,6 +38,7 @@ calendars: {office: {zone: Europe/Berlin, hours: {mon-fri: "09:00-17:00"}, holid
 follow_up: {response: {great: 5m, other: 4h}, period: 5d, calendar: office, default_bucket: recycled}
 reasons: {recycled: [not now]}
 lists: {recycled: Nurture}
+notify: {sales: {through: chat}}
 """
 SENTENCES = {
     "lead (target)": ["every lead"],

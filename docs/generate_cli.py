@@ -66,10 +66,11 @@ SHAPES = {
     "leads[].fit leads[].behaviour leads[].band leads[].generation leads[].entered_at leads[].handoff leads[].excluded",
     "leads show": "lead merged[] erased_at entered_at known_at attributes[] attributes[].field attributes[].value "
     "attributes[].system attributes[].at company identities[] records[] records[].system records[].object "
-    "records[].record records[].primary records[].enrolled records[].gone records[].values records[].assumed[] persona "
+    "records[].record records[].link records[].primary records[].enrolled records[].gone records[].values "
+    "records[].assumed[] persona "
     "stage excluded generation score score.total score.fit score.behaviour score.band score.at score.changes_at "
-    "score.scoring reached[] reached[].stage reached[].at reached[].cause reached[].ref handoff deals[] work[] "
-    "timeline[] timeline[].at timeline[].what timeline[].text timeline[].cause",
+    "score.scoring reached[] reached[].stage reached[].at reached[].cause reached[].ref handoff handoffs[] "
+    "deals[] work[] timeline[] timeline[].at timeline[].what timeline[].text timeline[].cause timeline[].heard_at",
     "leads explain": "lead at hindsight persona total fit behaviour band changes_at scoring contributions[] "
     "contributions[].axis contributions[].rule contributions[].points contributions[].reason",
     "leads values": "field different missing values[] values[].value values[].count",

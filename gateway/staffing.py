@@ -162,7 +162,7 @@ def handoff_of(gateway: Gateway, connection: Connection, key: str) -> Mapping[st
 def called(gateway: Gateway, connection: Connection, rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     """handoff → what its owner is called here, else in their system."""
     roster = gateway.pipeline.roster(connection, gateway.now())
-    return {row["id"]: _name(roster, row["system"], row["owner"]) for row in rows}
+    return {row["id"]: name_of(roster, row["system"], row["owner"]) for row in rows}
 
 
 def events(gateway: Gateway, connection: Connection, handoff: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -173,12 +173,13 @@ def events(gateway: Gateway, connection: Connection, handoff: Mapping[str, Any])
     names = ("kind", "at", "reason", "by")
     return [
         {name: row[name] for name in names}
-        | {who: _name(roster, handoff["system"], row[who]) for who in ("owner", "before")}
+        | {who: name_of(roster, handoff["system"], row[who]) for who in ("owner", "before")}
         for row in rows.mappings()
     ]
 
 
-def _name(roster: Roster, system: str, who: str) -> str:
+def name_of(roster: Roster, system: str, who: str) -> str:
+    """What an owner of a handoff to ``system`` is called here, else over there."""
     owner, user = roster.owner(system, who), roster.user(system, who)
     if owner is not None:
         return owner.name

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import getpass
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 import click
 
-from gateway.cli.main import App, pass_app, pass_app_to_look
-from gateway.cli.output import iso, json_option, limit_option, moment, points, say, say_json, table
+from gateway.cli.judging import correct, open_, release
+from gateway.cli.main import MOMENT, App, pass_app, pass_app_to_look
+from gateway.cli.output import by_option, iso, json_option, limit_option, moment, points, say, say_json, table
 
 
 @click.group()
 def handoffs() -> None:
     """What sales were given, and how it ended."""
+
+
+for command in (correct, open_, release):
+    handoffs.add_command(command)
 
 
 @handoffs.command("list")
@@ -25,16 +31,18 @@ def handoffs() -> None:
 def list_(app: App, open_only: bool, limit: int, as_json: bool) -> None:
     """List handoffs, the newest first."""
     from gateway.cli.leads import who
+    from gateway.staffing import called
     from gateway.store import listing
     from gateway.store.database import read
 
     with read(app.gateway.store.main) as connection:
         rows = listing.handoffs(connection, limit, open_only)
+        whose = called(app.gateway, connection, rows)
     if as_json:
-        say_json({"handoffs": [_json(row) for row in rows]})
+        say_json({"handoffs": [handoff_json(row) | {"owner_name": whose[row["id"]]} for row in rows]})
         return
     table(
-        ("opened", "lead", "who", "to", "stage", "score", "owner", "state", "ended as"),
+        ("opened", "lead", "who", "to", "stage", "score", "owner", "why", "state", "ended as"),
         [
             (
                 moment(row["opened_at"], app.zone),
@@ -43,7 +51,8 @@ def list_(app: App, open_only: bool, limit: int, as_json: bool) -> None:
                 row["system"],
                 row["stage"],
                 f"{row['score'] / 100:.2f}",
-                row["owner"],
+                whose[row["id"]],
+                row["owner_why"],
                 _state(row),
                 " ".join(filter(None, [row["bucket"], row["bucket_reason"] and f"({row['bucket_reason']})"])),
             )
@@ -91,32 +100,129 @@ def reject(app: App, key: str, reason: str, by: str | None, as_json: bool) -> No
 
 
 @handoffs.command()
+@click.option("--wake", type=MOMENT, help="When sales want it again, whatever it does until then.")
 @_why
 @_key
-def recycle(app: App, key: str, reason: str, by: str | None, as_json: bool) -> None:
+def recycle(app: App, key: str, wake: datetime | None, reason: str, by: str | None, as_json: bool) -> None:
     """End it: back to nurture."""
-    _report(app, key, "recycle", reason, by, as_json)
+    _report(app, key, "recycle", reason, by, as_json, app.moment(wake) if wake is not None else None)
 
 
-def _report(app: App, key: str, word: str, reason: str, by: str | None, as_json: bool) -> None:
+@handoffs.command()
+@click.argument("key")
+@json_option
+@pass_app_to_look
+def show(app: App, key: str, as_json: bool) -> None:
+    """Show one handoff: whose it is and why, until when they have to answer, and what its clock did.
+
+    KEY is a handoff's id, or the lead's: its id, e-mail address, or SYSTEM:OBJECT:ID.
+    """
+    from gateway.staffing import called, events, handoff_of
+    from gateway.store.database import read
+
+    with read(app.gateway.store.main) as connection:
+        row = handoff_of(app.gateway, connection, key)
+        whose = called(app.gateway, connection, [row])[row["id"]]
+        happened = events(app.gateway, connection, row)
+    if as_json:
+        told = [{**one, "at": iso(one["at"])} for one in happened]
+        say_json(handoff_json(row) | {"owner_name": whose, "clock_events": told})
+        return
+    say(f"handoff {row['id']} of lead {row['lead']} to {row['system']}: {_state(row)}")
+    say(
+        f"  {'opened':<14} {moment(row['opened_at'], app.zone)} at stage {row['stage']}, generation {row['generation']}"
+    )
+    if whose:
+        say(f"  {'owner':<14} {whose} ({row['owner_why']})")
+    for name, what in (("response_due", "answer due"), ("alarm_at", "next alarm"), ("period_ends", "follow-up ends")):
+        if row[name] is not None and row["state"] == "open":
+            which = f" ({row['alarm']})" if name == "alarm_at" else ""
+            say(f"  {what:<14} {moment(row[name], app.zone)}{which}")
+    for name in ("accepted", "contacted", "closed"):
+        if row[f"{name}_at"] is not None:
+            how = f" as {row['bucket']} by {row['closed_by']}" if name == "closed" and row["bucket"] else ""
+            say(f"  {name:<14} {moment(row[f'{name}_at'], app.zone)}{how}")
+    for one in happened:
+        whom = f"{one['before']} → {one['owner']}" if one["before"] and one["before"] != one["owner"] else one["owner"]
+        by = f" by {one['by']}" if one["by"] else ""
+        say(f"  {moment(one['at'], app.zone)}  {one['kind']:<10} {whom}: {one['reason']}{by}")
+
+
+@handoffs.command()
+@click.argument("key")
+@click.argument("owner", required=False)
+@click.option("--auto", is_flag=True, help="The rules of journey.yaml choose, among those who did not have it yet.")
+@click.option("--reason", default="", help="Why; others see it.")
+@by_option
+@json_option
+@pass_app
+def reassign(app: App, key: str, owner: str | None, auto: bool, reason: str, by: str, as_json: bool) -> None:
+    """Give an open handoff to somebody else, with a response time of their own.
+
+    KEY is a handoff's id, or the lead's: its id, e-mail address, or SYSTEM:OBJECT:ID. OWNER is a name of journey.yaml,
+    or a user's id or e-mail address in the CRM.
+    """
+    from gateway.staffing import called
+    from gateway.staffing import reassign as give
+    from gateway.store.database import read
+
+    if auto == (owner is not None):
+        raise click.UsageError("name the new OWNER, or let the rules choose with --auto")
+    row = give(app.gateway, key, owner or "", reason, by)
+    with read(app.gateway.store.main) as connection:
+        whose = called(app.gateway, connection, [row])[row["id"]]
+    if as_json:
+        say_json(handoff_json(row) | {"owner_name": whose})
+        return
+    due = row["response_due"] if row["alarm_at"] is not None else None
+    until = f"; answer due {moment(due, app.zone)}" if due is not None else ""
+    say(f"handoff {row['id']} of lead {row['lead']} is {whose}'s now ({row['owner_why']}){until}")
+
+
+def _report(
+    app: App, key: str, word: str, reason: str, by: str | None, as_json: bool, wake: datetime | None = None
+) -> None:
     from gateway.reporting import report
 
-    row = report(app.gateway, key, word, reason, by or getpass.getuser())
+    row = report(app.gateway, key, word, reason, by or getpass.getuser(), wake)
     if as_json:
-        say_json(_json(row))
+        say_json(handoff_json(row))
         return
     ended = f"ended as {row['bucket']}" + (f" ({row['bucket_reason']})" if row["bucket_reason"] else "")
     say(f"handoff {row['id']} of lead {row['lead']}: {ended if row['bucket'] else _state(row)}")
 
 
-def _json(row: Mapping[str, Any]) -> dict[str, Any]:
-    times = ("opened_at", "response_due", "period_ends", "accepted_at", "contacted_at", "closed_at")
-    names = ("lead", "system", "stage", "persona", "generation", "owner", "state", "bucket", "bucket_reason")
+def handoff_json(row: Mapping[str, Any]) -> dict[str, Any]:
+    times = (
+        "opened_at",
+        "response_due",
+        "period_ends",
+        "accepted_at",
+        "contacted_at",
+        "closed_at",
+        "alarm_at",
+        "wake_at",
+    )
+    names = (
+        "lead",
+        "system",
+        "stage",
+        "persona",
+        "generation",
+        "owner",
+        "owner_why",
+        "state",
+        "alarm",
+        "cause",
+        "cause_reason",
+        "cause_by",
+    )
     return {
         "handoff": row["id"],
-        **{name: row[name] for name in names},
+        **{name: row[name] for name in (*names, "bucket", "bucket_reason")},
         "score": points(row["score"]),
         **{name: iso(row[name]) for name in times},
+        "waits_for": _waits_for(row),
         "contributions": [
             {"rule": rule, "points": points(given), "reason": reason, "axis": axis}
             for rule, given, reason, axis in row["contributions"]
@@ -127,4 +233,12 @@ def _json(row: Mapping[str, Any]) -> dict[str, Any]:
 def _state(row: Mapping[str, Any]) -> str:
     if row["state"] != "open":
         return str(row["state"])
-    return "contacted" if row["contacted_at"] else "accepted" if row["accepted_at"] else "open"
+    state = "contacted" if row["contacted_at"] else "accepted" if row["accepted_at"] else "open"
+    waits = _waits_for(row)
+    return f"{state}; its clock waits until {waits} is read" if waits else state
+
+
+def _waits_for(row: Mapping[str, Any]) -> str:
+    """The system that a clock asks what sales did; empty: none is due."""
+    asked = row["state"] == "open" and (row["checking"], row["hearing"]) != ("", "")
+    return str(row["system"]) if asked else ""

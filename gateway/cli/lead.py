@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
+from gateway.cli.handoffs import handoff_json
 from gateway.cli.leads import in_brackets, two_digits, who
 from gateway.cli.output import iso, moment, plain, plural, points, say, shown, table
 from gateway.cli.timeline import Entry, timeline
 from gateway.leads.stamps import attributes
+from gateway.sync.links import Links, link
 
 if TYPE_CHECKING:
     from gateway.leads.company import Company
@@ -30,10 +32,12 @@ class Known:
     origin: Mapping[str, tuple[int, str]]
     more: Mapping[str, Rows]
     timeline: Sequence[Entry]
+    links: Links
 
 
 def known_of(gateway: Gateway, id_: str) -> Known:
     """Everything, in one view of the store."""
+    from gateway.staffing import name_of
     from gateway.store import listing
     from gateway.store.database import read
     from gateway.store.loading import Need, load
@@ -43,10 +47,16 @@ def known_of(gateway: Gateway, id_: str) -> Known:
     with read(gateway.store.main) as connection:
         batch = load(connection, [], {}, [id_], to_micros(gateway.now()), need)
         more = listing.of_lead(connection, id_)
+        roster = gateway.pipeline.roster(connection, gateway.now())
+    systems = {row["id"]: row["system"] for row in more["handoffs"]}
+    for row in more["handoffs"]:
+        row["owner_name"] = name_of(roster, row["system"], row["owner"])
+    for row in more["clock_events"]:
+        row |= {who: name_of(roster, systems.get(row["handoff"], ""), row[who]) for who in ("owner", "before")}
     lead, joining = batch.leads[id_], gateway.model.joining
     known = [record for record in lead.records.values() if record.known]
     origin = attributes(known, joining.inbound, joining.rank)[1]
-    return Known(lead, batch.companies.get(lead.company or ""), origin, more, timeline(lead, more))
+    return Known(lead, batch.companies.get(lead.company or ""), origin, more, timeline(lead, more), gateway.model.links)
 
 
 # -- for programs ------------------------------------------------------------------------------------------------------
@@ -63,7 +73,7 @@ def as_json(known: Known) -> dict[str, Any]:
         "attributes": _attributes_json(known),
         "company": {"id": company.id, "attributes": company.attributes} if company else None,
         "identities": [[row["namespace"], row["value"]] for row in more["identities"]],
-        "records": [_record_json(record) for record in lead.records.values()],
+        "records": [_record_json(record, known.links) for record in lead.records.values()],
         "persona": lead.persona,
         "stage": lead.stage,
         "excluded": lead.excluded,
@@ -74,6 +84,10 @@ def as_json(known: Known) -> dict[str, Any]:
             for stage, (at, cause, ref) in sorted(lead.reached.items(), key=lambda item: item[1][0])
         ],
         "handoff": lead.handoff["id"] if lead.handoff else None,
+        "handoffs": [
+            {**handoff_json(row), "owner_name": row["owner_name"], "package": row["package"]}
+            for row in more["handoffs"]
+        ],
         "deals": [{**row, "status_at": iso(row["status_at"])} for row in more["deals"]],
         "work": [
             {"id": row["id"], "kind": row["kind"], "at": iso(row["opened_at"])}
@@ -81,7 +95,8 @@ def as_json(known: Known) -> dict[str, Any]:
             if row["resolved_at"] is None
         ],
         "timeline": [
-            {"at": iso(one.at), "what": one.what, "text": one.text, "cause": one.cause} for one in known.timeline
+            {"at": iso(one.at), "what": one.what, "text": one.text, "cause": one.cause, "heard_at": iso(one.heard)}
+            for one in known.timeline
         ],
     }
 
@@ -98,11 +113,12 @@ def _attributes_json(known: Known) -> list[dict[str, Any]]:
     ]
 
 
-def _record_json(record: Record) -> dict[str, Any]:
+def _record_json(record: Record, links: Links) -> dict[str, Any]:
     return {
         "system": record.system,
         "object": record.object,
         "record": record.record,
+        "link": link(links, record.ref) or None,
         "primary": record.main,
         "enrolled": record.enrolled,
         "gone": record.gone,
@@ -131,7 +147,7 @@ def print_lead(known: Known, zone: ZoneInfo, latest: int | None) -> None:
     say()
     _print_values(known, zone)
     say()
-    _print_records(known.lead)
+    _print_records(known.lead, known.links)
     if known.more["deals"]:
         say()
         _print_deals(known.more["deals"], zone)
@@ -151,6 +167,8 @@ def _print_standing(known: Known, zone: ZoneInfo) -> None:
     if lead.excluded:
         standing.append(f"never handed over: {lead.excluded}")
     say(f"  {', '.join(standing)}")
+    for row in known.more["handoffs"]:
+        _print_handoff(row, zone)
     if known.more["merged"]:
         say(f"  was also {', '.join(row['id'] for row in known.more['merged'])}")
 
@@ -165,9 +183,29 @@ def _print_values(known: Known, zone: ZoneInfo) -> None:
     table(("value of", "value", "from", "since"), rows)
 
 
-def _print_records(lead: Lead) -> None:
-    rows = [(one.system, one.object, one.record, one.gone or _state(one)) for one in lead.records.values()]
-    table(("system", "object", "record", "state"), rows)
+def _print_handoff(row: Mapping[str, Any], zone: ZoneInfo) -> None:
+    """The one that sales have now."""
+    if row["state"] != "open":
+        return
+    owner = f", of {row['owner_name']}" if row["owner"] else ""
+    due = f", answer by {moment(row['response_due'], zone)}" if row["response_due"] and not _answered(row) else ""
+    ends = f", follow-up ends {moment(row['period_ends'], zone)}" if row["period_ends"] else ""
+    state = "contacted" if row["contacted_at"] else "accepted" if row["accepted_at"] else "no answer yet"
+    say(f"  with sales ({row['system']}){owner} since {moment(row['opened_at'], zone)}: {state}{due}{ends}")
+    if step := row["package"].get("next_step"):
+        say(f"  next step: {step}")
+
+
+def _answered(row: Mapping[str, Any]) -> bool:
+    return row["accepted_at"] is not None or row["contacted_at"] is not None
+
+
+def _print_records(lead: Lead, links: Links) -> None:
+    rows = [
+        (one.system, one.object, one.record, one.gone or _state(one), link(links, one.ref))
+        for one in lead.records.values()
+    ]
+    table(("system", "object", "record", "state", "page"), rows)
 
 
 def _state(record: Record) -> str:
@@ -190,5 +228,10 @@ def _print_timeline(entries: Sequence[Entry], zone: ZoneInfo, latest: int | None
     left = len(entries) - latest if latest is not None else 0
     if left > 0:
         say(f"  … {plural(left, 'earlier entry', 'earlier entries')}; --all shows them")
-    rows = [(moment(one.at, zone), one.what, one.text, one.cause) for one in entries[max(left, 0) :]]
+    rows = [(moment(one.at, zone), one.what, one.text, _cause(one, zone)) for one in entries[max(left, 0) :]]
     table(("time", "what", "", "cause"), rows, indent=2)
+
+
+def _cause(entry: Entry, zone: ZoneInfo) -> str:
+    late = f"heard of {moment(entry.heard, zone)}" if entry.heard is not None else ""
+    return ", ".join(filter(None, [entry.cause, late]))

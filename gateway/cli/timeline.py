@@ -16,6 +16,7 @@ _FIRST, _FACT, _DECISION, _EFFECT = range(4)
 # At the same moment: what came to be known, what happened, what was decided because of it, what that had done.
 LATE = 3_600_000_000
 """Microseconds after which news is late: then it is said when it was heard of."""
+MINUTE = 60_000_000
 TOP = 3
 """Rules that are named as the reason of a handoff."""
 Row = Mapping[str, Any]
@@ -36,16 +37,22 @@ class Entry(NamedTuple):
 
 def timeline(lead: Lead, rows: Rows) -> list[Entry]:
     """``rows``: what ``store.listing.of_lead`` gives beside the loaded lead."""
-    entries = [*_facts(lead, rows["handoffs"]), *_decisions(lead, rows), *_effects(rows)]
+    entries = [*_facts(lead, rows), *_decisions(lead, rows), *_effects(rows)]
     return sorted(entries, key=lambda entry: (entry.at, entry.order))
 
 
 # -- facts -------------------------------------------------------------------------------------------------------------
 
 
-def _facts(lead: Lead, handoffs: Sequence[Row]) -> Iterator[Entry]:
+def _facts(lead: Lead, rows: Rows) -> Iterator[Entry]:
+    made = [one for one in rows["writes"] if one["create"] and one["state"] == "confirmed"]
     for record in lead.records.values():
-        if record.first_at and record.object not in COMPANIONS:  # what we made ourselves: its write tells of it
+        ours = any(  # its write tells of it
+            (one["system"], one["object"]) == record.ref[:2]
+            and one["planned_at"] <= record.first_at <= one["finished_at"] + MINUTE
+            for one in made
+        )
+        if record.first_at and record.object not in COMPANIONS and not ours:
             yield Entry(record.first_at, _FIRST, "record", f"first heard of {_ref(record.ref)}", record.system)
     for key, one in lead.activities.items():
         details = [one.asset, one.channel and f"by {one.channel}", one.campaign and f"campaign {one.campaign}"]
@@ -58,7 +65,7 @@ def _facts(lead: Lead, handoffs: Sequence[Row]) -> Iterator[Entry]:
             outcome.by and f"by {outcome.by}",
             "(when is not known: by then)" if outcome.precision == "unknown" else "",
         ]
-        text = " ".join(filter(None, [outcome.outcome, *details])) + _without_effect(key, outcome, handoffs)
+        text = " ".join(filter(None, [outcome.outcome, *details])) + _without_effect(key, outcome, rows["handoffs"])
         heard = outcome.known_at if outcome.known_at - outcome.at > LATE else None
         yield Entry(outcome.at, _FACT, "outcome", text, _ref(outcome.ref), heard)
 
@@ -70,7 +77,7 @@ def _without_effect(key: FactKey, outcome: StoredOutcome, handoffs: Sequence[Row
         return ""
     about = max((row for row in mine if row["opened_at"] <= outcome.at), key=lambda row: row["opened_at"], default=None)
     if about is None:
-        return ": before it was handed over" if mine else ": without a handoff"
+        return ": before it was handed over" if mine else ""
     if about["state"] == "open":
         return ""
     return f": the handoff had ended as {about['bucket']}" if outcome.known_at >= about["closed_at"] else ""
@@ -96,16 +103,18 @@ _BECAUSE = {
 
 
 def _decisions(lead: Lead, rows: Rows) -> Iterator[Entry]:
-    outcomes = {key[1]: one.outcome for key, one in lead.outcomes.items()}
+    outcomes = {key[1]: one for key, one in lead.outcomes.items()}
     for move in rows["transitions"]:
         text = f"{move['from_stage']} → {move['stage']}" if move["from_stage"] else move["stage"]
         yield Entry(move["at"], _DECISION, "stage", text, _moved(move, outcomes))
     for handoff in rows["handoffs"]:
-        yield from _handoff(handoff, [one for one in rows["endings"] if one["handoff"] == handoff["id"]], rows)
+        yield from _handoff(handoff, rows, outcomes)
     for event in rows["clock_events"]:
         yield _clock(event)
     for step in rows["steps"]:
         [(what, value)] = step["step"].items() or [("", "")]
+        if what == "handoff" and step["state"] == "done":
+            continue  # it stands there as a handoff
         detail = (
             " ".join(f"{key} {shown(one)}" for key, one in value.items()) if isinstance(value, dict) else shown(value)
         )
@@ -135,7 +144,7 @@ _MARKED = {
 """kind of mark → in words"""
 
 
-def _moved(move: Row, outcomes: Mapping[str, str]) -> str:
+def _moved(move: Row, outcomes: Mapping[str, StoredOutcome]) -> str:
     """What led to a move, and why the lead was looked at."""
     points = ""
     if move["score"] is not None and move["threshold"] is not None:
@@ -144,7 +153,7 @@ def _moved(move: Row, outcomes: Mapping[str, str]) -> str:
         "entry": "new lead",
         "threshold": points or "its score",
         "fall": f"its score fell: {points}",
-        "outcome": f"outcome {outcomes.get(move['ref'], '')}".rstrip(),
+        "outcome": f"outcome {outcomes[move['ref']].outcome}" if move["ref"] in outcomes else "an outcome",
         "activity": f"activity {move['ref']}",
         "withdrawn": "what had led there was taken back",
         "journey": "its stage is no longer in journey.yaml",
@@ -152,7 +161,7 @@ def _moved(move: Row, outcomes: Mapping[str, str]) -> str:
     return f"{why}; {_BECAUSE.get(move['cause'], move['cause'])}"
 
 
-def _handoff(row: Row, endings: Sequence[Row], rows: Rows) -> Iterator[Entry]:
+def _handoff(row: Row, rows: Rows, outcomes: Mapping[str, StoredOutcome]) -> Iterator[Entry]:
     cause = f"handoff {row['id']}"
     given = [line for line in row["contributions"] if line[1] > 0][:TOP]
     reasons = ", ".join(f"{rule} {points / 100:+.0f}" for rule, points, *_ in given)
@@ -164,15 +173,22 @@ def _handoff(row: Row, endings: Sequence[Row], rows: Rows) -> Iterator[Entry]:
     for name in ("accepted", "contacted"):
         if row[f"{name}_at"] is not None:
             yield Entry(row[f"{name}_at"], _DECISION, "handoff", name, cause)
-    for number, ending in enumerate(endings):
+    for number, ending in enumerate([one for one in rows["endings"] if one["handoff"] == row["id"]]):
         reason = f" ({ending['reason']})" if ending["reason"] else ""
         # A correction is dated when it was made: what it corrects stood till then.
         at, what = (ending["decided_at"], "corrected: ended") if number else (ending["at"], "ended")
-        yield Entry(at, _DECISION, "handoff", f"{what} as {ending['bucket']}{reason}", ending["by"] or cause)
+        because = _ended(ending["by"], outcomes) or cause
+        yield Entry(at, _DECISION, "handoff", f"{what} as {ending['bucket']}{reason}", because)
     if row["state"] == "absorbed":
         merges = [one["at"] for one in rows["regroupings"] if one["what"] == "merge" and one["at"] >= row["opened_at"]]
         at = min(merges, default=row["opened_at"])
         yield Entry(at, _DECISION, "handoff", "absorbed by an older one of the same person", cause)
+
+
+def _ended(by: str, outcomes: Mapping[str, StoredOutcome]) -> str:
+    """Who ended a handoff, or which outcome did."""
+    outcome = outcomes.get(by.removeprefix("outcome "))
+    return f"outcome {outcome.outcome} of {_ref(outcome.ref)}" if outcome is not None else by
 
 
 def _clock(event: Row) -> Entry:
@@ -210,10 +226,17 @@ def _effects(rows: Rows) -> Iterator[Entry]:
         else:
             what = f"{'create' if row['create'] else 'update'} of {row['object']} in {row['system']}"
             fields = f": {shown(sorted(row['fields']))}"
-        yield Entry(row["planned_at"], _EFFECT, "write", f"{what} planned{fields}", row["cause"])
+        yield Entry(row["planned_at"], _EFFECT, "write", f"{what} planned{fields}", _wanted(row))
         if row["finished_at"] is not None:
             said = ": ".join(filter(None, [row["state"], row["code"], row["message"]]))
             yield Entry(row["finished_at"], _EFFECT, "write", f"{what} {said}", _by_push(row))
+
+
+def _wanted(write: Row) -> str:
+    """Why something is to be sent."""
+    if write["key"].startswith("handoff:"):
+        return f"handoff {write['key'].split(':')[1]}"
+    return {"create": "not there yet", "update": "otherwise there"}.get(write["cause"], str(write["cause"]))
 
 
 def _by_push(write: Row) -> str:

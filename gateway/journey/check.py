@@ -70,7 +70,7 @@ class JourneySchema(Schema):
     assign = ASSIGNMENT
     fallback = FALLBACK
     notify = NOTIFY
-    package = fields.Nested(PackageForm)
+    package = fields.Nested(PackageForm, metadata={"help": "what sales are told with a handoff"})
 
 
 def check(

@@ -88,7 +88,7 @@ class PackageForm(Schema):
 
 
 def check_package(file: ConfigFile, attributes: Collection[str] | None) -> list[Problem]:
-    """Words that nobody knows and steps that are never reached; the form has spoken about everything else.
+    """Words that were meant otherwise and steps that are never reached; the form has spoken about everything else.
 
     :param attributes: lead fields; None = any name may be one.
     """
@@ -106,8 +106,7 @@ def check_package(file: ConfigFile, attributes: Collection[str] | None) -> list[
         for word in words:
             if inside and word == "next_step":
                 problems.append(file.problem(path, "{next_step} would be its own next step"))
-            elif known is not None and word not in known:
-                near = suggest(word, known) or f"; words are {', '.join(WORDS)}"
+            elif known is not None and word not in known and (near := suggest(word, known)):
                 problems.append(file.problem(path, f"{{{word}}}: no word, nor a field that a mapping brings in{near}"))
     steps = package.get("next_step")
     for number, step in enumerate(steps if isinstance(steps, list) else ()):
@@ -117,6 +116,12 @@ def check_package(file: ConfigFile, attributes: Collection[str] | None) -> list[
         elif number + 1 < len(steps or ()):
             problems.append(file.problem(here, "has no `when`, so that none below it is ever said"))
     return problems
+
+
+def lead_fields(data: Mapping[str, Any]) -> Iterator[tuple[tuple[Any, ...], str]]:
+    """(path, name) of the lead fields that the texts of a sound journey.yaml hold."""
+    for path, text in _texts(data.get("package") or {}):
+        yield from ((path, word) for word in words_of(text) if word not in WORDS)
 
 
 def _texts(package: Mapping[str, Any]) -> Iterator[tuple[tuple[Any, ...], str]]:

@@ -24,7 +24,7 @@ from gateway.errors import ConfigError, Problem
 from gateway.journey.check import check as check_journey
 from gateway.journey.journey import Journey, compile_journey
 from gateway.journey.notify import check_through
-from gateway.journey.package import OFFERED, check_package
+from gateway.journey.package import OFFERED, check_package, lead_fields
 from gateway.mapping import COMPUTED, SystemMapping, compile_mapping
 from gateway.settings.files import MAX_CHARACTERS, ConfigFile, KeyPath, content_hash, suggest
 from gateway.settings.form import ROLES, SYSTEM_NAME, GatewayForm
@@ -370,6 +370,9 @@ class _Loading:
                 known = attributes if what == "attribute" else activities
                 if name not in known and not (path[0] == "package" and name in OFFERED):
                     yield file.problem(path, f"no mapping brings in {what} {name!r}{suggest(name, known)}")
+            for path, name in lead_fields(file.data) if file.name == JOURNEY else ():
+                if name not in attributes:
+                    yield file.problem(path, f"no mapping brings in attribute {name!r}: its line is never there")
         yield from self._reasons(next((file for file in files if file.name == "journey.yaml"), None))
         yield from self._lonely(
             {name for file in files for _, what, name in uses(file.data, ()) if what == "attribute"}

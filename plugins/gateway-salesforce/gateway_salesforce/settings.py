@@ -16,7 +16,7 @@ from gateway.settings.secrets import SecretField
 MOST = 200
 """Records that Salesforce takes in one call."""
 _FIELD = validate.Regexp(r"[A-Za-z]\w*\Z", error="an API name, such as Gateway_Id__c")
-_SHARED_HOSTS = ("login.salesforce.com", "test.salesforce.com")
+SHARED_HOSTS = ("login.salesforce.com", "test.salesforce.com")
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -126,7 +126,7 @@ class SettingsSchema(Schema):
         else:
             if not data.get("consumer_secret"):
                 wrong["consumer_secret"] = ["flow client_credentials needs it"]
-            if urlsplit(data["login_url"]).hostname in _SHARED_HOSTS:
+            if urlsplit(data["login_url"]).hostname in SHARED_HOSTS:
                 wrong["login_url"] = ["flow client_credentials works only with your My Domain's own address"]
         if wrong:
             raise ValidationError(dict(wrong))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from gateway.contracts import CAMPAIGN, COMPANIONS, TASK, Call, Context, Field, Held, Receipt, Sink, Write
 from gateway.errors import AccessRefused, TryLater
@@ -20,6 +20,7 @@ from gateway_salesforce.codes import Fault
 from gateway_salesforce.meeting import HINTS, PEOPLE, Meeting, linked
 from gateway_salesforce.org import NoAnswer, Org, RefusedCall, parts, same_id
 from gateway_salesforce.rows import Row, Rows
+from gateway_salesforce.settings import SHARED_HOSTS
 from gateway_salesforce.source import moment
 from gateway_salesforce.tasks import Tasks
 
@@ -62,6 +63,8 @@ class SalesforceSink(Sink):
         self._campaigns = Campaigns(self.org, self._rows)
         self.carries = {TASK: ("*",)} if self._tasks else {}
         self.carries |= {CAMPAIGN: tuple(settings["campaigns"])} if settings["campaigns"] else {}
+        page = f"{settings['login_url'].rstrip('/')}/lightning/r/{{object}}/{{record}}/view"
+        self.links = {} if urlsplit(page).hostname in SHARED_HOSTS else {"*": page}
         self._doubts: dict[str, int] = {}
 
     # -- the sink's contract ------------------------------------------------------------------------------------------
@@ -286,7 +289,7 @@ class SalesforceSink(Sink):
             elif self._tasks is None:
                 raise RefusedCall([Fault("NOT_FOUND", "the settings have no task block")])
             else:
-                rows = (self._tasks.close if request.kind == "update" else self._tasks.make)(writes, priority)
+                rows = (self._tasks.change if request.kind == "update" else self._tasks.make)(writes, priority)
         except NoAnswer as exc:
             result: Literal["unknown", "retry"] = "unknown" if exc.sent and request.kind == "create" else "retry"
             return {w.key: Receipt(key=w.key, result=result, code="no answer", message=str(exc)) for w in writes}
@@ -330,9 +333,10 @@ class SalesforceSink(Sink):
         if request.object == CAMPAIGN:
             return Call(title=f"look up {count}, make those that are not there", writes=tuple(writes),
                         request=request, cost=3)  # fmt: skip
-        ownerless = request.kind == "create" and self._tasks is not None and self._tasks.ownerless(writes)
-        title = f"{'close' if request.kind == 'update' else 'make'} {count}"
-        return Call(title=title, writes=tuple(writes), request=request, cost=1 + ownerless)
+        asks = request.kind == "update" or (self._tasks is not None and self._tasks.ownerless(writes))
+        done = all(write.fields.get("done") for write in writes)
+        title = f"{('close' if done else 'change') if request.kind == 'update' else 'make'} {count}"
+        return Call(title=title, writes=tuple(writes), request=request, cost=1 + asks)
 
     def _values(self, write: Write, new: bool = False) -> dict[str, Any]:
         values = {

@@ -44,6 +44,7 @@ from gateway_salesforce.meeting import CONTACT, LEAD
 from gateway_salesforce.org import NoAnswer, Org, RefusedCall
 from gateway_salesforce.past import Past, status, tables
 from gateway_salesforce.quiet import Quiet
+from gateway_salesforce.tasks import OURS as CLOSED_BY_US
 
 DELETIONS = "deletions"
 ROLES = "OpportunityContactRole"
@@ -93,6 +94,7 @@ class SalesforceSource(Source):
         """Object → fields that the org does not have, or does not show us; asked for again the next day."""
         self._missed_until: datetime | None = None
         self._quiet = Quiet(self._org, settings["api_version"], self.streams)
+        self._task_key: str = (settings.get("task") or {}).get("external_id", "")
         self._past = Past(self._org, lambda table: self._warn("no history kept", table=table))
         if token := settings.get("outbound_messages"):
             self.verification = Verification(scheme="token", query="token", secrets=(token,))
@@ -174,6 +176,8 @@ class SalesforceSource(Source):
             return self._told(stream, self._deletions(cursor, since))
         if stream == ROLES:
             return self._told(stream, self._roles(cursor, since))
+        if self._kinds().get(stream) == "user":  # who was there before is no history: they are all needed
+            since = None
         return self._told(stream, self._changes(stream, cursor, since))
 
     def history(self, stream: str, cursor: Cursor | None, since: datetime | None) -> Iterator[Page]:
@@ -250,6 +254,7 @@ class SalesforceSource(Source):
             told = self._reads(object_) if reads is None else reads
             reads = {path for path in told if path.partition(".")[0] not in ABOUT_PEOPLE}
         names = {"Id", "SystemModstamp", "CreatedDate", *ALWAYS.get(object_, ())}
+        names |= {self._task_key} if object_ == "Task" and self._task_key else set()
         names |= {name for name in reads if _NAME.fullmatch(name) and name not in OURS}
         if self._missed_until is not None and self._context.now() >= self._missed_until:
             self._missed_until = None
@@ -352,11 +357,16 @@ class SalesforceSource(Source):
 
     # -- what belongs to a record -------------------------------------------------------------------------------------
 
+    def _closed_by_us(self, object_: str, row: Mapping[str, Any]) -> bool:
+        """A follow-up task that nobody had to do any more says nothing of what sales did."""
+        return object_ == "Task" and str(row.get(self._task_key) or "").startswith(CLOSED_BY_US)
+
     def _items(
         self, object_: str, rows: Sequence[Mapping[str, Any]], reads: Iterable[str] | None = None
     ) -> list[dict[str, Any]]:
         if object_ in ABOUT_PEOPLE and object_ not in self._mapped:
-            return [item for row in rows if (item := _of_person(object_, flat(row)))]
+            told = [row for row in rows if not self._closed_by_us(object_, row)]
+            return [item for row in told if (item := _of_person(object_, flat(row)))]
         # Blank where there is none.
         related = dict.fromkeys(name for name in self._fields(object_, reads) if "." in name)
         items = [{"object": object_, **related, **flat(row)} for row in rows]
@@ -424,7 +434,7 @@ class SalesforceSource(Source):
         """What was deleted or merged away, object after object; the cursor is what Salesforce says it has covered."""
         now = self._context.now().astimezone(UTC).replace(microsecond=0)
         covered: dict[str, str] = dict(cursor or {})
-        for object_ in (name for name in self._objects() if name in self._kinds()):
+        for object_ in (name for name in self._objects() if self._kinds().get(name, "user") != "user"):
             start = moment(covered[object_]) if object_ in covered else since or now - self._settings["deletions"] * 2
             start = max(start, now - OLDEST + timedelta(hours=1))
             if now - start < self._settings["deletions"]:

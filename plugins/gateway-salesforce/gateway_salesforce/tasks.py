@@ -7,13 +7,16 @@ that record, where neither the handoff nor the mapping (a lead field ``owner``) 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from gateway.contracts import Write
 from gateway_salesforce.org import Org
 from gateway_salesforce.rows import Row, Rows
 
+OURS = "closed:"
+"""What our key begins with in a task that we closed ourselves."""
 USER = "005"
 """What ids of users begin with: a queue cannot own a task."""
 _LONGEST_DESCRIPTION = 32_000
@@ -41,10 +44,26 @@ class Tasks:
         bodies = [self._body(write, owners.get(write.key, "")) for write in writes]
         return self._rows.upsert("Task", self.key, bodies, priority)
 
-    def close(self, writes: Sequence[Write], priority: int) -> list[Row]:
-        """Complete tasks that nobody has to do any more."""
-        done = self._settings["closed"]
-        return self._rows.update("Task", [{"id": write.record, "Status": done} for write in writes], priority)
+    def change(self, writes: Sequence[Write], priority: int) -> list[Row]:
+        """Complete tasks that nobody has to do any more, or give them to somebody else; what sales closed stays so.
+
+        What we close is marked in our key, so that it is not taken for what sales did.
+        """
+        select, ids = "SELECT Id FROM Task", [write.record for write in writes if write.record]
+        found = self._org.query_in(select, "Id", ids, where=" AND IsClosed = true", priority=priority)
+        closed = {row["Id"][:15] for row in found}
+        owners = self._owners([write for write in writes if not write.fields.get("done")], priority)
+        bodies = {}
+        for write in writes:
+            id_, owner = write.record or "", owners.get(write.key)
+            if id_[:15] in closed:
+                continue
+            if write.fields.get("done"):
+                bodies[write.key] = {"id": id_, "Status": self._settings["closed"], self.key: OURS + write.key}
+            elif owner:  # a queue owns no tasks
+                bodies[write.key] = {"id": id_, "OwnerId": owner}
+        rows = iter(self._rows.update("Task", list(bodies.values()), priority) if bodies else ())
+        return [next(rows) if write.key in bodies else Row(record=write.record or "") for write in writes]
 
     def _owners(self, writes: Sequence[Write], priority: int) -> dict[str, str]:
         """Write → the user whose task it is; none for what a queue owns, then the org decides."""
@@ -76,7 +95,8 @@ class Tasks:
     def _body(self, write: Write, owner: str) -> dict[str, Any]:
         settings, told = self._settings, write.fields
         due = _moment(told.get("due_at"))
-        day = due.date() if due is not None else self._now().date() + timedelta(days=settings["due_days"])
+        local = due.astimezone(ZoneInfo(told.get("zone") or "UTC")) if due is not None else None
+        day = local.date() if local is not None else self._now().date() + timedelta(days=settings["due_days"])
         body = {
             self.key: str(told["handoff"]),
             "Subject": settings.get("subject") or str(told.get("subject") or "Follow up")[:255],
@@ -88,7 +108,7 @@ class Tasks:
             "Description": str(told.get("description") or "")[:_LONGEST_DESCRIPTION],
         }
         if due is not None:  # a task's own date has no hour
-            body |= {"IsReminderSet": True, "ReminderDateTime": due.strftime("%Y-%m-%dT%H:%M:%SZ")}
+            body |= {"IsReminderSet": True, "ReminderDateTime": f"{due.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"}
         return {name: value for name, value in body.items() if value}
 
 

@@ -25,9 +25,9 @@ from gateway.journey.assigning import Order, Roster
 from gateway.journey.capacity import Handing, beyond
 from gateway.journey.cause import Cause
 from gateway.journey.journey import Journey
-from gateway.journey.judgement import Judgement
+from gateway.journey.judgement import Judgement, judge
 from gateway.journey.package import pack
-from gateway.journey.progress import end, frozen, hold_back, judge, open_handoff, progress
+from gateway.journey.progress import end, frozen, hold_back, open_handoff, progress
 from gateway.journey.recycling import FAST_TRACK
 from gateway.leads.batch import Batch, Timed
 from gateway.leads.joining import Joining, identity_keys, join, settle_values
@@ -106,6 +106,8 @@ class Done:
     moves: Sequence[Mapping[str, Any]] = ()
     closed: Sequence[Mapping[str, Any]] = ()
     scored: Sequence[Mapping[str, Any]] = ()
+    withheld: Mapping[str, str] = field(default_factory=dict)
+    """lead → why it is not handed over though it crossed, or a person wanted it"""
 
 
 class Pipeline:
@@ -242,7 +244,7 @@ class Pipeline:
         before = (lead.persona, lead.score.total if lead.score else None)
         lead.persona = model.journey.persona(lead.attributes)
         open_deal = any(deal.status == "open" for deal in batch.deals_of.get(lead.id, ()))
-        judge(lead, model.journey, judged)
+        judge(lead, model.journey, judged, to_micros(at))
         ending = end(lead, model.journey, open_deal, at)
         other = lead.unsure or lead.persona != before[0]  # a persona may have points of its own
         if not lead.counted and (other or lead.added_marks or lead.dropped_marks):
@@ -269,7 +271,7 @@ class Pipeline:
     def hand_over(self, batch: Batch, at: datetime) -> None:
         """Open the handoffs that are due; more than sales can take are held back."""
         handing = [
-            Handing(id_, opening.score, opening.cause in (FAST_TRACK, "person"))
+            Handing(id_, opening.score, urgent=opening.cause == FAST_TRACK or opening.by != "")
             for id_, (opening, _, _) in batch.openings.items()
         ]
         late = beyond(self.model.journey.capacity, batch.lately, handing)
@@ -372,8 +374,11 @@ def freeze(batch: Batch, lead: Lead, model: Model, at: datetime) -> None:
     known = subject(lead, company)
     if model.scorer is not None:
         lead.opened["contributions"] = frozen(model.scorer.score(known, at, explain=True).contributions)
+    calendar = model.journey.follow_up.calendar
+    if batch.roster is not None:  # by the clock of who has to answer
+        calendar = batch.roster.calendar_of(lead.opened["system"], lead.opened["owner"])
+    zone = calendar.zone if calendar is not None else model.zone
     band = lead.score.band if lead.score else ""
-    zone = model.journey.follow_up.calendar.zone if model.journey.follow_up.calendar else model.zone
     lead.opened["package"] = pack(model.journey.package, lead.opened, band, known.attributes, known.activities, zone)
 
 
@@ -545,4 +550,5 @@ def done_of(batch: Batch) -> Done:
             for id_ in batch.scored
             if (score := batch.leads[id_].score) is not None
         ],
+        batch.withheld,
     )

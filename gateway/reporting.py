@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
@@ -23,17 +24,20 @@ OUTCOMES = {"accept": "accepted", "qualify": "qualified", "reject": "rejected", 
 """What is said → the outcome it reports."""
 
 
-def report(gateway: Gateway, key: str, word: str, reason: str, by: str) -> dict[str, Any]:
+def report(gateway: Gateway, key: str, word: str, reason: str, by: str, wake: datetime | None = None) -> dict[str, Any]:
     """Take in what ``by`` says of the open handoff of a lead, or of the handoff with this id. Returns it as it is then.
 
-    :param word: one of ``OUTCOMES``. Raises ``NotFound`` and ``Refused``; then nothing is changed.
+    :param word: one of ``OUTCOMES``. :param wake: when sales want it again, of ``recycle``. Raises ``NotFound`` and
+        ``Refused``; then nothing is changed.
     """
     h = t.handoffs.c
     with read(gateway.store.main) as connection:
         named = connection.execute(select(h.id, h.lead).where(h.id == key)).first()
         lead_id = named.lead if named is not None else gateway.find_lead(key)
         lead = load(connection, [], {}, [lead_id], 0, gateway.pipeline.need(gateway.now())).leads[lead_id]
-        theirs = select(t.handoffs).where(h.lead == lead.id, h.state != "absorbed").order_by(h.opened_at.desc())
+        theirs = (
+            select(t.handoffs).where(h.lead == lead.id, h.state.in_(("open", "closed"))).order_by(h.opened_at.desc())
+        )
         last = connection.execute(theirs).mappings().first()
     if last is None:
         raise Refused(f"lead {lead.id} was never handed over, so there is nothing to {word}")
@@ -41,18 +45,22 @@ def report(gateway: Gateway, key: str, word: str, reason: str, by: str) -> dict[
         raise Refused(f"it ended as {last['bucket']} on {from_micros(last['closed_at']):%Y-%m-%d}")
     if word == "accept" and last["accepted_at"] is not None:
         raise Refused(f"accepted already, on {from_micros(last['accepted_at']):%Y-%m-%d}; legal are {_others(word)}")
-    _check_reason(gateway.model.journey, OUTCOMES[word], reason)
-    tell(gateway, lead, OutcomeReported, outcome=OUTCOMES[word], reason=reason, by=by)
+    if wake is not None and wake <= gateway.now():
+        raise Refused("the time to wake it is over already; name one to come")
+    journey = gateway.model.journey
+    check_reason(journey, journey.buckets.get(OUTCOMES[word], ""), reason)
+    tell(gateway, lead, OutcomeReported, outcome=OUTCOMES[word], reason=reason, by=by, wake=wake)
     with read(gateway.store.main) as connection:
         return dict(connection.execute(select(t.handoffs).where(h.id == last["id"])).mappings().one())
 
 
-def _check_reason(journey: Journey, outcome: str, reason: str) -> None:
-    known = journey.reasons.get(journey.buckets.get(outcome, ""), ())
+def check_reason(journey: Journey, bucket: str, reason: str) -> None:
+    """``reason`` is one of those that journey.yaml lists for ``bucket``, where it lists any. Raises ``Refused``."""
+    known = journey.reasons.get(bucket, ())
     if known and not reason:
         raise Refused(f"say why, with --reason: {', '.join(known)}")
     if reason and reason not in known:
-        which = f"; there are {', '.join(known)}" if known else f": journey.yaml lists none for {outcome}"
+        which = f"; there are {', '.join(known)}" if known else f": journey.yaml lists none for {bucket}"
         raise Refused(f"no such reason{suggest(reason, known) or which}")
 
 

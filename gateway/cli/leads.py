@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gateway.cli.judging import give_points, hold
 from gateway.cli.main import MOMENT, App, pass_app_to_look
 from gateway.cli.output import (
     iso,
@@ -41,6 +42,8 @@ def leads() -> None:
     """
 
 
+leads.add_command(give_points)
+leads.add_command(hold)
 leads.add_command(merge)
 leads.add_command(split)
 

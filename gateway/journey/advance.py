@@ -199,6 +199,8 @@ def advance(
         handing = named or next((stage for stage in journey.stages if stage.handoff), None)
     if handing is not None:
         reason = "history" if quiet else _objection(journey, standing, facts, excluded, handing, ending, asked)
+        if reason is None and asked is not None and facts.held is not None and bar.level == ALL:
+            reason = bar.why
         if reason is None:
             by = _Cause(asked.cause, asked.reason, asked.by) if asked else _Cause(crossed[handing.name].cause)
             opening = _opening(journey, standing, facts, handing, at, ended, by)

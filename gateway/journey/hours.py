@@ -134,6 +134,9 @@ class FollowUpForm(Schema):
         validate=lambda name: name in BUCKETS or _no_bucket(name),
         metadata={"help": "bucket at the end of follow-up; default: recycled"},
     )
+    correct_within = Duration(
+        load_default=timedelta(days=1), metadata={"help": "how long who ended a handoff may correct that; default: 1d"}
+    )
 
 
 def _no_bucket(name: str) -> bool:

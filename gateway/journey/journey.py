@@ -80,6 +80,8 @@ class Exclusion:
 class FollowUp:
     """The clocks of a handoff: when sales must have answered, and when it ends by itself in ``default_bucket``.
 
+    Who ended one may correct that for ``correct_within``.
+
     ``response``: band → time to answer; ``other`` stands for the bands that are not named. Times are of the calendar's
     working hours and days; without a calendar clocks run day and night. What they say is recorded when it opens.
     ``warn``, ``escalate``, ``reassign``: after how many percent of the time to answer; None = never.
@@ -88,6 +90,7 @@ class FollowUp:
     response: Mapping[str, timedelta] = field(default_factory=lambda: DEFAULT_RESPONSE)
     period: timedelta = timedelta(days=5)
     default_bucket: str = "recycled"
+    correct_within: timedelta = timedelta(days=1)
     calendar: Calendar | None = None
     warn: int | None = 80
     escalate: int | None = 100

@@ -29,6 +29,7 @@ WORDS: Mapping[str, str] = {
     "band": "great, good or bad",
     "persona": "its persona",
     "generation": "how often it was handed over, less what sales kept: 1, 2 …",
+    "why_now": "a sentence where no threshold was crossed: what it asked for, that sales wanted it again, who said so",
     "returned": "a sentence where an earlier handoff was recycled",
     "opt_outs": "a sentence for each way in which the person does not want to be reached",
     "reasons": "what gave points, with the points: a line each",
@@ -46,6 +47,7 @@ SUBJECT = "Follow up: {who}"
 TASK = """\
 Handed over at stage {stage} with {score} of 100 points.
 {opt_outs}
+{why_now}
 {returned}
 Answer by {respond_by}.
 Persona: {persona}
@@ -56,6 +58,7 @@ Lately: {last_activities}"""
 SUMMARY = """\
 {score} of 100 points ({band}).
 {opt_outs}
+{why_now}
 Why: {top_reasons}
 Campaign: {campaign}
 Lately: {last_activities}"""
@@ -188,6 +191,7 @@ def pack(
         "band": [band],
         "persona": [handoff["persona"]],
         "generation": [str(handoff["generation"])],
+        "why_now": [_why_now(handoff, done)],
         "returned": ["Comes back after nurture: an earlier handoff was recycled."] * (handoff["generation"] > 1),
         "opt_outs": list(_opt_outs(attributes)),
         "reasons": [_signed(points) + _reason(rule, why) for rule, points, why, _ in handoff["contributions"]],
@@ -229,6 +233,17 @@ def _who(attributes: Mapping[str, Any]) -> str:
     name = " ".join(one_line(attributes[part]) for part in ("first_name", "last_name") if attributes.get(part))
     firm = one_line(attributes.get("company_name") or attributes.get("company.name") or "")
     return f"{name} ({firm})" if name and firm else name or firm or "sales-ready lead"
+
+
+def _why_now(handoff: Mapping[str, Any], done: Sequence[Activity]) -> str:
+    """Of a handoff that is not only for its score."""
+    by, reason = handoff["cause_by"], handoff["cause_reason"]
+    told = f" ({one_line(reason)})" if reason else ""
+    return {
+        "fast track": f"Asked for it{told}: do not let it wait.",
+        "wake": f"Sales wanted it again by now{told}.",
+        "person": f"Handed over by {by or 'hand'}{told}.",
+    }.get(handoff["cause"], "")
 
 
 def _opt_outs(attributes: Mapping[str, Any]) -> Iterator[str]:

@@ -9,12 +9,11 @@ from decimal import Decimal
 from typing import Any
 
 from gateway.contracts import Contribution, Mark, Money
-from gateway.journey.advance import Advance, Asked, Due, Opening, advance
+from gateway.journey.advance import Advance, Asked, Due, Opening, Withheld, advance
 from gateway.journey.cause import Cause
 from gateway.journey.endings import Close, Ending, find_ending
 from gateway.journey.facts import Decided, Ended, Facts, Happened, Held, OpenHandoff, Outcome, Standing
 from gateway.journey.journey import Journey
-from gateway.journey.judgement import Judgement
 from gateway.leads.lead import Lead
 from gateway.leads.record import Record
 from gateway.leads.stamps import OWN
@@ -84,28 +83,17 @@ def _handoff(row: Mapping[str, Any], overdue: bool) -> OpenHandoff:
     )
 
 
-def judge(lead: Lead, journey: Journey, judged: Judgement) -> None:
-    """Put onto ``lead`` what a person decides of it, apart from a handoff to open."""
-    for mark in judged.marks:
-        lead.mark(mark)
-    if judged.correction is not None:
-        row, close = judged.correction
-        before, latest = dict(row), row["id"] == lead.last_handoff[0]
-        stood = lead.ended, lead.last_handoff
-        _end(lead, journey, before, close, "correction")
-        if not latest:  # an older one counts in the numbers only
-            lead.ended, lead.last_handoff = stood
-        lead.expired = None
-    if judged.withdrawn and lead.held_back is not None:
-        lead.withdrawn = lead.held_back | {"state": "withdrawn", "bucket_reason": judged.withdrawn}
-        lead.held_back, lead.changed = None, True
+def own_record(lead: Lead, at: int) -> Record:
+    """What the gateway itself says of ``lead``, as a record like any other."""
+    ref = (*OWN, lead.id)
+    return lead.records.setdefault(ref, Record(*ref, "person", lead.id, first_at=at, main=False))
 
 
 def end(lead: Lead, journey: Journey, open_deal: bool, at: datetime) -> Ending:
     """Put onto ``lead``, before it is scored, how it ended with sales and what its behaviour is worth for that."""
     ending = find_ending(journey, standing_of(lead), facts_of(lead, open_deal), at)
     if ending.correction is not None and lead.expired is not None:
-        _end(lead, journey, lead.expired, ending.correction, "correction")
+        end_handoff(lead, journey, lead.expired, ending.correction, "correction")
         lead.expired = None
     handoff = lead.handoff
     if handoff is not None:
@@ -114,7 +102,7 @@ def end(lead: Lead, journey: Journey, open_deal: bool, at: datetime) -> Ending:
                 handoff[name] = to_micros(moment)
                 lead.handoff_changed = True
         if ending.close is not None:
-            _end(lead, journey, handoff, ending.close, "end")
+            end_handoff(lead, journey, handoff, ending.close, "end")
             lead.handoff, lead.handoff_changed = None, False
     ended = ending.ended
     if ending.returned and ended.at is not None:
@@ -183,7 +171,10 @@ def progress(
         lead.steps.append(step)
         if step["state"] == "done":
             _do(lead, due, decided_at)
-    return replace(answer, opening=None) if off else answer
+    if off and answer.opening is not None:
+        stage, system = answer.opening.stage, answer.opening.system
+        return replace(answer, opening=None, withheld=Withheld(stage, system, f"{system} is not active"))
+    return answer
 
 
 def _still(lead: Lead, journey: Journey, open_deal: bool, ending: Ending, at: datetime) -> bool:
@@ -222,15 +213,14 @@ def _do(lead: Lead, due: Due, at: int) -> None:
             values["campaigns"] = [*others, f"{named}{detail['status']}"]
     if not values:
         return
-    ref = (*OWN, lead.id)
-    record = lead.records.setdefault(ref, Record(*ref, "person", lead.id, first_at=at, main=False))
+    record = own_record(lead, at)
     record.snapshot.update({name: [value, at] for name, value in values.items()})
     record.last, record.dirty = (at, f"{due.stage}:{due.crossing}:{due.position}"), True
     lead.attributes = lead.attributes | values
     lead.changed_values = True
 
 
-def _end(lead: Lead, journey: Journey, handoff: dict[str, Any], close: Close, what: str) -> None:
+def end_handoff(lead: Lead, journey: Journey, handoff: dict[str, Any], close: Close, what: str) -> None:
     """Close ``handoff``, or end it otherwise than before (``what``: a correction)."""
     by = close.by or f"outcome {close.outcome}"
     handoff |= {

@@ -165,24 +165,45 @@ def _handoff(row: Row, rows: Rows, outcomes: Mapping[str, StoredOutcome]) -> Ite
     cause = f"handoff {row['id']}"
     given = [line for line in row["contributions"] if line[1] > 0][:TOP]
     reasons = ", ".join(f"{rule} {points / 100:+.0f}" for rule, points, *_ in given)
-    text = f"handed over to {row['system']}, score {row['score'] / 100:.2f}"
+    held = row["state"] in ("held", "withdrawn")
+    text = "held back: sales have as many as they can take" if held else f"handed over to {row['system']}"
+    text += f", score {row['score'] / 100:.2f}"
     if row["generation"] > 1:
         text += f", generation {row['generation']}"
     text += f": {reasons}" if reasons else ""
-    yield Entry(row["opened_at"], _DECISION, "handoff", text, f"{cause} (crossing into {row['stage']})")
+    yield Entry(row["opened_at"], _DECISION, "handoff", text, f"{cause} ({_asked(row)})")
+    if row["state"] == "withdrawn":
+        reason = f": {row['bucket_reason']}" if row["bucket_reason"] else ""
+        yield Entry(row["decided_at"], _DECISION, "handoff", f"given up before sales had it{reason}", cause)
     for name in ("accepted", "contacted"):
         if row[f"{name}_at"] is not None:
             yield Entry(row[f"{name}_at"], _DECISION, "handoff", name, cause)
-    for number, ending in enumerate([one for one in rows["endings"] if one["handoff"] == row["id"]]):
-        reason = f" ({ending['reason']})" if ending["reason"] else ""
-        # A correction is dated when it was made: what it corrects stood till then.
-        at, what = (ending["decided_at"], "corrected: ended") if number else (ending["at"], "ended")
-        because = _ended(ending["by"], outcomes) or cause
-        yield Entry(at, _DECISION, "handoff", f"{what} as {ending['bucket']}{reason}", because)
+    for ending in rows["endings"]:
+        if ending["handoff"] == row["id"]:
+            # A correction is dated when it was made: what it corrects stood till then.
+            at = ending["decided_at"] if ending["what"] == "correction" else ending["at"]
+            text = f"{_ENDED.get(ending['what'], ending['what'])} {ending['bucket']}"
+            text += f" ({ending['reason']})" if ending["reason"] else ""
+            yield Entry(at, _DECISION, "handoff", text, _ended(ending["by"], outcomes) or cause)
     if row["state"] == "absorbed":
         merges = [one["at"] for one in rows["regroupings"] if one["what"] == "merge" and one["at"] >= row["opened_at"]]
         at = min(merges, default=row["opened_at"])
         yield Entry(at, _DECISION, "handoff", "absorbed by an older one of the same person", cause)
+
+
+_ENDED = {"end": "ended as", "correction": "corrected: ended as", "return": "came back to marketing: now"}
+"""what an ending is → in words"""
+
+
+def _asked(handoff: Row) -> str:
+    """What a handoff was opened for."""
+    reason = f": {handoff['cause_reason']}" if handoff["cause_reason"] else ""
+    return {
+        "person": f"by {handoff['cause_by'] or 'hand'}{reason}",
+        "wake": "sales wanted it again by now",
+        "fast track": f"fast track{reason}",
+        "activation": f"{handoff['system']} was switched on",
+    }.get(handoff["cause"], f"crossing into {handoff['stage']}")
 
 
 def _ended(by: str, outcomes: Mapping[str, StoredOutcome]) -> str:

@@ -29,6 +29,9 @@ HANDOFF = {
         ["Executive", 3960, "title CFO", "fit"],
         ["Below manager", -500, "", "fit"],
     ],
+    "cause": "threshold",
+    "cause_reason": "",
+    "cause_by": "",
     "response_due": to_micros(NOON + timedelta(minutes=5)),
     "period_ends": to_micros(NOON + timedelta(days=5)),
 }
@@ -59,6 +62,22 @@ def test_the_default_task_says_why_until_when_and_what_it_did() -> None:
         "Lately: demo request on 1 Jun 2026",
         "Lately: 2 × page view /pricing (campaign autumn), last on 31 May 2026",
     ]
+
+
+@pytest.mark.parametrize(
+    ("cause", "said"),
+    [
+        ({"cause": "fast track", "cause_reason": "demo_request"}, "Asked for it (demo_request): do not let it wait."),
+        ({"cause": "wake"}, "Sales wanted it again by now."),
+        (
+            {"cause": "person", "cause_by": "kim", "cause_reason": "met at\nthe fair"},
+            "Handed over by kim (met at the fair).",
+        ),
+    ],
+)
+def test_sales_are_told_what_else_than_its_score_brings_it(cause: dict, said: str) -> None:
+    assert said in packed(**cause)["task"].split("\n")
+    assert said in packed(**cause)["summary"].split("\n")
 
 
 def test_the_summary_names_the_band_and_the_best_reasons() -> None:

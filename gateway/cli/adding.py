@@ -59,7 +59,9 @@ class Adding:
 @click.command("add")
 @click.argument("plugin")
 @click.option("--name", metavar="NAME", help="Name of the system here; default: the plugin's.")
-@click.option("--role", type=click.Choice(["ma", "crm", "other"]), help="What the system is; default: the plugin's.")
+@click.option(
+    "--role", type=click.Choice(["ma", "crm", "other", "notify"]), help="What the system is; default: the plugin's."
+)
 @click.option("--pull", metavar="15m", help="How often it is asked for news; default: the plugin's.")
 @click.option("--set", "given", multiple=True, metavar="KEY=VALUE", help="A setting; may be repeated. YAML values.")
 @click.option("--offline", is_flag=True, help="Write without asking the account.")
@@ -83,12 +85,15 @@ def add(
     account's credentials are refused later. Nothing is written unless it answers, and nothing is sent to it before
     `gateway activate`.
     """
+    from gateway.contracts import NOTICE
+
     app.require()
     host = load_host()
     adding = _adding(app.root.resolve(), host, plugin, name or plugin)
     kind = adding.connection
+    brings = NOTICE in getattr(host.sinks[plugin].factory, "carries", {}) if plugin in host.sinks else False
     adding.entry |= {
-        "role": role or (kind.role if kind else "other"),
+        "role": role or ("notify" if brings else kind.role if kind else "other"),
         **({"pull": pull or (kind.pull if kind else "")} if pull or (kind and kind.pull) else {}),
         "outbound": "off",
         "settings": settings_of(given),
@@ -102,7 +107,7 @@ def add(
     for key, value in (account.pin if account is not None else {}).items():
         adding.entry["settings"].setdefault(key, value)
         comments[key] = "another account's credentials are refused"
-    text = _mapping(adding, host, asked)
+    text = "" if adding.entry["role"] == "notify" else _mapping(adding, host, asked)
     written = _write(adding, host, text, comments)
     if as_json:
         about = asdict(account) if account is not None else None
@@ -198,7 +203,8 @@ def _asked(adding: Adding, kind: type[Connection], host: Host) -> Asked:
     offer = host.sinks.get(adding.plugin)
     try:
         made: Connection = plugin_call(adding.plugin, "connecting", partial(_built, adding, kind))
-        sink = plugin_call(adding.plugin, "connecting", partial(_built, adding, offer.factory)) if offer else None
+        told = offer if adding.entry["role"] != "notify" else None  # whose fields are told
+        sink = plugin_call(adding.plugin, "connecting", partial(_built, adding, told.factory)) if told else None
         return plugin_call(adding.plugin, "asking", lambda: Asked(made.account(), made.signals(), sink))  # type: ignore[no-any-return]
     except GatewayError as exc:
         raise Refused(f"{adding.name}: {exc}\nnothing was written; --offline writes without asking") from None
@@ -249,7 +255,8 @@ def _write(adding: Adding, host: Host, text: str, comments: Mapping[str, str]) -
     name = f"mappings/{adding.name}.yaml"
     main = with_system(adding.main, adding.name, adding.entry, comments)
     try:
-        load_instance(adding.root, host, {**texts(adding.root), "gateway.yaml": main, name: text})
+        written = {"gateway.yaml": main, **({name: text} if text else {})}
+        load_instance(adding.root, host, texts(adding.root) | written)
     except ConfigError as exc:
         at = f"systems.{adding.name}."
         told = [one for one in exc.problems if isinstance(one, Problem)]
@@ -258,12 +265,13 @@ def _write(adding: Adding, host: Host, text: str, comments: Mapping[str, str]) -
         if ours:
             raise ConfigError(ours) from None
     mapping, path = adding.root / name, adding.root / "gateway.yaml"
-    mapping.parent.mkdir(exist_ok=True)
-    mapping.write_text(text, encoding="utf-8")
+    if text:
+        mapping.parent.mkdir(exist_ok=True)
+        mapping.write_text(text, encoding="utf-8")
     new = path.with_name(".gateway.yaml.new")
     new.write_text(main, encoding="utf-8")
     os.replace(new, path)
-    return ["gateway.yaml", name]
+    return list(written)
 
 
 def _tell(adding: Adding, host: Host, asked: Asked | None, written: Sequence[str]) -> None:
@@ -288,7 +296,11 @@ def _tell(adding: Adding, host: Host, asked: Asked | None, written: Sequence[str
 
 def _next(adding: Adding, host: Host) -> Iterator[tuple[str, str]]:
     name, systems = adding.name, adding.main.data.get("systems") or {}
-    if adding.connection is not None:
+    if adding.entry["role"] == "notify":
+        yield "edit journey.yaml", f"`notify:` says who hears what through {name}"
+        yield "gateway check --online", "is everything right, and does the server take us?"
+        yield f"gateway activate {name} --existing ignore", "from then on people are told"
+    elif adding.connection is not None:
         connected = [one for one, data in systems.items() if data.get("plugin") in host.connections]
         beside = f" --with {connected[0]}" if connected else ""
         yield f"gateway mapping draft {name}{beside}", "everything the account holds, as a mapping to choose from"

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from gateway.cli.output import shown
-from gateway.contracts import COMPANIONS
+from gateway.contracts import COMPANIONS, NOTICE
 from gateway.leads.lead import FactKey, Lead, StoredOutcome
 from gateway.leads.record import Ref
 from gateway.sync.companions import in_words
@@ -242,7 +242,7 @@ def _regrouped(row: Row, lead: str) -> str:
 
 def _effects(rows: Rows) -> Iterator[Entry]:
     for row in rows["writes"]:
-        if row["object"] in COMPANIONS:
+        if row["object"] in (*COMPANIONS, NOTICE):
             what, fields = f"{in_words(row['object'], row['fields'], row['record'])} in {row['system']}", ""
         else:
             what = f"{'create' if row['create'] else 'update'} of {row['object']} in {row['system']}"

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, case, func, select, text, update
 
+from gateway.contracts import NOTICE
 from gateway.leads.record import Ref
 from gateway.store import tables as t
 from gateway.store.among import among
@@ -23,9 +24,9 @@ def new_name(connection: Connection, name: str) -> str:
 
 
 def writes(connection: Connection, push: str) -> list[Any]:
-    """The confirmed writes of a push, in their order, as the leads of now have them."""
+    """The confirmed writes of a push, in their order, as the leads of now have them. What people were told is none."""
     w = t.writes.c
-    mine = select(t.writes).where(w.push == push, _SENT, w.state == "confirmed").order_by(w.id)
+    mine = select(t.writes).where(w.push == push, _SENT, w.state == "confirmed", w.object != NOTICE).order_by(w.id)
     return list(connection.execute(mine))
 
 
@@ -64,7 +65,7 @@ def newest(connection: Connection, limit: int) -> list[Any]:
     w = t.writes.c
     made_some = func.sum(case((w.create, 1), else_=0))
     chosen = select(w.push, w.system, func.max(w.finished_at).label("at"), made_some.label("created"), func.count())
-    grouped = chosen.where(_SENT, w.state == "confirmed").group_by(w.push, w.system)
+    grouped = chosen.where(_SENT, w.state == "confirmed", w.object != NOTICE).group_by(w.push, w.system)
     return list(connection.execute(grouped.order_by(func.max(w.finished_at).desc(), w.push.desc()).limit(limit)))
 
 

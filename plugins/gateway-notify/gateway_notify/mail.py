@@ -20,7 +20,7 @@ from typing import Any
 from email_validator import EmailNotValidError, validate_email
 
 from gateway.contracts import NOTICE, Account, Call, Connection, Context, Receipt, Sink, Write
-from gateway.errors import AccessRefused, GatewayError, TryLater
+from gateway.errors import AccessRefused, GatewayError, Refused, TryLater
 
 TIMEOUT = 15.0
 """Seconds for each answer of the server."""
@@ -77,7 +77,7 @@ class MailAccount(Connection):
 
     @classmethod
     def mapping(cls) -> str:
-        raise NotImplementedError("notices need no mapping file")
+        raise Refused("messages to people need no mapping file")
 
     def account(self) -> Account:
         try:

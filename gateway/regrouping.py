@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gateway.contracts import COMPANIONS
+from gateway.contracts import COMPANIONS, TASK
 from gateway.errors import NotFound, Refused
 from gateway.leads.batch import Batch
 from gateway.leads.identity import Key
@@ -25,6 +25,7 @@ from gateway.store.database import read, write
 from gateway.store.loading import Need, load
 from gateway.store.rows import stored_event
 from gateway.store.times import new_id
+from gateway.sync.companions import task_key
 from gateway.times import to_micros
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def split(gateway: Gateway, lead: str, records: Collection[Ref], by: str, why: s
         _refuse_unfit(lead, records, [ref for ref in theirs if _shown(ref)])
         merged = _origin(regrouping.origins(connection, lead), set(records))
         other = merged.other if merged is not None else new_id()
-        refs = _with_companions(before[0], records, other)
+        refs = _with_companions(before[0], records, other, merged.detail.get("handoffs", ()) if merged else ())
         keys = _keys(gateway, connection, lead, theirs, refs)
         now = to_micros(gateway.now())
         open_before = _open(before)
@@ -139,12 +140,17 @@ def _origin(merges: Sequence[Any], records: set[Ref]) -> Any | None:
     return min(fitting, key=lambda row: (len(row.detail["records"]), -row.at), default=None)
 
 
-def _with_companions(lead: Lead, records: Collection[Ref], other: str) -> set[Ref]:
-    """The records, what stands beside them over there, and what the other's journey had set."""
-    refs = set(records)
+def _with_companions(lead: Lead, records: Collection[Ref], other: str, handoffs: Collection[str]) -> set[Ref]:
+    """The records, what stands beside them over there, the tasks of ``handoffs``, and what the other's journey had set.
+
+    A task goes with its handoff, whichever record it was made for.
+    """
+    refs, tasks = set(records), {task_key(id_) for id_ in handoffs}
     for ref, record in lead.records.items():
         belongs = record.snapshot.get("of")
-        if ref[1] in COMPANIONS and belongs and any((ref[0], belongs[0]) == (of[0], of[2]) for of in records):
+        if ref[1] == TASK:
+            refs |= {ref} if ref[2] in tasks else set()
+        elif ref[1] in COMPANIONS and belongs and any((ref[0], belongs[0]) == (of[0], of[2]) for of in records):
             refs.add(ref)
     return refs | ({(*OWN, other)} & lead.records.keys())
 

@@ -235,7 +235,7 @@ def settle(connection: Connection, worker: str, now: int, settled: Sequence[Sett
     )
     put.insert(t.events, events, ignore=True)
     put.upsert(t.records, [record_row(record) for record in records.values()])
-    leads = {lead for lead in owners.values() if lead}
+    leads = {lead for lead in owners.values() if lead} | {lead for people in again for lead in people}
     # Whoever loaded these leads before must load them again: their snapshots have moved.
     connection.execute(update(t.leads).where(among(t.leads.c.id, leads)).values(version=t.leads.c.version + 1))
     last_words = [item for item in settled if item.row.id not in superseded]
@@ -343,8 +343,12 @@ def _learn(
         before = (row.system, row.object, row.key if beside else row.record or "")
         here = before if beside else (row.system, receipt.object or row.object, receipt.record or row.record or "")
         if receipt.result == "done":
-            if _link(records, here, lead, now) != lead:
-                again.append((lead, records[here].entity))
+            owner = _link(records, here, lead, now)
+            if owner != lead and beside:  # a split left it there: our key says whose it is
+                records[here].entity = lead
+                again.append((owner,))
+            elif owner != lead:
+                again.append((lead, owner))
             record, fields = records[here], item.write.fields
             held = record.snapshot
             before_of[row.id] = {name: held[name][:2] if name in held else None for name in fields}

@@ -111,7 +111,7 @@ def split(
     theirs = select(i.id).where(i.lead == other)
     connection.execute(update(t.resolutions).where(t.resolutions.c.item.in_(theirs)).values(lead=other))
     _reopen(connection, lead, other, detail)
-    _divide_writes(connection, lead, other, refs, now)
+    _divide_writes(connection, lead, other, refs, detail.get("handoffs", ()), now)
     _also_apart(connection, lead, other)
     one, two = _pair(lead, other)
     Put(connection).insert(t.apart, [{"one": one, "other": two}], ignore=True)
@@ -163,11 +163,13 @@ def _reopen(connection: Connection, lead: str, other: str, detail: Mapping[str, 
             connection.execute(update(t.handoffs).where(h.id == id_).values(state="open"))
 
 
-def _divide_writes(connection: Connection, lead: str, other: str, refs: Collection[Ref], now: int) -> None:
-    """What was sent to a record, or for the other's own key, is the other's; what waits is planned anew for both."""
+def _divide_writes(
+    connection: Connection, lead: str, other: str, refs: Collection[Ref], handoffs: Collection[str], now: int
+) -> None:
+    """What was sent to a record, or for the other's own key or handoff, is the other's; what waits is planned anew."""
     w = t.writes.c
     rows = connection.execute(select(w.id, w.system, w.object, w.record, w.key, w.state).where(w.lead == lead)).all()
-    own = tuple(f"{what}:{other}:" for what in ("lead", "list", "campaign"))
+    own = (*(f"{what}:{other}:" for what in ("lead", "list", "campaign")), *(f"handoff:{id_}:" for id_ in handoffs))
     theirs = [row.id for row in rows if (row.system, row.object, row.record) in refs or row.key.startswith(own)]
     connection.execute(update(t.writes).where(among(w.id, theirs)).values(lead=other))
     waiting = [row for row in rows if row.state == "waiting"]

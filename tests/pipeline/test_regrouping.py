@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from contextlib import nullcontext
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -10,8 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_instance import Small, days
 from sqlalchemy import select
+from structlog import get_logger
 
 from gateway import regrouping
+from gateway.contracts import TASK, Call, Receipt, Sink
+from gateway.delivery import Delivery
 from gateway.errors import NotFound, Refused
 from gateway.store import tables as t
 
@@ -268,3 +274,66 @@ def test_nobody_is_merged_with_somebody_forgotten(small):
         regrouping.merge(gateway_of(small), one, other, "kim", go=True)
     with pytest.raises(Refused, match="forgotten"):
         regrouping.split(gateway_of(small), other, [TWO], "kim", go=True)
+
+
+class Crm(Sink):
+    """Every write is done; a task is known by its key, and ``meanwhile`` is called before the answer."""
+
+    def __init__(self):
+        self.sent, self.meanwhile = [], lambda: None
+
+    def calls(self, writes):
+        return [Call(title="row", writes=(one,)) for one in writes]
+
+    def deliver(self, call):
+        (one,) = call.writes
+        self.sent.append((one.object, one.key))
+        if one.object == TASK:
+            self.meanwhile()
+        return [Receipt(key=one.key, result="done", record=f"at {one.key}")]
+
+
+@pytest.fixture
+def told(small):
+    """The small instance with a CRM that keeps tasks; ``deliver`` sends until nothing is due."""
+    small.model = replace(small.model, carries={"crm": {TASK: ("*",)}})
+    small.pipeline.model = small.model
+    small.crm = Crm()
+    quiet = lambda *_: nullcontext()  # noqa: E731
+    sending = Delivery(small.store.main, "crm", small.crm, "crm", lambda: small.at, quiet, get_logger())
+
+    def deliver():
+        for _ in range(9):
+            worked, again = sending.run("w")
+            if again:
+                small.pipeline.again(again)
+            if not worked:
+                return
+        pytest.fail("the same is told again and again")
+
+    small.deliver = deliver
+    return small
+
+
+def test_a_task_goes_with_its_handoff(told):
+    """Also after the merge closed it for the other record: nothing is made twice, or told for ever."""
+    one, other = two(told)
+    told.deliver()
+    merge(told)
+    told.deliver()
+    split(told, TWO, ("crm", "lead", f"at lead:{other}:lead"))
+    told.deliver()
+    owners = dict(told.rows(t.handoffs, "id", "lead"))
+    tasks = [row for row in told.rows(t.records, "record", "entity") if row[0].startswith("handoff:")]
+    assert {record.split(":")[1]: entity for record, entity in tasks} == owners
+    assert set(owners.values()) == {one, other}
+
+
+def test_a_split_while_its_task_is_under_way_leaves_one_task(told):
+    """The answer comes for the lead that the handoff belongs to by then."""
+    _, other = two(told)
+    merge(told)
+    told.crm.meanwhile = lambda: split(told, TWO) if lead_of(told, TWO) != other else None
+    told.deliver()
+    tasks = Counter(key for object_, key in told.crm.sent if object_ == TASK)
+    assert set(tasks.values()) == {1}

@@ -519,7 +519,7 @@ notices = Table(  # what people are told: something that happened, or a state wh
     Column("end_told_at", Time),
     Index(
         "notices_open",
-        "kind",
+        "id",
         sqlite_where=text("ended_at IS NULL OR told_at IS NULL OR end_told_at IS NULL"),
         postgresql_where=text("ended_at IS NULL OR told_at IS NULL OR end_told_at IS NULL"),
     ),

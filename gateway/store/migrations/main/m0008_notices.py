@@ -25,7 +25,7 @@ def upgrade() -> None:
     )
     op.create_index("ix_notices_lead", "notices", ["lead"])
     for name, table, columns, where in (
-        ("notices_open", "notices", ["kind"], "ended_at IS NULL OR told_at IS NULL OR end_told_at IS NULL"),
+        ("notices_open", "notices", ["id"], "ended_at IS NULL OR told_at IS NULL OR end_told_at IS NULL"),
         ("steps_waiting", "steps", ["id"], "state = 'waiting'"),
         ("writes_failing", "writes", ["system"], "attempts >= 3 AND finished_at IS NULL"),
     ):

@@ -200,7 +200,7 @@ def fast_stage(stages: Sequence[Mapping[str, Any]], fast_track: Mapping[str, Any
     if not fast_track:
         return None
     for index, stage in enumerate(stages):
-        hands = any(isinstance(step, Mapping) and "handoff" in step for step in _listed(stage.get("steps")))
+        hands = _handing(stage) is not None
         if hands and fast_track.get("stage", stage.get("name")) == stage.get("name"):
             return index
     return None
@@ -229,7 +229,24 @@ def _stages(file: ConfigFile, _: Any, systems: Collection[str] | None) -> list[P
         for index, step in enumerate(stage["steps"] if isinstance(stage.get("steps"), list) else ()):
             problems += _step(file, (*path, "steps", index), step, systems)
         problems += _shape(file, path, stage)
-    return problems
+    return problems + list(_exits(file))
+
+
+def _exits(file: ConfigFile) -> Iterator[Problem]:
+    """A lead that sales have taken on must be able to go on: what they report has to lead somewhere."""
+    stages = list(_items(file, "stages"))
+    for index, (path, stage) in enumerate(stages):
+        entries = [later.get("entry") for _, later in stages[index + 1 :]]
+        leads_on = any(isinstance(entry, Mapping) and _listed(entry.get("outcome")) for entry in entries)
+        if not leads_on and (position := _handing(stage)) is not None:
+            words = "no exit: no later stage is entered by an outcome, such as {name: won, entry: {outcome: [won]}}"
+            yield file.problem((*path, "steps", position), words)
+
+
+def _handing(stage: Mapping[str, Any]) -> int | None:
+    """The place of its step that hands over."""
+    steps = _listed(stage.get("steps"))
+    return next((at for at, step in enumerate(steps) if isinstance(step, Mapping) and "handoff" in step), None)
 
 
 def _entry(file: ConfigFile, path: KeyPath, stage: Mapping[str, Any]) -> Iterator[Problem]:

@@ -52,7 +52,11 @@ def forget(connection: Connection, leads: Collection[str], now: int, refs: Colle
         update(t.activities).where(among(t.activities.c.lead, leads)).values(asset="", channel="", campaign="")
     )
     connection.execute(update(t.outcomes).where(among(t.outcomes.c.lead, leads)).values(reason="", by=""))
+    connection.execute(update(t.marks).where(among(t.marks.c.lead, leads)).values(reason="", by=""))
+    waiting = and_(among(t.handoffs.c.lead, leads), t.handoffs.c.state == "held")
+    connection.execute(update(t.handoffs).where(waiting).values(state="withdrawn", bucket_reason="forgotten"))
     named: dict[str, Any] = {"contributions": [], "package": {}, "closed_by": "", "owner_why": ""}
+    named |= {"cause_reason": "", "cause_by": ""}
     connection.execute(update(t.handoffs).where(among(t.handoffs.c.lead, leads)).values(named))
     handoffs = select(t.handoffs.c.id).where(among(t.handoffs.c.lead, leads))
     connection.execute(update(t.endings).where(t.endings.c.handoff.in_(handoffs)).values(by=""))
@@ -75,7 +79,7 @@ def forget(connection: Connection, leads: Collection[str], now: int, refs: Colle
     connection.execute(
         update(t.leads)
         .where(among(t.leads.c.id, leads))
-        .values(attributes={}, company=None, erased_at=now, version=t.leads.c.version + 1)
+        .values(attributes={}, company=None, erased_at=now, wakes_at=None, version=t.leads.c.version + 1)
     )
     return sorted(documents)
 

@@ -8,7 +8,7 @@ import pytest
 from gateway.journey import advance as module
 from gateway.journey.advance import Move, Reached, Withheld, existing
 from gateway.journey.endings import find_ending
-from gateway.journey.facts import Decided, Ended, Facts, Happened, Held, OpenHandoff, Outcome, Standing
+from gateway.journey.facts import Decided, Ended, Facts, Happened, OpenHandoff, Outcome, Standing
 from gateway.journey.journey import compile_journey
 from gateway.settings.files import ConfigFile
 
@@ -302,6 +302,7 @@ stages:
   - {name: target}
   - {name: mql, entry: {score: 40}, steps: [{handoff: inside}]}
   - {name: hot, shared: mql, entry: {score: 80}, steps: [{handoff: field}]}
+  - {name: won, entry: {outcome: [won]}}
 """)
     answer = Life(journey).go(1, score=85)
     assert answer.opening.system == "field"

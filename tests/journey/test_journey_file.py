@@ -9,6 +9,7 @@ import pytest
 from gateway.errors import ConfigError
 from gateway.journey.check import check
 from gateway.journey.journey import Exclusion, compile_journey
+from gateway.journey.recycling import Recycling
 from gateway.settings.files import ConfigFile
 
 STARTER = Path(__file__).parents[2] / "mappings" / "starter" / "journey.yaml"
@@ -265,6 +266,79 @@ def test_all_mistakes_are_reported_at_once_in_the_order_of_the_lines():
 )
 def test_odd_shapes_are_problems_and_never_a_crash(text):
     assert check(file(text))
+
+
+WAYS_BACK = """
+stages:
+  - {name: target}
+  - {name: mql, entry: {score: 50}, steps: [{handoff: crm}]}
+  - {name: hot, shared: mql, entry: {score: 80}, steps: [{handoff: crm}]}
+  - {name: won, entry: {outcome: [won]}}
+reasons: {sales_rejected: [no budget, wrong person], recycled: [not now]}
+lists: {recycled: {not now: Later, other: Nurture}, sales_rejected: Suppressed}
+recycling: {rest: 30d, behaviour: halve, generations: 3, silent: 60d, stage: target}
+rejected: {no budget: 180d, wrong person: never, other: fast track}
+fast_track: {activities: [demo_request], stage: hot, response: 5m, period: 2d}
+capacity: {hour: 5, day: 20}
+"""
+
+
+def test_the_way_back_says_what_the_file_says():
+    journey, monday = compile_journey(file(WAYS_BACK)), datetime(2026, 3, 2, 9, tzinfo=UTC)
+    assert journey.recycling == Recycling(
+        timedelta(days=30), "halve", 3, timedelta(days=60), "target",
+        {"no budget": timedelta(days=180), "wrong person": "never", "other": "fast track"},
+    )  # fmt: skip
+    assert journey.lists == {
+        "recycled": {"not now": "Later", "other": "Nurture"},
+        "sales_rejected": {"other": "Suppressed"},
+    }
+    assert (journey.stage("mql").fast, journey.stage("hot").fast) == (frozenset(), {"demo_request"})
+    assert journey.fast_clock.response_due(monday, "bad") == monday + timedelta(minutes=5)
+    assert journey.fast_clock.period_ends(monday) == monday + timedelta(days=2)
+    assert journey.capacity == {"hour": 5, "day": 20}
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "complaint"),
+    [
+        ("stage: target}", "stage: targt}", "9: recycling.stage: no such stage; did you mean 'target'?"),
+        ("halve", "half", "9: recycling.behaviour: expected one of keep, halve, reset"),
+        ("generations: 3", "generations: 0", "9: recycling.generations: expected a number from 1 to 100"),
+        ("rest: 30d", "rest: long", "9: recycling.rest: not a duration; write a whole number and a unit"),
+        ("silent", "silence", "9: recycling.silence: unknown key; did you mean 'silent'?"),
+        (
+            "no budget: 180d",
+            "no budget: soon",
+            "10: rejected.no budget: expected never, fast track, or a time such as 180d",
+        ),
+        ("no budget: 180d", "no bugdet: 180d", "10: rejected.no bugdet: no such reason; did you mean 'no budget'?"),
+        ("{not now: L", "{not nw: L", "8: lists.recycled.not nw: no such reason; did you mean 'not now'?"),
+        ("other: Nurture", "other: []", "8: lists.recycled.other: expected the name of a list, or one for each reason"),
+        ("stage: hot", "stage: hott", "11: fast_track.stage: no such stage; did you mean 'hot'?"),
+        (
+            "stage: hot",
+            "stage: target",
+            "11: fast_track: no stage hands over; add a step such as `handoff: crm` to one",
+        ),
+        ("[demo_request]", "[]", "11: fast_track.activities: an empty list is no fast track"),
+        ("hour: 5", "hour: 50", "12: capacity.hour: an hour has more than its day"),
+        ("{hour: 5, day: 20}", "{}", "12: capacity: say how many handoffs an hour or a day may have"),
+        ("day: 20", "day: 0", "12: capacity.day: "),
+    ],
+)
+def test_a_mistake_in_the_way_back_is_named_where_it_stands(right, wrong, complaint):
+    assert right in WAYS_BACK
+    [problem] = check(file(WAYS_BACK.replace(right, wrong)))
+    assert f"journey.yaml:{complaint}" in str(problem)
+
+
+def test_a_handoff_from_which_nothing_leads_on_is_refused():
+    """What sales report has to lead somewhere."""
+    text = stages("{name: mql, entry: {score: 50}, steps: [{join: hot}, {handoff: crm}]}")
+    [problem] = check(file(text))
+    assert "journey.yaml:4: stages[1].steps[1]: no exit: no later stage is entered by an outcome" in str(problem)
+    assert check(file(text + "  - {name: won, entry: {outcome: [won]}}\n")) == []
 
 
 def test_the_starter_file_is_valid():

@@ -38,7 +38,10 @@ WRITABLE = {
     **dict.fromkeys(_NUMBERS, _NUMBERS),
 }
 """Type in the catalogue → types of a mapping that can be sent to it; to all others any can."""
-_LENGTHS = {"lead_id": 32, "handoff_id": 32, "score_reasons": 1000}
+_LENGTHS = {
+    "lead_id": 32, "handoff_id": 32, "score_reasons": 1000, "handoff_summary": 2000, "next_step": 255,
+    "last_activities": 1500, "handoff_campaign": 255,
+}  # fmt: skip
 """Characters of what the gateway works out itself."""
 
 

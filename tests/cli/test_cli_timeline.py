@@ -33,7 +33,8 @@ MARK = {"at": T, "kind": "manual", "points": 0, "reason": "", "until": None, "by
 STEP = {"at": T, "stage": "mql", "crossing": 2, "step": {"join": "News"}, "state": "done", "reason": ""}
 WRITE = {
     "id": "w1", "system": "crm", "object": "lead", "record": "L1", "key": "lead:1:lead",
-    "fields": {"score": 1, "band": 2}, "create": False, "cause": "update", "planned_at": T, "finished_at": None, "state": "waiting", "code": "",
+    "fields": {"score": 1, "band": 2}, "create": False, "cause": "update", "planned_at": T, "finished_at": None,
+    "state": "waiting", "code": "",
     "message": "", "push": "",
 }  # fmt: skip
 ENDING = {

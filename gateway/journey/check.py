@@ -62,10 +62,10 @@ class JourneySchema(Schema):
     reasons = fields.Dict(keys=fields.String(), values=fields.List(fields.String()))
     buckets = fields.Dict(keys=fields.String(), values=fields.String())
     lists = fields.Dict(keys=fields.String(), values=fields.Raw())
-    recycling = fields.Nested(RecyclingForm)
+    recycling = fields.Nested(RecyclingForm, metadata={"help": "the way back of a lead that sales gave back"})
     rejected = REJECTED
-    fast_track = fields.Nested(FastTrackForm)
-    capacity = fields.Nested(CapacityForm)
+    fast_track = fields.Nested(FastTrackForm, metadata={"help": "what hands a lead over at once, whatever its score"})
+    capacity = fields.Nested(CapacityForm, metadata={"help": "how many handoffs sales can take"})
     owners = OWNERS
     assign = ASSIGNMENT
     fallback = FALLBACK

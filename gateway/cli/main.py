@@ -46,6 +46,7 @@ COMMANDS = {
     "undo": "gateway.cli.undo:undo",
     "leads": "gateway.cli.leads:leads",
     "handoffs": "gateway.cli.handoffs:handoffs",
+    "owners": "gateway.cli.owners:owners",
     "work": "gateway.cli.work:work",
     "inbox": "gateway.cli.inbox:inbox",
     "deliveries": "gateway.cli.deliveries:deliveries",

@@ -414,7 +414,7 @@ def uses(node: Any, path: KeyPath) -> Iterator[tuple[KeyPath, str, str]]:
     elif isinstance(node, Mapping):
         for key, value in node.items():
             here = (*path, key)
-            if key == "when":
+            if key in ("when", "territory"):
                 yield from _read_by(value, here)
             elif key in ("attribute", "activity"):
                 names = value if isinstance(value, list) else [value]

@@ -88,7 +88,7 @@ def test_an_object_named_by_a_number_is_looked_up_too() -> None:
         ('"events[]"', "0", ":3: items: not a JMESPath expression"),
         ("objects:", "objcts:", ":1: objects: is missing"),
         ("objects:", "objcts:", ":4: objcts: unknown key; did you mean 'objects'?"),
-        ("kind: person", "kind: persn", ":6: objects.contact.kind: not one of person, company, deal; did you mean 'person'?"),
+        ("kind: person", "kind: persn", ":6: objects.contact.kind: not one of person, company, deal, user; did you mean 'person'?"),
         ("only: {type: contact}", "only: {type: {iss: contact}}", ":7: objects.contact.only.type.iss: unknown operator; did you mean 'is'?"),
         ("only: {type: contact}", 'only: {type: {matches: "["}}', ":7: objects.contact.only.type.matches: not a regular expression"),
         ("only: {type: contact}", 'only: {"type[": contact}', ":7: objects.contact.only: not a JMESPath expression"),

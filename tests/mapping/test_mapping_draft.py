@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from gateway.contracts import Field
 from gateway.mapping import compile_mapping
 from gateway.mapping.draft import Frame, draft
-from gateway.mapping.grammar import KINDS
 from gateway.mapping.pairs import Side
 from gateway.settings.files import ConfigFile
 
@@ -36,6 +35,7 @@ TEMPLATE: dict[str, Any] = {
         "firm": {"kind": "company", "id": "id", "time": "at", "fields": {"name": "name"}},
     }
 }
+KINDS = ("person", "company", "deal")
 FRAME = Frame(TEMPLATE, "gw_", "Europe/Berlin", "EUR")
 
 

@@ -13,6 +13,7 @@ from gateway.contracts import Account, Connection, Context, Signal, Step
 from gateway.errors import AccessRefused, Refused
 from gateway_hubspot.activities import STREAMS
 from gateway_hubspot.client import Client, Failure, MissingScopes
+from gateway_hubspot.owners import OWNER
 from gateway_hubspot.properties import OURS, provide, provide_list
 from gateway_hubspot.records import MODIFIED, Shape, cut, flat, plural, shapes, singular
 
@@ -35,7 +36,7 @@ _MADE = {"page_views": ("page_view",), "meetings": ("meeting_booked", "meeting_h
 
 
 class HubSpotConnection(Connection):
-    role, pull, prefix, streams = "ma", "10m", OURS, tuple(STREAMS.values())
+    role, pull, prefix, streams = "ma", "10m", OURS, (*STREAMS.values(), OWNER)
 
     def __init__(self, settings: Mapping[str, Any], context: Context) -> None:
         self._settings = settings
@@ -91,7 +92,7 @@ class HubSpotConnection(Connection):
             yield provide_list(self._client, name, dry_run)
 
     def _shapes(self) -> list[Shape]:
-        return [shape for object_, shape in shapes(self._mapping).items() if object_ not in STREAMS.values()]
+        return [shape for object_, shape in shapes(self._mapping).items() if object_ not in self.streams]
 
     def _ids(self, path: str, records: int) -> Iterator[Sequence[str]]:
         """Of the records changed last: a search gives at most two hundred at a time, and so does it here."""

@@ -28,7 +28,7 @@ from gateway.contracts import (
 )
 from gateway.errors import QuarantineDocument
 from gateway.payloads import decode_json
-from gateway_hubspot import activities
+from gateway_hubspot import activities, owners
 from gateway_hubspot.client import Client, Failure, Reply
 from gateway_hubspot.records import (
     KINDS,
@@ -158,11 +158,15 @@ class HubSpotSource(Source):
     def streams(self) -> Sequence[str]:
         objects = [path for path in self._settings["objects"] if singular(path) in self._shapes]
         deleted = [f"{DELETED}{path}" for path in objects]
-        return [*objects, *self._settings["activities"], *deleted]
+        users = [owners.OWNERS] if owners.OWNER in self._shapes else []
+        return [*objects, *self._settings["activities"], *users, *deleted]
 
     def pull(self, stream: str, cursor: Cursor | None, since: datetime | None) -> Iterator[Page]:
         if stream in activities.STREAMS:
             yield from activities.pull(stream, self._client, cursor, since)
+            return
+        if stream == owners.OWNERS:
+            yield from owners.pull(self._client, cursor)
             return
         if stream == activities.PAGE_VIEWS:
             begin = since or self._context.now() - FIRST_VISITS

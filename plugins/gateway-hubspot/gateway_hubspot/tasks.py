@@ -19,10 +19,12 @@ TAKEN = ("CONFLICT", "CONFLICTING_UNIQUE_VALUE")
 def task(made: Write, settings: Mapping[str, Any], now: datetime) -> Write:
     """The write of a follow-up task with HubSpot's properties. ``settings`` as ``TaskSchema`` loads them."""
     told = made.fields
-    if made.record is not None:
-        return replace(made, object="task", fields={"hs_task_status": "COMPLETED"}, refs={})
-    due = told.get("due_at") or (now + timedelta(days=settings.get("due_days", 1))).isoformat()
     owner = str(told.get("owner") or "")
+    whose = {"hubspot_owner_id": owner} if owner.isdecimal() else {}
+    if made.record is not None:
+        change = {"hs_task_status": "COMPLETED"} if told.get("done") else whose
+        return replace(made, object="task", fields=change, refs={})
+    due = told.get("due_at") or (now + timedelta(days=settings.get("due_days", 1))).isoformat()
     properties = {
         "hs_task_subject": settings.get("subject") or told.get("subject") or "Follow up",
         "hs_task_body": "<br>".join(_escaped(line) for line in str(told.get("description") or "").splitlines()),
@@ -30,7 +32,7 @@ def task(made: Write, settings: Mapping[str, Any], now: datetime) -> Write:
         "hs_task_priority": str(told.get("priority") or "high").upper(),
         "hs_task_type": "TODO",
         "hs_timestamp": due,
-        "hubspot_owner_id": owner if owner.isdecimal() else None,
+        **whose,
     }
     return replace(made, object="task", fields={name: value for name, value in properties.items() if value})
 

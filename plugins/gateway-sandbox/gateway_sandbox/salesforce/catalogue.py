@@ -407,6 +407,7 @@ _OBJECTS = {
         Name string(121) r
         Email email(128) !
         IsActive boolean
+        TimeZoneSidKey picklist(Europe/Berlin|Europe/London|Europe/Rome|America/New_York|America/Los_Angeles|Asia/Tokyo)
         """,
     "Group": """
         Name string(40) !

@@ -90,8 +90,12 @@ class Org:
         self._chance = random.Random(seed)
         self.user = self._user("Integration", "Gateway", "gateway@sandbox.example")
         self.people = [
-            self._user(first, last, f"{first}.{last}@sandbox.example".lower())
-            for first, last in (("Anna", "Berg"), ("Tom", "Okoye"), ("Mia", "Rossi"))
+            self._user(first, last, f"{first}.{last}@sandbox.example".lower(), zone)
+            for first, last, zone in (
+                ("Anna", "Berg", "Europe/Berlin"),
+                ("Tom", "Okoye", "Europe/London"),
+                ("Mia", "Rossi", "Europe/Rome"),
+            )
         ]
         self.queue = self.add("Group", {"Name": "Inbound leads", "DeveloperName": "Inbound_Leads", "Type": "Queue"}).id
         self.add("QueueSobject", {"QueueId": self.queue, "SobjectType": "Lead"})
@@ -130,9 +134,9 @@ class Org:
         }
         self.records["Organization"][self.id] = organization
 
-    def _user(self, first: str, last: str, email: str) -> str:
+    def _user(self, first: str, last: str, email: str, zone: str = "Europe/Berlin") -> str:
         values = {"FirstName": first, "LastName": last, "Email": email, "Username": email, "IsActive": True}
-        return self.add("User", values).id
+        return self.add("User", values | {"TimeZoneSidKey": zone}).id
 
     # Reading
 

@@ -1,0 +1,414 @@
+"""Whose a handoff is, through the pipeline: given at its opening, moved by the CRM, absence, the clock, or by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import orjson
+import pytest
+from small_instance import CRM, JOURNEY, NOW, Small
+from sqlalchemy import select, update
+
+from gateway import clocks, staffing
+from gateway.contracts import Page, Source
+from gateway.errors import NotFound, Refused, TryLater
+from gateway.pipeline import unguarded
+from gateway.pulling import Pulling
+from gateway.store import tables as t
+from gateway.store.database import read
+from gateway.store.inbox import Inbox
+
+AGREED = (
+    JOURNEY.replace("{reason: competitor", "{reason: rival")
+    + """
+reasons: {recycled: [not now]}
+calendars: {always: {zone: Europe/Berlin, hours: {mon-sun: "00:00-24:00"}}}
+follow_up: {response: 10h, period: 5d, calendar: always, warn: 50, reassign: 150}
+owners:
+  - {name: anna, user: anna@x.example}
+  - {name: bob, user: bob@x.example, weight: 1}
+  - {name: desk, queue: Desk}
+fallback: desk
+"""
+)
+PEOPLE = CRM.replace("kind: person\n    id: id", "kind: person\n    only: {kind: lead}\n    id: id")
+PEOPLE = (
+    PEOPLE.replace("      mail: email", "      owner_id: owner\n      mail: email").replace(
+        "{outcome: accepted", "{outcome: contacted, when: {state: Called}}\n      - {outcome: accepted"
+    )
+    + """
+  user:
+    kind: user
+    only: {kind: user}
+    id: id
+    time: at
+    fields: {mail: email, called: name, active: {to: active, type: boolean}, zone: time_zone}
+"""
+)
+USERS = (
+    {"id": "U1", "mail": "anna@x.example", "called": "Anna Berg", "active": True, "zone": "Europe/Berlin"},
+    {"id": "U2", "mail": "bob@x.example", "called": "Bob Oh", "active": True, "zone": "America/New_York"},
+    {"id": "U3", "mail": "carl@x.example", "called": "Carl Ek", "active": True},
+    {"id": "U9", "mail": "api@x.example", "called": "Integration", "active": True},
+    {"id": "Q1", "called": "Desk"},
+)
+ANN = {"kind": "contact", "id": "c1", "at": "2026-05-30T08:00:00", "email": "ann@one.example"}
+ANN |= {"title": "CEO", "number": "7"}
+PAGES = [{"kind": "contact", "id": "c1", "at": f"2026-05-31T0{hour}:00:00", "page": "pricing"} for hour in (8, 9)]
+HOUR = timedelta(hours=1)
+
+
+class Crm(Source):
+    def __init__(self) -> None:
+        self.leads: dict[str, Any] = {}
+        self.trouble: Exception | None = None
+
+    def read(self, document: Any) -> Iterable[Any]:
+        return ()
+
+    def fetch(self, lookups: Any) -> Iterable[Page]:
+        if self.trouble:
+            raise self.trouble
+        yield Page(document=orjson.dumps([self.leads[lookup.record] for lookup in lookups]))
+
+
+class World:
+    def __init__(self, folder: Any, journey: str = AGREED, users: Any = USERS) -> None:
+        self.small = Small(folder, journey=journey, crm=PEOPLE)
+        t.inbox.create_all(self.small.store.inbox)
+        self.inbox, self.crm = Inbox(self.small.store.inbox), Crm()
+        pulling = Pulling(
+            self.small.store.main, self.inbox, "crm", "crm", self.crm, lambda: self.small.at, unguarded,
+            self.small.pipeline.log,
+        )  # fmt: skip
+        self.pulling = pulling
+        self.gateway: Any = SimpleNamespace(
+            store=self.small.store, inbox=self.inbox, pipeline=self.small.pipeline, now=lambda: self.small.at,
+            pullings={"crm": pulling}, observe=lambda done: None, model=self.small.model, find_lead=self.lead_of,
+            instance=SimpleNamespace(systems={"crm": SimpleNamespace(pull=HOUR)}),
+        )  # fmt: skip
+        self.users(*users)
+
+    def lead_of(self, key: str) -> str:
+        return str(self.rows(t.leads)[0].id)
+
+    def users(self, *users: Any) -> None:
+        self.small.take("crm", *({"kind": "user", "at": "2026-05-01T00:00:00", **user} for user in users))
+
+    def person(self, number: str, **more: Any) -> None:
+        """Somebody who is handed over at once."""
+        who = ANN | {"id": f"c{number}", "email": f"p{number}@one.example", "number": number, **more}
+        self.small.take("site", who, *(page | {"id": f"c{number}"} for page in PAGES))
+
+    def said(self, number: str = "7", **news: Any) -> None:
+        """The CRM's record as the CRM shows it, known here."""
+        at = (self.small.at).isoformat().removesuffix("+00:00")
+        record = {"kind": "lead", "id": f"L{number}", "at": at, "number": number, **news}
+        self.crm.leads[f"L{number}"] = record
+        self.small.take("crm", record)
+
+    def delivered(self) -> None:
+        with self.small.store.main.begin() as connection:
+            connection.execute(update(t.writes).values(state="confirmed"))
+
+    def rows(self, table: Any) -> list[Any]:
+        with self.small.store.main.connect() as connection:
+            return list(connection.execute(select(table)))
+
+    def handoff(self) -> Any:
+        [handoff] = self.rows(t.handoffs)
+        return handoff
+
+    def events(self) -> list[tuple[str, str, str]]:
+        rows = sorted(self.rows(t.clock_events), key=lambda row: (row.at, row.id))
+        return [(row.kind, row.before, row.owner) for row in rows]
+
+    def work(self, at: Any = None) -> None:
+        """Everything that runs by itself, until nothing is left to do."""
+        self.small.at = at or self.small.at
+        moved = 1
+        while moved:
+            moved = clocks.tick(self.gateway) + self.pulling.look_up()
+            for document in self.inbox.claim("w"):
+                self.small.take("crm", *orjson.loads(document.body))
+                self.inbox.finish([document.id])
+                moved += 1
+
+
+@pytest.fixture
+def world(tmp_path: Any) -> World:
+    return World(tmp_path)
+
+
+@pytest.fixture
+def handed(world: World) -> World:
+    """Ann is Anna's since ``NOW``, and in the CRM, where the gateway's own user made her."""
+    world.person("7")
+    world.said(owner_id="U9")
+    world.delivered()
+    return world
+
+
+# -- at the opening ----------------------------------------------------------------------------------------------------
+
+
+def test_a_new_handoff_goes_to_whose_turn_it_is_by_their_id_in_the_crm(world: World) -> None:
+    world.person("7")
+    handoff = world.handoff()
+    assert (handoff.owner, handoff.owner_why, world.events()) == ("U1", "turn", [("assigned", "", "U1")])
+
+
+def test_turns_go_on_from_batch_to_batch(world: World) -> None:
+    for number in "1234":
+        world.person(number)
+    rows = sorted(world.rows(t.handoffs), key=lambda row: row.opened_at)
+    assert sorted(row.owner for row in rows) == ["U1", "U1", "U2", "U2"]
+
+
+def test_two_leads_of_one_batch_are_two_turns(world: World) -> None:
+    people = [ANN | {"id": f"c{n}", "email": f"p{n}@one.example", "number": n} for n in "12"]
+    world.small.take("site", *people, *(page | {"id": f"c{n}"} for n in "12" for page in PAGES))
+    assert sorted(row.owner for row in world.rows(t.handoffs)) == ["U1", "U2"]
+
+
+def test_the_owner_of_the_record_in_the_crm_gets_it(world: World) -> None:
+    world.said(owner_id="U2")
+    world.person("7")
+    assert (world.handoff().owner, world.handoff().owner_why) == ("U2", "account owner")
+
+
+def test_without_owners_the_crm_s_own_choice_is_taken_over(tmp_path: Any) -> None:
+    """Nothing is assigned; whom the CRM names as the record's owner has it."""
+    world = World(tmp_path, JOURNEY)
+    world.person("7")
+    before = world.handoff().owner
+    world.said(owner_id="U3")
+    assert (before, world.handoff().owner) == ("", "U3")
+
+
+def test_a_plugin_is_asked_first(world: World) -> None:
+    object.__setattr__(world.small.model, "assign", lambda lead, handoff, roster: roster[1]["id"])
+    world.person("7")
+    assert (world.handoff().owner, world.handoff().owner_why) == ("U2", "plugin")
+
+
+def test_a_plugin_s_answer_that_is_not_on_the_roster_is_not_taken(world: World) -> None:
+    object.__setattr__(world.small.model, "assign", lambda *_: "somebody")
+    world.person("7")
+    assert world.handoff().owner == "U1"
+
+
+def test_what_a_plugin_is_asked(world: World) -> None:
+    """Everybody who could have it, as the CRM knows them, and whether they are there."""
+    asked: list[Any] = []
+    object.__setattr__(world.small.model, "assign", lambda *args: asked.append(args))
+    world.person("7")
+    [(lead, handoff, roster)] = asked
+    assert lead["title"] == "CEO"
+    assert (handoff["stage"], handoff["system"]) == ("mql", "crm")
+    assert roster[0] == {"id": "U1", "name": "anna", "weight": 1, "there": True, "at_work": True}
+
+
+# -- news of the crm ---------------------------------------------------------------------------------------------------
+
+
+def test_who_made_the_record_over_there_does_not_take_the_handoff(handed: World) -> None:
+    assert handed.handoff().owner == "U1"
+
+
+def test_an_owner_changed_in_the_crm_moves_the_handoff(handed: World) -> None:
+    handed.small.at = NOW + HOUR
+    handed.said(owner_id="U3")
+    handoff, event = handed.handoff(), handed.rows(t.clock_events)[-1]
+    assert handoff.owner == "U3"
+    assert handed.events()[-1] == ("moved", "U1", "U3")
+    assert (event.by, event.reason) == ("crm", "changed in crm")
+
+
+def test_whom_it_was_moved_to_has_a_response_time_of_their_own(handed: World) -> None:
+    handed.small.at = NOW + 4 * HOUR
+    handed.said(owner_id="U3")
+    handoff = handed.handoff()
+    assert handoff.response_due - handoff.owner_at == 10 * 3600 * 1_000_000
+    assert handoff.owner_at > handoff.opened_at
+
+
+# -- absence -----------------------------------------------------------------------------------------------------------
+
+
+def test_who_becomes_absent_loses_what_they_have_at_the_next_sweep(handed: World) -> None:
+    staffing.absent(handed.gateway, "anna", NOW, None, "holidays", "tester")
+    handed.work()
+    assert handed.events()[-1] == ("moved", "U1", "U2")
+    assert handed.handoff().owner_why == "absent; turn"
+
+
+def test_who_is_not_active_in_the_crm_any_more_loses_what_they_have(handed: World) -> None:
+    handed.users({"id": "U1", "mail": "anna@x.example", "active": False, "at": "2026-06-01T00:00:01"})
+    handed.work()
+    assert handed.handoff().owner == "U2"
+
+
+def test_with_nobody_there_it_goes_to_the_fallback_and_stays(handed: World) -> None:
+    for name in ("anna", "bob", "desk"):
+        staffing.absent(handed.gateway, name, NOW, None, "", "tester")
+    handed.work()
+    handed.work()
+    assert handed.events() == [("assigned", "", "U1"), ("moved", "U1", "Q1")]
+
+
+def test_an_absence_begins_when_it_says(handed: World) -> None:
+    staffing.absent(handed.gateway, "anna", NOW + HOUR, NOW + 2 * HOUR, "", "tester")
+    handed.work()
+    before = handed.handoff().owner
+    handed.work(NOW + HOUR)
+    assert (before, handed.handoff().owner) == ("U1", "U2")
+
+
+def test_who_is_back_takes_part_again(world: World) -> None:
+    staffing.absent(world.gateway, "anna", NOW, None, "", "tester")
+    world.person("1")
+    staffing.back(world.gateway, "anna")
+    world.person("2")
+    assert sorted(row.owner for row in world.rows(t.handoffs)) == ["U1", "U2"]
+
+
+WRONG_ABSENCES = {
+    "nobody of that name": (("ana", NOW, None), NotFound, "did you mean 'anna'"),
+    "it ends before it begins": (("anna", NOW + HOUR, NOW), Refused, "before it begins"),
+    "it is over": (("anna", NOW - 2 * HOUR, NOW - HOUR), Refused, "over already"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG_ABSENCES.values(), ids=WRONG_ABSENCES.keys())
+def test_wrong_absence(world: World, case: Any) -> None:
+    (name, begins, ends), error, words = case
+    with pytest.raises(error, match=words):
+        staffing.absent(world.gateway, name, begins, ends, "", "tester")
+    assert not world.rows(t.absences)
+
+
+# -- the clock ---------------------------------------------------------------------------------------------------------
+
+
+def test_it_warns_escalates_and_gives_the_handoff_to_the_next_once_each(handed: World) -> None:
+    """At half of the response time, at all of it, at one and a half; then the next owner's time runs."""
+    for hour in (4, 5, 6, 10, 11, 15):
+        handed.work(NOW + hour * HOUR)
+    assert handed.events() == [
+        ("assigned", "", "U1"), ("warned", "U1", "U1"), ("escalated", "U1", "U1"), ("reassigned", "U1", "U2"),
+    ]  # fmt: skip
+    again = handed.handoff()
+    assert (again.state, again.alarm) == ("open", "warned")
+
+
+def test_after_everybody_had_it_the_clock_stops_at_the_fallback(handed: World) -> None:
+    for hour in range(4, 100, 1):
+        handed.work(NOW + hour * HOUR)
+    moves = [(before, owner) for kind, before, owner in handed.events() if kind == "reassigned"]
+    assert moves == [("U1", "U2"), ("U2", "Q1")]
+    assert handed.handoff().alarm == ""
+
+
+def test_alarms_that_are_late_go_off_together(handed: World) -> None:
+    """A night without power: what was due is done at the first look, in its order."""
+    handed.work(NOW + 12 * HOUR)
+    assert [kind for kind, _, _ in handed.events()] == ["assigned", "warned", "escalated"]
+
+
+@pytest.mark.parametrize("state", ["Called", "Working"])
+def test_a_contact_or_an_accept_stops_the_clock(handed: World, state: str) -> None:
+    handed.small.at = NOW + HOUR
+    handed.said(owner_id="U9", state=state)
+    handed.work(NOW + 50 * HOUR)
+    assert handed.events() == [("assigned", "", "U1")]
+    assert (handed.handoff().alarm, handed.handoff().state) == ("", "open")
+
+
+def test_what_sales_did_but_nobody_told_us_is_heard_of_before_the_alarm(handed: World) -> None:
+    handed.crm.leads["L7"] |= {"state": "Called", "at": "2026-06-01T01:00:00"}
+    handed.work(NOW + 6 * HOUR)
+    assert handed.events() == [("assigned", "", "U1")]
+
+
+def test_while_the_crm_cannot_be_read_the_clock_waits(handed: World) -> None:
+    handed.crm.trouble = TryLater(60, "down")
+    handed.work(NOW + 6 * HOUR)
+    waiting = handed.handoff()
+    handed.crm.trouble = None
+    handed.work(NOW + 7 * HOUR)
+    assert (waiting.hearing, handed.events()[-1][0]) == ("asked", "warned")
+
+
+def test_a_handoff_that_the_crm_was_never_told_of_waits(world: World) -> None:
+    """Nobody there can answer it."""
+    world.person("7")
+    world.work(NOW + 6 * HOUR)
+    assert (world.events(), world.handoff().hearing) == ([("assigned", "", "U1")], "")
+
+
+def test_the_clock_never_ends_a_handoff(handed: World) -> None:
+    handed.work(NOW + 60 * HOUR)
+    assert handed.handoff().bucket is None
+
+
+def test_hours_are_those_of_the_owner(tmp_path: Any) -> None:
+    """Anna's 10 hours of an office day begin at 9 in Berlin, Bob's at 9 in New York."""
+    office = AGREED.replace(
+        '{zone: Europe/Berlin, hours: {mon-sun: "00:00-24:00"}}', '{zone: UTC, hours: {mon-fri: "09:00-19:00"}}'
+    )
+    world = World(tmp_path, office.replace("response: 10h", "response: 1h"))
+    world.person("1")
+    world.person("2")
+    due = {row.owner: (row.response_due - row.opened_at) / 3_600_000_000 for row in world.rows(t.handoffs)}
+    assert due == {"U1": 8, "U2": 14}  # opened at midnight UTC: 10:00 in Berlin is 08:00, in New York 14:00
+
+
+# -- by hand -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_person_gives_it_to_somebody_else(handed: World) -> None:
+    row = staffing.reassign(handed.gateway, handed.handoff().id, "bob", "knows them", "tester")
+    event = handed.rows(t.clock_events)[-1]
+    assert (row["owner"], row["owner_why"]) == ("U2", "knows them")
+    assert (event.kind, event.by) == ("moved", "tester")
+
+
+def test_the_rules_choose_among_those_who_did_not_have_it(handed: World) -> None:
+    for _ in range(3):
+        row = staffing.reassign(handed.gateway, "7", "", "", "tester")
+    assert [owner for _, _, owner in handed.events()] == ["U1", "U2", "Q1"]
+    assert row["owner"] == "Q1"
+
+
+def test_a_user_who_is_not_on_the_roster_may_be_named_by_address(handed: World) -> None:
+    assert staffing.reassign(handed.gateway, "7", "carl@x.example", "", "tester")["owner"] == "U3"
+
+
+WRONG_OWNERS = {
+    "nobody knows them": ("bobb", "did you mean 'bob'"),
+    "it is theirs": ("anna", "anna's already; possible are bob, desk"),
+    "they are absent": ("bob", "bob is absent; possible are desk"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG_OWNERS.values(), ids=WRONG_OWNERS.keys())
+def test_who_cannot_have_it_is_refused_with_who_can(handed: World, case: Any) -> None:
+    name, words = case
+    if "absent" in words:
+        staffing.absent(handed.gateway, "bob", NOW, None, "", "tester")
+    with pytest.raises(Refused, match=words):
+        staffing.reassign(handed.gateway, "7", name, "", "tester")
+    assert handed.handoff().owner == "U1"
+
+
+def test_how_owners_stand(handed: World) -> None:
+    staffing.absent(handed.gateway, "bob", NOW, NOW + HOUR, "dentist", "tester")
+    with read(handed.gateway.store.main) as connection:
+        anna, bob, desk = staffing.standings(handed.gateway, connection)
+    assert (anna.open, anna.gone, anna.turn, anna.known) == (1, "", 1, True)
+    assert (bob.gone, bob.until, bob.reason, bob.turn) == ("absent", NOW + HOUR, "dentist", None)
+    assert (desk.turn, desk.known, desk.zone.key if desk.zone else "") == (None, True, "Europe/Berlin")

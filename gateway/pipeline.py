@@ -312,6 +312,8 @@ class Pipeline:
                 batch.note(one.system, "not sent", f"{one.object} {one.field}: {one.reason}")
 
         work.conflicts(batch, lead)
+        if lead.handoff is not None and makes:
+            work.homeless(batch, lead, lead.handoff)
         writes = [w for w in wanted_writes(lead, self.model, batch.now, unsent=unsent) if makes or not w.create]
         batch.writes += [write_row(wanted, batch.now) for wanted in writes]
         for system in self.model.active:

@@ -14,7 +14,7 @@ from gateway.journey.words import CLOCK, NOT_GIVEN
 from gateway.leads.batch import Batch
 from gateway.leads.lead import Lead
 from gateway.store.times import new_id
-from gateway.sync.planning import Unsent
+from gateway.sync.planning import Unsent, people_there
 
 CONFLICT, MATCH, UNMAPPED, DEAD, CONTESTED, NO_REASON = (
     "conflict", "ambiguous match", "unmapped value", "dead letter", "contested", "reason not given",
@@ -82,6 +82,16 @@ def reasons(batch: Batch, lead: Lead, journey: Journey) -> None:
         elif given.casefold() not in allowed:
             ref = next((one.ref for one in lead.outcomes.values() if one.at == handoff["closed_at"]), None)
             batch.unmapped[ref[0] if ref else handoff["system"], ref[1] if ref else "", REASON, given] += 1
+
+
+def homeless(batch: Batch, lead: Lead, handoff: Mapping[str, Any]) -> None:
+    """A lead was handed over, but sales deleted its record: they see nothing of it, and nothing is made anew."""
+    there = people_there(lead, handoff["system"])
+    if there and all(gone is not None for _, gone in there):
+        what = "the lead is handed over, but its record was deleted there: restore it, or end the handoff"
+        detail = {"handoff": handoff["id"], "what": f"{what} (`gateway handoffs recycle {lead.id}`)"}
+        item = work_item(f"no record:{handoff['id']}", "no record", handoff["system"], detail, batch.now, lead.id)
+        batch.work_items.append(item)
 
 
 def deal_note(batch: Batch, lead: Lead, system: str, stage: str) -> None:

@@ -158,10 +158,8 @@ def plan(
         return None
     record = lead.known_record(system, object_.name)
     if record is None:
-        there = [(ref[1], one.gone) for ref, one in lead.records.items() if ref[0] == system]
-        known = any(name == object_.name or gone is None for name, gone in there)
-        if known or not may_create(lead, system, object_, reached):
-            return None  # gone over there, there as another object (a contact, not a lead), or not ours to create
+        if not may_create(lead, system, object_, reached):
+            return None
     elif not object_.update or not record.enrolled:
         return None
     fields, stamps, moved = _difference(lead, system, object_, record, now, unsent)
@@ -190,12 +188,20 @@ def _cause(record: Record | None, fields: Mapping[str, Any]) -> str:
 
 
 def may_create(lead: Lead, system: str, object_: OutboundObject, reached: Mapping[str, Any]) -> bool:
+    """Not what is gone over there, or is there as another object (a contact, not a lead), or not ours to create."""
+    if any(name == object_.name or gone is None for name, gone in people_there(lead, system)):
+        return False
     rule = object_.create
     if rule == "handoff":
         return lead.handoff is not None and lead.handoff["system"] == system
     if rule.startswith("stage "):
         return rule.removeprefix("stage ").strip() in reached and lead.excluded is None
     return rule == "always"
+
+
+def people_there(lead: Lead, system: str) -> list[tuple[str, str | None]]:
+    """(object, why it is gone) of each record of the person that ``system`` has or had."""
+    return [(ref[1], one.gone) for ref, one in lead.records.items() if ref[0] == system and one.kind == "person"]
 
 
 def _difference(
@@ -262,9 +268,11 @@ def _difference(
 
 
 def _carried(lead: Lead, record: Record, name: str) -> bool:
-    """Another of the lead's records over there carries its id already: a key, which stands once."""
+    """Another of the lead's records over there carries its id already: a key, which stands once. What was converted
+    keeps it."""
     others = (one for one in lead.records.values() if one is not record and one.ref[:2] == record.ref[:2])
-    return any(one.gone is None and one.snapshot.get(name, [None])[0] == lead.id for one in others)
+    there = (one for one in others if one.gone is None or one.gone.startswith("converted"))
+    return any(one.snapshot.get(name, [None])[0] == lead.id for one in there)
 
 
 def _contests(told: list[Any] | None, raw: Any, now: int) -> bool:

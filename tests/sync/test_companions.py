@@ -197,6 +197,19 @@ def test_a_task_that_sales_deleted_is_not_made_again(both):
     assert not both.held("crm", TASK)
 
 
+def test_a_handoff_of_somebody_whom_sales_deleted_is_work_for_a_person(both):
+    """Nothing of it waits for a record that does not come back."""
+    both.person(title="Clerk", email="kim@x.example")
+    both.small.take("crm", {"id": "r9", "at": days(2), "mail": "kim@x.example", "position": "Clerk"})
+    both.systems["crm"].answers = [{"result": "gone"}]
+    both.deliver()
+    both.news(title="CEO", page="/b")
+    both.deliver()
+    assert both.small.rows(t.handoffs, "state") == [("open",)]
+    assert ("waiting",) not in both.small.rows(t.writes, "state")
+    assert both.small.rows(t.work_items, "kind", "system") == [("no record", "crm")]
+
+
 def test_a_task_is_not_made_once_its_handoff_is_over(both):
     """What waits for the record is withdrawn with the handoff."""
     both.person()

@@ -15,7 +15,7 @@ OURS, OTHERS = "a" * 32, "b" * 32
 MAPPED = compile_mapping(ConfigFile("mappings/crm.yaml", CRM), "crm", {}).objects["lead"]
 
 
-@pytest.mark.parametrize(("gone", "told"), [(None, False), ("deleted", True)])
+@pytest.mark.parametrize(("gone", "told"), [(None, False), ("converted", False), ("deleted", True)])
 def test_a_second_record_is_not_given_an_id_that_another_carries(gone, told):
     """Two people who were merged: the record that is written to may be the one that came with the other's id."""
     lead = Lead(OURS, known_at=1)

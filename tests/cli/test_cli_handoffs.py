@@ -65,7 +65,7 @@ def test_the_crm_is_told_how_it_ended(handed_over: Any) -> None:
         ([], ["reject"], "say why, with --reason: no budget, wrong person"),
         ([], ["reject", "--reason", "no budgt"], "no such reason; did you mean 'no budget'?"),
         ([], ["recycle", "--reason", "no budget"], "no such reason; there are not now"),
-        ([], ["qualify", "--reason", "nice"], "no such reason: journey.yaml lists none for qualified"),
+        ([], ["qualify", "--reason", "nice"], "no such reason: journey.yaml lists none for sales_qualified"),
         (["accept"], ["accept"], "accepted already, on "),
         (["qualify"], ["recycle", "--reason", "not now"], "it ended as sales_qualified on "),
     ],

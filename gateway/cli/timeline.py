@@ -7,8 +7,10 @@ from typing import Any, NamedTuple
 
 from gateway.cli.output import shown
 from gateway.contracts import COMPANIONS, NOTICE
+from gateway.journey.words import CLOCK
 from gateway.leads.lead import FactKey, Lead, StoredOutcome
 from gateway.leads.record import Ref
+from gateway.leads.stamps import OWN
 from gateway.sync.companions import in_words
 from gateway.times import iso, to_micros
 
@@ -17,6 +19,8 @@ _FIRST, _FACT, _DECISION, _EFFECT = range(4)
 LATE = 3_600_000_000
 """Microseconds after which news is late: then it is said when it was heard of."""
 MINUTE = 60_000_000
+JOURNEY = "journey"
+"""Who does what no person did."""
 TOP = 3
 """Rules that are named as the reason of a handoff."""
 Row = Mapping[str, Any]
@@ -52,7 +56,7 @@ def _facts(lead: Lead, rows: Rows) -> Iterator[Entry]:
             and one["planned_at"] <= record.first_at <= one["finished_at"] + MINUTE
             for one in made
         )
-        if record.first_at and record.object not in COMPANIONS and not ours:
+        if record.first_at and record.object not in COMPANIONS and record.ref[:2] != OWN and not ours:
             yield Entry(record.first_at, _FIRST, "record", f"first heard of {_ref(record.ref)}", record.system)
     for key, one in lead.activities.items():
         details = [one.asset, one.channel and f"by {one.channel}", one.campaign and f"campaign {one.campaign}"]
@@ -124,7 +128,7 @@ def _decisions(lead: Lead, rows: Rows) -> Iterator[Entry]:
         until = f" until {iso(mark['until'])[:10]}" if mark["until"] is not None else ""
         text = f"{_MARKED.get(mark['kind'], mark['kind'])}{until}".format(points=f"{mark['points']:+d}")
         reason = f": {mark['reason']}" if mark["reason"] else ""
-        yield Entry(mark["at"], _DECISION, "mark", f"{text}{reason}", _by(mark["by"]) or "journey")
+        yield Entry(mark["at"], _DECISION, "mark", f"{text}{reason}", _by(mark["by"].removeprefix(JOURNEY)) or JOURNEY)
     for one in rows["resolutions"]:
         yield Entry(one["at"], _DECISION, "work", f"{one['kind']} settled: {one['resolution']}", f"by {one['by']}")
     for one in rows["regroupings"]:
@@ -209,7 +213,9 @@ def _asked(handoff: Row) -> str:
 def _ended(by: str, outcomes: Mapping[str, StoredOutcome]) -> str:
     """Who ended a handoff, or which outcome did."""
     outcome = outcomes.get(by.removeprefix("outcome "))
-    return f"outcome {outcome.outcome} of {_ref(outcome.ref)}" if outcome is not None else by
+    if outcome is not None:
+        return f"outcome {outcome.outcome} of {_ref(outcome.ref)}"
+    return by if by == CLOCK else _by(by)
 
 
 def _clock(event: Row) -> Entry:
@@ -225,7 +231,7 @@ def _clock(event: Row) -> Entry:
     }.get(event["kind"], f"{event['kind']} {whose}")
     text += f" ({reason})" if reason else ""
     what = "clock" if event["kind"] in ("warned", "escalated", "reassigned") else "owner"
-    return Entry(event["at"], _DECISION, what, text, _by(event["by"]) or ("clock" if what == "clock" else "journey"))
+    return Entry(event["at"], _DECISION, what, text, _by(event["by"]) or (CLOCK if what == "clock" else JOURNEY))
 
 
 def _regrouped(row: Row, lead: str) -> str:
@@ -269,4 +275,6 @@ def _by(whom: str) -> str:
 
 
 def _ref(ref: Ref) -> str:
+    if ref[:2] == OWN:
+        return "said here"
     return " ".join(filter(None, ref))

@@ -259,7 +259,8 @@ def _best(contributions: Iterable[Sequence[Any]]) -> Iterator[str]:
 
 
 def _reason(rule: str, why: str) -> str:
-    return one_line(f"{rule}: {why}" if why else rule)
+    """Without how the rule counts, which is nothing to sales."""
+    return one_line(f"{rule}: {why.partition(';')[0]}" if why else rule)
 
 
 def _signed(hundredths: int) -> str:

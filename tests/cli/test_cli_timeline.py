@@ -103,10 +103,18 @@ def test_what_sales_did_with_a_handoff_stands_at_its_time() -> None:
     ("ending", "text", "cause"),
     [
         ({"by": "clock", "reason": "no word from sales"}, "ended as recycled (no word from sales)", "clock"),
-        ({"by": "kim"}, "ended as recycled", "kim"),
+        ({"by": "kim"}, "ended as recycled", "by kim"),
         ({"by": "outcome o1"}, "ended as recycled", "outcome won of crm lead L1"),
-        ({"what": "correction", "by": "kim", "bucket": "sales_rejected"}, "corrected: ended as sales_rejected", "kim"),
-        ({"what": "return", "by": "silent"}, "came back to marketing: now recycled", "silent"),
+        (
+            {"what": "correction", "by": "kim", "bucket": "sales_rejected"},
+            "corrected: ended as sales_rejected",
+            "by kim",
+        ),
+        (
+            {"what": "return", "by": "clock", "reason": "silent"},
+            "came back to marketing: now recycled (silent)",
+            "clock",
+        ),
     ],
 )
 def test_each_decision_on_its_end_is_a_line_with_who_made_it(ending: dict, text: str, cause: str) -> None:
@@ -149,7 +157,7 @@ def test_owners_and_their_clock_are_lines(event: dict, line: tuple[str, str, str
     [
         ({"points": 10, "by": "kim", "reason": "fair", "until": T}, "+10 points until 2026-05-28: fair", "by kim"),
         ({"kind": "hold", "by": "kim"}, "held back", "by kim"),
-        ({"kind": "halve"}, "its behaviour until now counts half", "journey"),
+        ({"kind": "halve", "by": "journey"}, "its behaviour until now counts half", "journey"),
         ({"kind": "reset"}, "its behaviour until now counts no more", "journey"),
     ],
 )

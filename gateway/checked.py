@@ -38,7 +38,7 @@ def flaw(item: Any, system: str) -> str:
     """What is wrong with one item that ``system``'s source read; "" when nothing is. Tells types, never values."""
     if isinstance(item, Skipped | Quarantined | Lookup):
         texts = [item.object, item.record]
-        texts += [item.system, *item.fields] if isinstance(item, Lookup) else [item.reason]
+        texts += [item.system, *item.fields, *item.because] if isinstance(item, Lookup) else [item.reason]
     elif isinstance(item, Event):
         texts = [item.object, item.record, item.key, *_others(item)]
         if item.kind not in _KINDS:

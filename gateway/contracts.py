@@ -209,6 +209,8 @@ class Lookup:
     object: str
     record: str
     fields: tuple[str, ...] = ()
+    because: tuple[str, ...] = field(default=(), compare=False)
+    """The fields whose change it was named for, where each must be subscribed to: what is never heard of is found so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from gateway.store import notices as store
 from gateway.store.commit import commit_writes
 from gateway.store.database import read, write
 from gateway.store.notices import Happened
+from gateway.subscriptions import unsubscribed
 from gateway.telling import DIGEST, Telling
 from gateway.times import from_micros, to_micros
 from gateway.troubles import troubles
@@ -77,7 +78,8 @@ def tell(gateway: Gateway, looks: bool = True) -> int:
         wrong: list[Happened] = []
         if looks:
             marks.hear(gateway)
-            wrong = troubles(gateway, connection, marks.heard, kinds)
+            marks.listen(gateway, connection, at)
+            wrong = troubles(gateway, connection, marks.heard, marks.deaf, kinds)
             found += [one for one in marks.quarters(gateway, now) if REVIEW in kinds]
             found += _digests(gateway, connection, hearers, now)
     if all(len(few) < store.MOST for few in news):
@@ -104,7 +106,8 @@ def tell(gateway: Gateway, looks: bool = True) -> int:
 class _Marks:
     """How far has been looked: ``handoffs`` and ``inbox`` are ids, which tell real time, ``since`` is business time.
 
-    They stay ``OVERLAP`` behind, so what is found twice is told once. ``heard``: see ``silence``.
+    They stay ``OVERLAP`` behind, so what is found twice is told once. ``heard``: see ``silence``; ``deaf``, of
+    ``deaf_at``: see ``subscriptions``.
     """
 
     handoffs: str
@@ -112,6 +115,8 @@ class _Marks:
     since: int
     quarter: str = ""
     heard: dict[str, Any] = field(default_factory=dict)
+    deaf: list[list[str]] = field(default_factory=list)
+    deaf_at: int = 0
     real: int = 0
 
     @classmethod
@@ -136,6 +141,11 @@ class _Marks:
             self.heard[row.system] = silence.heard(self.heard.get(row.system, {}), row.first, row.last)
             self.inbox = max(self.inbox, row.newest)
 
+    def listen(self, gateway: Gateway, connection: Connection, now: int) -> None:
+        """Once a day: what nobody ever tells us of."""
+        if now - self.deaf_at >= timedelta(days=1) // timedelta(microseconds=1):
+            self.deaf, self.deaf_at = [list(one) for one in unsubscribed(gateway, connection)], now
+
     def quarters(self, gateway: Gateway, now: datetime) -> Iterator[Happened]:
         """The quarter of the fiscal year that is over, once."""
         local = now.astimezone(gateway.instance.zone)
@@ -157,10 +167,10 @@ class _Marks:
             one["last"] - before.heard.get(system, {"last": 0})["last"] > OVERLAP // timedelta(microseconds=1)
             for system, one in self.heard.items()
         )
-        return aged or spoke or before.quarter != self.quarter
+        return aged or spoke or before.quarter != self.quarter or before.deaf_at != self.deaf_at
 
     def kept(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in ("handoffs", "inbox", "since", "quarter", "heard")}
+        return {one.name: getattr(self, one.name) for one in fields(self) if one.name != "real"}
 
 
 def _digests(gateway: Gateway, connection: Connection, hearers: Sequence[Hearer], now: datetime) -> list[Happened]:

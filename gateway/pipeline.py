@@ -42,6 +42,7 @@ from gateway.store.loading import Need, load
 from gateway.store.roster import Users, load_roster
 from gateway.store.rows import event_row
 from gateway.store.times import new_id
+from gateway.subscriptions import NOTIFIED
 from gateway.sync.companions import Carries, alone, companions
 from gateway.sync.links import Links
 from gateway.sync.planning import BULK, CONFLICT, CONTESTED, Unsent, Wanted, key_of, plan
@@ -421,6 +422,8 @@ def record(
             batch.events.append(_dead(document, position, item, hashes.get(f"mapping:{system}", "")))
         for lookup in reading.lookups:
             batch.lookups.append(_lookup_row(lookup, batch.now))
+            for name in lookup.because:
+                batch.note(system, NOTIFIED, f"{lookup.object}.{name}")
     forgotten = [event for _, event in fresh if (event.system, event.object, event.record) in batch.forgotten]
     for event in forgotten:
         batch.note(event.system, "skipped", "forgotten person")

@@ -3,14 +3,17 @@ number of statements."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
-from datetime import timedelta
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
 
 from gateway.durations import duration_in_words
-from gateway.journey.notify import BACKLOG, DEAD, DRIFT, FAILING, PAUSED, PLUGIN, SILENT
+from gateway.engine.supervisor import STATUS
+from gateway.journey.notify import BACKLOG, DEAD, DRIFT, FAILING, PAUSED, PLUGIN, SILENT, UNSUBSCRIBED
 from gateway.silence import silent
 from gateway.store import alarms, notices
 from gateway.store.notices import Happened
@@ -24,15 +27,25 @@ LATE = timedelta(hours=1)
 
 
 def troubles(
-    gateway: Gateway, connection: Connection, heard: Mapping[str, Mapping[str, Any]], kinds: Collection[str]
+    gateway: Gateway,
+    connection: Connection,
+    heard: Mapping[str, Mapping[str, Any]],
+    deaf: Iterable[Sequence[str]],
+    kinds: Collection[str],
 ) -> list[Happened]:
-    """Everything wrong of these kinds; ``subject`` is a system, plugin or field. ``heard``: see ``silence``."""
+    """Everything wrong of these kinds; ``subject`` is a system, plugin or field.
+
+    :param heard: see ``silence``. :param deaf: (system, field) see ``subscriptions``.
+    """
     now = to_micros(gateway.now())
     found = [*_stored(gateway, connection, now), *_waiting(gateway, now), *_plugins(gateway, now)]
     for system, kept in heard.items():
         if system in gateway.instance.systems and (quiet := silent(kept, now)) is not None:
             words = f"{system} has been silent for {_age(quiet)}, more than twice as long as is usual for it"
             found.append(Happened(SILENT, system, None, kept["last"], words))
+    for system, field in deaf:
+        words = f"{system} does not notify us of {field}, which changes there; subscribe its webhook to it"
+        found.append(Happened(UNSUBSCRIBED, f"{system} {field}", None, now, words))
     return [one for one in found if one.kind in kinds]
 
 
@@ -75,8 +88,20 @@ def _plugins(gateway: Gateway, now: int) -> Iterator[Happened]:
         if plugin.state not in ("active", "disabled"):
             words = f"the plugin {plugin.name} is {plugin.state}: {plugin.reason}. `gateway plugins list`"
             yield Happened(PLUGIN, plugin.name, None, now, words)
+    for name, call in _cut_off(gateway.instance.store / STATUS).items():
+        yield Happened(PLUGIN, f"{name} hangs", None, now, f"the plugin {name} was cut off: {call} did not end in time")
     for system, why in gateway.problems.items():
         yield Happened(PLUGIN, system, None, now, f"{system} cannot be used: {why}. `gateway check`")
+
+
+def _cut_off(path: Path) -> dict[str, str]:
+    """Plugin → the call that the supervisor ended, of the last hour."""
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+        since = datetime.now(UTC) - timedelta(hours=1)
+        return {one["plugin"]: one["call"] for one in told["cut_off"] if datetime.fromisoformat(one["at"]) > since}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
 
 
 def _age(micros: int) -> str:

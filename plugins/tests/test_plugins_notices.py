@@ -57,6 +57,7 @@ stages:
   - name: mql
     entry: {activity: [demo_request]}
     steps: [{handoff: crm}, {notify: partners}]
+  - {name: won, entry: {outcome: [won]}}
 follow_up: {response: 4h, period: 5d}
 owners: [{user: rep@example.com}]
 fallback: rep@example.com
@@ -427,3 +428,64 @@ def test_two_workers_tell_once(world: World) -> None:
         counts = list(both.map(notices.tell, (world.gateway, other)))
     other.close()
     assert sum(counts) == 1
+
+
+def test_a_plugin_that_was_cut_off_is_told(world: World) -> None:
+    """The supervisor writes it down; it is over when it has not happened for an hour."""
+    at = datetime.now(UTC)
+    cut = {"process": "pipeline", "plugin": "webhook", "call": "read 1", "seconds": 10.0, "at": at.isoformat()}
+    (world.gateway.instance.store / "run.json").write_text(json.dumps({"cut_off": [cut]}))
+    assert world.work() == [("ops@example.com", "broken plugin: the plugin webhook was cut off")]
+    (world.gateway.instance.store / "run.json").write_text("{")
+    assert world.work() == [("ops@example.com", "Over: broken plugin: the plugin webhook was cut off")]
+
+
+HUBSPOT = """
+system: hubspot
+timezone: UTC
+objects:
+  contact:
+    kind: person
+    only: {object: contact}
+    id: id
+    time: updatedAt
+    fields: {email: email, jobtitle: title, city: city, lifecyclestage: {to: stage_there, sync: out}}
+"""
+
+
+def test_a_mapped_field_that_changes_and_is_never_notified_is_told(
+    tmp_path: Path, server: MailServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen by what webhooks have named and by what changed in the records; looked at daily."""
+    monkeypatch.setenv("HS_TOKEN", "pat-eu1-0123456789abcdef")
+    monkeypatch.setenv("HS_SECRET", "0123456789abcdef0123456789abcdef")
+    journey = JOURNEY.replace(', digest: "08:00"', "")
+    settings = '{token: "${HS_TOKEN}", client_secret: "${HS_SECRET}"}'
+    main = (MAIN % server.port) + f"  hubspot: {{plugin: hubspot, role: ma, settings: {settings}}}\n"
+    world = World(tmp_path, server, **{"gateway.yaml": main, "mappings/hubspot.yaml": HUBSPOT, "journey.yaml": journey})
+    told = [
+        {"subscriptionType": "contact.propertyChange", "propertyName": name, "objectId": 1, "occurredAt": 1}
+        for name in ("email", "jobtitle")
+    ]
+    body = json.dumps(told).encode()
+    world.gateway.inbox.append([Arrival(system="hubspot", received_at=world.at, body=body)])
+    began, later = to_micros(NOW), to_micros(NOW + timedelta(days=1))
+    snapshot = {"email": ["a@one.example", began], "jobtitle": ["CEO", began], "city": ["Ulm", later]}
+    row = {
+        "system": "hubspot", "object": "contact", "kind": "person", "entity": "", "first_at": began, "last_at": later,
+        "last_key": "", "mapping": "", "assumed": [], "snapshot": snapshot | {"lifecyclestage": ["lead", later]},
+    }  # fmt: skip
+    with write(world.gateway.store.main) as connection:
+        connection.execute(t.records.insert(), [{**row, "record": str(number)} for number in range(3)])
+    assert world.work() == []
+    world.at += timedelta(days=1, minutes=1)
+    assert world.work() == [
+        ("ops@example.com", "unsubscribed: hubspot does not notify us of contact.city, which changes there")
+    ]
+    with write(world.gateway.store.main) as connection:
+        put = {"system": "hubspot", "what": "notified", "reason": "contact.city", "count": 1}
+        connection.execute(t.tallies.insert().values(put))
+    assert world.work() == []
+    world.at += timedelta(days=1, minutes=1)
+    assert [subject[:18] for _, subject in world.work()] == ["Over: unsubscribed"]
+    world.gateway.close()

@@ -8,6 +8,7 @@ only a hint to read the record. Both spellings are read: classic (``contact.merg
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -31,14 +32,15 @@ def read_notifications(
     items: Sequence[Any], system: str, shapes: Mapping[str, Shape], portal: int | None
 ) -> Iterator[ReadItem]:
     """Each notification's meaning. ``portal``: the only account whose notifications count, None = any."""
-    asked: set[tuple[str, str]] = set()
+    asked: dict[Lookup, set[str]] = {}
     for item in items:
         for one in _read(item, system, shapes, portal):
             if isinstance(one, Lookup):
-                if (one.object, one.record) in asked:
-                    continue
-                asked.add((one.object, one.record))
-            yield one
+                asked.setdefault(one, set()).update(one.because)
+            else:
+                yield one
+    for lookup, because in asked.items():
+        yield replace(lookup, because=tuple(sorted(because)))
 
 
 def _read(item: Any, system: str, shapes: Mapping[str, Shape], portal: int | None) -> Iterator[ReadItem]:
@@ -77,7 +79,9 @@ def _meant(
         "system": system, "object": shape.name, "kind": shape.kind, "record": record, "at": at,
         "key": _key(system, item),
     }  # fmt: skip
-    lookup = Lookup(system=system, object=shape.name, record=record)
+    name = item.get("propertyName") if what == "propertyChange" else None
+    because = (name[:200],) if isinstance(name, str) else ()
+    lookup = Lookup(system=system, object=shape.name, record=record, because=because)
     if what in HINTS:
         yield lookup
     elif what == "merge":

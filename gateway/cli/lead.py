@@ -185,22 +185,18 @@ def _print_values(known: Known, zone: ZoneInfo) -> None:
 
 def _print_handoff(row: Mapping[str, Any], zone: ZoneInfo) -> None:
     """The latest: what sales have to do now, or how it ended."""
-    owner = f", {row['owner_name']}" if row["owner"] else ""
+    whom = row["system"] + (f", {row['owner_name']}" if row["owner"] else "")
     if row["state"] == "closed":
-        reason = in_brackets(row["bucket_reason"])
-        say(
-            f"  was with sales ({row['system']}{owner}) until {moment(row['closed_at'], zone)}: {row['bucket']}{reason}"
-        )
+        how = row["bucket"] + in_brackets(row["bucket_reason"])
+        say(f"  was with sales ({whom}) until {moment(row['closed_at'], zone)}: {how}")
     if row["state"] == "held":
-        say(
-            f"  held back: sales ({row['system']}) have as many as they can take; since {moment(row['opened_at'], zone)}"
-        )
+        say(f"  held back since {moment(row['opened_at'], zone)}: sales ({whom}) have as many as they can take")
     if row["state"] != "open":
         return
     due = f", answer by {moment(row['response_due'], zone)}" if row["response_due"] and not _answered(row) else ""
     ends = f", follow-up ends {moment(row['period_ends'], zone)}" if row["period_ends"] else ""
     state = "contacted" if row["contacted_at"] else "accepted" if row["accepted_at"] else "no answer yet"
-    say(f"  with sales ({row['system']}{owner}) since {moment(row['opened_at'], zone)}: {state}{due}{ends}")
+    say(f"  with sales ({whom}) since {moment(row['opened_at'], zone)}: {state}{due}{ends}")
     if step := row["package"].get("next_step"):
         say(f"  next step: {step}")
 

@@ -105,8 +105,14 @@ def assign_owner(
 ) -> str | None:
     """Called for each new handoff without an owner; the first answer that is not None wins. Pure.
 
-    :param lead: attributes of the lead. :param handoff: ``id``, ``stage``, ``persona``, ``score``.
-    :param roster: owners as journey.yaml lists them. :return: an owner's id, or None to pass.
+    Asked only where journey.yaml lists owners. An answer that is not on the roster, or not there, is logged, and the
+    rules of journey.yaml decide.
+
+    :param lead: attributes of the lead, its company's as ``company.<name>``.
+    :param handoff: ``id``, ``stage``, ``persona``, ``score`` (hundredths), ``system``.
+    :param roster: the owners of journey.yaml that serve this system, each with ``id`` (as the system knows them),
+        ``name``, ``weight``, ``there`` (not absent, and active over there) and ``at_work``.
+    :return: an owner's id or name, or None to pass.
     """
 
 

@@ -35,16 +35,26 @@ stages:
   - {name: won, shared: won, entry: {outcome: [won]}}
 never_hand_over: [{reason: customer, when: {customer: true}}]
 calendars: {office: {zone: Europe/Berlin, hours: {mon-fri: "09:00-17:00"}, holidays: DE}}
-follow_up: {response: {great: 5m, other: 4h}, period: 5d, calendar: office, default_bucket: recycled}
-reasons: {recycled: [not now]}
+follow_up: {response: {great: 5m, other: 4h}, period: 5d, calendar: office, default_bucket: recycled, reassign: 150}
+fast_track: {activities: [call_me], response: 10m}
+owners:
+  - {user: anna@x.example, name: anna, territory: {country: Germany}}
+  - {user: ben@x.example, name: ben, weight: 2}
+  - {queue: Inbound, name: inbound}
+fallback: inbound
+capacity: {hour: 20, day: 100}
+recycling: {rest: 30d, behaviour: halve, generations: 3, silent: 90d, stage: 'warm <50> "q" [x]'}
+rejected: {competitor: never, no budget: 180d}
+reasons: {recycled: [not now], sales_rejected: [competitor, no budget]}
 lists: {recycled: Nurture}
-notify: {sales: {through: chat}}
+notify: {sales: {through: chat}, manager: {to: boss@x.example, through: mail}}
 """
 SENTENCES = {
     "lead (target)": ["every lead"],
     'warm <50> "q" [x] (target)': ["from 30 points", "back when the score falls 5 below"],
     "ready (mql)": [
-        "from 50 (finance), 62.5 (other) points and demo request",
+        "from 50 (finance), 62.5 (other) points and call me or demo request",
+        "at once, whatever the score: call me",
         "→ hand over to crm",
         "→ set status to MQL",
         "→ join list Hot",
@@ -54,20 +64,38 @@ SENTENCES = {
     ],
     "won": ["when won"],
     "Sales (crm)": [
+        "goes to: the account's owner, else by territory, else in turn, else inbound",
+        "turns: anna (country is Germany), ben ×2",
+        "answers who asked (call me) within 10 minutes",
         "answers great leads within 5 minutes",
         "answers the others within 4 hours",
+        "of that time: warned after 80 %, escalated after 100 %, given to the next after 150 %",
         "follow-up ends after 5 working days",
         "by the working hours of Europe/Berlin, less the holidays of DE",
+        "at most 20 in any hour and 100 in any day; more wait for a person, the best first",
         "never handed over: customer",
+        "manager hears of: escalation, expiry",
     ],
-    "sales-qualified": ["when qualified or won"],
-    "sales-rejected": ["when rejected"],
+    "sales-qualified": [
+        "when qualified or won",
+        "silent for 90 days without an open deal: recycled",
+        "deal lost: recycled",
+    ],
+    "sales-rejected": [
+        "when rejected",
+        "reasons: competitor, no budget",
+        "competitor: never comes back",
+        "no budget: comes back after 180 days",
+        "others: comes back by fast track alone",
+    ],
     "recycled": [
         "when recycled or lost",
         "when nothing was heard by the end of follow-up",
         "reasons: not now",
         "→ list Nurture",
-        "comes back as the next generation",
+        "rests 30 days",
+        "its behaviour till then counts half",
+        "comes back by something new, as the next generation, 3 at most",
     ],
 }
 
@@ -83,7 +111,7 @@ def test_every_box_says_what_is_agreed() -> None:
 def test_arrows_lead_through_the_stages_to_sales_and_into_every_bucket_and_back() -> None:
     titles = {box.id: box.title for box in process().boxes}
     stages = ["lead (target)", 'warm <50> "q" [x] (target)', "ready (mql)", "won"]
-    expected = {*pairwise(stages), ("ready (mql)", "Sales (crm)"), ("recycled", "lead (target)")}
+    expected = {*pairwise(stages), ("ready (mql)", "Sales (crm)"), ("recycled", stages[1])}
     expected |= {("Sales (crm)", bucket) for bucket in ("sales-qualified", "sales-rejected", "recycled")}
     assert {(titles[tail], titles[head]) for tail, head in process().arrows} == expected
 

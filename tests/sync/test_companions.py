@@ -409,6 +409,16 @@ def test_an_id_that_is_nothing_for_an_address_has_no_page(record):
     assert link({"crm": {"*": "https://crm.example/{record}"}}, ("crm", "lead", record)) == ""
 
 
+def test_who_is_forgotten_leaves_nothing_of_what_sales_were_told(both):
+    """Its texts name the person."""
+    both.person(firm="Firm")
+    both.deliver()
+    assert "Ann Doe" in str(both.small.rows(t.handoffs, "package"))
+    both.news(forget=True)
+    assert both.small.rows(t.handoffs, "package") == [({},)]
+    assert "Doe" not in str(both.small.rows(t.handoffs)) + str(both.small.rows(t.writes))
+
+
 def test_fields_tell_what_the_package_says(both):
     """As it was when the handoff opened, whatever the lead does later."""
     both.person(firm="Firm")

@@ -91,9 +91,9 @@ def digest(open_: Sequence[About], load: Mapping[str, int] | None, zone: ZoneInf
     if not lines and not counts:
         return None
     parts = [*counts, *(["Open now:", *lines] if lines else [])]
-    what = [f"{load['open']} handoffs open"] if counts and load is not None else []
-    what += [f"{len(lines)} open"] if lines and not counts else [f"{len(lines)} other things open"] if lines else []
-    return Message(f"Today: {', '.join(what)}", "\n".join(parts))
+    what = [f"handoffs {load['open']}"] if counts and load is not None else []
+    what += [f"troubles {len(lines)}"] if lines else []
+    return Message(f"Still open: {', '.join(what)}", "\n".join(parts))
 
 
 def _of_lead(about: About) -> Message:

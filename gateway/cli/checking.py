@@ -43,7 +43,14 @@ def check(app: App, online: bool, as_json: bool) -> None:
         say_json({"ok": False, "problems": [_problem(one) for one in exc.problems], "warnings": [], "systems": []})
         click.get_current_context().exit(2)
     gateway = _built(instance, host)
-    warnings = (*instance.warnings, *_uncarried(gateway), *_unread(gateway), *_unguarded(gateway), *_unfetched(gateway))
+    warnings = (
+        *instance.warnings,
+        *_uncarried(gateway),
+        *_untold(gateway),
+        *_unread(gateway),
+        *_unguarded(gateway),
+        *_unfetched(gateway),
+    )
     gateway.instance = instance = dataclasses.replace(instance, warnings=warnings)
     looks: list[Look] = []
     problems: list[Problem] = []
@@ -161,6 +168,20 @@ def _uncarried(gateway: Gateway) -> list[Problem]:
     objects = [one for mapped in gateway.model.objects.values() for one in mapped]
     sent = {field.to for one in objects for field in one.outbound.values()}
     return list(uncarried(file, gateway.model.carries, sent))
+
+
+def _untold(gateway: Gateway) -> list[Problem]:
+    """Who is to hear of something through a system that is off."""
+    from gateway.settings.files import ConfigFile
+
+    file = ConfigFile("journey.yaml", gateway.instance.files.get("journey.yaml", ""))
+    return [
+        file.problem(
+            ("notify", role, "through"), f"{one.through} is off, so nobody is told; `gateway activate {one.through}`"
+        )
+        for role, one in gateway.model.journey.notify.items()
+        if one.through not in gateway.model.active
+    ]
 
 
 def _built(instance: Instance, host: Host) -> Gateway:

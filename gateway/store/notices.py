@@ -80,7 +80,7 @@ def clock_events(connection: Connection, since: int) -> list[Happened]:
             f"{row.handoff}:{row.id}",
             row.lead,
             row.at,
-            row.reason if row.kind != "warned" else "",
+            row.reason if row.kind == "reassigned" else "",  # of the others a person may have typed it
         )
         for row in rows
     ]

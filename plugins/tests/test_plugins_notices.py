@@ -193,7 +193,7 @@ def test_the_digest_comes_once_a_day_and_only_when_something_is_open(world: Worl
     pause(world)
     assert [subject for _, subject in world.work()] == ["paused: nothing is sent to crm"]
     world.at += timedelta(hours=1)
-    assert world.work() == [("ops@example.com", "Today: 1 open")]
+    assert world.work() == [("ops@example.com", "Still open: troubles 1")]
     assert "paused: nothing is sent to crm" in world.server.mails[-1].get_content()
     world.restart()
     assert world.work() == []

@@ -13,12 +13,13 @@ from small_instance import CRM, JOURNEY, NOW, Small
 from sqlalchemy import select, update
 
 from gateway import clocks, staffing
-from gateway.contracts import Page, Source
-from gateway.errors import NotFound, Refused, TryLater
-from gateway.pipeline import unguarded
+from gateway.contracts import TASK, Page, Source
+from gateway.errors import NotFound, Refused, StaleCommit, TryLater
+from gateway.pipeline import Pipeline, unguarded
 from gateway.pulling import Pulling
 from gateway.store import tables as t
-from gateway.store.database import read
+from gateway.store.commit import commit
+from gateway.store.database import read, write
 from gateway.store.inbox import Inbox
 
 AGREED = (
@@ -76,8 +77,8 @@ class Crm(Source):
 
 
 class World:
-    def __init__(self, folder: Any, journey: str = AGREED, users: Any = USERS) -> None:
-        self.small = Small(folder, journey=journey, crm=PEOPLE)
+    def __init__(self, folder: Any, journey: str = AGREED, users: Any = USERS, crm: str = PEOPLE) -> None:
+        self.small = Small(folder, journey=journey, crm=crm)
         t.inbox.create_all(self.small.store.inbox)
         self.inbox, self.crm = Inbox(self.small.store.inbox), Crm()
         pulling = Pulling(
@@ -412,3 +413,98 @@ def test_how_owners_stand(handed: World) -> None:
     assert (anna.open, anna.gone, anna.turn, anna.known) == (1, "", 1, True)
     assert (bob.gone, bob.until, bob.reason, bob.turn) == ("absent", NOW + HOUR, "dentist", None)
     assert (desk.turn, desk.known, desk.zone.key if desk.zone else "") == (None, True, "Europe/Berlin")
+
+
+# -- what the crm is told ----------------------------------------------------------------------------------------------
+
+
+def written(world: World, object_: str) -> list[dict[str, Any]]:
+    rows = sorted((row for row in world.rows(t.writes) if row.object == object_), key=lambda row: row.id)
+    return [row.fields for row in rows]
+
+
+def test_the_record_becomes_theirs_where_the_mapping_sends_its_owner(tmp_path: Any) -> None:
+    world = World(tmp_path, crm=PEOPLE.replace("owner_id: owner", "owner_id: {to: owner, sync: newest}"))
+    world.person("7")
+    assert written(world, "lead")[0]["owner_id"] == "U1"
+
+
+def test_what_is_written_so_is_no_change_by_sales(tmp_path: Any) -> None:
+    world = World(tmp_path, crm=PEOPLE.replace("owner_id: owner", "owner_id: {to: owner, sync: newest}"))
+    world.person("7")
+    world.said(owner_id="U1")
+    assert world.events() == [("assigned", "", "U1")]
+
+
+def test_the_owner_goes_into_a_field_of_its_own(tmp_path: Any) -> None:
+    world = World(
+        tmp_path, crm=PEOPLE.replace("      owner_id", "      rep: {to: handoff_owner, sync: out}\n      owner_id")
+    )
+    world.person("7")
+    assert written(world, "lead")[0]["rep"] == "U1"
+
+
+def test_the_task_is_the_owner_s_and_changes_hands_with_the_handoff(world: World) -> None:
+    object.__setattr__(world.small.model, "carries", {"crm": {TASK: ("*",)}})
+    world.person("7")
+    [task] = written(world, TASK)
+    handoff = world.handoff()
+    with write(world.gateway.store.main) as connection:  # it was made, as we know from its receipt
+        told = {name: [value, 0] for name, value in task.items()}
+        row = {"system": "crm", "object": TASK, "record": f"handoff:{handoff.id}:task", "kind": "task"}
+        row |= {
+            "entity": handoff.lead,
+            "snapshot": told | {"id": ["T1", 0]},
+            "first_at": 1,
+            "last_at": 1,
+            "last_key": "k",
+        }
+        connection.execute(t.records.insert().values(row | {"mapping": "", "assumed": []}))
+        connection.execute(update(t.writes).values(state="confirmed"))
+    world.said(owner_id="U9")
+    staffing.reassign(world.gateway, "7", "bob", "", "tester")
+    assert task["owner"] == "U1"
+    assert written(world, TASK)[1:] == [{"handoff": handoff.id, "owner": "U2"}]
+
+
+# -- two workers -------------------------------------------------------------------------------------------------------
+
+
+def test_two_batches_do_not_take_the_same_turn(world: World) -> None:
+    """Both saw that it is Anna's; the slower is refused, looks again, and gives its lead to Bob."""
+    slow = [ANN | {"id": "c1", "email": "p1@one.example", "number": "1"}, *(page | {"id": "c1"} for page in PAGES)]
+    batch = world.small.pipeline.rehearse([world.small.read("site", slow)])
+    world.person("2")
+    with pytest.raises(StaleCommit), write(world.gateway.store.main) as connection:
+        commit(connection, batch, "lead")
+    world.small.take("site", *slow)
+    assert sorted(row.owner for row in world.rows(t.handoffs)) == ["U1", "U2"]
+
+
+def test_an_alarm_goes_off_once_though_two_workers_look(handed: World) -> None:
+    handed.small.at = NOW + 6 * HOUR
+    with handed.small.store.main.begin() as connection:
+        connection.execute(update(t.handoffs).values(hearing="known"))
+    lead = handed.handoff().lead
+    batches = [handed.small.pipeline.rehearse((), [lead], "time") for _ in range(2)]
+    assert all(batch.leads[lead].clock_events for batch in batches)
+    with write(handed.gateway.store.main) as connection:
+        commit(connection, batches[0], "lead")
+    with pytest.raises(StaleCommit), write(handed.gateway.store.main) as connection:
+        commit(connection, batches[1], "lead")
+    assert [kind for kind, _, _ in handed.events()] == ["assigned", "warned"]
+
+
+def test_a_restart_between_any_two_steps_loses_and_doubles_nothing(handed: World) -> None:
+    """Each step is taken by a gateway that knows nothing of the one before."""
+    handed.small.at = NOW + 6 * HOUR
+    for _ in range(12):
+        small = handed.small
+        small.pipeline = Pipeline(small.store.main, small.model, lambda: small.at, small.pipeline.log)
+        handed.gateway.pipeline = small.pipeline
+        clocks.tick(handed.gateway)
+        handed.pulling.look_up()
+        for document in handed.inbox.claim("w"):
+            handed.small.take("crm", *orjson.loads(document.body))
+            handed.inbox.finish([document.id])
+    assert [kind for kind, _, _ in handed.events()] == ["assigned", "warned"]

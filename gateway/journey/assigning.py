@@ -164,13 +164,14 @@ class Roster:
         return owner is not None and owner.name == self.owners.fallback
 
     def out(self, system: str) -> Iterator[str]:
-        """Everybody who may have a handoff to ``system`` and takes none now, as the CRM or journey.yaml knows them."""
-        for user in self.users.get(system, ()):
-            if not user.active:
-                yield user.id
-        for owner in self.owners.listed:
-            if owner.serves(system) and owner.name != self.owners.fallback and self.gone(system, owner.name):
-                yield from {owner.who, self.id_of(owner, system)}
+        """Everybody who may have a handoff to ``system`` and takes none now, as the CRM or journey.yaml knows them.
+
+        Never the fallback: nobody is left to take it from there.
+        """
+        away = [one for one in self.owners.listed if one.serves(system) and self.gone(system, one.name)]
+        names = {name for one in away for name in (one.who, self.id_of(one, system))}
+        names |= {user.id for user in self.users.get(system, ()) if not user.active}
+        return (name for name in sorted(names) if not self.is_fallback(system, name))
 
 
 def _takes(owner: Owner, rule: str, attributes: Mapping[str, Any]) -> bool:

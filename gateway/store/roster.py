@@ -7,7 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from marshmallow import ValidationError
-from sqlalchemy import Connection, or_, select, update
+from sqlalchemy import Connection, and_, or_, select, update
 
 from gateway.journey.assigning import Away, Roster, User
 from gateway.journey.calendar import Calendar
@@ -93,5 +93,6 @@ def back(connection: Connection, owner: str, now: int) -> int:
 
 def held_by(connection: Connection, system: str, owners: Collection[str], limit: int) -> list[str]:
     """Leads whose open handoff to ``system`` one of these has."""
-    theirs = select(_h.lead).where(_h.state == "open", _h.system == system, among(_h.owner, owners))
-    return list(connection.scalars(theirs.limit(limit)))
+    living = and_(t.leads.c.id == _h.lead, t.leads.c.merged_into.is_(None), t.leads.c.erased_at.is_(None))
+    theirs = select(_h.lead).join(t.leads, living).where(_h.state == "open", among(_h.owner, owners))
+    return list(connection.scalars(theirs.where(_h.system == system).limit(limit)))

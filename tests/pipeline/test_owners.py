@@ -261,6 +261,15 @@ def test_with_nobody_there_it_goes_to_the_fallback_and_stays(handed: World) -> N
     assert handed.events() == [("assigned", "", "U1"), ("moved", "U1", "Q1")]
 
 
+def test_what_the_fallback_has_stays_there_whoever_is_active(handed: World) -> None:
+    """A sweep that finds nothing to do says so: nobody is left."""
+    handed.users({"id": "Q1", "called": "Desk", "active": False, "at": "2026-06-01T00:00:01"})
+    for name in ("anna", "bob"):
+        staffing.absent(handed.gateway, name, NOW, None, "", "tester")
+    handed.work()
+    assert (handed.handoff().owner, clocks.tick(handed.gateway)) == ("Q1", 0)
+
+
 def test_an_absence_begins_when_it_says(handed: World) -> None:
     staffing.absent(handed.gateway, "anna", NOW + HOUR, NOW + 2 * HOUR, "", "tester")
     handed.work()
@@ -498,8 +507,8 @@ def test_an_alarm_goes_off_once_though_two_workers_look(handed: World) -> None:
 def test_a_restart_between_any_two_steps_loses_and_doubles_nothing(handed: World) -> None:
     """Each step is taken by a gateway that knows nothing of the one before."""
     handed.small.at = NOW + 6 * HOUR
+    small = handed.small
     for _ in range(12):
-        small = handed.small
         small.pipeline = Pipeline(small.store.main, small.model, lambda: small.at, small.pipeline.log)
         handed.gateway.pipeline = small.pipeline
         clocks.tick(handed.gateway)

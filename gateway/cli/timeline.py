@@ -253,8 +253,10 @@ def _effects(rows: Rows) -> Iterator[Entry]:
         else:
             what = f"{'create' if row['create'] else 'update'} of {row['object']} in {row['system']}"
             fields = f": {shown(sorted(row['fields']))}"
-        yield Entry(row["planned_at"], _EFFECT, "write", f"{what} planned{fields}", _wanted(row))
-        if row["finished_at"] is not None:
+        unsent = row["state"] == "superseded" and not row["push"] and not row["code"]
+        replaced = ", replaced by a later one" if unsent else ""
+        yield Entry(row["planned_at"], _EFFECT, "write", f"{what} planned{fields}{replaced}", _wanted(row))
+        if row["finished_at"] is not None and not unsent:
             said = ": ".join(filter(None, [row["state"], row["code"], row["message"]]))
             yield Entry(row["finished_at"], _EFFECT, "write", f"{what} {said}", _by_push(row))
 

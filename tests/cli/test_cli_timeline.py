@@ -196,6 +196,14 @@ def test_what_is_sent_where_and_what_came_of_it() -> None:
     ]
 
 
+def test_what_was_never_sent_is_one_line() -> None:
+    """A later plan said all of it."""
+    one = WRITE | {"finished_at": T + 5, "state": "superseded"}
+    assert [text for _, text, _ in told(writes=[one])] == [
+        "update of lead in crm planned: band, score, replaced by a later one"
+    ]
+
+
 def test_people_and_merges_are_lines() -> None:
     rows = {
         "resolutions": [{"at": T, "kind": "conflict", "resolution": "keep crm", "by": "kim"}],

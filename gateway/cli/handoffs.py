@@ -113,7 +113,7 @@ def recycle(app: App, key: str, wake: datetime | None, reason: str, by: str | No
 @json_option
 @pass_app_to_look
 def show(app: App, key: str, as_json: bool) -> None:
-    """Show one handoff: whose it is and why, until when they have to answer, and what its clock did.
+    """Show one handoff: whose it is and why, until when they have to answer, what its clock did, what sales were told.
 
     KEY is a handoff's id, or the lead's: its id, e-mail address, or SYSTEM:OBJECT:ID.
     """
@@ -126,7 +126,7 @@ def show(app: App, key: str, as_json: bool) -> None:
         happened = events(app.gateway, connection, row)
     if as_json:
         told = [{**one, "at": iso(one["at"])} for one in happened]
-        say_json(handoff_json(row) | {"owner_name": whose, "clock_events": told})
+        say_json(handoff_json(row) | {"owner_name": whose, "clock_events": told, "package": row["package"]})
         return
     say(f"handoff {row['id']} of lead {row['lead']} to {row['system']}: {_state(row)}")
     say(
@@ -146,6 +146,10 @@ def show(app: App, key: str, as_json: bool) -> None:
         whom = f"{one['before']} → {one['owner']}" if one["before"] and one["before"] != one["owner"] else one["owner"]
         by = f" by {one['by']}" if one["by"] else ""
         say(f"  {moment(one['at'], app.zone)}  {one['kind']:<10} {whom}: {one['reason']}{by}")
+    if row["package"]:
+        say(f"  {'told':<14} {row['package']['subject']}")
+        for line in row["package"]["task"].splitlines():
+            say(f"  {'':<14} {line}")
 
 
 @handoffs.command()

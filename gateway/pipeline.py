@@ -382,7 +382,11 @@ def freeze(batch: Batch, lead: Lead, model: Model, at: datetime) -> None:
         calendar = batch.roster.calendar_of(lead.opened["system"], lead.opened["owner"])
     zone = calendar.zone if calendar is not None else model.zone
     band = lead.score.band if lead.score else ""
-    lead.opened["package"] = pack(model.journey.package, lead.opened, band, known.attributes, known.activities, zone)
+    stage = model.journey.stage(lead.opened["stage"])
+    lead.opened["package"] = pack(
+        *(model.journey.package, lead.opened, band, known.attributes, known.activities, zone),
+        stage.fast if stage is not None else (),
+    )
 
 
 def gather(readings: Sequence[Reading]) -> tuple[list[Timed], dict[str, int], set[str]]:

@@ -177,11 +177,12 @@ def pack(
     attributes: Mapping[str, Any],
     activities: Iterable[Activity],
     zone: tzinfo,
+    fast: Collection[str] = (),
 ) -> dict[str, Any]:
     """What a handoff keeps: subject, task, summary, next_step, campaign, last_activities (a list), zone.
 
     :param handoff: its row with contributions. :param attributes: of the lead, its company's as ``company.<name>``.
-    :param zone: whose clock times are told by.
+    :param zone: whose clock times are told by. :param fast: kinds of activities that hand it over at once.
     """
     done = sorted(activities, reverse=True)
     named = {
@@ -191,7 +192,7 @@ def pack(
         "band": [band],
         "persona": [handoff["persona"]],
         "generation": [str(handoff["generation"])],
-        "why_now": [_why_now(handoff, done)],
+        "why_now": [_why_now(handoff, next((one.kind for one in done if one.kind in fast), ""))],
         "returned": ["Comes back after nurture: an earlier handoff was recycled."] * (handoff["generation"] > 1),
         "opt_outs": list(_opt_outs(attributes)),
         "reasons": [_signed(points) + _reason(rule, why) for rule, points, why, _ in handoff["contributions"]],
@@ -235,12 +236,13 @@ def _who(attributes: Mapping[str, Any]) -> str:
     return f"{name} ({firm})" if name and firm else name or firm or "sales-ready lead"
 
 
-def _why_now(handoff: Mapping[str, Any], done: Sequence[Activity]) -> str:
-    """Of a handoff that is not only for its score."""
+def _why_now(handoff: Mapping[str, Any], asked: str) -> str:
+    """Of a handoff that is not only for its score. ``asked``: the activity by which the lead asked for it."""
     by, reason = handoff["cause_by"], handoff["cause_reason"]
     told = f" ({one_line(reason)})" if reason else ""
+    what = f" ({asked.replace('_', ' ')})" if asked else ""
     return {
-        "fast track": f"Asked for it{told}: do not let it wait.",
+        "fast track": f"Asked for it{what}: do not let it wait.",
         "wake": f"Sales wanted it again by now{told}.",
         "person": f"Handed over by {by or 'hand'}{told}.",
     }.get(handoff["cause"], "")

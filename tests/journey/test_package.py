@@ -44,7 +44,7 @@ DID = [
 
 
 def packed(package: Package = Package(), attributes: dict = ANN, zone=BERLIN, **handoff) -> dict:  # noqa: B008
-    return pack(package, HANDOFF | handoff, "great", attributes, DID, zone)
+    return pack(package, HANDOFF | handoff, "great", attributes, DID, zone, {"demo_request"})
 
 
 def test_the_default_task_says_why_until_when_and_what_it_did() -> None:
@@ -67,7 +67,7 @@ def test_the_default_task_says_why_until_when_and_what_it_did() -> None:
 @pytest.mark.parametrize(
     ("cause", "said"),
     [
-        ({"cause": "fast track", "cause_reason": "demo_request"}, "Asked for it (demo_request): do not let it wait."),
+        ({"cause": "fast track"}, "Asked for it (demo request): do not let it wait."),
         ({"cause": "wake"}, "Sales wanted it again by now."),
         (
             {"cause": "person", "cause_by": "kim", "cause_reason": "met at\nthe fair"},

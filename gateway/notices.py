@@ -33,6 +33,8 @@ EVERY, LOOK = 5.0, 30.0
 """Seconds between two looks for what happened, and for what is wrong."""
 OVERLAP, OLDEST = timedelta(minutes=10), timedelta(days=1)
 """What is committed late is still found for so long; nobody is told of what happened longer ago."""
+AWAY = timedelta(hours=1)
+"""A gateway that did not look for so long was not there."""
 _MARKS = ("", "notices")
 """The cursor that keeps how far has been looked."""
 _MILLISECOND = timedelta(milliseconds=1)
@@ -50,14 +52,17 @@ class Notices:
         passed = time.monotonic()
         if passed - self._swept < EVERY:
             return 0
-        self._swept, looks = passed, passed - self._looked >= LOOK
+        self._swept, looks, resumed = passed, passed - self._looked >= LOOK, self._looked < 0
         if looks:
             self._looked = passed
-        return tell(self.gateway, looks)
+        return tell(self.gateway, looks, resumed)
 
 
-def tell(gateway: Gateway, looks: bool = True) -> int:
-    """One sweep. ``looks``: also at what is wrong, and at digests. Nobody hears through a system that is off."""
+def tell(gateway: Gateway, looks: bool = True, resumed: bool = False) -> int:
+    """One sweep. ``looks``: also at what is wrong, and at digests. Nobody hears through a system that is off.
+
+    :param resumed: the first look of a process: the gateway may have been away before.
+    """
     active = gateway.model.active
     hearers = [one for one in gateway.model.journey.notify.values() if one.through in active]
     if not hearers:
@@ -77,6 +82,8 @@ def tell(gateway: Gateway, looks: bool = True) -> int:
         lasting = store.lasting(connection)
         wrong: list[Happened] = []
         if looks:
+            if resumed:
+                marks.come_back(at)
             marks.hear(gateway)
             marks.listen(gateway, connection, at)
             wrong = troubles(gateway, connection, marks.heard, marks.deaf, kinds)
@@ -129,7 +136,8 @@ class _Marks:
             age = now - from_micros(active.active_at) if active is not None else timedelta(0)
             begin = _id(real - int(age / gateway.instance.clock.speed / _MILLISECOND))
             kept = {"handoffs": begin, "inbox": begin, "since": to_micros(now - age)}
-        marks = cls(**kept, real=real)
+        known = {one.name for one in fields(cls)}
+        marks = cls(**{name: value for name, value in kept.items() if name in known}, real=real)
         marks.handoffs = max(marks.handoffs, _id(real - int(OLDEST / _MILLISECOND)))
         marks.since = max(marks.since, to_micros(now - OLDEST))
         return marks
@@ -140,6 +148,11 @@ class _Marks:
         for row in gateway.inbox.heard_since(self.inbox):
             self.heard[row.system] = silence.heard(self.heard.get(row.system, {}), row.first, row.last)
             self.inbox = max(self.inbox, row.newest)
+
+    def come_back(self, now: int) -> None:
+        """After a time in which nobody could have reached us, no source has been silent yet."""
+        if now - self.since > (OVERLAP + AWAY) // timedelta(microseconds=1):
+            self.heard = {system: {**kept, "last": now} for system, kept in self.heard.items()}
 
     def listen(self, gateway: Gateway, connection: Connection, now: int) -> None:
         """Once a day: what nobody ever tells us of."""

@@ -40,6 +40,7 @@ class Telling:
         self._hearers = hearers
         self._now = to_micros(gateway.now())
         self._zone = gateway.instance.zone
+        self._unknown: set[str] = set()
 
     def rows(self, begins: Sequence[Any], ends: Sequence[Any]) -> list[dict[str, Any]]:
         """The writes that tell the begin and the end of these notices."""
@@ -120,8 +121,9 @@ class Telling:
                 _, address, zone = self._owner(handoff.system, handoff.owner)
                 if address:
                     yield place, address, zone
-                else:
-                    self._gateway.log.warning("owner not told", kind=row.kind, handoff=handoff.id, why="no address")
+                elif handoff.owner not in self._unknown:
+                    self._unknown.add(handoff.owner)
+                    self._gateway.log.warning("owner not told", handoff=handoff.id, why="nobody knows their address")
 
     def _owner(self, system: str, who: str) -> tuple[str, str, ZoneInfo]:
         """What an owner is called, their e-mail address ("" when nobody knows it), and their time zone."""

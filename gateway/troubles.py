@@ -65,9 +65,7 @@ def _stored(gateway: Gateway, connection: Connection, now: int) -> Iterator[Happ
         words = f"{name} refused writes for good; `gateway deliveries list --state dead` says which and why"
         yield Happened(DEAD, name, None, now, words)
     for row in notices.late_writes(connection, sorted(going), now - _micros(LATE)):
-        words = (
-            f"writes to {row.system} have been due for more than {duration_in_words(LATE)}; is `gateway run` running?"
-        )
+        words = f"writes to {row.system} have been due for more than {duration_in_words(LATE)}; `gateway status`"
         yield Happened(BACKLOG, f"{row.system} out", None, row.due, words)
     for row in alarms.open_alarms(connection, alarms.DRIFT):
         words = f"{row.system} has changed: {row.detail.get('what', '')}. `gateway work list --kind drift`"

@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+import responses
+from click.testing import CliRunner
 from gateway_notify.testing import LOST, MailServer, started
 from sqlalchemy import select, update
 
 from gateway import clocks, notices
+from gateway.cli.main import cli
 from gateway.runtime import Gateway, open_gateway
 from gateway.store import forget, outbox, switches
 from gateway.store import tables as t
@@ -489,3 +493,122 @@ def test_a_mapped_field_that_changes_and_is_never_notified_is_told(
     world.at += timedelta(days=1, minutes=1)
     assert [subject[:18] for _, subject in world.work()] == ["Over: unsubscribed"]
     world.gateway.close()
+
+
+def test_no_source_was_silent_while_the_gateway_was_away(world: World) -> None:
+    """Nobody could reach us: its time begins when we are back."""
+    for _ in range(24):
+        world.comes()
+        world.work()
+        world.at += timedelta(hours=8)
+    world.at += timedelta(days=3)
+    assert notices.tell(world.gateway, resumed=True) == 0
+    world.at += timedelta(hours=15)
+    assert world.work() == []
+    world.at += timedelta(hours=2)
+    assert [subject[:13] for _, subject in world.work()] == ["silent source"]
+
+
+def test_the_digest_of_owners_counts_what_is_theirs(tmp_path: Path, server: MailServer) -> None:
+    journey = JOURNEY.replace(
+        "rep: {to: owner, through: mail}", 'rep: {to: [owner, all@example.com], through: mail, digest: "10:00"}'
+    )
+    world = World(tmp_path, server, **{"journey.yaml": journey})
+    assert world.work() == []  # nothing is open
+    for number in range(2):
+        world.comes(**ANN | {"last": f"Lee {number}"})
+    world.at += timedelta(hours=5)
+    world.work()
+    world.at += timedelta(days=1)
+    digests = [(to, subject) for to, subject in world.work() if subject.startswith("Still open: handoffs")]
+    assert digests == [("all@example.com", "Still open: handoffs 2"), ("rep@example.com", "Still open: handoffs 2")]
+    assert "2 of them late for an answer" in world.server.mails[-1].get_content()
+    world.gateway.close()
+
+
+def test_a_message_links_to_the_leads_record(world: World) -> None:
+    """Where the system it is with shows records to people, that is where the link leads."""
+    world.gateway.model = replace(world.gateway.model, links={"site": {"*": "https://site.example/{object}/{record}"}})
+    world.comes(**ANN)
+    world.work()
+    assert text_of(world, "New lead").endswith("https://site.example/contact/c1\n")
+
+
+def test_a_chat_is_told_as_well(tmp_path: Path, server: MailServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHAT_URL", "https://chat.example/hooks/secret")
+    main = (MAIN % server.port) + '  chat: {plugin: chat, role: notify, outbound: on, settings: {url: "${CHAT_URL}"}}\n'
+    journey = JOURNEY.replace(
+        "partners: {to: [partner@example.com], through: mail}", "partners: {through: chat, about: [paused]}"
+    )
+    world = World(tmp_path, server, **{"gateway.yaml": main, "journey.yaml": journey})
+    with responses.RequestsMock() as chat:
+        chat.post("https://chat.example/hooks/secret")
+        world.comes(**ANN)
+        pause(world)
+        assert [to for to, _ in world.work()] == ["ops@example.com", "rep@example.com"]
+        said = [json.loads(call.request.body)["text"] for call in chat.calls]
+    world.gateway.close()
+    assert len(said) == 2
+    assert any(text.startswith("*mql: Ann Lee (One)*") for text in said)
+    assert any(text.startswith("*paused: nothing is sent to crm*") for text in said)
+
+
+def test_a_worker_that_dies_after_the_server_took_it_sends_the_same_message(world: World) -> None:
+    """The one moment in which something can arrive twice; the Message-ID tells it."""
+    pause(world)
+    notices.tell(world.gateway)
+    delivered = world.gateway.sinks["mail"].deliver
+
+    def dies(call: Any) -> Any:
+        delivered(call)
+        raise SystemExit
+
+    world.gateway.sinks["mail"].deliver = dies  # type: ignore[method-assign]
+    world.gateway.deliver_once("mail", "w")
+    world.restart()
+    world.at += timedelta(minutes=5)
+    world.work()
+    first, second = world.server.mails
+    assert first["Message-ID"] == second["Message-ID"]
+
+
+def gateway_cli(root: Path, *words: str) -> Any:
+    return CliRunner().invoke(cli, ["-C", str(root), *words])
+
+
+def test_a_mail_server_is_connected_without_a_mapping_file(world: World) -> None:
+    """Asked whether it takes us, written, checked; a mapping of it is refused."""
+    settings = f"host=127.0.0.1 port={world.server.port} security=none from=two@example.com".split()
+    given = [word for one in settings for word in ("--set", one)]
+    added = gateway_cli(world.root, "systems", "add", "smtp", "--name", "second", *given)
+    assert added.exit_code == 0, added.output
+    assert "wrote gateway.yaml; nothing is sent there" in added.output
+    assert not (world.root / "mappings" / "second.yaml").exists()
+    checked = gateway_cli(world.root, "check", "--online", "--json")
+    assert checked.exit_code == 0, checked.output
+    report = json.loads(checked.output)
+    [system] = [one for one in report["systems"] if one["system"] == "second"]
+    assert (system["role"], system["sink"], system["in"], system["out"]) == ("notify", True, [], [])
+    drafted = gateway_cli(world.root, "mapping", "draft", "second")
+    assert (drafted.exit_code, "need no mapping file" in drafted.output) == (1, True)
+
+
+def test_a_mail_server_that_refuses_us_is_not_written(world: World) -> None:
+    (world.root / "wrong.secret").write_text("wrong")
+    world.server.answers["AUTH"] = ["535 wrong"]
+    words = ["host=127.0.0.1", f"port={world.server.port}", "security=none", "from=a@example.com"]
+    words += ["user=u", "password=file:wrong.secret"]
+    given = [word for one in words for word in ("--set", one)]
+    added = gateway_cli(world.root, "systems", "add", "smtp", "--name", "second", *given)
+    assert added.exit_code == 1
+    assert "second: the mail server refused the login with file:wrong.secret (535)" in added.output
+    assert "second" not in (world.root / "gateway.yaml").read_text()
+
+
+def test_check_says_who_is_told_nothing_because_a_system_is_off(world: World) -> None:
+    main = (MAIN % world.server.port).replace("notify\n    outbound: on", "notify\n    outbound: off")
+    (world.root / "gateway.yaml").write_text(main)
+    told = gateway_cli(world.root, "check").output
+    assert (
+        "warning: journey.yaml:12: notify.rep.through: mail is off, so nobody is told; `gateway activate mail`" in told
+    )

@@ -11,8 +11,10 @@ from gateway.cli.handoffs import handoff_json
 from gateway.cli.leads import in_brackets, two_digits, who
 from gateway.cli.output import iso, moment, plain, plural, points, say, shown, table
 from gateway.cli.timeline import Entry, timeline
+from gateway.journey.progress import held_of
 from gateway.leads.stamps import attributes
 from gateway.sync.links import Links, link
+from gateway.times import to_micros
 
 if TYPE_CHECKING:
     from gateway.leads.company import Company
@@ -41,7 +43,6 @@ def known_of(gateway: Gateway, id_: str) -> Known:
     from gateway.store import listing
     from gateway.store.database import read
     from gateway.store.loading import Need, load
-    from gateway.times import to_micros
 
     need = Need(score=gateway.model.score_name, whole=[id_])
     with read(gateway.store.main) as connection:
@@ -56,7 +57,8 @@ def known_of(gateway: Gateway, id_: str) -> Known:
     lead, joining = batch.leads[id_], gateway.model.joining
     known = [record for record in lead.records.values() if record.known]
     origin = attributes(known, joining.inbound, joining.rank)[1]
-    return Known(lead, batch.companies.get(lead.company or ""), origin, more, timeline(lead, more), gateway.model.links)
+    told = timeline(lead, more, gateway.instance.zone)
+    return Known(lead, batch.companies.get(lead.company or ""), origin, more, told, gateway.model.links)
 
 
 # -- for programs ------------------------------------------------------------------------------------------------------
@@ -169,6 +171,16 @@ def _print_standing(known: Known, zone: ZoneInfo) -> None:
     say(f"  {', '.join(standing)}")
     if known.more["handoffs"]:
         _print_handoff(known.more["handoffs"][-1], zone)
+    if lead.returned is not None and lead.handoff is None:
+        back = lead.returned
+        say(f"  back with marketing since {moment(back['at'], zone)}: {back['bucket']} ({back['reason']})")
+    if lead.ended.wake is not None and lead.handoff is None:
+        say(f"  sales want it again on {moment(to_micros(lead.ended.wake), zone)}")
+    if (held := held_of(lead)) is not None:
+        until = to_micros(held.until) if held.until is not None else None
+        till = f" until {moment(until, zone)}" if until is not None else ""
+        if until is None or (lead.wakes_at is not None and until >= lead.wakes_at):  # what is over wakes it no more
+            say(f"  kept from sales{till}: {held.reason}")
     if known.more["merged"]:
         say(f"  was also {', '.join(row['id'] for row in known.more['merged'])}")
 

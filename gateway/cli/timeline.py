@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
 
-from gateway.cli.output import shown
+from gateway.cli.output import moment, shown
 from gateway.contracts import COMPANIONS, NOTICE
 from gateway.journey.words import CLOCK
 from gateway.leads.lead import FactKey, Lead, StoredOutcome
 from gateway.leads.record import Ref
 from gateway.leads.stamps import OWN
 from gateway.sync.companions import in_words
-from gateway.times import iso, to_micros
+from gateway.times import to_micros
 
 _FIRST, _FACT, _DECISION, _EFFECT = range(4)
 # At the same moment: what came to be known, what happened, what was decided because of it, what that had done.
@@ -39,9 +40,9 @@ class Entry(NamedTuple):
     heard: int | None = None
 
 
-def timeline(lead: Lead, rows: Rows) -> list[Entry]:
-    """``rows``: what ``store.listing.of_lead`` gives beside the loaded lead."""
-    entries = [*_facts(lead, rows), *_decisions(lead, rows), *_effects(rows)]
+def timeline(lead: Lead, rows: Rows, zone: ZoneInfo) -> list[Entry]:
+    """``rows``: what ``store.listing.of_lead`` gives beside the loaded lead. ``zone``: of the times within texts."""
+    entries = [*_facts(lead, rows), *_decisions(lead, rows, zone), *_effects(rows)]
     return sorted(entries, key=lambda entry: (entry.at, entry.order))
 
 
@@ -106,7 +107,7 @@ _BECAUSE = {
 """Why a lead was looked at, in words."""
 
 
-def _decisions(lead: Lead, rows: Rows) -> Iterator[Entry]:
+def _decisions(lead: Lead, rows: Rows, zone: ZoneInfo) -> Iterator[Entry]:
     outcomes = {key[1]: one for key, one in lead.outcomes.items()}
     for move in rows["transitions"]:
         text = f"{move['from_stage']} → {move['stage']}" if move["from_stage"] else move["stage"]
@@ -125,7 +126,7 @@ def _decisions(lead: Lead, rows: Rows) -> Iterator[Entry]:
         text = f"{what} {detail}" + (f": {step['state']}, {step['reason']}" if step["reason"] else "")
         yield Entry(step["at"], _EFFECT, "step", text, f"crossing {step['crossing']} into {step['stage']}")
     for mark in rows["marks"]:
-        until = f" until {iso(mark['until'])[:10]}" if mark["until"] is not None else ""
+        until = f" until {moment(mark['until'], zone)}" if mark["until"] is not None else ""
         text = f"{_MARKED.get(mark['kind'], mark['kind'])}{until}".format(points=f"{mark['points']:+d}")
         reason = f": {mark['reason']}" if mark["reason"] else ""
         yield Entry(mark["at"], _DECISION, "mark", f"{text}{reason}", _by(mark["by"].removeprefix(JOURNEY)) or JOURNEY)
@@ -140,7 +141,7 @@ def _decisions(lead: Lead, rows: Rows) -> Iterator[Entry]:
 
 _MARKED = {
     "manual": "{points} points",
-    "hold": "held back",
+    "hold": "kept from sales",
     "keep": "keeps its behaviour's points after nurture",
     "halve": "its behaviour until now counts half",
     "reset": "its behaviour until now counts no more",

@@ -46,11 +46,11 @@ def facts_of(lead: Lead, open_deal: bool) -> Facts:
         },
         open_deal,
         lead.score.band if lead.score else "",
-        _held(lead),
+        held_of(lead),
     )
 
 
-def _held(lead: Lead) -> Held | None:
+def held_of(lead: Lead) -> Held | None:
     """What a person said last of not handing it over; to be held until a time that is over ends an earlier word."""
     said = max((mark for mark in lead.marks if mark.kind == "hold"), key=lambda mark: mark.at, default=None)
     return Held(said.until, said.reason) if said is not None else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -51,7 +52,7 @@ ENDING = {
 def told(lead: Lead | None = None, **rows: Any) -> list[tuple[str, str, str]]:
     """(what, text, cause) of each line."""
     given = {name: rows.get(name, []) for name in (*ROWS, "regroupings", "merged")}
-    return [(one.what, one.text, one.cause) for one in timeline(lead or Lead("a"), given)]
+    return [(one.what, one.text, one.cause) for one in timeline(lead or Lead("a"), given, ZoneInfo("UTC"))]
 
 
 @pytest.mark.parametrize(
@@ -155,8 +156,8 @@ def test_owners_and_their_clock_are_lines(event: dict, line: tuple[str, str, str
 @pytest.mark.parametrize(
     ("mark", "text", "cause"),
     [
-        ({"points": 10, "by": "kim", "reason": "fair", "until": T}, "+10 points until 2026-05-28: fair", "by kim"),
-        ({"kind": "hold", "by": "kim"}, "held back", "by kim"),
+        ({"points": 10, "by": "kim", "reason": "fair", "until": T}, "+10 points until 2026-05-28 20:26:40: fair", "by kim"),
+        ({"kind": "hold", "by": "kim"}, "kept from sales", "by kim"),
         ({"kind": "halve", "by": "journey"}, "its behaviour until now counts half", "journey"),
         ({"kind": "reset"}, "its behaviour until now counts no more", "journey"),
     ],
@@ -277,4 +278,4 @@ def test_late_news_tells_when_it_was_heard_of() -> None:
     lead.outcomes[T, "o"] = outcome("won", at=T, heard=T + late)
     lead.outcomes[T + 1, "p"] = outcome("lost", at=T + 1, heard=T + HOUR)
     empty = {name: [] for name in (*ROWS, "regroupings", "merged")}
-    assert [one.heard for one in timeline(lead, empty)] == [T + late, None]
+    assert [one.heard for one in timeline(lead, empty, ZoneInfo("UTC"))] == [T + late, None]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from small_instance import CRM, JOURNEY, NOW, Small
@@ -21,6 +22,7 @@ SAYS = CRM.replace(
     """when: {state: Recycled}, reason: why}
       - {outcome: rejected, when: {state: Rejected}, reason: why}
       - {outcome: qualified, when: {state: Qualified}}
+      - {outcome: lost, when: {state: Lost}}
       - {outcome: won, when: {state: Won}}""",
 )
 ANN = {"kind": "contact", "id": "c1", "at": "2026-05-30T08:00:00", "email": "ann@one.example"}
@@ -77,7 +79,7 @@ class World:
         [(lead,)] = self.small.rows(t.leads, "id")
         with self.small.store.main.connect() as connection:
             batch = load(connection, [], {}, [lead], to_micros(self.small.at), Need(score="lead", whole=[lead]))
-            entries = timeline(batch.leads[lead], listing.of_lead(connection, lead))
+            entries = timeline(batch.leads[lead], listing.of_lead(connection, lead), ZoneInfo("UTC"))
         return [f"{one.what} {one.text}" for one in entries if one.what in ("outcome", "handoff")]
 
 
@@ -181,6 +183,17 @@ def test_a_rejected_lead_that_is_won_stays_rejected_and_is_won(world: World) -> 
     world.small.take("site", PAGE | {"at": (NOW + 9 * DAY).isoformat()})
     assert (world.handoffs(), world.stage()) == ([(1, "closed", "sales_rejected")], "won")
     assert world.told()[-1] == "outcome won: the handoff had ended as sales_rejected"
+
+
+def test_a_qualified_lead_whose_deal_is_lost_goes_back_and_its_handoff_stays_qualified(world: World) -> None:
+    """That sales had qualified it is what the numbers count; that it came back is a decision of its own."""
+    world.handed_over()
+    world.hear("Qualified", at=DAY, after=DAY)
+    world.hear("Lost", at=30 * DAY, after=30 * DAY)
+    assert world.handoffs() == [(1, "closed", "sales_qualified")]
+    assert world.told()[-1] == "handoff came back to marketing: now recycled"
+    world.requalified(after=200 * DAY)
+    assert world.handoffs() == [(1, "closed", "sales_qualified"), (2, "open", None)]
 
 
 # -- an outcome for an older generation --------------------------------------------------------------------------------

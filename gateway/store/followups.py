@@ -61,8 +61,7 @@ def ask(connection: Connection, clock: Clock, handoffs: Sequence[Any], now: int)
 
 
 def mark(connection: Connection, clock: Clock, handoffs: Collection[str], step: str) -> None:
-    mine = update(t.handoffs).where(among(_h.id, handoffs), _h.state == "open")
-    connection.execute(mine.values({clock.step: step}))
+    connection.execute(update(t.handoffs).where(among(_h.id, handoffs)).values({clock.step: step}))
 
 
 def fetched(connection: Connection, clock: Clock, limit: int) -> list[str]:

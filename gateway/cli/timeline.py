@@ -70,15 +70,17 @@ def _facts(lead: Lead, rows: Rows) -> Iterator[Entry]:
             outcome.by and f"by {outcome.by}",
             "(when is not known: by then)" if outcome.precision == "unknown" else "",
         ]
-        text = " ".join(filter(None, [outcome.outcome, *details])) + _without_effect(key, outcome, rows["handoffs"])
+        text = " ".join(filter(None, [outcome.outcome, *details])) + _without_effect(key, outcome, rows)
         heard = outcome.known_at if outcome.known_at - outcome.at > LATE else None
         yield Entry(outcome.at, _FACT, "outcome", text, _ref(outcome.ref), heard)
 
 
-def _without_effect(key: FactKey, outcome: StoredOutcome, handoffs: Sequence[Row]) -> str:
+def _without_effect(key: FactKey, outcome: StoredOutcome, rows: Rows) -> str:
     """Why an outcome ended no handoff; nothing where it did, or where it is none that ends one."""
-    mine = [row for row in handoffs if row["state"] != "absorbed"]
-    if outcome.outcome in ("accepted", "contacted") or any(_ended_by(row, key, outcome) for row in mine):
+    mine = [row for row in rows["handoffs"] if row["state"] in ("open", "closed")]
+    returned = any(one["what"] == "return" and one["at"] == outcome.at for one in rows["endings"])
+    ended = returned or any(_ended_by(row, key, outcome) for row in mine)
+    if ended or outcome.outcome in ("accepted", "contacted"):
         return ""
     about = max((row for row in mine if row["opened_at"] <= outcome.at), key=lambda row: row["opened_at"], default=None)
     if about is None:

@@ -191,7 +191,7 @@ def test_a_qualified_lead_whose_deal_is_lost_goes_back_and_its_handoff_stays_qua
     world.hear("Qualified", at=DAY, after=DAY)
     world.hear("Lost", at=30 * DAY, after=30 * DAY)
     assert world.handoffs() == [(1, "closed", "sales_qualified")]
-    assert world.told()[-1] == "handoff came back to marketing: now recycled"
+    assert world.told()[-2:] == ["outcome lost", "handoff came back to marketing: now recycled (lost)"]
     world.requalified(after=200 * DAY)
     assert world.handoffs() == [(1, "closed", "sales_qualified"), (2, "open", None)]
 

@@ -303,6 +303,8 @@ _OBJECTS = {
         AccountId >Account
         Department string(80)
         LeadSource picklist({"|".join(_SOURCES)})
+        Contact_Status__c picklist(Working|Qualified|Closed)
+        Reject_Reason__c string(255)
         MailingCity string(40)
         MailingCountry string(80)
         OwnerId >User

@@ -61,6 +61,13 @@ class _Plan:
         except GatewayError as exc:
             self.problem = str(exc)
 
+    def at_rest(self, gateway: Gateway) -> int:
+        from gateway.store.database import read
+        from gateway.store.listing import at_rest
+
+        with read(gateway.store.main) as connection:
+            return at_rest(connection, self.system)
+
     def total(self, action: str) -> int:
         return sum(count for (_, what), count in self.counts.items() if what == action)
 
@@ -182,6 +189,9 @@ def _print(one: _Plan, gateway: Gateway, who: dict[str, str]) -> None:
         return
     if not creates + updates:
         say(f"{one.system}: nothing to write")
+        if resting := one.at_rest(gateway):
+            many = f"{resting:,} people are" if resting > 1 else "1 person is"
+            say(f"  {many} known from its past alone: written to from their next news or handoff on")
         _print_unsent(one)
         if one.system not in gateway.model.active and any(
             made.create == "handoff" for made in gateway.model.objects[one.system]

@@ -142,6 +142,13 @@ def records_of(connection: Connection, entity: str) -> list[Any]:
     return list(connection.execute(select(t.records).where(t.records.c.entity == entity)))
 
 
+def at_rest(connection: Connection, system: str) -> int:
+    """How many of a system's people are known from its past alone: they take no part in sync before there is news."""
+    r = t.records.c
+    people = and_(r.system == system, r.kind == "person", r.gone.is_(None), r.enrolled.is_(False), r.entity != "")
+    return connection.scalar(select(func.count()).where(people)) or 0
+
+
 def record(connection: Connection, ref: Ref) -> list[Any]:
     """The row of one record, in a list of at most one."""
     r = t.records.c

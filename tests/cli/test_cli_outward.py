@@ -398,3 +398,11 @@ def test_looking_changes_nothing(filled: Any) -> None:
     for command in (["status"], ["plan"], ["leads", "list"], ["activate", "sales"], ["model", "show"]):
         filled.run(*command)
     assert {name: data for name, data in content(filled.root).items() if not name.startswith("var/")} == before
+
+
+def test_an_empty_plan_says_who_is_known_from_the_past_alone(instance: Any) -> None:
+    """Or it would seem that nothing is missing over there."""
+    path = instance.write("data/sales.csv", "id,at,mail\n7,2026-01-05T09:00:00,kim@four.example\n")
+    instance.run("db", "upgrade")
+    instance.run("import", str(path), "--system", "sales", "--history")
+    assert "1 person is known from its past alone" in instance.run("plan", "sales").output

@@ -351,8 +351,9 @@ class SalesforceSource(Source):
     def _before(self, object_: str, cursor: Cursor | None, since: datetime | None) -> Iterator[Page]:
         reader = getattr(self._mapped[object_], "reader", None)
         needs = reader.asked(()) if reader is not None else ()
+        asked = set() if getattr(self._mapped[object_], "kind", "") == "user" else set(self._fields(object_))
         for rows, after, more in self._windows(object_, cursor, since):
-            former = self._past.former(object_, [flat(row) for row in rows], set(self._fields(object_)), needs)
+            former = self._past.former(object_, [flat(row) for row in rows], asked, needs) if asked else []
             yield from self._pages(object_, self._items(object_, rows), after, more, former=former)
 
     # -- what belongs to a record -------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import gateway_sandbox as sandbox
@@ -183,3 +184,16 @@ def test_what_is_told_of_a_person_is_read_again_too(org, gateway):
     items = orjson.loads(page.document)["records"]
     assert [item.get("Task.IsClosed") for item in items] == [None, True, False]
     assert {item["Id"] for item in items} == {lead.id}
+
+
+def test_users_have_no_past(tmp_path, org):
+    """Salesforce keeps no history of them, so it is not asked, and nobody reads of an error."""
+    (tmp_path / "gateway.yaml").write_text(GATEWAY.format(url=org.url))
+    (tmp_path / "secret").write_text("sandbox-consumer-secret\n")
+    (tmp_path / "mappings").mkdir()
+    users = "  User: {kind: user, only: {object: User}, id: Id, time: SystemModstamp, fields: {Email: email}}\n"
+    (tmp_path / "mappings/crm.yaml").write_text(MAPPING + users)
+    with closing(open_gateway(tmp_path, org.clock.now)) as gateway:
+        history(gateway)
+    assert org.calls.matching("FROM.User")
+    assert not org.calls.matching("User__History")

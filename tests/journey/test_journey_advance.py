@@ -6,10 +6,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from gateway.journey import advance as module
-from gateway.journey.advance import Move, Reached, Withheld, existing
+from gateway.journey.advance import Withheld, existing
+from gateway.journey.crossing import Reached
 from gateway.journey.endings import find_ending
 from gateway.journey.facts import Decided, Ended, Facts, Happened, OpenHandoff, Outcome, Standing
 from gateway.journey.journey import compile_journey
+from gateway.journey.moving import Move
 from gateway.settings.files import ConfigFile
 
 DAY0 = datetime(2026, 3, 2, 9, tzinfo=UTC)

@@ -113,6 +113,7 @@ def _of_lead(about: About) -> Message:
         case kind if kind == ESCALATION:
             subject = f"Not answered: {about.name}"
             lines = [f"{owner} has not answered {about.name} in time ({answer or ends})."]
+            lines += [f"`gateway handoffs reassign {about.lead} --auto --reason late` gives it to the next."]
         case kind if kind == EXPIRY:
             subject = f"Ended without a word: {about.name}"
             lines = [

@@ -48,26 +48,28 @@ class Telling:
         self._learn(plain)
         together: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
         for row in plain:
-            for hearer in self._hearers:
-                if self._hears(hearer, row):
-                    for place, to, zone in self._addressees(hearer, row):
-                        write = self._write(
-                            hearer, f"{hearer.role}:{place}", to, row, messages.begun(self._about(row, zone))
-                        )
-                        together.setdefault((hearer.role, to, row.kind), []).append(write)
+            for hearer, part, to, zone in self._told(row):
+                write = self._write(hearer, part, to, row, messages.begun(self._about(row, zone)))
+                together.setdefault((hearer.through, to, row.kind), []).append(write)
         found = [write for (_, _, kind), writes in together.items() for write in self._few(kind, writes)]
         for row in ends:
-            for hearer in self._hearers:
-                if row.kind in hearer.about:
-                    for place, to, zone in self._addressees(hearer, row):
-                        message, begin = messages.over(self._about(row, zone), row.ended_at), f"{hearer.role}:{place}"
-                        found.append(
-                            self._write(hearer, f"{begin}:end", to, row, message, thread=f"notice:{row.id}:{begin}")
-                        )
+            for hearer, part, to, zone in self._told(row):
+                message = messages.over(self._about(row, zone), row.ended_at)
+                found.append(self._write(hearer, f"{part}:end", to, row, message, thread=f"notice:{row.id}:{part}"))
         for row in begins:
             if row.kind == DIGEST:
                 found += self._digest(row)
         return found
+
+    def _told(self, row: Any) -> Iterator[tuple[Hearer, str, str, ZoneInfo]]:
+        """(role, which of its addressees, address, their zone); who has two roles hears it once."""
+        told: set[tuple[str, str]] = set()
+        for hearer in self._hearers:
+            if self._hears(hearer, row):
+                for place, to, zone in self._addressees(hearer, row):
+                    if (hearer.through, to) not in told:
+                        told.add((hearer.through, to))
+                        yield hearer, f"{hearer.role}:{place}", to, zone
 
     def _learn(self, rows: Sequence[Any]) -> None:
         """Handoffs, steps, names and records that the messages speak of."""
@@ -166,7 +168,7 @@ class Telling:
     def _write(
         self, hearer: Hearer, part: str, to: str, row: Any, message: Message, thread: str = ""
     ) -> dict[str, Any]:
-        fields = {"to": to, **message._asdict(), "about": row.kind, "at": iso(self._now)}
+        fields = {"to": to, **message._asdict(), "role": hearer.role, "about": row.kind, "at": iso(self._now)}
         return {
             "id": new_id(),
             "system": hearer.through,

@@ -89,7 +89,7 @@ def in_words(object_: str, fields: Mapping[str, Any], record: str | None) -> str
         status = f" with status {fields['status']}" if fields.get("status") else ""
         return f"{'stay in' if record else 'join'} the campaign {fields['campaign']}{status}"
     if object_ == NOTICE:
-        return f"tell somebody: {fields['about']}" if fields else "tell somebody"
+        return f"tell {fields['role']}: {fields['about']}" if fields else "tell somebody"
     return f"{'update' if record else 'create'} {object_} {'' if object_ in COMPANIONS else record or ''}".rstrip()
 
 

@@ -19,11 +19,12 @@ from sqlalchemy import select, update
 from gateway import clocks, notices
 from gateway.cli.main import cli
 from gateway.runtime import Gateway, open_gateway
-from gateway.store import forget, outbox, switches
+from gateway.store import alarms, forget, outbox, switches
 from gateway.store import tables as t
 from gateway.store.database import read, write
 from gateway.store.inbox import Arrival
 from gateway.store.overview import overview
+from gateway.sync.drift import Drift
 from gateway.times import to_micros
 
 NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
@@ -612,3 +613,16 @@ def test_check_says_who_is_told_nothing_because_a_system_is_off(world: World) ->
     assert (
         "warning: journey.yaml:12: notify.rep.through: mail is off, so nobody is told; `gateway activate mail`" in told
     )
+
+
+def test_who_has_two_roles_hears_it_once(tmp_path: Path, server: MailServer) -> None:
+    world = World(tmp_path, server, **{"journey.yaml": JOURNEY.replace("board@example.com", "ops@example.com")})
+    detail = alarms.detail_of(Drift("lead", "x", "gone", "lead x is gone"))
+    alarm = {"key": "drift:crm:lead:x", "kind": "drift", "system": "crm", "object": "lead", "detail": detail}
+    with write(world.gateway.store.main) as connection:
+        alarms.raise_alarms(connection, [alarm], to_micros(world.at))
+    assert world.work() == [("ops@example.com", "drift: crm has changed")]
+    with write(world.gateway.store.main) as connection:
+        alarms.end_alarms(connection, ["drift:crm:lead:x"], alarms.RIGHT_AGAIN, to_micros(world.at))
+    assert world.work() == [("ops@example.com", "Over: drift: crm has changed")]
+    world.gateway.close()

@@ -221,6 +221,34 @@ def test_every_lead_is_one_record_with_one_task_whatever_happens_on_the_way(inst
     assert all(fault.struck for fault in org.faults)
 
 
+def test_tasks_of_handoffs_that_the_clock_ends_are_completed_and_are_no_contact(instance, org):
+    """What sales completed says that they spoke to the lead and stays; what we complete says nothing."""
+    instance.visitors(3)
+    instance.deliver()
+    first, second, third = instance.living("Task")
+    assert value(first, "Description").startswith(
+        "Handed over at stage mql with 60 of 100 points.\nAnswer by Fri 20 Nov"
+    )
+    org.edit("Task", second.id, {"Status": "Completed"})
+    org.edit("Task", third.id, {"Status": "Deferred"})
+    org.clock.advance(timedelta(hours=1))
+    instance.pull()
+    org.clock.advance(timedelta(days=6))
+    with instance.gateway.store.main.begin() as connection:
+        connection.execute(t.handoffs.update().values(checking="known"))
+        leads = list(connection.execute(select(t.handoffs.c.lead)).scalars())
+    instance.gateway.pipeline.run((), leads, cause="time")
+    instance.deliver()
+    assert [value(task, "Status") for task in instance.living("Task")] == ["Completed", "Completed", "Completed"]
+    closed = [str(value(task, "Gateway_Id__c")).startswith("closed:") for task in instance.living("Task")]
+    assert closed == [True, False, True]  # a deferred task is open to Salesforce
+    org.clock.advance(timedelta(hours=1))
+    instance.pull()
+    with read(instance.gateway.store.main) as connection:
+        said = Counter(connection.execute(select(t.outcomes.c.outcome)).scalars())
+    assert said == {"contacted": 1}
+
+
 def test_the_jwt_flow_logs_in_and_another_key_does_not(org, tmp_path):
     """Signed with the key whose certificate the app holds."""
     from cryptography.hazmat.primitives import serialization

@@ -31,7 +31,7 @@ SHAPES = {
     "systems[].writes.planned systems[].writes.confirmed systems[].writes.superseded systems[].writes.waiting "
     "systems[].writes.dead systems[].writes.holds systems[].oldest_waiting_document systems[].oldest_waiting_write "
     "systems[].fields_not_sent systems[].paused systems[].problem systems[].drift[] leads excluded handoffs_open "
-    "work_open rescores_due rescores_queued",
+    "clocks_waiting work_open rescores_due rescores_queued",
     "systems list": "systems[] systems[].system systems[].plugin systems[].role systems[].outbound systems[].source "
     "systems[].sink systems[].activated_at systems[].paused systems[].problem",
     "systems add": "system account signals[] written[] next[]",
@@ -77,7 +77,22 @@ SHAPES = {
     "handoffs list": "handoffs[] handoffs[].handoff handoffs[].lead handoffs[].system handoffs[].stage "
     "handoffs[].persona handoffs[].generation handoffs[].owner handoffs[].state handoffs[].bucket "
     "handoffs[].bucket_reason handoffs[].score handoffs[].opened_at handoffs[].response_due handoffs[].period_ends "
-    "handoffs[].accepted_at handoffs[].contacted_at handoffs[].closed_at handoffs[].contributions[]",
+    "handoffs[].accepted_at handoffs[].contacted_at handoffs[].closed_at handoffs[].contributions[] "
+    "handoffs[].owner_name handoffs[].owner_why handoffs[].alarm handoffs[].alarm_at handoffs[].waits_for",
+    "handoffs show": "handoff lead system stage persona generation owner owner_name owner_why state alarm alarm_at "
+    "waits_for cause cause_reason cause_by wake_at package bucket bucket_reason "
+    "score opened_at response_due period_ends accepted_at contacted_at closed_at "
+    "contributions[] clock_events[] clock_events[].at clock_events[].kind clock_events[].owner clock_events[].before "
+    "clock_events[].reason clock_events[].by",
+    "handoffs reassign": "handoff lead system stage persona generation owner owner_name owner_why state alarm alarm_at "
+    "waits_for cause cause_reason cause_by wake_at bucket bucket_reason "
+    "score opened_at response_due period_ends accepted_at contacted_at closed_at "
+    "contributions[]",
+    "owners list": "owners[] owners[].name owners[].weight owners[].territory owners[].system owners[].zone "
+    "owners[].known owners[].gone owners[].at_work owners[].absent_until owners[].absence_reason "
+    "owners[].handoffs_open owners[].turn assign[] fallback absences[]",
+    "owners absent": "owner from until reason by",
+    "owners back": "owner absent",
     "work list": "work[] work[].id work[].kind work[].system work[].object work[].record work[].lead work[].detail "
     "work[].count work[].opened_at",
     "work show": "id kind system object record lead detail count opened_at resolved_at resolution legal[] words[] "

@@ -27,6 +27,7 @@ def status(app: App, as_json: bool) -> None:
     + skipped + waiting + dead; writes planned = confirmed + superseded + waiting + dead. The exit code is 1 when one
     does not.
     """
+    from gateway.store import followups
     from gateway.store.alarms import DRIFT, open_alarms
     from gateway.store.database import read
     from gateway.store.overview import SystemCounts, overview
@@ -36,6 +37,7 @@ def status(app: App, as_json: bool) -> None:
     now = to_micros(gateway.now())
     with read(gateway.store.main) as connection:
         found = overview(connection, gateway.inbox, gateway.model.score_name, now)
+        clocks = followups.waiting(connection)
         drifts: dict[str, list[str]] = {}
         for row in open_alarms(connection, DRIFT):
             drifts.setdefault(row.system, []).append(row.detail["what"])
@@ -52,6 +54,7 @@ def status(app: App, as_json: bool) -> None:
                 "leads": found.leads,
                 "excluded": dict(found.excluded),
                 "handoffs_open": found.handoffs_open,
+                "clocks_waiting": clocks,
                 "work_open": found.work_open,
                 "rescores_due": found.rescores_due,
                 "rescores_queued": found.rescores_queued,
@@ -63,6 +66,8 @@ def status(app: App, as_json: bool) -> None:
             for words in drifts.get(name, ()):
                 say_under(f"  {'DRIFT':<16}  {words} (`gateway work list --kind drift`)", 20)
         _print_rest(found)
+        for name, count in clocks.items():
+            say(f"clocks of {plural(count, 'handoff')} wait until {name} is read")
     if not found.holds:
         click.get_current_context().exit(1)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, and_, exists, select, update
+from sqlalchemy import ColumnElement, Connection, and_, exists, func, or_, select, update
 
 from gateway.contracts import CAMPAIGN, LIST, Lookup
 from gateway.journey import answering
@@ -78,6 +78,13 @@ def read_up_to(connection: Connection, clock: Clock, document: str | None, limit
     """Ids of handoffs all of whose records came before ``document``, the oldest that waits (None: none does)."""
     done = select(_h.id).where(_h.state == "open", clock.step.between("0", document or "9"))
     return list(connection.scalars(done.limit(limit)))
+
+
+def waiting(connection: Connection) -> dict[str, int]:
+    """system → open handoffs of which a clock waits until that was read."""
+    asked = or_(_h.checking == ASKED, _h.hearing == ASKED)
+    rows = connection.execute(select(_h.system, func.count()).where(_h.state == "open", asked).group_by(_h.system))
+    return {row[0]: row[1] for row in rows}
 
 
 def known(connection: Connection, clock: Clock, limit: int) -> list[str]:

@@ -207,7 +207,7 @@ def test_who_is_deactivated_in_salesforce_loses_what_they_have(both):
 def test_nobody_answers_and_the_next_gets_it_by_their_own_hours(both):
     """Warned at half of four working hours; at twice of them it is Tom's, with four hours of London's day."""
     both.handed_over()
-    both.turn(times=25, minutes=60)
+    both.turn(times=13, minutes=120)
     events = sorted(both.rows(t.clock_events), key=lambda row: row.id)
     assert [row.kind for row in events][:4] == ["assigned", "warned", "escalated", "reassigned"]
     assert [row.owner for row in events][3] == both.people["Tom"]

@@ -265,6 +265,10 @@ def test_json_has_the_documented_keys(filled: Any, ann: Any, bob: Any, command: 
         "inbox replay": ["--state", "read"],
         "deliveries retry": ["--system", "sales"],
         "deliveries discard": ["--system", "sales"],
+        "handoffs show": ["ann@one.example"],
+        "handoffs reassign": ["ann@one.example", "--auto"],
+        "owners absent": ["lou", "--until", "2099-01-01"],
+        "owners back": ["kim"],
         "leads merge": ["ann@one.example", "bob@two.example"],
         "leads split": ["ann@one.example", "--record", "leads:contact:2"],
     }
@@ -277,6 +281,10 @@ def test_json_has_the_documented_keys(filled: Any, ann: Any, bob: Any, command: 
         filled.bring([odd], "odd.csv")
         [item] = filled.json("work", "list")["work"]
         arguments |= {"work show": [item["id"]], "work resolve": [item["id"], "--map", "won"]}
+    if command.startswith(("handoffs", "owners")):
+        owners = "owners: [{name: kim, user: kim@x.example}, {name: lou, user: lou@x.example}]\nfallback: lou\n"
+        filled.write("journey.yaml", (filled.root / "journey.yaml").read_text() + owners)
+        filled.run("owners", "absent", "kim", "--from", "2099-01-01")
     if command.startswith(("handoffs", "deliveries", "undo")):
         filled.json("activate", "sales", "--existing", "handover")
     if command == "leads split":

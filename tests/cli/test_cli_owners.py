@@ -5,6 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from sqlalchemy import update
+
+from gateway.store import tables as t
+from gateway.store.database import open_store
 
 OWNERS = """
 owners:
@@ -103,3 +107,15 @@ def test_a_handoff_that_has_ended_has_no_owner(handed_over: Any) -> None:
 
 def test_a_new_owner_or_auto_must_be_said(handed_over: Any) -> None:
     assert "name the new OWNER" in handed_over.run("handoffs", "reassign", "ann@one.example", code=2).stderr
+
+
+def test_a_clock_that_waits_for_the_crm_says_so(handed_over: Any) -> None:
+    """In the list, in the handoff, and in the status with how many there are."""
+    store = open_store(handed_over.root / "var")
+    with store.main.begin() as connection:
+        connection.execute(update(t.handoffs).values(hearing="asked"))
+    store.close()
+    assert "its clock waits until sales is read" in handed_over.run("handoffs", "list").output
+    assert handed_over.json("handoffs", "show", "ann@one.example")["waits_for"] == "sales"
+    assert handed_over.json("status")["clocks_waiting"] == {"sales": 1}
+    assert "clocks of 1 handoff wait until sales is read" in handed_over.run("status").output

@@ -24,7 +24,7 @@ from werkzeug.wrappers import Request, Response
 from gateway_sandbox.calls import HIDDEN, Call, Calls, Effect
 from gateway_sandbox.clock import Clock
 from gateway_sandbox.faults import Fault, Faults
-from gateway_sandbox.page import page
+from gateway_sandbox.page import page, record_page
 from gateway_sandbox.records import Record, Records
 
 
@@ -179,7 +179,11 @@ class Sandbox:
             path = "/" + path.split("/", 3)[3]
         if path == "/" and request.method == "GET":
             with self.lock:
-                told = page(self.name, self.clock.now(), len(self.calls), self.records)
+                whole = page(self.name, self.clock.now(), len(self.calls), self.records)
+            return Response(whole, content_type="text/html;charset=utf-8")(environ, start_response)
+        with self.lock:
+            told = record_page(self.name, path, self.records) if request.method == "GET" else None
+        if told is not None:
             return Response(told, content_type="text/html;charset=utf-8")(environ, start_response)
         if path.startswith("/_sandbox"):
             reply = self._controlled(request, path)

@@ -37,7 +37,7 @@ AWAY = timedelta(hours=1)
 """A gateway that did not look for so long was not there."""
 _MARKS = ("", "notices")
 """The cursor that keeps how far has been looked."""
-_MILLISECOND = timedelta(milliseconds=1)
+_MILLISECOND, _MICROSECOND = timedelta(milliseconds=1), timedelta(microseconds=1)
 
 
 class Notices:
@@ -74,7 +74,7 @@ def tell(gateway: Gateway, looks: bool = True, resumed: bool = False) -> int:
         before = replace(marks)
         steps = store.asked_steps(connection)
         news = [
-            store.opened(connection, marks.handoffs),
+            store.opened(connection, marks.since),
             store.expired(connection, marks.since),
             store.clock_events(connection, marks.since),
         ]
@@ -111,35 +111,34 @@ def tell(gateway: Gateway, looks: bool = True, resumed: bool = False) -> int:
 
 @dataclass(slots=True)
 class _Marks:
-    """How far has been looked: ``handoffs`` and ``inbox`` are ids, which tell real time, ``since`` is business time.
+    """How far has been looked: documents after ``inbox``, and what happened after ``since``, in business time.
 
-    They stay ``OVERLAP`` behind, so what is found twice is told once. ``heard``: see ``silence``; ``deaf``, of
+    It stays ``overlap`` behind, so what is found twice is told once. ``heard``: see ``silence``; ``deaf``, of
     ``deaf_at``: see ``subscriptions``.
     """
 
-    handoffs: str
     inbox: str
     since: int
     quarter: str = ""
     heard: dict[str, Any] = field(default_factory=dict)
     deaf: list[list[str]] = field(default_factory=list)
     deaf_at: int = 0
-    real: int = 0
+    overlap: int = 0
 
     @classmethod
     def of(cls, gateway: Gateway, connection: Connection) -> _Marks:
         """From the last time on; the first time, from when the files that say who hears what became active."""
-        real, now = time.time_ns() // 1_000_000, gateway.now()
+        now, speed = gateway.now(), gateway.instance.clock.speed
         kept = due.cursor(connection, *_MARKS)
         if kept is None:
             active = bundle.active(connection)
             age = now - from_micros(active.active_at) if active is not None else timedelta(0)
-            begin = _id(real - int(age / gateway.instance.clock.speed / _MILLISECOND))
-            kept = {"handoffs": begin, "inbox": begin, "since": to_micros(now - age)}
+            real = time.time_ns() // 1_000_000 - int(age / speed / _MILLISECOND)
+            kept = {"inbox": f"{real:012x}", "since": to_micros(now - age)}  # ids begin with their milliseconds
         known = {one.name for one in fields(cls)}
-        marks = cls(**{name: value for name, value in kept.items() if name in known}, real=real)
-        marks.handoffs = max(marks.handoffs, _id(real - int(OLDEST / _MILLISECOND)))
-        marks.since = max(marks.since, to_micros(now - OLDEST))
+        marks = cls(**{name: value for name, value in kept.items() if name in known})
+        marks.overlap = OVERLAP * speed // _MICROSECOND
+        marks.since = max(marks.since, to_micros(now) - max(OLDEST // _MICROSECOND, marks.overlap))
         return marks
 
     def hear(self, gateway: Gateway) -> None:
@@ -151,12 +150,12 @@ class _Marks:
 
     def come_back(self, now: int) -> None:
         """After a time in which nobody could have reached us, no source has been silent yet."""
-        if now - self.since > (OVERLAP + AWAY) // timedelta(microseconds=1):
+        if now - self.since > (OVERLAP + AWAY) // _MICROSECOND:
             self.heard = {system: {**kept, "last": now} for system, kept in self.heard.items()}
 
     def listen(self, gateway: Gateway, connection: Connection, now: int) -> None:
         """Once a day: what nobody ever tells us of."""
-        if now - self.deaf_at >= timedelta(days=1) // timedelta(microseconds=1):
+        if now - self.deaf_at >= timedelta(days=1) // _MICROSECOND:
             self.deaf, self.deaf_at = [list(one) for one in unsubscribed(gateway, connection)], now
 
     def quarters(self, gateway: Gateway, now: datetime) -> Iterator[Happened]:
@@ -170,20 +169,19 @@ class _Marks:
             yield Happened(REVIEW, before, None, to_micros(now), words)
 
     def move_on(self, now: int) -> None:
-        self.handoffs = max(self.handoffs, _id(self.real - int(OVERLAP / _MILLISECOND)))
-        self.since = max(self.since, now - OVERLAP // timedelta(microseconds=1))
+        self.since = max(self.since, now - self.overlap)
 
     def outran(self, before: _Marks) -> bool:
         """Worth a commit of its own: else the next look would look at more, and see no gaps in it."""
-        aged = _milliseconds(self.handoffs) - _milliseconds(before.handoffs) > 600_000
+        aged = self.since - before.since > self.overlap
         spoke = any(
-            one["last"] - before.heard.get(system, {"last": 0})["last"] > OVERLAP // timedelta(microseconds=1)
+            one["last"] - before.heard.get(system, {"last": 0})["last"] > OVERLAP // _MICROSECOND
             for system, one in self.heard.items()
         )
         return aged or spoke or before.quarter != self.quarter or before.deaf_at != self.deaf_at
 
     def kept(self) -> dict[str, Any]:
-        return {one.name: getattr(self, one.name) for one in fields(self) if one.name != "real"}
+        return {one.name: getattr(self, one.name) for one in fields(self) if one.name != "overlap"}
 
 
 def _digests(gateway: Gateway, connection: Connection, hearers: Sequence[Hearer], now: datetime) -> list[Happened]:
@@ -193,12 +191,3 @@ def _digests(gateway: Gateway, connection: Connection, hearers: Sequence[Hearer]
     found = [Happened(DIGEST, f"{role}:{local:%Y-%m-%d}", None, to_micros(now)) for role in roles]
     told = store.known(connection, [one.key for one in found]) if found else ()
     return [one for one in found if one.key not in told]
-
-
-def _id(milliseconds: int) -> str:
-    """What ids of that moment begin with."""
-    return f"{max(milliseconds, 0):012x}"
-
-
-def _milliseconds(id_: str) -> int:
-    return int(id_[:12], 16)

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from gateway.durations import duration_in_words
 from gateway.engine.supervisor import STATUS
-from gateway.journey.notify import BACKLOG, DEAD, DRIFT, FAILING, PAUSED, PLUGIN, SILENT, UNSUBSCRIBED
+from gateway.journey.notify import BACKLOG, DEAD, DRIFT, FAILING, HELD, PAUSED, PLUGIN, SILENT, UNSUBSCRIBED
 from gateway.silence import silent
 from gateway.store import alarms, notices
 from gateway.store.notices import Happened
@@ -54,6 +54,9 @@ def _stored(gateway: Gateway, connection: Connection, now: int) -> Iterator[Happ
     for name, row in stopped.items():
         words = f"nothing is sent to {name}: {row.paused}. `gateway systems resume {name}` when it is put right"
         yield Happened(PAUSED, name, None, row.paused_at or now, words)
+    if notices.held_back(connection):
+        words = "more leads are ready than sales can take; `gateway handoffs release` hands over who waits, best first"
+        yield Happened(HELD, "capacity", None, now, words)
     going = gateway.model.active - stopped.keys()
     for row in notices.failing(connection):
         if row.system in going:

@@ -25,10 +25,10 @@ HANDOFF, WARNING, REASSIGNED, ESCALATION, EXPIRY = (
 PAUSED, FAILING, DEAD, BACKLOG, PLUGIN, SILENT = (
     "paused", "failing", "dead letters", "backlog", "broken plugin", "silent source",
 )  # fmt: skip
-UNSUBSCRIBED, DRIFT, REVIEW, STEP = "unsubscribed", "drift", "review due", "step"
+HELD, UNSUBSCRIBED, DRIFT, REVIEW, STEP = "held handoffs", "unsubscribed", "drift", "review due", "step"
 ROLES: Mapping[str, tuple[str, ...]] = {
     "rep": (HANDOFF, WARNING, REASSIGNED),
-    "manager": (ESCALATION, EXPIRY),
+    "manager": (ESCALATION, EXPIRY, HELD),
     "admin": (PAUSED, FAILING, DEAD, BACKLOG, PLUGIN, SILENT, UNSUBSCRIBED, DRIFT),
     "committee": (DRIFT, REVIEW),
 }

@@ -43,11 +43,11 @@ class Happened:
         return f"{self.kind}:{self.subject}"
 
 
-def opened(connection: Connection, since: str) -> list[Happened]:
-    """Open handoffs with ids after ``since`` that nobody was told of."""
+def opened(connection: Connection, since: int) -> list[Happened]:
+    """Handoffs opened, or released, at ``since`` or later that nobody was told of."""
     is_open = _h.state.concat("") == "open"  # not by the index of states: most of a million may be open, few are new
-    untold = select(_h.id, _h.lead, _h.decided_at).where(_h.id > since, is_open, ~_known(HANDOFF, _h.id))
-    rows = connection.execute(untold.order_by(_h.id).limit(MOST))
+    untold = select(_h.id, _h.lead, _h.decided_at).where(_h.opened_at >= since, is_open, ~_known(HANDOFF, _h.id))
+    rows = connection.execute(untold.order_by(_h.opened_at, _h.id).limit(MOST))
     return [Happened(HANDOFF, row.id, row.lead, row.decided_at) for row in rows]
 
 
@@ -179,6 +179,11 @@ def load(connection: Connection, now: int) -> list[Any]:
 
 
 # -- what is wrong with systems ----------------------------------------------------------------------------------------
+
+
+def held_back(connection: Connection) -> bool:
+    """Whether handoffs beyond the capacity wait for a person."""
+    return connection.scalar(select(_h.id).where(_h.state == "held").limit(1)) is not None
 
 
 def paused(connection: Connection) -> list[Any]:

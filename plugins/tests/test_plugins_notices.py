@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from gateway_notify.testing import LOST, MailServer, started
 from sqlalchemy import select, update
 
-from gateway import clocks, notices
+from gateway import clocks, judging, messages, notices
 from gateway.cli.main import cli
 from gateway.runtime import Gateway, open_gateway
 from gateway.store import alarms, forget, outbox, switches
@@ -626,3 +626,47 @@ def test_who_has_two_roles_hears_it_once(tmp_path: Path, server: MailServer) -> 
         alarms.end_alarms(connection, ["drift:crm:lead:x"], alarms.RIGHT_AGAIN, to_micros(world.at))
     assert world.work() == [("ops@example.com", "Over: drift: crm has changed")]
     world.gateway.close()
+
+
+def test_an_owners_address_and_zone_are_those_of_the_crm(tmp_path: Path, server: MailServer) -> None:
+    """Where journey.yaml names a user by id, the CRM's users say where they read and by which clock."""
+    crm = CRM + "  user: {kind: user, id: id, time: received, fields: {email: email, zone: time_zone, name: name}}\n"
+    journey = JOURNEY.replace("rep@example.com", "u5").replace("period: 5d}", "period: 5d, calendar: office}")
+    journey += "calendars: {office: {zone: Europe/Berlin, hours: {mon-sun: '00:00-24:00'}}}\n"
+    world = World(tmp_path, server, **{"journey.yaml": journey, "mappings/crm.yaml": crm})
+    began = to_micros(NOW)
+    snapshot = {"email": ["kim@example.com", began], "zone": ["Asia/Tokyo", began], "name": ["Kim", began]}
+    user = {
+        "system": "crm", "object": "user", "record": "u5", "kind": "user", "entity": "", "first_at": began,
+        "last_at": began, "last_key": "", "mapping": "", "assumed": [], "snapshot": snapshot,
+    }  # fmt: skip
+    with write(world.gateway.store.main) as connection:
+        connection.execute(t.records.insert().values(user))
+    world.comes(**ANN)
+    assert ("kim@example.com", "New lead: Ann Lee (One)") in world.work()
+    assert "Answer by Mon 23 Nov 2026, 22:00 (Asia/Tokyo)." in text_of(world, "New lead")
+    world.gateway.close()
+
+
+def test_what_is_held_back_is_told_and_a_released_handoff_like_a_new_one(tmp_path: Path, server: MailServer) -> None:
+    """However long it was held: its owner hears when it is theirs."""
+    world = World(tmp_path, server, **{"journey.yaml": JOURNEY + "capacity: {hour: 5, day: 5}\n"})
+    for number in range(6):
+        world.comes(**ANN | {"last": f"Lee {number}"})
+        told = world.work()
+    assert ("boss@example.com", "held handoffs: more leads are ready than sales can take") in told
+    assert ("rep@example.com", "New lead: Ann Lee 5 (One)") not in told
+    world.at += timedelta(days=2)
+    [(held, name)] = waiting(world)
+    judging.release(world.gateway, [held], None, "")
+    assert ("rep@example.com", f"New lead: {name}") in (told := world.work())
+    assert ("boss@example.com", "Over: held handoffs: more leads are ready than sales can take") in told
+    world.gateway.close()
+
+
+def waiting(world: World) -> list[tuple[str, str]]:
+    """(handoff, name) of what is held back."""
+    h, p = t.handoffs.c, t.leads.c
+    with read(world.gateway.store.main) as connection:
+        rows = connection.execute(select(h.id, p.attributes).join(t.leads, p.id == h.lead).where(h.state == "held"))
+        return [(row.id, messages.name_of(row.attributes)) for row in rows]

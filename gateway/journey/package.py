@@ -8,7 +8,7 @@ A ``{word}`` of its texts (see ``texts``) is one of ``WORDS``, or a field of the
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 from typing import Any
 
@@ -110,7 +110,8 @@ def check_package(file: ConfigFile, attributes: Collection[str] | None) -> list[
             if inside and word == "next_step":
                 problems.append(file.problem(path, "{next_step} would be its own next step"))
             elif known is not None and word not in known and (near := suggest(word, known)):
-                problems.append(file.problem(path, f"{{{word}}}: no word, nor a field that a mapping brings in{near}"))
+                told = file.problem(path, f"{{{word}}}: no word, nor a field that a mapping brings in{near}")
+                problems.append(replace(told, line=_line(file, told.line, word)))
     steps = package.get("next_step")
     for number, step in enumerate(steps if isinstance(steps, list) else ()):
         here = ("package", "next_step", number)
@@ -119,6 +120,12 @@ def check_package(file: ConfigFile, attributes: Collection[str] | None) -> list[
         elif number + 1 < len(steps or ()):
             problems.append(file.problem(here, "has no `when`, so that none below it is ever said"))
     return problems
+
+
+def _line(file: ConfigFile, start: int, word: str) -> int:
+    """Where a text that begins at ``start`` holds this word: it may be many lines long."""
+    lines = file.text.split("\n")[start - 1 :]
+    return start + next((number for number, line in enumerate(lines) if f"{{{word}}}" in line), 0)
 
 
 def lead_fields(data: Mapping[str, Any]) -> Iterator[tuple[tuple[Any, ...], str]]:

@@ -192,6 +192,11 @@ def test_every_mistake_is_told_at_once_with_its_line() -> None:
         assert part in text
 
 
+def test_a_word_in_a_long_text_is_told_at_its_own_line() -> None:
+    file = ConfigFile("journey.yaml", "package:\n  task: |\n    {who}\n    and\n    {persna}\n  close_task: true\n")
+    assert [str(one).partition(" {")[0] for one in check_package(file, {"title"})] == ["journey.yaml:5: package.task:"]
+
+
 def test_a_field_that_a_step_sets_may_stand_in_a_text() -> None:
     file = ConfigFile(
         "journey.yaml", "stages: [{name: target, steps: [{set: {field: tier, value: A}}]}]\npackage: {task: '{tier}'}"

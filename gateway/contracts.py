@@ -210,7 +210,7 @@ class Lookup:
     record: str
     fields: tuple[str, ...] = ()
     because: tuple[str, ...] = field(default=(), compare=False)
-    """The fields whose change it was named for, where each must be subscribed to: what is never heard of is found so."""
+    """The fields whose change it was named for, where each must be subscribed to: so what is never heard of is found."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -557,8 +557,8 @@ class Sink(abc.ABC):
     """
 
     carries: Mapping[str, Collection[str]] = {}
-    """What of ``COMPANIONS`` this system keeps, and under which names; ``("*",)`` = any. Of ``NOTICE``: ``("address",)``
-    when messages go to addresses, ``("*",)`` when whoever is there reads them. Notices are told on the class."""
+    """What of ``COMPANIONS`` this system keeps, and under which names; ``("*",)`` = any. Of ``NOTICE``:
+    ``("address",)`` when messages go to addresses, ``("*",)`` when whoever is there reads them; told on the class."""
 
     links: Mapping[str, str] = {}
     """Object → address of a record's page for people, with {record} in it; ``*`` = any other object, as {object}."""

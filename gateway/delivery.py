@@ -21,7 +21,7 @@ from gateway.alarms import Alarms
 from gateway.contracts import COMPANIONS, LIST, Call, Receipt, Sink, Write
 from gateway.guarding import Guarding
 from gateway.leads.record import Record
-from gateway.pipeline import Guard
+from gateway.model import Guard
 from gateway.store import outbox
 from gateway.store.database import read, write
 from gateway.sync.receipts import Verdict, verdict

@@ -16,7 +16,7 @@ from gateway.leads.lead import Lead
 from gateway.leads.record import Record
 
 if TYPE_CHECKING:
-    from gateway.pipeline import Model
+    from gateway.model import Model
 
 OWNER = "owner"
 """The lead field that mapping files call the owner of a record."""

@@ -17,7 +17,7 @@ from marshmallow import ValidationError
 from gateway.contracts import Document, Held, Kind, Page, Receipt, RecordChanged, Sink, Write
 from gateway.errors import AccessRefused, QuarantineDocument, TryLater
 from gateway.leads.record import Record
-from gateway.pipeline import Guard
+from gateway.model import Guard
 from gateway.store.inbox import Inbox
 from gateway.times import to_micros
 

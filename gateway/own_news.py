@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from gateway.contracts import Document, OutcomeReported, RecordChanged
 from gateway.leads.lead import Lead
 from gateway.leads.stamps import OWN
-from gateway.pipeline import Reading
+from gateway.readings import Reading
 from gateway.store.times import new_id
 from gateway.times import from_micros, to_micros
 

@@ -9,91 +9,46 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Engine
 
 from gateway import work
-from gateway.contracts import ActivityHappened, Document, Event, Lookup, Quarantined, RecordChanged, Scorer, Skipped
+from gateway.contracts import ActivityHappened, Event, RecordChanged
 from gateway.errors import StaleCommit
 from gateway.following import follow
 from gateway.journey import judgement
 from gateway.journey.assigning import Order, Roster
 from gateway.journey.capacity import Handing, beyond
 from gateway.journey.cause import Cause
-from gateway.journey.journey import Journey
 from gateway.journey.judgement import Judgement, judge
 from gateway.journey.package import pack
 from gateway.journey.progress import end, frozen, hold_back, open_handoff, progress
 from gateway.journey.recycling import FAST_TRACK
 from gateway.leads.batch import Batch, Timed
-from gateway.leads.joining import Joining, identity_keys, join, settle_values
+from gateway.leads.joining import identity_keys, join, settle_values
 from gateway.leads.lead import Lead
 from gateway.leads.record import Ref
-from gateway.mapping.types import kind_of
+from gateway.model import Guard, Model, unguarded
+from gateway.readings import Reading, gather, name_refused, record
 from gateway.scoring.rating import rate, subject
 from gateway.store.commit import commit
 from gateway.store.database import read, write
 from gateway.store.due import openings_lately
 from gateway.store.loading import Need, load
 from gateway.store.roster import Users, load_roster
-from gateway.store.rows import event_row
 from gateway.store.times import new_id
-from gateway.subscriptions import NOTIFIED
-from gateway.sync.companions import Carries, alone, companions
-from gateway.sync.links import Links
-from gateway.sync.planning import BULK, CONFLICT, CONTESTED, Unsent, Wanted, key_of, plan
-from gateway.times import settled, to_micros
+from gateway.sync.companions import alone
+from gateway.sync.planning import BULK, CONFLICT, CONTESTED, Unsent, key_of
+from gateway.times import to_micros
+from gateway.wanted import wanted_writes, write_row
 
 TRIES = 8
 """How often a batch is computed again because somebody else was faster, before its documents go back."""
 HOUR = 3_600_000_000
-
-
-Guard = Callable[[str, str], AbstractContextManager[Any]]
-"""(plugin, call) → a context in which the supervisor watches the clock"""
-
-
-def unguarded(plugin: str, call: str) -> AbstractContextManager[Any]:
-    return nullcontext()
-
-
-@dataclass(frozen=True, slots=True)
-class Model:
-    """What a batch is worked with: one checked set of files, and which systems are active."""
-
-    joining: Joining
-    objects: Mapping[str, Sequence[Any]]
-    """system → its mapping's objects that have outbound fields"""
-    scorer: Scorer | None
-    score_name: str
-    journey: Journey
-    hashes: Mapping[str, str]
-    active: frozenset[str]
-    send_step: int
-    carries: Mapping[str, Carries] = field(default_factory=dict)
-    """system → what its sink keeps beside records: tasks, places on lists and in campaigns"""
-    links: Links = field(default_factory=dict)
-    """system → object → address of a record's page"""
-    zone: tzinfo = UTC
-    """whose clock people are told times by"""
-    assign: Callable[[Mapping[str, Any], Mapping[str, Any], Sequence[Any]], str | None] = lambda *_: None
-    """asks the plugins whose a new handoff becomes"""
-
-
-@dataclass(slots=True)
-class Reading:
-    """What ``read`` made of one document, or why it could not."""
-
-    document: Document
-    events: list[Event] = field(default_factory=list)
-    lookups: list[Lookup] = field(default_factory=list)
-    quarantined: list[Quarantined] = field(default_factory=list)
-    skipped: list[Skipped] = field(default_factory=list)
-    failure: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -387,163 +342,6 @@ def freeze(batch: Batch, lead: Lead, model: Model, at: datetime) -> None:
         *(model.journey.package, lead.opened, band, known.attributes, known.activities, zone),
         stage.fast if stage is not None else (),
     )
-
-
-def gather(readings: Sequence[Reading]) -> tuple[list[Timed], dict[str, int], set[str]]:
-    """The distinct events of some documents with their settled times, when each was known, and which are history."""
-    events: dict[str, Timed] = {}
-    known_at: dict[str, int] = {}
-    quiet: set[str] = set()
-    for reading in readings:
-        received = reading.document.received_at
-        for event in reading.events:
-            if event.key not in events:
-                at, _ = settled(event.at, received)
-                events[event.key] = (to_micros(at), event)
-                known_at[event.key] = to_micros(received)
-                if reading.document.history:
-                    quiet.add(event.key)
-    return list(events.values()), known_at, quiet
-
-
-def record(
-    batch: Batch, readings: Sequence[Reading], events: Sequence[Timed], hashes: Mapping[str, str]
-) -> list[Timed]:
-    """Book every item of the documents: what is new, known already, skipped, or dead. Returns the new events."""
-    of_document = {event.key: reading.document for reading in reversed(readings) for event in reading.events}
-    fresh = [timed for timed in events if timed[1].key not in batch.known]
-    for reading in readings:
-        document = reading.document
-        batch.documents.append(document.id)
-        system = document.system
-        batch.note(system, "read", "", len(reading.events) + len(reading.skipped) + len(reading.quarantined))
-        for skipped in reading.skipped:
-            batch.note(system, "skipped", skipped.reason)
-        for position, item in enumerate(reading.quarantined):
-            batch.note(system, "dead")
-            if item.unmapped is not None:
-                batch.unmapped[system, item.object, *item.unmapped] += 1
-            batch.events.append(_dead(document, position, item, hashes.get(f"mapping:{system}", "")))
-        for lookup in reading.lookups:
-            batch.lookups.append(_lookup_row(lookup, batch.now))
-            for name in lookup.because:
-                batch.note(system, NOTIFIED, f"{lookup.object}.{name}")
-    forgotten = [event for _, event in fresh if (event.system, event.object, event.record) in batch.forgotten]
-    for event in forgotten:
-        batch.note(event.system, "skipped", "forgotten person")
-    if forgotten:
-        unwanted = {event.key for event in forgotten}
-        fresh = [timed for timed in fresh if timed[1].key not in unwanted]
-    for at, event in fresh:
-        document = of_document[event.key]
-        batch.note(event.system, "applied")
-        row = event_row(
-            event, at, document.id, to_micros(document.received_at), hashes.get(f"mapping:{event.system}", "")
-        )
-        if settled(event.at, document.received_at)[1]:
-            row["reason"] = "time lay in the future: cut to its receipt"
-        batch.events.append(row)
-    for system, count in _repeats(readings, [*(event for _, event in fresh), *forgotten]).items():
-        batch.note(system, "skipped", "known already", count)
-    return fresh
-
-
-def _repeats(readings: Sequence[Reading], fresh: Sequence[Event]) -> dict[str, int]:
-    repeats: dict[str, int] = {}
-    for reading in readings:
-        repeats[reading.document.system] = repeats.get(reading.document.system, 0) + len(reading.events)
-    for event in fresh:
-        repeats[event.system] -= 1
-    return {system: count for system, count in repeats.items() if count}
-
-
-def _dead(document: Document, position: int, item: Quarantined, mapping: str) -> dict[str, Any]:
-    at = to_micros(document.received_at)
-    return {
-        "key": f"{document.id}:{position}",
-        "document": document.id,
-        "system": document.system,
-        "object": item.object,
-        "record": item.record,
-        "type": "Quarantined",
-        "at": at,
-        "known_at": at,
-        "precision": "unknown",
-        "body": {"v": 1},
-        "mapping": mapping,
-        "state": "dead",
-        "reason": item.reason,
-    }
-
-
-def _lookup_row(lookup: Lookup, now: int) -> dict[str, Any]:
-    return {
-        "system": lookup.system,
-        "object": lookup.object,
-        "record": lookup.record,
-        "fields": list(lookup.fields),
-        "asked": 1,
-        "due_at": now,
-    }
-
-
-def name_refused(batch: Batch) -> None:
-    """Write onto each event which of its fields did not load: dropped, never silently, and never with the value."""
-    refused: dict[tuple[str, str, str], list[str]] = {}
-    for ref, name in batch.refused:
-        refused.setdefault(ref, []).append(name)
-    if not refused:
-        return
-    for row in batch.events:
-        values = row["body"].get("values", {})
-        names = [name for name in refused.get((row["system"], row["object"], row["record"]), ()) if name in values]
-        if names:
-            kinds = ", ".join(f"{name} ({kind_of(values[name])})" for name in sorted(set(names)))
-            row["reason"] = f"fields dropped, they do not load: {kinds}"
-            batch.note(row["system"], "field dropped", ", ".join(sorted(set(names))))
-
-
-def wanted_writes(
-    lead: Lead,
-    model: Model,
-    now: int,
-    systems: Collection[str] | None = None,
-    unsent: Callable[[Unsent], None] | None = None,
-) -> list[Wanted]:
-    """Everything the active systems (or ``systems``) have to be told about one lead; ``unsent``: what cannot be."""
-    found = []
-    beside = bool(model.carries) and not alone(lead, model.journey.lists)
-    for system in sorted(model.active if systems is None else systems):
-        for object_ in model.objects.get(system, ()):
-            wanted = plan(lead, system, object_, now, model.send_step, lead.reached, unsent)
-            if wanted is not None:
-                found.append(wanted)
-        if beside and (carries := model.carries.get(system)):
-            objects = model.objects.get(system, ())
-            found += companions(lead, system, objects, carries, model.journey, now, model.links)
-    return found
-
-
-def write_row(wanted: Wanted, now: int) -> dict[str, Any]:
-    return {
-        "id": new_id(),
-        "system": wanted.system,
-        "object": wanted.object,
-        "key": wanted.key,
-        "lead": wanted.lead,
-        "record": wanted.record,
-        "fields": wanted.fields,
-        "refs": wanted.refs,
-        "create": wanted.create,
-        "anyway": False,
-        "stamps": wanted.stamps,
-        "priority": wanted.priority,
-        "cause": wanted.cause,
-        "planned_at": now,
-        "state": "waiting",
-        "due_at": now,
-        "message": "" if all(wanted.refs.values()) else "waits until the lead has a record there",
-    }
 
 
 def done_of(batch: Batch) -> Done:

@@ -17,7 +17,7 @@ from sqlalchemy import Engine
 
 from gateway.contracts import Lookup, Origin, Page, Source
 from gateway.errors import AccessRefused, TryLater
-from gateway.pipeline import Guard
+from gateway.model import Guard
 from gateway.store import due, lookups, outbox, work
 from gateway.store.database import read, write
 from gateway.store.inbox import Inbox

@@ -34,9 +34,11 @@ from gateway.errors import ConfigError, GatewayError, NotFound, Problem, Quarant
 from gateway.guarding import Guarding, mapped
 from gateway.host import Host
 from gateway.leads.joining import Joining
+from gateway.model import Guard, Model, unguarded
 from gateway.notices import Notices
-from gateway.pipeline import Done, Guard, Model, Pipeline, Reading, unguarded
+from gateway.pipeline import Done, Pipeline
 from gateway.pulling import Pulling
+from gateway.readings import Reading
 from gateway.settings.instance import Instance, System, load_instance, store_folder
 from gateway.store import bundle, due
 from gateway.store.database import open_store, read, require_current, store_trouble, upgrade, write

@@ -14,13 +14,13 @@ from gateway.contracts import COMPANIONS
 from gateway.errors import NotFound, Refused
 from gateway.leads.lead import Lead
 from gateway.leads.record import Ref
-from gateway.pipeline import wanted_writes
 from gateway.planner import walk
 from gateway.store import pushes
 from gateway.store.database import read, write
 from gateway.sync.holds import Hold, hold_of
 from gateway.sync.planning import same
 from gateway.times import to_micros
+from gateway.wanted import wanted_writes
 
 if TYPE_CHECKING:
     from gateway.runtime import Gateway

@@ -16,7 +16,9 @@ from gateway.contracts import Document, Event, Quarantined, Skipped
 from gateway.journey.journey import compile_journey
 from gateway.leads.joining import Joining
 from gateway.mapping import compile_mapping
-from gateway.pipeline import Model, Pipeline, Reading
+from gateway.model import Model
+from gateway.pipeline import Pipeline
+from gateway.readings import Reading
 from gateway.scoring.weighted import WeightedScorer
 from gateway.settings.files import ConfigFile
 from gateway.store import due

@@ -86,9 +86,8 @@ def list_(app: App, as_json: bool) -> None:
     now = to_micros(app.gateway.now())
     for row in coming:
         if row.begins > now:
-            say(
-                f"{row.owner} will be absent from {moment(row.begins, app.zone)}{_until(row.ends, app)}{_why(row.reason)}"
-            )
+            when = f"{moment(row.begins, app.zone)}{_until(row.ends, app)}"
+            say(f"{row.owner} will be absent from {when}{_why(row.reason)}")
 
 
 @owners.command()

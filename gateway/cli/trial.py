@@ -25,8 +25,8 @@ from gateway.cli.output import (
 
 if TYPE_CHECKING:
     from gateway.contracts import Event
-    from gateway.pipeline import Reading
     from gateway.planner import Planned
+    from gateway.readings import Reading
     from gateway.trial import Outcome, Trial, Value
 
 FULL = 5

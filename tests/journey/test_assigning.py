@@ -105,7 +105,8 @@ def test_an_owner_keeps_the_hours_of_their_own_clocks() -> None:
 def test_a_zone_in_the_file_beats_that_of_the_crm() -> None:
     one = roster(text=FILE.replace('user: "0051"', 'user: "0051", zone: Asia/Tokyo'))
     calendar = one.calendar_of("crm", "0051")
-    assert calendar is not None and calendar.zone.key == "Asia/Tokyo"
+    assert calendar is not None
+    assert calendar.zone.key == "Asia/Tokyo"
 
 
 def test_who_is_out_is_named_as_either_side_knows_them_but_never_the_fallback() -> None:

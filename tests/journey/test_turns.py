@@ -53,9 +53,8 @@ def test_who_comes_back_does_not_get_what_they_missed(missed: int) -> None:
 def test_who_may_not_have_one_loses_nothing(barred: list[str]) -> None:
     """A lead that must go to others costs nobody their share: with enough turns that are free, all are even again."""
     weights = {"a": 1.0, "b": 1.0, "c": 1.0}
-    turns, got = Turns("t"), []
-    for name in barred:
-        got.append(turns.deal(weights, weights.keys() - {name}))
+    turns = Turns("t")
+    got = [turns.deal(weights, weights.keys() - {name}) for name in barred]
     got += [turns.deal(weights) for _ in range(3 * len(barred) + 3)]
     counts = [got.count(name) for name in weights]
     assert max(counts) - min(counts) <= 1

@@ -14,12 +14,14 @@ from sqlalchemy import select, update
 
 from gateway import clocks
 from gateway.contracts import CAMPAIGN, LIST, TASK, Page, Source
-from gateway.pipeline import unguarded
+from gateway.model import unguarded
 from gateway.pulling import Pulling
 from gateway.store import tables as t
 from gateway.store.inbox import Inbox
 
-AGREED = JOURNEY + "follow_up: {response: 4h, period: 5d, warn: never, escalate: never}\nreasons: {recycled: [not now]}\n"
+AGREED = (
+    JOURNEY + "follow_up: {response: 4h, period: 5d, warn: never, escalate: never}\nreasons: {recycled: [not now]}\n"
+)
 ANN = {"kind": "contact", "id": "c1", "at": "2026-05-30T08:00:00", "email": "ann@one.example"}
 ANN |= {"title": "CEO", "number": "7"}
 PAGE = {"kind": "contact", "id": "c1", "at": "2026-05-31T08:00:00", "page": "pricing"}

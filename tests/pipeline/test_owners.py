@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,7 +15,8 @@ from sqlalchemy import select, update
 from gateway import clocks, staffing
 from gateway.contracts import TASK, Page, Source
 from gateway.errors import NotFound, Refused, StaleCommit, TryLater
-from gateway.pipeline import Pipeline, unguarded
+from gateway.model import unguarded
+from gateway.pipeline import Pipeline
 from gateway.pulling import Pulling
 from gateway.store import tables as t
 from gateway.store.commit import commit
@@ -351,6 +352,33 @@ def test_while_the_crm_cannot_be_read_the_clock_waits(handed: World) -> None:
     handed.crm.trouble = None
     handed.work(NOW + 7 * HOUR)
     assert (waiting.hearing, handed.events()[-1][0]) == ("asked", "warned")
+
+
+def test_an_alarm_goes_off_in_its_minute(handed: World) -> None:
+    """Half of ten hours: not a minute before, and in the sweep at that minute."""
+    handed.work(NOW + 5 * HOUR - timedelta(minutes=1))
+    before = handed.events()
+    handed.work(NOW + 5 * HOUR)
+    assert (len(before), handed.events()[-1][0]) == (1, "warned")
+
+
+def test_a_clock_that_is_set_back_repeats_nothing(handed: World) -> None:
+    for hour in (6, 2, 5, 6, 9):
+        handed.work(NOW + hour * HOUR)
+    assert [kind for kind, _, _ in handed.events()] == ["assigned", "warned"]
+
+
+def test_the_hour_that_summer_time_takes_is_no_time_to_answer(tmp_path: Any) -> None:
+    """Midnight to midnight in Berlin is 23 hours on 29 March: a time of 10 hours is 10 all the same."""
+    world = World(tmp_path)
+    world.small.at = datetime(2026, 3, 28, 23, 30, tzinfo=UTC)
+    early = [
+        {**one, "at": one["at"].replace("2026-05", "2026-03").replace("-31T", "-28T").replace("-30T", "-27T")}
+        for one in (ANN, *PAGES)
+    ]
+    world.small.take("site", *early)
+    handoff = world.handoff()
+    assert (handoff.response_due - handoff.opened_at) / 3_600_000_000 == 10
 
 
 def test_a_handoff_that_the_crm_was_never_told_of_waits(world: World) -> None:

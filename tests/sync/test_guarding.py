@@ -14,7 +14,7 @@ from gateway.contracts import Call, Held, Receipt, Sink
 from gateway.delivery import Delivery
 from gateway.errors import TryLater
 from gateway.guarding import Guarding, guarded
-from gateway.pipeline import Reading
+from gateway.readings import Reading
 from gateway.store import tables as t
 from gateway.store.inbox import Inbox
 

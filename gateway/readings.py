@@ -1,0 +1,140 @@
+"""What documents say, put into a batch: every item is new, known already, skipped or dead, and is booked as that."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from gateway.contracts import Document, Event, Lookup, Quarantined, Skipped
+from gateway.leads.batch import Batch, Timed
+from gateway.mapping.types import kind_of
+from gateway.store.rows import event_row
+from gateway.subscriptions import NOTIFIED
+from gateway.times import settled, to_micros
+
+
+@dataclass(slots=True)
+class Reading:
+    """What ``read`` made of one document, or why it could not."""
+
+    document: Document
+    events: list[Event] = field(default_factory=list)
+    lookups: list[Lookup] = field(default_factory=list)
+    quarantined: list[Quarantined] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
+    failure: str = ""
+
+
+def gather(readings: Sequence[Reading]) -> tuple[list[Timed], dict[str, int], set[str]]:
+    """The distinct events of some documents with their settled times, when each was known, and which are history."""
+    events: dict[str, Timed] = {}
+    known_at: dict[str, int] = {}
+    quiet: set[str] = set()
+    for reading in readings:
+        received = reading.document.received_at
+        for event in reading.events:
+            if event.key not in events:
+                at, _ = settled(event.at, received)
+                events[event.key] = (to_micros(at), event)
+                known_at[event.key] = to_micros(received)
+                if reading.document.history:
+                    quiet.add(event.key)
+    return list(events.values()), known_at, quiet
+
+
+def record(
+    batch: Batch, readings: Sequence[Reading], events: Sequence[Timed], hashes: Mapping[str, str]
+) -> list[Timed]:
+    """Book every item of the documents: what is new, known already, skipped, or dead. Returns the new events."""
+    of_document = {event.key: reading.document for reading in reversed(readings) for event in reading.events}
+    fresh = [timed for timed in events if timed[1].key not in batch.known]
+    for reading in readings:
+        document = reading.document
+        batch.documents.append(document.id)
+        system = document.system
+        batch.note(system, "read", "", len(reading.events) + len(reading.skipped) + len(reading.quarantined))
+        for skipped in reading.skipped:
+            batch.note(system, "skipped", skipped.reason)
+        for position, item in enumerate(reading.quarantined):
+            batch.note(system, "dead")
+            if item.unmapped is not None:
+                batch.unmapped[system, item.object, *item.unmapped] += 1
+            batch.events.append(_dead(document, position, item, hashes.get(f"mapping:{system}", "")))
+        for lookup in reading.lookups:
+            batch.lookups.append(_lookup_row(lookup, batch.now))
+            for name in lookup.because:
+                batch.note(system, NOTIFIED, f"{lookup.object}.{name}")
+    forgotten = [event for _, event in fresh if (event.system, event.object, event.record) in batch.forgotten]
+    for event in forgotten:
+        batch.note(event.system, "skipped", "forgotten person")
+    if forgotten:
+        unwanted = {event.key for event in forgotten}
+        fresh = [timed for timed in fresh if timed[1].key not in unwanted]
+    for at, event in fresh:
+        document = of_document[event.key]
+        batch.note(event.system, "applied")
+        row = event_row(
+            event, at, document.id, to_micros(document.received_at), hashes.get(f"mapping:{event.system}", "")
+        )
+        if settled(event.at, document.received_at)[1]:
+            row["reason"] = "time lay in the future: cut to its receipt"
+        batch.events.append(row)
+    for system, count in _repeats(readings, [*(event for _, event in fresh), *forgotten]).items():
+        batch.note(system, "skipped", "known already", count)
+    return fresh
+
+
+def _repeats(readings: Sequence[Reading], fresh: Sequence[Event]) -> dict[str, int]:
+    repeats: dict[str, int] = {}
+    for reading in readings:
+        repeats[reading.document.system] = repeats.get(reading.document.system, 0) + len(reading.events)
+    for event in fresh:
+        repeats[event.system] -= 1
+    return {system: count for system, count in repeats.items() if count}
+
+
+def _dead(document: Document, position: int, item: Quarantined, mapping: str) -> dict[str, Any]:
+    at = to_micros(document.received_at)
+    return {
+        "key": f"{document.id}:{position}",
+        "document": document.id,
+        "system": document.system,
+        "object": item.object,
+        "record": item.record,
+        "type": "Quarantined",
+        "at": at,
+        "known_at": at,
+        "precision": "unknown",
+        "body": {"v": 1},
+        "mapping": mapping,
+        "state": "dead",
+        "reason": item.reason,
+    }
+
+
+def _lookup_row(lookup: Lookup, now: int) -> dict[str, Any]:
+    return {
+        "system": lookup.system,
+        "object": lookup.object,
+        "record": lookup.record,
+        "fields": list(lookup.fields),
+        "asked": 1,
+        "due_at": now,
+    }
+
+
+def name_refused(batch: Batch) -> None:
+    """Write onto each event which of its fields did not load: dropped, never silently, and never with the value."""
+    refused: dict[tuple[str, str, str], list[str]] = {}
+    for ref, name in batch.refused:
+        refused.setdefault(ref, []).append(name)
+    if not refused:
+        return
+    for row in batch.events:
+        values = row["body"].get("values", {})
+        names = [name for name in refused.get((row["system"], row["object"], row["record"]), ()) if name in values]
+        if names:
+            kinds = ", ".join(f"{name} ({kind_of(values[name])})" for name in sorted(set(names)))
+            row["reason"] = f"fields dropped, they do not load: {kinds}"
+            batch.note(row["system"], "field dropped", ", ".join(sorted(set(names))))

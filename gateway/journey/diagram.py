@@ -33,7 +33,7 @@ def _quoted(text: str) -> str:
 
 COLUMNS = {"stage": (40, 280), "handoff": (380, 280), "bucket": (720, 250)}
 """kind of box → (left edge, width), in pixels"""
-GAP, LINE, PADDING, CHARACTER = 34, 18, 12, 6.9
+GAP, LINE, PADDING, CHARACTER = 34, 18, 12, 7.4
 WIDTH = 1000
 
 

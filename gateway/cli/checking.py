@@ -50,6 +50,7 @@ def check(app: App, online: bool, as_json: bool) -> None:
         *_unread(gateway),
         *_unguarded(gateway),
         *_unfetched(gateway),
+        *_never_made(gateway),
     )
     gateway.instance = instance = dataclasses.replace(instance, warnings=warnings)
     looks: list[Look] = []
@@ -156,6 +157,24 @@ def _unfetched(gateway: Gateway) -> list[Problem]:
             often = getattr(offer and offer.factory, "pull", "") or "15m"
             message = f"nothing is fetched by itself, nor what webhooks only name; write `pull: {often}` here"
             found.append(file.problem(("systems", name), f"{message}, or run `gateway pull {name}` yourself"))
+    return found
+
+
+def _never_made(gateway: Gateway) -> list[Problem]:
+    """Records that would be made at a handoff, of systems to which nobody is handed over."""
+    from gateway.settings.files import ConfigFile
+
+    instance, found = gateway.instance, []
+    for name, system in instance.systems.items():
+        if system.mapping is None or name not in gateway.sinks or name in instance.journey.systems:
+            continue
+        file = ConfigFile(f"mappings/{name}.yaml", instance.files[f"mappings/{name}.yaml"])
+        for one in system.mapping.objects.values():
+            if one.kind == "person" and one.outbound and one.create == "handoff":
+                message = (
+                    f"made at a handoff, but journey.yaml hands nobody over to {name}; write `handoff: {name}` there"
+                )
+                found.append(file.problem(("objects", one.name), message))
     return found
 
 

@@ -116,6 +116,16 @@ def test_a_system_that_nobody_asks_is_told(accounts):
     assert "write `pull: 10m`" in warning["message"]
 
 
+def test_a_crm_to_which_nobody_is_handed_over_is_told(accounts):
+    """Its records would be made at a handoff, and there is none."""
+    accounts.add("salesforce")
+    (accounts.folder / "journey.yaml").write_text("stages: [{name: target, shared: target}]\n")
+    warnings = json.loads(accounts("check", "--json"))["warnings"]
+    [warning] = [one for one in warnings if "handoff" in one["message"]]
+    assert (warning["file"], warning["key"]) == ("mappings/salesforce.yaml", "objects.Lead")
+    assert "write `handoff: salesforce` there" in warning["message"]
+
+
 def test_an_account_of_another_name_is_refused_later(accounts, monkeypatch):
     """The pin: the credentials of another org do not pass."""
     accounts.add("salesforce", "--name", "crm")

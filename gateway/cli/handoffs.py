@@ -13,6 +13,8 @@ from gateway.cli.judging import correct, open_, release
 from gateway.cli.main import MOMENT, App, pass_app, pass_app_to_look
 from gateway.cli.output import by_option, iso, json_option, limit_option, moment, points, say, say_json, table
 
+ALARMS = {"warned": "a warning", "escalated": "others hear of it", "reassigned": "it goes to the next owner"}
+
 
 @click.group()
 def handoffs() -> None:
@@ -136,7 +138,7 @@ def show(app: App, key: str, as_json: bool) -> None:
         say(f"  {'owner':<14} {whose} ({row['owner_why']})")
     for name, what in (("response_due", "answer due"), ("alarm_at", "next alarm"), ("period_ends", "follow-up ends")):
         if row[name] is not None and row["state"] == "open":
-            which = f" ({row['alarm']})" if name == "alarm_at" else ""
+            which = f": {ALARMS[row['alarm']]}" if name == "alarm_at" else ""
             say(f"  {what:<14} {moment(row[name], app.zone)}{which}")
     for name in ("accepted", "contacted", "closed"):
         if row[f"{name}_at"] is not None:

@@ -23,6 +23,7 @@ _LISTED = {
     "steps": t.steps,
     "work": t.work_items,
     "handoffs": t.handoffs,
+    "clock_events": t.clock_events,
 }
 """What each list of ids in a merge's detail is of."""
 

@@ -111,7 +111,7 @@ def companions(
     if belongs is None:
         return
     if TASK in carries:
-        yield from _tasks(lead, system, belongs, known, journey.package.close_task, now, links)
+        yield from _tasks(lead, system, belongs, known, journey, now, links)
     if belongs[1] is not None and not belongs[1].enrolled:
         return  # it takes no part in sync: only a handoff would enrol it
     if LIST in carries:
@@ -135,16 +135,21 @@ def _belongs(lead: Lead, system: str, objects: Sequence[OutboundObject]) -> Belo
 
 
 def _tasks(
-    lead: Lead, system: str, belongs: Belongs, known: Mapping[str, Record], close: bool, now: int, links: Links
+    lead: Lead, system: str, belongs: Belongs, known: Mapping[str, Record], journey: Journey, now: int, links: Links
 ) -> Iterator[Wanted]:
     handoff = lead.handoff
     if handoff is not None and handoff["system"] == system and task_key(handoff["id"]) not in known:
         fields = _task(lead, handoff, links)
         yield _wanted(lead, system, TASK, task_key(handoff["id"]), fields, belongs, None, now, URGENT)
-    elif handoff is not None and handoff["owner"] and _is_another_s(known.get(task_key(handoff["id"])), handoff):
+    elif (
+        handoff is not None
+        and journey.owners.listed
+        and handoff["owner"]
+        and _is_another_s(known.get(task_key(handoff["id"])), handoff)
+    ):
         fields, told = {"handoff": handoff["id"], "owner": handoff["owner"]}, known[task_key(handoff["id"])]
         yield _wanted(lead, system, TASK, task_key(handoff["id"]), fields, belongs, told, now, URGENT)
-    over = [*lead.absorbed, *([lead.last_handoff[0]] if close and _ended_here(lead) else [])]
+    over = [*lead.absorbed, *([lead.last_handoff[0]] if journey.package.close_task and _ended_here(lead) else [])]
     for id_ in over:  # of two handoffs of one person the older goes on
         record = known.get(task_key(id_))
         if record is not None and record.gone is None and not _held(record, "done"):

@@ -116,6 +116,16 @@ class World:
         with self.small.store.main.begin() as connection:
             connection.execute(update(t.writes).values(state="confirmed"))
 
+    def made_task(self) -> None:
+        """The follow-up task is there, as we know from its receipt."""
+        handoff, [task] = self.handoff(), [row for row in self.rows(t.writes) if row.object == TASK]
+        snapshot = {name: [value, 0] for name, value in task.fields.items()} | {"id": ["T1", 0]}
+        ref = {"system": "crm", "object": TASK, "record": f"handoff:{handoff.id}:task", "kind": "task"}
+        told = {"entity": handoff.lead, "snapshot": snapshot, "first_at": 1, "last_at": 1, "last_key": "k"}
+        with self.small.store.main.begin() as connection:
+            connection.execute(t.records.insert().values(ref | told | {"mapping": "", "assumed": []}))
+            connection.execute(update(t.writes).values(state="confirmed"))
+
     def rows(self, table: Any) -> list[Any]:
         with self.small.store.main.connect() as connection:
             return list(connection.execute(select(table)))
@@ -486,22 +496,22 @@ def test_the_task_is_the_owner_s_and_changes_hands_with_the_handoff(world: World
     world.person("7")
     [task] = written(world, TASK)
     handoff = world.handoff()
-    with write(world.gateway.store.main) as connection:  # it was made, as we know from its receipt
-        told = {name: [value, 0] for name, value in task.items()}
-        row = {"system": "crm", "object": TASK, "record": f"handoff:{handoff.id}:task", "kind": "task"}
-        row |= {
-            "entity": handoff.lead,
-            "snapshot": told | {"id": ["T1", 0]},
-            "first_at": 1,
-            "last_at": 1,
-            "last_key": "k",
-        }
-        connection.execute(t.records.insert().values(row | {"mapping": "", "assumed": []}))
-        connection.execute(update(t.writes).values(state="confirmed"))
+    world.made_task()
     world.said(owner_id="U9")
     staffing.reassign(world.gateway, "7", "bob", "", "tester")
     assert task["owner"] == "U1"
     assert written(world, TASK)[1:] == [{"handoff": handoff.id, "owner": "U2"}]
+
+
+def test_without_owners_tasks_are_the_crm_s_own_business(tmp_path: Any) -> None:
+    world = World(tmp_path, JOURNEY)
+    object.__setattr__(world.small.model, "carries", {"crm": {TASK: ("*",)}})
+    world.said(owner_id="U1")
+    world.person("7")
+    world.made_task()
+    world.small.at = NOW + HOUR
+    world.said(owner_id="U3")
+    assert (world.handoff().owner, len(written(world, TASK))) == ("U3", 1)
 
 
 # -- two workers -------------------------------------------------------------------------------------------------------

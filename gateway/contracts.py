@@ -210,7 +210,7 @@ class Lookup:
     record: str
     fields: tuple[str, ...] = ()
     because: tuple[str, ...] = field(default=(), compare=False)
-    """The fields whose change it was named for, where each must be subscribed to: so what is never heard of is found."""
+    """The fields whose change it was named for, where each needs a subscription: what is never heard of is found so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -156,7 +156,7 @@ def test_owners_and_their_clock_are_lines(event: dict, line: tuple[str, str, str
 @pytest.mark.parametrize(
     ("mark", "text", "cause"),
     [
-        ({"points": 9, "by": "kim", "reason": "fair", "until": T}, "+9 points until 2026-05-28 20:26:40: fair", "by kim"),
+        ({"points": 9, "by": "kim", "reason": "x", "until": T}, "+9 points until 2026-05-28 20:26:40: x", "by kim"),
         ({"kind": "hold", "by": "kim"}, "kept from sales", "by kim"),
         ({"kind": "halve", "by": "journey"}, "its behaviour until now counts half", "journey"),
         ({"kind": "reset"}, "its behaviour until now counts no more", "journey"),

@@ -240,6 +240,7 @@ stages:
       - {join: newsletter}
       - {campaign: {name: Spring, status: Responded}}
       - {handoff: crm}
+  - {name: won, shared: won, entry: {outcome: [won]}}
 """
 
 

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import parse_qsl
+from xml.parsers import expat
 
 import orjson
 
@@ -103,6 +104,31 @@ def spoken(path: Sequence[str | int]) -> str:
         else:
             text += f".{part}" if _PLAIN_KEY.match(part) else ".(a key)" if part else "[]"
     return text + ("…" if len(path) > 12 else "")
+
+
+def decode_xml(body: bytes, *, depth: int = MAX_DEPTH, keys: int = MAX_KEYS) -> dict[str, Any]:
+    """One XML document as nested dicts and lists, ``{"Order": {"@id": "7", "Line": ["a", "b"]}}``.
+
+    An element is its text, or a dict of what is in it: attributes under ``@name``, elements under their name (a list
+    where one stands more than once), text beside them under ``#text``. Prefixes of namespaces are left out, white space
+    around texts, too; ``xsi:nil`` is None. All values are text. ``depth``: levels of elements; ``keys``: of elements
+    and attributes. A document type is refused, so there are no entities to expand. Raises ``QuarantineDocument``.
+    """
+    reading = _Elements(depth, keys)
+    parser = expat.ParserCreate(namespace_separator=" ")
+    parser.buffer_text = True
+    parser.StartElementHandler = reading.start
+    parser.EndElementHandler = reading.end
+    parser.CharacterDataHandler = reading.text
+    parser.StartDoctypeDeclHandler = reading.doctype
+    try:
+        parser.Parse(body, True)
+    except expat.ExpatError as exc:
+        why = expat.errors.messages.get(exc.code, "it does not follow the grammar")
+        raise QuarantineDocument(f"not readable as XML: {why} (line {exc.lineno}, column {exc.offset + 1})") from None
+    except (LookupError, ValueError, UnicodeError):  # an encoding that is not known, or not what it says
+        raise QuarantineDocument("not readable as XML: its encoding is not known") from None
+    return reading.root
 
 
 # -- JSON --------------------------------------------------------------------------------------------------------------
@@ -257,3 +283,58 @@ def _lists(node: Any) -> Any:
     if node and node.keys() == {str(index) for index in range(len(node))}:
         return [_lists(node[str(index)]) for index in range(len(node))]
     return {name: _lists(child) for name, child in node.items()}
+
+
+# -- XML ---------------------------------------------------------------------------------------------------------------
+
+_NIL = "http://www.w3.org/2001/XMLSchema-instance nil"
+
+
+class _Elements:
+    """The parser's handlers: the open elements, outermost first, each with what it holds so far and its texts."""
+
+    def __init__(self, depth: int, keys: int) -> None:
+        self.root: dict[str, Any] = {}
+        self._open: list[tuple[str, dict[str, Any], list[str]]] = []
+        self._nil: list[bool] = []
+        self._depth, self._keys = depth, keys
+
+    def doctype(self, *declared: Any) -> None:
+        raise QuarantineDocument("holds a document type, which is not read")
+
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        self._keys -= 1 + len(attributes)
+        if self._keys < 0:
+            raise QuarantineDocument("more elements and attributes than are read")
+        self._open.append((_local(name), {}, []))
+        if len(self._open) > self._depth:
+            raise QuarantineDocument(f"nested deeper than {self._depth} levels at {self._place()}")
+        self._nil.append(attributes.pop(_NIL, "") in ("true", "1"))
+        held = self._open[-1][1]
+        for key, value in attributes.items():
+            if held.setdefault(f"@{_local(key)}", value) is not value:
+                raise QuarantineDocument(f"{self._place()}: two attributes of one name")
+
+    def text(self, data: str) -> None:
+        self._open[-1][2].append(data)
+
+    def end(self, _: str) -> None:
+        name, held, texts = self._open.pop()
+        text = "".join(texts).strip()
+        value: Any = None if self._nil.pop() else text
+        if held:
+            value = held if not text else {**held, "#text": text}
+        around = self._open[-1][1] if self._open else self.root
+        if name not in around:
+            around[name] = value
+        elif isinstance(around[name], list):
+            around[name].append(value)
+        else:
+            around[name] = [around[name], value]
+
+    def _place(self) -> str:
+        return spoken([name for name, _, _ in self._open])
+
+
+def _local(name: str) -> str:
+    return name.rpartition(" ")[2]

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import QuarantineDocument
-from gateway.payloads import decode_form, decode_json
+from gateway.payloads import decode_form, decode_json, decode_xml
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
 JSON = st.recursive(
@@ -194,6 +194,48 @@ def test_a_nested_form_comes_back_as_it_went_out(data):
 @given(st.binary(max_size=300))
 def test_whatever_arrives_is_read_or_refused(body):
     """No other exception leaves the room."""
-    for decode in (decode_json, decode_form):
+    for decode in (decode_json, decode_form, decode_xml):
         with contextlib.suppress(QuarantineDocument):
             decode(body)
+
+
+@pytest.mark.parametrize(
+    ("body", "data"),
+    [
+        ("<a/>", {"a": ""}),
+        ("<a> Kim &amp; Jo </a>", {"a": "Kim & Jo"}),
+        ("<a><b>1</b><c>2</c><b>3</b><b/></a>", {"a": {"b": ["1", "3", ""], "c": "2"}}),
+        ('<a x="1">two</a>', {"a": {"@x": "1", "#text": "two"}}),
+        ("<a>one<b>2</b>three</a>", {"a": {"b": "2", "#text": "onethree"}}),
+        ('<n:a xmlns:n="u" n:x="1"><b xmlns="v">2</b></n:a>', {"a": {"@x": "1", "b": "2"}}),
+        ('<a xmlns:i="http://www.w3.org/2001/XMLSchema-instance"><b i:nil="true"/></a>', {"a": {"b": None}}),
+        ("<a><![CDATA[<b>]]><!-- c --></a>", {"a": "<b>"}),
+        ('<?xml version="1.0" encoding="ISO-8859-1"?><a>\xe4</a>', {"a": "ä"}),
+    ],
+)
+def test_xml_is_read_as_nested_names(body, data):
+    """Elements, attributes and texts; prefixes left out; the encoding that the document says."""
+    assert decode_xml(body.encode("latin-1")) == data
+
+
+BOMB = '<!DOCTYPE a [<!ENTITY b "bbbb"><!ENTITY c "&b;&b;&b;&b;">]><a>&c;</a>'
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ("", "no element found"),
+        ("<a><b></a>", r"mismatched tag \(line 1, column"),
+        (BOMB, "document type"),
+        ('<!DOCTYPE a SYSTEM "file:///etc/passwd"><a/>', "document type"),
+        ("<a>&b;</a>", "undefined entity"),
+        ('<?xml version="1.0" encoding="klingon"?><a/>', "encoding"),
+        ('<a xmlns:m="u" xmlns:n="v" m:x="1" n:x="2"/>', r"\$.a: two attributes of one name"),
+        ("<a>" * 33 + "</a>" * 33, "nested deeper than 32 levels"),
+        ("<a>" + "<b/>" * 10_000 + "</a>", "more elements and attributes"),
+    ],
+)
+def test_xml_that_is_refused(body, says):
+    """What is broken, what would fetch or expand something, and what only an attack is."""
+    with pytest.raises(QuarantineDocument, match=says):
+        decode_xml(body.encode())

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 from gateway.contracts import Context, Document, ReadItem, Source
 from gateway.errors import QuarantineDocument
 from gateway.hookspecs import RegisterSource, hookimpl
-from gateway.payloads import decode_form, decode_json
+from gateway.payloads import decode_form, decode_json, decode_xml
 from gateway_webhook.settings import SettingsSchema
 
 __all__ = ["SettingsSchema", "WebhookSource", "register_sources"]
@@ -47,9 +47,11 @@ class WebhookSource(Source):
             return self._event(document, media)
         if self._body == "form" or (self._body == "auto" and media == "application/x-www-form-urlencoded"):
             return decode_form(document.body)
+        if self._body == "xml" or (self._body == "auto" and _is_xml(media)):
+            return decode_xml(document.body, depth=self._depth, keys=self._keys)
         if self._body == "json" or _may_be_json(media) or document.body.lstrip()[:1] in (b"{", b"["):
             return self._json(document.body)
-        raise QuarantineDocument(f"bodies of type {media[:80]!r} are not understood; JSON and forms are")
+        raise QuarantineDocument(f"bodies of type {media[:80]!r} are not understood; JSON, XML and forms are")
 
     def _json(self, body: bytes) -> Any:
         return decode_json(body, depth=self._depth, keys=self._keys)
@@ -69,3 +71,7 @@ class WebhookSource(Source):
 
 def _may_be_json(media: str) -> bool:
     return media in ("", "application/json", "text/json") or media.endswith("+json")
+
+
+def _is_xml(media: str) -> bool:
+    return media in ("application/xml", "text/xml") or media.endswith("+xml")

@@ -102,7 +102,7 @@ class SettingsSchema(Schema):
     secret_by_id = fields.Dict(keys=fields.String(), values=SecretField())
     verify = fields.Nested(VerifySchema)
     answer = fields.Nested(AnswerSchema)
-    body = _one_of("auto", "json", "form", "cloudevents")
+    body = _one_of("auto", "json", "form", "xml", "cloudevents")
     limits = fields.Nested(LimitsSchema)
     allow_insecure = fields.Boolean()
 

@@ -238,7 +238,7 @@ def test_one_secret_per_webhook_id(load):
         ("preset: stripe\nsecrets: ['${KEY}']\nverify: {signed: [{timestamp: null}]}", "a list of texts"),
         ("preset: github\nsecrets: ['${KEY}']\nanswer: {busy: 410}", r"3: answer\.busy: 410 makes senders delete"),
         ("preset: github\nsecrets: ['${KEY}']\nanswer: {status: 302}", r"3: answer\.status"),
-        ("preset: github\nsecrets: ['${KEY}']\nbody: xml", "3: body: must be one of auto, json"),
+        ("preset: github\nsecrets: ['${KEY}']\nbody: yml", "3: body: must be one of auto, json"),
     ],
 )
 def test_what_is_wrong_with_settings_is_said_where_it_stands(load, lines, says):
@@ -268,6 +268,7 @@ OPEN = SettingsSchema().load({"allow_insecure": True})
         ('[{"a": 1}]', "", [{"a": 1}]),
         (' {"a": 1}', "text/plain", {"a": 1}),  # senders that don't say what they send
         ("a[b]=1&a[c]=2", "application/x-www-form-urlencoded", {"a": {"b": "1", "c": "2"}}),
+        ("<a><b>1</b></a>", "application/soap+xml; charset=utf-8", {"a": {"b": "1"}}),
         ("a%5B%5D=%C3%A9", "application/X-WWW-Form-Urlencoded;charset=UTF-8", {"a": ["é"]}),
     ],
 )
@@ -279,7 +280,8 @@ def test_the_content_type_says_how_a_body_is_read(body, content_type, data):
 @pytest.mark.parametrize(
     ("body", "content_type", "says"),
     [
-        ("<xml/>", "application/xml", "'application/xml' are not understood"),
+        ("<xml>", "application/xml", "not readable as XML"),
+        ("x", "text/plain", "'text/plain' are not understood"),
         ("a=1", "multipart/form-data; boundary=x", "'multipart/form-data' are not understood"),
         ('{"a": 1, "a": 2}', "application/json", r"\$\.a: the same key twice"),
         ("a=1&a[b]=2", "application/x-www-form-urlencoded", "sent both as a value"),

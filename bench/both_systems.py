@@ -158,6 +158,7 @@ behaviour:
 stages:
   - {name: target, shared: target}
   - {name: mql, shared: mql, entry: {score: 55}, steps: [{handoff: salesforce}]}
+  - {name: won, shared: won, entry: {outcome: [won]}}
 """,
 }
 

@@ -67,6 +67,7 @@ behaviour: [{{name: Page, activity: page_view, points: 10, cap: 40}}]
 stages:
   - {{name: target, shared: target}}
   - {{name: mql, shared: mql, entry: {{score: 60}}, steps: [{{handoff: crm}}]}}
+  - {{name: won, shared: won, entry: {{outcome: [won]}}}}
 """,
 }
 KILLS, SENDERS, SECONDS = 8, 3, 25

@@ -8,14 +8,18 @@ import json
 import random
 import shutil
 from collections import Counter
+from contextlib import closing
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from sqlalchemy import and_, func, select
 
 from gateway.cli.main import cli
+from gateway.store import tables as t
+from gateway.store.database import open_store
 
 LEAKING = (
     "Tags",
@@ -44,6 +48,10 @@ class Example:
 
     def json(self, *words: str) -> Any:
         return json.loads(self.run(*words, "--json"))
+
+    def rows(self, query: Any) -> list[Any]:
+        with closing(open_store(self.root / "var")) as store, store.main.connect() as connection:
+            return [tuple(row) for row in connection.execute(query)]
 
     def stages(self, **more: str) -> dict[str, int]:
         return {row["stage"]: row["count"] for row in self.json("metrics", "funnel")["stages"]}
@@ -260,6 +268,41 @@ def check_loan(bank: Example, expected: dict[str, int]) -> None:
     assert (outcomes.get("rejected", 0), outcomes.get("recycled", 0)) == (expected["rejected"], expected["recycled"])
 
 
+def response_times(bank: Example) -> tuple[int, int]:
+    """Leads that sales were asked to call, and how many of them were called within an hour."""
+    a, o = t.activities.c, t.outcomes.c
+    tasks = select(a.lead, func.min(a.at).label("at")).where(a.kind == "lead_task").group_by(a.lead).subquery()
+    contacts = and_(o.lead == tasks.c.lead, o.outcome == "contacted", o.at >= tasks.c.at)
+    called = select(tasks.c.at, func.min(o.at)).join(t.outcomes, contacts, isouter=True).group_by(tasks.c.lead)
+    rows = bank.rows(called)
+    return len(rows), sum(first is not None and first - task <= 3_600_000_000 for task, first in rows)
+
+
+def said_by_sales(bank: Example) -> dict[tuple[str, str], int]:
+    o = t.outcomes.c
+    rows = bank.rows(select(o.outcome, o.reason, func.count()).group_by(o.outcome, o.reason))
+    return {(outcome, reason): count for outcome, reason, count in rows}
+
+
+def test_how_soon_sales_called_is_counted_from_the_lead_task(example, tmp_path):
+    """A second task and a second call change nothing; a call before the task is none; an hour is still in time."""
+    said = {
+        "in time": ((0, "SCHEDULE"), (60, "START"), (61, "START")),
+        "late": ((0, "SCHEDULE"), (61, "START")),
+        "asked twice": ((0, "SCHEDULE"), (40, "START"), (90, "SCHEDULE"), (300, "START")),
+        "called before": ((0, "START"), (10, "SCHEDULE"), (200, "START")),
+        "never": ((0, "SCHEDULE"),),
+    }
+    rows = [
+        loan(1)[0] | {"case_id": case, "event": "W_Afhandelen leads", "lifecycle": what}
+        | {"timestamp": f"2011-10-01T{1 + minute // 60:02}:{minute % 60:02}:00.000+02:00"}
+        for case, events in said.items() for minute, what in events
+    ]  # fmt: skip
+    bank = example("loan")
+    bank.run("import", str(write_csv(tmp_path / "events.csv", rows)), "--system", "loan", "--history")
+    assert response_times(bank) == (5, 2)
+
+
 @pytest.mark.parametrize("arrival", ["in order", "shuffled", "everything twice, shuffled"])
 def test_a_banks_log_gives_the_same_in_any_order(example, tmp_path, arrival):
     """Order and repeats do not matter for facts."""
@@ -290,6 +333,18 @@ def test_the_whole_loan_log_in_file_order(example, shared_data):
     bank = example("loan")
     bank.run("import", str(shared_data / "loan_funnel" / "events.csv.gz"), "--system", "loan", "--history")
     check_loan(bank, EXACT)
+    tasks, within = response_times(bank)
+    assert (tasks, within) == (4755, 2650)
+    assert within / tasks == pytest.approx(0.557, abs=0.001)
+    assert said_by_sales(bank) == {
+        ("contacted", ""): 5897,
+        ("contacted", "follow-up"): 22406,
+        ("accepted", ""): 5113,
+        ("qualified", ""): 7030,
+        ("rejected", ""): 7635,
+        ("recycled", ""): 2807,
+        ("won", ""): 2246,
+    }
 
 
 @pytest.mark.real_data

@@ -89,7 +89,7 @@ def test_a_good_instance_holds_what_its_files_say(room: Any) -> None:
         ("mappings/crm.yaml", "stage mql", "stage mqll", ":6: objects.Lead.create: no such stage; did you mean 'mql'?"),
         ("mappings/crm.yaml", "sync: newest", "sync: prefer, prefer: websit", ":7: objects.Lead.fields.Email.prefer: no such system; did you mean 'website'?"),
         ("mappings/crm.yaml", "sync: newest", "type: string, sync: newest", ":7: objects.Lead.fields.Email: email is of type string here and email at mappings/website.yaml:6"),
-        ("mappings/website.yaml", "kind: person", "kind: persn", ":4: objects.contact.kind: not one of person, company, deal; did you mean 'person'?"),
+        ("mappings/website.yaml", "kind: person", "kind: persn", ":4: objects.contact.kind: not one of person, company, deal, user; did you mean 'person'?"),
         ("scoring.yaml", "strategy: weighted", "strategy: wighted", ":1: strategy: no installed plugin offers this strategy; did you mean 'weighted'?"),
         ("scoring.yaml", "strategy: weighted", "strategy: [weighted]", ":1: strategy: no installed plugin offers this strategy"),
         ("scoring.yaml", "points: 10", "pints: 10", ":2: fit[0].pints: unknown key; did you mean 'points'?"),

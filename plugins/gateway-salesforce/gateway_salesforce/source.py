@@ -215,8 +215,11 @@ class SalesforceSource(Source):
         lost = [record for record in ids if record[:15] not in there]
         deleted = [entry for part in _cut(lost, 200) for entry in self._buried(object_, part)]
         items = self._items(object_, rows, names)
-        for other in ABOUT_PEOPLE if object_ in PEOPLE else ():
-            fields = {name.removeprefix(f"{other}.") for name in names or () if name.startswith(f"{other}.")}
+        # Without names all that is mapped is meant: of what sales did, too. What campaigns did is not read so often.
+        others = ABOUT_PEOPLE if names is not None else ("Task", "Event")
+        for other in others if object_ in PEOPLE else ():
+            asked = self._reads(object_) if names is None else names
+            fields = {name.removeprefix(f"{other}.") for name in asked if name.startswith(f"{other}.")}
             if fields and other not in self._mapped:
                 key = f"{object_}Id" if other == "CampaignMember" else "WhoId"
                 select = f"SELECT {', '.join(self._fields(other, fields))} FROM {other}"

@@ -466,7 +466,18 @@ def test_named_records_are_fetched_by_the_two_hundred(org, source, table):
     events = [event for page in pages for event in read(source, page)]
     assert len([event for event in events if isinstance(event, RecordChanged)]) == 451
     assert [event.record for event in events if isinstance(event, RecordGone)] == ["003GONE"]
-    assert len(org.asked) == 5
+    assert len(org.asked) == 9  # the people, what sales did with them, and who was not found
+
+
+def test_what_sales_did_comes_with_a_person_who_is_read_again(org, source, table):
+    """A task that was completed since the last look is told with the lead it is about."""
+    table.add("Lead", "00Q1", 0)
+    task = {"Id": "00T1", "WhoId": "00Q1", "IsClosed": True, "CompletedDateTime": stamp(3), "SystemModstamp": stamp(3)}
+    first = table.answer
+    org.rows = lambda soql: [task] if "FROM Task" in soql else first(soql)
+    pages = list(source.fetch([Lookup(system="crm", object="Lead", record="00Q1")]))
+    told = [event.values for page in pages for event in read(source, page) if isinstance(event, RecordChanged)]
+    assert [values.get("Task.IsClosed") for values in told] == [None, True]
 
 
 def message(org: str, *records: str) -> bytes:

@@ -8,12 +8,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+import hypothesis
 import pytest
 import responses
 from click.testing import CliRunner
 from gateway_notify.testing import LOST, MailServer, started
+from hypothesis import given
+from hypothesis import strategies as st
 from sqlalchemy import select, update
 
 from gateway import clocks, judging, messages, notices
@@ -670,3 +674,30 @@ def waiting(world: World) -> list[tuple[str, str]]:
     with read(world.gateway.store.main) as connection:
         rows = connection.execute(select(h.id, p.attributes).join(t.leads, p.id == h.lead).where(h.state == "held"))
         return [(row.id, messages.name_of(row.attributes)) for row in rows]
+
+
+@given(st.lists(st.sampled_from(["pause", "resume", "look", "restart", "again"]), max_size=12))
+@hypothesis.settings(max_examples=15, deadline=None)
+def test_begin_and_end_alternate_whatever_happens(happens: list[str]) -> None:
+    """The last message says how it is now; what came and went between two looks is not told."""
+    with TemporaryDirectory() as folder:
+        world = World(Path(folder), MailServer(port=9))
+        paused = False
+        for what in [*happens, "look"]:
+            world.at += timedelta(minutes=3)
+            if what == "pause":
+                pause(world, f"for the {what}")
+            elif what == "resume":
+                resume(world)
+            elif what == "restart":
+                world.restart()
+            else:
+                notices.tell(world.gateway)
+            paused = what == "pause" or (paused and what != "resume")
+        with read(world.gateway.store.main) as connection:
+            w = t.writes.c
+            keys = list(connection.scalars(select(w.key).where(w.object == "notice").order_by(w.id)))
+        world.gateway.close()
+    ends = [key.endswith(":end") for key in keys]
+    assert ends == [number % 2 == 1 for number in range(len(ends))]
+    assert paused == (len(ends) % 2 == 1)

@@ -172,8 +172,8 @@ class Following:
         while handoff["alarm"] and handoff["alarm_at"] <= to_micros(self.at) and handoff["owner"] == owner:
             kind = handoff["alarm"]
             if kind == REASSIGNED:
-                choice = self._next(handoff, roster)
-                if choice.owner != owner:
+                choice = self._next(handoff, roster) if roster.owners.listed else None  # journey.yaml was another then
+                if choice is not None and choice.owner != owner:
                     self._give(lead, handoff, roster, choice, kind, "no answer in time", "")
                     return
             else:

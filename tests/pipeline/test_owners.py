@@ -18,6 +18,7 @@ from gateway.errors import NotFound, Refused, StaleCommit, TryLater
 from gateway.model import unguarded
 from gateway.pipeline import Pipeline
 from gateway.pulling import Pulling
+from gateway.settings.files import ConfigFile
 from gateway.store import tables as t
 from gateway.store.commit import commit
 from gateway.store.database import read, write
@@ -370,6 +371,16 @@ def test_an_alarm_goes_off_in_its_minute(handed: World) -> None:
     before = handed.events()
     handed.work(NOW + 5 * HOUR)
     assert (len(before), handed.events()[-1][0]) == (1, "warned")
+
+
+def test_owners_that_went_from_the_file_leave_the_clock_without_harm(handed: World) -> None:
+    """It was to be given to the next: there is none any more, and it stays."""
+    handed.work(NOW + 11 * HOUR)
+    plain = compile_journey(ConfigFile("journey.yaml", JOURNEY))
+    object.__setattr__(handed.small.model, "journey", plain)
+    handed.work(NOW + 16 * HOUR)
+    handoff = handed.handoff()
+    assert (handoff.owner, handoff.alarm, handoff.hearing) == ("U1", "", "")
 
 
 def test_a_clock_that_is_set_back_repeats_nothing(handed: World) -> None:

@@ -15,6 +15,7 @@ from sqlalchemy import select, update
 from gateway import clocks, staffing
 from gateway.contracts import TASK, Page, Source
 from gateway.errors import NotFound, Refused, StaleCommit, TryLater
+from gateway.journey.journey import compile_journey
 from gateway.model import unguarded
 from gateway.pipeline import Pipeline
 from gateway.pulling import Pulling

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -11,11 +11,11 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, func, select
 
-from gateway.errors import NotFound, Refused
+from gateway.errors import NotFound, Problem, Refused
 from gateway.journey.assigning import Order, Roster
 from gateway.journey.owners import ROUND_ROBIN, Owner
 from gateway.journey.turns import Turns, shared_by
-from gateway.settings.files import suggest
+from gateway.settings.files import ConfigFile, suggest
 from gateway.store import roster as stored
 from gateway.store import tables as t
 from gateway.store.database import read, write
@@ -78,6 +78,20 @@ def _standing(
         open_,
         order.index(owner.name) + 1 if owner.name in order else None,
     )
+
+
+def strangers(gateway: Gateway, connection: Connection, file: ConfigFile) -> Iterator[Problem]:
+    """What ``gateway check`` says of owners whom systems that tell of their users do not know, or not as active."""
+    roster, journey = gateway.pipeline.roster(connection, gateway.now()), gateway.model.journey
+    for place, one in enumerate(journey.owners.listed):
+        systems = [name for name in journey.systems if one.serves(name) and roster.users.get(name)]
+        users = [user for name in systems if (user := roster.user(name, one.who)) is not None]
+        path = ("owners", place, "queue" if one.queue else "user")
+        if systems and not users:
+            known = {word for name in systems for user in roster.users[name] for word in (user.email, user.name)} - {""}
+            yield file.problem(path, f"not known to {', '.join(systems)}{suggest(one.who, known)}")
+        elif users and not any(user.active for user in users):
+            yield file.problem(path, f"not active in {', '.join(systems)}")
 
 
 def _order(roster: Roster) -> list[str]:

@@ -48,6 +48,7 @@ def check(app: App, online: bool, as_json: bool) -> None:
         *_uncarried(gateway),
         *_untold(gateway),
         *_unread(gateway),
+        *_strangers(gateway),
         *_unguarded(gateway),
         *_unfetched(gateway),
         *_never_made(gateway),
@@ -123,6 +124,20 @@ def _unread(gateway: Gateway) -> list[Problem]:
     names = {one.system: f"mappings/{one.system}.yaml" for one in found}
     files = {system: ConfigFile(name, instance.files[name]) for system, name in names.items()}
     return [one.problem(files[one.system]) for one in found]
+
+
+def _strangers(gateway: Gateway) -> list[Problem]:
+    """Owners whom none of their systems, or only as inactive, knows among the users that it told of."""
+    from gateway.settings.files import ConfigFile
+    from gateway.staffing import strangers
+    from gateway.store import bundle
+    from gateway.store.database import read
+
+    instance = gateway.instance
+    if not gateway.model.journey.owners.listed or bundle.stored(instance.store) is None:
+        return []
+    with read(gateway.store.main) as connection:
+        return list(strangers(gateway, connection, ConfigFile("journey.yaml", instance.files["journey.yaml"])))
 
 
 def _unguarded(gateway: Gateway) -> list[Problem]:

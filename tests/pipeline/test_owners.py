@@ -567,3 +567,16 @@ def test_a_restart_between_any_two_steps_loses_and_doubles_nothing(handed: World
             handed.small.take("crm", *orjson.loads(document.body))
             handed.inbox.finish([document.id])
     assert [kind for kind, _, _ in handed.events()] == ["assigned", "warned"]
+
+
+def test_an_owner_whom_the_crm_does_not_know_is_warned_of_at_their_line(tmp_path: Any) -> None:
+    """Also one who is not active there; systems that tell of no users say nothing."""
+    agreed = AGREED.replace("bob@x.example", "bop@x.example")
+    world = World(tmp_path, agreed, ({**USERS[0], "active": False}, *USERS[1:]))
+    file = ConfigFile("journey.yaml", agreed)
+    with read(world.gateway.store.main) as connection:
+        told = [str(one).partition(": ")[2] for one in staffing.strangers(world.gateway, connection, file)]
+    assert told == [
+        "owners[0].user: not active in crm",
+        "owners[1].user: not known to crm; did you mean 'bob@x.example'?",
+    ]

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from gateway.contracts import Activity, Mark, Subject
 from gateway.host import Host
 from gateway.settings.files import ConfigFile
+from gateway.testing import ScorerContract
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 TEXT = re.search(r"```yaml scoring.yaml\n(.*?)```", README, re.DOTALL)[1]
@@ -174,3 +175,13 @@ def test_a_mistake_is_named_where_it_stands(right, wrong, complaint):
     assert right in TEXT
     problems = [str(problem) for problem in check(ConfigFile("scoring.yaml", TEXT.replace(right, wrong)))]
     assert any(f"scoring.yaml:{complaint}" in problem for problem in problems), problems
+
+
+class TestContract(ScorerContract):
+    """The gateway's own suite, with a lead that this model likes."""
+
+    attributes = BEST
+    kinds = ("page_view", "download")
+
+    def build(self):
+        return SCORER

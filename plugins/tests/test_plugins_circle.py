@@ -87,9 +87,7 @@ class Circle:
         mapping = importlib.resources.files("gateway_hubspot").joinpath("mapping.yaml").read_text()
         files = {
             "gateway.yaml": GATEWAY % urls,
-            "mappings/hubspot.yaml": mapping.replace(
-                "      jobtitle: title\n", "      jobtitle: title\n      company: company_name\n"
-            ),
+            "mappings/hubspot.yaml": mapping,
             "mappings/salesforce.yaml": SALESFORCE,
             "scoring.yaml": SCORING,
             "journey.yaml": JOURNEY,

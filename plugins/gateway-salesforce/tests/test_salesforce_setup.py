@@ -89,7 +89,10 @@ def run(tmp_path, org, held):
 
 def findings(output):
     found = json.loads(output)
-    return {one["key"]: one["message"] for one in [*found["problems"], *found["warnings"]]}
+    said = {}
+    for one in [*found["problems"], *found["warnings"]]:
+        said[one["key"]] = f"{said.get(one['key'], '')}\n{one['message']}".strip()
+    return said
 
 
 def test_an_org_that_has_everything_is_told_by_name_and_kind(run, org):

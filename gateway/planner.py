@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from gateway.contracts import COMPANIONS, Write
 from gateway.errors import NotFound, Refused
@@ -24,6 +24,7 @@ from gateway.leads.stamps import attributes
 from gateway.pipeline import Pipeline
 from gateway.store import outbox, pushes
 from gateway.store import tables as t
+from gateway.store.among import among
 from gateway.store.commit import commit, commit_writes
 from gateway.store.database import read, write
 from gateway.store.loading import load
@@ -79,6 +80,8 @@ class Activation:
     owned: int = 0
     excluded: int = 0
     would_hand_over: int = 0
+    held_back: int = 0
+    """Of these: more than sales can take."""
 
 
 def planned(
@@ -189,6 +192,10 @@ def activate(gateway: Gateway, system: str, existing_leads: str) -> Activation:
             for _, lead, stage in handing[start : start + CHUNK]
         }
         gateway.observe(pipeline.run((), judged.keys(), "person", judgements=judged))
+        with read(gateway.store.main) as connection:
+            h = t.handoffs.c
+            waiting = select(func.count()).where(among(h.lead, judged.keys()), h.state == "held")
+            report.held_back += connection.scalar(waiting) or 0
     return report
 
 

@@ -116,6 +116,7 @@ def activate(app: App, system: str, existing: str | None, as_json: bool) -> None
                 "owned": report.owned,
                 "excluded": report.excluded,
                 "would_hand_over": report.would_hand_over,
+                "held_back": report.held_back,
                 "existing": existing,
                 "outbound": existing is not None or text is None,
             }
@@ -128,8 +129,10 @@ def _print(report: Activation, gateway: Gateway, system: str, existing: str | No
     verb = {None: "would be handed over", "ignore": "ignored until the next crossing", "handover": "handed over"}
     parts = [f"{report.owned:,} have an owner or open deal"]
     parts += [f"{report.excluded:,} are never handed over"] if report.excluded else []
-    parts += [f"{report.would_hand_over:,} {verb[existing]}"]
+    parts += [f"{report.would_hand_over - report.held_back:,} {verb[existing]}"]
     say(f"{system}: {report.over:,} are over the threshold: {', '.join(parts)}")
+    if report.held_back:
+        say(f"{report.held_back:,} more are held back, being more than sales can take: see `gateway handoffs release`")
     on = gateway.instance.systems[system].outbound
     if existing is not None:
         said = "was on already" if on else "is on now; a running gateway sees it within seconds"

@@ -162,7 +162,8 @@ def full(filled: Any) -> Any:
     filled.bring([{"id": "5", "at": "2026-01-09T09:00:00", "email": "eve@four.example", "title": "Intern"}], "eve.csv")
     for address, points in ((BOB, "51"), ("eve@four.example", "60")):
         filled.run("leads", "points", address, points, "--reason", "fair")
-    filled.run("activate", "sales", "--existing", "handover")
+    said = filled.run("activate", "sales", "--existing", "handover").output
+    assert "2 more are held back, being more than sales can take" in said
     return filled
 
 

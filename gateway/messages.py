@@ -112,8 +112,10 @@ def _of_lead(about: About) -> Message:
             lines = [f"{about.name} waits for a first answer from {owner}, until {answer or ends}."]
         case kind if kind == ESCALATION:
             subject = f"Not answered: {about.name}"
-            lines = [f"{owner} has not answered {about.name} in time ({answer or ends})."]
-            lines += [f"`gateway handoffs reassign {about.lead} --auto --reason late` gives it to the next."]
+            lines = [f"{owner} has not answered {about.name} in time."]
+            then = handoff.get("next")
+            give = f"`gateway handoffs reassign {about.lead} --auto --reason late` gives it to the next."
+            lines += [f"It is with {then} now, answer by {answer}." if then else give]
         case kind if kind == EXPIRY:
             subject = f"Ended without a word: {about.name}"
             lines = [

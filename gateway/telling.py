@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from gateway import messages
 from gateway.contracts import NOTICE
 from gateway.journey.assigning import Roster
-from gateway.journey.notify import OF_HANDOFFS, OWNER, STEP, Hearer
+from gateway.journey.notify import ESCALATION, OF_HANDOFFS, OWNER, REASSIGNED, STEP, WARNING, Hearer
 from gateway.messages import About, Message
 from gateway.store import notices as store
 from gateway.store.times import new_id
@@ -76,6 +76,9 @@ class Telling:
         of = {row.id: row.subject.partition(":")[0] for row in rows if row.kind in OF_HANDOFFS and row.kind != STEP}
         known = store.handoffs(self._connection, set(of.values())) if of else {}
         self._handoffs = {id_: known[handoff] for id_, handoff in of.items() if handoff in known}
+        rang = {row.id: row.subject.partition(":")[2] for row in rows if row.kind in (WARNING, ESCALATION, REASSIGNED)}
+        moments = store.moments(self._connection, set(rang.values())) if rang else {}
+        self._rang = {id_: moments[event] for id_, event in rang.items() if event in moments}
         steps = [row.subject for row in rows if row.kind == STEP]
         self._steps = store.steps(self._connection, steps) if steps else {}
         leads = {lead for row in rows if (lead := self._lead(row))}
@@ -95,9 +98,18 @@ class Telling:
     def _hears(self, hearer: Hearer, row: Any) -> bool:
         if row.lead is not None and self._lead(row) not in self._people:
             return False  # forgotten
+        if row.kind in (WARNING, REASSIGNED) and self._is_past(row):
+            return False
         if row.kind == STEP:
             return row.subject in self._steps and self._steps[row.subject].step.get("notify") == hearer.role
         return row.kind in hearer.about
+
+    def _is_past(self, row: Any) -> bool:
+        """What the clock wanted of an owner is past: they have answered, or somebody else has the lead."""
+        handoff, rang = self._handoffs.get(row.id), self._rang.get(row.id)
+        if handoff is None or rang is None or handoff.state != "open" or handoff.owner != rang.owner:
+            return True
+        return row.kind == WARNING and (handoff.accepted_at is not None or handoff.contacted_at is not None)
 
     def _about(self, row: Any, zone: ZoneInfo) -> About:
         lead, handoff = self._lead(row) if row.lead else None, self._handoffs.get(row.id)
@@ -110,6 +122,8 @@ class Telling:
         held = None
         if handoff is not None:
             held = {**handoff._mapping, "owner": self._owner(handoff.system, handoff.owner)[0]}
+            if (rang := self._rang.get(row.id)) is not None and rang.owner != handoff.owner:  # it has gone on since
+                held |= {"owner": self._owner(handoff.system, rang.owner)[0], "next": held["owner"]}
         return About(row.kind, row.words, row.began_at, zone, name, address, lead, held)
 
     def _addressees(self, hearer: Hearer, row: Any) -> Iterator[tuple[int, str, ZoneInfo]]:

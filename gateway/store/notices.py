@@ -152,6 +152,11 @@ def handoffs(connection: Connection, ids: Collection[str]) -> dict[str, Any]:
     return {row.id: row for row in connection.execute(select(t.handoffs).where(among(_h.id, ids)))}
 
 
+def moments(connection: Connection, ids: Collection[str]) -> dict[str, Any]:
+    """What the first-response clock did, by id."""
+    return {row.id: row for row in connection.execute(select(t.clock_events).where(among(_k.id, ids)))}
+
+
 def steps(connection: Connection, ids: Collection[str]) -> dict[str, Any]:
     return {row.id: row for row in connection.execute(select(t.steps).where(among(_s.id, ids)))}
 

@@ -344,7 +344,8 @@ def test_the_first_response_clock_warns_the_owner_and_escalates_to_the_manager(w
     assert "until Mon 23 Nov 2026, 14:00 (Europe/Berlin)" in text_of(world, "Answer soon")
     world.at += timedelta(hours=1)
     assert tick(world) == [("boss@example.com", "Not answered: Ann Lee (One)")]
-    assert "rep@example.com has not answered Ann Lee (One) in time" in text_of(world, "Not answered")
+    assert "rep@example.com has not answered Ann Lee (One) in time." in text_of(world, "Not answered")
+    assert " --auto --reason late` gives it to the next." in text_of(world, "Not answered")
     assert tick(world) == []
 
 
@@ -369,7 +370,11 @@ def test_who_is_given_a_handoff_is_told_in_their_own_time(tmp_path: Path, server
     assert ("two@example.com", "New lead: Ann Lee (One)") in world.work()
     assert "Answer by Mon 23 Nov 2026, 08:00 (America/New_York)." in text_of(world, "New lead")
     world.at += timedelta(hours=5)
-    assert ("rep@example.com", "Yours now: Ann Lee (One)") in tick(world)
+    assert tick(world) == [  # no warning any more: the clock has gone on
+        ("boss@example.com", "Not answered: Ann Lee (One)"), ("rep@example.com", "Yours now: Ann Lee (One)"),
+    ]  # fmt: skip
+    assert "two@example.com has not answered" in text_of(world, "Not answered")
+    assert "It is with rep@example.com now" in text_of(world, "Not answered")
     assert "is sales-ready (stage mql) and with rep@example.com" in text_of(world, "Yours now")
     world.gateway.close()
 

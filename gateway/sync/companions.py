@@ -238,10 +238,12 @@ def wanted_lists(lead: Lead, lists: Mapping[str, Mapping[str, str]]) -> set[str]
 
 
 def _with_sales(lead: Lead) -> bool:
-    return lead.handoff is not None or any(
-        outcome.outcome in WITH_SALES and (lead.ended.at is None or from_micros(at) > lead.ended.at)
-        for (at, _), outcome in lead.outcomes.items()
-    )
+    """Handed over again, or taken up by sales without it and not given back since; who is won stays won."""
+    ended = lead.ended.at
+    since = [
+        lead.outcomes[key].outcome for key in sorted(lead.outcomes) if ended is None or from_micros(key[0]) > ended
+    ]
+    return lead.handoff is not None or "won" in since or (bool(since) and since[-1] in WITH_SALES)
 
 
 def _campaigns(

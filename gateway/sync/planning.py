@@ -25,6 +25,8 @@ _SIZE = re.compile(r" of [0-9]+( characters)?$")  # of a value: the same trouble
 CONFLICT = "edited in two systems, nobody knows where last"
 CONTESTED = "changed back over there whenever it is written"
 """Reasons why a value is not sent before a person has decided: work items."""
+OF = {"bucket_reason": "bucket"}
+"""Values that say something of another one: without them, what was told with the one before is over."""
 HANDOFF, BULK = 1, 5
 """Priorities: handoffs go before bulk sync."""
 
@@ -229,7 +231,8 @@ def _difference(
             (value, stamp), origin = given, ""
         entry = record.snapshot.get(name) if record else None
         if value is None:
-            if record is None or entry is None or entry[0] is None or rule.blank != "clear":
+            cleared = rule.blank == "clear" or OF.get(rule.to) in ours
+            if record is None or entry is None or entry[0] is None or not cleared:
                 continue
             raw = None
         else:

@@ -80,8 +80,8 @@ class System(Sink):
 class Both:
     """The small instance with both of its systems delivered to."""
 
-    def __init__(self, folder):
-        self.small = Small(folder, site=WITH_CONSENT, journey=JOURNEY, active=("crm", "site"))
+    def __init__(self, folder, site=WITH_CONSENT):
+        self.small = Small(folder, site=site, journey=JOURNEY, active=("crm", "site"))
         model = replace(self.small.model, carries={"crm": ALL, "site": {LIST: ALL[LIST]}})
         self.small.model = model
         self.small.pipeline = Pipeline(self.small.store.main, model, lambda: self.small.at, structlog.get_logger())
@@ -253,6 +253,36 @@ def test_a_recycled_lead_is_nurtured_until_sales_have_it_again(both):
     both.news(status="Won")
     both.deliver()
     assert both.on("site") == both.on("crm") == set()
+
+
+def test_who_sales_took_up_and_gave_back_again_is_nurtured_again(both):
+    """The bucket was decided long before: what sales said last tells whether they have the lead."""
+    both.person()
+    both.deliver()
+    on = []
+    for state in ("Recycled", "Working", "Recycled"):
+        both.news("crm", id="r1", state=state)
+        both.deliver()
+        on.append(both.on("site"))
+    assert on == [{"Nurture"}, set(), {"Nurture"}]
+
+
+def test_a_reason_goes_with_its_bucket(tmp_path):
+    """A bucket without a reason does not stand beside the reason of the one before."""
+    told = "      score: {to: score, type: integer, sync: out}\n"
+    more = "      ended: {to: bucket, sync: out}\n      why: {to: bucket_reason, sync: out}\n"
+    both = Both(tmp_path, WITH_CONSENT.replace(told, told + more))
+    both.person()
+    both.deliver()
+    both.news("crm", id="r1", state="Recycled", why="not now")
+    both.deliver()
+    (contact,) = both.held("site", "contact")
+    assert (contact["ended"], contact["why"]) == ("recycled", "not now")
+    both.news(page="/b")
+    both.news(status="Rejected")
+    both.deliver()
+    assert (contact["ended"], contact["why"]) == ("sales_rejected", None)
+    both.small.store.close()
 
 
 def test_a_new_handoff_takes_the_lead_off_the_nurture_list(both):

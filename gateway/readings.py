@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gateway.contracts import Document, Event, Lookup, Quarantined, Skipped
@@ -35,8 +35,8 @@ def gather(readings: Sequence[Reading]) -> tuple[list[Timed], dict[str, int], se
         received = reading.document.received_at
         for event in reading.events:
             if event.key not in events:
-                at, _ = settled(event.at, received)
-                events[event.key] = (to_micros(at), event)
+                at, cut = settled(event.at, received)
+                events[event.key] = (to_micros(at), replace(event, at=at) if cut else event)
                 known_at[event.key] = to_micros(received)
                 if reading.document.history:
                     quiet.add(event.key)
@@ -47,7 +47,7 @@ def record(
     batch: Batch, readings: Sequence[Reading], events: Sequence[Timed], hashes: Mapping[str, str]
 ) -> list[Timed]:
     """Book every item of the documents: what is new, known already, skipped, or dead. Returns the new events."""
-    of_document = {event.key: reading.document for reading in reversed(readings) for event in reading.events}
+    told = {event.key: (reading.document, event) for reading in reversed(readings) for event in reading.events}
     fresh = [timed for timed in events if timed[1].key not in batch.known]
     for reading in readings:
         document = reading.document
@@ -72,12 +72,12 @@ def record(
         unwanted = {event.key for event in forgotten}
         fresh = [timed for timed in fresh if timed[1].key not in unwanted]
     for at, event in fresh:
-        document = of_document[event.key]
+        document, original = told[event.key]
         batch.note(event.system, "applied")
         row = event_row(
             event, at, document.id, to_micros(document.received_at), hashes.get(f"mapping:{event.system}", "")
         )
-        if settled(event.at, document.received_at)[1]:
+        if original.at != event.at:
             row["reason"] = "time lay in the future: cut to its receipt"
         batch.events.append(row)
     for system, count in _repeats(readings, [*(event for _, event in fresh), *forgotten]).items():

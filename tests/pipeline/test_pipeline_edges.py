@@ -49,6 +49,15 @@ def test_counts_survive_a_merge_beside_late_news(small):
     assert counts["page_view"] == 11
 
 
+def test_what_is_told_of_the_future_happened_when_it_was_told(small):
+    """What the rules make of it, too, and the same when it is folded again."""
+    small.take("site", contact("1", -2, page="/a"))
+    assert small.rows(t.activities, "at") == [(to_micros(small.at),)]
+    small.take("site", contact("1", 2, page="/b"))
+    assert [row[0] for row in small.rows(t.activities, "at")][-1] == to_micros(small.at)
+    assert small.rows(t.events, "reason").count(("time lay in the future: cut to its receipt",)) == 1
+
+
 def test_the_leads_of_a_merged_company_follow_to_the_one_that_stays(small):
     """In batches of their own: then they are scored with the attributes of the company that stayed."""
     small.take("site", {"kind": "firm", "id": "f", "at": days(9), "industry": "software"})

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 ROUNDS = 3
 """How often what was only named is fetched in turn: a notification names a record, that one its company."""
-MEDIA = {".json": "application/json", ".xml": "text/xml"}
+MEDIA = {".json": "application/json", ".xml": "text/xml", ".form": "application/x-www-form-urlencoded"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from gateway.journey.check import check as check_journey
 from gateway.journey.journey import Journey, compile_journey
 from gateway.journey.notify import check_through
 from gateway.journey.package import OFFERED, check_package, lead_fields
+from gateway.leads.stamps import OPT_OUTS
 from gateway.mapping import COMPUTED, SystemMapping, compile_mapping
 from gateway.settings.files import MAX_CHARACTERS, ConfigFile, KeyPath, content_hash, suggest
 from gateway.settings.form import ROLES, SYSTEM_NAME, GatewayForm
@@ -394,7 +395,7 @@ class _Loading:
     def _lonely(self, used: Collection[str]) -> Iterator[Problem]:
         """A lead field that one line alone names and that is nearly another's name is a slip of the pen."""
         lines: dict[str, list[tuple[KeyPath, ConfigFile]]] = {}
-        keys: set[str] = set(used) | set(COMPUTED)
+        keys: set[str] = set(used) | set(COMPUTED) | set(OPT_OUTS) | set(OPT_OUTS.values())
         for path, file, mapped in self._fields():
             lines.setdefault(mapped.to, []).append((path, file))
             keys |= set(self.mappings[Path(file.name).stem].objects[str(path[1])].identify_by)

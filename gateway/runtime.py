@@ -209,7 +209,7 @@ class Gateway:
     def sweep_once(self) -> int:
         """What is due by itself: the clocks, scores and journeys that move, and leads of companies that changed."""
         now = to_micros(self.now())
-        if time.monotonic() - self._ticked >= TICK:
+        if time.monotonic() - self._ticked >= TICK / max(1.0, self.instance.clock.speed):
             self._ticked = time.monotonic()
             if moved := clocks.tick(self):
                 self._ticked = float("-inf")  # the next step of what was taken a step further

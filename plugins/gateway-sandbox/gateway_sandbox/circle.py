@@ -31,6 +31,9 @@ START = datetime(2026, 6, 1, 8, tzinfo=UTC)
 SYSTEMS = ("hubspot", "salesforce")
 LISTS = ("Nurture", "Suppressed")
 """In HubSpot: who was recycled, and whom sales rejected."""
+WEEKEND = 5
+MORE = 3
+"""Handoffs beyond the capacity that are released in a day."""
 SUBSCRIBED = frozenset({"email", "firstname", "lastname", "jobtitle", "company", "country", "hs_email_optout"})
 """Properties whose changes HubSpot tells at once, signed; the others are found by asking."""
 
@@ -42,6 +45,7 @@ class Circle:
         self.company = company
         self.gateway = gateway
         self.folder = folder
+        self._released = company.clock.now()
 
     @property
     def hubspot(self) -> HubSpotSandbox:
@@ -51,12 +55,30 @@ class Circle:
     def salesforce(self) -> SalesforceSandbox:
         return self.company.salesforce
 
+    def days(self, count: int) -> Iterator[list[Happening]]:
+        """So many days: at noon and in the evening of each working day the gateway does all that is due."""
+        until = self.company.clock.now() + timedelta(days=count)
+        while (now := self.company.clock.now()) < until:
+            turn = now.replace(hour=12, minute=0, second=0, microsecond=0)
+            while turn <= now or turn.weekday() >= WEEKEND:
+                turn += timedelta(hours=6 if turn.hour == 12 else 18)
+            yield self.turn(min(turn, until) - now)
+
     def turn(self, duration: timedelta = timedelta(hours=12)) -> list[Happening]:
         """Returns what happened in the company meanwhile."""
         happened = self.company.run(duration)
         self.hubspot.webhooks.flush()
         self.work()
+        if self.company.clock.now() - self._released >= timedelta(days=1):
+            self.release()
         return happened
+
+    def release(self) -> int:
+        """What a manager does each morning: give sales what was held back, as much as they can take."""
+        from gateway.judging import release
+
+        self._released = self.company.clock.now()
+        return len(release(self.gateway, (), MORE, "manager").opened)
 
     def work(self) -> None:
         """Take in what came, fetch what it named, pull, score again what has aged, and deliver until nothing is due."""
@@ -66,13 +88,18 @@ class Circle:
                 pass
 
     def learn(self) -> None:
-        """All of ``work`` but the deliveries."""
+        """All of ``work`` but the deliveries. The clocks ask Salesforce before they do anything."""
+        from gateway.clocks import tick
+
         while self.gateway.run_pipeline_once("circle"):
             pass
-        for system in SYSTEMS:
-            self.gateway.pull_once(system)
-        while self.gateway.run_pipeline_once("circle") or self.gateway.sweep_once():
-            pass
+        while True:
+            for system in SYSTEMS:
+                self.gateway.pull_once(system)
+            while self.gateway.run_pipeline_once("circle") or self.gateway.sweep_once():
+                pass
+            if not tick(self.gateway):
+                return
 
 
 def write_instance(folder: Path, hubspot_url: str, salesforce_url: str, listen: str = "127.0.0.1:8080") -> None:
@@ -121,6 +148,7 @@ def stage(folder: Path, *, seed: int = 3, buyers_per_day: float = 4.0, start: da
 def working(company: Company, folder: Path) -> Iterator[Circle]:
     """The gateway of ``folder`` opened in the company's time, its webhooks taken at the address it has."""
     from gateway.runtime import open_gateway
+    from gateway.staffing import absent
     from gateway.store.times import utc_now
     from gateway.web.app import create_app
     from gateway.web.intake import Intake
@@ -136,6 +164,9 @@ def working(company: Company, folder: Path) -> Iterator[Circle]:
         )
         app: Any = create_app(intake, instance.name, counts=inbox.counts)
         with contextlib.closing(Serving(app, instance.listen[1])):
+            for seller in company.sellers.all:
+                for begins, ends in seller.away:
+                    absent(gateway, seller.email, begins, ends, "holiday", "manager")
             yield Circle(company, gateway, folder)
 
 

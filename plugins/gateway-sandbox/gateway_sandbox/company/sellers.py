@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from gateway_sandbox.clock import Clock
 from gateway_sandbox.company.buyers import Buyer, Buyers
@@ -21,17 +21,25 @@ CONTACTED, CLOSED = "Working - Contacted", "Closed - Not Converted"
 REJECTED = ("no budget", "wrong person", "student")
 RECYCLED = "not now"
 LOST = ("price", "competitor", "no decision")
+HOLIDAYS = ((), ((15, 22),), ((30, 44), (80, 84)))
+"""For each of them from which day of the story to which they are away."""
 STAGES = ("Qualification", "Proposal/Price Quote", "Negotiation/Review")
 
 
 @dataclass(slots=True)
 class Seller:
-    """``answers_in``: working hours on average; ``forgets``: the share that is never answered."""
+    """``answers_in``: working hours, on average; ``forgets``: share never answered; ``away``: from, until."""
 
     id: str
     name: str
+    email: str
     answers_in: float
     forgets: float
+    away: tuple[tuple[datetime, datetime], ...] = ()
+
+    def back(self, at: datetime) -> datetime:
+        """``at``, or when they are back from the holiday that they are on then."""
+        return next((until for begin, until in self.away if begin <= at < until), at)
 
 
 class Sellers:
@@ -48,14 +56,18 @@ class Sellers:
         self.diary = diary
         self.chance = chance
         self.told = told
-        habits = ((2.0, 0.0), (26.0, 0.05), (8.0, 0.15))
+        habits = ((2.0, 0.0), (26.0, 0.1), (8.0, 0.2))
         users = salesforce.records["User"]
+        midnight = salesforce.clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
         self.all = [
-            Seller(id, users[id]["Name"], answers_in, forgets)
-            for id, (answers_in, forgets) in zip(salesforce.org.people, habits, strict=True)
+            Seller(
+                *(id, users[id]["Name"], users[id]["Email"], answers_in, forgets),
+                tuple((midnight + timedelta(days=begin), midnight + timedelta(days=end)) for begin, end in holidays),
+            )
+            for id, (answers_in, forgets), holidays in zip(salesforce.org.people, habits, HOLIDAYS, strict=True)
         ]
-        self._seen: set[str] = set()
-        """Leads and tasks that somebody has looked at."""
+        self._seen: dict[str, object] = {}
+        """Leads and tasks that somebody has looked at, and whose they were."""
 
     @property
     def clock(self) -> Clock:
@@ -69,8 +81,8 @@ class Sellers:
             if task["CreatedById"] != org.user or task["IsClosed"]:
                 continue
             tasked.add(task["WhoId"])
-            if task.id not in self._seen:
-                self._seen.add(task.id)
+            if self._seen.get(task.id) != task["OwnerId"]:  # new, or given to somebody else since
+                self._seen[task.id] = task["OwnerId"]
                 self._take(str(task["WhoId"] or ""), task)
         for lead in list(self.salesforce.records.alive("Lead")):
             if lead["CreatedById"] == org.user and lead.id not in self._seen:
@@ -82,19 +94,20 @@ class Sellers:
         record = self.salesforce.org.get(who)
         if record is None:
             return
-        self._seen.add(who)
+        self._seen[who] = None
         owner = str(task["OwnerId"] if task else record["OwnerId"])
         seller = next((one for one in self.all if one.id == owner), None) or self.chance.choice(self.all)
         if self.chance.random() < seller.forgets:
             self.told(seller.name, "forgets", record["Email"])
             return
         hours = self.chance.expovariate(1 / seller.answers_in)
-        self.diary.enter(working(self.clock.now(), hours), lambda: self._answer(seller, who, task))
+        at = seller.back(working(self.clock.now(), hours))
+        self.diary.enter(at, lambda: self._answer(seller, who, task, owner))
 
-    def _answer(self, seller: Seller, who: str, task: Record | None) -> None:
-        """Call them: the lead is accepted, or turned down at first sight."""
+    def _answer(self, seller: Seller, who: str, task: Record | None, owner: str) -> None:
+        """Call them, unless somebody else has to by now: the lead is accepted, or turned down at first sight."""
         record = self._now(who)
-        if record is None:
+        if record is None or (task is not None and (task["IsClosed"] or task["OwnerId"] != owner)):
             return
         buyer = self.buyers.by_email.get(str(record["Email"]).lower())
         self.salesforce.add(
@@ -117,6 +130,8 @@ class Sellers:
             return
         if record.object == "Lead":
             self._edit(seller, record, Status=CONTACTED, OwnerId=seller.id)
+        elif self._has_status(record):
+            self._edit(seller, record, Contact_Status__c="Working")
         self.told(seller.name, "accepts", record["Email"])
         hours = self.chance.uniform(4, 40)
         self.diary.enter(working(self.clock.now(), hours), lambda: self._decide(seller, who, task, buyer))
@@ -124,6 +139,9 @@ class Sellers:
     def _decide(self, seller: Seller, who: str, task: Record | None, buyer: Buyer | None) -> None:
         record = self._now(who)
         if record is None:
+            return
+        if self.chance.random() < seller.forgets:
+            self.told(seller.name, "forgets", record["Email"])
             return
         ready = buyer.ready() if buyer is not None else 0.3
         draw = self.chance.random()
@@ -137,10 +155,8 @@ class Sellers:
     def _close(self, seller: Seller, record: Record, task: Record | None, reason: str, buyer: Buyer | None) -> None:
         if record.object == "Lead":
             self._edit(seller, record, Status=CLOSED, Reject_Reason__c=reason)
-        elif "Gateway_Bucket__c" in self.salesforce.org.objects[record.object]:
-            # a contact has no status: the outcome goes where the gateway looks for it
-            bucket = "recycled" if reason == RECYCLED else "sales_rejected"
-            self._edit(seller, record, Gateway_Bucket__c=bucket, Gateway_Reason__c=reason)
+        elif self._has_status(record):
+            self._edit(seller, record, Contact_Status__c="Closed", Reject_Reason__c=reason)
         if task is not None:
             self._edit(seller, task, CallDisposition=reason)
         self.told(seller.name, f"closes: {reason}", record["Email"])
@@ -157,6 +173,8 @@ class Sellers:
             )
             deal = str(made["opportunity"])
         else:
+            if self._has_status(record):
+                self._edit(seller, record, Contact_Status__c="Qualified")
             deal = self._open_deal(seller, record, seats, amount)
         self.told(seller.name, f"qualifies, {amount:.0f}", record["Email"])
         self._work_on(seller, deal, buyer, list(STAGES))
@@ -211,6 +229,10 @@ class Sellers:
         if record["IsConverted"]:
             return org.get(record["ConvertedContactId"])
         return None if record.gone else record
+
+    def _has_status(self, record: Record) -> bool:
+        """Salesforce knows a status of leads only; this company gave one to its contacts."""
+        return "Contact_Status__c" in self.salesforce.org.objects[record.object]
 
     def _edit(self, seller: Seller, record: Record, **values: object) -> None:
         try:

@@ -113,10 +113,12 @@ def check_owners(
 ) -> Iterator[Problem]:
     """What the forms cannot see: names that stand elsewhere in the file."""
     data = file.data
-    listed = [one for one in data.get("owners") or () if isinstance(one, Mapping)]
+    written = data.get("owners")
+    entries = written if isinstance(written, list) else ()
+    listed = [(place, one) for place, one in enumerate(entries) if isinstance(one, Mapping)]
     calendars = data.get("calendars") if isinstance(data.get("calendars"), Mapping) else {}
     names: list[str] = []
-    for place, one in enumerate(listed):
+    for place, one in listed:
         name, path = _name(one), ("owners", place)
         if name in names:
             yield file.problem(path, f"{name!r} is here twice; give one of them another name:")
@@ -136,7 +138,7 @@ def check_owners(
     elif isinstance(fallback, str) and fallback not in names:
         others = f"; there are {', '.join(names)}" if names else "; there are none"
         yield file.problem(("fallback",), f"no such owner{suggest(fallback, names) or others}")
-    elif fallback is not None and (one := next((o for o in listed if _name(o) == fallback), {})).get("system"):
+    elif fallback is not None and (one := next((o for _, o in listed if _name(o) == fallback), {})).get("system"):
         yield file.problem(("fallback",), f"takes handoffs to {one['system']} only; take its system: away")
     follow_up = data.get("follow_up")
     if isinstance(follow_up, Mapping) and follow_up.get("reassign") not in (None, "never") and not listed:

@@ -110,7 +110,9 @@ class _Check:
         for index, link in _entries(data.get("links")):
             self._path((*at, "links", index, "id"), link.get("id"))
             self._known((*at, "links", index, "to"), link.get("to"), self.objects, "object")
-            if isinstance(other := self.objects.get(link.get("to")), Mapping) and other.get("kind") == "user":
+            to = link.get("to")
+            other = self.objects.get(to) if isinstance(to, str) else None
+            if isinstance(other, Mapping) and other.get("kind") == "user":
                 self.add((*at, "links", index, "to"), "is a user; records are linked to people, companies and deals")
         for index, marker in enumerate(data["blank"] if isinstance(data.get("blank"), list) else []):
             if marker is not None and not isinstance(marker, str | int | float):

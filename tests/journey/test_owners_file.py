@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.journey.check import check
 from gateway.journey.journey import compile_journey
@@ -84,3 +89,34 @@ def test_what_is_left_out_has_its_default() -> None:
 
 def test_never_is_a_percent() -> None:
     assert compile_journey(ConfigFile("journey.yaml", "follow_up: {warn: never}\n")).follow_up.warn is None
+
+
+ANYTHING = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.text(max_size=5)
+    | st.sampled_from(["desk", "crm", "office", "never"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["user", "queue", "name", "weight", "system", "territory", "zone"]), inner, max_size=4
+        )
+    ),
+    max_leaves=8,
+)
+
+
+@given(st.fixed_dictionaries({}, optional=dict.fromkeys(("owners", "assign", "fallback", "follow_up"), ANYTHING)))
+def test_whatever_stands_there_is_answered_with_problems(data: dict[str, Any]) -> None:
+    file = ConfigFile("journey.yaml", json.dumps(data))
+    assert all(one.line >= 1 for one in check(file, None, ["crm"]))
+
+
+def test_an_entry_that_is_none_does_not_move_the_others_lines() -> None:
+    found = problems(
+        GOOD.replace("  - {name: bob", "  - nobody\n  - {name: bob").replace(
+            "calendar: office, zone", "calendar: x, zone"
+        )
+    )
+    assert [one.partition(" ")[0] for one in found] == ["journey.yaml:9:", "journey.yaml:10:"]

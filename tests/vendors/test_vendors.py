@@ -151,7 +151,7 @@ OUT: dict[str, Out] = {
         [
             {
                 "email": "kim@cedar.example", "first_name": "Kim", "title": "Buyer", "mautic_points": 65,
-                "opted_out_email": True,
+                "opted_out_email": True, "opted_in_email": False,
             }
         ],
         [
@@ -183,7 +183,7 @@ OUT: dict[str, Out] = {
     ),
     "customer-io": Out(
         ["email_clicked.json", "email_opened.json", "customer_unsubscribed.json"],
-        [{"email": "rosa@fir.example", "customer_id": "c-8", "opted_out_email": True}],
+        [{"email": "rosa@fir.example", "customer_id": "c-8", "opted_out_email": True, "opted_in_email": False}],
         [("email_open", "dlv-1"), ("email_click", "dlv-1"), ("unsubscribed", "")],
     ),
     "marketo": Out(
@@ -198,12 +198,17 @@ OUT: dict[str, Out] = {
     ),
     "activecampaign": Out(
         ["contact_tag_added.form", "unsubscribe.form"],
-        [{"email": "pat@hazel.example", "first_name": "Pat", "last_name": "O'Neill", "opted_out_email": True}],
+        [
+            {
+                "email": "pat@hazel.example", "first_name": "Pat", "last_name": "O'Neill",
+                "opted_out_email": True, "opted_in_email": False,
+            }
+        ],
         [("tag_added", "webinar"), ("unsubscribed", "")],
     ),
     "mailchimp": Out(
         ["subscribe.form", "profile.form", "unsubscribe.form", "campaign.form"],
-        [INES | {"opted_out_email": True, "opted_in_email": True}],
+        [INES | {"opted_out_email": True, "opted_in_email": False}],
         [("subscribed", "aud1"), ("unsubscribed", "aud1")],
         skipped=["of no mapped object"],
     ),
@@ -360,6 +365,30 @@ def test_outbound_messages_are_acknowledged_as_salesforce_wants_it(opened):
     answer = http.post("/hooks/salesforce-outbound", data=call.body, query_string=call.query, content_type=media)
     assert answer.content_type == "text/xml; charset=utf-8"
     assert '<notificationsResponse xmlns="http://soap.sforce.com/2005/09/outbound"><Ack>true</Ack>' in answer.text
+
+
+def form(kind: str, minute: int) -> bytes:
+    return f"type={kind}&fired_at=2026-11-20+10:{minute:02}:00&data[id]=8f&data[email]=a@iris.example".encode()
+
+
+@pytest.mark.parametrize(
+    ("kinds", "out"),
+    [
+        (["subscribe"], False),
+        (["subscribe", "unsubscribe"], True),
+        (["unsubscribe", "subscribe"], False),
+        (["unsubscribe", "subscribe", "profile", "unsubscribe"], True),
+    ],
+)
+def test_the_last_word_on_mails_counts(kinds, out, opened):
+    """Who left, came back and left again has left."""
+    gateway = opened("mailchimp")
+    http = client(gateway)
+    for minute, kind in enumerate(kinds):
+        assert send(http, "mailchimp", in_query(form(kind, minute), minute), MEDIA[".form"]) == 200
+    gateway.run_pipeline_once("vendors")
+    [[attributes]] = rows(gateway, t.leads.c.attributes)
+    assert attributes.get("opted_out_email", False) is out
 
 
 def test_mailchimp_may_look_whether_the_address_is_there(opened):

@@ -7,6 +7,7 @@ file written. Nothing is written before the account has answered.
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -25,6 +26,7 @@ from gateway.errors import AccessRefused, ConfigError, GatewayError, NotFound, P
 if TYPE_CHECKING:
     from marshmallow import Schema
 
+    from gateway.cli.vendors import Vendor
     from gateway.contracts import Account, Connection, Signal, Sink
     from gateway.host import Host
     from gateway.settings.files import ConfigFile
@@ -58,7 +60,8 @@ class Adding:
 
 @click.command("add")
 @click.argument("plugin")
-@click.option("--name", metavar="NAME", help="Name of the system here; default: the plugin's.")
+@click.option("--name", metavar="NAME", help="Name of the system here; default: the plugin's, or the vendor's.")
+@click.option("--vendor", "sender", metavar="VENDOR", help="Begin with the ready files for this sender of webhooks.")
 @click.option(
     "--role", type=click.Choice(["ma", "crm", "other", "notify"]), help="What the system is; default: the plugin's."
 )
@@ -72,6 +75,7 @@ def add(
     app: App,
     plugin: str,
     name: str | None,
+    sender: str | None,
     role: str | None,
     pull: str | None,
     given: Sequence[str],
@@ -83,20 +87,22 @@ def add(
 
     The account is asked whose it is and what the credentials lack; its id goes into the settings, so that another
     account's credentials are refused later. Nothing is written unless it answers, and nothing is sent to it before
-    `gateway activate`.
+    `gateway activate`. With --vendor the settings and the mapping are those of mappings/vendors/VENDOR.
     """
+    from gateway.cli.vendors import vendor
     from gateway.contracts import NOTICE
 
     app.require()
     host = load_host()
-    adding = _adding(app.root.resolve(), host, plugin, name or plugin)
+    ready = vendor(sender, plugin) if sender is not None else None
+    adding = _adding(app.root.resolve(), host, plugin, name or sender or plugin)
     kind = adding.connection
     brings = NOTICE in getattr(host.sinks[plugin].factory, "carries", {}) if plugin in host.sinks else False
     adding.entry |= {
-        "role": role or ("notify" if brings else kind.role if kind else "other"),
+        "role": role or ("notify" if brings else kind.role if kind else ready.entry["role"] if ready else "other"),
         **({"pull": pull or (kind.pull if kind else "")} if pull or (kind and kind.pull) else {}),
         "outbound": "off",
-        "settings": settings_of(given),
+        "settings": {**(ready.entry["settings"] if ready else {}), **settings_of(given)},
     }
     if adding.schema is not None and (sys.stdin.isatty() if ask is None else ask):
         ask_for(adding.schema(), adding.entry["settings"], adding.root, adding.name)
@@ -107,7 +113,7 @@ def add(
     for key, value in (account.pin if account is not None else {}).items():
         adding.entry["settings"].setdefault(key, value)
         comments[key] = "another account's credentials are refused"
-    text = "" if adding.entry["role"] == "notify" else _mapping(adding, host, asked)
+    text = "" if adding.entry["role"] == "notify" else _mapping(adding, host, asked, ready)
     written = _write(adding, host, text, comments)
     if as_json:
         about = asdict(account) if account is not None else None
@@ -160,8 +166,10 @@ def _check(adding: Adding, offline: bool) -> None:
         found = ConfigFile(f"settings of {adding.name}", "").check(schema, settings)
     problems: list[Problem | str] = []
     for problem in found:
-        field = schema.fields.get(problem.key.partition(".")[0])
-        if offline and isinstance(field, SecretField) and problem.message != LITERAL and problem.key in settings:
+        field = schema.fields.get(re.split(r"[.\[]", problem.key)[0])
+        field = getattr(field, "inner", None) or getattr(field, "value_field", None) or field  # of a list, of a mapping
+        given = problem.key in settings or problem.key not in schema.fields  # the whole, or one of several
+        if offline and isinstance(field, SecretField) and problem.message != LITERAL and given:
             continue
         hint = ""
         if "missing" in problem.message or "needs it" in problem.message:
@@ -210,8 +218,10 @@ def _asked(adding: Adding, kind: type[Connection], host: Host) -> Asked:
         raise Refused(f"{adding.name}: {exc}\nnothing was written; --offline writes without asking") from None
 
 
-def _mapping(adding: Adding, host: Host, asked: Asked | None) -> str:
-    """The first mapping file: what the plugin knows, cut down to what the account has."""
+def _mapping(adding: Adding, host: Host, asked: Asked | None, ready: Vendor | None) -> str:
+    """The first mapping file: the vendor's, or what the plugin knows, cut down to what the account has."""
+    if ready is not None:
+        return ready.mapping(adding.name)
     from gateway.cli.accounts import catalogues, frame_of
     from gateway.mapping.draft import draft
     from gateway.mapping.pairs import Side

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, and_, bindparam, case, func, not_, or_, selec
 from gateway.contracts import COMPANIONS, LIST, NOTICE, Event, Kind, Receipt, RecordGone, Write
 from gateway.errors import StaleCommit
 from gateway.leads.record import Record, RecordWritten, Ref, fold, primary
-from gateway.store import forget, work
+from gateway.store import forget, regrouping, work
 from gateway.store import tables as t
 from gateway.store.among import among
 from gateway.store.put import Put
@@ -30,6 +30,11 @@ DIED = "worker died"
 """Code of a write that was being sent when its worker died."""
 HELD = "drift:"
 """What the codes of writes that are on hold begin with: then the alarm's key."""
+ANOTHERS = "another lead's record"
+"""Code of a write that would have made who is there already, as somebody who was said to be another."""
+_ANOTHERS = (
+    "the system takes them for a lead that was said to be somebody else: change the key they share there, or merge"
+)
 ALONE = 2
 """After so many tries such a write goes alone: it may be what the worker dies of."""
 
@@ -214,6 +219,7 @@ def settle(connection: Connection, worker: str, now: int, settled: Sequence[Sett
     )
     owners = _owners(connection, settled)
     settled = [_given_up(one) if one.row.lead and one.row.id not in owners else one for one in settled]
+    settled = _refused_apart(connection, settled, owners)
     superseded = _overtaken(connection, settled, owners)
     before: dict[str, Any] = {}
     records, events, again = _learn(connection, settled, owners, now, before)
@@ -266,6 +272,30 @@ def _given_up(item: Settled) -> Settled:
     if unsure or item.verdict.state == "confirmed":
         return item
     return replace(item, verdict=Verdict("superseded", code=forget.FORGOTTEN))
+
+
+def _refused_apart(connection: Connection, settled: Sequence[Settled], owners: Mapping[str, str]) -> Sequence[Settled]:
+    """Of who was to be made and is there as somebody else's record: a person who said that the two are not one has to
+    say whose it is. Else they would be made, and found, for ever."""
+    made = [item for item in settled if item.row.create and item.row.object not in COMPANIONS]
+    pairs = (
+        regrouping.apart(connection, {owners[item.row.id] for item in made if item.row.id in owners}) if made else ()
+    )
+    if not pairs:
+        return settled
+    r, refs = t.records.c, {item.row.id: _refs(item) for item in made}
+    ids = among(r.record, {ref[2] for found in refs.values() for ref in found})
+    rows = connection.execute(select(r.system, r.object, r.record, r.entity).where(ids))
+    whose_ = {(row.system, row.object, row.record): row.entity for row in rows}
+
+    def judged(item: Settled) -> Settled:
+        of = {whose_.get(ref, "") for ref in refs.get(item.row.id, ())}
+        if not any(frozenset((owners.get(item.row.id, ""), other)) in pairs for other in of):
+            return item
+        receipt = Receipt(key=item.row.key, result="rejected", code=ANOTHERS, message=_ANOTHERS)
+        return replace(item, receipt=receipt, verdict=Verdict("dead", code=ANOTHERS, message=_ANOTHERS))
+
+    return [judged(item) for item in settled]
 
 
 def _overtaken(connection: Connection, settled: Sequence[Settled], owners: Mapping[str, str]) -> set[str]:

@@ -280,7 +280,7 @@ class Crm(Sink):
     """Every write is done; a task is known by its key, and ``meanwhile`` is called before the answer."""
 
     def __init__(self):
-        self.sent, self.meanwhile = [], lambda: None
+        self.sent, self.meanwhile, self.there = [], lambda: None, ""
 
     def calls(self, writes):
         return [Call(title="row", writes=(one,)) for one in writes]
@@ -288,6 +288,8 @@ class Crm(Sink):
     def deliver(self, call):
         (one,) = call.writes
         self.sent.append((one.object, one.key))
+        if self.there and one.record is None and one.object != TASK:
+            return [Receipt(key=one.key, result="duplicate", candidates=(self.there,))]
         if one.object == TASK:
             self.meanwhile()
         return [Receipt(key=one.key, result="done", record=f"at {one.key}")]
@@ -337,3 +339,20 @@ def test_a_split_while_its_task_is_under_way_leaves_one_task(told):
     told.deliver()
     tasks = Counter(key for object_, key in told.crm.sent if object_ == TASK)
     assert set(tasks.values()) == {1}
+
+
+def test_a_record_of_somebody_who_is_said_to_be_another_is_work_for_a_person(told):
+    """The CRM says that it is there already: nobody is made, merged or asked for ever."""
+    one, other = two(told)
+    told.model = told.pipeline.model = replace(told.model, active=frozenset())
+    merge(told)
+    split(told, TWO)
+    told.model = told.pipeline.model = replace(told.model, active=frozenset({"crm"}))
+    told.pipeline.run((), [one])
+    told.deliver()
+    told.crm.there = f"at lead:{one}:lead"
+    told.pipeline.run((), [other])
+    told.deliver()
+    assert (f"lead:{other}:lead", "dead", "another lead's record") in told.rows(t.writes, "key", "state", "code")
+    assert ("dead letter", other) in told.rows(t.work_items, "kind", "lead")
+    assert lead_of(told, ONE) == one != lead_of(told, TWO)

@@ -545,7 +545,7 @@ class Sink(abc.ABC):
 
     ``follow_up_task``      handoff, subject, description, priority (high), due_at (ISO 8601 in UTC; may be missing),
                             zone (whose day and hour that is for people), owner (id or e-mail address; may be missing);
-                            later ``done: true`` closes it, unless somebody did so, or ``owner`` alone gives it on
+                            later ``done: true`` closes it, unless somebody did so, or ``owner`` gives it on, due anew
     ``list_membership``     list (its name), member (true, false)
     ``campaign_membership`` campaign (its name), status (may be missing)
 

@@ -147,13 +147,22 @@ def _tasks(
         and handoff["owner"]
         and _is_another_s(known.get(task_key(handoff["id"])), handoff)
     ):
-        fields, told = {"handoff": handoff["id"], "owner": handoff["owner"]}, known[task_key(handoff["id"])]
+        fields, told = (
+            {"handoff": handoff["id"], "owner": handoff["owner"], **_due(handoff)},
+            known[task_key(handoff["id"])],
+        )
         yield _wanted(lead, system, TASK, task_key(handoff["id"]), fields, belongs, told, now, URGENT)
     over = [*lead.absorbed, *([lead.last_handoff[0]] if journey.package.close_task and _ended_here(lead) else [])]
     for id_ in over:  # of two handoffs of one person the older goes on
         record = known.get(task_key(id_))
         if record is not None and record.gone is None and not _held(record, "done"):
             yield _wanted(lead, system, TASK, task_key(id_), {"done": True}, belongs, record, now, LATER)
+
+
+def _due(handoff: Mapping[str, Any]) -> dict[str, str]:
+    if handoff["response_due"] is None:
+        return {}
+    return {"due_at": iso(handoff["response_due"]), "zone": handoff["package"].get("zone", "UTC")}
 
 
 def _is_another_s(told: Record | None, handoff: Mapping[str, Any]) -> bool:
@@ -181,8 +190,7 @@ def _task(lead: Lead, handoff: Mapping[str, Any], links: Links) -> dict[str, Any
         "description": "\n".join([package.get("task", ""), *pages]),
         "priority": "high",
     }
-    if handoff["response_due"] is not None:
-        fields |= {"due_at": iso(handoff["response_due"]), "zone": package.get("zone", "UTC")}
+    fields |= _due(handoff)
     if handoff["owner"]:
         fields["owner"] = handoff["owner"]
     elif lead.attributes.get("owner") and lead.origin.get("owner", (0, ""))[1] == handoff["system"]:

@@ -510,9 +510,11 @@ def test_the_task_is_the_owner_s_and_changes_hands_with_the_handoff(world: World
     handoff = world.handoff()
     world.made_task()
     world.said(owner_id="U9")
+    world.small.at = NOW + 2 * HOUR
     staffing.reassign(world.gateway, "7", "bob", "", "tester")
     assert task["owner"] == "U1"
-    assert written(world, TASK)[1:] == [{"handoff": handoff.id, "owner": "U2"}]
+    [told] = written(world, TASK)[1:]
+    assert told == {"handoff": handoff.id, "owner": "U2", "due_at": "2026-06-01T12:00:00Z", "zone": "Europe/Berlin"}
 
 
 def test_without_owners_tasks_are_the_crm_s_own_business(tmp_path: Any) -> None:

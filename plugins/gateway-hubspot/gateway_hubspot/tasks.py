@@ -22,7 +22,8 @@ def task(made: Write, settings: Mapping[str, Any], now: datetime) -> Write:
     owner = str(told.get("owner") or "")
     whose = {"hubspot_owner_id": owner} if owner.isdecimal() else {}
     if made.record is not None:
-        change = {"hs_task_status": "COMPLETED"} if told.get("done") else whose
+        due = {"hs_timestamp": told["due_at"]} if told.get("due_at") else {}
+        change = {"hs_task_status": "COMPLETED"} if told.get("done") else whose | due
         return replace(made, object="task", fields=change, refs={})
     due = told.get("due_at") or (now + timedelta(days=settings.get("due_days", 1))).isoformat()
     properties = {

@@ -61,7 +61,7 @@ class Tasks:
             if write.fields.get("done"):
                 bodies[write.key] = {"id": id_, "Status": self._settings["closed"], self.key: OURS + write.key}
             elif owner:  # a queue owns no tasks
-                bodies[write.key] = {"id": id_, "OwnerId": owner}
+                bodies[write.key] = {"id": id_, "OwnerId": owner, **_due(write.fields)}
         rows = iter(self._rows.update("Task", list(bodies.values()), priority) if bodies else ())
         return [next(rows) if write.key in bodies else Row(record=write.record or "") for write in writes]
 
@@ -94,9 +94,7 @@ class Tasks:
 
     def _body(self, write: Write, owner: str) -> dict[str, Any]:
         settings, told = self._settings, write.fields
-        due = _moment(told.get("due_at"))
-        local = due.astimezone(ZoneInfo(told.get("zone") or "UTC")) if due is not None else None
-        day = local.date() if local is not None else self._now().date() + timedelta(days=settings["due_days"])
+        day = self._now().date() + timedelta(days=settings["due_days"])
         body = {
             self.key: str(told["handoff"]),
             "Subject": settings.get("subject") or str(told.get("subject") or "Follow up")[:255],
@@ -106,10 +104,19 @@ class Tasks:
             "Priority": settings["priority"],
             "Status": settings.get("status"),
             "Description": str(told.get("description") or "")[:_LONGEST_DESCRIPTION],
+            **_due(told),
         }
-        if due is not None:  # a task's own date has no hour
-            body |= {"IsReminderSet": True, "ReminderDateTime": f"{due.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"}
         return {name: value for name, value in body.items() if value}
+
+
+def _due(told: Mapping[str, Any]) -> dict[str, Any]:
+    """The day, and a reminder at the hour, which a task's own date has not."""
+    due = _moment(told.get("due_at"))
+    if due is None:
+        return {}
+    day = due.astimezone(ZoneInfo(told.get("zone") or "UTC")).date()
+    reminder = f"{due.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return {"ActivityDate": day.isoformat(), "IsReminderSet": True, "ReminderDateTime": reminder}
 
 
 def _moment(text: Any) -> datetime | None:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 PLUGINS = ("sandbox", "hubspot", "salesforce")
 ERROR = 40
 SEED = 3
-BUYERS_PER_DAY = 2.0
+BUYERS_PER_DAY = 1.5
 TURN = timedelta(hours=12)
 KEPT = 3
 """Days at the end, in which somebody surely gets ready for sales."""

@@ -32,9 +32,8 @@ class Contract:
             self._alarms = Counter(connection.scalars(select(t.clock_events.c.kind)))
             self._returns = Counter(connection.scalars(select(e.reason).where(e.what == "return")))
             self._handoffs = connection.execute(select(t.handoffs).order_by(h.opened_at)).all()
-            self._back = dict(
-                connection.execute(select(leads.id, leads.returned).where(leads.returned.is_not(None))).all()
-            )
+            back = connection.execute(select(leads.id, leads.returned)).all()
+        self._back = {lead: returned for lead, returned in back if returned is not None}
 
     def lines(self) -> Iterator[str]:
         alarms, states = self._alarms, Counter(one.state for one in self._handoffs)
@@ -43,7 +42,7 @@ class Contract:
         released = sum(one.cause == "person" for one in self._handoffs)
         returns = ", ".join(f"{count} {why}" for why, count in self._returns.most_common())
         yield f"{fast} came by fast track: they had asked for a demo"
-        yield f"no answer: {alarms['warned']} warnings in time, {alarms['escalated']} escalations when it was late, and"
+        yield f"no answer yet: {alarms['warned']} warnings; none in time: {alarms['escalated']} escalations, and"
         yield f"  {alarms['reassigned']} times another owner; {alarms['moved']} times for absence or by sales"
         yield f"{expired} had no word from sales by the end of follow-up and were recycled by the clock"
         yield f"{released} were more than sales could take that day, and released later; {states['held']} still wait"

@@ -68,9 +68,9 @@ class Circle:
         """Returns what happened in the company meanwhile."""
         happened = self.company.run(duration)
         self.hubspot.webhooks.flush()
-        self.work()
         if self.company.clock.now() - self._released >= timedelta(days=1):
             self.release()
+        self.work()
         return happened
 
     def release(self) -> int:

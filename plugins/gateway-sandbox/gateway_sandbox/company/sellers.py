@@ -21,7 +21,7 @@ CONTACTED, CLOSED = "Working - Contacted", "Closed - Not Converted"
 REJECTED = ("no budget", "wrong person", "student")
 RECYCLED = "not now"
 LOST = ("price", "competitor", "no decision")
-HOLIDAYS = ((), ((15, 22),), ((30, 44), (80, 84)))
+HOLIDAYS = (((57, 68),), ((15, 22), (72, 79)), ((30, 44),))
 """For each of them from which day of the story to which they are away."""
 STAGES = ("Qualification", "Proposal/Price Quote", "Negotiation/Review")
 

@@ -145,6 +145,7 @@ def test_wheel_carries_all_data_and_nothing_else(wheels):
     """Starter, examples, the demo's instance and the title table are inside; tests, docs and data sets are not."""
     names = set(zipfile.ZipFile(wheels["lead_gateway"]).namelist())
     shipped = {path for path in (ROOT / "mappings").rglob("*.yaml") if "var" not in path.relative_to(ROOT).parts}
+    shipped |= set((ROOT / "mappings" / "vendors").glob("*/samples/*"))
     for path in shipped:
         assert f"gateway_mappings/{path.relative_to(ROOT / 'mappings')}" in names
     for path in (ROOT / "gateway").rglob("*.yaml"):

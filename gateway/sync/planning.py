@@ -21,6 +21,7 @@ from gateway.sync.holds import HELD, hold_of
 from gateway.times import iso
 
 SCORES = frozenset({"score", "fit", "behaviour", "score_reasons"})
+_ID = re.compile(r"[^\s@]*[0-9][^\s@]*")
 _SIZE = re.compile(r" of [0-9]+( characters)?$")  # of a value: the same trouble is counted as one
 CONFLICT = "edited in two systems, nobody knows where last"
 CONTESTED = "changed back over there whenever it is written"
@@ -130,9 +131,12 @@ def _packed(handoff: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _given(lead: Lead, system: str) -> tuple[str, int] | None:
-    """Whom the open handoff to ``system`` was given to, and when: so the record is theirs, where mappings send that."""
+    """Whom the open handoff to ``system`` was given to, and when: so the record is theirs, where mappings send that.
+
+    Until the system has told of its users they are known by what journey.yaml says; an address or a name is no id.
+    """
     handoff = lead.handoff
-    if handoff is None or handoff["system"] != system or not handoff["owner"]:
+    if handoff is None or handoff["system"] != system or not _ID.fullmatch(handoff["owner"]):
         return None
     return handoff["owner"], handoff["owner_at"]
 

@@ -489,6 +489,17 @@ def test_the_record_becomes_theirs_where_the_mapping_sends_its_owner(tmp_path: A
     assert written(world, "lead")[0]["owner_id"] == "U1"
 
 
+def test_an_address_is_no_owner_of_a_record(tmp_path: Any) -> None:
+    """Before the CRM has told of its users nobody knows the owner's id there; the record is made all the same."""
+    sent = PEOPLE.replace("owner_id: owner", "owner_id: {to: owner, sync: newest}")
+    world = World(tmp_path, users=(), crm=sent)
+    world.person("7")
+    assert world.handoff().owner == "anna@x.example"
+    [fields] = written(world, "lead")
+    assert "ours" in fields
+    assert "owner_id" not in fields
+
+
 def test_what_is_written_so_is_no_change_by_sales(tmp_path: Any) -> None:
     world = World(tmp_path, crm=PEOPLE.replace("owner_id: owner", "owner_id: {to: owner, sync: newest}"))
     world.person("7")

@@ -83,9 +83,8 @@ class Circle:
     def work(self) -> None:
         """Take in what came, fetch what it named, pull, score again what has aged, and deliver until nothing is due."""
         self.learn()
-        for system in SYSTEMS:
-            while self.gateway.deliver_once(system, "circle"):
-                pass
+        while any(self.gateway.deliver_once(system, "circle") for system in SYSTEMS):
+            pass
 
     def learn(self) -> None:
         """All of ``work`` but the deliveries. The clocks ask Salesforce before they do anything."""

@@ -23,6 +23,11 @@ def iso(micros: int) -> str:
     return from_micros(micros).isoformat().replace("+00:00", "Z")
 
 
+def whole(micros: int) -> int:
+    """Cut to the second, as other systems keep times."""
+    return micros - micros % 1_000_000
+
+
 def settled(at: datetime, received: datetime) -> tuple[datetime, bool]:
     """A time more than five minutes in the future of its receipt is cut to the receipt; True when it was cut."""
     return (received, True) if at > received + FUTURE else (at, False)

@@ -105,6 +105,8 @@ class Roster:
         owner, user = self._both(system, who)
         if user is not None and not user.active:
             return f"not active in {system}"
+        if user is None and owner is not None and self.users.get(system):
+            return f"not known in {system}"
         return "absent" if owner is not None and owner.name in self.away else ""
 
     def at_work(self, system: str, owner: Owner, at: datetime) -> bool:

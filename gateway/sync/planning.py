@@ -18,7 +18,7 @@ from gateway.leads.record import DAY, Record
 from gateway.leads.stamps import opt_in_of
 from gateway.mapping.grammar import COMPUTED
 from gateway.sync.holds import HELD, hold_of
-from gateway.times import iso
+from gateway.times import iso, whole
 
 SCORES = frozenset({"score", "fit", "behaviour", "score_reasons"})
 _ID = re.compile(r"[^\s@]*[0-9][^\s@]*")
@@ -30,11 +30,14 @@ OF = {"bucket_reason": "bucket"}
 """Values that say something of another one: without them, what was told with the one before is over."""
 HANDOFF, BULK = 1, 5
 """Priorities: handoffs go before bulk sync."""
+SECONDS = len("2026-01-01T00:00:00")
 
 
 class OutboundField(Protocol):
     @property
     def to(self) -> str: ...
+    @property
+    def type(self) -> str: ...
     @property
     def sync(self) -> str: ...
     @property
@@ -107,7 +110,7 @@ def computed(lead: Lead) -> dict[str, Any]:
             "band": lead.score.band,
         }
     if lead.handoff is not None:
-        values |= {"handoff_id": lead.handoff["id"], "handoff_opened_at": iso(lead.handoff["opened_at"])}
+        values |= {"handoff_id": lead.handoff["id"], "handoff_opened_at": iso(whole(lead.handoff["opened_at"]))}
         values["score_reasons"] = [line[0] for line in lead.handoff["contributions"] if line[1] > 0][:5]
         values |= _packed(lead.handoff) | {"handoff_owner": lead.handoff["owner"]}
     if lead.handoff is not None and lead.handoff["bucket"]:
@@ -125,8 +128,8 @@ def _packed(handoff: Mapping[str, Any]) -> dict[str, Any]:
         "handoff_campaign": package.get("campaign"),
         "next_step": package.get("next_step"),
         "last_activities": "\n".join(package.get("last_activities", ())),
-        "response_due": iso(due) if due is not None else None,
-        "follow_up_ends": iso(ends) if ends is not None else None,
+        "response_due": iso(whole(due)) if due is not None else None,
+        "follow_up_ends": iso(whole(ends)) if ends is not None else None,
     }
 
 
@@ -294,7 +297,10 @@ def same(rule: OutboundField | None, held: Any, raw: Any) -> bool:
     if rule is None:
         return bool(held == raw)
     try:
-        return bool(rule.load(held) == rule.load(raw))
+        one, other = rule.load(held), rule.load(raw)
+        if rule.type == "datetime":  # systems keep seconds, or thousandths of them
+            return bool(one[:SECONDS] == other[:SECONDS])
+        return bool(one == other)
     except ValidationError:
         return bool(held == raw)
 

@@ -28,11 +28,12 @@ fallback: inbox
 ANNA = User("0050", "anna@x.example", "Anna Berg")
 BOB = User("0051", "bob@x.example", "Bob Oh", zone=ZoneInfo("America/New_York"))
 QUEUE = User("00G1", "", "Inbound leads")
+OTHERS = tuple(User(f"{name}@x.example", f"{name}@x.example") for name in ("dora", "emil", "zoe"))
 NOON = datetime(2026, 6, 3, 10, tzinfo=UTC)  # a Wednesday: at work in Berlin, not yet in New York
 NIGHT = datetime(2026, 6, 3, 1, tzinfo=UTC)
 
 
-def roster(*absent: str, users: tuple[User, ...] = (ANNA, BOB, QUEUE), text: str = FILE) -> Roster:
+def roster(*absent: str, users: tuple[User, ...] = (ANNA, BOB, QUEUE, *OTHERS), text: str = FILE) -> Roster:
     journey = compile_journey(ConfigFile("journey.yaml", text))
     away = {name: Away(None, "") for name in absent}
     return Roster(journey.owners, journey.follow_up.calendar, {"crm": users}, away)
@@ -109,8 +110,16 @@ def test_a_zone_in_the_file_beats_that_of_the_crm() -> None:
     assert calendar.zone.key == "Asia/Tokyo"
 
 
+def test_whom_the_crm_does_not_know_takes_nothing() -> None:
+    """A slip in an address would give what they get to nobody; where nothing is told of users, all are taken."""
+    told = roster(users=(BOB, QUEUE))
+    assert told.gone("crm", "anna") == "not known in crm"
+    assert told.choose("crm", {}, (), NOON) == ("0051", "turn")
+    assert roster(users=()).gone("crm", "anna") == ""
+
+
 def test_who_is_out_is_named_as_either_side_knows_them_but_never_the_fallback() -> None:
-    one = roster("anna", "inbox", users=(ANNA, BOB._replace(active=False), QUEUE))
+    one = roster("anna", "inbox", users=(ANNA, BOB._replace(active=False), QUEUE, *OTHERS))
     assert set(one.out("crm")) == {"anna@x.example", "0050", "0051"}
 
 

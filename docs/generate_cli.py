@@ -35,7 +35,10 @@ SHAPES = {
     "systems list": "systems[] systems[].system systems[].plugin systems[].role systems[].outbound systems[].source "
     "systems[].sink systems[].activated_at systems[].paused systems[].problem",
     "systems add": "system account signals[] written[] next[]",
-    "activate": "system over owned excluded would_hand_over existing outbound",
+    "activate": "system over owned excluded would_hand_over held_back existing outbound",
+    "handoffs release": "held[]",
+    "leads hold": "lead held until reason by",
+    "leads points": "lead points until reason by",
     "import": "system file history new rows documents documents.stored documents.duplicates documents.quarantined "
     "events events.read events.applied events.skipped events.skipped_by_reason events.dead fields_dropped leads_new "
     "handoffs_opened writes_waiting",
@@ -83,7 +86,7 @@ SHAPES = {
     "waits_for cause cause_reason cause_by wake_at package bucket bucket_reason "
     "score opened_at response_due period_ends accepted_at contacted_at closed_at "
     "contributions[] clock_events[] clock_events[].at clock_events[].kind clock_events[].owner clock_events[].before "
-    "clock_events[].reason clock_events[].by",
+    "clock_events[].reason clock_events[].by endings[]",
     "handoffs reassign": "handoff lead system stage persona generation owner owner_name owner_why state alarm alarm_at "
     "waits_for cause cause_reason cause_by wake_at bucket bucket_reason "
     "score opened_at response_due period_ends accepted_at contacted_at closed_at "

@@ -76,9 +76,10 @@ def release(gateway: Gateway, keys: Sequence[str], best: int | None, by: str) ->
 
 
 def held(gateway: Gateway) -> list[dict[str, Any]]:
-    """Handoffs that are held back, the best score first."""
+    """Handoffs that are held back, the best score first, each with its lead's attributes."""
     with read(gateway.store.main) as connection:
-        rows = select(t.handoffs).where(_h.state == "held").order_by(_h.score.desc(), _h.opened_at, _h.id)
+        rows = select(t.handoffs, t.leads.c.attributes).join(t.leads, t.leads.c.id == _h.lead)
+        rows = rows.where(_h.state == "held").order_by(_h.score.desc(), _h.opened_at, _h.id)
         return [dict(row) for row in connection.execute(rows).mappings()]
 
 

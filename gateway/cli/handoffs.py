@@ -56,7 +56,7 @@ def list_(app: App, open_only: bool, limit: int, as_json: bool) -> None:
                 whose[row["id"]],
                 row["owner_why"],
                 _state(row),
-                " ".join(filter(None, [row["bucket"], row["bucket_reason"] and f"({row['bucket_reason']})"])),
+                _ended_as(row),
             )
             for row in rows
         ],
@@ -121,14 +121,18 @@ def show(app: App, key: str, as_json: bool) -> None:
     """
     from gateway.staffing import called, events, handoff_of
     from gateway.store.database import read
+    from gateway.store.listing import endings
 
     with read(app.gateway.store.main) as connection:
         row = handoff_of(app.gateway, connection, key)
         whose = called(app.gateway, connection, [row])[row["id"]]
         happened = events(app.gateway, connection, row)
+        decided = endings(connection, row["id"])
     if as_json:
         told = [{**one, "at": iso(one["at"])} for one in happened]
-        say_json(handoff_json(row) | {"owner_name": whose, "clock_events": told, "package": row["package"]})
+        ends = [{**one, "at": iso(one["at"]), "decided_at": iso(one["decided_at"])} for one in decided]
+        more = {"owner_name": whose, "clock_events": told, "endings": ends, "package": row["package"]}
+        say_json(handoff_json(row) | more)
         return
     say(f"handoff {row['id']} of lead {row['lead']} to {row['system']}: {_state(row)}")
     say(
@@ -142,12 +146,17 @@ def show(app: App, key: str, as_json: bool) -> None:
             say(f"  {what:<14} {moment(row[name], app.zone)}{which}")
     for name in ("accepted", "contacted", "closed"):
         if row[f"{name}_at"] is not None:
-            how = f" as {row['bucket']} by {row['closed_by']}" if name == "closed" and row["bucket"] else ""
+            how = f" as {_ended_as(row)} by {row['closed_by']}" if name == "closed" and row["bucket"] else ""
             say(f"  {name:<14} {moment(row[f'{name}_at'], app.zone)}{how}")
     for one in happened:
         whom = f"{one['before']} → {one['owner']}" if one["before"] and one["before"] != one["owner"] else one["owner"]
         by = f" by {one['by']}" if one["by"] else ""
         say(f"  {moment(one['at'], app.zone)}  {one['kind']:<10} {whom}: {one['reason']}{by}")
+    for one in decided:
+        how = f"{_ENDINGS[one['what']]} {_bucket(one['bucket'], one['reason'])}"
+        say(f"  {moment(one['decided_at'], app.zone)}  {how}" + (f" by {one['by']}" if one["by"] else ""))
+    if row["wake_at"] is not None:
+        say(f"  {'wanted again':<14} {moment(row['wake_at'], app.zone)}")
     if row["package"]:
         say(f"  {'told':<14} {row['package']['subject']}")
         for line in row["package"]["task"].splitlines():
@@ -234,6 +243,18 @@ def handoff_json(row: Mapping[str, Any]) -> dict[str, Any]:
             for rule, given, reason, axis in row["contributions"]
         ],
     }
+
+
+def _ended_as(row: Mapping[str, Any]) -> str:
+    return _bucket(row["bucket"], row["bucket_reason"])
+
+
+def _bucket(bucket: str | None, reason: str) -> str:
+    return " ".join(filter(None, [bucket, reason and f"({reason})"]))
+
+
+_ENDINGS = {"end": "ended as", "correction": "corrected:", "return": "the lead came back:"}
+"""What was decided of its end → in words."""
 
 
 def _state(row: Mapping[str, Any]) -> str:

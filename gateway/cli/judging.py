@@ -7,7 +7,7 @@ from datetime import datetime
 import click
 
 from gateway.cli.main import MOMENT, App, pass_app
-from gateway.cli.output import by_option, iso, json_option, moment, plural, say, say_json
+from gateway.cli.output import by_option, iso, json_option, moment, plural, say, say_json, table
 from gateway.times import to_micros
 
 KEY = "KEY is the lead's id, e-mail address, or SYSTEM:OBJECT:ID."
@@ -72,6 +72,7 @@ def release(app: App, keys: tuple[str, ...], best: int | None, everything: bool,
     A KEY is a handoff's id, or its lead's: id, e-mail address, or SYSTEM:OBJECT:ID.
     """
     from gateway.cli.handoffs import handoff_json
+    from gateway.cli.leads import who
     from gateway.judging import held
     from gateway.judging import release as give
 
@@ -82,8 +83,20 @@ def release(app: App, keys: tuple[str, ...], best: int | None, everything: bool,
         if as_json:
             say_json({"held": [handoff_json(row) for row in rows]})
             return
-        for row in rows:
-            say(f"{row['score'] / 100:6.2f}  handoff {row['id']} of lead {row['lead']} at stage {row['stage']}")
+        table(
+            ("score", "who", "since", "stage", "lead"),
+            [
+                (
+                    f"{row['score'] / 100:.2f}",
+                    who(row["attributes"]),
+                    moment(row["opened_at"], app.zone),
+                    row["stage"],
+                    row["lead"],
+                )
+                for row in rows
+            ],
+            right=("score",),
+        )
         waiting = plural(len(rows), "handoff is", "handoffs are")
         say(f"{waiting} held back" + ("; release them with --best N, --all or their KEYS" if rows else ""))
         return

@@ -130,7 +130,7 @@ def _print(report: Activation, gateway: Gateway, system: str, existing: str | No
     parts = [f"{report.owned:,} have an owner or open deal"]
     parts += [f"{report.excluded:,} are never handed over"] if report.excluded else []
     parts += [f"{report.would_hand_over - report.held_back:,} {verb[existing]}"]
-    say(f"{system}: {report.over:,} are over the threshold: {', '.join(parts)}")
+    say(f"{system}: {report.over:,} stand where leads are handed over to it: {', '.join(parts)}")
     if report.held_back:
         say(f"{report.held_back:,} more are held back, being more than sales can take: see `gateway handoffs release`")
     on = gateway.instance.systems[system].outbound

@@ -287,7 +287,7 @@ class Story:
             say(f"and the {len(won)} deals won in Salesforce stand at their contacts in HubSpot.")
 
     def _try_next(self, best: str) -> None:
-        self._heading(f"It is all in {self.folder} now. Look around:")
+        self._heading(f"It is all in the folder {self.folder} now. Look around:")
         commands = (
             (("leads", "show", best), "everything known of one lead, and how it came"),
             (("leads", "list", "--limit", "5"), "the best ones"),

@@ -121,7 +121,7 @@ def check_owners(
     for place, one in listed:
         name, path = _name(one), ("owners", place)
         if name in names:
-            yield file.problem(path, f"{name!r} is here twice; give one of them another name:")
+            yield file.problem(path, f"{name!r} is here twice; give one of them another `name:`")
         names.append(name)
         if "territory" in one:
             yield from check_condition(file, (*path, "territory"), one["territory"], attributes)

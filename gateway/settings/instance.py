@@ -417,9 +417,10 @@ def uses(node: Any, path: KeyPath) -> Iterator[tuple[KeyPath, str, str]]:
             here = (*path, key)
             if key in ("when", "territory"):
                 yield from _read_by(value, here)
-            elif key in ("attribute", "activity"):
+            elif key in ("attribute", "activity", "activities"):
+                what = "attribute" if key == "attribute" else "activity"
                 names = value if isinstance(value, list) else [value]
-                yield from ((here, str(key), name) for name in names if isinstance(name, str))
+                yield from ((here, what, name) for name in names if isinstance(name, str))
             elif key != "where":  # where looks at the activity itself
                 yield from uses(value, here)
 

@@ -204,6 +204,13 @@ def handoffs(connection: Connection, limit: int, open_only: bool = False) -> Row
     return _rows(connection, chosen.order_by(h.opened_at.desc(), h.id.desc()).limit(limit))
 
 
+def endings(connection: Connection, handoff: str) -> Rows:
+    """How one handoff ended, each time that was decided, in order."""
+    e = t.endings.c
+    chosen = select(e.what, e.bucket, e.reason, e.at, e.decided_at, e.by).where(e.handoff == handoff)
+    return _rows(connection, chosen.order_by(e.decided_at, e.what))
+
+
 def deliveries(connection: Connection, limit: int, system: str | None = None, state: str | None = None) -> Rows:
     """Writes, newest first. State ``waiting`` is also what is on its way or unsure."""
     w = t.writes.c

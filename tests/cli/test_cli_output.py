@@ -269,6 +269,8 @@ def test_json_has_the_documented_keys(filled: Any, ann: Any, bob: Any, command: 
         "handoffs reassign": ["ann@one.example", "--auto"],
         "owners absent": ["lou", "--until", "2099-01-01"],
         "owners back": ["kim"],
+        "leads hold": ["ann@one.example", "--reason", "talks"],
+        "leads points": ["ann@one.example", "5", "--reason", "fair"],
         "leads merge": ["ann@one.example", "bob@two.example"],
         "leads split": ["ann@one.example", "--record", "leads:contact:2"],
     }

@@ -178,7 +178,7 @@ def test_activation_says_what_would_happen_and_changes_nothing(filled: Any) -> N
     """Until --existing says what becomes of those who stand over the threshold already."""
     before = (filled.root / "gateway.yaml").read_text()
     said = filled.run("activate", "sales").stdout
-    assert "2 are over the threshold: 0 have an owner or open deal, 1 are never handed over, 1 would be" in said
+    assert "2 stand where leads are handed over to it: 0 have an owner or open deal, 1 are never handed over, 1" in said
     assert (filled.root / "gateway.yaml").read_text() == before
     assert filled.json("handoffs", "list") == {"handoffs": []}
 

@@ -163,9 +163,12 @@ def test_the_same_news_again_changes_nothing(listed):
         again, _ = advance(JOURNEY, later, facts, DAY0 + timedelta(days=90), "time", turn["quiet"])
         assert (again.moves, again.due, again.opening) == ((), (), None)
         assert (again.stage, again.reached) == (answer.stage, answer.reached)
-        assert {name: held[:3] for name, held in again.above.items()} == {  # not how far it is barred: time tells that
-            name: held[:3] for name, held in answer.above.items()
-        }
+        assert (
+            {name: held[:3] for name, held in again.above.items()}
+            == {  # not how far it is barred: time tells that
+                name: held[:3] for name, held in answer.above.items()
+            }
+        )
 
 
 @given(st.lists(happenings, max_size=12), hours, st.data())

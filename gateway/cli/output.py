@@ -203,5 +203,7 @@ def _at(micros: int) -> datetime:
 
 
 def _escaped(match: re.Match[str]) -> str:
+    if match[0] == "\n":  # texts of several lines are ordinary
+        return " ⏎ "
     code = ord(match[0])
     return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"

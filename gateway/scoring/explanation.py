@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from typing import Any, Literal
 
 from gateway.conditions import attributes_of, compile_condition, in_words, missing
@@ -162,7 +162,7 @@ class Explainer:
 def _marked(marks: Sequence[Mark], before: int, total: int) -> Iterator[Contribution]:
     for mark in marks:
         if mark.kind == "manual" and mark.points:
-            until = f"until {_day(mark.until)}" if mark.until else "without end"
+            until = f"until {_moment(mark.until)}" if mark.until else "without end"
             by = f" by {mark.by}" if mark.by else ""
             yield Contribution("mark", "Manual points", mark.points * 100, f"given{by} {until}{_why(mark)}")
             before += mark.points * 100
@@ -181,6 +181,12 @@ def _because(condition: Mapping[str, Any], attributes: Mapping[str, Any]) -> str
         if not missing(attributes.get(name))
     ]
     return in_words(condition) + (f" ({', '.join(values)})" if values else "")
+
+
+def _moment(at: datetime) -> str:
+    """A day where it begins at midnight; else the time, too: midnight of somebody's zone."""
+    utc = at.astimezone(UTC)
+    return _day(at) if utc.time() == time() else f"{utc:%Y-%m-%d %H:%M} UTC"
 
 
 def _day(at: datetime) -> str:

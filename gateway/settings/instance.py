@@ -32,6 +32,8 @@ from gateway.settings.form import ROLES, SYSTEM_NAME, GatewayForm
 from gateway.settings.secrets import secrets_of
 
 GATEWAY, SCORING, JOURNEY, MAPPINGS = "gateway.yaml", "scoring.yaml", "journey.yaml", "mappings"
+PLACES = {"street", "city", "state", "zip", "country"}
+"""Lead fields that resemble others and are no slips of the pen."""
 STRATEGY = "weighted"
 """The scoring strategy of a scoring.yaml that names none."""
 
@@ -395,7 +397,7 @@ class _Loading:
     def _lonely(self, used: Collection[str]) -> Iterator[Problem]:
         """A lead field that one line alone names and that is nearly another's name is a slip of the pen."""
         lines: dict[str, list[tuple[KeyPath, ConfigFile]]] = {}
-        keys: set[str] = set(used) | set(COMPUTED) | set(OPT_OUTS) | set(OPT_OUTS.values())
+        keys: set[str] = set(used) | PLACES | set(COMPUTED) | set(OPT_OUTS) | set(OPT_OUTS.values())
         for path, file, mapped in self._fields():
             lines.setdefault(mapped.to, []).append((path, file))
             keys |= set(self.mappings[Path(file.name).stem].objects[str(path[1])].identify_by)

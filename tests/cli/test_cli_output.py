@@ -155,7 +155,7 @@ def test_unexpected_errors_are_not_hidden(instance: Any, monkeypatch: pytest.Mon
     [
         ("\x1b[31mAnn", "\\x1b[31mAnn"),  # an escape sequence is shown, not obeyed
         ("a\u202eb", "a\\u202eb"),  # nor may a value turn the line around
-        ("two\nlines", "two\\x0alines"),
+        ("two\nlines", "two ⏎ lines"),
         (1234, "1,234"),
         (True, "yes"),
         (None, ""),

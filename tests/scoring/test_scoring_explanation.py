@@ -70,7 +70,7 @@ def test_every_kind_of_rule_gives_its_reason(scorer):
         "+12.00  behaviour  Forms: 1 × form or demo, last on 2026-05-30; within 30 days; × 1.5 for persona finance; "
         "× 2 during Fair week",
         " -0.50  behaviour  limit of group web: the rules of group web count for at most 12.00 points together",
-        " +7.00  mark       Manual points: given by Ann until 2026-06-10: met at the fair",
+        " +7.00  mark       Manual points: given by Ann until 2026-06-10 12:00 UTC: met at the fair",
         "changes by itself at 2026-06-03 00:00:00 UTC at the earliest",
     ]
 

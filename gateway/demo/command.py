@@ -153,7 +153,9 @@ class Story:
         say("webinars. Its sales people work in Salesforce. Between the two stands only the gateway: it scores who is")
         say("worth a call, makes a lead and a task for sales, and brings back to marketing what became of it.")
         weeks = plural(self.weeks, "week")
-        self._heading(f"1. {weeks} pass; HubSpot's and Salesforce's APIs are servers on this machine.")
+        self._heading(
+            f"1. {weeks} pass in about two minutes; HubSpot's and Salesforce's APIs are servers on this machine."
+        )
         self._forged(turning)
         end = company.clock.now() + timedelta(weeks=self.weeks)
         begin, days = company.clock.now(), self.weeks * 7 - KEPT
@@ -213,7 +215,7 @@ class Story:
             status = connection.getresponse().status
         finally:
             connection.close()
-        say(f"   somebody forges a webhook that would erase a person: answered {status}, nothing stored")
+        say(f"   we send a forged webhook that would erase a person: answered {status}, nothing stored")
         self._expect("the answer to a forged webhook", status, 401)
 
     # -- it is told ---------------------------------------------------------------------------------------------------

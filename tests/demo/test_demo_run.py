@@ -61,7 +61,7 @@ def test_demo_ends_by_itself_and_all_went_well(once):
 @pytest.mark.parametrize(
     "what",
     [
-        r"forges a webhook .* answered 401",
+        r"a forged webhook .* answered 401",
         r"\d+ signed webhooks from HubSpot",
         r"buyers \d+ · accepted \d+ · rejected \d+ · recycled [1-9]",
         r"Viewed a page: ",  # reasons in words, of what HubSpot saw

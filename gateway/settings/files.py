@@ -18,7 +18,9 @@ from typing import Any
 from marshmallow import Schema, fields
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedBase
+from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.nodes import MappingNode, SequenceNode
 from ruamel.yaml.scalarbool import ScalarBoolean
 
 from gateway.errors import ConfigError, Problem
@@ -72,6 +74,8 @@ class ConfigFile:
         try:
             with warnings.catch_warnings(action="ignore"):  # an anchor used twice is the author's own business
                 tree = YAML(typ="rt").load(text)
+        except DuplicateKeyError:
+            raise ConfigError(sorted(_doubled(name, YAML(typ="rt").compose(text), ()))) from None
         except MarkedYAMLError as exc:
             mark = exc.problem_mark or exc.context_mark
             line = mark.line + 1 if mark else 0
@@ -143,6 +147,22 @@ class ConfigFile:
         if not isinstance(plain, str | int | float | date | None):
             raise ConfigError([self.problem(path, "a YAML tag (!…) is not understood here")])
         return plain
+
+
+def _doubled(name: str, node: Any, path: KeyPath) -> Iterator[Problem]:
+    """Each key that stands twice at one place: what a file means then nobody knows."""
+    if isinstance(node, MappingNode):
+        lines: dict[str, int] = {}
+        for key, value in node.value:
+            line = key.start_mark.line + 1
+            if key.value in lines:
+                here = dotted((*path, key.value))
+                yield Problem(name, line, here, f"stands here twice, first at line {lines[key.value]}; keep one")
+            lines.setdefault(str(key.value), line)
+            yield from _doubled(name, value, (*path, str(key.value)))
+    elif isinstance(node, SequenceNode):
+        for index, value in enumerate(node.value):
+            yield from _doubled(name, value, (*path, index))
 
 
 def _scalar(node: Any) -> Any:

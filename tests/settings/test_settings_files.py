@@ -51,7 +51,7 @@ BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
         ("x: " + "y" * 1_000_001, "longer than 1,000,000 characters"),
         ("- a\n- b", "expected keys with values"),
         ("just text", "expected keys with values"),
-        ("a: 1\na: secret", "not readable as YAML: found duplicate key"),
+        ("a: 1\na: secret", "a: stands here twice, first at line 1; keep one"),
         ("a: 'secret", "not readable as YAML"),
         ("a: 2026-13-45", "not readable as YAML"),
         ("a: " + "9" * 5000, "not readable as YAML"),
@@ -154,3 +154,14 @@ def test_the_hash_is_of_the_content() -> None:
 def test_yaml_of_this_very_test_is_fine_for_a_strict_parser() -> None:
     """The bomb is legal YAML: what refuses it is our limit, not the parser."""
     assert len(YAML(typ="safe").load(BOMB)) == 12
+
+
+def test_every_key_that_stands_twice_is_told_at_once():
+    """With both its lines; anchors and lists are looked into."""
+    with pytest.raises(ConfigError) as caught:
+        ConfigFile("x.yaml", "a: 1\nb: {c: 1, c: 2}\nl:\n  - {x: 1, x: 2}\na: 3\n")
+    assert [str(problem) for problem in caught.value.problems] == [
+        "x.yaml:2: b.c: stands here twice, first at line 2; keep one",
+        "x.yaml:4: l[0].x: stands here twice, first at line 4; keep one",
+        "x.yaml:5: a: stands here twice, first at line 1; keep one",
+    ]

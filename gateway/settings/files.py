@@ -75,7 +75,7 @@ class ConfigFile:
             with warnings.catch_warnings(action="ignore"):  # an anchor used twice is the author's own business
                 tree = YAML(typ="rt").load(text)
         except DuplicateKeyError:
-            raise ConfigError(sorted(_doubled(name, YAML(typ="rt").compose(text), ()))) from None
+            raise ConfigError(sorted(_doubled(name, YAML(typ="rt").compose(text), (), set()))) from None
         except MarkedYAMLError as exc:
             mark = exc.problem_mark or exc.context_mark
             line = mark.line + 1 if mark else 0
@@ -149,8 +149,11 @@ class ConfigFile:
         return plain
 
 
-def _doubled(name: str, node: Any, path: KeyPath) -> Iterator[Problem]:
-    """Each key that stands twice at one place: what a file means then nobody knows."""
+def _doubled(name: str, node: Any, path: KeyPath, seen: set[int]) -> Iterator[Problem]:
+    """Each key that stands twice at one place: what a file means then nobody knows. ``seen``: what aliases repeat."""
+    if id(node) in seen:
+        return
+    seen.add(id(node))
     if isinstance(node, MappingNode):
         lines: dict[str, int] = {}
         for key, value in node.value:
@@ -159,10 +162,10 @@ def _doubled(name: str, node: Any, path: KeyPath) -> Iterator[Problem]:
                 here = dotted((*path, key.value))
                 yield Problem(name, line, here, f"stands here twice, first at line {lines[key.value]}; keep one")
             lines.setdefault(str(key.value), line)
-            yield from _doubled(name, value, (*path, str(key.value)))
+            yield from _doubled(name, value, (*path, str(key.value)), seen)
     elif isinstance(node, SequenceNode):
         for index, value in enumerate(node.value):
-            yield from _doubled(name, value, (*path, index))
+            yield from _doubled(name, value, (*path, index), seen)
 
 
 def _scalar(node: Any) -> Any:

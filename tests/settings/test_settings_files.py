@@ -165,3 +165,9 @@ def test_every_key_that_stands_twice_is_told_at_once():
         "x.yaml:4: l[0].x: stands here twice, first at line 4; keep one",
         "x.yaml:5: a: stands here twice, first at line 1; keep one",
     ]
+
+
+def test_keys_that_stand_twice_are_told_of_a_file_that_holds_itself():
+    with pytest.raises(ConfigError) as caught:
+        ConfigFile("x.yaml", "a: &a {b: *a}\nc: 1\nc: 2\n")
+    assert "x.yaml:3: c: stands here twice" in str(caught.value)

@@ -61,7 +61,7 @@ def find_ending(journey: Journey, standing: Standing, facts: Facts, at: datetime
         ended = Ended(last.bucket, last.at, last.reason, last.wake, handoff.stage, new=True)
     given_back, silent_at = None, None
     still_open = standing.handoff is not None and close is None
-    if ended.bucket == "sales_qualified" and not still_open:
+    if not still_open and ended.at is not None and _qualified(journey, ended, facts):
         given_back, silent_at = _given_back(journey, ended, facts, at)
     return Ending(
         ended=given_back[0] if given_back else ended,
@@ -118,6 +118,14 @@ def _is_about(outcome: Outcome, handoff: OpenHandoff) -> bool:
     # "Rejected on the 4th" is midnight of the 4th, before a handoff of that noon: it counts when we heard of it later.
     same_day = outcome.precision == "day" and outcome.at + timedelta(days=1) > handoff.opened_at
     return same_day and outcome.known_at >= handoff.opened_at
+
+
+def _qualified(journey: Journey, ended: Ended, facts: Facts) -> bool:
+    """Sales took the lead on: when its handoff ended, or later all the same."""
+    return ended.bucket == "sales_qualified" or any(
+        ended.at is not None and one.at > ended.at and journey.buckets.get(one.outcome) == "sales_qualified"
+        for one in facts.outcomes
+    )
 
 
 def _given_back(

@@ -91,7 +91,7 @@ def own_record(lead: Lead, at: int) -> Record:
 
 def end(lead: Lead, journey: Journey, open_deal: bool, at: datetime) -> Ending:
     """Put onto ``lead``, before it is scored, how it ended with sales and what its behaviour is worth for that."""
-    if lead.handoff is None and lead.expired is None and lead.ended.bucket != "sales_qualified":
+    if lead.handoff is None and lead.expired is None and not (lead.ended.bucket and lead.outcomes):
         return Ending(lead.ended)  # most leads: nothing to look for
     ending = find_ending(journey, standing_of(lead), facts_of(lead, open_deal), at)
     if ending.correction is not None and lead.expired is not None:

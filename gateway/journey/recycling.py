@@ -104,7 +104,7 @@ class RecyclingForm(Schema):
     generations = fields.Integer(
         strict=True,
         validate=validate.Range(1, 100, error="expected a number from 1 to 100"),
-        metadata={"help": "how often one lead is handed over at most; without it, any number of times"},
+        metadata={"help": "how often its score brings one lead to sales at most; without it, any number of times"},
     )
     silent = Duration(metadata={"help": "a qualified lead without news and open deal for this long is recycled"})
     stage = fields.String(metadata={"help": "the stage it goes back to; without it, it stays where it was"})

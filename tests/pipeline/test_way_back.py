@@ -220,6 +220,23 @@ def test_a_qualified_lead_that_is_silent_is_recycled(make: Any) -> None:
     assert world.handoffs()[1:] == [(2, "open", None)]
 
 
+def test_what_sales_qualified_late_and_lost_comes_back_from_then_on(make: Any) -> None:
+    """The clock had recycled it long before; its rest begins when sales gave it back."""
+    world = make("recycling: {rest: 30d}\n")
+    world.sales("recycled", why="not now")
+    world.later(20)
+    world.sales("qualified")
+    world.later(20)
+    world.sales("lost", why="price")
+    assert from_micros(world.lead().returned["at"]) == NOW + 40 * DAY
+    world.does(page="pricing")
+    world.later(29)
+    assert world.handoffs() == KEPT
+    world.does(page="pricing")
+    world.later(1)
+    assert world.handoffs() == BACK
+
+
 def test_a_customer_is_never_recycled_for_silence(make: Any) -> None:
     world = make("recycling: {silent: 60d}\n")
     world.sales("won")

@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 Item = Mapping[str, Any]
 NOTHING = "nothing"
 """Instead of an outcome: the status means none."""
-LEFT_OUT = "not to be made: a person said so"
 """Why a record is gone that never was: nobody makes it."""
 CHUNK = 500
 
@@ -243,7 +242,14 @@ def _ignore(gateway: Gateway, item: Item, said: Said) -> list[str]:
     """A placeholder says that there is no record and shall be none."""
     lead, now = _lead(gateway, item), to_micros(gateway.now())
     none = Record(
-        item["system"], item["object"], f"none:{lead.id}", "person", lead.id, first_at=now, main=False, gone=LEFT_OUT
+        item["system"],
+        item["object"],
+        f"none:{lead.id}",
+        "person",
+        lead.id,
+        first_at=now,
+        main=False,
+        gone=work.LEFT_OUT,
     )
     with write(gateway.store.main) as connection:
         Put(connection).upsert(t.records, [record_row(none)])

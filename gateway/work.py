@@ -22,6 +22,9 @@ CONFLICT, MATCH, UNMAPPED, DEAD, CONTESTED, NO_REASON = (
 REASON = "reason"
 """The field of an unmapped value that is the reason of an outcome."""
 
+LEFT_OUT = "not to be made: a person said so"
+"""Why a record is gone that never was."""
+
 
 def work_item(
     key: str, kind: str, system: str, detail: Mapping[str, Any], now: int, lead: str | None = None
@@ -87,7 +90,7 @@ def reasons(batch: Batch, lead: Lead, journey: Journey) -> None:
 def homeless(batch: Batch, lead: Lead, handoff: Mapping[str, Any]) -> None:
     """A lead was handed over, but sales deleted its record: they see nothing of it, and nothing is made anew."""
     there = people_there(lead, handoff["system"])
-    if there and all(gone is not None for _, gone in there):
+    if there and all(gone not in (None, LEFT_OUT) for _, gone in there):
         what = "the lead is handed over, but its record was deleted there: restore it, or end the handoff"
         detail = {"handoff": handoff["id"], "what": f"{what} (`gateway handoffs recycle {lead.id}`)"}
         item = work_item(f"no record:{handoff['id']}", "no record", handoff["system"], detail, batch.now, lead.id)

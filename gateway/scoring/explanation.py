@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 from gateway.conditions import attributes_of, compile_condition, in_words, missing
@@ -186,7 +186,7 @@ def _because(condition: Mapping[str, Any], attributes: Mapping[str, Any]) -> str
 def _moment(at: datetime) -> str:
     """A day where it begins at midnight; else the time, too: midnight of somebody's zone."""
     utc = at.astimezone(UTC)
-    return _day(at) if utc.time() == time() else f"{utc:%Y-%m-%d %H:%M} UTC"
+    return _day(at) if utc == utc.replace(hour=0, minute=0, second=0, microsecond=0) else f"{utc:%Y-%m-%d %H:%M} UTC"
 
 
 def _day(at: datetime) -> str:

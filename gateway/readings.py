@@ -9,8 +9,8 @@ from typing import Any
 from gateway.contracts import Document, Event, Lookup, Quarantined, Skipped
 from gateway.leads.batch import Batch, Timed
 from gateway.mapping.types import kind_of
+from gateway.notices.subscriptions import NOTIFIED
 from gateway.store.rows import event_row
-from gateway.subscriptions import NOTIFIED
 from gateway.times import settled, to_micros
 
 

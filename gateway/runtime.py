@@ -14,8 +14,7 @@ from typing import Any
 
 import structlog
 
-from gateway import clocks, guarding, rereading
-from gateway.budget import SystemBudget
+from gateway import clocks, rereading
 from gateway.checked import flaw, refuse_unsound
 from gateway.contracts import (
     NOTICE,
@@ -29,13 +28,15 @@ from gateway.contracts import (
     Skipped,
     Source,
 )
-from gateway.delivery import Delivery
 from gateway.errors import ConfigError, GatewayError, NotFound, Problem, QuarantineDocument, StaleCommit
-from gateway.guarding import Guarding, mapped
 from gateway.host import Host
 from gateway.leads.joining import Joining
 from gateway.model import Guard, Model, unguarded
-from gateway.notices import Notices
+from gateway.notices.sweep import Notices
+from gateway.outbound import guarding
+from gateway.outbound.budget import SystemBudget
+from gateway.outbound.delivery import Delivery
+from gateway.outbound.guarding import Guarding, mapped
 from gateway.pipeline import Done, Pipeline
 from gateway.pulling import Pulling
 from gateway.readings import Reading

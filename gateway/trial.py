@@ -18,7 +18,7 @@ from gateway.errors import AccessRefused, GatewayError, Refused
 from gateway.leads.batch import Batch
 from gateway.leads.lead import Lead
 from gateway.leads.record import Ref
-from gateway.planner import Planned
+from gateway.outbound.planner import Planned
 from gateway.readings import Reading
 from gateway.scoring.rating import subject
 from gateway.store import due, listing

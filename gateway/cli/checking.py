@@ -95,7 +95,7 @@ def _asked(gateway: Gateway) -> tuple[list[Look], list[Problem], Instance]:
 
 def _compare(gateway: Gateway, looks: Sequence[Look]) -> None:
     """What has changed since the last look is an alarm, as it is when the gateway looks by itself, every day."""
-    from gateway import catalogues
+    from gateway.outbound import catalogues
     from gateway.store import bundle
     from gateway.store.database import read
 
@@ -128,8 +128,8 @@ def _unread(gateway: Gateway) -> list[Problem]:
 
 def _strangers(gateway: Gateway) -> list[Problem]:
     """Owners whom none of their systems, or only as inactive, knows among the users that it told of."""
+    from gateway.people.staffing import strangers
     from gateway.settings.files import ConfigFile
-    from gateway.staffing import strangers
     from gateway.store import bundle
     from gateway.store.database import read
 
@@ -143,7 +143,7 @@ def _strangers(gateway: Gateway) -> list[Problem]:
 def _unguarded(gateway: Gateway) -> list[Problem]:
     """Fields that are to be looked at again before they are written, of systems that cannot be asked."""
     from gateway.contracts import Sink
-    from gateway.guarding import guarded
+    from gateway.outbound.guarding import guarded
     from gateway.settings.files import ConfigFile
 
     found = []

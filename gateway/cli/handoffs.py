@@ -33,7 +33,7 @@ for command in (correct, open_, release):
 def list_(app: App, open_only: bool, limit: int, as_json: bool) -> None:
     """List handoffs, the newest first."""
     from gateway.cli.leads import who
-    from gateway.staffing import called
+    from gateway.people.staffing import called
     from gateway.store import listing
     from gateway.store.database import read
 
@@ -119,7 +119,7 @@ def show(app: App, key: str, as_json: bool) -> None:
 
     KEY is a handoff's id, or the lead's: its id, e-mail address, or SYSTEM:OBJECT:ID.
     """
-    from gateway.staffing import called, events, handoff_of
+    from gateway.people.staffing import called, events, handoff_of
     from gateway.store.database import read
     from gateway.store.listing import endings
 
@@ -177,8 +177,8 @@ def reassign(app: App, key: str, owner: str | None, auto: bool, reason: str, by:
     KEY is a handoff's id, or the lead's: its id, e-mail address, or SYSTEM:OBJECT:ID. OWNER is a name of journey.yaml,
     or a user's id or e-mail address in the CRM.
     """
-    from gateway.staffing import called
-    from gateway.staffing import reassign as give
+    from gateway.people.staffing import called
+    from gateway.people.staffing import reassign as give
     from gateway.store.database import read
 
     if auto == (owner is not None):
@@ -197,7 +197,7 @@ def reassign(app: App, key: str, owner: str | None, auto: bool, reason: str, by:
 def _report(
     app: App, key: str, word: str, reason: str, by: str | None, as_json: bool, wake: datetime | None = None
 ) -> None:
-    from gateway.reporting import report
+    from gateway.people.reporting import report
 
     row = report(app.gateway, key, word, reason, by or getpass.getuser(), wake)
     if as_json:

@@ -21,7 +21,7 @@ KEY = "KEY is the lead's id, e-mail address, or SYSTEM:OBJECT:ID."
 @pass_app
 def open_(app: App, key: str, reason: str, by: str, as_json: bool) -> None:
     from gateway.cli.handoffs import handoff_json
-    from gateway.judging import hand_over
+    from gateway.people.judging import hand_over
 
     row = hand_over(app.gateway, key, reason, by)
     if as_json:
@@ -49,7 +49,7 @@ def correct(
     word counts in the numbers, and lists, status and the lead's score follow it.
     """
     from gateway.cli.handoffs import handoff_json
-    from gateway.judging import correct as decide
+    from gateway.people.judging import correct as decide
 
     row = decide(app.gateway, key, bucket, reason, by, admin, app.moment(wake) if wake is not None else None)
     if as_json:
@@ -73,8 +73,8 @@ def release(app: App, keys: tuple[str, ...], best: int | None, everything: bool,
     """
     from gateway.cli.handoffs import handoff_json
     from gateway.cli.leads import who
-    from gateway.judging import held
-    from gateway.judging import release as give
+    from gateway.people.judging import held
+    from gateway.people.judging import release as give
 
     if (bool(keys) + (best is not None) + everything) > 1:
         raise click.UsageError("name KEYS, or --best, or --all")
@@ -118,8 +118,8 @@ def release(app: App, keys: tuple[str, ...], best: int | None, everything: bool,
 @json_option
 @pass_app
 def hold(app: App, key: str, until: datetime | None, reason: str, end: bool, by: str, as_json: bool) -> None:
-    from gateway.judging import hold as keep
-    from gateway.judging import let_go
+    from gateway.people.judging import hold as keep
+    from gateway.people.judging import let_go
 
     if end and (until is not None or reason):
         raise click.UsageError("--end stands alone")
@@ -147,7 +147,7 @@ def hold(app: App, key: str, until: datetime | None, reason: str, end: bool, by:
 @json_option
 @pass_app
 def give_points(app: App, key: str, points: int, until: datetime | None, reason: str, by: str, as_json: bool) -> None:
-    from gateway import judging
+    from gateway.people import judging
 
     when = app.moment(until) if until is not None else None
     lead = judging.give_points(app.gateway, key, points, when, reason, by)

@@ -39,7 +39,7 @@ class Known:
 
 def known_of(gateway: Gateway, id_: str) -> Known:
     """Everything, in one view of the store."""
-    from gateway.staffing import name_of
+    from gateway.people.staffing import name_of
     from gateway.store import listing
     from gateway.store.database import read
     from gateway.store.loading import Need, load

@@ -13,7 +13,7 @@ from gateway.cli.output import by_option, iso, json_option, moment, say, say_jso
 from gateway.times import to_micros
 
 if TYPE_CHECKING:
-    from gateway.staffing import Standing
+    from gateway.people.staffing import Standing
 
 
 class LastMoment(Moment):
@@ -37,7 +37,7 @@ def list_(app: App, as_json: bool) -> None:
 
     TURN is the order among those who share the leads of nobody's territory: 1 gets the next.
     """
-    from gateway.staffing import standings
+    from gateway.people.staffing import standings
     from gateway.store.database import read
     from gateway.store.roster import absences
 
@@ -105,7 +105,7 @@ def absent(
 
     They get no handoffs meanwhile, and those they have go to somebody else within a minute of its begin.
     """
-    from gateway.staffing import absent as note
+    from gateway.people.staffing import absent as note
 
     start = app.moment(begins) if begins is not None else app.gateway.now()
     end = app.moment(ends) if ends is not None else None
@@ -123,7 +123,7 @@ def absent(
 @pass_app
 def back(app: App, name: str, as_json: bool) -> None:
     """NAME is there again; an absence that is still to come is taken back, too."""
-    from gateway.staffing import back as end
+    from gateway.people.staffing import back as end
 
     end(app.gateway, name)
     if as_json:

@@ -12,7 +12,7 @@ from gateway.errors import Refused
 
 if TYPE_CHECKING:
     from gateway.leads.record import Ref
-    from gateway.regrouping import Regrouped, Side
+    from gateway.people.regrouping import Regrouped, Side
 
 
 @click.command()
@@ -28,7 +28,7 @@ def merge(app: App, one: str, other: str, go: bool, by: str, as_json: bool) -> N
     Says what becomes of scores, handoffs, records and consent; with --go it is done. The lead with the earliest fact
     stays, the other's id leads to it for ever. `gateway leads split` takes it back.
     """
-    from gateway import regrouping
+    from gateway.people import regrouping
 
     gateway = app.gateway
     done = regrouping.merge(gateway, gateway.find_lead(one), gateway.find_lead(other), by, go)
@@ -66,7 +66,7 @@ def split(
     The records named, with their activities, outcomes and consent, become a lead of their own: the one they came
     from, if a merge brought them. Says what becomes of both; with --go it is done. No key joins the two again.
     """
-    from gateway import regrouping
+    from gateway.people import regrouping
 
     gateway = app.gateway
     lead = gateway.find_lead(key)

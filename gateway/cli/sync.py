@@ -16,7 +16,7 @@ from gateway.errors import GatewayError, Refused
 
 if TYPE_CHECKING:
     from gateway.contracts import Sink, Write
-    from gateway.planner import Planned
+    from gateway.outbound.planner import Planned
     from gateway.runtime import Gateway
     from gateway.sync.planning import Unsent
 
@@ -85,7 +85,7 @@ def plan(app: App, system: str | None, everything: bool, key: str | None, as_jso
 
     The plan is what should be there minus what is known to be there; it is the same for systems with outbound off.
     """
-    from gateway.planner import planned
+    from gateway.outbound.planner import planned
     from gateway.runtime import known_systems
 
     gateway = app.gateway
@@ -248,7 +248,7 @@ def push(app: App, system: str | None, as_json: bool) -> None:
 
     To SYSTEM, default every system with outbound on. The exit code is 1 when a system refused a write for good.
     """
-    from gateway.planner import push as send
+    from gateway.outbound.planner import push as send
     from gateway.runtime import known_systems
     from gateway.store import due
     from gateway.store.database import read

@@ -16,7 +16,7 @@ from gateway.cli.output import iso, json_option, moment, say, say_json, table
 from gateway.errors import Refused
 
 if TYPE_CHECKING:
-    from gateway.planner import Activation
+    from gateway.outbound.planner import Activation
     from gateway.runtime import Gateway
 
 
@@ -87,7 +87,7 @@ def activate(app: App, system: str, existing: str | None, as_json: bool) -> None
     Without --existing nothing is changed: it says what would happen. With it, the leads that stand over a threshold
     already are settled, and gateway.yaml gets `outbound: on`.
     """
-    from gateway import planner
+    from gateway.outbound import planner
     from gateway.runtime import known_systems
     from gateway.store import switches
     from gateway.store.database import write

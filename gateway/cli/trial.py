@@ -25,7 +25,7 @@ from gateway.cli.output import (
 
 if TYPE_CHECKING:
     from gateway.contracts import Event
-    from gateway.planner import Planned
+    from gateway.outbound.planner import Planned
     from gateway.readings import Reading
     from gateway.trial import Outcome, Trial, Value
 

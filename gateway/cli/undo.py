@@ -11,7 +11,7 @@ from gateway.cli.main import App, pass_app
 from gateway.cli.output import go_option, iso, json_option, limit_option, moment, plural, raw, say, say_json, table
 
 if TYPE_CHECKING:
-    from gateway.undo import Change, Undo
+    from gateway.outbound.undo import Change, Undo
 
 EXAMPLES = 20
 
@@ -31,7 +31,7 @@ def undo(app: App, push: str | None, release: bool, everything: bool, limit: int
     since is put back with --go, as ordinary writes, and then left alone until a newer value comes, or --release.
     Records that the push made are listed, not deleted.
     """
-    from gateway import undo as taking_back
+    from gateway.outbound import undo as taking_back
 
     if push is None and (go or release):
         raise click.UsageError("name the push; `gateway undo` lists them")

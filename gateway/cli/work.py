@@ -96,8 +96,8 @@ def show(app: App, id_: str, as_json: bool) -> None:
 
     ID is an item's id, or the end of it.
     """
-    from gateway.resolving import ways
-    from gateway.resolving import words as words_for
+    from gateway.people.resolving import ways
+    from gateway.people.resolving import words as words_for
     from gateway.store import work as items
     from gateway.store.database import read
 
@@ -167,8 +167,8 @@ def resolve(app: App, /, ids: tuple[str, ...], always: bool, by: str | None, as_
 
     `gateway work show ID` says what is legal for an item.
     """
-    from gateway.resolving import Said
-    from gateway.resolving import resolve as settle
+    from gateway.people.resolving import Said
+    from gateway.people.resolving import resolve as settle
 
     chosen = [(name, value) for name, value in said.items() if value not in (None, False)]
     if len(chosen) != 1:

@@ -23,12 +23,13 @@ import structlog
 from marshmallow import EXCLUDE, ValidationError
 from sqlalchemy.exc import DBAPIError
 
-from gateway import catalogues, logs
+from gateway import logs
 from gateway.engine import slots
 from gateway.engine.files import differences
 from gateway.engine.supervisor import RENEWED, STATUS
 from gateway.engine.workers import bell_of, delivery_loop, loop, pipeline_loop
 from gateway.errors import ConfigError
+from gateway.outbound import catalogues
 from gateway.settings.files import ConfigFile
 from gateway.settings.form import GatewayForm
 from gateway.settings.instance import store_folder

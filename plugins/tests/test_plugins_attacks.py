@@ -21,13 +21,14 @@ from gateway_sandbox.hubspot import OFF
 from gateway_sandbox.salesforce import CONSUMER_KEY
 from sqlalchemy import select
 
-import gateway.delivery
+import gateway.outbound.delivery
 import gateway.pipeline
 import gateway.pulling
-from gateway import catalogues, regrouping, undo
 from gateway.contracts import COMPANIONS
 from gateway.errors import GatewayError, NotFound, Refused
-from gateway.planner import planned
+from gateway.outbound import catalogues, undo
+from gateway.outbound.planner import planned
+from gateway.people import regrouping
 from gateway.runtime import open_gateway
 from gateway.store import pushes, switches
 from gateway.store import tables as t
@@ -542,7 +543,7 @@ def attacking(folder, seed, say=lambda *_: None):
 
             return write
 
-        for module in (gateway.delivery, gateway.pipeline, gateway.pulling):
+        for module in (gateway.outbound.delivery, gateway.pipeline, gateway.pulling):
             patch.setattr(module, "write", killable(module.write))
         yield attack
         for gateway_ in attack.gateways:

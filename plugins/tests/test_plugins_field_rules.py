@@ -13,7 +13,7 @@ from gateway_sandbox.clock import Clock
 from gateway_sandbox.hubspot import CLIENT_SECRET, TOKEN
 from gateway_sandbox.salesforce import CONSUMER_KEY, CONSUMER_SECRET
 
-from gateway.resolving import Said, resolve
+from gateway.people.resolving import Said, resolve
 from gateway.runtime import open_gateway
 from gateway.store import tables as t
 

@@ -20,8 +20,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select, update
 
-from gateway import clocks, judging, messages, notices
+from gateway import clocks
 from gateway.cli.main import cli
+from gateway.notices import messages
+from gateway.notices import sweep as notices
+from gateway.people import judging
 from gateway.runtime import Gateway, open_gateway
 from gateway.store import alarms, forget, outbox, switches
 from gateway.store import tables as t

@@ -11,7 +11,9 @@ from gateway_sandbox.hubspot import CLIENT_SECRET, TOKEN
 from gateway_sandbox.salesforce import CONSUMER_KEY, CONSUMER_SECRET
 from sqlalchemy import select
 
-from gateway import regrouping, trial, undo
+from gateway import trial
+from gateway.outbound import undo
+from gateway.people import regrouping
 from gateway.runtime import open_gateway
 from gateway.store import pushes
 from gateway.store import tables as t

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from gateway.journey.notify import KINDS, OF_HANDOFFS, STEP
-from gateway.messages import About, begun, digest, many, moment, name_of, over
+from gateway.notices.messages import About, begun, digest, many, moment, name_of, over
 from gateway.times import to_micros
 
 BERLIN, TOKYO = ZoneInfo("Europe/Berlin"), ZoneInfo("Asia/Tokyo")

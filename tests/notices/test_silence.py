@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.silence import DAY, HOUR, heard, silent, usual
+from gateway.notices.silence import DAY, HOUR, heard, silent, usual
 
 
 def spoken(times: list[int]) -> dict[str, Any]:

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from small_instance import CRM, JOURNEY, NOW, SITE, Small
 from sqlalchemy import select, update
 
-from gateway import judging
 from gateway.errors import Refused
 from gateway.journey.words import BUCKETS
+from gateway.people import judging
 from gateway.store import due
 from gateway.store import tables as t
 from gateway.times import to_micros

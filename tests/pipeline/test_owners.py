@@ -12,11 +12,12 @@ import pytest
 from small_instance import CRM, JOURNEY, NOW, Small
 from sqlalchemy import select, update
 
-from gateway import clocks, staffing
+from gateway import clocks
 from gateway.contracts import TASK, Page, Source
 from gateway.errors import NotFound, Refused, StaleCommit, TryLater
 from gateway.journey.journey import compile_journey
 from gateway.model import unguarded
+from gateway.people import staffing
 from gateway.pipeline import Pipeline
 from gateway.pulling import Pulling
 from gateway.settings.files import ConfigFile

@@ -15,10 +15,10 @@ from small_instance import Small, days
 from sqlalchemy import select
 from structlog import get_logger
 
-from gateway import regrouping
 from gateway.contracts import TASK, Call, Receipt, Sink
-from gateway.delivery import Delivery
 from gateway.errors import NotFound, Refused
+from gateway.outbound.delivery import Delivery
+from gateway.people import regrouping
 from gateway.store import tables as t
 
 ONE, TWO = ("site", "contact", "1"), ("site", "contact", "2")

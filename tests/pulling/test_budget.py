@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
-from gateway.budget import LONGEST, SystemBudget
 from gateway.errors import TryLater
+from gateway.outbound.budget import LONGEST, SystemBudget
 from gateway.store import tables as t
 from gateway.store.database import open_store
 

@@ -11,10 +11,10 @@ import pytest
 import structlog
 from small_instance import SITE, Small, days
 
-from gateway import own_news
 from gateway.contracts import CAMPAIGN, LIST, TASK, Call, OutcomeReported, Receipt, Sink
-from gateway.delivery import Delivery
 from gateway.journey.package import compile_package
+from gateway.outbound.delivery import Delivery
+from gateway.people import own_news
 from gateway.pipeline import Pipeline
 from gateway.settings.files import ConfigFile
 from gateway.store import tables as t

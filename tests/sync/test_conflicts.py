@@ -10,7 +10,7 @@ import structlog
 from small_instance import CRM, Small, days
 
 from gateway.contracts import Call, Receipt, Sink
-from gateway.delivery import Delivery
+from gateway.outbound.delivery import Delivery
 from gateway.store import tables as t
 
 

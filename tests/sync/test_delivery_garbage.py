@@ -11,8 +11,8 @@ from small_instance import Small, days
 from sqlalchemy import select, update
 
 from gateway.contracts import Call, Receipt, Sink
-from gateway.delivery import SILENCE, Delivery
 from gateway.errors import StaleCommit
+from gateway.outbound.delivery import SILENCE, Delivery
 from gateway.store import outbox
 from gateway.store import tables as t
 from gateway.store.database import write

@@ -11,7 +11,7 @@ from small_instance import CRM, Small, days
 from sqlalchemy import select
 
 from gateway.contracts import Call, Receipt, Sink
-from gateway.delivery import Delivery
+from gateway.outbound.delivery import Delivery
 from gateway.store import outbox
 from gateway.store import tables as t
 from gateway.store.database import write

@@ -9,11 +9,11 @@ import pytest
 import structlog
 from small_instance import CRM, Small, days
 
-from gateway import guarding
 from gateway.contracts import Call, Held, Receipt, Sink
-from gateway.delivery import Delivery
 from gateway.errors import TryLater
-from gateway.guarding import Guarding, guarded
+from gateway.outbound import guarding
+from gateway.outbound.delivery import Delivery
+from gateway.outbound.guarding import Guarding, guarded
 from gateway.readings import Reading
 from gateway.store import tables as t
 from gateway.store.inbox import Inbox

@@ -12,10 +12,10 @@ import structlog
 from small_instance import Small, days
 from sqlalchemy import select
 
-from gateway import undo
 from gateway.contracts import Call, Receipt, Sink
-from gateway.delivery import Delivery
 from gateway.errors import NotFound, Refused
+from gateway.outbound import undo
+from gateway.outbound.delivery import Delivery
 from gateway.store import tables as t
 
 

@@ -9,7 +9,7 @@ import pytest
 from gateway_sandbox.hubspot.limits import Limits
 from sqlalchemy import select
 
-from gateway import catalogues
+from gateway.outbound import catalogues
 from gateway.runtime import open_gateway
 from gateway.store import alarms
 from gateway.store import tables as t

@@ -10,9 +10,9 @@ import pytest
 from click.testing import CliRunner
 from sqlalchemy import select
 
-from gateway import catalogues
 from gateway.cli.main import cli
 from gateway.engine import process
+from gateway.outbound import catalogues
 from gateway.runtime import open_gateway
 from gateway.store import alarms
 from gateway.store import tables as t

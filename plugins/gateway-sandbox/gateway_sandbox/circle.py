@@ -75,7 +75,7 @@ class Circle:
 
     def release(self) -> int:
         """What a manager does each morning: give sales what was held back, as much as they can take."""
-        from gateway.judging import release
+        from gateway.people.judging import release
 
         self._released = self.company.clock.now()
         return len(release(self.gateway, (), MORE, "manager").opened)
@@ -146,8 +146,8 @@ def stage(folder: Path, *, seed: int = 3, buyers_per_day: float = 4.0, start: da
 @contextlib.contextmanager
 def working(company: Company, folder: Path) -> Iterator[Circle]:
     """The gateway of ``folder`` opened in the company's time, its webhooks taken at the address it has."""
+    from gateway.people.staffing import absent
     from gateway.runtime import open_gateway
-    from gateway.staffing import absent
     from gateway.store.times import utc_now
     from gateway.web.app import create_app
     from gateway.web.intake import Intake

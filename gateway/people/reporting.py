@@ -10,7 +10,7 @@ from sqlalchemy import select
 from gateway.contracts import OutcomeReported
 from gateway.errors import Refused
 from gateway.journey.journey import Journey
-from gateway.own_news import tell
+from gateway.people.own_news import tell
 from gateway.settings.files import suggest
 from gateway.store import tables as t
 from gateway.store.database import read

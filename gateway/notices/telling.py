@@ -12,11 +12,11 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 
-from gateway import messages
 from gateway.contracts import NOTICE
 from gateway.journey.assigning import Roster
 from gateway.journey.notify import ESCALATION, OF_HANDOFFS, OWNER, REASSIGNED, STEP, WARNING, Hearer
-from gateway.messages import About, Message
+from gateway.notices import messages
+from gateway.notices.messages import About, Message
 from gateway.store import notices as store
 from gateway.store.times import new_id
 from gateway.sync.links import link

@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
 
-from gateway import silence
 from gateway.journey.notify import REVIEW, Hearer
+from gateway.notices import silence
+from gateway.notices.subscriptions import unsubscribed
+from gateway.notices.telling import DIGEST, Telling
+from gateway.notices.troubles import troubles
 from gateway.store import bundle, due
 from gateway.store import notices as store
 from gateway.store.commit import commit_writes
 from gateway.store.database import read, write
 from gateway.store.notices import Happened
-from gateway.subscriptions import unsubscribed
-from gateway.telling import DIGEST, Telling
 from gateway.times import from_micros, to_micros
-from gateway.troubles import troubles
 
 if TYPE_CHECKING:
     from gateway.runtime import Gateway

@@ -17,11 +17,11 @@ from typing import Any
 import orjson
 from sqlalchemy import Engine
 
-from gateway.alarms import Alarms
 from gateway.contracts import COMPANIONS, LIST, Call, Receipt, Sink, Write
-from gateway.guarding import Guarding
 from gateway.leads.record import Record
 from gateway.model import Guard
+from gateway.outbound.alarms import Alarms
+from gateway.outbound.guarding import Guarding
 from gateway.store import outbox
 from gateway.store.database import read, write
 from gateway.sync.receipts import Verdict, verdict

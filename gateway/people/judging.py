@@ -18,7 +18,7 @@ from gateway.journey.advance import Asked
 from gateway.journey.endings import Close
 from gateway.journey.judgement import Judgement
 from gateway.journey.words import BUCKETS
-from gateway.reporting import check_reason
+from gateway.people.reporting import check_reason
 from gateway.settings.files import suggest
 from gateway.store import tables as t
 from gateway.store.database import read

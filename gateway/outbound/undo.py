@@ -14,7 +14,7 @@ from gateway.contracts import COMPANIONS
 from gateway.errors import NotFound, Refused
 from gateway.leads.lead import Lead
 from gateway.leads.record import Ref
-from gateway.planner import walk
+from gateway.outbound.planner import walk
 from gateway.store import pushes
 from gateway.store.database import read, write
 from gateway.sync.holds import Hold, hold_of

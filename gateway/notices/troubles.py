@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from gateway.durations import duration_in_words
 from gateway.engine.supervisor import STATUS
 from gateway.journey.notify import BACKLOG, DEAD, DRIFT, FAILING, HELD, PAUSED, PLUGIN, SILENT, UNSUBSCRIBED
-from gateway.silence import silent
+from gateway.notices.silence import silent
 from gateway.store import alarms, notices
 from gateway.store.notices import Happened
 from gateway.times import to_micros

@@ -24,7 +24,7 @@ from gateway.leads.record import Record, Ref
 from gateway.mapping import compile_mapping
 from gateway.mapping.edits import Edited
 from gateway.mapping.unmapped import DEAL_STATUSES
-from gateway.own_news import tell
+from gateway.people.own_news import tell
 from gateway.settings.files import ConfigFile, suggest
 from gateway.store import lookups, outbox, regrouping, switches
 from gateway.store import tables as t

@@ -1,0 +1,1 @@
+"""What people decide here: of a handoff, a lead, a work item, who is one person, who gets handoffs; each recorded."""

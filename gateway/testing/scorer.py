@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from gateway.contracts import Activity, Mark, Score, Scorer, Subject
+from gateway.testing.contract import Contract
 from gateway.testing.hostile import VALUES
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -18,8 +19,10 @@ FULL = 10_000
 BANDS = ("great", "good", "bad")
 
 
-class ScorerContract:
+class ScorerContract(Contract):
     """Every check runs on ``subjects``: leads that your model tells apart. Name your own attributes and kinds there."""
+
+    contract = "scorer"
 
     attributes: Mapping[str, Any] = {"title": "Chief Executive Officer", "industry": "software", "employees": 500}
     """Of a lead that your model likes."""
@@ -109,7 +112,7 @@ class ScorerContract:
         """The gateway does not even load it."""
         scorer = self.build()
         if scorer.horizon is None:
-            return
+            self.not_here("it looks at all of the past")
         old = [one._replace(at=NOW - scorer.horizon - DAY) for one in self._done(0)]
         for subject in self.subjects():
             more = replace(subject, activities=[*subject.activities, *old])
@@ -158,7 +161,7 @@ class ScorerContract:
         """Where only attributes changed, ``renew`` gives what ``score`` would; skipped unless it is ``lasting``."""
         scorer = self.build()
         if not scorer.lasting:
-            return
+            self.not_here("it is not lasting")
         for subject in self.subjects():
             last = scorer.score(subject, NOW - MICROSECOND)
             if last.changes_at is not None and last.changes_at <= NOW:

@@ -1,0 +1,196 @@
+"""What every contract suite shares: how a part is built and what it is given, what is skipped and why."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import re
+import tempfile
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, ClassVar, NoReturn
+from urllib.parse import quote
+
+import pytest
+from marshmallow import Schema, fields
+
+from gateway.contracts import Context
+from gateway.mapping import compile_mapping
+from gateway.settings.files import ConfigFile
+from gateway.settings.secrets import SecretField
+from gateway.testing.api import impatient
+from gateway.testing.context import CountedBudget, RecordedLog
+from gateway.testing.system import FakeSystem, Fault
+
+NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
+
+
+class Contract:
+    """Base of the suites. Public names are yours to set; ``test_…`` are the checks."""
+
+    contract: ClassVar[str] = ""
+    """``source``, ``sink``, ``scorer`` or ``connection``: how the pass sheet calls the suite."""
+
+    skips: Mapping[str, str] = {}
+    """Checks that do not apply → why: ``{"test_…": "the system cannot be asked"}``. The pass sheet shows it."""
+
+    def setup_method(self, method: Any = None) -> None:
+        self._ends = contextlib.ExitStack()
+        reason = self.skips.get(getattr(method, "__name__", ""), "")
+        if reason.strip():
+            pytest.skip(reason)
+
+    def teardown_method(self) -> None:
+        self._ends.close()
+
+    def not_here(self, reason: str) -> NoReturn:
+        """The part does not do this at all: skip the check, and say so on the sheet."""
+        pytest.skip(reason)
+
+    def test_what_is_skipped_has_a_reason(self) -> None:
+        """``skips`` names checks of the suite, each with a reason in words."""
+        known = checks(type(self))
+        unknown = sorted(set(self.skips) - set(known))
+        assert not unknown, f"skips: no checks of these names: {', '.join(unknown)}"
+        bare = sorted(name for name, reason in self.skips.items() if len(str(reason).split()) < 2)
+        assert not bare, f"skips: say why, in a few words: {', '.join(bare)}"
+        never = "test_what_is_skipped_has_a_reason"
+        assert never not in self.skips, f"skips: {never} itself is never skipped"
+
+
+class SystemContract(Contract):
+    """What suites of parts that talk to a system share."""
+
+    schema: type[Schema] | None = None
+    """The settings schema that you register with the part."""
+    secrets: Sequence[str] = ()
+    """The secret values that ``build`` uses: they must appear nowhere."""
+    mapping: str = ""
+    """Text of a mapping file, where the part needs one."""
+    role: str = "crm"
+    """The system's, by which a mapping file fills what it does not say: ``ma``, ``crm`` or ``other``."""
+    transforms: Mapping[str, Callable[[Any], Any]] = {}
+    """Of your own, where ``mapping`` names some."""
+
+    def build(self, context: Context) -> Any:
+        """A part of yours, as its factory makes it. Called often: each stands for another process."""
+        raise NotImplementedError("say how yours is built: def build(self, context): return MyPart(settings, context)")
+
+    def system(self) -> FakeSystem:
+        """What it talks to; made once per check, as ``self.fake``."""
+        raise NotImplementedError("say what it talks to: def system(self): return MyFake()")
+
+    @property
+    def fake(self) -> FakeSystem:
+        """The system of this check."""
+        if not hasattr(self, "_fake"):
+            self._fake = self.system()
+            self._ends.callback(self._fake.close)
+        return self._fake
+
+    @property
+    def root(self) -> Path:
+        """The instance's folder of this check: empty at first."""
+        if not hasattr(self, "_root"):
+            folder = self._ends.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True))
+            self._root = Path(folder)
+        return self._root
+
+    def context(self, left: int | None = None, now: datetime = NOW) -> Context:
+        """What a part is given. ``left``: calls that its budget has; None = as many as it likes."""
+        file = ConfigFile("mapping.yaml", self.mapping)
+        mapping = compile_mapping(file, self.role, self.transforms) if self.mapping else None
+        return Context(
+            system=mapping.system if mapping else "example",
+            root=self.root,
+            mapping=mapping,
+            now=lambda: now,
+            budget=CountedBudget(left),
+            log=RecordedLog(),
+        )
+
+    # -- what every part that talks to a system keeps to -------------------------------------------------------------
+
+    def test_settings_are_documented(self) -> None:
+        """Each setting says what it is for (``metadata={"description": …}``), and secrets are ``SecretField``."""
+        assert self.schema is not None, "name the settings schema that you register: schema = MySettings"
+        wrong = [f"{name}: {what}" for name, what in _undocumented(self.schema())]
+        assert not wrong, "; ".join(wrong)
+
+    def test_secrets_appear_nowhere(self) -> None:
+        """Not in a repr, a receipt, a call, an error or a log line, whatever goes wrong."""
+        if not self.secrets:
+            has = self.schema is not None and any(_is_secret(one) for one in self.schema().fields.values())
+            assert not has, 'name the secret values that build uses: secrets = ("…",)'
+            self.not_here("it has no secrets")
+        told = [_text(one) for one in self._exercised()]
+        told += [_text(self._context), repr(self._context.log.lines)]
+        for text in told:
+            for secret in self.secrets:
+                for form in (secret, quote(secret, safe=""), repr(secret)[1:-1]):
+                    assert form not in text, f"a secret shows in {text.partition(secret)[0][-60:]!r}…"
+
+    # -- how it is done -----------------------------------------------------------------------------------------------
+
+    def _exercised(self) -> Iterator[Any]:
+        """What a part says of itself and of what went wrong."""
+        raise NotImplementedError
+
+    def _told_apart(self) -> list[Fault | None]:
+        """No fault, then each that the system is not excused from."""
+        return [None, "auth", "limit", "busy", "cut before"]
+
+    def _part(self, left: int | None = None, now: datetime = NOW) -> Any:
+        if type(self).system is not SystemContract.system:
+            self.fake  # noqa: B018 - made first: its address is in the settings
+        self._context = self.context(left, now)
+        return self.build(self._context)
+
+    @property
+    def _budget(self) -> Any:
+        return self._context.budget
+
+    @contextlib.contextmanager
+    def _deadlines(self, longest: float) -> Iterator[None]:
+        """Whoever waits for an answer that does not come is seen to have a deadline, which is over at once."""
+        with impatient() as asked:
+            yield
+        endless = getattr(self.fake, "without_deadline", 0) + sum(one is None for one in asked.values())
+        assert not endless, "a request without a deadline waits for ever where a system never answers"
+        most = max((one for one in asked.values() if one is not None), default=0.0)
+        assert most <= longest, f"a request may wait {most:.0f} s for its answer; the gateway waits {longest:.0f}"
+
+
+_SECRET_NAME = re.compile(r"(?:^|_)(?:secrets?|passwords?|passwd|tokens?|credentials?|api_key|private_key)\Z")
+
+
+def _undocumented(schema: Schema, path: str = "") -> Iterator[tuple[str, str]]:
+    for name, one in schema.fields.items():
+        if not str(one.metadata.get("description") or one.metadata.get("help") or "").strip():
+            yield path + name, "say what it is for"
+        if _SECRET_NAME.search(name) and not _is_secret(one) and not isinstance(one, fields.Boolean | fields.Nested):
+            yield path + name, "is a secret by its name: make it a SecretField"
+        inner = one.inner if isinstance(one, fields.List) else one
+        if isinstance(inner, fields.Nested):
+            yield from _undocumented(inner.schema, f"{path}{name}.")
+
+
+def _is_secret(one: Any) -> bool:
+    """A secret, or a list or a table of them, or a form with one in it."""
+    if isinstance(one, fields.Nested):
+        return any(_is_secret(part) for part in one.schema.fields.values())
+    inner = getattr(one, "inner", None) or getattr(one, "value_field", None) or one
+    return isinstance(inner, SecretField)
+
+
+def _text(thing: Any) -> str:
+    if isinstance(thing, BaseException):
+        return "".join(traceback.TracebackException.from_exception(thing, limit=0).format())
+    return f"{thing!r} {thing}"
+
+
+def checks(suite: type[Contract]) -> list[str]:
+    """The names of a suite's checks."""
+    return [name for name, _ in inspect.getmembers(suite, inspect.isfunction) if name.startswith("test_")]

@@ -1,0 +1,583 @@
+"""What every source keeps to. The gateway reads again, resumes and repeats on the strength of it."""
+
+from __future__ import annotations
+
+import json
+import random
+import socket
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import fields as dataclass_fields
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any, get_args
+
+import orjson
+import pytest
+
+from gateway.contracts import (
+    OUTCOMES,
+    Context,
+    Cursor,
+    Document,
+    Estimate,
+    Event,
+    Kind,
+    Lookup,
+    OutcomeReported,
+    Page,
+    Quarantined,
+    ReadItem,
+    RecordChanged,
+    Skipped,
+    Source,
+    Verification,
+)
+from gateway.errors import (
+    AccessRefused,
+    ConfigError,
+    GatewayError,
+    NotFound,
+    QuarantineDocument,
+    Refused,
+    TryLater,
+)
+from gateway.testing.contract import NOW, SystemContract
+from gateway.testing.hostile import BODIES, MARK, VALUES
+from gateway.testing.system import Fault
+from gateway.web.signatures import flaws
+
+DEADLINE = 10.0
+"""Seconds that the gateway gives one page."""
+PAGE_BYTES, PAGE_RECORDS, CURSOR_BYTES = 1024 * 1024, 1000, 4096
+PAGES = 200
+"""A pull of more pages than this does not end."""
+WAIT = 17.0
+"""Seconds that the system asks for when there were too many calls."""
+ROUNDS = 6
+
+
+class SourceContract(SystemContract):
+    """Every check reads ``documents``, or asks the fake system. Subclass it and say at least ``build``, ``documents``,
+    ``schema`` and ``secrets``; and ``system`` where the source pulls or fetches: with so many records in it that a
+    pull of at least one stream takes two pages."""
+
+    contract = "source"
+
+    def build(self, context: Context) -> Source:
+        """A source of yours, as its factory makes it. Called often: each stands for another process."""
+        raise NotImplementedError(
+            "say how yours is built: def build(self, context): return MySource(settings, context)"
+        )
+
+    def documents(self) -> Sequence[Document]:
+        """What really comes, such as a webhook's bodies: each with at least one event or lookup in it."""
+        raise NotImplementedError("say what comes: def documents(self): return [self.document(b'{\"id\": 1}')]")
+
+    def document(self, body: bytes | str, content_type: str = "application/json", **more: Any) -> Document:
+        """A document as intake makes one. ``more``: any other part of a ``Document``, such as ``headers``."""
+        raw = body.encode() if isinstance(body, str) else body
+        given = {"id": f"{abs(hash(raw)):032x}"[:32], "system": self.context().system, "received_at": NOW, **more}
+        return Document(body=raw, content_type=content_type, **given)
+
+    def lookups(self) -> Sequence[Lookup]:
+        """Records of one object that the fake holds, to be fetched; by default what ``documents`` name."""
+        source = self._source()
+        items = [item for document in self.documents() for item in self._read(source, document)]
+        return [item for item in items if isinstance(item, Lookup)]
+
+    # -- reading ------------------------------------------------------------------------------------------------------
+
+    def test_it_reads_something(self) -> None:
+        """Else every other check proves nothing: each of ``documents`` gives an event or a lookup."""
+        for number, document in enumerate(self.documents(), 1):
+            items = self._read(self._source(), document)
+            why = [item.reason for item in items if isinstance(item, Quarantined | Skipped)]
+            assert any(isinstance(item, Event | Lookup) for item in items), f"document {number} says nothing: {why}"
+        assert self.documents(), "name a document, at least"
+
+    def test_reading_is_pure(self) -> None:
+        """The same bytes give the same items: twice, from another source, in another delivery; the network and the
+        clock are not asked."""
+        for document in self.documents():
+            source, other = self._source(), self._source(now=NOW + timedelta(days=3))
+            with _still(self._context) as asked:
+                first = self._read(source, document)
+                assert self._read(source, document) == first, "read twice, the same bytes give other items"
+                assert self._read(other, document) == first, "another source reads the same bytes otherwise"
+                again = replace(document, id="f" * 32)
+                assert self._read(source, again) == first, "delivered again, the same bytes give other items"
+            assert not asked, f"`read` asks {asked[0]}"
+
+    def test_events_are_well_formed(self) -> None:
+        """Kinds and outcomes of the closed lists, times in UTC, ids and keys that are texts, values that JSON holds."""
+        for document in self.documents():
+            for item in self._read(self._source(), document):
+                self._sound(item)
+
+    def test_a_key_is_of_one_fact(self) -> None:
+        """Two facts never share a key, and a fact keeps its key wherever in the document it stands."""
+        known: dict[str, Event] = {}
+        for document in self.documents():
+            for event in self._events(document):
+                assert known.setdefault(event.key, event) == event, f"{_named(event)}: its key is another fact's, too"
+            for turned in _turned(document):
+                keys = {event.key for event in self._events(document)}
+                assert {event.key for event in self._events(turned)} == keys, "keys hang on the place in the document"
+
+    def test_order_and_repeats_change_nothing(self) -> None:
+        """Documents come late, twice and in any order: a source remembers nothing of those before."""
+        documents = list(self.documents())
+        alone = [self._read(self._source(), document) for document in documents]
+        source, mixed = self._source(), random.Random(1)
+        for _ in range(3):
+            for number in mixed.sample(range(len(documents)), len(documents)) * 2:
+                assert self._read(source, documents[number]) == alone[number], "what was read before changes it"
+
+    def test_times_ahead_of_ours_are_read(self) -> None:
+        """A sender's clock may be wrong by days: the fact counts, and the gateway sees to its time."""
+        for document in self.documents():
+            early = replace(document, received_at=document.received_at - timedelta(days=400))
+            now = {event.key: event.at for event in self._events(document)}
+            then = {event.key: event.at for event in self._events(early)}
+            assert len(then) == len(now), "facts are lost when their times are ahead of the receipt"
+            for key, at in then.items():
+                if key in now:
+                    assert at in (now[key], early.received_at), "a time is neither what was said nor that of receipt"
+
+    @pytest.mark.parametrize("body", BODIES)
+    def test_hostile_bytes_are_quarantined(self, body: str) -> None:
+        """Whatever comes is read, or refused with ``QuarantineDocument``; reasons name places, never values."""
+        types = {document.content_type for document in self.documents()} | {"application/json"}
+        for content_type in types:
+            self._withstands(self.document(BODIES[body], content_type))
+
+    def test_hostile_values_are_told_apart(self) -> None:
+        """One bad value in an otherwise good document is a ``Quarantined`` item, or no matter: never an exception."""
+        for document in self.documents():
+            for broken in _broken(document):
+                self._withstands(broken)
+
+    def test_who_calls_is_verified(self) -> None:
+        """Who may send documents is data: a ``Verification`` that the gateway can evaluate, with a secret. A source
+        that takes no webhooks skips this."""
+        rule = self._source().verification
+        assert isinstance(rule, Verification), "no verification: anybody could send leads; skip this if nobody calls it"
+        assert rule.scheme != "none", "verification: scheme none lets everybody in"
+        wrong = [f"{'.'.join(map(str, path))}: {message}" for path, message in flaws(rule)]
+        assert not wrong, f"verification: {'; '.join(wrong)}"
+
+    # -- pulling ------------------------------------------------------------------------------------------------------
+
+    def test_streams_have_names(self) -> None:
+        """Each its own, for each has a cursor of its own; asked twice they are the same."""
+        streams = self._streams()
+        assert all(isinstance(name, str) and name for name in streams), "a stream without a name"
+        assert len(set(streams)) == len(streams), "two streams of one name share a cursor"
+        assert list(self._source().streams()) == streams, "asked again, the streams are others"
+
+    def test_it_pulls_pages(self) -> None:
+        """Else what follows proves nothing: one of the streams takes two pages, and something is read in them."""
+        assert max(len(self._pages(name)) for name in self._streams()) > 1, "no stream takes two pages; hold more"
+        assert any(self._facts(name, self._pages(name)) for name in self._streams()), "nothing is read in any page"
+
+    def test_pages_keep_to_their_size(self) -> None:
+        """1 MiB and 1,000 records at most, a cursor of plain JSON up to 4 KiB, and ``more`` until the last page."""
+        for name in self._streams():
+            pages = self._pages(name)
+            for page in pages:
+                assert isinstance(page, Page), f"{name}: a {type(page).__name__} is no page"
+                assert len(page.document) <= PAGE_BYTES, f"{name}: a page of {len(page.document)} bytes"
+                assert 0 <= page.records <= PAGE_RECORDS, f"{name}: a page of {page.records} records"
+                if page.cursor is not None:
+                    kept = orjson.dumps(page.cursor)
+                    assert len(kept) <= CURSOR_BYTES, f"{name}: a cursor of {len(kept)} bytes"
+                    assert orjson.loads(kept) == page.cursor, f"{name}: a cursor that JSON does not give back"
+            if pages:
+                assert [page.more for page in pages[:-1]] == [True] * (len(pages) - 1), f"{name}: more=False, and more"
+                assert not pages[-1].more, f"{name}: the last page says that more follows"
+
+    def test_pages_are_read_without_trouble(self) -> None:
+        """What a pull brings is what ``read`` understands; each event is well formed."""
+        for name in self._streams():
+            for page in self._pages(name):
+                for item in self._items(name, page):
+                    self._sound(item)
+                    assert not isinstance(item, Quarantined), f"{name}: {getattr(item, 'reason', '')}"
+
+    def test_a_pull_resumes_from_every_page(self) -> None:
+        """A pull may stop anywhere: from any cursor another process brings the rest, and nothing is lost."""
+        for name in self._streams():
+            pages = self._pages(name)
+            whole, had = self._facts(name, pages), set[Any]()
+            for page in pages:
+                had |= self._facts(name, [page])
+                if page.cursor is not None:
+                    kept = orjson.loads(orjson.dumps(page.cursor))
+                    rest = self._facts(name, self._pages(name, kept))
+                    assert had | rest == whole, f"{name}: resumed from {_place(kept)}, {len(whole - had - rest)} lost"
+
+    def test_what_comes_twice_is_the_same_fact(self) -> None:
+        """Pulled again from the beginning, and from the end on: no fact under another key."""
+        for name in self._streams():
+            pages = self._pages(name)
+            whole = self._facts(name, pages)
+            assert self._facts(name, self._pages(name)) == whole, f"{name}: pulled again, the same facts have new keys"
+            last = next((page.cursor for page in reversed(pages) if page.cursor is not None), None)
+            if last is not None:
+                assert self._facts(name, self._pages(name, last)) <= whole, f"{name}: after the end there is more"
+
+    def test_history_ends_and_resumes(self) -> None:
+        """The past is read once, page by page; what it takes is told beforehand, or not at all."""
+        for name in self._streams():
+            source = self._source()
+            told = source.estimate(name, None)
+            assert told is None or (isinstance(told, Estimate) and told.records >= 0 and told.calls >= 0), told
+            pages = self._taken(source.history(name, None, None), name)
+            whole, had = self._facts(name, pages, history=True), set[Any]()
+            for page in pages:
+                had |= self._facts(name, [page], history=True)
+                if page.cursor is not None:
+                    rest = self._taken(self._source().history(name, page.cursor, None), name)
+                    lost = whole - had - self._facts(name, rest, history=True)
+                    assert not lost, f"history of {name}: resumed from {_place(page.cursor)}, {len(lost)} lost"
+
+    # -- what goes wrong ----------------------------------------------------------------------------------------------
+
+    def test_too_many_calls_come_again_when_told(self) -> None:
+        """429 is ``TryLater`` with the seconds of ``Retry-After``: the gateway waits, and no try is spent."""
+        for ask in self._asked():
+            self._fail("limit")
+            exc = self._raised(ask)
+            assert isinstance(exc, TryLater), f"too many calls: {_of(exc)} instead of TryLater"
+            assert abs(exc.seconds - WAIT) <= 1, f"the system said {WAIT:.0f} s, TryLater says {exc.seconds:.0f} s"
+
+    def test_refused_credentials_are_told(self) -> None:
+        """``AccessRefused``, and everything with the system pauses until a person has put it right."""
+        for ask in self._asked():
+            self._fail("auth")
+            exc = self._raised(ask)
+            assert isinstance(exc, AccessRefused), f"credentials refused: {_of(exc)} instead of AccessRefused"
+
+    def test_a_busy_system_loses_nothing(self) -> None:
+        """5xx is an error that is tried again later, from the last cursor on."""
+        self._comes_through("busy")
+
+    def test_a_cut_line_loses_nothing(self) -> None:
+        """Before the call or after it: the page comes again."""
+        self._comes_through("cut before")
+        self._comes_through("cut after")
+
+    def test_an_answer_that_is_none_loses_nothing(self) -> None:
+        """Half an answer must not pass for an empty page that moves the cursor on."""
+        self._comes_through("garbage")
+
+    def test_a_call_that_hangs_ends_by_itself(self) -> None:
+        """Every request has a deadline within that of a page."""
+        self._comes_through("hang")
+
+    def test_no_request_without_budget(self) -> None:
+        """Each request is paid before it is sent; with nothing left there is ``TryLater``."""
+        self._streams(or_fetch=True)
+        for left in range(4):
+            for ask in self._asked(left):
+                before = self.fake.calls
+                exc = self._raised(ask)
+                heard = self.fake.calls - before
+                assert heard <= left, f"the budget gave {left} requests and the system heard {heard}"
+                assert left or isinstance(exc, TryLater), f"no budget left: {_of(exc)} instead of TryLater"
+
+    # -- fetching -----------------------------------------------------------------------------------------------------
+
+    def test_what_is_looked_up_is_answered(self) -> None:
+        """Every record that is there comes back; one that is not stops none of the others."""
+        lookups = self._lookups()
+        for more in ([], [replace(lookups[0], record="999999999")]):
+            seen = {
+                (event.object, event.record)
+                for page in self._source().fetch([*more, *lookups])
+                for event in self._items("lookup", page)
+                if isinstance(event, Event)
+            }
+            missing = [one for one in lookups if (one.object, one.record) not in seen]
+            assert not missing, f"{len(missing)} of {len(lookups)} looked up were not answered"
+        assert not list(self._source().fetch([])), "nothing was looked up, and pages came"
+
+    def test_lookups_go_in_batches(self) -> None:
+        """``per_fetch`` records of one object take no more calls than one of them."""
+        lookups = self._lookups()
+        most = self._source().per_fetch(lookups[0].object)
+        assert most > 0, f"per_fetch({lookups[0].object!r}) is {most}, but they can be fetched"
+        if most == 1 or len(lookups) == 1:
+            self.not_here("it fetches one record per call" if most == 1 else "`lookups` gives one record only")
+        took = []
+        for some in (lookups[:1], lookups[:most]):
+            source = self._source()
+            list(source.fetch(some))  # what is asked for once, such as a token
+            before = self.fake.calls
+            list(source.fetch(some))
+            took.append(self.fake.calls - before)
+        assert took[1] <= took[0], f"one record takes {took[0]} calls, {len(lookups[:most])} take {took[1]}"
+
+    # -- how it is done -----------------------------------------------------------------------------------------------
+
+    def _exercised(self) -> Iterator[Any]:
+        source = self._source()
+        yield source
+        for document in [*self.documents(), self.document(BODIES["cut"])]:
+            try:
+                yield from self._read(source, document)
+            except QuarantineDocument as exc:
+                yield exc
+        if type(source).streams is Source.streams and type(source).fetch is Source.fetch:
+            return
+        for fault in self._told_apart():
+            for ask in self._asked():
+                if fault is not None:
+                    self._fail(fault)
+                yield self._raised(ask)
+                self.fake.calm()
+
+    def _source(self, left: int | None = None, now: datetime = NOW) -> Source:
+        source: Source = self._part(left, now)
+        return source
+
+    def _streams(self, or_fetch: bool = False) -> list[str]:
+        source = self._source()
+        if type(source).streams is Source.streams and not (or_fetch and type(source).fetch is not Source.fetch):
+            self.not_here("it has no streams: nothing is pulled")
+        streams = list(source.streams())
+        assert streams or or_fetch, "no streams with these settings: give settings that have some"
+        return streams
+
+    def _lookups(self) -> list[Lookup]:
+        if type(self._source()).fetch is Source.fetch:
+            self.not_here("it fetches nothing")
+        found = list(dict.fromkeys(self.lookups()))
+        assert found, "say which records the fake holds: def lookups(self): return [Lookup(…), …]"
+        return [one for one in found if one.object == found[0].object]
+
+    def _asked(self, left: int | None = None) -> Iterator[Callable[[], Any]]:
+        """Each way in which the system is asked for something, by a new source."""
+        self._streams(or_fetch=True)
+        source = self._source(left)
+        if streams := list(source.streams()):
+            yield lambda: list(self._source(left).pull(streams[0], None, None))
+        if type(source).fetch is not Source.fetch:
+            lookups = self._lookups()
+            yield lambda: list(self._source(left).fetch(lookups))
+
+    def _raised(self, ask: Callable[[], Any]) -> Exception | None:
+        try:
+            ask()
+        except Exception as exc:  # noqa: BLE001 - which one it is, is the question
+            return exc
+        return None
+
+    def _fail(self, fault: Fault, after: int = 0) -> None:
+        self.fake.calm()
+        self.fake.fail(fault, seconds=WAIT if fault == "limit" else 0, after=after)
+
+    def _comes_through(self, fault: Fault) -> None:
+        """Each stream, with each of its first calls going wrong: in the end all of it is there."""
+        for name in self._streams():
+            whole = self._facts(name, self._pages(name))
+            for after in range(3):
+                self._fail(fault, after)
+                had, cursor = set[Any](), None
+                for _ in range(ROUNDS):
+                    try:
+                        with self._deadlines(DEADLINE) if fault == "hang" else nullcontext():
+                            for page in self._source().pull(name, cursor, None):
+                                had |= self._facts(name, [page])
+                                cursor = page.cursor if page.cursor is not None else cursor
+                        break
+                    except AssertionError:
+                        raise
+                    except (AccessRefused, ConfigError, QuarantineDocument, NotFound, Refused) as exc:
+                        raise AssertionError(f"{name}: {fault}: {_of(exc)}: it would do to come again") from exc
+                    except Exception:  # noqa: BLE001 - any other error is tried again
+                        continue
+                self.fake.calm()
+                assert whole <= had, f"{name}: {fault} at call {after + 1}: {len(whole - had)} facts were lost"
+
+    def _pages(self, stream: str, cursor: Cursor | None = None) -> list[Page]:
+        return self._taken(self._source().pull(stream, cursor, None), stream)
+
+    def _taken(self, given: Iterator[Page], stream: str) -> list[Page]:
+        pages = []
+        for page in given:
+            pages.append(page)
+            assert len(pages) < PAGES, f"{stream}: {PAGES} pages, and no end"
+        return pages
+
+    def _items(self, stream: str, page: Page, history: bool = False) -> list[ReadItem]:
+        """A page as the gateway reads it: no document, where there are no bytes."""
+        if not page.document:
+            return []
+        origin: Any = "lookup" if stream == "lookup" else "pull"
+        more = {"headers": page.headers, "origin": origin, "stream": stream, "history": history}
+        return self._read(self._source(), self.document(page.document, page.content_type, **more))
+
+    def _facts(self, stream: str, pages: Sequence[Page], history: bool = False) -> set[Any]:
+        found: set[Any] = set()
+        for page in pages:
+            try:
+                for item in self._items(stream, page, history):
+                    if isinstance(item, Event):
+                        found.add(item.key)
+                    elif isinstance(item, Lookup):
+                        found.add((item.object, item.record))
+            except QuarantineDocument:
+                continue
+        return found
+
+    def _read(self, source: Source, document: Document) -> list[ReadItem]:
+        items = list(source.read(document))
+        odd = [type(item).__name__ for item in items if not isinstance(item, Event | Lookup | Quarantined | Skipped)]
+        assert not odd, f"`read` gives what is no read item: {', '.join(odd)}"
+        return items
+
+    def _events(self, document: Document) -> list[Event]:
+        return [item for item in self._read(self._source(), document) if isinstance(item, Event)]
+
+    def _withstands(self, document: Document) -> None:
+        items: list[ReadItem] = []
+        try:
+            items = self._read(self._source(), document)
+        except QuarantineDocument as exc:
+            items = [Quarantined(object="", record="", reason=exc.reason)]
+        except AssertionError:
+            raise
+        except (Exception, SystemExit) as exc:
+            raise AssertionError(f"`read` raised {_of(exc)} instead of QuarantineDocument") from exc
+        for item in items:
+            self._sound(item)
+
+    def _sound(self, item: ReadItem) -> None:
+        """An event that the gateway can keep; a reason that tells no value."""
+        if isinstance(item, Quarantined | Skipped):
+            assert item.reason.strip(), f"{type(item).__name__}: without a reason"
+            assert MARK not in item.reason, f"{type(item).__name__}: the reason tells a value"
+            return
+        name = f"{type(item).__name__} of {item.object!r}"
+        assert item.system == self.context().system, f"{name}: of the system {item.system!r}"
+        assert item.object, f"{name}: of no object"
+        assert isinstance(item.record, str), f"{name}: a record's id is a text, not {type(item.record).__name__}"
+        assert item.record, f"{name}: of no record"
+        if not isinstance(item, Event):
+            return
+        assert type(item) is not Event, f"{name}: an event of no sort; take one of its subclasses"
+        assert item.kind in get_args(Kind), f"{name}: {item.kind!r} is none of {', '.join(get_args(Kind))}"
+        assert isinstance(item.key, str), f"{name}: a key is a text, not {type(item.key).__name__}"
+        assert item.key, f"{name}: without a key"
+        for one in dataclass_fields(item):
+            at = getattr(item, one.name)
+            if isinstance(at, datetime):
+                assert at.utcoffset() == timedelta(0), f"{name}: {one.name} is not in UTC"
+        if isinstance(item, RecordChanged):
+            unsaid = sorted(set(item.values) - item.speaks_of)
+            assert not unsaid, f"{name}: values of fields it does not speak of: {', '.join(unsaid)}"
+            try:
+                orjson.dumps(dict(item.values))
+            except TypeError as exc:
+                raise AssertionError(f"{name}: values that JSON cannot hold ({exc})") from exc
+        if isinstance(item, OutcomeReported):
+            assert item.outcome in OUTCOMES, f"{name}: {item.outcome!r} is none of {', '.join(OUTCOMES)}"
+
+
+def _of(exc: BaseException | None) -> str:
+    """What was raised. Of an error of ours also what it says: no other is known to tell no value."""
+    if exc is None:
+        return "no error"
+    return f"{type(exc).__name__}: {exc}" if isinstance(exc, GatewayError) else type(exc).__name__
+
+
+def _named(event: Event) -> str:
+    return f"{type(event).__name__} of {event.object!r}"
+
+
+def _place(cursor: Mapping[str, Any]) -> str:
+    text = orjson.dumps(cursor).decode()
+    return text if len(text) <= 120 else f"{text[:120]}…"
+
+
+@contextmanager
+def _still(context: Context) -> Iterator[list[str]]:
+    """While this lasts, who asks the network or the context's clock is noted, and refused."""
+    asked: list[str] = []
+
+    def refused(what: str) -> Callable[..., Any]:
+        def refuse(*arguments: Any, **more: Any) -> Any:
+            asked.append(what)
+            raise OSError(f"{what} is not to be asked")
+
+        return refuse
+
+    kept = {name: getattr(socket, name) for name in ("create_connection", "getaddrinfo")}
+    connect = socket.socket.connect
+    given = context.now
+    for name in kept:
+        setattr(socket, name, refused("the network"))
+    socket.socket.connect = refused("the network")  # type: ignore[method-assign]
+    object.__setattr__(context, "now", refused("the clock"))
+    try:
+        yield asked
+    finally:
+        object.__setattr__(context, "now", given)
+        del socket.socket.connect
+        if socket.socket.connect is not connect:
+            socket.socket.connect = connect  # type: ignore[method-assign]
+        for name, function in kept.items():
+            setattr(socket, name, function)
+
+
+def _payload(document: Document) -> Any:
+    try:
+        return orjson.loads(document.body)
+    except orjson.JSONDecodeError:
+        return None
+
+
+def _turned(document: Document) -> Iterator[Document]:
+    """The document with its items in the other order."""
+    payload = _payload(document)
+    if isinstance(payload, list):
+        yield replace(document, body=orjson.dumps(payload[::-1]))
+    elif isinstance(payload, dict):
+        for name, items in payload.items():
+            if isinstance(items, list) and len(items) > 1 and all(isinstance(item, dict) for item in items):
+                yield replace(document, body=orjson.dumps({**payload, name: items[::-1]}))
+
+
+def _broken(document: Document) -> Iterator[Document]:
+    """The document with one thing wrong in it: a value replaced, a part missing, bytes cut off or hurt."""
+    payload = _payload(document)
+    if isinstance(payload, dict | list):
+        text = document.body
+        for path in _paths(payload):
+            for value in VALUES:
+                yield replace(document, body=_with(orjson.loads(text), path, value))
+        return
+    body, chosen = document.body, random.Random(1)
+    for _ in range(60):
+        at = chosen.randrange(len(body) + 1)
+        yield replace(document, body=body[:at])
+        yield replace(document, body=body[:at] + bytes([chosen.randrange(256)]) + body[at + 1 :])
+
+
+def _paths(node: Any, path: tuple[Any, ...] = (), most: int = 40) -> list[tuple[Any, ...]]:
+    found = [path] if path else []
+    inner = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    for name, part in inner:
+        if len(found) < most:
+            found += _paths(part, (*path, name), most - len(found))
+    return found[:most]
+
+
+def _with(payload: Any, path: Sequence[Any], value: Any) -> bytes:
+    node = payload
+    for name in path[:-1]:
+        node = node[name]
+    node[path[-1]] = value
+    return json.dumps(payload).encode()  # orjson refuses numbers that do not fit

@@ -1,11 +1,11 @@
-"""What a plugin gave, looked at before it is believed: between a source's ``read`` and the batch.
+"""What a plugin gave, looked at before it is believed: between its ``read``, ``score`` or ``calls`` and the batch.
 
 A mapping file makes sound items by itself; a source of one's own may make anything. Pure.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, get_args
@@ -20,18 +20,29 @@ from gateway.contracts import (
     Kind,
     Lookup,
     Quarantined,
+    Receipt,
     RecordChanged,
     RecordConverted,
     RecordsLinked,
     RecordsMerged,
+    Score,
     Sink,
     Skipped,
     Source,
     Verification,
 )
-from gateway.errors import Refused
+from gateway.errors import GatewayError, Refused
 
 _KINDS = frozenset(get_args(Kind))
+_MOST_POINTS = 1_000_000
+
+
+class Garbage(GatewayError):
+    """What a plugin gave is no answer; the message says what it is instead, in types."""
+
+
+class Tampered(Garbage):
+    """A plugin changed what it was given. It was a copy, so nobody else sees it, and what it answered counts."""
 
 
 def flaw(item: Any, system: str) -> str:
@@ -62,6 +73,24 @@ def flaw(item: Any, system: str) -> str:
     except TypeError:
         return f"a {type(item).__name__} with values that JSON cannot hold"
     return ""
+
+
+def refuse_score(score: Any, at: datetime) -> None:
+    """Raises ``Garbage`` for what could not be stored, or would be due again at once, for ever."""
+    if not isinstance(score, Score):
+        raise Garbage(f"gave a {type(score).__name__}")
+    points = (score.total, score.fit, score.behaviour)
+    if not all(type(each) is int and abs(each) <= _MOST_POINTS for each in points) or type(score.band) is not str:
+        raise Garbage("gave a score of something else than hundredths and a band")
+    moves = score.changes_at
+    if moves is not None and (type(moves) is not datetime or moves.tzinfo is None or moves <= at):
+        raise Garbage("gave a score that changes at no later time")
+
+
+def refuse_receipts(given: Sequence[Any], keys: Collection[str]) -> None:
+    """Raises ``Garbage`` when none of what a sink gave is a receipt for any of its writes."""
+    if keys and not any(isinstance(one, Receipt) and type(one.key) is str and one.key in keys for one in given):
+        raise Garbage(f"gave {f'a {type(given[0]).__name__}' if given else 'nothing'} for {len(keys)} writes")
 
 
 def refuse_unsound(made: Any, what: type[Source] | type[Sink]) -> None:

@@ -14,6 +14,8 @@ from gateway.leads.joining import Joining
 from gateway.sync.companions import Carries
 from gateway.sync.links import Links
 
+GATEWAY = "the gateway"
+"""Whose calls those of our own are."""
 Guard = Callable[[str, str], AbstractContextManager[Any]]
 """(plugin, call) → a context in which the supervisor watches the clock"""
 
@@ -41,5 +43,7 @@ class Model:
     """system → object → address of a record's page"""
     zone: tzinfo = UTC
     """whose clock people are told times by"""
+    scorer_plugin: str = ""
+    """whose scorer it is"""
     assign: Callable[[Mapping[str, Any], Mapping[str, Any], Sequence[Any]], str | None] = lambda *_: None
     """asks the plugins whose a new handoff becomes"""

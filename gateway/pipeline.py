@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,6 +17,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine
 
 from gateway import work
+from gateway.checked import Tampered
 from gateway.contracts import ActivityHappened, Event, RecordChanged
 from gateway.errors import StaleCommit
 from gateway.following import follow
@@ -32,7 +33,7 @@ from gateway.leads.batch import Batch, Timed
 from gateway.leads.joining import identity_keys, join, settle_values
 from gateway.leads.lead import Lead
 from gateway.leads.record import Ref
-from gateway.model import Guard, Model, unguarded
+from gateway.model import GATEWAY, Guard, Model, unguarded
 from gateway.readings import Reading, gather, name_refused, record
 from gateway.scoring.rating import rate, subject
 from gateway.store.commit import commit
@@ -49,6 +50,8 @@ from gateway.wanted import wanted_writes, write_row
 TRIES = 8
 """How often a batch is computed again because somebody else was faster, before its documents go back."""
 HOUR = 3_600_000_000
+UNSCORED = timedelta(hours=1)
+"""After so long a lead is scored whose scoring failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +71,21 @@ class Done:
 
 class Pipeline:
     def __init__(
-        self, engine: Engine, model: Model, now: Callable[[], datetime], log: Any, guard: Guard = unguarded
+        self,
+        engine: Engine,
+        model: Model,
+        now: Callable[[], datetime],
+        log: Any,
+        guard: Guard = unguarded,
+        stopped: Callable[[str, str], bool] = lambda plugin, part: False,
     ) -> None:
+        """``stopped``: (plugin, part) → whether it is quarantined."""
         self.engine = engine
         self.model = model
         self.now = now
         self.log = log
         self.guard = guard
+        self.stopped = stopped
         objects = model.joining.objects.items()
         self.users: Users = {place: rules.inbound for place, rules in objects if rules.kind == "user"}
 
@@ -146,7 +157,7 @@ class Pipeline:
                 if self.model.journey.capacity:
                     batch.lately = openings_lately(connection, to_micros(at))
             batch.orders, batch.judgements = orders or {}, judgements or {}
-            with self.guard("scorer", "score a batch"):  # no statement is sent meanwhile: only plugins can hang here
+            with self.guard(GATEWAY, "work a batch"):  # no statement is sent meanwhile
                 self.compute(batch, readings, events, known_at, quiet, touched, cause, at, same, by, refold)
             if not batch.uncounted and not batch.whose:
                 if cause == "time":
@@ -249,6 +260,8 @@ class Pipeline:
                 batch.records.setdefault(ref, own)
             settle_values(batch, lead, self.model.joining)
             self._rate(batch, lead, self._company(batch, lead), at)
+        if (again := batch.unscored.get(lead.id)) is not None:  # no score says when it is due
+            lead.wakes_at, lead.changed = min(lead.wakes_at or again, again), True
         self._plan(batch, lead, lead.id not in batch.live)
 
     def _company(self, batch: Batch, lead: Lead) -> Mapping[str, Any]:
@@ -280,21 +293,40 @@ class Pipeline:
             batch.beside.add(lead.id)
 
     def _rate(self, batch: Batch, lead: Lead, company: Mapping[str, Any], at: datetime) -> None:
-        if self.model.scorer is None:
+        scorer, plugin = self.model.scorer, self.model.scorer_plugin
+        if scorer is None:
             return
+        if self.stopped(plugin, "score"):  # all are scored again when it works
+            self._put_off(batch, lead, at)
+            return
+        moved = False
         try:
-            if rate(lead, company, self.model.scorer, self.model.hashes.get("scoring", ""), at):
-                batch.scored.append(lead.id)
-        except Exception as exc:  # noqa: BLE001 - a scorer is a plugin and may raise anything; the lead goes on unscored
-            self.log.error("scoring failed", lead=lead.id, error=type(exc).__name__)
-            if lead.score is not None:  # or the sweep would find it due again at once, for ever
-                lead.score.changes_at = to_micros(at + timedelta(hours=1))
-                batch.scored.append(lead.id)
+            with self.guard(plugin, f"score {lead.id}"):
+                given = subject(lead, company)
+                moved = rate(lead, given, scorer, self.model.hashes.get("scoring", ""), at)
+                if given != subject(lead, company):
+                    raise Tampered("changed the lead it was given")
+        except Tampered:
+            self.log.error("scorer tampers", lead=lead.id, plugin=plugin)
+        except (Exception, SystemExit) as exc:  # noqa: BLE001 - a scorer may raise anything; the lead stays as it was
+            self.log.error("scoring failed", lead=lead.id, plugin=plugin, error=type(exc).__name__)
+            self._put_off(batch, lead, at)
             batch.work_items.append(
                 work.work_item(
                     f"score:{lead.id}", "scoring failed", "", {"error": type(exc).__name__}, batch.now, lead.id
                 )
             )
+        if moved:
+            batch.scored.append(lead.id)
+
+    def _put_off(self, batch: Batch, lead: Lead, at: datetime) -> None:
+        """A lead that could not be scored is tried again in an hour, not at once and for ever."""
+        again = to_micros(at + UNSCORED)
+        if lead.score is None:
+            batch.unscored[lead.id] = again
+        elif lead.score.changes_at is None or lead.score.changes_at < again:
+            lead.score.changes_at = again
+            batch.scored.append(lead.id)
 
     def need(self, at: datetime) -> Need:
         """Which activities a score at ``at`` needs."""
@@ -331,7 +363,9 @@ def freeze(batch: Batch, lead: Lead, model: Model, at: datetime) -> None:
     company = batch.companies[lead.company].attributes if lead.company in batch.companies else {}
     known = subject(lead, company)
     if model.scorer is not None:
-        lead.opened["contributions"] = frozen(model.scorer.score(known, at, explain=True).contributions)
+        with suppress(Exception):  # a scorer that fails is known by now, and a person may hand over unscored
+            explained = model.scorer.score(subject(lead, company), at, explain=True)
+            lead.opened["contributions"] = frozen(explained.contributions)
     calendar = model.journey.follow_up.calendar
     if batch.roster is not None:  # by the clock of who has to answer
         calendar = batch.roster.calendar_of(lead.opened["system"], lead.opened["owner"])

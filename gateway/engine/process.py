@@ -29,6 +29,7 @@ from gateway.engine.files import differences
 from gateway.engine.supervisor import RENEWED, STATUS
 from gateway.engine.workers import bell_of, delivery_loop, loop, pipeline_loop
 from gateway.errors import ConfigError
+from gateway.model import GATEWAY
 from gateway.outbound import catalogues
 from gateway.settings.files import ConfigFile
 from gateway.settings.form import GatewayForm
@@ -60,6 +61,8 @@ def open_gateway(root: Path) -> Gateway:
 
 
 def _guard(plugin: str, call: str) -> contextlib.AbstractContextManager[None]:
+    if plugin == GATEWAY:
+        return slots.calling(plugin, call, slots.OWN_CALL)
     talks = call.startswith(("deliver", "find", "pull", "fetch", "describe"))  # to a system that may take its time
     return slots.calling(plugin, call, slots.DELIVER_CALL if talks else slots.PLUGIN_CALL)
 

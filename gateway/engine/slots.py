@@ -18,6 +18,8 @@ PLUGIN_CALL = 10.0
 """Seconds a plugin call may take before its worker is killed."""
 DELIVER_CALL = 30.0
 """The same for one ``deliver``, which waits for another system."""
+OWN_CALL = 60.0
+"""The same for what the gateway computes itself between loading and committing, calls of plugins in it aside."""
 
 _RECORD = struct.Struct("<Qdd64s64s96s")  # version, since, until, plugin, call, worker
 SIZE = 512

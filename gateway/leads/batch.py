@@ -75,6 +75,8 @@ class Batch:
     uncounted: set[str] = field(default_factory=set)
     """Leads whose activities turned out to be needed and are not here: the batch is loaded again."""
     scored: list[str] = field(default_factory=list)
+    unscored: dict[str, int] = field(default_factory=dict)
+    """Leads that have no score since their scoring failed → when it is tried again"""
     writes: list[dict[str, Any]] = field(default_factory=list)
     moot: dict[tuple[str, str], str] = field(default_factory=dict)
     """(system, key) of records for which nothing is left to write → lead: what waits for them is superseded"""

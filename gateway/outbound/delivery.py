@@ -10,6 +10,7 @@ import random
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -17,6 +18,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Engine
 
+from gateway.checked import Garbage, Tampered, refuse_receipts
 from gateway.contracts import COMPANIONS, LIST, Call, Receipt, Sink, Write
 from gateway.leads.record import Record
 from gateway.model import Guard
@@ -30,6 +32,8 @@ from gateway.times import to_micros
 SILENCE = 35.0
 """Seconds of the taker's monotonic clock without a beat after which a worker counts as dead: a call may take 30."""
 GARBAGE = "no valid receipt"
+QUARANTINED = "plugin quarantined"
+"""Code of a write that waits because its plugin has failed with others."""
 
 _ANYTHING = (Exception, SystemExit)  # what plugin code may raise: it may even leave
 _RESULTS = frozenset({"done", "moved", "gone", "duplicate", "unknown", "retry", "rejected", "auth", "limit"})
@@ -53,6 +57,7 @@ class Delivery:
         guard: Guard,
         log: Any,
         guarding: Guarding | None = None,
+        stopped: Callable[[str, str], bool] = lambda plugin, part: False,
     ) -> None:
         self.engine = engine
         self.system = system
@@ -64,6 +69,7 @@ class Delivery:
         self._seen: dict[str, tuple[int, float]] = {}
         self.alarms = Alarms(engine, system)
         self.guarding = guarding
+        self.stopped = stopped
 
     def take_over(self, worker: str, dead: str = "", clock: Callable[[], float] = time.monotonic) -> int:
         """Free what dead workers had on its way: of ``dead``, and of whoever has not beaten for ``SILENCE`` seconds.
@@ -125,6 +131,9 @@ class Delivery:
         stop: Receipt | None = None
         for call in calls:
             if stop is not None:
+                break
+            if self.stopped(self.plugin, "deliver"):
+                stop = Receipt(key="", result="limit", code=QUARANTINED, seconds=60)
                 break
             mine = {item.key: rest.pop(item.key) for item in call.writes}
             with write(self.engine) as connection:
@@ -189,9 +198,11 @@ class Delivery:
         if not writes:
             return [], ""
         try:
-            with self.guard(self.plugin, "calls"):
+            with suppress(Tampered), self.guard(self.plugin, "calls"):
                 own = [_copied(made) for made in writes]  # a sink that changes them changes its own
                 calls = list(self.sink.calls(own))
+                if own != list(writes):
+                    raise Tampered("changed the writes it was given")
             named = [item.key for call in calls for item in call.writes]
             if len(set(named)) < len(named) or not {made.key for made in writes}.issuperset(named):
                 raise ValueError("a write that is not ours, or one that is sent twice")
@@ -202,9 +213,11 @@ class Delivery:
 
     def _deliver(self, call: Call, mine: Todo) -> dict[str, Receipt]:
         """One receipt for each write of the call, whatever the sink gives."""
+        given: list[Any] = []
         try:
-            with self.guard(self.plugin, f"deliver {len(mine)} writes"):
+            with suppress(Garbage), self.guard(self.plugin, f"deliver {next(iter(mine), '')}"):
                 given = list(self.sink.deliver(call))
+                refuse_receipts(given, mine.keys())
         except _ANYTHING as exc:  # it may have happened or not: looked up before it is sent again
             self.log.warning("delivery failed", system=self.system, error=type(exc).__name__)
             return {key: _unknown(key, exc) for key in mine}

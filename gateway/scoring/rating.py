@@ -6,17 +6,20 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from gateway.checked import refuse_score
 from gateway.contracts import Score, Scorer, Subject
 from gateway.leads.lead import Lead, Standing
 from gateway.times import from_micros, to_micros
 
 
 def subject(lead: Lead, company: Mapping[str, Any]) -> Subject:
-    """The lead as a scorer sees it; the company's attributes are under ``company.<name>``."""
-    attributes = lead.attributes
+    """The lead as a scorer sees it; the company's attributes are under ``company.<name>``. Copies: it may change them."""
+    attributes = dict(lead.attributes)
     if company:
-        attributes = attributes | {f"company.{name}": value for name, value in company.items()}
-    return Subject(attributes, list(lead.activities.values()), lead.marks, lead.persona)
+        attributes |= {f"company.{name}": value for name, value in company.items()}
+    if list in map(type, attributes.values()):
+        attributes = {name: value[:] if type(value) is list else value for name, value in attributes.items()}
+    return Subject(attributes, list(lead.activities.values()), tuple(lead.marks), lead.persona)
 
 
 def standing(score: Score, at: datetime, scoring: str) -> Standing:
@@ -38,13 +41,14 @@ def _last(standing: Standing | None) -> Score:
     return Score(standing.total, standing.fit, standing.behaviour, standing.band, changes_at)
 
 
-def rate(lead: Lead, company: Mapping[str, Any], scorer: Scorer, scoring: str, at: datetime) -> bool:
-    """Score ``lead`` at ``at``; True when the stored score has to be written again."""
+def rate(lead: Lead, given: Subject, scorer: Scorer, scoring: str, at: datetime) -> bool:
+    """Score ``lead``, which ``given`` shows, at ``at``; True when the stored score has to be written again.
+
+    Raises ``Garbage`` when the scorer gives none.
+    """
     before = lead.score
-    if lead.counted:
-        score = scorer.score(subject(lead, company), at)
-    else:
-        score = scorer.renew(_last(before), subject(lead, company), at)
+    score = scorer.score(given, at) if lead.counted else scorer.renew(_last(before), given, at)
+    refuse_score(score, at)
     lead.score = standing(score, at, scoring)
     return before is None or (
         before.total,

@@ -12,6 +12,7 @@ from gateway.journey.capacity import SPANS
 from gateway.store import tables as t
 from gateway.store.among import among
 from gateway.store.put import Put
+from gateway.store.times import new_id
 
 MICROSECOND = timedelta(microseconds=1)
 
@@ -45,6 +46,11 @@ def advance_rescore(connection: Connection, rescore: Any, done: Sequence[str], l
         connection.execute(delete(t.rescores).where(r.id == rescore.id))
     else:
         connection.execute(update(t.rescores).where(r.id == rescore.id).values(after=done[-1]))
+
+
+def rescore_all(connection: Connection, cause: str, now: int) -> None:
+    """Queue a rescore of every lead."""
+    Put(connection).insert(t.rescores, [{"id": new_id(), "cause": cause, "created_at": now}])
 
 
 def cursor(connection: Connection, system: str, stream: str) -> Mapping[str, Any] | None:

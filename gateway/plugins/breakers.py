@@ -1,0 +1,121 @@
+"""The breakers of one process: who has failed three times in a row is not called for a while, and then tried again.
+
+In: what became of each plugin call, from ``watch``. Out: whether a part of a plugin may be called now. A call that
+raises costs its own item only, so it counts until one like it works; a call that ends its process counts for an hour,
+in the store, where the process that comes after it notes it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Engine
+
+from gateway.store import breakers
+from gateway.store.database import read, write
+from gateway.store.times import utc_now
+from gateway.times import to_micros
+
+LOOK = 1.0
+"""Seconds between two looks at what other processes have found."""
+
+Key = tuple[str, str]
+"""(plugin, part)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """``items``: (call, item) of those whose failures opened a breaker, so that the fault was not theirs. ``closed``:
+    what works again."""
+
+    items: tuple[tuple[str, str], ...] = ()
+    closed: frozenset[Key] = frozenset()
+
+
+NOTHING = Settled()
+
+
+class Breakers:
+    """What this process knows; ``settle`` writes it down, outside any transaction. ``clock``: real time."""
+
+    def __init__(self, engine: Engine, log: Any, clock: Callable[[], datetime] = utc_now) -> None:
+        self._engine = engine
+        self._log = log
+        self._clock = clock
+        self._looked = float("-inf")
+        self._open: dict[Key, Any] = {}
+        """Those that are open, from the store: rows."""
+        self._failing: dict[Key, dict[str, str]] = {}
+        """(plugin, call) → item → reason, of those that failed in a row."""
+        self._tripped: dict[Key, str] = {}
+        """To be written: reasons."""
+        self._closed: set[Key] = set()
+        """To be written."""
+        self._items: list[tuple[str, str]] = []
+
+    @property
+    def quiet(self) -> bool:
+        """Nothing fails: a call that works is no news."""
+        return not (self._failing or self._open)
+
+    def stopped(self, plugin: str, part: str) -> bool:
+        """Whether it is not to be called now. After its wait it may be: that call decides."""
+        self._look()
+        if (plugin, part) in self._tripped:
+            return True
+        row = self._open.get((plugin, part))
+        return row is not None and row.retry_at > to_micros(self._clock())
+
+    def worked(self, plugin: str, part: str, call: str, decides: bool) -> None:
+        """A call came to its end. ``decides``: such a call closes an open breaker of the part."""
+        if self._failing:
+            self._failing.pop((plugin, call), None)
+        if decides and (plugin, part) in self._open:
+            self._closed.add((plugin, part))
+            del self._open[plugin, part]
+
+    def failed(self, plugin: str, part: str, call: str, item: str, reason: str) -> None:
+        """A call raised, or gave garbage. ``item``: what it was about; "" when that was nothing of its own."""
+        failing = self._failing.setdefault((plugin, call), {})
+        failing[item or str(len(failing))] = reason
+        if len(failing) >= breakers.STRIKES and (plugin, part) not in self._tripped:
+            self._tripped[plugin, part] = reason
+            self._items += [(call, one) for one in failing if item]
+            self._failing.pop((plugin, call))
+
+    def settle(self) -> Settled:
+        """Write down what was found since."""
+        if not (self._tripped or self._closed):
+            return NOTHING
+        now = to_micros(self._clock())
+        with write(self._engine) as connection:
+            for plugin, part in self._closed:
+                if breakers.close(connection, plugin, part):
+                    self._log.info("plugin works again", plugin=plugin, part=part)
+            for (plugin, part), reason in self._tripped.items():
+                breakers.trip(connection, plugin, part, reason, now)
+                self._log.error("plugin quarantined", plugin=plugin, part=part, reason=reason)
+        settled = Settled(tuple(self._items), frozenset(self._closed))
+        self._items.clear()
+        self._tripped.clear()
+        self._closed.clear()
+        self._looked = float("-inf")
+        return settled
+
+    def open(self) -> Sequence[Any]:
+        """The rows of those that are open, as the store has them now."""
+        self._looked = float("-inf")
+        self._look()
+        return list(self._open.values())
+
+    def _look(self) -> None:
+        if (now := time.monotonic()) - self._looked < LOOK:
+            return
+        self._looked = now
+        with read(self._engine) as connection:
+            rows = breakers.opened(connection)
+        self._open = {(row.plugin, row.part): row for row in rows if (row.plugin, row.part) not in self._closed}

@@ -1,0 +1,124 @@
+"""Breakers: which part of which plugin is not called for now, why and since when. Times are the real clock's.
+
+A part is what fails and waits together: ``read``, ``pull``, ``deliver``, ``score``, ``load``, or a hook. It opens after
+three strikes of different items within an hour; it is closed by the first call that works once its wait is over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, and_, delete, inspect, select
+from sqlalchemy.exc import DBAPIError
+
+from gateway.store import tables as t
+from gateway.store.database import MAIN_FILE, open_store, read
+from gateway.store.put import Put
+from gateway.times import from_micros
+
+STRIKES = 3
+LOADING_STRIKES = 2
+"""Deaths while a plugin is loaded: a process that dies three times before it is ready ends the whole gateway."""
+LOAD = "load"
+WITHIN = 3_600_000_000
+"""Microseconds for which a strike counts."""
+WAIT, LONGEST_WAIT = 60_000_000, 3_600_000_000
+"""Microseconds until an open breaker is tried, doubled at each time it opens again, and its longest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantine:
+    """Why a plugin, or a part of it, is not called, since when, and when it is tried again (UTC)."""
+
+    reason: str
+    since: datetime
+    again: datetime
+
+
+def quarantined(folder: Path) -> dict[str, Quarantine]:
+    """Plugin → its quarantine, as the store of ``folder`` keeps it; none when there is no store that can be read."""
+    return by_plugin(stored(folder))
+
+
+def by_plugin(rows: Sequence[Any]) -> dict[str, Quarantine]:
+    """Of open breakers: all reasons of a plugin in one, since the first opened."""
+    found: dict[str, Quarantine] = {}
+    for row in sorted(rows, key=lambda row: (row.opened_at, row.part)):
+        one = found.get(row.plugin)
+        reason = f"{one.reason}; {row.reason}" if one is not None else row.reason
+        again = from_micros(row.retry_at)
+        found[row.plugin] = Quarantine(
+            reason,
+            one.since if one is not None else from_micros(row.opened_at),
+            max(one.again, again) if one is not None else again,
+        )
+    return found
+
+
+def stored(folder: Path) -> list[Any]:
+    """The rows of the open breakers in the store of ``folder``; none when there is no store that can be read."""
+    if not (folder / MAIN_FILE).is_file():
+        return []
+    store = open_store(folder)
+    try:
+        with read(store.main) as connection:
+            return opened(connection) if inspect(connection).has_table(t.breakers.name) else []
+    except DBAPIError:
+        return []
+    finally:
+        store.close()
+
+
+def opened(connection: Connection) -> list[Any]:
+    """The rows of the breakers that are open, those that are being tried again included."""
+    return list(connection.execute(select(t.breakers).where(t.breakers.c.opened_at.is_not(None))))
+
+
+def strike(connection: Connection, plugin: str, part: str, item: str, reason: str, now: int) -> bool:
+    """Note one strike; True when the breaker is open by now. Of one item, only the last counts; "" is none."""
+    row = _row(connection, plugin, part)
+    strikes = [one for one in row["strikes"] if one[1] > now - WITHIN and not (item and one[0] == item)]
+    row["strikes"] = [*strikes, [item, now, reason]]
+    enough = LOADING_STRIKES if part == LOAD else STRIKES
+    if row["opened_at"] is not None or len(row["strikes"]) >= enough:
+        _open(row, reason, now)
+    Put(connection).upsert(t.breakers, [row])
+    return row["opened_at"] is not None
+
+
+def trip(connection: Connection, plugin: str, part: str, reason: str, now: int) -> None:
+    """Open the breaker, or leave it open for twice as long as before."""
+    row = _row(connection, plugin, part)
+    _open(row, reason, now)
+    Put(connection).upsert(t.breakers, [row])
+
+
+def close(connection: Connection, plugin: str, part: str) -> bool:
+    """It works: forget everything against it. Whether there was anything."""
+    b = t.breakers.c
+    return connection.execute(delete(t.breakers).where(and_(b.plugin == plugin, b.part == part))).rowcount > 0
+
+
+def _row(connection: Connection, plugin: str, part: str) -> dict[str, Any]:
+    b = t.breakers.c
+    found = connection.execute(select(t.breakers).where(b.plugin == plugin, b.part == part)).mappings().first()
+    fresh: Mapping[str, Any] = {
+        "plugin": plugin,
+        "part": part,
+        "strikes": [],
+        "opened_at": None,
+        "retry_at": None,
+        "trips": 0,
+        "reason": "",
+    }
+    return dict(found or fresh)
+
+
+def _open(row: dict[str, Any], reason: str, now: int) -> None:
+    wait = min(WAIT * 2 ** min(row["trips"], 16), LONGEST_WAIT)
+    row |= {"opened_at": row["opened_at"] or now, "retry_at": now + wait, "trips": row["trips"] + 1}
+    row |= {"reason": reason, "strikes": []}

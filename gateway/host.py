@@ -20,6 +20,7 @@ from marshmallow import Schema
 from packaging.requirements import InvalidRequirement, Requirement
 
 from gateway import hookspecs
+from gateway.plugins.rules import Rules
 from gateway.settings.files import suggest
 
 DISTRIBUTION = "lead-gateway"
@@ -40,6 +41,8 @@ class Plugin:
     state: str = "active"  # active | broken | incompatible | disabled
     reason: str = ""
     offers: list[str] = field(default_factory=list)
+    since: str = ""  # ISO time from which it is in this state, where that is known
+    would_offer: Sequence[str] = ()  # what it is known to have offered once
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +61,17 @@ class Host:
     ``sources``, ``sinks``, ``connections``, ``scorers``, ``transforms``: offered name → offer.
     """
 
-    def __init__(self, found: Iterable[tuple[EntryPoint, Distribution]] | None = None) -> None:
-        """Load every plugin found (default: the installed ones, cut down by ``GATEWAY_PLUGINS``, a comma list)."""
+    def __init__(
+        self,
+        found: Iterable[tuple[EntryPoint, Distribution]] | None = None,
+        rules: Rules | None = None,
+        loading: Callable[[Plugin], None] = lambda plugin: None,
+    ) -> None:
+        """Load every plugin found (default: the installed ones, cut down by ``GATEWAY_PLUGINS``, a comma list).
+
+        :param rules: whom an instance keeps out; without them nobody. :param loading: told before each import.
+        """
+        self.rules = rules or Rules()
         self.plugins: list[Plugin] = []
         self.sources: dict[str, Offer] = {}
         self.sinks: dict[str, Offer] = {}
@@ -78,10 +90,17 @@ class Host:
         for entry, distribution in pairs:
             plugin = Plugin(entry.name, entry.value, distribution.metadata["Name"] or "?", distribution.version)
             self.plugins.append(plugin)
-            if names is not None and entry.name not in names and distribution.metadata["Name"] != DISTRIBUTION:
+            foreign = plugin.distribution != DISTRIBUTION
+            plugin.would_offer = self.rules.offers(entry.name, distribution)
+            if foreign and names is not None and entry.name not in names:
                 plugin.state, plugin.reason = "disabled", "not named in GATEWAY_PLUGINS"
                 continue
+            if foreign and (kept := self.rules.against(entry.name, distribution)):
+                plugin.state, plugin.reason, plugin.since = "disabled", kept.reason, kept.since
+                plugin.requires = _range(distribution)
+                continue
             if not self._twin(plugin, [other for twin, other in pairs if twin.name == entry.name]):
+                loading(plugin)
                 self._load(plugin, entry, distribution)
         self.plugins.sort(key=lambda plugin: (plugin.name, plugin.distribution))
         self._settle()
@@ -89,8 +108,16 @@ class Host:
     @property
     def unavailable(self) -> dict[str, str]:
         """Plugin, or a name that one offers → why it is not to be had."""
-        idle = {plugin.name: f"{plugin.state}: {plugin.reason}" for plugin in self.plugins if plugin.state != "active"}
-        return idle | self.contested
+        idle = [plugin for plugin in self.plugins if plugin.state != "active"]
+        why = {id(plugin): f"{plugin.state}: {plugin.reason}" for plugin in idle}
+        offered = {offer.partition(" ")[2]: why[id(plugin)] for plugin in idle for offer in plugin.would_offer}
+        return offered | {plugin.name: why[id(plugin)] for plugin in idle} | self.contested
+
+    @property
+    def unseen(self) -> str:
+        """Plugins that nobody could ask what they offer, with the reason: what is missing may be theirs."""
+        silent = [one for one in self.plugins if one.state != "active" and not one.would_offer]
+        return "; ".join(f"{one.name} ({one.state}: {one.reason})" for one in silent)
 
     def commands(self, cli: Any) -> None:
         """Let each active plugin add its commands; one that raises is marked broken."""

@@ -38,6 +38,7 @@ from gateway.outbound.budget import SystemBudget
 from gateway.outbound.delivery import Delivery
 from gateway.outbound.guarding import Guarding, mapped
 from gateway.pipeline import Done, Pipeline
+from gateway.plugins.rules import Rules
 from gateway.pulling import Pulling
 from gateway.readings import Reading
 from gateway.settings.instance import Instance, System, load_instance, store_folder
@@ -119,13 +120,19 @@ class Gateway:
 
     # -- in -----------------------------------------------------------------------------------------------------------
 
-    def intake_sources(self) -> dict[str, SourceOffer]:
-        """The systems that take webhooks, with how their calls prove themselves."""
-        return {
+    @property
+    def absent(self) -> list[str]:
+        """Systems whose plugin is not to be had just now: what they sent waits."""
+        return [name for name, system in self.instance.systems.items() if system.absent]
+
+    def intake_sources(self) -> dict[str, SourceOffer | None]:
+        """The systems that take webhooks, with how their calls prove themselves; None: nobody can say just now."""
+        able: dict[str, SourceOffer | None] = {
             name: SourceOffer(source.verification, source.answer)
             for name, source in self.sources.items()
             if source.verification is not None
         }
+        return able | dict.fromkeys(self.absent)
 
     def read(self, document: Document) -> Reading:
         """Ask the document's source what it says. Whatever goes wrong is the reading's ``failure``."""
@@ -163,7 +170,7 @@ class Gateway:
 
     def run_pipeline_once(self, worker: str) -> int:
         """Read and work the oldest waiting documents. Returns how many there were."""
-        documents = self.inbox.claim(worker, BATCH_DOCUMENTS)
+        documents = self.inbox.claim(worker, BATCH_DOCUMENTS, without=self.absent)
         if not documents:
             return 0
         readings = [self.read(document) for document in documents]
@@ -301,6 +308,9 @@ class Gateway:
         )
 
     def _build(self, system: System) -> None:
+        if system.absent:
+            self.problems[system.name] = system.absent
+            return
         context = self._context(system)
         kinds: tuple[tuple[Any, Any, Any], ...] = (
             (self.sources, self.host.sources, Source),
@@ -376,14 +386,14 @@ def open_gateway(
     # A batch makes tens of thousands of small values and frees them together; looking for cycles among them after
     # every few hundred, as Python does, took a tenth of the time.
     gc.set_threshold(100_000, 20, 100)
-    host = host or Host()
+    own, host = host is None, host or Host(rules=Rules.of(root))
     kept, broken = "", list[Problem | str]()
     try:
         instance = load_instance(root, host)
     except ConfigError as exc:
-        if not fallback or (found := _kept(root, host)) is None:
+        if not fallback or (found := _kept(root, None if own else host)) is None:
             raise
-        (instance, kept), broken = found, exc.problems
+        (instance, kept, host), broken = found, exc.problems
     now = now or (lambda: instance.clock.at(utc_now()))
     gateway = Gateway(instance, host, now, guard)
     gateway.bundle, gateway.broken = kept, broken
@@ -404,15 +414,17 @@ def open_gateway(
     return gateway
 
 
-def _kept(root: Path, host: Host) -> tuple[Instance, str] | None:
-    """The instance as its store keeps it, with its bundle's id; None when that is of no use either."""
+def _kept(root: Path, host: Host | None) -> tuple[Instance, str, Host] | None:
+    """The instance as its store keeps it, with its bundle's id and plugins; None when that is of no use either."""
     folder = store_folder(root)
-    active = bundle.stored(folder)
+    if (active := bundle.stored(folder)) is None:
+        return None
+    host = host or Host(rules=Rules(active.files))
     try:
-        instance = load_instance(root, host, active.files) if active is not None else None
+        instance = load_instance(root, host, active.files)
     except ConfigError:  # a plugin that went, a secret that is not there
         return None
-    return (instance, active.id) if active is not None and instance is not None and instance.store == folder else None
+    return (instance, active.id, host) if instance.store == folder else None
 
 
 def _batches(readings: Sequence[Reading]) -> Iterator[list[Reading]]:

@@ -93,7 +93,7 @@ def add(
     from gateway.contracts import NOTICE
 
     app.require()
-    host = load_host()
+    host = load_host(app.root)
     ready = vendor(sender, plugin) if sender is not None else None
     adding = _adding(app.root.resolve(), host, plugin, name or sender or plugin)
     kind = adding.connection

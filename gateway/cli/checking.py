@@ -34,7 +34,7 @@ def check(app: App, online: bool, as_json: bool) -> None:
     from gateway.settings.instance import load_instance
 
     app.require()
-    host = load_host()
+    host = load_host(app.root)
     try:
         instance = load_instance(app.root, host)
     except ConfigError as exc:

@@ -24,7 +24,7 @@ def upgrade(app: App) -> None:
     from gateway.store import database
 
     app.require()
-    instance = load_instance(app.root, load_host())
+    instance = load_instance(app.root, load_host(app.root))
     store = database.open_store(instance.store)
     try:
         database.upgrade(store)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import os
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from importlib.util import find_spec
@@ -198,13 +199,14 @@ class Cli(click.Group):
     def _of_plugins(self) -> Mapping[str, click.Command]:
         """Commands that plugins add. A plugin that fails here is told of and stops nobody."""
         from gateway.host import DISTRIBUTION, Host, installed
+        from gateway.plugins.rules import Rules
 
         if (ctx := click.get_current_context(silent=True)) and "plugin commands" in ctx.meta:
             known: Mapping[str, click.Command] = ctx.meta["plugin commands"]
             return known
         shelf = _Shelf()
         foreign = [pair for pair in installed() if pair[1].metadata["Name"] != DISTRIBUTION]
-        host = Host(foreign)
+        host = Host(foreign, Rules.of(_root(ctx)))
         before = {plugin.name for plugin in host.active()}
         host.commands(shelf)
         for plugin in host.plugins:
@@ -252,12 +254,19 @@ def main() -> None:
     cli(prog_name="gateway")
 
 
-def load_host() -> Host:
-    """Every plugin of this environment, working or not."""
+def _root(ctx: click.Context | None) -> Path:
+    """The folder of the instance, also before the group's own options are taken to heart, as for ``--help``."""
+    given = ctx.find_root().params.get("root") if ctx else None
+    return Path(given or os.environ.get("GATEWAY_DIR") or ".")
+
+
+def load_host(root: Path) -> Host:
+    """Every plugin of this environment, working or not, less those that the instance in ``root`` keeps out."""
     from gateway.host import Host
+    from gateway.plugins.rules import Rules
 
     log_to_stderr()
-    return Host()
+    return Host(rules=Rules.of(root))
 
 
 def log_to_stderr(level: int = 30) -> None:

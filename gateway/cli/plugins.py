@@ -23,12 +23,13 @@ def plugins() -> None:
 
 @plugins.command("list")
 @json_option
-def list_(as_json: bool) -> None:
+@pass_app
+def list_(app: App, as_json: bool) -> None:
     """List every plugin, working or not.
 
     GATEWAY_PLUGINS=a,b loads only those named.
     """
-    found = load_host().plugins
+    found = load_host(app.root).plugins
     if as_json:
         names = ("name", "distribution", "version", "requires", "state", "reason", "offers")
         say_json({"plugins": [{name: getattr(one, name) for name in names} for one in found]})

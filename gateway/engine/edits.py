@@ -16,6 +16,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from gateway.plugins.lock import LOCK
+
 LOOK = 1.0
 """Seconds between two looks at the files; an edit is judged when two looks in a row found the same."""
 LONGEST = 60.0
@@ -100,7 +102,7 @@ class Edits:
         for folder in (self._root, self._root / "mappings"):
             with contextlib.suppress(OSError), os.scandir(folder) as entries:  # what goes now is gone at the next look
                 for entry in entries:
-                    if entry.name.endswith((".yaml", ".yml")):
+                    if entry.name.endswith((".yaml", ".yml")) or entry.name == LOCK:
                         status = entry.stat()
                         found.append((entry.path, status.st_mtime_ns, status.st_size))
         return tuple(sorted(found))

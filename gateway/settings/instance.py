@@ -27,6 +27,7 @@ from gateway.journey.notify import check_through
 from gateway.journey.package import OFFERED, check_package, lead_fields
 from gateway.leads.stamps import OPT_OUTS
 from gateway.mapping import COMPUTED, SystemMapping, compile_mapping
+from gateway.plugins import rules
 from gateway.settings.files import MAX_CHARACTERS, ConfigFile, KeyPath, content_hash, suggest
 from gateway.settings.form import ROLES, SYSTEM_NAME, GatewayForm
 from gateway.settings.secrets import secrets_of
@@ -50,7 +51,10 @@ class Offer(Protocol):
 
 
 class Plugins(Protocol):
-    """What is installed, by offered name. May also have ``unavailable``: name → why it is not."""
+    """What is installed, by offered name.
+
+    May also have ``unavailable`` (name → why it is not to be had) and ``unseen`` (who was not asked what they offer).
+    """
 
     @property
     def sources(self) -> Mapping[str, Offer]: ...
@@ -74,6 +78,8 @@ class System:
     settings: Mapping[str, Any] = field(repr=False)
     rank: int
     mapping: SystemMapping | None = field(repr=False)
+    absent: str = ""
+    """Why its plugin, which is installed, cannot be used: what concerns this system waits, and all else goes on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +120,7 @@ def texts(root: Path) -> dict[str, str]:
     folder = root / MAPPINGS
     mappings = sorted(folder.glob("[!.]*.yaml")) if folder.is_dir() else []
     found = {}
-    for path in (root / GATEWAY, root / JOURNEY, root / SCORING, *mappings):
+    for path in (root / GATEWAY, root / JOURNEY, root / SCORING, *mappings, *(root / name for name in rules.FILES)):
         with contextlib.suppress(OSError, UnicodeDecodeError), path.open(encoding="utf-8") as stream:
             found[str(path.relative_to(root))] = stream.read(MAX_CHARACTERS + 1)
     return found
@@ -131,10 +137,13 @@ class _Loading:
 
     def __init__(self, root: Path, plugins: Plugins, given: Mapping[str, str] | None = None) -> None:
         self.root, self.plugins, self.given = root, plugins, given
+        kept = rules.texts(root) if given is None else given
+        self.rules = {name: kept[name] for name in rules.FILES if name in kept}
         self.problems: list[Problem | str] = []
         self.files: dict[str, ConfigFile] = {}
         self.mappings: dict[str, SystemMapping] = {}
         self.settings: dict[str, Mapping[str, Any]] = {}
+        self.absent: dict[str, str] = {}
 
     def instance(self) -> Instance:
         main = self._read(GATEWAY)
@@ -153,6 +162,7 @@ class _Loading:
                 self.problems += check_through(journey, self._carriers(systems))
         if scoring is not None:
             self._scoring(scoring)
+        self.problems += rules.Rules(self.rules).problems
         self._types()
         self._stages(journey)
         if journey is not None and not any(f"{MAPPINGS}/" in str(one) for one in self.problems):
@@ -214,7 +224,12 @@ class _Loading:
                 continue
             offers = [shelf[plugin] for shelf in (self.plugins.sources, self.plugins.sinks) if plugin in shelf]
             if not offers:
-                self.problems.append(main.problem(("systems", name, "plugin"), self._missing(plugin)))
+                if why := self._absent(plugin):
+                    self.absent[name], self.settings[name] = why, {}
+                else:
+                    hint = suggest(plugin, [*self.plugins.sources, *self.plugins.sinks])
+                    missing = f"no installed plugin offers it{hint or f'; install gateway-{plugin}'}"
+                    self.problems.append(main.problem(("systems", name, "plugin"), missing))
                 continue
             settings = data.get("settings", {})
             if isinstance(settings, Mapping):
@@ -245,14 +260,16 @@ class _Loading:
             offer = self.plugins.sinks.get(plugin) if isinstance(plugin, str) else None
             carries = getattr(offer.factory, "carries", {}) if offer is not None else {}
             found[name] = "address" in carries[NOTICE] if NOTICE in carries else None
+        found |= dict.fromkeys(self.absent, False)  # who cannot be asked is believed
         return found
 
-    def _missing(self, plugin: str) -> str:
+    def _absent(self, plugin: str) -> str:
+        """Why nothing installed offers ``plugin``, where something could; "" where nothing would."""
         unavailable: Mapping[str, str] = getattr(self.plugins, "unavailable", {})
         if plugin in unavailable:
-            return f"its plugin does not work: {unavailable[plugin]}"
-        hint = suggest(plugin, [*self.plugins.sources, *self.plugins.sinks])
-        return f"no installed plugin offers it{hint or f'; install gateway-{plugin}'}"
+            return f"plugin {plugin} is {unavailable[plugin]}"
+        unseen: str = getattr(self.plugins, "unseen", "")
+        return f"no plugin that is loaded offers {plugin}; not loaded: {unseen}" if unseen else ""
 
     def _names(self, main: ConfigFile, systems: Collection[str]) -> None:
         """Systems named in other places than their own."""
@@ -333,6 +350,7 @@ class _Loading:
                 settings=self.settings[name],
                 rank=rank,
                 mapping=self.mappings.get(name),
+                absent=self.absent.get(name, ""),
             )
             for rank, (name, one) in enumerate(data["systems"].items())
         }
@@ -358,7 +376,7 @@ class _Loading:
             scoring=scoring,
             journey=compile_journey(journey),
             hashes=hashes,
-            files={name: file.text for name, file in self.files.items()},
+            files={name: file.text for name, file in self.files.items()} | self.rules,
             warnings=tuple(self._warnings([file for file in (scoring, journey) if file is not None])),
         )
 

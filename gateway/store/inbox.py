@@ -12,7 +12,7 @@ import shutil
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -161,14 +161,20 @@ class Inbox:
 
     # -- out ----------------------------------------------------------------------------------------------------------
 
-    def claim(self, worker: str, documents: int = 100, bytes: int = 4 * 1024 * 1024) -> list[Document]:
+    def claim(
+        self, worker: str, documents: int = 100, bytes: int = 4 * 1024 * 1024, without: Collection[str] = ()
+    ) -> list[Document]:
         """Lease the oldest waiting documents to ``worker``: at most ``documents`` and ``bytes``, but one if any waits.
+
+        Those of the systems ``without`` wait on.
 
         ``worker`` must be unique to one life of one process. A document that a worker died over comes alone.
         Empty when nothing waits; asking costs no write then.
         """
         self._bury_the_silent(worker)
         free = select(_d.id, func.length(_d.body), _d.attempts).where(_d.state == "waiting", _d.lease == "")
+        if without:
+            free = free.where(_d.system.not_in(without))
         oldest = free.order_by(_d.id).limit(documents)
         with read(self.engine) as connection:
             if connection.execute(oldest.limit(1)).first() is None:

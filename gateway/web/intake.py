@@ -107,7 +107,7 @@ class Intake:
 
     def __init__(
         self,
-        sources: Mapping[str, SourceOffer],
+        sources: Mapping[str, SourceOffer | None],
         append: Callable[[Arrival], Appended],
         now: Callable[[], datetime],
         public_url: str | None = None,
@@ -121,8 +121,8 @@ class Intake:
         """(system, reason) → calls refused, since this process began. An unknown system counts under ``""``."""
         self._logged: dict[tuple[str, str], float] = {}
 
-    def use(self, sources: Mapping[str, SourceOffer], public_url: str | None) -> None:
-        """From the next call on."""
+    def use(self, sources: Mapping[str, SourceOffer | None], public_url: str | None) -> None:
+        """From the next call on. A source that is None cannot say now how its calls prove themselves."""
         self._sources = sources
         self._public_url = public_url.rstrip("/") if public_url else None
 
@@ -147,9 +147,11 @@ class Intake:
     def _handle(self, environ: WSGIEnvironment) -> _Reply:
         path: str = environ.get("PATH_INFO", "")
         system = path[len(PREFIX) + 1 :].partition("/")[0]
-        offer = self._sources.get(system)
-        if offer is None:
+        if system not in self._sources:
             self._refuse("", "unknown system", 404, "no such system")
+        if (offer := self._sources[system]) is None:  # nothing unproved is stored, and nothing sent is lost
+            self._note(system, "plugin not available")
+            return _Reply(503, "try again later", (("Retry-After", "300"),))
         method = environ["REQUEST_METHOD"]
         if method == "POST":
             return self._post(environ, system, offer)

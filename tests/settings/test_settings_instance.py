@@ -79,7 +79,6 @@ def test_a_good_instance_holds_what_its_files_say(room: Any) -> None:
         ("gateway.yaml", "  crm: {", "  CRM!: {", ":4: systems.CRM!: a system's name is written in small letters"),
         ("gateway.yaml", "plugin: hook", "plugin: hok", ":3: systems.website.plugin: no installed plugin offers it; did you mean 'hook'?"),
         ("gateway.yaml", "plugin: hook", "plugin: zzz", ":3: systems.website.plugin: no installed plugin offers it; install gateway-zzz"),
-        ("gateway.yaml", "plugin: hook", "plugin: broken", ":3: systems.website.plugin: its plugin does not work: import failed"),
         ("gateway.yaml", "role: ma", "role: mma", ":3: systems.website.role: not one of ma, crm, other"),
         ("gateway.yaml", "outbound: on", "outbound: perhaps", ":4: systems.crm.outbound: expected true or false"),
         ("gateway.yaml", "token:", "tokn:", ":3: systems.website.settings.tokn: unknown key; did you mean 'token'?"),
@@ -98,9 +97,16 @@ def test_a_good_instance_holds_what_its_files_say(room: Any) -> None:
 )  # fmt: skip
 def test_each_mistake_is_told_at_its_line(room: Any, name: str, good: str, bad: str, told: str) -> None:
     """In every file, with a suggestion where a name is near."""
-    room.plugins.unavailable["broken"] = "import failed"
     found = problems(room, text_of(room, name, good, bad))
     assert [one for one in found if one.startswith(f"{name}{told}")], found
+
+
+def test_a_system_whose_plugin_is_not_to_be_had_is_no_mistake_of_the_file(room: Any) -> None:
+    """It is there with the reason, so that all else goes on; its settings are nobody's to judge meanwhile."""
+    room.plugins.unavailable["hook"] = "disabled: by anna"
+    del room.plugins.sources["hook"]
+    website = room().systems["website"]
+    assert (website.absent, dict(website.settings)) == ("plugin hook is disabled: by anna", {})
 
 
 def test_all_problems_of_all_files_come_at_once(room: Any) -> None:

@@ -1,0 +1,75 @@
+"""What a distribution has on disk, held against its own RECORD: a fingerprint for the lock, and the files that changed.
+
+Only what the plugin is counts: byte code, scripts made at installing and the installer's own notes differ from machine
+to machine, and are left out.
+"""
+
+from __future__ import annotations
+
+import base64
+import csv
+import hashlib
+import json
+from collections.abc import Iterator
+from importlib.metadata import Distribution
+
+EDITABLE = "editable"
+"""The fingerprint of a project that is worked on where it lies: what it is may change at any time."""
+UNKNOWN = ""
+"""The fingerprint of a distribution without RECORD."""
+_NOTES = ("INSTALLER", "RECORD", "REQUESTED", "WHEEL", "direct_url.json", "RECORD.jws", "RECORD.p7s")
+
+
+def fingerprint(distribution: Distribution) -> str:
+    """``sha256:…`` over the names and contents of its files; ``EDITABLE`` or ``UNKNOWN`` where that says nothing."""
+    if editable(distribution):
+        return EDITABLE
+    digest, found = hashlib.sha256(), False
+    for path, _ in sorted(_recorded(distribution)):
+        digest.update(f"{path}\0{_content(distribution, path)}\n".encode())
+        found = True
+    return f"sha256:{digest.hexdigest()}" if found else UNKNOWN
+
+
+def changed(distribution: Distribution) -> list[str]:
+    """Its files that are gone, or are not what RECORD says, in words: ``gateway_x/sink.py has changed``."""
+    wrong = []
+    for path, recorded in sorted(_recorded(distribution)):
+        if not (content := _content(distribution, path)):
+            wrong.append(f"{path} is gone")
+        elif recorded and content != recorded:
+            wrong.append(f"{path} has changed")
+    return wrong
+
+
+def editable(distribution: Distribution) -> bool:
+    """Whether it is a project installed with ``pip install -e``."""
+    try:
+        told = json.loads(distribution.read_text("direct_url.json") or "{}")
+        return bool(told.get("dir_info", {}).get("editable"))
+    except (ValueError, AttributeError):
+        return False
+
+
+def _recorded(distribution: Distribution) -> Iterator[tuple[str, str]]:
+    """(path, sha256 in hex or "") of each file that counts."""
+    for path, recorded, *_ in csv.reader((distribution.read_text("RECORD") or "").splitlines()):
+        if not path.startswith(("..", "/")) and not path.endswith(".pyc") and path.rpartition("/")[2] not in _NOTES:
+            yield path, _hex(recorded)
+
+
+def _hex(recorded: str) -> str:
+    """RECORD writes ``sha256=`` and base64 without padding."""
+    kind, _, value = recorded.partition("=")
+    try:
+        return base64.urlsafe_b64decode(value + "=" * (-len(value) % 4)).hex() if kind == "sha256" else ""
+    except ValueError:
+        return "unreadable"
+
+
+def _content(distribution: Distribution, path: str) -> str:
+    try:
+        with open(str(distribution.locate_file(path)), "rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError:
+        return ""

@@ -669,6 +669,18 @@ unblanked = Table(  # documents that named people who are forgotten: the inbox h
     Column("document", Id, primary_key=True),
 )
 
+breakers = Table(  # parts of plugins that failed; open while they are not called. Times are the real clock's
+    "breakers",
+    main,
+    Column("plugin", String, primary_key=True),
+    Column("part", String, primary_key=True),  # read | pull | deliver | score | load | a hook
+    Column("strikes", Json, nullable=False),  # [item, time, reason] of each, until it opens
+    Column("opened_at", Time),
+    Column("retry_at", Time),
+    Column("trips", Integer, nullable=False),
+    Column("reason", String, nullable=False),
+)
+
 tombstones = Table(  # keyed hashes of forgotten people: they stay forgotten at the next pull
     "tombstones",
     main,

@@ -152,7 +152,10 @@ def test_wheel_carries_all_data_and_nothing_else(wheels):
         assert str(path.relative_to(ROOT)) in names
     assert "gateway/py.typed" in names
     tops = {name.partition("/")[0] for name in names if not name.split("/")[0].endswith(".dist-info")}
-    assert tops == {"gateway", "gateway_mappings"}
+    assert tops == {"gateway", "gateway_mappings", "gateway_scaffold"}
+    tracked = {path for path in (ROOT / "scaffold").rglob("*") if path.is_file() and "__pycache__" not in path.parts}
+    for path in tracked - {ROOT / "scaffold" / "ruff.toml"}:
+        assert f"gateway_scaffold/{path.relative_to(ROOT / 'scaffold')}" in names
     assert not [name for name in names if name.endswith((".csv", ".db", ".pyc"))]
 
 

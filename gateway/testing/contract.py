@@ -17,7 +17,7 @@ import pytest
 from marshmallow import Schema, fields
 
 from gateway.contracts import Context
-from gateway.mapping import compile_mapping
+from gateway.mapping import SystemMapping, compile_mapping
 from gateway.settings.files import ConfigFile
 from gateway.settings.secrets import SecretField
 from gateway.testing.api import impatient
@@ -100,8 +100,7 @@ class SystemContract(Contract):
 
     def context(self, left: int | None = None, now: datetime = NOW) -> Context:
         """What a part is given. ``left``: calls that its budget has; None = as many as it likes."""
-        file = ConfigFile("mapping.yaml", self.mapping)
-        mapping = compile_mapping(file, self.role, self.transforms) if self.mapping else None
+        mapping = self._reader()
         return Context(
             system=mapping.system if mapping else "example",
             root=self.root,
@@ -133,6 +132,14 @@ class SystemContract(Contract):
                     assert form not in text, f"a secret shows in {text.partition(secret)[0][-60:]!r}…"
 
     # -- how it is done -----------------------------------------------------------------------------------------------
+
+    def _reader(self) -> SystemMapping | None:
+        """Compiled once per check: some of them build a part for each of a thousand bodies."""
+        if not hasattr(self, "_compiled"):
+            named = ConfigFile("mapping.yaml", self.mapping).data.get("system", "mapping")
+            file = ConfigFile(f"mappings/{named}.yaml", self.mapping)
+            self._compiled = compile_mapping(file, self.role, self.transforms) if self.mapping else None
+        return self._compiled
 
     def _exercised(self) -> Iterator[Any]:
         """What a part says of itself and of what went wrong."""

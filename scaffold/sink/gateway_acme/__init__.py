@@ -1,0 +1,13 @@
+"""Carries the gateway's writes to Acme: ``plugin: acme`` in gateway.yaml."""
+
+from __future__ import annotations
+
+from gateway.hookspecs import RegisterSink, hookimpl
+
+from gateway_acme.settings import SettingsSchema
+from gateway_acme.sink import AcmeSink
+
+
+@hookimpl
+def register_sinks(register: RegisterSink) -> None:
+    register("acme", AcmeSink, SettingsSchema)

@@ -199,6 +199,8 @@ class OutcomeReported(Event):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PersonErased(Event):
     reason: str = "erased"
+    by: str = ""
+    """Who asked for it, where a person did."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

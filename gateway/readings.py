@@ -68,6 +68,7 @@ def record(
     forgotten = [event for _, event in fresh if (event.system, event.object, event.record) in batch.forgotten]
     for event in forgotten:
         batch.note(event.system, "skipped", "forgotten person")
+        batch.unwanted.add(told[event.key][0].id)
     if forgotten:
         unwanted = {event.key for event in forgotten}
         fresh = [timed for timed in fresh if timed[1].key not in unwanted]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gateway.cli.forgetting import export, forget
 from gateway.cli.judging import give_points, hold
 from gateway.cli.main import MOMENT, App, pass_app_to_look
 from gateway.cli.output import (
@@ -42,6 +43,8 @@ def leads() -> None:
     """
 
 
+leads.add_command(export)
+leads.add_command(forget)
 leads.add_command(give_points)
 leads.add_command(hold)
 leads.add_command(merge)

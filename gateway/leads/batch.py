@@ -94,12 +94,12 @@ class Batch:
     """Which leads became one, why, and what a split must give back: a row for each of ``merges`` that is of people"""
     apart: set[frozenset[str]] = field(default_factory=set)
     """Pairs of leads that a person said are two: no key makes them one"""
-    erased: list[Ref] = field(default_factory=list)
-    """Records whose person asked to be forgotten."""
+    erased: dict[Ref, str] = field(default_factory=dict)
+    """Records whose person asked to be forgotten, each with who passed it on."""
     forgotten: set[Ref] = field(default_factory=set)
     """Records of people forgotten before: their news is not taken in."""
-    blank: list[str] = field(default_factory=list)
-    """Documents that named erased people: the inbox blanks their bodies after the commit."""
+    unwanted: set[str] = field(default_factory=set)
+    """Documents that named people forgotten before: the inbox empties their bodies after the commit."""
     refused: list[tuple[Ref, str]] = field(default_factory=list)
     """Fields whose raw value did not load: dropped, and named on their events."""
 

@@ -106,7 +106,8 @@ def join(
     for ref, (facts, _) in said.items():
         record = batch.records[ref]
         if record.kind == "person":
-            if record.entity or record.snapshot or facts:  # a person does not come from a deletion alone
+            # A person does not come from a deletion alone; of whom something is said here, they are there.
+            if record.entity or record.snapshot or facts or ref[:2] == OWN:
                 _place_person(batch, record, groups[ref], joining)
         elif not record.entity and record.kind in ("company", "deal"):
             _begin(batch, record, record.kind, joining)
@@ -257,7 +258,7 @@ def _place(batch: Batch, record: Record, keys: Sequence[Key], joining: Joining) 
         batch.leads[placed.lead] = Lead(placed.lead, known_at=batch.now, changed=True)
     _belong(batch, record, placed.lead)
     if batch.leads[placed.lead].erased_at is not None:  # by our own id: another record of somebody who is forgotten
-        batch.erased.append(record.ref)
+        batch.erased[record.ref] = record.system
     for key, other in placed.merges:
         if not _apart(batch, placed.lead, other):
             _merge_leads(batch, placed.lead, other, f"the same {key[0].removeprefix('key:')}", joining)
@@ -361,7 +362,7 @@ def _structure(batch: Batch, groups: Mapping[Ref, list[Timed]], joining: Joining
         elif isinstance(event, RecordsLinked):
             _associate(batch, event, at, joining)
         elif isinstance(event, PersonErased):
-            batch.erased.append(ref)
+            batch.erased[ref] = event.by or event.system
             if (lead := batch.leads.get(batch.records[ref].entity)) is not None:
                 lead.erased_at = batch.now
 

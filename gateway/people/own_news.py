@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gateway.contracts import Document, OutcomeReported, RecordChanged
+from gateway.contracts import Document, OutcomeReported, PersonErased, RecordChanged
 from gateway.leads.lead import Lead
 from gateway.leads.stamps import OWN
 from gateway.readings import Reading
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from gateway.runtime import Gateway
 
 
-def tell(gateway: Gateway, lead: Lead, kind: type[RecordChanged | OutcomeReported], **said: Any) -> None:
+def tell(gateway: Gateway, lead: Lead, kind: type[RecordChanged | OutcomeReported | PersonErased], **said: Any) -> None:
     """Take it in, dated now or later than what was last said of this lead. ``said``: the event's own values."""
     own = lead.records.get((*OWN, lead.id))
     at = from_micros(max(to_micros(gateway.now()), own.last[0] + 1 if own is not None else 0))

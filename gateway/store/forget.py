@@ -1,7 +1,8 @@
 """Forget people: what names them goes, the skeleton that the numbers need stays.
 
 Kept: lead id, stages, decisions, amounts, counts. Gone: values, what was observed, texts, event bodies, identity keys,
-what was written out. A keyed hash of each record stays behind, so that the next pull brings nobody back.
+what was written out, ids of records that are an address or a key of theirs. A keyed hash of each record stays behind,
+so that the next pull brings nobody back.
 """
 
 from __future__ import annotations
@@ -10,63 +11,112 @@ import hashlib
 import hmac
 import secrets
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, and_, delete, not_, or_, select, update
+from sqlalchemy import Connection, Table, and_, case, delete, func, not_, or_, select, update
 
 from gateway.contracts import COMPANIONS, NOTICE
 from gateway.leads.record import Ref
+from gateway.store import person
 from gateway.store import tables as t
 from gateway.store.among import among
 from gateway.store.put import Put
 
 FORGOTTEN = "forgotten"
-"""Code of a write that nobody is left for."""
+"""Why a row is empty: the code of its write, the reason of its event, document and handoff."""
+CHUNK = 500
 _KEY = "tombstone key"
+_VALUES: Mapping[Table, Mapping[str, Any]] = {
+    t.records: {"snapshot": {}, "assumed": [], "told": {}, "holds": {}, "gone": FORGOTTEN},
+    t.events: {"body": {"v": 1, "values": {}}, "reason": FORGOTTEN},
+    t.activities: {"asset": "", "channel": "", "campaign": ""},
+    t.outcomes: {"reason": "", "by": ""},
+    t.marks: {"reason": "", "by": ""},
+    t.handoffs: {
+        "contributions": [],
+        "package": {},
+        "closed_by": "",
+        "owner_why": "",
+        "cause_reason": "",
+        "cause_by": "",
+    },
+    t.endings: {"by": ""},
+    t.clock_events: {"reason": "", "by": ""},
+    t.scores: {"changes_at": None},
+    t.writes: {"fields": {}, "stamps": {}, "before": {}, "message": ""},
+    t.regroupings: {"why": "", "by": "", "detail": {}},
+    t.resolutions: {"resolution": "", "by": ""},
+}
+"""What a table holds of a person → what stands there afterwards."""
+_NAMES: Mapping[Table, tuple[str, ...]] = {
+    t.records: ("record", "last_key"),
+    t.events: ("record", "key"),
+    t.associations: ("record", "to_record", "event"),
+    t.activities: ("record", "id"),
+    t.outcomes: ("record", "id"),
+    t.reached: ("ref",),
+    t.transitions: ("ref",),
+    t.writes: ("record", "key"),
+    t.work_items: ("record", "key"),
+}
+"""Columns in which the id of a record stands, by itself or as a part of a longer key."""
 
 
-def forget(connection: Connection, leads: Collection[str], now: int, refs: Collection[Ref] = ()) -> list[str]:
-    """Erase what names these leads. Returns the documents that named them, whose bodies the inbox must blank.
+def forget(connection: Connection, erased: Mapping[Ref, str], now: int) -> None:
+    """Erase what names the people of these records, and have the inbox empty the documents that named them.
 
-    :param refs: records to forget beside those of the leads: of somebody who never became a lead.
+    :param erased: record → who passed on the wish. A record may be of somebody who never became a lead.
     """
     c = t.records.c
-    theirs = connection.execute(select(c.system, c.object, c.record).where(among(c.entity, leads))).all()
-    records: set[Ref] = {*refs, *((row.system, row.object, row.record) for row in theirs)}
-    bury(connection, records, now)
-    documents: set[str] = set()
-    for system, object_, record in sorted(records):
-        mine = and_(t.events.c.system == system, t.events.c.object == object_, t.events.c.record == record)
-        nobodys = and_(c.system == system, c.object == object_, c.record == record, c.entity == "")
-        connection.execute(update(t.records).where(nobodys).values(snapshot={}, assumed=[], told={}, gone="forgotten"))
-        documents |= set(connection.scalars(select(t.events.c.document).where(mine)))
-        connection.execute(update(t.events).where(mine).values(body={"v": 1, "values": {}}, reason="forgotten"))
-    connection.execute(delete(t.identities).where(among(t.identities.c.lead, leads)))
-    connection.execute(
-        update(t.records)
-        .where(among(t.records.c.entity, leads))
-        .values(snapshot={}, assumed=[], told={}, holds={}, gone="forgotten")
-    )
-    connection.execute(
-        update(t.activities).where(among(t.activities.c.lead, leads)).values(asset="", channel="", campaign="")
-    )
-    connection.execute(update(t.outcomes).where(among(t.outcomes.c.lead, leads)).values(reason="", by=""))
-    connection.execute(update(t.marks).where(among(t.marks.c.lead, leads)).values(reason="", by=""))
-    waiting = and_(among(t.handoffs.c.lead, leads), t.handoffs.c.state == "held")
-    connection.execute(update(t.handoffs).where(waiting).values(state="withdrawn", bucket_reason="forgotten"))
-    named: dict[str, Any] = {"contributions": [], "package": {}, "closed_by": "", "owner_why": ""}
-    named |= {"cause_reason": "", "cause_by": ""}
-    connection.execute(update(t.handoffs).where(among(t.handoffs.c.lead, leads)).values(named))
-    handoffs = select(t.handoffs.c.id).where(among(t.handoffs.c.lead, leads))
-    connection.execute(update(t.endings).where(t.endings.c.handoff.in_(handoffs)).values(by=""))
-    connection.execute(update(t.clock_events).where(among(t.clock_events.c.lead, leads)).values(reason="", by=""))
-    connection.execute(update(t.scores).where(among(t.scores.c.lead, leads)).values(changes_at=None))
+    whose = {ref: connection.scalar(select(c.entity).where(_is(t.records, ref), c.kind == "person")) for ref in erased}
+    asked = {lead: erased[ref] for ref, lead in whose.items() if lead}
+    for lead, by in asked.items():
+        leads = person.aliases(connection, lead)
+        _forget(connection, leads, person.refs_of(connection, leads), by, now)
+    if strangers := [ref for ref, lead in whose.items() if not lead]:
+        _forget(connection, [], strangers, "", now)
+
+
+def _forget(connection: Connection, leads: Collection[str], refs: Collection[Ref], by: str, now: int) -> None:
+    bury(connection, refs, now)
+    names = _names(connection, leads, refs)
+    deals = _deals_of_nobody_else(connection, leads)
+    all_refs = [*refs, *_refs_of_deals(connection, deals)]
+    whose = {table: person.WHOSE[table](table, leads, all_refs) for table in {*_VALUES, *_NAMES, *_GONE}}
+    whose[t.records] = or_(whose[t.records], *(_is(t.records, ref) for ref in all_refs))
+    documents = connection.scalars(select(t.events.c.document).where(whose[t.events]))
+    Put(connection).insert(t.unblanked, [{"document": id_} for id_ in sorted(set(documents))], ignore=True)
+    _end(connection, leads, now)
+    for table, values in _VALUES.items():
+        connection.execute(update(table).where(whose[table]).values(values))
+    for table in _GONE:
+        connection.execute(delete(table).where(whose[table]))
+    connection.execute(update(t.work_items).where(whose[t.work_items]).values(detail={}, resolved_at=now))
+    connection.execute(update(t.deals).where(among(t.deals.c.id, deals)).values(attributes={}))
+    c = t.leads.c
+    gone: dict[str, Any] = {"attributes": {}, "company": None, "wakes_at": None, "returned": None}
+    gone |= {"erased_at": func.coalesce(c.erased_at, now), "version": c.version + 1}
+    gone |= {"erased_by": case((c.erased_by == "", by), else_=c.erased_by)}  # whoever asked first
+    connection.execute(update(t.leads).where(among(c.id, leads)).values(gone))
+    for ref, hidden in names:
+        _hide(connection, leads, ref, hidden)
+
+
+_GONE = (t.identities, t.lookups)
+"""Tables whose rows of a person go altogether."""
+
+
+def _end(connection: Connection, leads: Collection[str], now: int) -> None:
+    """Nobody works an open handoff of theirs any more, and nothing is sent."""
+    h = t.handoffs.c
+    left = and_(among(h.lead, leads), h.state.in_(("held", "open")))
+    connection.execute(update(t.handoffs).where(left).values(state="withdrawn", bucket_reason=FORGOTTEN, closed_at=now))
     w = t.writes.c
     # A person who may have been made over there is looked for first: news of that record is not to be taken in.
     unsure = and_(w.create, w.object.not_in([*COMPANIONS, NOTICE]))
-    left = or_(w.state.in_(("waiting", "dead")), and_(w.state == "unknown", not_(unsure)))
-    rows = connection.execute(select(w.id, w.system, w.state).where(among(w.lead, leads), left)).all()
+    waits = or_(w.state.in_(("waiting", "dead")), and_(w.state == "unknown", not_(unsure)))
+    rows = connection.execute(select(w.id, w.system, w.state).where(among(w.lead, leads), waits)).all()
     tallies = Counter((row.system, "superseded") for row in rows)
     tallies.subtract((row.system, "write dead") for row in rows if row.state == "dead")
     Put(connection).count(
@@ -74,14 +124,64 @@ def forget(connection: Connection, leads: Collection[str], now: int, refs: Colle
     )
     done = {"state": "superseded", "code": FORGOTTEN, "finished_at": now}
     connection.execute(update(t.writes).where(among(w.id, [row.id for row in rows])).values(done))
-    connection.execute(update(t.writes).where(among(w.lead, leads)).values(fields={}, stamps={}, before={}, message=""))
-    connection.execute(update(t.work_items).where(among(t.work_items.c.lead, leads)).values(detail={}, resolved_at=now))
-    connection.execute(
-        update(t.leads)
-        .where(among(t.leads.c.id, leads))
-        .values(attributes={}, company=None, erased_at=now, wakes_at=None, version=t.leads.c.version + 1)
+
+
+def _deals_of_nobody_else(connection: Connection, leads: Collection[str]) -> list[str]:
+    """Deals that name these leads and nobody who is still known."""
+    d, other = t.deal_leads.c, t.deal_leads.alias()
+    living = (
+        select(other.c.deal)
+        .join(t.leads, t.leads.c.id == other.c.lead)
+        .where(other.c.deal == d.deal, t.leads.c.erased_at.is_(None), not_(among(other.c.lead, leads)))
     )
-    return sorted(documents)
+    return list(connection.scalars(select(d.deal).where(among(d.lead, leads), not_(living.exists())).distinct()))
+
+
+def _refs_of_deals(connection: Connection, deals: Collection[str]) -> Iterator[Ref]:
+    c = t.records.c
+    for row in connection.execute(select(c.system, c.object, c.record).where(among(c.entity, deals))):
+        yield row.system, row.object, row.record
+
+
+# -- ids that name somebody --------------------------------------------------------------------------------------------
+
+
+def _names(connection: Connection, leads: Collection[str], refs: Collection[Ref]) -> list[tuple[Ref, str]]:
+    """Records whose id is an address, or a value that was known of the person; each with what stands there instead."""
+    i = t.identities.c
+    known = {str(value).casefold() for value in connection.scalars(select(i.value).where(among(i.lead, leads)))}
+    for attributes in connection.scalars(select(t.leads.c.attributes).where(among(t.leads.c.id, leads))):
+        known |= {str(value).casefold() for value in attributes.values()}
+    telling = [ref for ref in refs if "@" in ref[2] or ref[2].casefold() in known]
+    hashes = _hashes(connection, [_ref_text(ref) for ref in telling])
+    return [(ref, f"forgotten-{hashes[_ref_text(ref)][:24]}") for ref in telling]
+
+
+def _hide(connection: Connection, leads: Collection[str], ref: Ref, hidden: str) -> None:
+    for table, columns in _NAMES.items():
+        rows = or_(person.WHOSE[table](table, leads, [ref]), *([_is(table, ref)] if "record" in table.c else []))
+        values = {name: func.replace(table.c[name], ref[2], hidden) for name in columns}
+        connection.execute(update(table).where(rows).values(values))
+
+
+def _is(table: Table, ref: Ref) -> Any:
+    return and_(table.c.system == ref[0], table.c.object == ref[1], table.c.record == ref[2])
+
+
+# -- bodies of documents -----------------------------------------------------------------------------------------------
+
+
+def unblanked(connection: Connection) -> list[str]:
+    """Documents that named forgotten people and whose bodies the inbox has yet to empty; at most ``CHUNK``."""
+    return list(connection.scalars(select(t.unblanked.c.document).limit(CHUNK)))
+
+
+def blanked(connection: Connection, documents: Collection[str]) -> None:
+    """Their bodies are empty now."""
+    connection.execute(delete(t.unblanked).where(among(t.unblanked.c.document, documents)))
+
+
+# -- tombstones --------------------------------------------------------------------------------------------------------
 
 
 def bury(connection: Connection, refs: Iterable[Ref], now: int) -> None:

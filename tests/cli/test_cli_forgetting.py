@@ -1,0 +1,77 @@
+"""``gateway leads export`` and ``forget``: what a person may ask for."""
+
+from __future__ import annotations
+
+import json
+from contextlib import closing
+
+from gateway.people.forgetting import forget
+from gateway.runtime import open_gateway
+
+
+def _stored(instance):
+    return b"".join(path.read_bytes() for path in sorted((instance.root / "var").glob("*.db*")))
+
+
+def test_export_gives_every_row_of_theirs_and_the_documents(filled):
+    """Times as text, and no word of anybody else."""
+    found = json.loads(filled.run("leads", "export", "ann@one.example").stdout)
+    assert found["tables"]["identities"][0]["value"] == "ann@one.example"
+    assert found["tables"]["records"][0]["snapshot"]["first"][0] == "Ann"
+    assert found["tables"]["events"][0]["at"] == "2026-01-05T09:00:00Z"
+    assert [one["system"] for one in found["documents"]] == ["leads"]
+    assert "bob" not in json.dumps(found)
+
+
+def test_export_into_a_file_only_its_owner_may_read(filled, tmp_path):
+    """It is all personal data."""
+    said = filled.run("leads", "export", "ann@one.example", "--output", str(tmp_path / "ann.json")).stdout
+    assert "ann@" not in said
+    assert (tmp_path / "ann.json").stat().st_mode & 0o077 == 0
+    assert json.loads((tmp_path / "ann.json").read_bytes())["lead"] in said
+
+
+def test_forget_says_first_what_it_would_do(filled):
+    """Without --go nothing changes; what stays elsewhere is named, by its id alone."""
+    before = filled.json("leads", "show", "ann@one.example")
+    said = filled.run("leads", "forget", "ann@one.example").stdout
+    assert "would be forgotten" in said
+    assert "leads:contact:1" in said
+    assert "ann@" not in said
+    assert "--go" in said
+    assert filled.json("leads", "show", "ann@one.example") == before
+
+
+def test_a_forgotten_person_is_in_no_file_of_the_store(filled):
+    """Not in a table, not in a page that was freed, not in the log of changes; others are."""
+    assert b"ann@one.example" in _stored(filled)
+    lead = filled.json("leads", "show", "ann@one.example")["lead"]
+    done = filled.json("leads", "forget", "ann@one.example", "--go", "--by", "kim")
+    assert (done["done"], done["lead"]) == (True, lead)
+    left = _stored(filled)
+    assert [word for word in (b"ann@one.example", b"Ames", b"Chief Financial") if word in left] == []
+    assert b"bob@two.example" in left
+    filled.run("leads", "show", "ann@one.example", code=1)
+    assert "forgotten" in filled.run("leads", "show", lead).stdout
+    assert "already" in filled.run("leads", "forget", lead, "--go", code=1).output
+
+
+def test_they_stay_forgotten_when_their_record_comes_again(filled, people):
+    """The next file brings it: it is counted as skipped, and its document keeps no body."""
+    filled.run("leads", "forget", "ann@one.example", "--go")
+    filled.bring([people[1] | {"at": "2026-03-01T09:00:00", "last": "Again"}], "again.csv")
+    filled.run("leads", "show", "ann@one.example", code=1)
+    left = _stored(filled)
+    assert b"Again" not in left
+    assert b"ann@one.example" not in left
+
+
+def test_what_was_interrupted_is_finished_later(filled):
+    """The bodies of documents lie in the other file: whoever is killed in between leaves a note of them."""
+    with closing(open_gateway(filled.root)) as gateway:
+        gateway.forget_bodies = lambda: 0
+        forget(gateway, gateway.find_lead("ann@one.example"), "kim", go=True)
+    assert b"ann@one.example" in _stored(filled)
+    with closing(open_gateway(filled.root)) as gateway:
+        gateway.sweep_once()
+    assert b"ann@one.example" not in _stored(filled)

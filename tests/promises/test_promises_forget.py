@@ -1,0 +1,153 @@
+"""Promise 11: who asked to be forgotten is forgotten, everywhere in the store, and stays so; the numbers stay."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from small_instance import Small, days
+from sqlalchemy import BigInteger
+
+from gateway.contracts import Document, Mark, PersonErased
+from gateway.journey.judgement import Judgement
+from gateway.readings import Reading
+from gateway.store import person
+from gateway.store import tables as t
+from gateway.store.database import read
+from gateway.store.times import new_id
+
+CANARIES = ("canary", "kanarienvogel", "c4n4ry")
+SKELETON = {t.leads, t.reached, t.transitions, t.scores, t.activity_kinds, t.outcomes, t.handoffs}
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Small:
+
+    made = Small(tmp_path, merge_on_email=True)
+    made.take(
+        "site",
+        {"kind": "firm", "id": "f", "at": days(30), "industry": "software"},
+        {
+            "kind": "contact",
+            "id": "canary@one.example",
+            "at": days(20),
+            "email": "canary@one.example",
+            "number": "c4n4ry",
+        },
+        {"kind": "contact", "id": "2", "at": days(19), "email": "kanarienvogel@two.example", "title": "canary"},
+        {"kind": "contact", "id": "9", "at": days(19), "email": "bo@two.example", "title": "CEO", "firm_id": "f"},
+    )
+    made.take(
+        "site", {"kind": "contact", "id": "canary@one.example", "at": days(9), "title": "CEO canary", "page": "/canary"}
+    )
+    made.take("site", {"kind": "contact", "id": "2", "at": days(8), "email": "canary@one.example", "firm_id": "f"})
+    made.take(
+        "crm",
+        {"id": "crm-7", "at": days(7), "number": "c4n4ry", "position": "CEO kanarienvogel", "state": "Working"},
+    )
+    made.take(
+        "site", {"kind": "deal", "id": "d", "at": days(6), "contact_id": "2", "stage": "proposal", "amount": "10"}
+    )
+    made.take("site", {"kind": "contact", "id": "2", "at": days(5), "opens": 3, "country": "Canary Islands"})
+    made.take("crm", {"id": "crm-7", "at": days(4), "state": "Recycled", "why": "canary sings"})
+    lead = _lead(made)
+    mark = Mark(made.at, "manual", 20, "met canary", None, "kim", new_id())
+    made.pipeline.run((), [lead], "person", judgements={lead: Judgement(marks=(mark,))})
+    return made
+
+
+def _lead(small: Small) -> str:
+    ((lead,),) = [row[:1] for row in small.rows(t.records, "entity", "record") if row[1] == "crm-7"]
+    return lead
+
+
+def _forget(small: Small, lead: str) -> None:
+    event = PersonErased(
+        system="gateway", object="steps", kind="person", record=lead, at=small.at, key=f"person:{new_id()}", by="kim"
+    )
+    small.pipeline.run(
+        [Reading(Document(id=new_id(), system="gateway", received_at=small.at, body=b""), [event])], [lead]
+    )
+
+
+def _everything(small: Small) -> str:
+    return repr([(table.name, small.rows(table)) for table in t.main.tables.values()]).casefold()
+
+
+def test_nothing_that_names_them_is_left_in_any_table(small):
+    """Values, texts, observations, keys, ids that are addresses, merges, marks, deals, writes: all of it."""
+    before = _everything(small)
+    assert all(canary in before for canary in CANARIES)
+    _forget(small, _lead(small))
+    after = _everything(small)
+    assert [canary for canary in CANARIES if canary in after] == []
+    assert "bo@two.example" in after
+
+
+def test_what_the_numbers_need_stays(small):
+    """Rows and their times stay, of every table that is counted; who asked is on record."""
+    lead = _lead(small)
+    before = {table.name: len(small.rows(table)) for table in SKELETON}
+    _forget(small, lead)
+    assert {table.name: len(small.rows(table)) for table in SKELETON} == before
+    assert (lead, "kim") in small.rows(t.leads, "id", "erased_by")
+    assert small.rows(t.deals, "amount") == [("10.00",)]
+
+
+def test_they_stay_forgotten_whatever_comes(small):
+    """News of each of their records is told apart by a keyed hash and not taken in; its document is emptied, too."""
+    lead = _lead(small)
+    _forget(small, lead)
+    blanked = len(small.rows(t.unblanked))
+    small.take("site", {"kind": "contact", "id": "canary@one.example", "at": days(1), "email": "canary@one.example"})
+    small.take("crm", {"id": "crm-7", "at": days(0), "position": "kanarienvogel"})
+    after = _everything(small)
+    assert [canary for canary in CANARIES if canary in after] == []
+    assert len(small.rows(t.unblanked)) == blanked + 2
+
+
+def test_an_open_handoff_of_theirs_is_withdrawn(small):
+    """Nobody can work it any more; it gets no bucket."""
+    small.take("site", {"kind": "contact", "id": "2", "at": days(0), "page": "/a"})
+    lead = _lead(small)
+    assert (lead, "open") in small.rows(t.handoffs, "lead", "state")
+    _forget(small, lead)
+    after = {row[1:] for row in small.rows(t.handoffs, "lead", "state", "bucket", "bucket_reason") if row[0] == lead}
+    assert after == {("withdrawn", None, "forgotten")}
+
+
+def test_an_export_holds_every_row_of_theirs(small):
+    """Whatever names them anywhere stands in a row that the export gives."""
+    lead = _lead(small)
+    with read(small.store.main) as connection:
+        leads = person.aliases(connection, lead)
+        rows = person.rows_of(connection, leads, person.refs_of(connection, leads))
+    for table in t.main.tables.values():
+        naming = [row for row in small.rows(table) if any(canary in repr(row).casefold() for canary in CANARIES)]
+        given = {tuple(row.values()) for row in map(_hashable, rows.get(table.name, ()))}
+        missing = [row for row in naming if tuple(_hashable(dict(enumerate(row))).values()) not in given]
+        assert missing == [], table.name
+
+
+def _hashable(row):
+    return {name: repr(value) for name, value in row.items()}
+
+
+NOBODYS = {
+    *("companies", "deal_stages", "tallies", "documents_read", "turns", "absences", "cursors", "systems", "bundles"),
+    *("rescores", "catalogues", "budgets", "breakers", "unblanked", "tombstones", "settings"),
+}
+
+
+def test_every_table_is_known_to_hold_people_or_not():
+    """A new table has to say whether it is about somebody: else an export and an erasure would miss it."""
+    assert {table.name for table in person.WHOSE} | NOBODYS == set(t.main.tables)
+    assert not {table.name for table in person.WHOSE} & NOBODYS
+
+
+def test_moments_are_the_columns_of_microseconds():
+    """What an export writes as a time is one."""
+    for table in person.WHOSE:
+        for name in person.moments(table.name):
+            assert isinstance(table.c[name].type, BigInteger)
+            assert name.endswith(("at", "until", "due", "ends", "wake", "begins")), (table.name, name)

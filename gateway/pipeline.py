@@ -114,7 +114,7 @@ class Pipeline:
                 readings, touched, cause, same, by, refold=refold, orders=orders, judgements=judgements
             )
             try:
-                with write(self.engine) as connection:
+                with write(self.engine, shared=True) as connection:
                     commit(connection, batch, self.model.score_name)
                 return done_of(batch)
             except StaleCommit:

@@ -41,7 +41,7 @@ from gateway.pipeline import Done, Pipeline
 from gateway.plugins.rules import Rules
 from gateway.pulling import Pulling
 from gateway.readings import Reading
-from gateway.settings.instance import Instance, System, load_instance, store_folder
+from gateway.settings.instance import Instance, System, load_instance, store_place
 from gateway.store import bundle, due
 from gateway.store.database import open_store, read, require_current, store_trouble, upgrade, write
 from gateway.store.inbox import Inbox
@@ -416,15 +416,15 @@ def open_gateway(
 
 def _kept(root: Path, host: Host | None) -> tuple[Instance, str, Host] | None:
     """The instance as its store keeps it, with its bundle's id and plugins; None when that is of no use either."""
-    folder = store_folder(root)
-    if (active := bundle.stored(folder)) is None:
+    place = store_place(root)
+    if (active := bundle.stored(place)) is None:
         return None
     host = host or Host(rules=Rules(active.files))
     try:
         instance = load_instance(root, host, active.files)
     except ConfigError:  # a plugin that went, a secret that is not there
         return None
-    return (instance, active.id, host) if instance.store == folder else None
+    return (instance, active.id, host) if instance.store == place else None
 
 
 def _batches(readings: Sequence[Reading]) -> Iterator[list[Reading]]:

@@ -89,6 +89,7 @@ def _known_worker(root: Path, kind: str) -> None:
 
 def _check(app: App) -> None:
     """All problems once, before anything starts. In a process of its own: it loads plugins, and they may hang."""
+    from gateway.settings.instance import store_place
     from gateway.store import bundle
     from gateway.store.database import open_store, require_current
 
@@ -104,7 +105,7 @@ def _check(app: App) -> None:
         raise ConfigError(found.stderr.splitlines())
     if found.stderr:  # the systems that can be used go on without the others
         click.echo(found.stderr.rstrip(), err=True)
-    store = open_store(_store(app.root))
+    store = open_store(store_place(app.root))
     try:
         if bundle.has_tables(store):
             require_current(store)
@@ -141,23 +142,20 @@ def _refused(host: str, port: int) -> int | None:
 def _supervise(app: App, web: bool) -> None:
     from gateway.engine import edits
     from gateway.engine.supervisor import Supervisor, command_of, wanted_processes
+    from gateway.settings.instance import store_place
 
     log_to_stderr(INFO)
 
     def wanted() -> list[str]:
         return [kind for kind in wanted_processes(app.root) if web or kind != "web"]
 
-    folder = _store(app.root)
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    files = edits.Edits(app.root, edits.command_of(app.root, folder))
-    click.get_current_context().exit(Supervisor(wanted, command_of(app.root), folder, edits=files).run())
+    place = store_place(app.root)
+    place.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    files = edits.Edits(app.root, edits.command_of(app.root, str(place)))
+    click.get_current_context().exit(Supervisor(wanted, command_of(app.root), place.folder, edits=files).run())
 
 
 def _settings(root: Path) -> dict[str, object]:
     from gateway.settings.files import ConfigFile
 
     return ConfigFile.read(root / "gateway.yaml", root).data
-
-
-def _store(root: Path) -> Path:
-    return (root / str(_settings(root).get("store") or "var")).resolve()

@@ -28,9 +28,9 @@ AGAIN = 30.0
 Stamp = tuple[tuple[str, int, int], ...]
 
 
-def command_of(root: Path, store: Path) -> Sequence[str]:
-    """The command line that judges the files of ``root`` while everything that runs has its store in ``store``."""
-    return sys.executable, "-m", "gateway.engine.files", str(root), str(store)
+def command_of(root: Path, store: str) -> Sequence[str]:
+    """The command line that judges the files of ``root`` while everything that runs has its store in ``store``, as it is shown."""
+    return sys.executable, "-m", "gateway.engine.files", str(root), store
 
 
 class Edits:

@@ -1,6 +1,6 @@
 """The files of an instance that runs: made the active ones, compared with the active ones.
 
-``python -m gateway.engine.files DIR STORE`` is the process that ``edits`` starts, since plugins may hang or fail.
+``python -m gateway.engine.files DIR STORE`` (as a store is shown) is the process that ``edits`` starts, since plugins may hang or fail.
 """
 
 from __future__ import annotations
@@ -15,20 +15,21 @@ import structlog
 
 from gateway import logs
 from gateway.errors import ConfigError
-from gateway.settings.instance import store_folder, texts
+from gateway.settings.instance import store_place, texts
 from gateway.store import bundle
 from gateway.times import from_micros
 
 log = structlog.get_logger(__name__)
 
 
-def take_up(root: Path, store: Path) -> dict[str, Any]:
+def take_up(root: Path, store: str) -> dict[str, Any]:
     """Make the files the active ones: their ``bundle`` and the one ``before``, or the ``problems`` in the way."""
     from gateway.runtime import open_gateway
 
-    if store_folder(root) != store:  # else some would work in one store, some in the other
-        return {"problems": ["gateway.yaml: store: another folder waits, with all other edits, for the next start"]}
-    before = bundle.stored(store)
+    place = store_place(root)
+    if str(place) != store:  # else some would work in one store, some in the other
+        return {"problems": ["gateway.yaml: store: another place waits, with all other edits, for the next start"]}
+    before = bundle.stored(place)
     try:
         gateway = open_gateway(root)
     except ConfigError as exc:
@@ -48,7 +49,7 @@ def differences(root: Path, active: Any, status: Path) -> list[str]:
     return [f"the files are not those in use, active since {since}; `gateway check` says whether they are right"]
 
 
-def main(root: Path, store: Path) -> int:
+def main(root: Path, store: str) -> int:
     logs.configure(logs.WARNING)
     try:
         verdict = take_up(root, store)
@@ -60,4 +61,4 @@ def main(root: Path, store: Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2])))
+    sys.exit(main(Path(sys.argv[1]), sys.argv[2]))

@@ -33,7 +33,7 @@ from gateway.model import GATEWAY
 from gateway.outbound import catalogues
 from gateway.settings.files import ConfigFile
 from gateway.settings.form import GatewayForm
-from gateway.settings.instance import store_folder
+from gateway.settings.instance import store_place
 from gateway.store import alarms, bundle
 from gateway.store.database import read, require_current
 from gateway.store.inbox import GroupWriter
@@ -154,7 +154,7 @@ def web_app(root: Path, opener: Opener = open_gateway, follow: bool = False) -> 
         with read(gateway.store.main) as connection:
             active = bundle.active(connection)
             drifted = [str(row.detail["what"]) for row in alarms.open_alarms(connection, alarms.DRIFT)]
-        edited = differences(root, active, gateway.instance.store / STATUS) if active is not None else []
+        edited = differences(root, active, gateway.instance.store.folder / STATUS) if active is not None else []
         return [*edited, *drifted]
 
     return create_app(intake, gateway.instance.name, problems, gateway.inbox.counts, warnings)
@@ -180,7 +180,7 @@ def _web(root: Path, slot: slots.Slot | None, opener: Opener) -> int:
     try:
         host, port = _listen(ConfigFile.read(root / "gateway.yaml", root).data)
     except ConfigError:
-        if (active := bundle.stored(store_folder(root))) is None:
+        if (active := bundle.stored(store_place(root))) is None:
             raise
         host, port = _listen(ConfigFile("gateway.yaml", active.files["gateway.yaml"]).data)
     serve(partial(_loaded, root, slot, opener), host, port)

@@ -89,7 +89,7 @@ def _plugins(gateway: Gateway, now: int) -> Iterator[Happened]:
         if plugin.state not in ("active", "disabled"):
             words = f"the plugin {plugin.name} is {plugin.state}: {plugin.reason}. `gateway plugins list`"
             yield Happened(PLUGIN, plugin.name, None, now, words)
-    for name, call in _cut_off(gateway.instance.store / STATUS).items():
+    for name, call in _cut_off(gateway.instance.store.folder / STATUS).items():
         yield Happened(PLUGIN, f"{name} hangs", None, now, f"the plugin {name} was cut off: {call} did not end in time")
     for system, why in gateway.problems.items():
         yield Happened(PLUGIN, system, None, now, f"{system} cannot be used: {why}. `gateway check`")

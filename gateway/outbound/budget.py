@@ -61,7 +61,7 @@ class SystemBudget:
 
     def told(self, used: int, window: timedelta) -> None:
         if window in self._limits and window >= DAY:
-            with write(self._engine) as connection:
+            with write(self._engine, lock=f"budget {self._system}") as connection:
                 budgets.raise_to(connection, self._system, self._name(window), used)
 
     def takes(self, calls: int) -> timedelta:
@@ -84,7 +84,7 @@ class SystemBudget:
     def _take(self, calls: int, priority: int) -> float:
         """Take from all limits or from none; returns the seconds until there may be enough."""
         now = self._clock()
-        with write(self._engine) as connection:
+        with write(self._engine, lock=f"budget {self._system}") as connection:
             held = budgets.held(connection, self._system)
             taken: dict[str, int] = {}
             for window, limit in self._limits.items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import UTC
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,6 +13,7 @@ from marshmallow import Schema, ValidationError, fields, post_load, validate
 
 from gateway.clock import Clock
 from gateway.durations import Duration
+from gateway.store.place import FOLDER, Place, place_of
 from gateway.zones import Zone
 
 ROLES = ("ma", "crm", "other", "notify")
@@ -31,6 +33,15 @@ class Address(fields.Field[tuple[str, int]]):
         if int(port) > 65535:
             raise ValidationError("a port is at most 65535")
         return plain, int(port)
+
+
+class Where(fields.Field[Place]):
+    """A folder, or PostgreSQL's address."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Place:
+        if not isinstance(value, str) or not value or len(value) > 1000:
+            raise ValidationError("must name a folder, or be an address: postgresql://USER@HOST/DATABASE")
+        return place_of(value)
 
 
 def _one_of(*words: str) -> validate.Validator:
@@ -107,10 +118,12 @@ class SystemForm(Schema):
 class GatewayForm(Schema):
     instance = fields.Nested(InstanceForm, required=True)
     clock = fields.Nested(ClockForm, metadata={"help": "a business time of its own; without it the real one"})
-    store = fields.String(
-        load_default="var",
-        validate=validate.Length(1, 1000, error="must name a folder"),
-        metadata={"help": "folder of inbox.db and gateway.db, relative to the instance"},
+    store = Where(
+        load_default=Place(Path(FOLDER)),
+        metadata={
+            "help": "folder of inbox.db and gateway.db, relative to the instance; or postgresql://USER@HOST/DATABASE,"
+            " with ${NAME} in the place of its password, or of all of it"
+        },
     )
     engine = fields.String(load_default="local", validate=_one_of("local"), metadata={"help": "who runs the work"})
     public_url = fields.String(

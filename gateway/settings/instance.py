@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
-from marshmallow import Schema
+from marshmallow import Schema, ValidationError
 
 from gateway.clock import Clock
 from gateway.contracts import NOTICE
@@ -31,6 +31,7 @@ from gateway.plugins import rules
 from gateway.settings.files import MAX_CHARACTERS, ConfigFile, KeyPath, content_hash, suggest
 from gateway.settings.form import ROLES, SYSTEM_NAME, GatewayForm
 from gateway.settings.secrets import secrets_of
+from gateway.store.place import FOLDER, Place, place_of
 
 GATEWAY, SCORING, JOURNEY, MAPPINGS = "gateway.yaml", "scoring.yaml", "journey.yaml", "mappings"
 PLACES = {"street", "city", "state", "zip", "country"}
@@ -92,7 +93,7 @@ class Instance:
     currency: str
     fiscal_year_start: int
     clock: Clock
-    store: Path
+    store: Place
     engine: str
     public_url: str | None
     listen: tuple[str, int]
@@ -126,10 +127,14 @@ def texts(root: Path) -> dict[str, str]:
     return found
 
 
-def store_folder(root: Path) -> Path:
+def store_place(root: Path) -> Place:
     """Where the store is, told from a gateway.yaml that may be broken: by its line ``store:``, else the default."""
     line = re.search(r"""^store:[ \t]*(["']?)([^"'#\n]*[^"'#\s])\1[ \t]*(#.*)?$""", texts(root).get(GATEWAY, ""), re.M)
-    return (root / (line[2] if line else GatewayForm().fields["store"].load_default)).resolve()
+    try:
+        with secrets_of(root):
+            return place_of(line[2] if line else FOLDER).within(root)
+    except ValidationError:
+        return Place(root / FOLDER)
 
 
 class _Loading:
@@ -153,7 +158,8 @@ class _Loading:
             self._mapping(name, data)
         self._strays(systems, main)
         if main is not None:
-            self.problems += main.check(GatewayForm())
+            with secrets_of(self.root):
+                self.problems += main.check(GatewayForm())
             self._plugins(main, systems)
             self._names(main, systems)
         if journey is not None:
@@ -339,7 +345,8 @@ class _Loading:
                     self.problems.append(file.problem(("objects", name, "create"), f"no such stage{hint}"))
 
     def _built(self, main: ConfigFile, scoring: ConfigFile | None, journey: ConfigFile) -> Instance:
-        data: dict[str, Any] = GatewayForm().load(main.data)
+        with secrets_of(self.root):
+            data: dict[str, Any] = GatewayForm().load(main.data)
         systems = {
             name: System(
                 name=name,
@@ -365,7 +372,7 @@ class _Loading:
             currency=data["instance"]["currency"],
             fiscal_year_start=data["instance"]["fiscal_year_start"],
             clock=data.get("clock", Clock()),
-            store=(self.root / data["store"]).resolve(),
+            store=data["store"].within(self.root),
             engine=data["engine"],
             public_url=data["public_url"],
             listen=data["listen"],

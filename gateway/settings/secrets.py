@@ -18,7 +18,7 @@ from marshmallow import ValidationError, fields
 
 from gateway.contracts import Secret
 
-_ENVIRONMENT = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _LONGEST = 65_536
 _root: ContextVar[Path] = ContextVar("instance", default=Path())
 LITERAL = "write ${NAME} or file:PATH, never the secret itself"
@@ -42,7 +42,7 @@ class SecretField(fields.Field[Secret]):
             return value
         if not isinstance(value, str):
             raise ValidationError(LITERAL)
-        if match := _ENVIRONMENT.fullmatch(value):
+        if match := REFERENCE.fullmatch(value):
             return Secret(_environment(match[1]), value)
         if value.startswith("file:") and value != "file:":
             return Secret(_file(value), value)

@@ -9,13 +9,26 @@ from collections.abc import Iterable
 from typing import Any
 
 import orjson
-from sqlalchemy import Boolean, ColumnElement, String, bindparam
+from sqlalchemy import ARRAY, Boolean, ColumnElement, Dialect, String, Text, TypeDecorator, bindparam
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
 
+class _Texts(TypeDecorator[list[str]]):
+    """An array where there are arrays; a JSON list elsewhere."""
+
+    impl = String
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> Any:
+        return dialect.type_descriptor(ARRAY(Text()) if dialect.name == "postgresql" else String())
+
+    def process_bind_param(self, value: list[str] | None, dialect: Dialect) -> Any:
+        return value if dialect.name == "postgresql" else orjson.dumps(value).decode()
+
+
 class Among(FunctionElement[bool]):
-    """Arguments: a text column, and a JSON list of texts."""
+    """Arguments: a text column, and a list of texts."""
 
     name = "among"
     type = Boolean()
@@ -25,7 +38,7 @@ class Among(FunctionElement[bool]):
 
 def among(column: ColumnElement[Any], values: Iterable[str]) -> Among:
     """``column`` is one of ``values`` (texts; any number, none included)."""
-    return Among(column, bindparam("among", orjson.dumps(list(values)).decode(), String(), unique=True))
+    return Among(column, bindparam("among", list(values), _Texts(), unique=True))
 
 
 @compiles(Among)
@@ -37,4 +50,4 @@ def _on_sqlite(element: Among, compiler: Any, **kwargs: Any) -> str:
 @compiles(Among, "postgresql")
 def _on_postgresql(element: Among, compiler: Any, **kwargs: Any) -> str:
     column, values = (compiler.process(clause, **kwargs) for clause in element.clauses)
-    return f"{column} IN (SELECT jsonb_array_elements_text(CAST({values} AS jsonb)))"
+    return f"{column} = ANY ({values})"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -12,7 +11,8 @@ from sqlalchemy import Connection, inspect, select
 from sqlalchemy.exc import DBAPIError
 
 from gateway.store import tables as t
-from gateway.store.database import MAIN_FILE, Store, open_store, read, spoken
+from gateway.store.database import Store, is_there, open_store, read, spoken
+from gateway.store.place import Place
 from gateway.store.put import Put
 from gateway.store.times import new_id
 
@@ -30,11 +30,11 @@ def active(connection: Connection) -> Any | None:
     return connection.execute(select(t.bundles).order_by(t.bundles.c.active_at.desc()).limit(1)).first()
 
 
-def stored(folder: Path) -> Any | None:
-    """The bundle in use in the store of ``folder``; None when there is no store, or none that can be read."""
-    if not (folder / MAIN_FILE).is_file():
+def stored(place: Place) -> Any | None:
+    """The bundle in use in the store at ``place``; None when there is no store, or none that can be read."""
+    if not is_there(place):
         return None
-    store = open_store(folder)
+    store = open_store(place)
     try:
         with read(store.main) as connection:
             return active(connection) if inspect(connection).has_table(t.bundles.name) else None

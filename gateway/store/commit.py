@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Table, and_, bindparam, delete, or_, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from gateway.contracts import COMPANIONS, NOTICE, Mark
 from gateway.errors import StaleCommit
@@ -26,12 +26,17 @@ from gateway.store.put import Put
 from gateway.store.rows import company_row, deal_row, lead_row, record_row
 from gateway.times import to_micros
 
+DEADLOCK = "40P01"
+"""PostgreSQL's word for two batches that wait for each other's rows: it lets one of them fail."""
+
 
 def commit(connection: Connection, batch: Batch, score_name: str) -> None:
     """Write everything the batch changed. Raises ``StaleCommit`` when a row moved since it was loaded."""
     try:
         _commit(connection, batch, score_name)
-    except IntegrityError as exc:
+    except (IntegrityError, OperationalError) as exc:
+        if isinstance(exc, OperationalError) and getattr(exc.orig, "sqlstate", "") != DEADLOCK:
+            raise
         raise StaleCommit(f"another worker was first: {type(exc.orig).__name__}") from None
 
 

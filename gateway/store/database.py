@@ -1,13 +1,16 @@
-"""The two databases as engines. In: a folder (SQLite) or a URL (PostgreSQL). Out: a ``Store`` the rest works with.
+"""The two databases as engines. In: where the store is. Out: a ``Store`` the rest works with.
 
 ``open_store`` only opens; ``upgrade`` brings the tables up to date, ``require_current`` says what is wrong with them.
-Writers use ``write(engine)``, which takes SQLite's write lock at its start: a transaction that first reads and then
-writes could otherwise fail half-way because somebody else wrote in between.
+Writers use ``write(engine)``, which takes a lock at its start: a transaction that first reads and then writes could
+otherwise fail half-way, or lose what somebody else wrote in between. On SQLite that is the file's write lock. On
+PostgreSQL it is one that only gateways know: who says nothing writes alone; batches, whose rows carry versions, write
+beside each other.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -16,18 +19,23 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import DatabaseError, DataError, DBAPIError, IntegrityError, OperationalError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from gateway.errors import ConfigError, StorageBusy
 from gateway.store import migrations
+from gateway.store.place import Place, shown
 
 INBOX_FILE = "inbox.db"
 MAIN_FILE = "gateway.db"
 BUSY = "is busy: another process is writing; try again"
 BUSY_SECONDS = 2.0
 """How long a statement waits for another process's lock: an accepted call must be answered within 3 s."""
+CROWD_SECONDS = 10.0
+"""The same on PostgreSQL, where no call waits for these locks: many workers may be in front."""
+WHOLE = "store"
+"""The lock of who writes anywhere."""
 UPGRADE_SECONDS = 120.0
 """The same for an upgrade: of several processes that start at once, one makes the tables and the others wait."""
 
@@ -54,34 +62,59 @@ class Store:
         self.main.dispose()
 
 
-def open_store(folder: Path | None = None, url: str | None = None) -> Store:
-    """Open the databases in ``folder`` (made if missing) or at ``url``; give exactly one of the two.
+def open_store(place: Path | Place) -> Store:
+    """Open the databases at ``place``; a folder is made if missing.
 
-    Raises ``ConfigError`` when the folder cannot be made. Nothing is read yet: see ``require_current``.
+    Raises ``ConfigError`` when the folder cannot be made, or PostgreSQL's driver is not installed. Nothing is read
+    yet: see ``require_current``.
     """
-    if (folder is None) == (url is None):
-        raise ValueError("give a folder or a url")
-    if url is not None:
-        engine = _engine(url)
+    place = place if isinstance(place, Place) else Place(place)
+    if place.url is not None:
+        engine = _postgresql(make_url(place.url.reveal()))
         return Store(inbox=engine, main=engine)
-    assert folder is not None
+    folder = place.folder
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # bodies and leads are personal data
     except OSError as exc:
         where = "`store:` in gateway.yaml says where"
         raise ConfigError([f"{folder}: cannot make the store's folder: {exc.strerror}; {where}"]) from None
-    return Store(inbox=_engine(f"sqlite:///{folder / INBOX_FILE}"), main=_engine(f"sqlite:///{folder / MAIN_FILE}"))
+    return Store(inbox=_sqlite(folder / INBOX_FILE), main=_sqlite(folder / MAIN_FILE))
+
+
+def is_there(place: Place) -> bool:
+    """Whether there may be a store: of one on PostgreSQL only asking it would tell."""
+    return place.url is not None or (place.folder / MAIN_FILE).is_file()
 
 
 @contextlib.contextmanager
-def write(engine: Engine, patience: float | None = None) -> Iterator[Connection]:
+def write(
+    engine: Engine, patience: float | None = None, lock: str | None = WHOLE, shared: bool = False
+) -> Iterator[Connection]:
     """One write transaction: committed at the end, rolled back when the block raises.
 
-    ``patience``: seconds to wait for another process's, ``BUSY_SECONDS`` by default. Of SQLite only.
+    ``patience``: seconds to wait for others. SQLite has one writer at a time; the rest is PostgreSQL's alone:
+
+    :param lock: who else waits meanwhile: everybody with the same word. None = nobody, the statements see to it.
+    :param shared: others who share it may write at the same time, and rows' versions tell who was first.
     """
     options: dict[str, Any] = {"gateway_write": True, "gateway_patience": patience}
     with engine.connect().execution_options(**options) as connection, connection.begin():
+        if lock is not None and engine.dialect.name == "postgresql":
+            seconds = CROWD_SECONDS if patience is None else patience
+            values = {"lock": lock_key(lock), "patience": f"{seconds * 1000:.0f}ms"}
+            connection.execute(_TURN[shared], values)
         yield connection
+
+
+_TURN = [
+    text(f"SELECT set_config('lock_timeout', :patience, true), {take}(:lock)")
+    for take in ("pg_advisory_xact_lock", "pg_advisory_xact_lock_shared")
+]
+
+
+def lock_key(word: str) -> int:
+    """The number that PostgreSQL's advisory locks know a lock by."""
+    return int.from_bytes(hashlib.blake2b(f"lead gateway {word}".encode(), digest_size=8).digest(), signed=True)
 
 
 class PlainWriter:
@@ -123,7 +156,10 @@ class PlainWriter:
 @contextlib.contextmanager
 def read(engine: Engine) -> Iterator[Connection]:
     """One consistent view for several statements; never blocks a writer."""
-    with engine.connect() as connection, connection.begin():
+    options: dict[str, Any] = {}
+    if engine.dialect.name == "postgresql":  # where each statement would have a view of its own
+        options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+    with engine.connect().execution_options(**options) as connection, connection.begin():
         yield connection
 
 
@@ -200,6 +236,9 @@ def spoken(engine: Engine) -> Iterator[None]:
 def in_words(exc: DBAPIError) -> str:
     """What an admin can do about a failing store; "" when that is nothing."""
     what = str(exc.orig).lower()
+    if not isinstance(exc.orig, sqlite3.Error):
+        told = next((words for sign, words in _SIGNS.items() if sign in what), "")
+        return told or (f"cannot be used: {type(exc.orig).__name__}" if isinstance(exc, OperationalError) else "")
     if "locked" in what or "busy" in what:
         return BUSY
     if "readonly" in what or "unable to open" in what:
@@ -211,23 +250,78 @@ def in_words(exc: DBAPIError) -> str:
     return f"cannot be used: {exc.orig}" if isinstance(exc, OperationalError) else ""
 
 
+_REFUSED = "refuses the user or the password; `store:` in gateway.yaml says which"
+_SIGNS = {
+    "lock timeout": BUSY,
+    "password authentication failed": _REFUSED,
+    "authentication failed": _REFUSED,
+    "no password supplied": _REFUSED,
+    "no pg_hba.conf entry": _REFUSED,
+    'role "': _REFUSED,
+    'database "': "takes nobody in: there is no such database, or it is closed; CREATE DATABASE makes one",
+    "permission denied": "may not be written by this user: GRANT it the database and its schema",
+    "read-only transaction": "is read-only; `store:` in gateway.yaml must name the server that is written to",
+    "no space left": "cannot be written: the disk is full; make room, then try again",
+    "connection slots": "takes no more connections; raise max_connections, or run fewer processes",
+    "too many clients": "takes no more connections; raise max_connections, or run fewer processes",
+    "starting up": "is starting; try again",
+    "shutting down": "is being shut down; try again when it is back",
+    "failed to resolve": "cannot be found: there is no host of that name",
+    "timeout": "does not answer",
+    "refused": "does not answer: nobody listens there",
+    "no such file": "does not answer: nobody listens there",
+    "terminat": "went away; try again when it is back",
+    "closed": "went away; try again when it is back",
+    "connection is lost": "went away; try again when it is back",
+}
+"""A sign in PostgreSQL's or its driver's words → ours, which name no user."""
+
+
 def _name(engine: Engine) -> str:
-    return engine.url.database or "" if engine.dialect.name == "sqlite" else repr(engine.url)  # hides the password
+    if engine.dialect.name == "sqlite":
+        return engine.url.database or ""
+    return shown(engine.url.render_as_string(hide_password=True))
 
 
-def _engine(url: str) -> Engine:
-    options: dict[str, Any] = {"json_serializer": _dumps, "json_deserializer": orjson.loads}
-    options["hide_parameters"] = True  # an error's text must hold no values
-    if not url.startswith("sqlite"):
-        return create_engine(url, pool_pre_ping=True, **options)
-    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS}, **options)
+def _sqlite(file: Path) -> Engine:
+    engine = create_engine(f"sqlite:///{file}", connect_args={"timeout": BUSY_SECONDS}, **_OPTIONS)
     event.listen(engine, "connect", _connected)
     event.listen(engine, "begin", _begun)
     return engine
 
 
+def _postgresql(url: URL) -> Engine:
+    """Of a process's connections most are idle; a call that must be answered soon does not wait long for one."""
+    seconds: dict[str, Any] = {"connect_timeout": 3, "tcp_user_timeout": 10_000}  # of these the second in ms
+    given = {name: value for name, value in seconds.items() if name not in url.query}
+    try:
+        return create_engine(
+            url.set(drivername="postgresql+psycopg"),
+            connect_args={"application_name": APPLICATION, **given},
+            pool_pre_ping=True,
+            pool_size=8,
+            max_overflow=8,
+            pool_timeout=BUSY_SECONDS,
+            **_OPTIONS,
+        )
+    except ImportError:
+        need = "needs a driver that is not installed: pip install 'lead-gateway[postgresql]'"
+        raise ConfigError([f"{shown(url.render_as_string(hide_password=True))}: {need}"]) from None
+
+
+APPLICATION = "lead-gateway"
+"""What PostgreSQL's list of connections calls ours."""
+
+
 def _dumps(value: Any) -> str:
     return orjson.dumps(value).decode()
+
+
+_OPTIONS: dict[str, Any] = {
+    "json_serializer": _dumps,
+    "json_deserializer": orjson.loads,
+    "hide_parameters": True,  # an error's text must hold no values
+}
 
 
 def _connected(connection: Any, _record: Any) -> None:

@@ -12,8 +12,9 @@ from gateway.leads.record import Ref
 from gateway.store import tables as t
 from gateway.store.among import among
 
-_ANY, _SENT = text("holds <> '{}'"), text("push <> ''")
-"""As their indexes are written, which serve no other spelling."""
+# As their indexes are written, which serve no other spelling.
+_SENT = text("push <> ''")
+_ANY = {"sqlite": text("holds <> '{}'"), "postgresql": text("holds::text <> '{}'")}
 
 
 def new_name(connection: Connection, name: str) -> str:
@@ -72,7 +73,9 @@ def newest(connection: Connection, limit: int) -> list[Any]:
 def holds(connection: Connection) -> list[tuple[Ref, str, Mapping[str, list[Any]]]]:
     """Every record on which something is held: (record, lead, its holds)."""
     c = t.records.c
-    rows = connection.execute(select(c.system, c.object, c.record, c.entity, c.holds).where(_ANY))
+    rows = connection.execute(
+        select(c.system, c.object, c.record, c.entity, c.holds).where(_ANY[connection.dialect.name])
+    )
     return [((row[0], row[1], row[2]), row.entity, row.holds) for row in rows]
 
 

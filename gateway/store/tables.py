@@ -15,17 +15,19 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
-    String,
     Table,
     Text,
     false,
     text,
     true,
 )
-from sqlalchemy.dialects.postgresql import JSONB
 
-Json = JSON().with_variant(JSONB(), "postgresql")
-Id = String(32)
+from gateway.store.types import string
+
+# Not PostgreSQL's JSONB: it forgets the order of keys and how numbers were written, and we hand back what came.
+Json = JSON()
+String = string()
+Id = string(32)
 Time = BigInteger
 
 inbox = MetaData()
@@ -38,7 +40,7 @@ documents = Table(
     Column("system", String, nullable=False),
     Column("received_at", Time, nullable=False),
     Column("key", String, nullable=False),  # sender's delivery id, else hash of the body
-    Column("body_hash", String(64), nullable=False),
+    Column("body_hash", string(64), nullable=False),
     Column("body", LargeBinary, nullable=False),
     Column("content_type", String, nullable=False),
     Column("headers", Json, nullable=False),
@@ -160,7 +162,7 @@ records = Table(
     Column("assumed", Json, nullable=False),  # fields whose value we sent but have not seen back
     # fields put back by an undo and left alone since: field -> [sent, before, stamp of before, at, push]
     Column("holds", Json, nullable=False, server_default=text("'{}'")),
-    Index("records_holds", "entity", sqlite_where=text("holds <> '{}'"), postgresql_where=text("holds <> '{}'")),
+    Index("records_holds", "entity", sqlite_where=text("holds <> '{}'"), postgresql_where=text("holds::text <> '{}'")),
     Column("told", Json, nullable=False, server_default=text("'{}'")),  # field -> [raw value last sent, when it was]
     Column("contested", Json, nullable=False, server_default=text("'[]'")),  # fields that are not written any more
 )
@@ -684,7 +686,7 @@ breakers = Table(  # parts of plugins that failed; open while they are not calle
 tombstones = Table(  # keyed hashes of forgotten people: they stay forgotten at the next pull
     "tombstones",
     main,
-    Column("hash", String(64), primary_key=True),
+    Column("hash", string(64), primary_key=True),
     Column("at", Time, nullable=False),
 )
 

@@ -209,7 +209,7 @@ def test_a_running_gateway_takes_up_an_edit_and_a_new_system(filled: Any, runnin
 
 def test_another_store_is_not_taken_up_while_the_gateway_runs(filled: Any) -> None:
     """Else some of its processes would work in one store and some in the other; and nothing is made there."""
-    store = (filled.root / "var").resolve()
+    store = str((filled.root / "var").resolve())
     assert take_up(filled.root, store)["problems"] == []
     filled.edit("gateway.yaml", "systems:", "store: elsewhere\nsystems:")
     [problem] = take_up(filled.root, store)["problems"]

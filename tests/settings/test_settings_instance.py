@@ -45,7 +45,7 @@ def test_a_good_instance_holds_what_its_files_say(room: Any) -> None:
         "EUR",
         1,
     )
-    assert (instance.root, instance.store) == (room.root, room.root / "var")
+    assert (instance.root, str(instance.store)) == (room.root, str(room.root / "var"))
     assert (instance.engine, instance.listen, instance.public_url) == ("local", ("127.0.0.1", 8080), None)
     assert (instance.merge_on_email, instance.send_score_step, instance.deals_system) == (False, 5, None)
     assert [(one.name, one.plugin, one.role, one.outbound, one.rank) for one in instance.systems.values()] == [

@@ -14,7 +14,7 @@ from typing import Literal, get_args
 from alembic.autogenerate import produce_migrations, render_python_code
 from alembic.migration import MigrationContext
 from alembic.operations.ops import UpgradeOps
-from sqlalchemy import JSON, Connection, create_engine
+from sqlalchemy import Connection, String, Text, create_engine
 
 from gateway.store import migrations
 
@@ -58,14 +58,14 @@ def write_step(line: migrations.Line, words: str, first: bool = False) -> Path |
         found = differences(line, connection)
     if found.is_empty():
         return None
-    body = render_python_code(found, render_as_batch=not first, render_item=_json)
+    body = render_python_code(found, render_as_batch=not first, render_item=_type)
     path = Path(__file__).parent / line / f"m{number:04}_{'_'.join(words.lower().split())}.py"
     revision = f"{line}_{number:04}"
     lines = [text for text in body.splitlines() if not text.strip().startswith("#")]
     path.write_text(
         _STEP.format(
             words=f"{words[:1].upper()}{words[1:]}.",
-            imports="\nfrom sqlalchemy.dialects import postgresql" if "postgresql.JSONB" in body else "",
+            imports="\n\nfrom gateway.store.types import string" if "string(" in body else "",
             revision=revision,
             down=repr(down),
             body="\n".join(lines),
@@ -76,10 +76,10 @@ def write_step(line: migrations.Line, words: str, first: bool = False) -> Path |
     return path
 
 
-def _json(kind: str, item: object, _context: object) -> str | Literal[False]:
-    """Alembic writes the two-faced JSON column with names that it does not import."""
-    if kind == "type" and isinstance(item, JSON):
-        return "sa.JSON().with_variant(postgresql.JSONB(), 'postgresql')"
+def _type(kind: str, item: object, _context: object) -> str | Literal[False]:
+    """Texts by the name of their own kind: Alembic would write both faces out."""
+    if kind == "type" and isinstance(item, String) and not isinstance(item, Text):
+        return f"string({item.length or ''})"
     return False
 
 

@@ -2,7 +2,8 @@
 
 import sqlalchemy as sa
 from alembic import op
-from sqlalchemy.dialects import postgresql
+
+from gateway.store.types import string
 
 revision = "inbox_0001"
 down_revision = None
@@ -11,23 +12,23 @@ down_revision = None
 def upgrade() -> None:
     op.create_table(
         "documents",
-        sa.Column("id", sa.String(length=32), nullable=False),
-        sa.Column("system", sa.String(), nullable=False),
+        sa.Column("id", string(32), nullable=False),
+        sa.Column("system", string(), nullable=False),
         sa.Column("received_at", sa.BigInteger(), nullable=False),
-        sa.Column("key", sa.String(), nullable=False),
-        sa.Column("body_hash", sa.String(length=64), nullable=False),
+        sa.Column("key", string(), nullable=False),
+        sa.Column("body_hash", string(64), nullable=False),
         sa.Column("body", sa.LargeBinary(), nullable=False),
-        sa.Column("content_type", sa.String(), nullable=False),
-        sa.Column("headers", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=False),
-        sa.Column("origin", sa.String(), nullable=False),
-        sa.Column("stream", sa.String(), server_default="", nullable=False),
-        sa.Column("history", sa.Boolean(), server_default=sa.text("0"), nullable=False),
-        sa.Column("state", sa.String(), nullable=False),
-        sa.Column("reason", sa.String(), server_default="", nullable=False),
+        sa.Column("content_type", string(), nullable=False),
+        sa.Column("headers", sa.JSON(), nullable=False),
+        sa.Column("origin", string(), nullable=False),
+        sa.Column("stream", string(), server_default="", nullable=False),
+        sa.Column("history", sa.Boolean(), server_default=sa.false(), nullable=False),
+        sa.Column("state", string(), nullable=False),
+        sa.Column("reason", string(), server_default="", nullable=False),
         sa.Column("attempts", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("deaths", sa.Integer(), server_default=sa.text("0"), nullable=False),
-        sa.Column("flags", sa.String(), server_default="", nullable=False),
-        sa.Column("lease", sa.String(), server_default="", nullable=False),
+        sa.Column("flags", string(), server_default="", nullable=False),
+        sa.Column("lease", string(), server_default="", nullable=False),
         sa.Column("beat", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
@@ -43,7 +44,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "duplicates",
-        sa.Column("system", sa.String(), nullable=False),
+        sa.Column("system", string(), nullable=False),
         sa.Column("count", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("system"),
     )

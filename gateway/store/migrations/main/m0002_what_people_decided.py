@@ -2,7 +2,8 @@
 
 import sqlalchemy as sa
 from alembic import op
-from sqlalchemy.dialects import postgresql
+
+from gateway.store.types import string
 
 revision = "main_0002"
 down_revision = "main_0001"
@@ -11,12 +12,12 @@ down_revision = "main_0001"
 def upgrade() -> None:
     op.create_table(
         "resolutions",
-        sa.Column("id", sa.String(length=32), nullable=False),
-        sa.Column("item", sa.String(length=32), nullable=False),
-        sa.Column("lead", sa.String(length=32), nullable=True),
+        sa.Column("id", string(32), nullable=False),
+        sa.Column("item", string(32), nullable=False),
+        sa.Column("lead", string(32), nullable=True),
         sa.Column("at", sa.BigInteger(), nullable=False),
-        sa.Column("by", sa.String(), nullable=False),
-        sa.Column("resolution", sa.String(), nullable=False),
+        sa.Column("by", string(), nullable=False),
+        sa.Column("resolution", string(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index(op.f("ix_resolutions_item"), "resolutions", ["item"], unique=False)
@@ -26,7 +27,7 @@ def upgrade() -> None:
         "records",
         sa.Column(
             "told",
-            sa.JSON().with_variant(postgresql.JSONB(), "postgresql"),
+            sa.JSON(),
             server_default=sa.text("'{}'"),
             nullable=False,
         ),
@@ -35,7 +36,7 @@ def upgrade() -> None:
         "records",
         sa.Column(
             "contested",
-            sa.JSON().with_variant(postgresql.JSONB(), "postgresql"),
+            sa.JSON(),
             server_default=sa.text("'[]'"),
             nullable=False,
         ),

@@ -2,7 +2,8 @@
 
 import sqlalchemy as sa
 from alembic import op
-from sqlalchemy.dialects import postgresql
+
+from gateway.store.types import string
 
 revision = "main_0003"
 down_revision = "main_0002"
@@ -11,22 +12,22 @@ down_revision = "main_0002"
 def upgrade() -> None:
     op.create_table(
         "apart",
-        sa.Column("one", sa.String(length=32), nullable=False),
-        sa.Column("other", sa.String(length=32), nullable=False),
+        sa.Column("one", string(32), nullable=False),
+        sa.Column("other", string(32), nullable=False),
         sa.PrimaryKeyConstraint("one", "other"),
     )
     op.create_index(op.f("ix_apart_other"), "apart", ["other"], unique=False)
 
     op.create_table(
         "regroupings",
-        sa.Column("id", sa.String(length=32), nullable=False),
-        sa.Column("what", sa.String(), nullable=False),
-        sa.Column("lead", sa.String(length=32), nullable=False),
-        sa.Column("other", sa.String(length=32), nullable=False),
+        sa.Column("id", string(32), nullable=False),
+        sa.Column("what", string(), nullable=False),
+        sa.Column("lead", string(32), nullable=False),
+        sa.Column("other", string(32), nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
-        sa.Column("why", sa.String(), nullable=False),
-        sa.Column("by", sa.String(), server_default="", nullable=False),
-        sa.Column("detail", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=False),
+        sa.Column("why", string(), nullable=False),
+        sa.Column("by", string(), server_default="", nullable=False),
+        sa.Column("detail", sa.JSON(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index(op.f("ix_regroupings_lead"), "regroupings", ["lead"], unique=False)
@@ -36,7 +37,7 @@ def upgrade() -> None:
         "records",
         sa.Column(
             "holds",
-            sa.JSON().with_variant(postgresql.JSONB(), "postgresql"),
+            sa.JSON(),
             server_default=sa.text("'{}'"),
             nullable=False,
         ),
@@ -47,15 +48,15 @@ def upgrade() -> None:
         ["entity"],
         unique=False,
         sqlite_where=sa.text("holds <> '{}'"),
-        postgresql_where=sa.text("holds <> '{}'"),
+        postgresql_where=sa.text("holds::text <> '{}'"),
     )
 
-    op.add_column("writes", sa.Column("push", sa.String(), server_default="", nullable=False))
+    op.add_column("writes", sa.Column("push", string(), server_default="", nullable=False))
     op.add_column(
         "writes",
         sa.Column(
             "before",
-            sa.JSON().with_variant(postgresql.JSONB(), "postgresql"),
+            sa.JSON(),
             server_default=sa.text("'{}'"),
             nullable=False,
         ),

@@ -2,7 +2,8 @@
 
 import sqlalchemy as sa
 from alembic import op
-from sqlalchemy.dialects import postgresql
+
+from gateway.store.types import string
 
 revision = "main_0004"
 down_revision = "main_0003"
@@ -11,9 +12,9 @@ down_revision = "main_0003"
 def upgrade() -> None:
     op.create_table(
         "catalogues",
-        sa.Column("system", sa.String(), nullable=False),
-        sa.Column("object", sa.String(), nullable=False),
-        sa.Column("fields", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=False),
+        sa.Column("system", string(), nullable=False),
+        sa.Column("object", string(), nullable=False),
+        sa.Column("fields", sa.JSON(), nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("system", "object"),
     )

@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from gateway.store.types import string
+
 revision = "main_0008"
 down_revision = "main_0007"
 
@@ -10,12 +12,12 @@ down_revision = "main_0007"
 def upgrade() -> None:
     op.create_table(
         "notices",
-        sa.Column("id", sa.String(length=32), nullable=False),
-        sa.Column("key", sa.String(), nullable=False),
-        sa.Column("kind", sa.String(), nullable=False),
-        sa.Column("subject", sa.String(), nullable=False),
-        sa.Column("lead", sa.String(length=32)),
-        sa.Column("words", sa.String(), nullable=False),
+        sa.Column("id", string(32), nullable=False),
+        sa.Column("key", string(), nullable=False),
+        sa.Column("kind", string(), nullable=False),
+        sa.Column("subject", string(), nullable=False),
+        sa.Column("lead", string(32)),
+        sa.Column("words", string(), nullable=False),
         sa.Column("began_at", sa.BigInteger(), nullable=False),
         sa.Column("ended_at", sa.BigInteger()),
         sa.Column("told_at", sa.BigInteger()),

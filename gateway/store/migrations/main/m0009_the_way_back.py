@@ -2,7 +2,8 @@
 
 import sqlalchemy as sa
 from alembic import op
-from sqlalchemy.dialects import postgresql
+
+from gateway.store.types import string
 
 revision = "main_0009"
 down_revision = "main_0008"
@@ -10,10 +11,10 @@ down_revision = "main_0008"
 
 def upgrade() -> None:
     for name in ("cause", "cause_reason", "cause_by"):
-        op.add_column("handoffs", sa.Column(name, sa.String(), server_default="", nullable=False))
+        op.add_column("handoffs", sa.Column(name, string(), server_default="", nullable=False))
     op.add_column("handoffs", sa.Column("wake_at", sa.BigInteger()))
     op.create_index("handoffs_opened", "handoffs", ["opened_at"])
     op.add_column("outcomes", sa.Column("wake", sa.BigInteger()))
-    op.add_column("leads", sa.Column("returned", sa.JSON().with_variant(postgresql.JSONB(), "postgresql")))
+    op.add_column("leads", sa.Column("returned", sa.JSON()))
     op.add_column("leads", sa.Column("wakes_at", sa.BigInteger()))
     op.create_index("leads_wake", "leads", ["wakes_at"])

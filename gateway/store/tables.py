@@ -86,6 +86,7 @@ leads = Table(
     Column("generation", Integer, nullable=False, server_default=text("1")),
     Column("above", Json, nullable=False),  # stages whose score threshold it stands over, with the crossing's number
     Column("erased_at", Time),
+    Column("erased_by", String, nullable=False, server_default=""),  # the system or the person that asked for it
     Column("returned", Json),  # how it came back though its last handoff had ended well: {at, bucket, reason, wake}
     Column("wakes_at", Time),  # when its journey moves though nothing happened
     Index("leads_excluded", "excluded"),
@@ -669,18 +670,6 @@ unblanked = Table(  # documents that named people who are forgotten: the inbox h
     "unblanked",
     main,
     Column("document", Id, primary_key=True),
-)
-
-breakers = Table(  # parts of plugins that failed; open while they are not called. Times are the real clock's
-    "breakers",
-    main,
-    Column("plugin", String, primary_key=True),
-    Column("part", String, primary_key=True),  # read | pull | deliver | score | load | a hook
-    Column("strikes", Json, nullable=False),  # [item, time, reason] of each, until it opens
-    Column("opened_at", Time),
-    Column("retry_at", Time),
-    Column("trips", Integer, nullable=False),
-    Column("reason", String, nullable=False),
 )
 
 tombstones = Table(  # keyed hashes of forgotten people: they stay forgotten at the next pull

@@ -10,6 +10,7 @@ import click
 
 from gateway.cli.main import App, load_host, pass_app, plugin_call
 from gateway.cli.output import json_option, plural, say, say_json, table
+from gateway.cli.scaffolding import new
 from gateway.errors import NotFound
 
 if TYPE_CHECKING:
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 @click.group()
 def plugins() -> None:
     """Who is installed, and what they offer."""
+
+
+plugins.add_command(new)
 
 
 @plugins.command("list")

@@ -37,7 +37,7 @@ LONGEST = 30
 OURS = ("files", "hubspot", "matrix", "notify", "salesforce", "sandbox", "webhook")
 """Plugins of the gateway's own that need not be installed here: a name of theirs would clash elsewhere."""
 _NAME = re.compile(r"[A-Za-z](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
-_SKIPPED = ("__pycache__",)
+_SKIPPED = ("__pycache__", ".pytest_cache", ".ruff_cache")
 
 
 class Name:

@@ -1,4 +1,7 @@
-"""Calls to Acme. Each is paid for first, has a deadline, and ends in an answer or in an error that says what to do."""
+"""Calls to Acme.
+
+Each is paid for first, has a deadline, and ends in an answer or in an error that says what to do.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,7 @@ class Unanswered(GatewayError):
 
 
 class Unacceptable(GatewayError):
-    """Acme refuses the call itself; the same one later is refused as well. ``status`` is its HTTP status."""
+    """The call itself is refused, and the same one later would be, too. ``status`` is its HTTP status."""
 
     def __init__(self, status: int) -> None:
         self.status = status
@@ -62,7 +65,7 @@ class Client:
     def call(self, method: str, path: str, priority: int = 5, **more: Any) -> Mapping[str, Any]:
         """The decoded answer, a JSON object. ``more``: what ``requests`` takes, such as ``params`` and ``json``.
 
-        Raises ``TryLater`` when our budget or Acme's limit is used up, ``AccessRefused`` when the token is not good,
+        Raises ``TryLater`` when our budget or their limit is used up, ``AccessRefused`` when the token is not good,
         ``Busy``, ``Unanswered`` and ``Unacceptable``.
         """
         if self._context.budget is not None:

@@ -1,4 +1,4 @@
-"""Carries the gateway's writes to Acme: ``plugin: acme`` in gateway.yaml."""
+"""Carries writes out: ``plugin: acme`` in gateway.yaml."""
 
 from __future__ import annotations
 

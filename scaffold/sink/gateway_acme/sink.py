@@ -1,7 +1,8 @@
-"""Writes become records of Acme's. In: the gateway's writes. Out: calls of up to 100, and a receipt for each write.
+"""Writes become records of Acme's.
 
-Acme keeps our key beside each record, and a write with a known key changes that record: the same write twice leaves
-one record. That is what a sink has to see to; where a system cannot do it, look the key up before you make a record.
+In: the gateway's writes. Out: calls of up to 100, and a receipt for each write. The other side keeps our key beside
+each record, and a write with a known key changes that record: the same write twice leaves one record. That is what a
+sink has to see to; where a system cannot do it, look the key up before you make a record.
 """
 
 from __future__ import annotations
@@ -95,7 +96,7 @@ def _all(call: Call, **said: Any) -> list[Receipt]:
 
 
 def _receipt(row: Mapping[str, Any]) -> Receipt:
-    """What Acme says of one record. A write that it says nothing of is looked up by the gateway."""
+    """What the answer says of one record. A write that it says nothing of is looked up by the gateway."""
     key, status = row.get("key", ""), row.get("status")
     if status == "written":
         return Receipt(key=key, result="done", record=row.get("id", ""))

@@ -1,4 +1,4 @@
-"""The sink as the gateway's contract suite wants it, against a fake of Acme, and a lead that is written by it."""
+"""The sink as the gateway's contract suite wants it, against a fake, and a lead that is written by it."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class TestAcmeSink(SinkContract):
         return FakeAcme()
 
     def build(self, context):
-        settings = SettingsSchema().load({"token": Secret(TOKEN, "${ACME_TOKEN}"), "base_url": self.fake.url})
+        settings = SettingsSchema().load({"token": Secret(TOKEN, "${TOKEN}"), "base_url": self.fake.url})
         return AcmeSink(settings, context)
 
 
@@ -93,19 +93,19 @@ objects:
 
 
 @pytest.fixture
-def acme() -> Iterator[FakeAcme]:
+def fake() -> Iterator[FakeAcme]:
     fake = FakeAcme()
     yield fake
     fake.close()
 
 
 @pytest.fixture
-def instance(gateway_instance, acme, monkeypatch):
+def instance(gateway_instance, fake, monkeypatch):
     """Marketing's system is in memory; sales use Acme."""
     monkeypatch.setenv("ACME_TOKEN", TOKEN)
     return gateway_instance(
         {
-            "gateway.yaml": GATEWAY.replace("URL", acme.url),
+            "gateway.yaml": GATEWAY.replace("URL", fake.url),
             "mappings/site.yaml": MAPPING.format(system="site", object="contact"),
             "mappings/sales.yaml": MAPPING.format(system="sales", object="person"),
         }
@@ -115,26 +115,26 @@ def instance(gateway_instance, acme, monkeypatch):
 ANN = {"id": "1", "at": "2026-05-31T09:00:00", "email": "ann@one.example", "name": "Ann"}
 
 
-def test_a_lead_is_written_once(instance, acme):
-    """What marketing knows is a record of Acme's; what is known there is not written again."""
+def test_a_lead_is_written_once(instance, fake):
+    """What marketing knows is a record over there; what is known there is not written again."""
     instance.give("site", ANN)
     instance.work()
     assert [sorted(write.fields) for write in instance.planned("sales")] == [["email", "name"]]
-    assert acme.calls == 0  # a plan sends nothing
+    assert fake.calls == 0  # a plan sends nothing
     assert instance.deliver("sales") == 1
-    [held] = acme.records("person").values()
+    [held] = fake.records("person").values()
     assert (held["email"], held["name"]) == ("ann@one.example", "Ann")
     assert instance.planned("sales") == []
 
 
-def test_an_answer_that_is_lost_doubles_nobody(instance, acme, gateway_clock):
-    """Acme made the record, and the line broke: the gateway asks for the key before it sends again."""
+def test_an_answer_that_is_lost_doubles_nobody(instance, fake, gateway_clock):
+    """The record was made, and the line broke: the gateway asks for the key before it sends again."""
     instance.give("site", ANN)
     instance.work()
-    acme.fail("cut after")
+    fake.fail("cut after")
     instance.deliver("sales")
     assert [row["state"] for row in instance.writes("sales")] == ["unknown"]
     gateway_clock.move(hours=1)
     instance.deliver("sales")
     assert [row["state"] for row in instance.writes("sales")] == ["confirmed"]
-    assert len(acme.records("person")) == 1
+    assert len(fake.records("person")) == 1

@@ -1,4 +1,4 @@
-"""Brings in what Acme knows: ``plugin: acme`` in gateway.yaml."""
+"""Brings records in: ``plugin: acme`` in gateway.yaml."""
 
 from __future__ import annotations
 

@@ -26,5 +26,5 @@ class SettingsSchema(Schema):
         SecretField(),
         required=True,
         validate=validate.Length(1, 2),
-        metadata={"description": "what Acme signs its webhooks with; two while one replaces the other"},
+        metadata={"description": "what webhooks are signed with; two while one replaces the other"},
     )

@@ -1,7 +1,8 @@
-"""What Acme knows, twofold: it calls our webhook when a person changes, and is asked for what we may have missed.
+"""What Acme knows, twofold.
 
-In: bodies of webhooks, and pages of /people, both ``{"people": [...]}``. Out: what the mapping file makes of each
-person. Whoever calls has to prove it: the gateway holds the signature against ``verification`` before it stores a call.
+It calls our webhook when a person changes, and is asked for what we may have missed. In: bodies of webhooks, and pages
+of /people, both ``{"people": [...]}``. Out: what the mapping file makes of each person. Whoever calls has to prove it:
+the gateway holds the signature against ``verification`` before it stores a call.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class AcmeSource(Source):
         return (PEOPLE,)
 
     def pull(self, stream: str, cursor: Cursor | None, since: datetime | None) -> Iterator[Page]:
-        """Pages of up to 100, those changed first before others. The cursor is Acme's own mark of where we are."""
+        """Pages of up to 100, those changed first before others. The cursor is their own mark of where we are."""
         query = {"limit": str(ROOM)}
         if cursor is not None:
             query["after"] = cursor["after"]

@@ -1,4 +1,4 @@
-"""The source as the gateway's contract suite wants it, against a fake of Acme, and leads that come in by it."""
+"""The source as the gateway's contract suite wants it, against a fake, and leads that come in by it."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from gateway.testing import FakeApi, Reply, SourceContract
 from gateway_acme.settings import SettingsSchema
 from gateway_acme.source import AcmeSource
 
+NAME = "acme"
 TOKEN, SIGNING = "a-token-for-tests", "a-signing-secret-for-tests"
 MAPPING = """
 system: acme
@@ -33,11 +34,12 @@ objects:
 
 def person(number, **more):
     at = f"2026-06-01T12:{number // 60:02}:{number % 60:02}Z"
-    return {"id": str(number), "changed_at": at, "email": f"p{number}@one.example", "name": f"Name {number}", **more}
+    known = {"id": str(number), "changed_at": at, "email": f"p{number}@one.example", "name": f"Name {number}"}
+    return known | more
 
 
 class FakeAcme(FakeApi):
-    """As much of Acme as the source uses. A mark of where we are is the number of the last person that was shown."""
+    """What the source uses of it. A mark of where we are is the number of the last person that was shown."""
 
     def answer(self, request):
         if request.headers.get("authorization") != f"Bearer {TOKEN}":
@@ -69,7 +71,7 @@ class TestAcmeSource(SourceContract):
         return fake
 
     def build(self, context):
-        given = {"token": Secret(TOKEN, "${ACME_TOKEN}"), "signing_secrets": [Secret(SIGNING, "${ACME_SIGNING}")]}
+        given = {"token": Secret(TOKEN, "${TOKEN}"), "signing_secrets": [Secret(SIGNING, "${SIGNING}")]}
         return AcmeSource(SettingsSchema().load({**given, "base_url": self.fake.url}), context)
 
     def documents(self):
@@ -77,11 +79,11 @@ class TestAcmeSource(SourceContract):
         return [self.document(json.dumps(two)), self.document(json.dumps({"people": [person(3)]}))]
 
     def lookups(self):
-        return [Lookup(system="acme", object="person", record=str(number)) for number in (1, 2, 3)]
+        return [Lookup(system=NAME, object="person", record=str(number)) for number in (1, 2, 3)]
 
 
 @pytest.fixture
-def acme() -> Iterator[FakeAcme]:
+def fake() -> Iterator[FakeAcme]:
     fake = FakeAcme()
     yield fake
     fake.close()
@@ -100,10 +102,10 @@ systems:
 
 
 @pytest.fixture
-def instance(gateway_instance, acme, monkeypatch):
+def instance(gateway_instance, fake, monkeypatch):
     monkeypatch.setenv("ACME_TOKEN", TOKEN)
     monkeypatch.setenv("ACME_SIGNING", SIGNING)
-    return gateway_instance({"gateway.yaml": GATEWAY.replace("URL", acme.url), "mappings/acme.yaml": MAPPING})
+    return gateway_instance({"gateway.yaml": GATEWAY.replace("URL", fake.url), f"mappings/{NAME}.yaml": MAPPING})
 
 
 def signed(body, at):
@@ -115,7 +117,7 @@ def signed(body, at):
 
 def test_a_webhook_becomes_a_lead(instance, gateway_clock):
     body = json.dumps({"people": [person(1)]}).encode()
-    assert instance.post("acme", body, signed(body, gateway_clock())).status_code == 200
+    assert instance.post(NAME, body, signed(body, gateway_clock())).status_code == 200
     instance.work()
     [lead] = instance.leads()
     assert lead["attributes"] == {"email": "p1@one.example", "first_name": "Name 1"}
@@ -125,23 +127,24 @@ def test_who_does_not_sign_is_not_heard(instance, gateway_clock):
     """Nor who signs another body, or signed it ten minutes ago."""
     body = json.dumps({"people": [person(1)]}).encode()
     proof = signed(body, gateway_clock())
-    assert instance.post("acme", body).status_code == 401
-    assert instance.post("acme", body + b" ", proof).status_code == 401
+    assert instance.post(NAME, body).status_code == 401
+    assert instance.post(NAME, body + b" ", proof).status_code == 401
     gateway_clock.move(minutes=10)
-    assert instance.post("acme", body, proof).status_code == 401
+    assert instance.post(NAME, body, proof).status_code == 401
     assert instance.work() == 0
 
 
-def test_what_was_missed_is_pulled(instance, acme, gateway_clock):
+def test_what_was_missed_is_pulled(instance, fake, gateway_clock):
     """Page by page, from the moment on when the system was connected; the next pull brings only what is new."""
     instance.open()
     gateway_clock.move(hours=1)
-    acme.hold([{**person(1), "changed_at": "2025-01-01T00:00:00Z"}])  # this is history, for `gateway pull --history`
-    acme.hold(person(number) for number in range(2, 152))
-    assert instance.pull("acme") == 2
+    old = person(1, changed_at="2025-01-01T00:00:00Z")  # this is history, for `gateway pull --history`
+    fake.hold([old])
+    fake.hold(person(number) for number in range(2, 152))
+    assert instance.pull(NAME) == 2
     assert instance.work() == 2
     assert len(instance.leads()) == 150
-    acme.hold([person(152)])
-    assert instance.pull("acme") == 1
+    fake.hold([person(152)])
+    assert instance.pull(NAME) == 1
     instance.work()
     assert len(instance.leads()) == 151

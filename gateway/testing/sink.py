@@ -78,7 +78,7 @@ class SinkContract(SystemContract):
     def test_an_update_keeps_its_record(self) -> None:
         """A write that names its record changes that one and makes none, also when it is said twice."""
         ids = self._made(2)
-        update = self.write(1, ids[0], {self.text: "Another"})
+        update = self.write(7, ids[0], {self.text: "Another"})
         for _ in range(2):
             receipts = self._deliver(self._sink(), [update])
             assert receipts[update.key].result == "done", self._told(receipts)
@@ -146,7 +146,7 @@ class SinkContract(SystemContract):
         writes = [self.write(number) for number in range(1, 8)] + [self.write(9, "1", {self.text: None})]
         kept, before = copy.deepcopy(writes), self.fake.calls
         sink = self._sink()
-        told = [self._shown(sink.calls(writes)), self._shown(sink.calls(writes)), self._shown(self._sink().calls(kept))]
+        told = [self._shown(one.calls(writes)) for one in (sink, sink, self._sink())]
         assert self.fake.calls == before, "`calls` has asked the system"
         assert not self._budget.spent, "`calls` has spent of the budget"
         assert writes == kept, "`calls` changed the writes it was given"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -46,13 +47,18 @@ class TestStarter(ScorerContract):
 CHECKS = [name for name in vars(ScorerContract) if name.startswith("test_")]
 
 
+@cache
+def _good() -> WeightedScorer:
+    return WeightedScorer(ConfigFile("scoring.yaml", MODEL).data)
+
+
 class Bad(Scorer):
     """The weighted one, with one thing wrong: ``wrong(score, subject, at, explain)`` gives the answer."""
 
     lasting = True
 
     def __init__(self, wrong: Callable[..., Score], **more: Any) -> None:
-        self.good, self.wrong = WeightedScorer(ConfigFile("scoring.yaml", MODEL).data), wrong
+        self.good, self.wrong = _good(), wrong
         self.horizon = more.get("horizon", self.good.horizon)
         self.renewed = more.get("renewed", 0)
 
@@ -93,13 +99,11 @@ def _raises(score: Score, subject: Any, *_: Any) -> Score:
 
 
 def _without_marks(score: Score, subject: Any, at: Any, explain: bool) -> Score:
-    good = WeightedScorer(ConfigFile("scoring.yaml", MODEL).data)
-    return good.score(replace(subject, marks=()), at, explain)
+    return _good().score(replace(subject, marks=()), at, explain)
 
 
 def _without_resets(score: Score, subject: Any, at: Any, explain: bool) -> Score:
-    good = WeightedScorer(ConfigFile("scoring.yaml", MODEL).data)
-    return good.score(replace(subject, marks=[m for m in subject.marks if m.kind != "reset"]), at, explain)
+    return _good().score(replace(subject, marks=[m for m in subject.marks if m.kind != "reset"]), at, explain)
 
 
 def _sees_ahead(score: Score, subject: Any, at: Any, explain: bool) -> Score:

@@ -1,0 +1,297 @@
+"""The contract suite for sinks: a good one passes, and each check catches a sink that breaks what it promises."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from marshmallow import Schema, fields
+from small_crm import LONGEST, MAPPING, TOKEN, CrmSink, Endless, FakeCrm, Settings, run, settings
+
+from gateway.contracts import Call, Context, Field, Held, Receipt, Sink, Write
+from gateway.testing import FakeSystem, SinkContract
+
+CHECKS = [name for name in dir(SinkContract) if name.startswith("test_") and "skipped" not in name]
+
+
+class TestCrm(SinkContract):
+    object, text, longest = "person", "name", LONGEST
+    schema, secrets, mapping = Settings, (TOKEN,), MAPPING
+
+    def build(self, context: Context) -> Sink:
+        return CrmSink(settings(self.fake), context)
+
+    def system(self) -> FakeSystem:
+        return FakeCrm()
+
+
+# -- sinks that keep no promise ----------------------------------------------------------------------------------------
+
+
+class Bad(CrmSink):
+    """The good one, with one thing wrong."""
+
+    def wrong(self, receipts: Iterable[Receipt], **parts: Any) -> list[Receipt]:
+        return [replace(one, **parts) for one in receipts]
+
+
+class Lies(Bad):  # says done, sends nothing
+    def deliver(self, call: Call) -> Iterable[Receipt]:
+        return [Receipt(key=one.key, result="done", record="1") for one in call.writes]
+
+
+class Doubles(Bad):  # another key at every try
+    def deliver(self, call: Call) -> Iterable[Receipt]:
+        mine = [replace(one, key=f"{one.key}{id(self)}") for one in call.writes]
+        told = super().deliver(replace(call, writes=tuple(mine)))
+        return [replace(one, key=made.key) for one, made in zip(told, call.writes, strict=True)]
+
+    def find(self, object: str, keys: Sequence[str]) -> Mapping[str, Sequence[str]]:
+        return {}
+
+
+class MakesAnew(Bad):  # never looks at the record's id
+    def deliver(self, call: Call) -> Iterable[Receipt]:
+        return super().deliver(replace(call, writes=tuple(replace(one, record=None) for one in call.writes)))
+
+
+class Edits(Bad):
+    """Sends other fields than it was given."""
+
+    def edit(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        return given
+
+    def deliver(self, call: Call) -> Iterable[Receipt]:
+        edited = tuple(replace(one, fields=self.edit(one.fields)) for one in call.writes)
+        return super().deliver(replace(call, writes=edited))
+
+
+class KeepsBlanks(Edits):
+    def edit(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {name: value for name, value in given.items() if value is not None}
+
+
+class Cuts(Edits):
+    def edit(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {name: value and value[:LONGEST] for name, value in given.items()}
+
+
+class CutsShort(Edits):
+    def edit(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {name: value and value[:200] for name, value in given.items()}
+
+
+class PlainLetters(Edits):
+    def edit(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {name: value and value.encode("ascii", "replace").decode() for name, value in given.items()}
+
+
+class AllOrNothing(Bad):  # one bad write spoils its batch
+    def deliver(self, call: Call) -> Iterable[Receipt]:
+        if any(value and len(value) > LONGEST for one in call.writes for value in one.fields.values()):
+            return [Receipt(key=one.key, result="rejected", code="too_long") for one in call.writes]
+        return super().deliver(call)
+
+
+class StopsAll(Bad):  # one row's value stops every row
+    def deliver(self, call: Call) -> Iterable[Receipt]:
+        return [replace(one, scope="mapping") for one in super().deliver(call)]
+
+
+class OneRequest(Bad):  # however many
+    def calls(self, writes: Sequence[Write]) -> Sequence[Call]:
+        return [Call(title="people", writes=tuple(writes))]
+
+
+class AsksFirst(Bad):
+    def calls(self, writes: Sequence[Write]) -> Sequence[Call]:
+        self.client.ask("GET", "/account", "id")
+        return super().calls(writes)
+
+
+class ChangesThem(Bad):
+    def calls(self, writes: Sequence[Write]) -> Sequence[Call]:
+        for one in writes:
+            one.fields["seen"] = "yes"  # type: ignore[index]
+        return super().calls(writes)
+
+
+class LeavesOneOut(Bad):
+    def calls(self, writes: Sequence[Write]) -> Sequence[Call]:
+        return super().calls(writes[:4])
+
+
+class TellsNames(Bad):
+    def calls(self, writes: Sequence[Write]) -> Sequence[Call]:
+        return [replace(one, title=f"write {one.writes[0].fields}") for one in super().calls(writes)]
+
+
+class SendsMore(Bad):  # keeps what it was to write, and sends it along
+    others: tuple[Write, ...] = ()
+
+    def deliver(self, call: Call) -> Iterable[Receipt]:
+        mine = {one.key for one in call.writes}
+        SendsMore.others += tuple(replace(one, key=f"{one.key}x") for one in call.writes)
+        return [one for one in super().deliver(replace(call, writes=self.others + call.writes)) if one.key in mine]
+
+
+class AsksTwice(Bad):
+    def deliver(self, call: Call) -> Iterable[Receipt]:
+        self.find("person", [one.key for one in call.writes])
+        return super().deliver(call)
+
+
+class PaysNothing(Bad):
+    def __init__(self, settings: Mapping[str, Any], context: Context) -> None:
+        super().__init__(settings, replace(context, budget=None))
+
+
+class Says(Bad):
+    """Other results than the good one says."""
+
+    said: Mapping[str, str]
+
+    def deliver(self, call: Call) -> Iterable[Receipt]:
+        return [replace(one, result=self.said.get(one.result, one.result)) for one in super().deliver(call)]
+
+
+class TakesLimitsForErrors(Says):
+    said = {"limit": "retry"}  # noqa: RUF012 - read only
+
+
+class TakesAuthForErrors(Says):
+    said = {"auth": "rejected"}  # noqa: RUF012
+
+
+class GivesUp(Says):
+    said = {"unknown": "rejected"}  # noqa: RUF012
+
+
+class WaitsAsItLikes(Bad):
+    def deliver(self, call: Call) -> Iterable[Receipt]:
+        return [replace(one, seconds=1.0) for one in super().deliver(call)]
+
+
+class Raises(Bad):
+    def deliver(self, call: Call) -> Iterable[Receipt]:
+        receipts = list(super().deliver(call))
+        if receipts[0].result == "limit":
+            raise TimeoutError("too many calls")
+        return receipts
+
+
+class TakesLossForSuccess(Says):
+    said = {"unknown": "done"}  # noqa: RUF012
+
+
+class SendsAgain(Doubles):  # at once, and under another key
+    def find(self, object: str, keys: Sequence[str]) -> Mapping[str, Sequence[str]]:
+        return {}
+
+
+class Waits(Bad):
+    """For ever."""
+
+    def __init__(self, settings: Mapping[str, Any], context: Context) -> None:
+        super().__init__(settings, context)
+        self.client = Endless(settings, context)
+
+
+class FindsAnything(Bad):
+    def find(self, object: str, keys: Sequence[str]) -> Mapping[str, Sequence[str]]:
+        return {key: ["1001"] for key in keys}
+
+
+class HoldsTheWrongThing(Bad):
+    def held(self, object: str, records: Sequence[str], fields: Sequence[str]) -> Mapping[str, Held]:
+        return {record: Held(values={}) for record in records}
+
+
+class KnowsNothing(Bad):
+    def describe(self, object: str) -> Mapping[str, Field]:
+        return {"name": Field(name="name", type="varchar")}
+
+
+class LeadsNowhere(Bad):
+    links = {"person": "/people"}  # noqa: RUF012
+
+
+class CarriesLetters(Bad):
+    carries = {"letter": ("*",)}  # noqa: RUF012
+
+
+class Shows(Bad):
+    def __repr__(self) -> str:
+        return f"Shows({self.client._token.reveal()})"
+
+
+class TwoReceipts(Bad):
+    def deliver(self, call: Call) -> Iterable[Receipt]:
+        return [*super().deliver(call)] * 2
+
+
+class Undocumented(Schema):
+    url = fields.String(required=True, metadata={"description": "address of the CRM's API"})
+    token = fields.String(required=True)
+
+
+Make = Callable[[Mapping[str, Any], Context], Sink]
+BAD: Sequence[tuple[Make, str]] = [
+    (Lies, "test_a_new_record_is_made_as_wanted"),
+    (TwoReceipts, "test_a_new_record_is_made_as_wanted"),
+    (Doubles, "test_the_same_write_twice_has_one_effect"),
+    (MakesAnew, "test_an_update_keeps_its_record"),
+    (KeepsBlanks, "test_none_clears_and_absent_does_not"),
+    (PlainLetters, "test_text_arrives_as_it_is"),
+    (CutsShort, "test_the_longest_value_is_kept_whole"),
+    (Cuts, "test_a_value_too_long_is_refused_by_name"),
+    (StopsAll, "test_a_value_too_long_is_refused_by_name"),
+    (AllOrNothing, "test_a_bad_write_harms_no_other"),
+    (OneRequest, "test_many_writes_are_all_delivered"),
+    (AsksFirst, "test_calls_only_batches"),
+    (ChangesThem, "test_calls_only_batches"),
+    (LeavesOneOut, "test_every_write_is_in_one_call"),
+    (TellsNames, "test_a_title_tells_no_value"),
+    (SendsMore, "test_what_was_previewed_is_what_is_sent"),
+    (AsksTwice, "test_a_call_takes_the_requests_it_says"),
+    (PaysNothing, "test_no_request_without_budget"),
+    (TakesLimitsForErrors, "test_too_many_calls_cost_no_try"),
+    (Raises, "test_too_many_calls_cost_no_try"),
+    (WaitsAsItLikes, "test_it_waits_as_long_as_the_system_says"),
+    (TakesAuthForErrors, "test_refused_credentials_pause_the_system"),
+    (GivesUp, "test_a_busy_system_is_asked_again"),
+    (TakesLossForSuccess, "test_a_line_cut_before_the_call_loses_nothing"),
+    (SendsAgain, "test_a_line_cut_after_the_call_doubles_nothing"),
+    (SendsAgain, "test_an_answer_that_is_none_doubles_nothing"),
+    (Waits, "test_a_call_that_hangs_ends_by_itself"),
+    (FindsAnything, "test_find_tells_whose_key_it_is"),
+    (HoldsTheWrongThing, "test_held_tells_what_records_hold"),
+    (KnowsNothing, "test_the_catalogue_knows_what_is_written"),
+    (LeadsNowhere, "test_links_lead_to_records"),
+    (CarriesLetters, "test_it_carries_what_the_gateway_knows"),
+    (Shows, "test_secrets_appear_nowhere"),
+]
+
+
+def suite(make: Make, **parts: Any) -> SinkContract:
+    return type("Suite", (TestCrm,), {"build": lambda self, context: make(settings(self.fake), context), **parts})()
+
+
+@pytest.mark.parametrize(("make", "check"), BAD, ids=lambda one: getattr(one, "__name__", one))
+def test_a_sink_that_breaks_a_promise_fails_its_check(make: Make, check: str) -> None:
+    SendsMore.others = ()
+    with pytest.raises(AssertionError):
+        run(suite(make), check)
+
+
+def test_a_schema_without_words_fails_its_check() -> None:
+    with pytest.raises(AssertionError, match=r"token: say what it is for; token: is a secret by its name"):
+        run(suite(CrmSink, schema=Undocumented), "test_settings_are_documented")
+    with pytest.raises(AssertionError, match="name the secret values"):
+        run(suite(CrmSink, secrets=()), "test_secrets_appear_nowhere")
+
+
+def test_every_check_can_fail() -> None:
+    assert set(CHECKS) == {check for _, check in BAD} | {"test_settings_are_documented"}

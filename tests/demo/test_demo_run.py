@@ -24,6 +24,11 @@ def environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name != "GATEWAY_DIR"}
 
 
+def heeds_ctrl_c() -> None:
+    """As in a terminal: what a shell starts in the background ignores it, and so do its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def alive(folder: Path) -> list[int]:
     """Processes that the demo's supervisor told of and that still run."""
     told = json.loads((folder / "var" / "run.json").read_text())
@@ -122,6 +127,7 @@ def test_demo_keeps_running_until_ctrl_c(tmp_path):
         stdout=subprocess.PIPE,
         text=True,
         env=environment(),
+        preexec_fn=heeds_ctrl_c,
     ) as demo:
         assert demo.stdout is not None
         deadline = time.monotonic() + 900

@@ -60,8 +60,8 @@ class Done:
 
     events: int
     leads: int
-    blank: Sequence[str] = ()
-    """Documents that named people who are forgotten now."""
+    forgot: bool = False
+    """Whether documents named people who are forgotten, and their bodies are to be emptied."""
     moves: Sequence[Mapping[str, Any]] = ()
     closed: Sequence[Mapping[str, Any]] = ()
     scored: Sequence[Mapping[str, Any]] = ()
@@ -383,7 +383,7 @@ def done_of(batch: Batch) -> Done:
     return Done(
         len(batch.events),
         len(batch.touched),
-        batch.blank,
+        bool(batch.erased or batch.unwanted),
         [move for lead in leads for move in lead.moves],
         [handoff for lead in leads for handoff in lead.closed],
         [

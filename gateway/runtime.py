@@ -42,8 +42,8 @@ from gateway.plugins.rules import Rules
 from gateway.pulling import Pulling
 from gateway.readings import Reading
 from gateway.settings.instance import Instance, System, load_instance, store_place
-from gateway.store import bundle, due
-from gateway.store.database import open_store, read, require_current, store_trouble, upgrade, write
+from gateway.store import bundle, due, forget
+from gateway.store.database import open_store, overwrite, read, require_current, store_trouble, upgrade, write
 from gateway.store.inbox import Inbox
 from gateway.store.times import new_id, utc_now
 from gateway.times import to_micros
@@ -201,8 +201,6 @@ class Gateway:
             self.inbox.quarantine(ids[0], f"working it raised {type(exc).__name__}; see the log")
             return
         self.inbox.finish(ids)
-        if done.blank:
-            self.inbox.blank(done.blank)
         self.observe(done)
 
     def pull_once(self, system: str) -> int:
@@ -211,6 +209,18 @@ class Gateway:
         if pulling is None:
             return 0
         return pulling.look_up() + (pulling.pull(every) if every is not None else 0)
+
+    def forget_bodies(self) -> int:
+        """Empty the bodies of documents that named people who are forgotten. Returns how many."""
+        with read(self.store.main) as connection:
+            named = forget.unblanked(connection)
+        if named:
+            self.inbox.blank(named)
+            with write(self.store.main) as connection:
+                forget.blanked(connection, named)
+            for engine in (self.store.inbox, self.store.main):
+                overwrite(engine)
+        return len(named)
 
     # -- by itself ----------------------------------------------------------------------------------------------------
 
@@ -223,6 +233,7 @@ class Gateway:
                 self._ticked = float("-inf")  # the next step of what was taken a step further
                 return moved
         self._tell()
+        self.forget_bodies()
         with read(self.store.main) as connection:
             leads = due.scores(connection, self.model.score_name, now, SWEEP_LEADS)
             leads = leads or due.wakes(connection, now, SWEEP_LEADS)
@@ -272,7 +283,9 @@ class Gateway:
         return delivery.take_over("", worker) if delivery else 0
 
     def observe(self, done: Done) -> None:
-        """Tell the observers of plugins what was committed."""
+        """Tell the observers of plugins what was committed; empty the documents of those who are forgotten."""
+        if done.forgot:
+            self.forget_bodies()
         told = (("lead_scored", "scores", done.scored), ("stage_changed", "moves", done.moves))
         for hook, name, rows in (*told, ("handoff_closed", "handoffs", done.closed)):
             if rows:

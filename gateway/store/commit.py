@@ -84,8 +84,8 @@ def _commit(connection: Connection, batch: Batch, score_name: str) -> None:
     _commit_decisions(put, batch, score_name)
     _commit_outward(put, batch)
     if batch.erased:
-        erased = {batch.records[ref].entity for ref in batch.erased if ref in batch.records} - {""}
-        batch.blank = forget.forget(connection, erased, batch.now, batch.erased)
+        forget.forget(connection, batch.erased, batch.now)
+    put.insert(t.unblanked, [{"document": id_} for id_ in sorted(batch.unwanted)], ignore=True)
     put.count(
         t.tallies,
         [{"system": s, "what": w, "reason": r, "count": n} for (s, w, r), n in sorted(batch.tallies.items()) if n],

@@ -8,20 +8,29 @@ calls plugins one by one. What two plugins offer under one name, nobody offers: 
 from __future__ import annotations
 
 import importlib
+import inspect
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from copy import deepcopy
 from dataclasses import dataclass, field
 from importlib.metadata import Distribution, EntryPoint, distributions, version
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 import pluggy
 from marshmallow import Schema
 from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
 
 from gateway import hookspecs
 from gateway.plugins.rules import Rules
 from gateway.settings.files import suggest
+
+if TYPE_CHECKING:
+    from gateway.model import Guard
+    from gateway.store.breakers import Quarantine
 
 DISTRIBUTION = "lead-gateway"
 _FAMILY = {"sources": "systems", "sinks": "systems", "connections": "systems"}
@@ -38,10 +47,11 @@ class Plugin:
     distribution: str
     version: str
     requires: str = ""
-    state: str = "active"  # active | broken | incompatible | disabled
+    state: str = "active"  # active | broken | incompatible | disabled | quarantined
     reason: str = ""
     offers: list[str] = field(default_factory=list)
     since: str = ""  # ISO time from which it is in this state, where that is known
+    deprecations: list[str] = field(default_factory=list)  # what it uses that will go: file:line, what instead
     would_offer: Sequence[str] = ()  # what it is known to have offered once
 
 
@@ -66,11 +76,20 @@ class Host:
         found: Iterable[tuple[EntryPoint, Distribution]] | None = None,
         rules: Rules | None = None,
         loading: Callable[[Plugin], None] = lambda plugin: None,
+        guard: Guard | None = None,
+        quarantined: Mapping[str, Quarantine] | None = None,
+        specs: ModuleType = hookspecs,
     ) -> None:
         """Load every plugin found (default: the installed ones, cut down by ``GATEWAY_PLUGINS``, a comma list).
 
         :param rules: whom an instance keeps out; without them nobody. :param loading: told before each import.
+        :param guard: entered around every call of a plugin, its import included. :param quarantined: who must not even
+            be imported now. :param specs: the module of the hooks.
         """
+        self.guard: Guard = guard or (lambda plugin, call: nullcontext())
+        self.stopped: Callable[[str, str], bool] = lambda plugin, part: False
+        """Whether a part of a plugin is quarantined; what an observer would have heard meanwhile is not told again."""
+        self._specs = specs
         self.rules = rules or Rules()
         self.plugins: list[Plugin] = []
         self.sources: dict[str, Offer] = {}
@@ -82,8 +101,8 @@ class Host:
         """A name that more than one plugin offers → who, and as what."""
         self._offers: list[tuple[str, str, str, Any]] = []  # (shelf, name, plugin, what), until all are known
         self._modules: dict[str, Any] = {}
-        self._pm = pluggy.PluginManager(hookspecs.PROJECT)
-        self._pm.add_hookspecs(hookspecs)
+        self._managers: dict[str, pluggy.PluginManager] = {}
+        """Each plugin has one of its own: a hook is then that plugin's alone, and calling it costs what pluggy does."""
         allowed = os.environ.get("GATEWAY_PLUGINS")
         names = None if allowed is None else {name.strip() for name in allowed.split(",") if name.strip()}
         pairs = list(found if found is not None else installed())
@@ -97,6 +116,10 @@ class Host:
                 continue
             if foreign and (kept := self.rules.against(entry.name, distribution)):
                 plugin.state, plugin.reason, plugin.since = "disabled", kept.reason, kept.since
+                plugin.requires = _range(distribution)
+                continue
+            if out := (quarantined or {}).get(entry.name):
+                plugin.state, plugin.reason, plugin.since = "quarantined", out.reason, out.since.isoformat()
                 plugin.requires = _range(distribution)
                 continue
             if not self._twin(plugin, [other for twin, other in pairs if twin.name == entry.name]):
@@ -127,7 +150,7 @@ class Host:
     def observe(self, hook: str, **values: Sequence[Mapping[str, Any]]) -> list[str]:
         """Call an observer of every plugin. They can neither change nor fail the main path: problems are returned."""
         problems = []
-        for plugin in self.active():
+        for plugin in self._asked(hook):
             copies = {name: [dict(row) for row in rows] for name, rows in values.items()}
             try:
                 self._call(plugin, hook, **copies)
@@ -137,7 +160,7 @@ class Host:
 
     def assign_owner(self, lead: Mapping[str, Any], handoff: Mapping[str, Any], roster: Sequence[Any]) -> str | None:
         """The first plugin's answer that is not None; a plugin that raises has passed."""
-        for plugin in self.active():
+        for plugin in self._asked("assign_owner"):
             try:
                 own = {"lead": deepcopy(lead), "handoff": deepcopy(handoff), "roster": deepcopy(roster)}
                 owner = self._call(plugin, "assign_owner", **own)
@@ -146,6 +169,10 @@ class Host:
             if owner:
                 return str(owner[0] if isinstance(owner, list) else owner)
         return None
+
+    def _asked(self, hook: str) -> list[Plugin]:
+        """Who implements ``hook`` and is not quarantined for it."""
+        return [one for one in self.active() if self._caller(one, hook) and not self.stopped(one.name, hook)]
 
     def active(self) -> list[Plugin]:
         return [plugin for plugin in self.plugins if plugin.state == "active"]
@@ -166,31 +193,33 @@ class Host:
             plugin.reason = f"wants {DISTRIBUTION}{plugin.requires}, this is {version(DISTRIBUTION)}"
             return
         try:
-            module = importlib.import_module(entry.module)
-            for name in entry.value.partition(":")[2].split("."):
-                module = getattr(module, name) if name else module
+            with self.guard(plugin.name, "import"):
+                module = importlib.import_module(entry.module)
+                for name in entry.value.partition(":")[2].split("."):
+                    module = getattr(module, name) if name else module
             if module is None:
                 raise ImportError("it replaced itself by nothing")
         except _ANYTHING as exc:
             return self._broken(plugin, f"import of {entry.value} failed: {_spoken(exc)}")
         try:
-            if known := self._pm.get_name(module):
+            if known := next((name for name, one in self._modules.items() if one is module), None):
                 raise ImportError(f"{entry.value} is the plugin {known!r} already")
-            self._pm.register(module, plugin.name)
-            if unknown := self._unknown_hooks(module):
+            manager = pluggy.PluginManager(hookspecs.PROJECT)
+            manager.add_hookspecs(self._specs)
+            manager.register(module, plugin.name)
+            if unknown := self._unknown_hooks(module, manager):
                 raise pluggy.PluginValidationError(module, unknown)
         except _ANYTHING as exc:  # pluggy looks at every name of the module, and reading a name may run code
-            if self._pm.has_plugin(plugin.name):
-                self._pm.unregister(name=plugin.name)
             return self._broken(plugin, _spoken(exc).removeprefix("PluginValidationError: "))
-        self._modules[plugin.name] = module
+        self._modules[plugin.name], self._managers[plugin.name] = module, manager
+        plugin.deprecations = _deprecations(module, manager)
         for what in ("sources", "scorers", "sinks", "connections", "transforms"):
             if plugin.state == "active":
                 self._ask(plugin, f"register_{what}", register=self._register(plugin, what))
 
-    def _unknown_hooks(self, module: Any) -> str:
-        """pluggy's ``check_pending`` looks at all plugins; this names the misspelt hooks of one."""
-        known = [name for name in vars(hookspecs) if self._pm.hook.__dict__.get(name)]
+    def _unknown_hooks(self, module: Any, manager: pluggy.PluginManager) -> str:
+        """As pluggy's ``check_pending``, all at once and with a suggestion."""
+        known = [name for name in vars(self._specs) if getattr(getattr(manager.hook, name, None), "spec", None)]
         wrong = []
         for name in dir(module):
             options = getattr(getattr(module, name, None), f"{hookspecs.PROJECT}_impl", None)
@@ -255,10 +284,16 @@ class Host:
             self._broken(plugin, f"{hook}: {_spoken(exc)}")
 
     def _call(self, plugin: Plugin, hook: str, **values: Any) -> Any:
-        """One hook of one plugin: pluggy's caller without the others."""
-        module = self._modules.get(plugin.name)
-        others = [other for name, other in self._modules.items() if name != plugin.name]
-        return self._pm.subset_hook_caller(hook, others)(**values) if module is not None else None
+        """One hook of one plugin; None when it does not implement it."""
+        if (caller := self._caller(plugin, hook)) is None:
+            return None
+        with self.guard(plugin.name, hook):
+            return caller(**values)
+
+    def _caller(self, plugin: Plugin, hook: str) -> Callable[..., Any] | None:
+        manager = self._managers.get(plugin.name)
+        caller = getattr(manager.hook, hook) if manager is not None else None
+        return caller if caller is not None and caller.get_hookimpls() else None
 
     def _broken(self, plugin: Plugin, reason: str) -> None:
         """Mark the plugin and take back whatever it had offered."""
@@ -268,8 +303,8 @@ class Host:
             if owner == plugin.name and shelf.get(name) is offer:
                 del shelf[name]
         self._offers = [one for one in self._offers if one[2] != plugin.name]
-        if self._modules.pop(plugin.name, None) is not None:
-            self._pm.unregister(name=plugin.name)
+        self._modules.pop(plugin.name, None)
+        self._managers.pop(plugin.name, None)
 
 
 def installed() -> list[tuple[EntryPoint, Distribution]]:
@@ -281,6 +316,20 @@ def installed() -> list[tuple[EntryPoint, Distribution]]:
                 found.setdefault((entry.name, distribution.metadata["Name"] or "?"), (entry, distribution))
     ours_first = sorted(found.items(), key=lambda item: (item[0][1] != DISTRIBUTION, item[0]))
     return [pair for _, pair in ours_first]
+
+
+def _deprecations(module: Any, manager: pluggy.PluginManager) -> list[str]:
+    """Which hooks and arguments it uses that will go, each with the place; pluggy has warned of them, too."""
+    found = []
+    for hook in manager.get_hookcallers(module) or ():
+        mine = hook.get_hookimpls()
+        if hook.spec is None or not mine:
+            continue
+        code = inspect.unwrap(mine[0].function).__code__
+        warned = [hook.spec.warn_on_impl] if hook.spec.warn_on_impl else []
+        warned += [text for name, text in (hook.spec.warn_on_impl_args or {}).items() if name in mine[0].argnames]
+        found += [f"{code.co_filename}:{code.co_firstlineno}: {text}" for text in warned]
+    return found
 
 
 def _range(distribution: Distribution) -> str:
@@ -295,8 +344,12 @@ def _range(distribution: Distribution) -> str:
     return ""
 
 
-def _fits(specifier: str) -> bool:
-    return Requirement(f"{DISTRIBUTION}{specifier}").specifier.contains(version(DISTRIBUTION), prereleases=True)
+def _fits(specifier: str, this: str = "") -> bool:
+    """Whether ``this`` gateway (default: the one that runs) is in the range. A pre-release counts as what it becomes,
+    too: 1.5rc1 is there so that plugins for 1.5 are tried with it. ``<2`` leaves 2.0rc1 out."""
+    ours, wanted = Version(this or version(DISTRIBUTION)), SpecifierSet(specifier)
+    final = wanted.contains(ours.base_version) and not wanted.contains(ours, prereleases=True)
+    return wanted.contains(ours, prereleases=True) or (final and ours.is_prerelease)
 
 
 def _both(names: Iterable[str]) -> str:

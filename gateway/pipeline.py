@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from hashlib import blake2b
 from typing import Any
 
 from sqlalchemy import Connection, Engine
@@ -301,7 +302,7 @@ class Pipeline:
             return
         moved = False
         try:
-            with self.guard(plugin, f"score {lead.id}"):
+            with self.guard(plugin, f"score {_named(lead)}"):
                 given = subject(lead, company)
                 moved = rate(lead, given, scorer, self.model.hashes.get("scoring", ""), at)
                 if given != subject(lead, company):
@@ -347,6 +348,13 @@ class Pipeline:
             rules = self.model.joining.rules((event.system, event.object, event.record))
             return rules is not None and bool(rules.activities) and rules.listens(event)
         return isinstance(event, ActivityHappened)
+
+
+def _named(lead: Lead) -> str:
+    """The lead's id; of one that is new, a name that it has in every attempt to make it, and that tells nothing."""
+    if lead.version:
+        return lead.id
+    return "new " + blake2b(repr(min(lead.records, default="")).encode(), digest_size=8).hexdigest()
 
 
 def _put_together(batch: Batch) -> None:

@@ -90,7 +90,7 @@ def of_record(gateway: Gateway, ref: Ref) -> Trial:
     system, object_, record = ref
     source = _source(gateway, system)
     if type(source).fetch is Source.fetch:
-        plugin = gateway.instance.systems[system].plugin
+        plugin = gateway.plugin_of(system)
         raise Refused(f"{system}: its plugin {plugin} cannot fetch a record; give what it would send with --file")
     return _tried(gateway, list(_fetched(gateway, system, [Lookup(system=system, object=object_, record=record)])))
 
@@ -130,7 +130,7 @@ def _fetched(gateway: Gateway, system: str, lookups: Sequence[Lookup]) -> Iterat
 
 
 def _asked(gateway: Gateway, system: str, call: str, ask: Any) -> list[Page]:
-    plugin = gateway.instance.systems[system].plugin
+    plugin = gateway.plugin_of(system)
     try:
         with gateway.guard(plugin, call):
             return list(ask())
@@ -214,7 +214,7 @@ def _outcome(gateway: Gateway, batch: Batch, lead: Lead, before: Mapping[str, An
     score = None
     if model.scorer is not None and lead.erased_at is None:
         company = batch.companies[lead.company].attributes if lead.company in batch.companies else {}
-        with gateway.guard("scorer", "score a trial"):
+        with gateway.guard(model.scorer_plugin, "score a trial"):
             score = model.scorer.score(subject(lead, company), gateway.now(), explain=True)
     unsent: list[Unsent] = []
     systems = [name for name in gateway.instance.systems if model.objects.get(name)]

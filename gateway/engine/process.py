@@ -31,13 +31,15 @@ from gateway.engine.workers import bell_of, delivery_loop, loop, pipeline_loop
 from gateway.errors import ConfigError
 from gateway.model import GATEWAY
 from gateway.outbound import catalogues
+from gateway.plugins.watch import parts
 from gateway.settings.files import ConfigFile
 from gateway.settings.form import GatewayForm
 from gateway.settings.instance import store_place
-from gateway.store import alarms, bundle
+from gateway.store import alarms, breakers, bundle
 from gateway.store.database import read, require_current
 from gateway.store.inbox import GroupWriter
 from gateway.store.times import new_id, utc_now
+from gateway.times import to_micros
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -74,11 +76,13 @@ def run(kind: str, root: Path, slot: slots.Slot | None = None, before: str = "",
     """
     slots.enter(slot)
     if kind == "web":
+        _note_death(root, slot)
         return _web(root, slot, opener)
     what, _, system = kind.partition(":")
     if what not in ("pipeline", "deliver", "pull") or (what != "pipeline") is not bool(system):
         raise ConfigError([f"{kind}: no such kind of process; there are web, pipeline, deliver:SYSTEM and pull:SYSTEM"])
     worker = f"{kind}:{os.getpid()}:{new_id()}"
+    _note_death(root, slot)
     gateway = opener(root)
     try:
         with _stopped_by_signal() as stop:
@@ -86,6 +90,8 @@ def run(kind: str, root: Path, slot: slots.Slot | None = None, before: str = "",
                 gateway.inbox.bury(before)
             elif before and what == "deliver":
                 gateway.bury_deliveries(system, before)
+            gateway.probes = what == "pipeline"
+            gateway.loaded()
             if slot is not None:
                 slot.ready(worker)
 
@@ -116,11 +122,23 @@ def run(kind: str, root: Path, slot: slots.Slot | None = None, before: str = "",
         gateway.close()
 
 
+def _note_death(root: Path, slot: slots.Slot | None) -> None:
+    """Whose call ended the process before, and how, before that plugin is loaded again."""
+    died = slot.epitaph() if slot is not None else None
+    if died is None or died.plugin == GATEWAY:
+        return
+    word, part, item = parts(died.call)
+    reason = f"{word} {died.reason}"
+    if breakers.died(store_place(root), died.plugin, part, item, reason, to_micros(utc_now())):
+        log.error("plugin quarantined", plugin=died.plugin, part=part, reason=reason)
+
+
 def _watching(gateway: Gateway, system: str, work: Callable[[], int]) -> Callable[[], int]:
     """The work, and before it the daily look at what the system's objects are made of."""
 
     def watched() -> int:
-        catalogues.watch(gateway, system)
+        if not gateway.breakers.stopped(gateway.plugin_of(system), "describe"):
+            catalogues.watch(gateway, system)
         return work()
 
     return watched

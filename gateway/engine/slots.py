@@ -22,7 +22,18 @@ OWN_CALL = 60.0
 """The same for what the gateway computes itself between loading and committing, calls of plugins in it aside."""
 
 _RECORD = struct.Struct("<Qdd64s64s96s")  # version, since, until, plugin, call, worker
+_EPITAPH = struct.Struct("<64s96s96s")  # plugin, call, reason
+_GRAVE = 256
 SIZE = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Epitaph:
+    """In whose call the process before in this slot ended, and how."""
+
+    plugin: str
+    call: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +62,13 @@ class Slot:
         """The process is up; ``worker`` is the name its leases carry."""
         self._worker = worker
         self._write(*self._now)
+
+    def epitaph(self) -> Epitaph | None:
+        """That of the process before, once; None when it ended in no plugin's call."""
+        at = self._at + _GRAVE
+        plugin, call, reason = map(_text, _EPITAPH.unpack_from(self._memory, at))
+        self._memory[at : at + _EPITAPH.size] = bytes(_EPITAPH.size)
+        return Epitaph(plugin, call, reason) if plugin else None
 
     @contextlib.contextmanager
     def calling(self, plugin: str, call: str, deadline: float = PLUGIN_CALL) -> Iterator[None]:
@@ -100,10 +118,13 @@ class Slots:
         # A version that stays odd: it died or hangs inside the write itself, and its last words are what we have.
         return Seen(_text(worker), _text(plugin), _text(call), since, until)
 
-    def clear(self, number: int) -> None:
-        """The process of this slot is gone."""
+    def clear(self, number: int, epitaph: Epitaph | None = None) -> None:
+        """The process of this slot is gone; the next one reads its ``epitaph``."""
         self._check(number)
         self._memory[number * SIZE : (number + 1) * SIZE] = bytes(SIZE)
+        if epitaph is not None:
+            texts = (_cut(epitaph.plugin, 64), _cut(epitaph.call, 96), _cut(epitaph.reason, 96))
+            _EPITAPH.pack_into(self._memory, number * SIZE + _GRAVE, *texts)
 
     def close(self) -> None:
         self._memory.close()

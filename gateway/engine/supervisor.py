@@ -25,7 +25,7 @@ import structlog
 from marshmallow import fields
 
 from gateway.engine.edits import Edits
-from gateway.engine.slots import Slots
+from gateway.engine.slots import Epitaph, Slots
 from gateway.settings.files import ConfigFile
 
 DRAIN = 30.0
@@ -237,16 +237,20 @@ class Supervisor:
     def _bury(self, child: _Child, code: int, now: float) -> None:
         """It is dead: decide when, and whether, it comes again. Its heir is told whose documents to free."""
         self._kill(child)
-        child.before = self._slots.seen(child.slot).worker
+        seen = self._slots.seen(child.slot)
+        child.before = seen.worker
         child.was_ready |= bool(child.before)  # it may have died before we looked
-        self._slots.clear(child.slot)
+        how = f"exit code {code}" if code >= 0 else f"signal {-code}"
+        late = f"did not end within {seen.until - seen.since:g} s"
+        reason = late if child.cut else f"ended the process ({how})"
+        self._slots.clear(child.slot, Epitaph(seen.plugin, seen.call, reason) if seen.plugin else None)
         if child.leaving:
             return
         if code == RENEWED:
             child.failures, child.again_at = 0, now
             log.info("renewed", process=child.kind, reason="the files have changed")
             return
-        child.reason = child.cut or (f"exit code {code}" if code >= 0 else f"signal {-code}")
+        child.reason = child.cut or (f"{how}, in {seen.plugin}: {seen.call}" if seen.plugin else how)
         child.cut = ""
         child.failures = 1 if now - child.started >= STEADY else child.failures + 1
         longest = LONGEST_LIVED if child.was_ready else LONGEST_WAIT

@@ -50,7 +50,7 @@ def watch(gateway: Gateway, system: str) -> int:
             catalogues.claim(connection, system, objects, to_micros(now))
     for name in objects:
         try:
-            with gateway.guard(gateway.instance.systems[system].plugin, f"describe {name}"):
+            with gateway.guard(gateway.plugin_of(system), f"describe {name}"):
                 found = dict(sink.describe(name))
             if not all(isinstance(field, Field) for field in found.values()):
                 raise TypeError("describe gives fields")

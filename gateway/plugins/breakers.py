@@ -45,7 +45,7 @@ class Breakers:
     def __init__(self, engine: Engine, log: Any, clock: Callable[[], datetime] = utc_now) -> None:
         self._engine = engine
         self._log = log
-        self._clock = clock
+        self.clock = clock
         self._looked = float("-inf")
         self._open: dict[Key, Any] = {}
         """Those that are open, from the store: rows."""
@@ -68,7 +68,7 @@ class Breakers:
         if (plugin, part) in self._tripped:
             return True
         row = self._open.get((plugin, part))
-        return row is not None and row.retry_at > to_micros(self._clock())
+        return row is not None and row.retry_at > to_micros(self.clock())
 
     def worked(self, plugin: str, part: str, call: str, decides: bool) -> None:
         """A call came to its end. ``decides``: such a call closes an open breaker of the part."""
@@ -91,7 +91,7 @@ class Breakers:
         """Write down what was found since."""
         if not (self._tripped or self._closed):
             return NOTHING
-        now = to_micros(self._clock())
+        now = to_micros(self.clock())
         with write(self._engine) as connection:
             for plugin, part in self._closed:
                 if breakers.close(connection, plugin, part):

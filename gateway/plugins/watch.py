@@ -16,18 +16,19 @@ from gateway.errors import GatewayError
 from gateway.logs import places
 from gateway.model import GATEWAY, Guard
 from gateway.plugins.breakers import Breakers
+from gateway.store.breakers import LOAD
 
 _PARTS = {
     "read": "read",
     "score": "score",
     **dict.fromkeys(("calls", "deliver", "find", "held"), "deliver"),
     **dict.fromkeys(("pull", "fetch", "streams"), "pull"),
-    **dict.fromkeys(("import", "build"), "load"),
+    **dict.fromkeys(("import", "build"), LOAD),
 }
 _OF_ONE_ITEM = frozenset({"read", "score", "deliver"})
 _DECIDING = frozenset({"read", "score", "deliver", "pull", "fetch"})
 """Calls that show that their part works again; so do all hooks."""
-_OTHERWISE = frozenset({"pull", "load"})
+_OTHERWISE = frozenset({"pull", "describe", LOAD})
 """Parts whose failures have waits of their own: a stream rests ever longer, a system that is not built is told of."""
 
 
@@ -70,7 +71,7 @@ class _Watched:
 def parts(call: str) -> tuple[str, str, str]:
     """(word, part, item) of a call: ``read 01…`` is ``read`` of part ``read``, about that document."""
     word, _, rest = call.partition(" ")
-    return word, _PARTS.get(word, word), rest if word in _OF_ONE_ITEM else ""
+    return word, LOAD if word.startswith("register_") else _PARTS.get(word, word), rest if word in _OF_ONE_ITEM else ""
 
 
 def told(exc: BaseException) -> str:

@@ -13,7 +13,7 @@ from gateway.times import from_micros, to_micros
 
 
 def subject(lead: Lead, company: Mapping[str, Any]) -> Subject:
-    """The lead as a scorer sees it; the company's attributes are under ``company.<name>``. Copies: it may change them."""
+    """The lead as a scorer sees it; the company's attributes are under ``company.<name>``. Copies of its own."""
     attributes = dict(lead.attributes)
     if company:
         attributes |= {f"company.{name}": value for name, value in company.items()}

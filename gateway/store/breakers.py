@@ -6,20 +6,23 @@ three strikes of different items within an hour; it is closed by the first call 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, and_, delete, inspect, select
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from gateway.store import tables as t
-from gateway.store.database import MAIN_FILE, open_store, read
+from gateway.store.database import is_there, open_store, read, write
+from gateway.store.place import Place
 from gateway.store.put import Put
 from gateway.times import from_micros
 
+T = TypeVar("T")
 STRIKES = 3
 LOADING_STRIKES = 2
 """Deaths while a plugin is loaded: a process that dies three times before it is ready ends the whole gateway."""
@@ -39,9 +42,24 @@ class Quarantine:
     again: datetime
 
 
-def quarantined(folder: Path) -> dict[str, Quarantine]:
-    """Plugin → its quarantine, as the store of ``folder`` keeps it; none when there is no store that can be read."""
-    return by_plugin(stored(folder))
+def quarantined(place: Path | Place) -> dict[str, Quarantine]:
+    """Plugin → its quarantine, as the store at ``place`` keeps it; none when there is no store that can be read."""
+    return by_plugin(_asked(place, opened) or ())
+
+
+def kept_out(place: Path | Place, now: int) -> dict[str, Quarantine]:
+    """Those of whom nothing is even imported now: their processes ended while they were loaded."""
+    rows = _asked(place, opened) or ()
+    return by_plugin([row for row in rows if row.part == LOAD and row.retry_at > now])
+
+
+def died(place: Path | Place, plugin: str, part: str, item: str, reason: str, now: int) -> bool:
+    """Note that a process ended in a call of ``plugin``. Whether that is quarantined now."""
+
+    def struck(connection: Connection) -> bool:
+        return strike(connection, plugin, part, item, reason, now)
+
+    return bool(_asked(place, struck, write))
 
 
 def by_plugin(rows: Sequence[Any]) -> dict[str, Quarantine]:
@@ -59,16 +77,17 @@ def by_plugin(rows: Sequence[Any]) -> dict[str, Quarantine]:
     return found
 
 
-def stored(folder: Path) -> list[Any]:
-    """The rows of the open breakers in the store of ``folder``; none when there is no store that can be read."""
-    if not (folder / MAIN_FILE).is_file():
-        return []
-    store = open_store(folder)
+def _asked(place: Path | Place, ask: Callable[[Connection], T], how: Any = read) -> T | None:
+    """What ``ask`` gives; None when there is no store that can be used, or one of an older gateway."""
+    place = place if isinstance(place, Place) else Place(place)
+    if not is_there(place):
+        return None
+    store = open_store(place)
     try:
-        with read(store.main) as connection:
-            return opened(connection) if inspect(connection).has_table(t.breakers.name) else []
-    except DBAPIError:
-        return []
+        with how(store.main) as connection:
+            return ask(connection) if inspect(connection).has_table(t.breakers.name) else None
+    except (DBAPIError, PoolTimeout):
+        return None
     finally:
         store.close()
 

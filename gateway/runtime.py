@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 
 from gateway import clocks, rereading
-from gateway.checked import flaw, refuse_unsound
+from gateway.checked import Garbage, flaw, refuse_unsound
 from gateway.contracts import (
     NOTICE,
     Connection,
@@ -38,10 +38,10 @@ from gateway.outbound.budget import SystemBudget
 from gateway.outbound.delivery import Delivery
 from gateway.outbound.guarding import Guarding, mapped
 from gateway.pipeline import Done, Pipeline
-from gateway.plugins.rules import Rules
 from gateway.plugins.breakers import Breakers
-from gateway.pulling import Pulling
+from gateway.plugins.rules import Rules
 from gateway.plugins.watch import Watch, told
+from gateway.pulling import Pulling
 from gateway.readings import Reading
 from gateway.settings.instance import Instance, System, load_instance, store_place
 from gateway.store import breakers, bundle, due
@@ -71,10 +71,10 @@ class Gateway:
         self.now = now
         self.log: Any = structlog.get_logger("gateway")
         self.store = open_store(instance.store)
-        self.inbox = Inbox(self.store.inbox)
         self.breakers = Breakers(self.store.main, self.log)
         self.guard: Guard = Watch(guard or unguarded, self.breakers)
         host.guard, host.stopped = self.guard, self.breakers.stopped
+        self.inbox = Inbox(self.store.inbox)
         self.problems: dict[str, str] = {}
         """system → why its source or sink could not be built"""
         self.sources: dict[str, Source] = {}
@@ -87,10 +87,10 @@ class Gateway:
         self.model = model_of(instance, host, self.sinks)
         self._ticked = float("-inf")
         self.notices = Notices(self)
-        self.bundle = ""
-        """Id of the files this gateway was opened with; empty before they are active."""
         self.probes = False
         """Whether this process is the one that tries a plugin again which was kept out."""
+        self.bundle = ""
+        """Id of the files this gateway was opened with; empty before they are active."""
         self.broken: Sequence[Problem | str] = ()
         """What is wrong with the files on disk, where those in use were taken from the store instead."""
         self.pipeline = Pipeline(self.store.main, self.model, now, self.log, self.guard, self.breakers.stopped)
@@ -102,9 +102,9 @@ class Gateway:
             name: Delivery(
                 *(self.store.main, name, sink, self.plugin_of(name), now, self.guard, self.log),
                 self._guarding(name, sink),
+                self.breakers.stopped,
             )
             for name, sink in self.sinks.items()
-                self.breakers.stopped,
         }
 
     def _guarding(self, system: str, sink: Sink) -> Guarding | None:
@@ -117,9 +117,6 @@ class Gateway:
     def close(self) -> None:
         self.store.close()
 
-    def outdated(self) -> bool:
-        """Other files have become active since, or a plugin that was kept out may be loaded: a long-lived worker makes
-        room for one that works with them."""
     def plugin_of(self, system: str) -> str:
         """The plugin behind a system, which offers its source and sink under the name that gateway.yaml says."""
         one = self.instance.systems.get(system)
@@ -127,6 +124,9 @@ class Gateway:
         offer = self.host.sources.get(name) or self.host.sinks.get(name)
         return offer.plugin if offer is not None else name
 
+    def outdated(self) -> bool:
+        """Other files have become active since, or a plugin that was kept out may be loaded: a long-lived worker makes
+        room for one that works with them."""
         with read(self.store.main) as connection:
             active = bundle.active(connection)
         return (active is not None and active.id != self.bundle) or self._may_load()
@@ -209,11 +209,9 @@ class Gateway:
                 self.inbox.quarantine(reading.document.id, reading.failure)
         for batch in _batches([reading for reading in readings if not reading.failure]):
             self._work(worker, batch)
+        self._settle()
         return len(documents)
 
-        self._settle()
-    def _work(self, worker: str, batch: Sequence[Reading]) -> None:
-        ids = [reading.document.id for reading in batch]
     def _unread(self) -> list[str]:
         """The systems whose documents wait: they have no source now that had one, or its ``read`` is quarantined."""
         return [
@@ -240,6 +238,8 @@ class Gateway:
             with write(self.store.main) as connection:
                 due.rescore_all(connection, "the scorer works again", to_micros(self.now()))
 
+    def _work(self, worker: str, batch: Sequence[Reading]) -> None:
+        ids = [reading.document.id for reading in batch]
         try:
             done = self.pipeline.run(batch)
         except StaleCommit:
@@ -265,7 +265,10 @@ class Gateway:
         pulling, every = self.pullings.get(system), self.instance.systems[system].pull
         if pulling is None or self.breakers.stopped(self.plugin_of(system), "pull"):
             return 0
-        return pulling.look_up() + (pulling.pull(every) if every is not None else 0)
+        try:
+            return pulling.look_up() + (pulling.pull(every) if every is not None else 0)
+        finally:
+            self._settle()
 
     def forget_bodies(self) -> int:
         """Empty the bodies of documents that named people who are forgotten. Returns how many."""
@@ -433,7 +436,6 @@ def model_of(instance: Instance, host: Host, sinks: Mapping[str, Sink]) -> Model
         },
         scorer,
         name,
-        plugin,
         instance.journey,
         instance.hashes,
         frozenset(name for name, system in instance.systems.items() if system.outbound),
@@ -441,6 +443,7 @@ def model_of(instance: Instance, host: Host, sinks: Mapping[str, Sink]) -> Model
         {name: sink.carries for name, sink in sinks.items() if sink.carries.keys() - {NOTICE}},
         {name: sink.links for name, sink in sinks.items() if sink.links},
         instance.zone,
+        plugin,
         host.assign_owner,
     )
 

@@ -124,8 +124,9 @@ def replay(app: App, ids: tuple[str, ...], system: str | None, state: str | None
     if missing := sorted(set(ids) - set(chosen)):
         if len(missing) == len(set(ids)):
             which = "this id" if len(missing) == 1 else "these ids"
-            raise NotFound(f"no {' or '.join(states)} document with {which}; `gateway inbox list` shows them")
-        say(f"not replayed (unknown, or waiting already): {', '.join(missing)}", err=True)
+            what = f"no {' or '.join(states)} document with {which} that still has a body"
+            raise NotFound(f"{what}; `gateway inbox list` shows them")
+        say(f"not replayed (unknown, waiting already, or without a body): {', '.join(missing)}", err=True)
     quarantined = 0
     if not dry_run and chosen:
         worker = f"replay:{os.getpid()}:{new_id()}"

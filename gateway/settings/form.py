@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import UTC
+from datetime import UTC, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -142,6 +142,10 @@ class GatewayForm(Schema):
         load_default=5,
         validate=validate.Range(1, 100, error="points from 1 to 100"),
         metadata={"help": "points a score must move before it is sent out"},
+    )
+    keep_bodies = Duration(
+        load_default=timedelta(days=90),
+        metadata={"help": "how long documents that were read keep their bodies, to be read again"},
     )
     systems = fields.Dict(
         keys=fields.String(validate=_system_name),

@@ -99,6 +99,7 @@ class Instance:
     listen: tuple[str, int]
     merge_on_email: bool
     send_score_step: int
+    keep_bodies: timedelta
     deals_system: str | None
     systems: Mapping[str, System]
     scoring: ConfigFile | None = field(repr=False)
@@ -378,6 +379,7 @@ class _Loading:
             listen=data["listen"],
             merge_on_email=data["merge_on_email"],
             send_score_step=data["send_score_step"],
+            keep_bodies=data["keep_bodies"],
             deals_system=data["deals"]["system_of_record"] if "deals" in data else None,
             systems=systems,
             scoring=scoring,

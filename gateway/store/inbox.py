@@ -38,6 +38,8 @@ LONG_MEMORY = timedelta(days=30)
 SHORT_MEMORY = timedelta(minutes=10)
 PAGE_BYTES = 1024 * 1024
 OTHER_BODY = "same id, other body"
+FORGOTTEN, KEPT = "forgotten", "kept for its time"
+"""Why a document has no body any more: it named somebody who is forgotten, or is older than bodies are kept."""
 POISON = f"poison: the worker died {DEATHS} times over this document alone"
 
 MOMENT = 0.004
@@ -175,7 +177,6 @@ class Inbox:
         free = select(_d.id, func.length(_d.body), _d.attempts).where(_d.state == "waiting", _d.lease == "")
         if without:
             free = free.where(_d.system.not_in(without))
-        oldest = free.order_by(_d.id).limit(documents)
         with read(self.engine) as connection:
             # One that a worker died over alone waits for the others: a plugin that dies over all is known by three.
             for which in (free.where(_d.deaths == 0), free):
@@ -214,13 +215,19 @@ class Inbox:
         """
         self._settle(ids, state="read", reason="")
 
-    def blank(self, ids: Iterable[str]) -> None:
-        """Empty the bodies of documents that named a forgotten person; that they came stays counted."""
+    def blank(self, ids: Iterable[str], why: str = FORGOTTEN) -> None:
+        """Empty the bodies of documents; that they came stays counted. ``why``: ``FORGOTTEN`` or ``KEPT``."""
         with write(self.engine) as connection:
             for chunk in _chunks(ids):
                 connection.execute(
-                    update(_documents).where(_d.id.in_(chunk)).values(body=b"", headers={}, reason="forgotten")
+                    update(_documents).where(_d.id.in_(chunk)).values(body=b"", headers={}, reason=why)
                 )
+
+    def kept_long_enough(self, before: datetime, after: str, limit: int) -> list[str]:
+        """Ids after ``after`` of documents that were read, came before that time, and still have their bodies."""
+        old = and_(_d.id > after, _d.received_at < to_micros(before), _d.state == "read", func.length(_d.body) > 0)
+        with read(self.engine) as connection:
+            return list(connection.scalars(select(_d.id).where(old).order_by(_d.id).limit(limit)))
 
     def quarantine(self, id: str, reason: str) -> None:
         """Keep the document for a person to look at. ``reason`` names the place, never a value."""
@@ -325,11 +332,14 @@ class Inbox:
         until: datetime | None = None,
         dry_run: bool = False,
     ) -> list[str]:
-        """Let documents be read again, as new as when they came; returns their ids. What waits already stays as it is.
+        """Let documents be read again, as new as when they came; returns their ids. What waits stays as it is.
+
+        Those without a body cannot be read again.
 
         Give ``ids`` or a filter. With ``dry_run`` nothing changes.
         """
         wanted: list[ColumnElement[bool]] = [_d.state.in_(states), _d.state != "waiting"]
+        wanted.append(_d.reason.not_in((FORGOTTEN, KEPT)))
         if system is not None:
             wanted.append(_d.system == system)
         if since is not None:

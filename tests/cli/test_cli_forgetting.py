@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from contextlib import closing
 
 from gateway.people.forgetting import forget
@@ -69,9 +70,24 @@ def test_they_stay_forgotten_when_their_record_comes_again(filled, people):
 def test_what_was_interrupted_is_finished_later(filled):
     """The bodies of documents lie in the other file: whoever is killed in between leaves a note of them."""
     with closing(open_gateway(filled.root)) as gateway:
-        gateway.forget_bodies = lambda: 0
+        gateway.bodies.forget = lambda: 0
         forget(gateway, gateway.find_lead("ann@one.example"), "kim", go=True)
     assert b"ann@one.example" in _stored(filled)
     with closing(open_gateway(filled.root)) as gateway:
         gateway.sweep_once()
     assert b"ann@one.example" not in _stored(filled)
+
+
+def test_bodies_are_kept_as_long_as_agreed(filled):
+    """Then they are emptied; the document stays counted, and is not read again as if it were nothing."""
+    (before,) = filled.json("inbox", "list")["documents"]
+    assert before["size"] > 0
+    filled.edit("gateway.yaml", "systems:", "keep_bodies: 1s\nsystems:")
+    time.sleep(1.1)
+    with closing(open_gateway(filled.root)) as gateway:
+        gateway.sweep_once()
+        gateway.sweep_once()
+    (after,) = filled.json("inbox", "list")["documents"]
+    assert (after["size"], after["state"], after["reason"]) == (0, "read", "kept for its time")
+    assert "still has a body" in filled.run("inbox", "replay", before["id"], code=1).output
+    assert filled.json("leads", "show", "ann@one.example")["attributes"]

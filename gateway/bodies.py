@@ -1,0 +1,52 @@
+"""Bodies of documents, and until when they are kept: not of people who are forgotten, nor longer than was agreed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from gateway.store import forget
+from gateway.store.database import Store, overwrite, read, write
+from gateway.store.inbox import KEPT, Inbox
+
+CHUNK = 500
+ROUND = 86_400.0
+"""Seconds between two walks over all documents for those that were kept long enough."""
+
+
+class Bodies:
+    """One gateway's. Any number of processes may sweep: a body is emptied once."""
+
+    def __init__(self, store: Store, inbox: Inbox, keep: timedelta, now: Callable[[], datetime]) -> None:
+        self.store = store
+        self.inbox = inbox
+        self.keep = keep
+        self.now = now
+        self._walked = float("-inf")
+        self._after: str | None = None
+
+    def forget(self) -> int:
+        """Empty those that named people who are forgotten by now. Returns how many."""
+        with read(self.store.main) as connection:
+            named = forget.unblanked(connection)
+        if named:
+            self.inbox.blank(named)
+            with write(self.store.main) as connection:
+                forget.blanked(connection, named)
+            for engine in (self.store.inbox, self.store.main):
+                overwrite(engine)
+        return len(named)
+
+    def sweep(self) -> int:
+        """The same, and some of those that were kept long enough: once a day all are walked. Returns how many."""
+        done = self.forget()
+        if self._after is None and time.monotonic() - self._walked >= ROUND:
+            self._walked, self._after = time.monotonic(), ""
+        if self._after is not None:
+            old = self.inbox.kept_long_enough(self.now() - self.keep, self._after, CHUNK)
+            if old:
+                self.inbox.blank(old, KEPT)
+            self._after = old[-1] if len(old) == CHUNK else None
+            done += len(old)
+        return done

@@ -16,7 +16,7 @@ import structlog
 
 from gateway import clocks, rereading
 from gateway.bodies import Bodies
-from gateway.checked import flaw, refuse_unsound
+from gateway.checked import Garbage, flaw, refuse_unsound
 from gateway.contracts import (
     NOTICE,
     Connection,
@@ -39,11 +39,13 @@ from gateway.outbound.budget import SystemBudget
 from gateway.outbound.delivery import Delivery
 from gateway.outbound.guarding import Guarding, mapped
 from gateway.pipeline import Done, Pipeline
+from gateway.plugins.breakers import Breakers
 from gateway.plugins.rules import Rules
+from gateway.plugins.watch import Watch, told
 from gateway.pulling import Pulling
 from gateway.readings import Reading
 from gateway.settings.instance import Instance, System, load_instance, store_place
-from gateway.store import bundle, due
+from gateway.store import breakers, bundle, due
 from gateway.store.database import open_store, read, require_current, store_trouble, upgrade, write
 from gateway.store.inbox import Inbox
 from gateway.store.times import new_id, utc_now
@@ -68,9 +70,11 @@ class Gateway:
         self.instance = instance
         self.host = host
         self.now = now
-        self.guard: Guard = guard or unguarded
         self.log: Any = structlog.get_logger("gateway")
         self.store = open_store(instance.store)
+        self.breakers = Breakers(self.store.main, self.log)
+        self.guard: Guard = Watch(guard or unguarded, self.breakers)
+        host.guard, host.stopped = self.guard, self.breakers.stopped
         self.inbox = Inbox(self.store.inbox)
         self.bodies = Bodies(self.store, self.inbox, instance.keep_bodies, now)
         self.problems: dict[str, str] = {}
@@ -85,21 +89,22 @@ class Gateway:
         self.model = model_of(instance, host, self.sinks)
         self._ticked = float("-inf")
         self.notices = Notices(self)
+        self.probes = False
+        """Whether this process is the one that tries a plugin again which was kept out."""
         self.bundle = ""
         """Id of the files this gateway was opened with; empty before they are active."""
         self.broken: Sequence[Problem | str] = ()
         """What is wrong with the files on disk, where those in use were taken from the store instead."""
-        self.pipeline = Pipeline(self.store.main, self.model, now, self.log, self.guard)
+        self.pipeline = Pipeline(self.store.main, self.model, now, self.log, self.guard, self.breakers.stopped)
         self.pullings = {
-            name: Pulling(
-                self.store.main, self.inbox, name, instance.systems[name].plugin, source, now, self.guard, self.log
-            )
+            name: Pulling(self.store.main, self.inbox, name, self.plugin_of(name), source, now, self.guard, self.log)
             for name, source in self.sources.items()
         }
         self._deliveries = {
             name: Delivery(
-                *(self.store.main, name, sink, instance.systems[name].plugin, now, self.guard, self.log),
+                *(self.store.main, name, sink, self.plugin_of(name), now, self.guard, self.log),
                 self._guarding(name, sink),
+                self.breakers.stopped,
             )
             for name, sink in self.sinks.items()
         }
@@ -114,11 +119,35 @@ class Gateway:
     def close(self) -> None:
         self.store.close()
 
+    def plugin_of(self, system: str) -> str:
+        """The plugin behind a system, which offers its source and sink under the name that gateway.yaml says."""
+        one = self.instance.systems.get(system)
+        name = one.plugin if one is not None else ""
+        offer = self.host.sources.get(name) or self.host.sinks.get(name)
+        return offer.plugin if offer is not None else name
+
     def outdated(self) -> bool:
-        """Other files have become active since: a long-lived worker makes room for one that works with them."""
+        """Other files have become active since, or a plugin that was kept out may be loaded: a long-lived worker makes
+        room for one that works with them."""
         with read(self.store.main) as connection:
             active = bundle.active(connection)
-        return active is not None and active.id != self.bundle
+        return (active is not None and active.id != self.bundle) or self._may_load()
+
+    def _may_load(self) -> bool:
+        out = {plugin.name for plugin in self.host.plugins if plugin.state == "quarantined"}
+        if not out:
+            return False
+        now = to_micros(utc_now())
+        rows = [row for row in self.breakers.open() if row.part == breakers.LOAD]
+        return not out <= {row.plugin for row in rows if not self.probes or row.retry_at > now}
+
+    def loaded(self) -> None:
+        """This process is up: what was kept out since it ended others while they loaded it has not ended this one."""
+        here = {plugin.name for plugin in self.host.active()}
+        for row in self.breakers.open():
+            if row.part == breakers.LOAD and row.plugin in here:
+                self.breakers.worked(row.plugin, breakers.LOAD, "import", decides=True)
+        self._settle()
 
     # -- in -----------------------------------------------------------------------------------------------------------
 
@@ -149,12 +178,12 @@ class Gateway:
         if source is None:
             reading.failure = self.problems.get(document.system, f"no source for system {document.system!r}")
             return reading
-        plugin = self.instance.systems[document.system].plugin
+        plugin = self.plugin_of(document.system)
         try:
             with self.guard(plugin, f"read {document.id}"):
                 for item in source.read(document):
                     if wrong := flaw(item, document.system):
-                        raise QuarantineDocument(f"plugin {plugin}: read gave {wrong}")
+                        raise Garbage(f"gave {wrong}")
                     if isinstance(item, Event):
                         reading.events.append(item)
                     elif isinstance(item, Skipped):
@@ -166,22 +195,50 @@ class Gateway:
         except QuarantineDocument as exc:
             reading.failure = exc.reason
         except (Exception, SystemExit) as exc:  # noqa: BLE001 - a source may even leave; the document is kept
-            reading.failure = f"plugin {plugin}: read raised {type(exc).__name__}"
+            reading.failure = f"plugin {plugin}: read {told(exc)}"
             self.log.error("read failed", document=document.id, plugin=plugin, error=type(exc).__name__)
         return reading
 
     def run_pipeline_once(self, worker: str) -> int:
         """Read and work the oldest waiting documents. Returns how many there were."""
-        documents = self.inbox.claim(worker, BATCH_DOCUMENTS, without=self.absent)
+        self._settle()
+        documents = self.inbox.claim(worker, BATCH_DOCUMENTS, without=self._unread())
         if not documents:
             return 0
-        readings = [self.read(document) for document in documents]
+        readings = [reading for document in documents if (reading := self._read(worker, document)) is not None]
         for reading in readings:
             if reading.failure:
                 self.inbox.quarantine(reading.document.id, reading.failure)
         for batch in _batches([reading for reading in readings if not reading.failure]):
             self._work(worker, batch)
+        self._settle()
         return len(documents)
+
+    def _unread(self) -> list[str]:
+        """The systems whose documents wait: they have no source now that had one, or its ``read`` is quarantined."""
+        return [
+            name
+            for name, system in self.instance.systems.items()
+            if (name in self.problems and name not in self.sources)
+            or self.breakers.stopped(self.plugin_of(name), "read")
+        ]
+
+    def _read(self, worker: str, document: Document) -> Reading | None:
+        """None: its plugin was quarantined since the document was claimed, which waits again."""
+        if self.breakers.stopped(self.plugin_of(document.system), "read"):
+            self.inbox.release(worker, [document.id])
+            return None
+        return self.read(document)
+
+    def _settle(self) -> None:
+        """Write down what became of plugins. What failed by one that is quarantined now waits with the rest; leads
+        that a scorer could not score are scored when it can again."""
+        settled = self.breakers.settle()
+        if documents := [item for call, item in settled.items if call == "read"]:
+            self.inbox.requeue(documents)
+        if any(part == "score" for _, part in settled.closed):
+            with write(self.store.main) as connection:
+                due.rescore_all(connection, "the scorer works again", to_micros(self.now()))
 
     def _work(self, worker: str, batch: Sequence[Reading]) -> None:
         ids = [reading.document.id for reading in batch]
@@ -208,9 +265,12 @@ class Gateway:
     def pull_once(self, system: str) -> int:
         """Fetch what was only named and pull what is due from one system. Returns how much came."""
         pulling, every = self.pullings.get(system), self.instance.systems[system].pull
-        if pulling is None:
+        if pulling is None or self.breakers.stopped(self.plugin_of(system), "pull"):
             return 0
-        return pulling.look_up() + (pulling.pull(every) if every is not None else 0)
+        try:
+            return pulling.look_up() + (pulling.pull(every) if every is not None else 0)
+        finally:
+            self._settle()
 
     # -- by itself ----------------------------------------------------------------------------------------------------
 
@@ -262,7 +322,12 @@ class Gateway:
         with read(self.store.main) as connection:
             if due.paused(connection, system):
                 return 0
-        worked, again = self._deliveries[system].run(worker, push=push)
+        if self.breakers.stopped(self.plugin_of(system), "deliver"):
+            return 0
+        try:
+            worked, again = self._deliveries[system].run(worker, push=push)
+        finally:
+            self._settle()
         if again:
             self.observe(self.pipeline.again(again))
         return worked
@@ -279,9 +344,7 @@ class Gateway:
         told = (("lead_scored", "scores", done.scored), ("stage_changed", "moves", done.moves))
         for hook, name, rows in (*told, ("handoff_closed", "handoffs", done.closed)):
             if rows:
-                with self.guard("observers", hook):
-                    problems = self.host.observe(hook, **{name: rows})
-                for problem in problems:
+                for problem in self.host.observe(hook, **{name: rows}):
                     self.log.error("observer failed", problem=problem)
 
     # -- leads by any key -------------------------------------------------------------------------------------------
@@ -324,24 +387,25 @@ class Gateway:
             if offer is None:
                 continue
             try:
-                with self.guard(system.plugin, f"build {system.name}"):
+                with self.guard(offer.plugin, f"build {system.name}"):
                     made = offer.factory(system.settings, context)
                     refuse_unsound(made, what)
                 shelf[system.name] = made
             except (Exception, SystemExit) as exc:  # noqa: BLE001 - a factory may raise anything; the other systems go on
                 spoken = str(exc) if isinstance(exc, GatewayError) else type(exc).__name__
-                self.problems[system.name] = f"plugin {system.plugin}: {spoken}"
+                self.problems[system.name] = f"plugin {offer.plugin}: {spoken}"
                 self.log.error("system not built", system=system.name, error=type(exc).__name__)
 
 
 def model_of(instance: Instance, host: Host, sinks: Mapping[str, Sink]) -> Model:
     """What batches are worked with, from the instance's checked files and what its sinks say of themselves."""
     mappings = {name: system.mapping for name, system in instance.systems.items() if system.mapping is not None}
-    scorer = None
+    scorer, plugin = None, ""
     name = "lead"
     if instance.scoring is not None:
         data = instance.scoring.data
-        scorer = host.scorers[data.get("strategy", "weighted")].factory(data)
+        offer = host.scorers[data.get("strategy", "weighted")]
+        scorer, plugin = offer.factory(data), offer.plugin
         name = str(data.get("name", "lead"))
     return Model(
         Joining(
@@ -369,6 +433,7 @@ def model_of(instance: Instance, host: Host, sinks: Mapping[str, Sink]) -> Model
         {name: sink.carries for name, sink in sinks.items() if sink.carries.keys() - {NOTICE}},
         {name: sink.links for name, sink in sinks.items() if sink.links},
         instance.zone,
+        plugin,
         host.assign_owner,
     )
 
@@ -389,12 +454,12 @@ def open_gateway(
     # A batch makes tens of thousands of small values and frees them together; looking for cycles among them after
     # every few hundred, as Python does, took a tenth of the time.
     gc.set_threshold(100_000, 20, 100)
-    own, host = host is None, host or Host(rules=Rules.of(root))
+    own, host = host is None, host or _host(root, Rules.of(root), guard)
     kept, broken = "", list[Problem | str]()
     try:
         instance = load_instance(root, host)
     except ConfigError as exc:
-        if not fallback or (found := _kept(root, None if own else host)) is None:
+        if not fallback or (found := _kept(root, None if own else host, guard)) is None:
             raise
         (instance, kept, host), broken = found, exc.problems
     now = now or (lambda: instance.clock.at(utc_now()))
@@ -417,12 +482,16 @@ def open_gateway(
     return gateway
 
 
-def _kept(root: Path, host: Host | None) -> tuple[Instance, str, Host] | None:
+def _host(root: Path, rules: Rules, guard: Guard | None) -> Host:
+    return Host(rules=rules, guard=guard, quarantined=breakers.kept_out(store_place(root), to_micros(utc_now())))
+
+
+def _kept(root: Path, host: Host | None, guard: Guard | None) -> tuple[Instance, str, Host] | None:
     """The instance as its store keeps it, with its bundle's id and plugins; None when that is of no use either."""
     place = store_place(root)
     if (active := bundle.stored(place)) is None:
         return None
-    host = host or Host(rules=Rules(active.files))
+    host = host or _host(root, Rules(active.files), guard)
     try:
         instance = load_instance(root, host, active.files)
     except ConfigError:  # a plugin that went, a secret that is not there

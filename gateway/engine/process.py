@@ -14,7 +14,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,6 +47,11 @@ if TYPE_CHECKING:
     from gateway.runtime import Gateway
     from gateway.web.intake import Intake
 
+try:
+    import resource
+except ImportError:  # not on Windows
+    resource = None  # type: ignore[assignment]
+
 log = structlog.get_logger(__name__)
 
 Opener = Callable[[Path], "Gateway"]
@@ -65,8 +70,7 @@ def open_gateway(root: Path) -> Gateway:
 def _guard(plugin: str, call: str) -> contextlib.AbstractContextManager[None]:
     if plugin == GATEWAY:
         return slots.calling(plugin, call, slots.OWN_CALL)
-    talks = call.startswith(("deliver", "find", "pull", "fetch", "describe"))  # to a system that may take its time
-    return slots.calling(plugin, call, slots.DELIVER_CALL if talks else slots.PLUGIN_CALL)
+    return slots.calling(plugin, call, slots.allowed(call))
 
 
 def run(kind: str, root: Path, slot: slots.Slot | None = None, before: str = "", opener: Opener = open_gateway) -> int:
@@ -195,22 +199,36 @@ def _follow(gateway: Gateway, intake: Intake, opened: Callable[[], Gateway]) -> 
 def _web(root: Path, slot: slots.Slot | None, opener: Opener) -> int:
     from gateway.web.server import serve
 
-    try:
-        host, port = _listen(ConfigFile.read(root / "gateway.yaml", root).data)
-    except ConfigError:
-        if (active := bundle.stored(store_place(root))) is None:
-            raise
-        host, port = _listen(ConfigFile("gateway.yaml", active.files["gateway.yaml"]).data)
+    host, port = _settings(root, "listen")
     serve(partial(_loaded, root, slot, opener), host, port)
     return 0
 
 
-def _listen(data: Mapping[str, Any]) -> tuple[str, int]:
+def _settings(root: Path, name: str) -> Any:
+    """One setting of gateway.yaml, or of the active one where that is broken. Raises ``ConfigError``."""
     try:
-        address: tuple[str, int] = GatewayForm(only=["listen"], unknown=EXCLUDE).load(data)["listen"]
-        return address
+        return _loaded_setting(ConfigFile.read(root / "gateway.yaml", root), name)
+    except ConfigError:
+        if (active := bundle.stored(store_place(root))) is None:
+            raise
+        return _loaded_setting(ConfigFile("gateway.yaml", active.files["gateway.yaml"]), name)
+
+
+def _loaded_setting(file: ConfigFile, name: str) -> Any:
+    try:
+        return GatewayForm(only=[name], unknown=EXCLUDE).load(file.data)[name]
     except ValidationError as exc:
         raise ConfigError([f"gateway.yaml: {exc.messages}"]) from None
+
+
+def _limit_memory(mebibytes: int) -> None:
+    """Let what a plugin asks for beyond this fail, as ``MemoryError``, instead of taking the machine's memory.
+
+    Of data only, not of addresses: mapped files and libraries cost nothing and may be large.
+    """
+    if mebibytes and resource is not None:
+        with contextlib.suppress(OSError, ValueError):  # a stricter limit is there already
+            resource.setrlimit(resource.RLIMIT_DATA, (mebibytes << 20, mebibytes << 20))
 
 
 def _loaded(root: Path, slot: slots.Slot | None, opener: Opener) -> Flask:
@@ -255,6 +273,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     logs.configure(logs.INFO)
     try:
+        if given.kind != "web":  # the web server shares its memory among threads, and calls no plugin with data
+            _limit_memory(_settings(given.root, "worker_memory"))
         return run(given.kind, given.root, slots.Slots(given.slots).slot(given.slot), given.before)
     except ConfigError as exc:
         print(exc, file=sys.stderr)

@@ -17,7 +17,9 @@ from pathlib import Path
 PLUGIN_CALL = 10.0
 """Seconds a plugin call may take before its worker is killed."""
 DELIVER_CALL = 30.0
-"""The same for one ``deliver``, which waits for another system."""
+"""The same for one that waits for another system (``TALKS``)."""
+TALKS = ("deliver", "find", "pull", "fetch", "describe")
+"""What a call's name begins with that goes out to another system."""
 OWN_CALL = 60.0
 """The same for what the gateway computes itself between loading and committing, calls of plugins in it aside."""
 
@@ -25,6 +27,11 @@ _RECORD = struct.Struct("<Qdd64s64s96s")  # version, since, until, plugin, call,
 _EPITAPH = struct.Struct("<64s96s96s")  # plugin, call, reason
 _GRAVE = 256
 SIZE = 512
+
+
+def allowed(call: str) -> float:
+    """Seconds that a plugin has for a call, by the call's name."""
+    return DELIVER_CALL if call.startswith(TALKS) else PLUGIN_CALL
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from typing import Any
 from marshmallow import Schema, fields, missing
 
 from gateway import hookspecs
+from gateway.durations import format_duration
 from gateway.journey import check as journey
 from gateway.mapping import field as mapping_field
 from gateway.mapping import grammar
@@ -195,7 +196,7 @@ def _shown(default: Any) -> str:
         return "127.0.0.1:8080"
     if isinstance(default, bool):
         return str(default).lower()
-    return str(default) if not isinstance(default, timedelta) else f"{default.total_seconds():g}s"
+    return str(default) if not isinstance(default, timedelta) else format_duration(default)
 
 
 def _cell(text: str) -> str:

@@ -25,6 +25,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from gateway import hookspecs
+from gateway.plugins import trace
 from gateway.plugins.rules import Rules
 from gateway.settings.files import suggest
 
@@ -90,6 +91,7 @@ class Host:
         self.stopped: Callable[[str, str], bool] = lambda plugin, part: False
         """Whether a part of a plugin is quarantined; what an observer would have heard meanwhile is not told again."""
         self._specs = specs
+        self._traced = trace.traced()
         self.rules = rules or Rules()
         self.plugins: list[Plugin] = []
         self.sources: dict[str, Offer] = {}
@@ -288,7 +290,7 @@ class Host:
         if (caller := self._caller(plugin, hook)) is None:
             return None
         with self.guard(plugin.name, hook):
-            return caller(**values)
+            return caller(**values) if not self._traced else trace.call(plugin.name, hook, lambda: caller(**values))
 
     def _caller(self, plugin: Plugin, hook: str) -> Callable[..., Any] | None:
         manager = self._managers.get(plugin.name)

@@ -40,7 +40,9 @@ from gateway.outbound.delivery import Delivery
 from gateway.outbound.guarding import Guarding, mapped
 from gateway.pipeline import Done, Pipeline
 from gateway.plugins.breakers import Breakers
+from gateway.plugins.loading import host_of
 from gateway.plugins.rules import Rules
+from gateway.plugins.trace import trace
 from gateway.plugins.watch import Watch, told
 from gateway.pulling import Pulling
 from gateway.readings import Reading
@@ -364,6 +366,8 @@ class Gateway:
         one = self.instance.systems[system]
         offer = self.host.connections.get(one.plugin)
         made: Connection | None = offer.factory(one.settings, self._context(one)) if offer is not None else None
+        if offer is not None:
+            trace(made, offer.plugin)
         return made
 
     def _context(self, system: System) -> Context:
@@ -390,6 +394,7 @@ class Gateway:
                 with self.guard(offer.plugin, f"build {system.name}"):
                     made = offer.factory(system.settings, context)
                     refuse_unsound(made, what)
+                trace(made, offer.plugin)
                 shelf[system.name] = made
             except (Exception, SystemExit) as exc:  # noqa: BLE001 - a factory may raise anything; the other systems go on
                 spoken = str(exc) if isinstance(exc, GatewayError) else type(exc).__name__
@@ -406,6 +411,7 @@ def model_of(instance: Instance, host: Host, sinks: Mapping[str, Sink]) -> Model
         data = instance.scoring.data
         offer = host.scorers[data.get("strategy", "weighted")]
         scorer, plugin = offer.factory(data), offer.plugin
+        trace(scorer, plugin)
         name = str(data.get("name", "lead"))
     return Model(
         Joining(
@@ -444,17 +450,19 @@ def open_gateway(
     guard: Guard | None = None,
     host: Host | None = None,
     fallback: bool = False,
+    probing: bool = False,
 ) -> Gateway:
     """Check the files, open the store, make the tables of a new one. Raises ``ConfigError`` with every problem.
 
     :param now: business time; the instance's own when not given.
     :param fallback: while the files on disk are broken, work with the active ones, which the store keeps; what is
         wrong is in ``Gateway.broken``.
+    :param probing: load plugins, too, that have ended other processes, once their wait is over.
     """
     # A batch makes tens of thousands of small values and frees them together; looking for cycles among them after
     # every few hundred, as Python does, took a tenth of the time.
     gc.set_threshold(100_000, 20, 100)
-    own, host = host is None, host or _host(root, Rules.of(root), guard)
+    own, host = host is None, host or host_of(root, probing=probing, guard=guard)
     kept, broken = "", list[Problem | str]()
     try:
         instance = load_instance(root, host)
@@ -464,7 +472,7 @@ def open_gateway(
         (instance, kept, host), broken = found, exc.problems
     now = now or (lambda: instance.clock.at(utc_now()))
     gateway = Gateway(instance, host, now, guard)
-    gateway.bundle, gateway.broken = kept, broken
+    gateway.bundle, gateway.broken, gateway.probes = kept, broken, probing
     try:
         if not bundle.has_tables(gateway.store):
             upgrade(gateway.store)
@@ -482,16 +490,12 @@ def open_gateway(
     return gateway
 
 
-def _host(root: Path, rules: Rules, guard: Guard | None) -> Host:
-    return Host(rules=rules, guard=guard, quarantined=breakers.kept_out(store_place(root), to_micros(utc_now())))
-
-
 def _kept(root: Path, host: Host | None, guard: Guard | None) -> tuple[Instance, str, Host] | None:
     """The instance as its store keeps it, with its bundle's id and plugins; None when that is of no use either."""
     place = store_place(root)
     if (active := bundle.stored(place)) is None:
         return None
-    host = host or _host(root, Rules(active.files), guard)
+    host = host or host_of(root, Rules(active.files), guard=guard)
     try:
         instance = load_instance(root, host, active.files)
     except ConfigError:  # a plugin that went, a secret that is not there

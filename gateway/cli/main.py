@@ -198,15 +198,15 @@ class Cli(click.Group):
 
     def _of_plugins(self) -> Mapping[str, click.Command]:
         """Commands that plugins add. A plugin that fails here is told of and stops nobody."""
-        from gateway.host import DISTRIBUTION, Host, installed
-        from gateway.plugins.rules import Rules
+        from gateway.host import DISTRIBUTION, installed
+        from gateway.plugins.loading import host_of
 
         if (ctx := click.get_current_context(silent=True)) and "plugin commands" in ctx.meta:
             known: Mapping[str, click.Command] = ctx.meta["plugin commands"]
             return known
         shelf = _Shelf()
         foreign = [pair for pair in installed() if pair[1].metadata["Name"] != DISTRIBUTION]
-        host = Host(foreign, Rules.of(_root(ctx)))
+        host = host_of(_root(ctx), found=foreign)
         before = {plugin.name for plugin in host.active()}
         host.commands(shelf)
         for plugin in host.plugins:
@@ -262,11 +262,10 @@ def _root(ctx: click.Context | None) -> Path:
 
 def load_host(root: Path) -> Host:
     """Every plugin of this environment, working or not, less those that the instance in ``root`` keeps out."""
-    from gateway.host import Host
-    from gateway.plugins.rules import Rules
+    from gateway.plugins.loading import host_of
 
     log_to_stderr()
-    return Host(rules=Rules.of(root))
+    return host_of(root)
 
 
 def log_to_stderr(level: int = 30) -> None:

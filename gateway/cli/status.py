@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gateway.cli.main import App, pass_app_to_look
-from gateway.cli.output import iso, json_option, plural, say, say_json, say_under
+from gateway.cli.output import iso, iso_time, json_option, moment, plural, say, say_json, say_under
 
 if TYPE_CHECKING:
     from gateway.store.overview import Equation, Overview, SystemCounts
@@ -29,12 +29,14 @@ def status(app: App, as_json: bool) -> None:
     """
     from gateway.store import followups
     from gateway.store.alarms import DRIFT, open_alarms
+    from gateway.store.breakers import by_plugin
     from gateway.store.database import read
     from gateway.store.overview import SystemCounts, overview
     from gateway.times import to_micros
 
     gateway = app.gateway
     now = to_micros(gateway.now())
+    quarantined = by_plugin(gateway.breakers.open())
     with read(gateway.store.main) as connection:
         found = overview(connection, gateway.inbox, gateway.model.score_name, now)
         clocks = followups.waiting(connection)
@@ -51,6 +53,10 @@ def status(app: App, as_json: bool) -> None:
                 "systems": [
                     {**_json(name, counts, app), "drift": drifts.get(name, [])} for name, counts in systems.items()
                 ],
+                "plugins_quarantined": [
+                    {"plugin": name, "reason": one.reason, "since": iso_time(one.since), "again": iso_time(one.again)}
+                    for name, one in quarantined.items()
+                ],
                 "leads": found.leads,
                 "excluded": dict(found.excluded),
                 "handoffs_open": found.handoffs_open,
@@ -66,6 +72,12 @@ def status(app: App, as_json: bool) -> None:
             for words in drifts.get(name, ()):
                 say_under(f"  {'DRIFT':<16}  {words} (`gateway work list --kind drift`)", 20)
         _print_rest(found)
+        for plugin, one in quarantined.items():
+            theirs = [name for name in gateway.instance.systems if gateway.plugin_of(name) == plugin]
+            waits = f"; what concerns {', '.join(theirs)} waits" if theirs else ""
+            since, again = (moment(to_micros(at), app.zone) for at in (one.since, one.again))
+            words = f"plugin {plugin} is quarantined since {since}: {one.reason}{waits}"
+            say_under(f"{words}, tried again by itself at {again} (`gateway plugins list`)", 2)
         for name, count in clocks.items():
             say(f"clocks of {plural(count, 'handoff')} wait until {name} is read")
     if not found.holds:

@@ -57,11 +57,12 @@ log = structlog.get_logger(__name__)
 Opener = Callable[[Path], "Gateway"]
 
 
-def open_gateway(root: Path) -> Gateway:
+def open_gateway(root: Path, probing: bool = False) -> Gateway:
     """Plugins are loaded here, in the process that uses them, and nowhere before; our slot shows their calls."""
     from gateway import runtime
 
-    gateway = runtime.open_gateway(root, guard=_guard, fallback=True)  # born during an edit: it works as the others do
+    # One that is born during an edit works as the others do.
+    gateway = runtime.open_gateway(root, guard=_guard, fallback=True, probing=probing)
     if gateway.broken:
         log.error("files are broken: working with the active ones", problem=str(gateway.broken[0]))
     return gateway
@@ -87,6 +88,8 @@ def run(kind: str, root: Path, slot: slots.Slot | None = None, before: str = "",
         raise ConfigError([f"{kind}: no such kind of process; there are web, pipeline, deliver:SYSTEM and pull:SYSTEM"])
     worker = f"{kind}:{os.getpid()}:{new_id()}"
     _note_death(root, slot)
+    if what == "pipeline" and opener is open_gateway:
+        opener = partial(open_gateway, probing=True)
     gateway = opener(root)
     try:
         with _stopped_by_signal() as stop:
@@ -94,7 +97,6 @@ def run(kind: str, root: Path, slot: slots.Slot | None = None, before: str = "",
                 gateway.inbox.bury(before)
             elif before and what == "deliver":
                 gateway.bury_deliveries(system, before)
-            gateway.probes = what == "pipeline"
             gateway.loaded()
             if slot is not None:
                 slot.ready(worker)
@@ -190,7 +192,7 @@ def _follow(gateway: Gateway, intake: Intake, opened: Callable[[], Gateway]) -> 
             if gateway.outdated():
                 with contextlib.closing(opened()) as fresh:
                     intake.use(fresh.intake_sources(), fresh.instance.public_url)
-                    gateway.bundle = fresh.bundle
+                    gateway.bundle, gateway.host = fresh.bundle, fresh.host
         except Exception as exc:  # noqa: BLE001 - the calls go on as before
             log.error("files not taken up", process="web", error=type(exc).__name__)
             time.sleep(30.0)

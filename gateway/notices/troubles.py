@@ -15,7 +15,7 @@ from gateway.durations import duration_in_words
 from gateway.engine.supervisor import STATUS
 from gateway.journey.notify import BACKLOG, DEAD, DRIFT, FAILING, HELD, PAUSED, PLUGIN, SILENT, UNSUBSCRIBED
 from gateway.notices.silence import silent
-from gateway.store import alarms, notices
+from gateway.store import alarms, breakers, notices
 from gateway.store.notices import Happened
 from gateway.times import to_micros
 
@@ -86,9 +86,12 @@ def _waiting(gateway: Gateway, now: int) -> Iterator[Happened]:
 
 def _plugins(gateway: Gateway, now: int) -> Iterator[Happened]:
     for plugin in gateway.host.plugins:
-        if plugin.state not in ("active", "disabled"):
+        if plugin.state not in ("active", "disabled", "quarantined"):
             words = f"the plugin {plugin.name} is {plugin.state}: {plugin.reason}. `gateway plugins list`"
             yield Happened(PLUGIN, plugin.name, None, now, words)
+    for name, one in breakers.by_plugin(gateway.breakers.open()).items():
+        words = f"the plugin {name} is quarantined: {one.reason}; what needs it waits, and it is tried again by itself"
+        yield Happened(PLUGIN, name, None, now, f"{words}. `gateway plugins list`")
     for name, call in _cut_off(gateway.instance.store.folder / STATUS).items():
         yield Happened(PLUGIN, f"{name} hangs", None, now, f"the plugin {name} was cut off: {call} did not end in time")
     for system, why in gateway.problems.items():

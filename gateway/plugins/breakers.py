@@ -1,8 +1,8 @@
 """The breakers of one process: who has failed three times in a row is not called for a while, and then tried again.
 
 In: what became of each plugin call, from ``watch``. Out: whether a part of a plugin may be called now. A call that
-raises costs its own item only, so it counts until one like it works; a call that ends its process counts for an hour,
-in the store, where the process that comes after it notes it.
+raises costs its own item only, so it counts until one like it works; a call that ends its process counts for an hour.
+All of it is kept in the store, since the next process may know of none.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ LOOK = 1.0
 
 Key = tuple[str, str]
 """(plugin, part)"""
+Call = tuple[str, str, str]
+"""(plugin, part, call)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +51,10 @@ class Breakers:
         self._looked = float("-inf")
         self._open: dict[Key, Any] = {}
         """Those that are open, from the store: rows."""
-        self._failing: dict[Key, dict[str, str]] = {}
-        """(plugin, call) → item → reason, of those that failed in a row."""
+        self._failing: dict[Call, dict[str, str]] = {}
+        """Item → reason, of those that failed in a row."""
+        self._moved: set[Call] = set()
+        """Of which of them more or less is to be written than the store has."""
         self._tripped: dict[Key, str] = {}
         """To be written: reasons."""
         self._closed: set[Key] = set()
@@ -72,27 +76,30 @@ class Breakers:
 
     def worked(self, plugin: str, part: str, call: str, decides: bool) -> None:
         """A call came to its end. ``decides``: such a call closes an open breaker of the part."""
-        if self._failing:
-            self._failing.pop((plugin, call), None)
+        if self._failing.pop((plugin, part, call), None) is not None:
+            self._moved.add((plugin, part, call))
         if decides and (plugin, part) in self._open:
             self._closed.add((plugin, part))
             del self._open[plugin, part]
 
     def failed(self, plugin: str, part: str, call: str, item: str, reason: str) -> None:
         """A call raised, or gave garbage. ``item``: what it was about; "" when that was nothing of its own."""
-        failing = self._failing.setdefault((plugin, call), {})
-        failing[item or str(len(failing))] = reason
+        failing = self._failing.setdefault((plugin, part, call), {})
+        failing[item or f"#{len(failing)}"] = reason
+        self._moved.add((plugin, part, call))
         if len(failing) >= breakers.STRIKES and (plugin, part) not in self._tripped:
             self._tripped[plugin, part] = reason
             self._items += [(call, one) for one in failing if item]
-            self._failing.pop((plugin, call))
+            del self._failing[plugin, part, call]
 
     def settle(self) -> Settled:
         """Write down what was found since."""
-        if not (self._tripped or self._closed):
+        if not (self._tripped or self._closed or self._moved):
             return NOTHING
         now = to_micros(self.clock())
         with write(self._engine) as connection:
+            for plugin, part, call in self._moved:
+                breakers.keep(connection, plugin, part, call, self._failing.get((plugin, part, call), {}), now)
             for plugin, part in self._closed:
                 if breakers.close(connection, plugin, part):
                     self._log.info("plugin works again", plugin=plugin, part=part)
@@ -103,6 +110,7 @@ class Breakers:
         self._items.clear()
         self._tripped.clear()
         self._closed.clear()
+        self._moved.clear()
         self._looked = float("-inf")
         return settled
 
@@ -117,5 +125,17 @@ class Breakers:
             return
         self._looked = now
         with read(self._engine) as connection:
-            rows = breakers.opened(connection)
-        self._open = {(row.plugin, row.part): row for row in rows if (row.plugin, row.part) not in self._closed}
+            rows = breakers.known(connection)
+        fresh = [row for row in rows if (row.plugin, row.part) not in self._closed]
+        self._open = {(row.plugin, row.part): row for row in fresh if row.opened_at is not None}
+        mine = {call: self._failing.get(call) for call in self._moved}
+        since = to_micros(self.clock()) - breakers.WITHIN
+        self._failing = {}
+        for row in fresh:
+            for item, at, reason, call in row.strikes:
+                if call and at > since:
+                    self._failing.setdefault((row.plugin, row.part, call), {})[item] = reason
+        for call, failing in mine.items():
+            self._failing.pop(call, None)
+            if failing:
+                self._failing[call] = failing

@@ -115,6 +115,11 @@ class SystemForm(Schema):
     settings = fields.Dict(load_default={}, metadata={"help": "the plugin's own settings"})
 
 
+def _worker_memory(mebibytes: int) -> None:
+    if mebibytes and mebibytes < 256:
+        raise ValidationError("at least 256 MiB, or 0 for no limit")
+
+
 class GatewayForm(Schema):
     instance = fields.Nested(InstanceForm, required=True)
     clock = fields.Nested(ClockForm, metadata={"help": "a business time of its own; without it the real one"})
@@ -146,6 +151,12 @@ class GatewayForm(Schema):
     keep_bodies = Duration(
         load_default=timedelta(days=90),
         metadata={"help": "how long documents that were read keep their bodies, to be read again"},
+    )
+    worker_memory = fields.Integer(
+        strict=True,
+        load_default=2048,
+        validate=_worker_memory,
+        metadata={"help": "MiB that one worker's data may take: a plugin that wants more fails alone; 0 = no limit"},
     )
     systems = fields.Dict(
         keys=fields.String(validate=_system_name),

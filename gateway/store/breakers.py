@@ -47,8 +47,9 @@ def quarantined(place: Path | Place) -> dict[str, Quarantine]:
     return by_plugin(_asked(place, opened) or ())
 
 
-def kept_out(place: Path | Place, now: int) -> dict[str, Quarantine]:
-    """Those of whom nothing is even imported now: their processes ended while they were loaded."""
+def kept_out(place: Path | Place, now: int = 0) -> dict[str, Quarantine]:
+    """Those of whom nothing is even imported: processes ended while they were loaded. ``now``: less those whose wait is
+    over."""
     rows = _asked(place, opened) or ()
     return by_plugin([row for row in rows if row.part == LOAD and row.retry_at > now])
 
@@ -92,6 +93,11 @@ def _asked(place: Path | Place, ask: Callable[[Connection], T], how: Any = read)
         store.close()
 
 
+def known(connection: Connection) -> list[Any]:
+    """Every row there is: open ones, and those with strikes."""
+    return list(connection.execute(select(t.breakers)))
+
+
 def opened(connection: Connection) -> list[Any]:
     """The rows of the breakers that are open, those that are being tried again included."""
     return list(connection.execute(select(t.breakers).where(t.breakers.c.opened_at.is_not(None))))
@@ -101,12 +107,23 @@ def strike(connection: Connection, plugin: str, part: str, item: str, reason: st
     """Note one strike; True when the breaker is open by now. Of one item, only the last counts; "" is none."""
     row = _row(connection, plugin, part)
     strikes = [one for one in row["strikes"] if one[1] > now - WITHIN and not (item and one[0] == item)]
-    row["strikes"] = [*strikes, [item, now, reason]]
+    row["strikes"] = [*strikes, [item, now, reason, ""]]
     enough = LOADING_STRIKES if part == LOAD else STRIKES
     if row["opened_at"] is not None or len(row["strikes"]) >= enough:
         _open(row, reason, now)
     Put(connection).upsert(t.breakers, [row])
     return row["opened_at"] is not None
+
+
+def keep(connection: Connection, plugin: str, part: str, call: str, failing: Mapping[str, str], now: int) -> None:
+    """What of ``call`` failed in a row: item → reason; nothing when it has worked since."""
+    row = _row(connection, plugin, part)
+    row["strikes"] = [one for one in row["strikes"] if one[3] != call and one[1] > now - WITHIN]
+    row["strikes"] += [[item, now, reason, call] for item, reason in failing.items()]
+    if row["strikes"] or row["opened_at"] is not None:
+        Put(connection).upsert(t.breakers, [row])
+    else:
+        close(connection, plugin, part)
 
 
 def trip(connection: Connection, plugin: str, part: str, reason: str, now: int) -> None:

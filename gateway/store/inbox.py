@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import orjson
@@ -624,7 +625,7 @@ def _load(connection: Connection, ids: Sequence[str]) -> list[Document]:
             received_at=from_micros(row.received_at),
             body=bytes(row.body),
             content_type=row.content_type,
-            headers=row.headers,
+            headers=MappingProxyType(row.headers),  # whoever changes them is told at their own line
             origin=row.origin,
             stream=row.stream,
             history=row.history,

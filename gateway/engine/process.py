@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
     from gateway.runtime import Gateway
     from gateway.web.intake import Intake
+    from gateway.web.measures import Measures
 
 try:
     import resource
@@ -181,7 +182,9 @@ def web_app(root: Path, opener: Opener = open_gateway, follow: bool = False) -> 
         edited = differences(root, active, gateway.instance.store.folder / STATUS) if active is not None else []
         return [*edited, *drifted]
 
-    return create_app(intake, gateway.instance.name, problems, gateway.inbox.counts, warnings)
+    measures = Measures(gateway.store, gateway.now, lambda: not problems())
+    watcher = gateway.instance.metrics_token
+    return create_app(intake, gateway.instance.name, problems, gateway.inbox.counts, warnings, measures, watcher)
 
 
 def _follow(gateway: Gateway, intake: Intake, opened: Callable[[], Gateway]) -> None:

@@ -13,6 +13,7 @@ from marshmallow import Schema, ValidationError, fields, post_load, validate
 
 from gateway.clock import Clock
 from gateway.durations import Duration
+from gateway.settings.secrets import SecretField
 from gateway.store.place import FOLDER, Place, place_of
 from gateway.zones import Zone
 
@@ -138,6 +139,11 @@ class GatewayForm(Schema):
         metadata={"help": "what senders call, for those that sign the address"},
     )
     listen = Address(load_default=("127.0.0.1", 8080), metadata={"help": "address of the web server, HOST:PORT"})
+    metrics_token = SecretField(
+        load_default=None,
+        allow_none=True,
+        metadata={"help": "what a monitor sends to be told at /metrics; without it only this machine is told"},
+    )
     deals = fields.Nested(DealsForm)
     merge_on_email = fields.Boolean(
         load_default=False, metadata={"help": "true: an e-mail that meets another lead joins the two"}

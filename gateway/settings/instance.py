@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 from marshmallow import Schema, ValidationError
 
 from gateway.clock import Clock
-from gateway.contracts import NOTICE
+from gateway.contracts import NOTICE, Secret
 from gateway.errors import ConfigError, Problem
 from gateway.journey.check import check as check_journey
 from gateway.journey.journey import Journey, compile_journey
@@ -100,6 +100,7 @@ class Instance:
     merge_on_email: bool
     send_score_step: int
     keep_bodies: timedelta
+    metrics_token: Secret | None = field(repr=False)
     deals_system: str | None
     systems: Mapping[str, System]
     scoring: ConfigFile | None = field(repr=False)
@@ -380,6 +381,7 @@ class _Loading:
             merge_on_email=data["merge_on_email"],
             send_score_step=data["send_score_step"],
             keep_bodies=data["keep_bodies"],
+            metrics_token=data["metrics_token"],
             deals_system=data["deals"]["system_of_record"] if "deals" in data else None,
             systems=systems,
             scoring=scoring,

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from flask import Flask, render_template_string
+from flask import Flask, render_template_string, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
+from gateway.contracts import Secret
 from gateway.web.intake import PREFIX, Intake
+from gateway.web.measures import Measures
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -44,13 +47,17 @@ def create_app(
     problems: Callable[[], Sequence[str]] = tuple,
     counts: Callable[[], Counts] = dict,
     warnings: Callable[[], Sequence[str]] = tuple,
+    measures: Measures | None = None,
+    watcher: Secret | None = None,
 ) -> Flask:
     """Build the application. ``problems`` says why it is not ready; ``counts``, per system, what came in.
 
-    ``warnings`` are what an admin should look at while everything works.
+    ``warnings`` are what an admin should look at while everything works. ``watcher``: the token that ``/metrics`` asks
+    for; without one only this machine is told.
     """
     app = Flask("gateway.web")
-    app.wsgi_app = _Front(intake, app.wsgi_app)  # type: ignore[method-assign]
+    front = measures.around(intake, intake.knows) if measures is not None else intake
+    app.wsgi_app = _Front(front, app.wsgi_app)  # type: ignore[method-assign]
 
     @app.get("/health/live")
     def live() -> ResponseReturnValue:
@@ -62,6 +69,15 @@ def create_app(
             return {"ok": False, "errors": found, "status": 503}, 503
         told = list(warnings())
         return {"ok": True, "warnings": told} if told else {"ok": True}
+
+    @app.get("/metrics")
+    def metrics() -> ResponseReturnValue:
+        if measures is None:
+            return {"ok": False, "errors": ["Not Found"], "status": 404}, 404
+        if not _may_watch(watcher):
+            words = "say Authorization: Bearer TOKEN, with the `metrics_token` of gateway.yaml"
+            return {"ok": False, "errors": [words], "status": 401}, 401
+        return measures.text(), 200, {"Content-Type": measures.content_type}
 
     @app.get("/")
     def overview() -> ResponseReturnValue:
@@ -89,10 +105,19 @@ def create_app(
     return app
 
 
+def _may_watch(watcher: Secret | None) -> bool:
+    """With the token; without one from this machine, unless a proxy passed it on."""
+    if watcher is not None:
+        scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+        return scheme.lower() == "bearer" and hmac.compare_digest(given.encode(), watcher.reveal().encode())
+    passed_on = any(name in request.headers for name in ("Forwarded", "X-Forwarded-For", "X-Real-Ip", "Via"))
+    return request.remote_addr in ("127.0.0.1", "::1") and not passed_on
+
+
 class _Front:
     """``/hooks`` goes to the intake without passing Flask: that is what makes the accept path fast."""
 
-    def __init__(self, intake: Intake, rest: WSGIApplication) -> None:
+    def __init__(self, intake: WSGIApplication, rest: WSGIApplication) -> None:
         self._intake = intake
         self._rest = rest
 

@@ -126,6 +126,10 @@ class Intake:
         self._sources = sources
         self._public_url = public_url.rstrip("/") if public_url else None
 
+    def knows(self, system: str) -> bool:
+        """Whether it is one that may send here."""
+        return system in self._sources
+
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         try:
             reply = self._handle(environ)

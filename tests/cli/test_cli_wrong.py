@@ -18,7 +18,7 @@ WRONG = [
     ("inbox list --system zz", 1, "no system 'zz' in gateway.yaml; there are: leads, sales"),
     ("inbox list --troubles --system zz", 1, "no system 'zz' in gateway.yaml; there are: leads, sales"),
     ("inbox replay --system zz", 1, "no system 'zz' in gateway.yaml; there are: leads, sales"),
-    ("inbox replay zz", 1, "no quarantined or read document with this id that still has a body; `gateway inbox list` shows them"),
+    ("inbox replay zz", 1, "document with this id that still has a body; `gateway inbox list` shows them"),
     ("deliveries list --system zz", 1, "no system 'zz' in gateway.yaml; there are: leads, sales"),
     ("deliveries retry zz", 1, "no dead write with these ids; `gateway deliveries list --state dead` shows them"),
     ("deliveries discard zz", 1, "`gateway deliveries list` shows them"),

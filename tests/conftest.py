@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from postgresql_server import Databases, Server, known, shared
+
+from gateway.contracts import Secret
+from gateway.store import bundle, database
+from gateway.store.place import Place
 
 # A busy machine is no reason to fail; and a commit that was good yesterday is good today, so examples are the same in
 # every run. To look for new ones: pytest --hypothesis-profile search, as often as you like.
@@ -27,3 +33,83 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("the public data sets are not here; GATEWAY_SHARED_DATA names their folder")
     return folder
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--database",
+        choices=("sqlite", "postgresql"),
+        default="sqlite",
+        help="where the stores that tests open in folders really are; PostgreSQL is started, or installed, if needed",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--database") == "postgresql":
+        of_sqlite = pytest.mark.skip(reason="about SQLite's files")
+        for item in items:
+            if item.get_closest_marker("sqlite") or item.get_closest_marker("processes"):
+                item.add_marker(of_sqlite)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        server = known(_common(config))
+        if isinstance(server, Server):
+            server.stop()
+
+
+def _common(config: pytest.Config) -> Path:
+    """The folder that all workers of a run know."""
+    base: Path = config._tmp_path_factory.getbasetemp()  # type: ignore[attr-defined]
+    return base.parent if hasattr(config, "workerinput") else base
+
+
+@pytest.fixture(scope="session")
+def postgresql_server(request: pytest.FixtureRequest) -> Server:
+    server = shared(_common(request.config))
+    return pytest.skip(server) if isinstance(server, str) else server
+
+
+@pytest.fixture(scope="session")
+def _databases(postgresql_server: Server) -> Databases:
+    return Databases(postgresql_server, os.environ.get("PYTEST_XDIST_WORKER", "main"))
+
+
+@pytest.fixture
+def postgresql(_databases: Databases) -> Iterator[Databases]:
+    """Makes databases for one test."""
+    yield _databases
+    _databases.drop()
+
+
+@pytest.fixture(autouse=True)
+def _in_postgresql(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """With ``--database postgresql``: who opens a folder's store gets a database of PostgreSQL that stands for it."""
+    if request.config.getoption("--database") != "postgresql":
+        yield
+        return
+    databases: Databases = request.getfixturevalue("postgresql")
+    bare = request.node.get_closest_marker("bare") is not None
+    urls: dict[Path, str] = {}
+    opened: list[database.Store] = []
+
+    def place_of(folder: Path) -> Place:
+        folder = folder.resolve()
+        if folder not in urls:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            urls[folder] = databases.make(tables=not bare)
+        return Place(folder, Secret(urls[folder], "test"))
+
+    def files(folder: Path) -> database.Store:
+        opened.append(database.open_store(place_of(folder)))
+        return opened[-1]
+
+    def is_there(place: Place) -> bool:
+        return place.url is not None or place.folder.resolve() in urls
+
+    monkeypatch.setattr(database, "_files", files)
+    monkeypatch.setattr(bundle, "is_there", is_there)
+    yield
+    for store in opened:
+        store.close()

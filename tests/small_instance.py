@@ -145,7 +145,7 @@ class Small:
     ) -> None:
         self.at = NOW
         self.store = open_store(folder)
-        if not (folder / MAIN_FILE).exists():
+        if self.store.main.dialect.name == "sqlite" and not (folder / MAIN_FILE).exists():
             (folder / MAIN_FILE).write_bytes(_without_rows())
         self.mappings = {
             "site": compile_mapping(ConfigFile("mappings/site.yaml", site), "ma", {}),

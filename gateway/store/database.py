@@ -73,7 +73,10 @@ def open_store(place: Path | Place) -> Store:
     if place.url is not None:
         engine = _postgresql(make_url(place.url.reveal()))
         return Store(inbox=engine, main=engine)
-    folder = place.folder
+    return _files(place.folder)
+
+
+def _files(folder: Path) -> Store:
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # bodies and leads are personal data
     except OSError as exc:

@@ -51,6 +51,7 @@ MOST = 512
 """Arrivals of one commit."""
 
 _MICROSECOND = timedelta(microseconds=1)
+_DEATHS = "deaths"  # a worker that two see die dies once
 _LOOK = 1.0  # seconds between two looks for dead workers
 _d = documents.c
 
@@ -104,7 +105,9 @@ class Inbox:
         another body is stored and flagged. Raises ``StorageBusy`` when nothing was stored.
         """
         hashes = [sha256(arrival.body).hexdigest() for arrival in arrivals]
-        keys = [arrival.key or digest for arrival, digest in zip(arrivals, hashes, strict=True)]
+        keys = [  # PostgreSQL's texts hold no NUL
+            (arrival.key or digest).replace("\0", "�") for arrival, digest in zip(arrivals, hashes, strict=True)
+        ]
         times = [to_micros(arrival.received_at) for arrival in arrivals]
         since = [at - _memory(arrival) for arrival, at in zip(arrivals, times, strict=True)]
         rows: list[tuple[Any, ...]] = []
@@ -112,6 +115,9 @@ class Inbox:
         repeated: Counter[str] = Counter()
         mark = "?" if self.engine.dialect.name == "sqlite" else "%s"
         with self._storage(), self._turn(writer) as cursor:
+            if self.engine.dialect.name == "postgresql":  # elsewhere the turn is the only one
+                pairs = [f"{arrival.system}\n{key}" for arrival, key in zip(arrivals, keys, strict=True)]
+                cursor.execute(_ONE_AT_A_TIME, (pairs,))
             known = _known(cursor, mark, arrivals, keys, min(since, default=0))
             ids = new_ids(len(arrivals))
             for arrival, digest, key, at, oldest, id_ in zip(arrivals, hashes, keys, times, since, ids, strict=True):
@@ -186,7 +192,7 @@ class Inbox:
                     break
             else:
                 return []
-        with write(self.engine) as connection:
+        with write(self.engine, lock=None) as connection:
             chosen: list[str] = []
             size = 0
             # All of them, though the rest may not be wanted: an unfinished read would keep its view, and the next
@@ -205,7 +211,7 @@ class Inbox:
     def beat(self, worker: str) -> bool:
         """Say that ``worker`` lives; at least every 10 s while it holds documents. False: it holds none (any more)."""
         beat = self._beats[worker] = self._beats.get(worker, 1) + 1
-        with write(self.engine) as connection:
+        with write(self.engine, lock=None) as connection:
             result = connection.execute(update(_documents).where(_leased(worker)).values(beat=beat))
             return result.rowcount > 0
 
@@ -218,7 +224,7 @@ class Inbox:
 
     def blank(self, ids: Iterable[str], why: str = FORGOTTEN) -> None:
         """Empty the bodies of documents; that they came stays counted. ``why``: ``FORGOTTEN`` or ``KEPT``."""
-        with write(self.engine) as connection:
+        with write(self.engine, lock=None) as connection:
             for chunk in _chunks(ids):
                 connection.execute(
                     update(_documents).where(_d.id.in_(chunk)).values(body=b"", headers={}, reason=why)
@@ -236,7 +242,7 @@ class Inbox:
 
     def release(self, worker: str, ids: Sequence[str] | None = None) -> None:
         """Give back ``ids``, or all that ``worker`` holds, as they were: nothing counts against them."""
-        with write(self.engine) as connection:
+        with write(self.engine, lock=None) as connection:
             free = update(_documents).where(_leased(worker)).values(lease="")
             for chunk in [None] if ids is None else _chunks(ids):
                 connection.execute(free if chunk is None else free.where(_d.id.in_(chunk)))
@@ -247,7 +253,7 @@ class Inbox:
         Held alone, a document answers for the death, and is quarantined with ``reason`` at the third; of several
         nobody knows which it was, so each is tried alone next.
         """
-        with write(self.engine) as connection:
+        with write(self.engine, lock=_DEATHS) as connection:
             held = connection.execute(select(_d.id, _d.deaths).where(_leased(worker))).all()
             values: dict[str, Any] = {"lease": "", "attempts": _d.attempts + 1}
             if len(held) == 1:
@@ -376,11 +382,12 @@ class Inbox:
             yield
         except (self.engine.dialect.loaded_dbapi.Error, DBAPIError, PoolTimeout) as exc:
             what = str(exc).lower()
-            reason = "disk full" if "full" in what else "locked" if "locked" in what else "storage away"
+            full = "full" in what or "no space" in what
+            reason = "disk full" if full else "locked" if "locked" in what else "storage away"
             raise StorageBusy(reason) from exc
 
     def _settle(self, ids: Iterable[str], state: str, reason: str) -> None:
-        with write(self.engine) as connection:
+        with write(self.engine, lock=None) as connection:
             for chunk in _chunks(ids):
                 settled = update(_documents).where(_d.id.in_(chunk), _d.state == "waiting")
                 connection.execute(settled.values(state=state, reason=reason, lease=""))
@@ -563,6 +570,11 @@ _COLUMNS = (
 _INSERT = f"INSERT INTO documents ({', '.join(_COLUMNS)}) VALUES ({{0}})"
 _KNOWN = (
     "SELECT id, key, body_hash, received_at FROM documents WHERE system = {0} AND received_at > {0} AND key IN ({1})"
+)
+# The same delivery may come by two doors at once. In one order, or two who share two keys would wait for each other.
+_ONE_AT_A_TIME = (
+    "SELECT pg_advisory_xact_lock(key) FROM"
+    " (SELECT DISTINCT hashtextextended(pair, 0) AS key FROM unnest(%s::text[]) AS pair ORDER BY key) AS keys"
 )
 _COUNT = (
     "INSERT INTO duplicates (system, count) VALUES ({0}, {0})"

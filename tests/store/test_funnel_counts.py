@@ -3,16 +3,15 @@
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
-import orjson
 import pytest
-from sqlalchemy import create_engine, event, insert
-from sqlalchemy.dialects import postgresql
+from sqlalchemy import event, insert
 
 from gateway.journey.journey import compile_journey
 from gateway.metrics import funnel as metrics
 from gateway.settings.files import ConfigFile
 from gateway.store import funnel as store
 from gateway.store import tables
+from gateway.store.database import open_store
 from gateway.times import to_micros
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -34,9 +33,9 @@ DAY = datetime(2018, 1, 10, tzinfo=UTC)
 class Leads:
     """Made-up leads, written in the store's own tables."""
 
-    def __init__(self):
-        dumps = {"json_serializer": lambda value: orjson.dumps(value).decode(), "json_deserializer": orjson.loads}
-        self.engine = create_engine("sqlite://", **dumps)
+    def __init__(self, folder):
+        self.store = open_store(folder)
+        self.engine = self.store.main
         tables.main.create_all(self.engine)
         self.connection = self.engine.connect()
 
@@ -65,11 +64,11 @@ class Leads:
 
 
 @pytest.fixture
-def leads():
-    made = Leads()
+def leads(tmp_path):
+    made = Leads(tmp_path)
     yield made
     made.connection.close()
-    made.engine.dispose()
+    made.store.close()
 
 
 def test_each_lead_counts_once_per_shared_stage_and_outcome(leads):
@@ -207,15 +206,3 @@ def test_without_leads_there_are_no_groups(leads, by):
 def test_a_journey_without_a_won_stage_has_no_note(leads):
     leads.add("a", "target")
     assert leads.funnel(journey=compile_journey(ConfigFile("journey.yaml", "")))["notes"] == []
-
-
-def test_postgresql_is_asked_in_its_own_words():
-    """The attribute's name is a bound value there as well."""
-
-    class Asked:
-        dialect = postgresql.dialect()
-
-    grouping = store._grouping(Asked(), "origin", BERLIN)
-    text = str(grouping.value.compile(dialect=Asked.dialect))
-    assert "leads.attributes ->" in text
-    assert "origin" not in text

@@ -148,6 +148,7 @@ def test_the_number_of_statements_does_not_grow_with_the_batch(inbox, store):
     assert len(seen) == 2 * single
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize(
     ("sql", "reason"),
     [("PRAGMA max_page_count = 1", "disk full"), ("DROP TABLE documents", "storage away")],
@@ -161,6 +162,7 @@ def test_storage_trouble_is_one_error(inbox, store, sql, reason):
         inbox.append([arrival(b"x" * 100_000)])
 
 
+@pytest.mark.sqlite
 def test_a_locked_file_is_busy_within_three_seconds(inbox, store, monkeypatch):
     """Somebody holds the write lock: the sender hears of it in time."""
     waited = Clock()
@@ -320,6 +322,7 @@ def test_healthy_documents_before_a_suspect_are_still_batched(inbox):
     assert [[document.id for document in inbox.claim("b")] for _ in range(3)] == [[suspects[0]], [suspects[1]], fresh]
 
 
+@pytest.mark.sqlite
 def test_a_claim_that_stops_at_a_suspect_leaves_no_old_view_behind(inbox, store):
     """An unfinished read on a connection of the pool would be told "locked" at its next write, whatever it waits."""
     fill(inbox, 3)
@@ -406,6 +409,7 @@ def test_many_callers_share_few_commits(inbox, store, writer):
     assert bodies == {(n, i): b"%d-%d" % (n, i) for n in range(16) for i in range(10)}
 
 
+@pytest.mark.sqlite
 def test_the_writer_recovers_by_itself(inbox, store, writer, monkeypatch):
     """Locked: busy. Free again: stored, without a restart."""
     monkeypatch.setattr(database, "BUSY_SECONDS", 0.1)

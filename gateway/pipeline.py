@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from hashlib import blake2b
 from typing import Any
 
@@ -50,6 +51,8 @@ from gateway.wanted import wanted_writes, write_row
 
 TRIES = 8
 """How often a batch is computed again because somebody else was faster, before its documents go back."""
+ALONE = 5
+"""After so many of them nobody else commits meanwhile: then it comes through."""
 HOUR = 3_600_000_000
 UNSCORED = timedelta(hours=1)
 """After so long a lead is scored whose scoring failed."""
@@ -109,20 +112,29 @@ class Pipeline:
             decides of it.
         Raises ``StaleCommit`` after ``TRIES`` collisions, with nothing written.
         """
+        rehearse = partial(
+            self.rehearse, readings, touched, cause, same, by, refold=refold, orders=orders, judgements=judgements
+        )
         attempt = 0
         while True:
-            batch = self.rehearse(
-                readings, touched, cause, same, by, refold=refold, orders=orders, judgements=judgements
-            )
             try:
-                with write(self.engine, shared=True) as connection:
-                    commit(connection, batch, self.model.score_name)
-                return done_of(batch)
+                return self._tried(rehearse, alone=attempt >= ALONE)
             except StaleCommit:
                 attempt += 1
                 if attempt == TRIES:
                     raise
                 time.sleep(random.uniform(0, 0.005 * 2**attempt))  # so that two workers do not meet again and again
+
+    def _tried(self, rehearse: Callable[[], Batch], alone: bool) -> Done:
+        if alone:
+            with write(self.engine) as connection:
+                batch = rehearse()
+                commit(connection, batch, self.model.score_name)
+        else:
+            batch = rehearse()
+            with write(self.engine, shared=True) as connection:
+                commit(connection, batch, self.model.score_name)
+        return done_of(batch)
 
     def rehearse(
         self,

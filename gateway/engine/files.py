@@ -1,6 +1,7 @@
 """The files of an instance that runs: made the active ones, compared with the active ones.
 
-``python -m gateway.engine.files DIR STORE`` (as a store is shown) is the process that ``edits`` starts, since plugins may hang or fail.
+``python -m gateway.engine.files DIR STORE`` is the process that ``edits`` starts, since plugins may hang or fail; STORE
+is the place as it is shown.
 """
 
 from __future__ import annotations

@@ -15,7 +15,8 @@ Actions:
 - ``{"auth": true}``: the API's own answer to a dead token.  ``{"expire": true}``: all tokens die, then the call is
   served (and so refused; a new token works).
 - ``{"drop": "before" | "after"}``: the line is cut before, or after the call had its effect.
-- ``{"slow": 2.5}``: the call is served after so many seconds.
+- ``{"slow": 2.5}``: the call is served after so many seconds; with ``"after": true`` it has its effect at once, and
+  only the answer takes its time.
 - ``{"garbage": true}``: the call has its effect; the answer is half a JSON document with status 200.
 - ``{"row": {"code": …, "message": …, "fields": []}, "rows": [0, 2], "where": "regex"}``: rows of a batch fail by
   themselves (all, those at these places, or those whose JSON the expression is found in).

@@ -221,7 +221,7 @@ class Sandbox:
         after = bool(fault and (fault.action.get("after") or kind == "garbage" or fault.action.get("drop") == "after"))
         if fault:
             call.fault = kind
-        if kind == "slow" and fault:
+        if kind == "slow" and fault and not after:
             time.sleep(float(fault.action["slow"]))
         if fault and kind in ("drop", "status", "limit", "auth") and not after:
             reply = None if kind == "drop" else self._faulty(fault)
@@ -234,7 +234,9 @@ class Sandbox:
                     reply = self._handled(call, request.headers.get("Authorization", ""))
                 finally:
                     self._call = self._fault = None
-            if fault and after:
+            if fault and kind == "slow":
+                time.sleep(float(fault.action["slow"]) if after else 0)
+            elif fault and after:
                 reply = None if kind == "drop" else self._faulty(fault)
         if reply is not None:
             self.decorate(call, reply)

@@ -10,7 +10,7 @@ import importlib.metadata
 import re
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
@@ -29,8 +29,8 @@ from gateway.errors import AccessRefused, TryLater
 from gateway_salesforce.codes import Fault, faults_of
 from gateway_salesforce.tokens import Token, Tokens
 
-TIMEOUT = (3.05, 30.0)
-"""Seconds to connect, and between two bytes of the answer."""
+TIMEOUT = (3.05, 26.0)
+"""Seconds to connect, and between two bytes of the answer: together less than the 30 after which a worker is killed."""
 LEAST = 1.0
 """Seconds that must be left for a call to begin."""
 DAY = timedelta(days=1)
@@ -71,7 +71,7 @@ class Org:
         self._session = requests.Session()
         self._session.headers["User-Agent"] = f"lead-gateway/{importlib.metadata.version('lead-gateway')}"
         for scheme in ("https://", "http://"):
-            self._session.mount(scheme, _Patient())
+            self._session.mount(scheme, _Patient(self._hurry))
         self._session.hooks["response"].append(self._listen)
         self.tokens = Tokens(settings, self._session, lambda priority: self._spend(priority))
         if self._budget is not None:
@@ -231,11 +231,16 @@ def same_id(one: str, other: str) -> bool:
 
 
 class _Patient(HTTPAdapter):
-    """Requests wait for ever unless they are told otherwise, and simple-salesforce tells only some of them."""
+    """Requests wait for ever unless they are told otherwise, and simple-salesforce tells only some of them. A login,
+    too, is over in time."""
+
+    def __init__(self, timeout: Callable[[], tuple[float, float]]) -> None:
+        self._timeout = timeout
+        super().__init__()
 
     def send(self, request: Any, *args: Any, **kwargs: Any) -> requests.Response:
         if kwargs.get("timeout") is None:
-            kwargs["timeout"] = TIMEOUT
+            kwargs["timeout"] = self._timeout()
         return super().send(request, *args, **kwargs)
 
 

@@ -63,6 +63,8 @@ ABOUT_PEOPLE = ("CampaignMember", "Task", "Event")
 PEOPLE = ("Lead", "Contact")
 OURS = frozenset({"contact_ids", "contact_roles", "deal_status", "object"})
 """Fields that this module adds to records; Salesforce has none of these names."""
+ASKING = 26.0
+"""Seconds for all that one page takes: the gateway gives it 30 before it gives its worker up."""
 MOST = 1000
 LARGEST = 1_000_000
 """Bytes of a page; the host's limit is a little more."""
@@ -128,24 +130,29 @@ class SalesforceSource(Source):
                 item = replace(item, precision="unknown")
             yield item
         for row in page["records"]:
-            if isinstance(row, dict) and row.get("object") == "Lead" and row.get("Id") not in converted:
-                yield from self._conversion(row)
+            if isinstance(row, dict) and row.get("object") == "Lead" and type(row.get("Id")) is str:
+                yield from self._conversion(row) if row["Id"] not in converted else ()
         for entry in page.get("deleted") or ():
             yield self._deletion(entry)
 
     def _conversion(self, row: Mapping[str, Any]) -> Iterator[ReadItem]:
         contact = row.get("ConvertedContactId")
         if row.get("IsConverted") is True and isinstance(contact, str) and contact and "Lead" in self._kinds():
+            try:
+                at = moment(row["SystemModstamp"])
+            except (KeyError, TypeError, ValueError):
+                return  # the record itself is quarantined for it
             yield RecordConverted(
-                system=self._context.system, object="Lead", kind="person", record=row["Id"],
-                at=moment(row["SystemModstamp"]), key=f"{self._context.system}:Lead:{row['Id']}:converted",
-                to_object="Contact", to_record=contact,
+                system=self._context.system, object="Lead", kind="person", record=row["Id"], at=at,
+                key=f"{self._context.system}:Lead:{row['Id']}:converted", to_object="Contact", to_record=contact,
             )  # fmt: skip
 
     def _deletion(self, entry: Any) -> ReadItem:
         try:
             object_, record, master = entry["object"], entry["id"], entry.get("master")
             at, kind = moment(entry["at"]), self._kinds()[object_]
+            if not isinstance(record, str) or not record:
+                raise ValueError("id")
         except (KeyError, TypeError, ValueError):
             return Quarantined(object="", record="", reason="a deletion without object, id or time")
         key = f"{self._context.system}:{object_}:{record}:deleted:{entry['at']}"
@@ -227,13 +234,18 @@ class SalesforceSource(Source):
         yield from self._pages(object_, items, None, deleted=deleted)
 
     def _told(self, what: str, pages: Iterator[Page]) -> Iterator[Page]:
-        """What goes wrong, in the gateway's errors: in words, and by what is to be done."""
-        try:
-            yield from pages
-        except RefusedCall as refused:
-            raise Refused(f"{what}: Salesforce refused the question: {refused}") from None
-        except NoAnswer as exc:
-            raise TryLater(SOON, f"{what}: Salesforce gave no answer ({exc})") from None
+        """Page by page, each in its time. What goes wrong, in the gateway's errors: in words, and by what is to do."""
+        while True:
+            try:
+                with self._org.within(ASKING):
+                    page = next(pages, None)
+            except RefusedCall as refused:
+                raise Refused(f"{what}: Salesforce refused the question: {refused}") from None
+            except NoAnswer as exc:
+                raise TryLater(SOON, f"{what}: Salesforce gave no answer ({exc})") from None
+            if page is None:
+                return
+            yield page
 
     def _objects(self) -> list[str]:
         if given := self._settings.get("objects"):

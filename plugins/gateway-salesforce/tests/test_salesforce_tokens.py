@@ -152,7 +152,7 @@ def test_every_call_waits_for_a_limited_time(org, settings, context, monkeypatch
     monkeypatch.setattr("requests.adapters.HTTPAdapter.send", send)
     with pytest.raises(NoAnswer):
         Org(settings(), context).call("GET", "limits/")
-    assert seen == [(3.05, 30.0)]
+    assert seen == [(3.05, 26.0)]
 
 
 @pytest.mark.parametrize(("exc", "sent"), [(requests.ReadTimeout("x"), True), (requests.ConnectTimeout("x"), False)])

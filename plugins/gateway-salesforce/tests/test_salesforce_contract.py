@@ -1,0 +1,116 @@
+"""What the gateway asks of every source, sink and connection, asked of Salesforce's against the sandbox."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from importlib.resources import files
+from typing import Any
+
+import pytest
+from gateway_salesforce import SalesforceConnection, SalesforceSink, SalesforceSource, SettingsSchema
+
+from gateway.contracts import Connection, Context, Document, Secret, Sink, Source
+from gateway.testing import ConnectionContract, FakeSystem, SinkContract, SourceContract
+
+sandbox = pytest.importorskip("gateway_sandbox", reason="the plugin gateway-sandbox is not installed")
+
+SECRET, MESSAGES, START = "sandbox-consumer-secret", "s3cret-of-messages", datetime(2026, 5, 21, 10, tzinfo=UTC)
+LEADS, MOST, WINDOW = 25, 5, 10
+"""More than one question brings, and of that more than a page takes."""
+NO_TIME = "Salesforce names no time; half a minute or half an hour is waited, by which limit it is"
+MESSAGE = """<soapenv:Envelope xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/"
+ xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"><soapenv:Body>
+ <notifications xmlns="http://soap.sforce.com/2005/09/outbound"><OrganizationId>00DKa0000004XyZMAU</OrganizationId>
+ {named}</notifications></soapenv:Body></soapenv:Envelope>"""
+NAMED = """<Notification><Id>04l000000000001AAA</Id><sObject xsi:type="sf:Lead" xmlns:sf="urn:sobject.enterprise.soap.\
+sforce.com"><sf:Id>{id}</sf:Id></sObject></Notification>"""
+
+
+def system(leads: int = 0) -> Any:
+    from gateway_sandbox.system import SandboxSystem
+
+    class Org(SandboxSystem):
+        def fail(self, fault: Any, *, seconds: float = 0, after: int = 0) -> None:
+            if fault == "auth":  # a session that ended is only renewed: the credentials are refused where it is made
+                self.app.expire_tokens()
+                self.app.faults.add("^POST /services/oauth2/", status=400, body={"error": "invalid_client"})
+            else:
+                super().fail(fault, seconds=seconds, after=after)
+
+    made = sandbox.SalesforceSandbox(clock=sandbox.Clock(START))
+    for number in range(leads):
+        values = {"LastName": f"P{number}", "Company": "Norvik", "Email": f"p{number}@example.org"}
+        made.add("Lead", values, at=START - timedelta(minutes=leads - number))
+    return Org(made)
+
+
+class Parts:
+    schema, secrets = SettingsSchema, (SECRET, MESSAGES)
+    mapping = files("gateway_salesforce").joinpath("mapping.yaml").read_text(encoding="utf-8")
+
+    def settings(self, **more: Any) -> Mapping[str, Any]:
+        given = {
+            "login_url": self.fake.url,
+            "consumer_key": "sandbox-consumer-key",
+            "consumer_secret": Secret(SECRET, "${SF_SECRET}"),
+            "outbound_messages": Secret(MESSAGES, "${SF_MESSAGES}"),
+        }
+        loaded: Mapping[str, Any] = SettingsSchema().load({**given, **more})
+        return loaded
+
+
+class TestSource(Parts, SourceContract):
+    skips = {"test_it_waits_as_long_as_the_system_says": NO_TIME}  # noqa: RUF012
+
+    @pytest.fixture(autouse=True)
+    def _small(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name, value in {"MOST": MOST, "WINDOW": WINDOW}.items():
+            monkeypatch.setattr(f"gateway_salesforce.source.{name}", value)
+
+    def build(self, context: Context) -> Source:
+        return SalesforceSource(self.settings(objects=["Lead"]), context)
+
+    def system(self) -> FakeSystem:
+        return system(LEADS)
+
+    def documents(self) -> Sequence[Document]:
+        ids = sorted(self.fake.records("Lead"))[:20]
+        message = MESSAGE.format(named="".join(NAMED.format(id=id_) for id_ in ids))
+        [page, *_] = self._pages("Lead")
+        short = json.loads(page.document)
+        short["records"] = short["records"][:2]
+        short["deleted"] = [{"object": "Lead", "id": ids[5], "at": "2026-05-21T10:00:00+00:00"}]
+        return [self.document(message, "text/xml; charset=utf-8"), self.document(json.dumps(short))]
+
+
+class TestSink(Parts, SinkContract):
+    object, text, longest = "Lead", "Title", 128
+    skips = {"test_it_waits_as_long_as_the_system_says": NO_TIME}  # noqa: RUF012
+
+    def build(self, context: Context) -> Sink:
+        return SalesforceSink(self.settings(), context)
+
+    def system(self) -> FakeSystem:
+        return system()
+
+    def fields(self, number: int) -> Mapping[str, Any]:
+        return {"LastName": f"Name {number}", "Company": "Norvik", "Email": f"p{number}@example.org", "Title": "CEO"}
+
+
+class TestConnection(Parts, ConnectionContract):
+    objects = ("Lead",)
+
+    def build(self, context: Context) -> Connection:
+        return SalesforceConnection(self.settings(), context)
+
+    def system(self) -> FakeSystem:
+        made = system(8)
+        made.app.org.may_deploy = True
+        return made
+
+    def by_hand(self) -> None:
+        from gateway_sandbox.salesforce.deploying import assign
+
+        assign(self.fake.app.org)

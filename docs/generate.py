@@ -1,8 +1,7 @@
-"""Writes the pages that come from the code itself: settings.md and hooks.md. ``--check``: are they stale?"""
+"""Writes settings.md from the forms of the files. ``--check``: is it stale?"""
 
 from __future__ import annotations
 
-import inspect
 import sys
 from collections.abc import Iterator
 from datetime import timedelta
@@ -11,7 +10,6 @@ from typing import Any
 
 from marshmallow import Schema, fields, missing
 
-from gateway import hookspecs
 from gateway.durations import format_duration
 from gateway.journey import check as journey
 from gateway.mapping import field as mapping_field
@@ -203,26 +201,7 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|")
 
 
-def hooks_page() -> str:
-    lines = [
-        "<!-- Made by docs/generate.py from gateway/hookspecs.py; edit the code, then run it again. -->\n",
-        "# Hooks\n",
-        "Implement one with `@gateway.hookspecs.hookimpl`. How they fit together is told in the "
-        "[plugin author's page](plugin-authors.md).",
-    ]
-    for name in hooks():
-        function = getattr(hookspecs, name)
-        arguments = ", ".join(inspect.signature(function).parameters)
-        lines += [f"\n## {name}({arguments})\n", inspect.cleandoc(function.__doc__ or "")]
-    return "\n".join(lines) + "\n"
-
-
-def hooks() -> list[str]:
-    marker = f"{hookspecs.PROJECT}_spec"
-    return [name for name, value in vars(hookspecs).items() if hasattr(value, marker)]
-
-
-PAGES = {"settings.md": settings_page, "hooks.md": hooks_page}
+PAGES = {"settings.md": settings_page}
 
 
 def stale() -> list[str]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import venv
@@ -12,6 +14,7 @@ import zipfile
 from configparser import ConfigParser
 from importlib.metadata import distribution
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
@@ -153,9 +156,8 @@ def test_wheel_carries_all_data_and_nothing_else(wheels):
     assert "gateway/py.typed" in names
     tops = {name.partition("/")[0] for name in names if not name.split("/")[0].endswith(".dist-info")}
     assert tops == {"gateway", "gateway_mappings", "gateway_scaffold"}
-    tracked = {path for path in (ROOT / "scaffold").rglob("*") if path.is_file() and "__pycache__" not in path.parts}
-    for path in tracked - {ROOT / "scaffold" / "ruff.toml"}:
-        assert f"gateway_scaffold/{path.relative_to(ROOT / 'scaffold')}" in names
+    templates = set(quiet("git", "ls-files", "scaffold", cwd=ROOT).stdout.split()) - {"scaffold/ruff.toml"}
+    assert {f"gateway_{name}" for name in templates} == {name for name in names if name.startswith("gateway_scaffold/")}
     assert not [name for name in names if name.endswith((".csv", ".db", ".pyc"))]
 
 
@@ -172,10 +174,13 @@ def test_wheel_of_a_plugin_carries_its_packages(wheels, folder):
 
 @pytest.fixture(scope="module")
 def alone(wheels, tmp_path_factory) -> Path:
-    """A new environment with the wheels of the gateway and its starters; what they need is borrowed from ours."""
+    """A new environment with the wheels of the gateway and its starters."""
     names = ["lead-gateway", *setup()["options.extras_require"]["starter"].split()]
-    ours = [wheels[name.replace("-", "_")] for name in names]
-    folder = tmp_path_factory.mktemp("alone")
+    return environment(tmp_path_factory.mktemp("alone"), [wheels[name.replace("-", "_")] for name in names])
+
+
+def environment(folder: Path, ours: list[Path]) -> Path:
+    """A new environment with these wheels; what they need is borrowed from ours."""
     venv.create(folder, with_pip=True)
     python = folder / "bin" / "python"
     quiet(python, "-m", "pip", "install", "-q", "--no-index", "--no-deps", *ours, cwd=folder)
@@ -218,3 +223,133 @@ def test_plugins_are_found_by_their_entry_points(alone, tmp_path):
     printed = quiet(alone / "bin" / "python", "-c", script, cwd=tmp_path).stdout
     for name in ("gateway-files", "gateway-webhook", "lead-gateway"):
         assert f"('{name}', 'active')" in printed
+
+
+FENCE = re.compile(r"^```([^\n`]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+OFFLINE = ("-q", "--no-index", "--no-deps", "--no-build-isolation", "--disable-pip-version-check")
+
+
+@pytest.mark.slow
+def test_the_tutorial_works_word_for_word(wheels, tmp_path):
+    """Each file of the page is written, each command run, in order; what is shown of its output (… = anything) comes.
+
+    Only the environment is made otherwise, and nothing is asked of an index.
+    """
+    folder = environment(tmp_path / "env", [wheels["lead_gateway"]])
+    path = f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    (tmp_path / "work").mkdir()
+    page = (ROOT / "docs" / "tutorial-plugin.md").read_text(encoding="utf-8")
+    ran = 0
+    for info, text in FENCE.findall(page):
+        language, _, name = info.partition(" ")
+        if name:
+            (tmp_path / "work" / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / "work" / name).write_text(text, encoding="utf-8")
+        for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:] if language == "console" else ():
+            command, _, shown = part.partition("\n")
+            words = shlex.split(command)
+            if ".venv" in command or "lead-gateway" in words:
+                continue
+            told = quiet("env", f"PATH={path}", *words, *(OFFLINE if "pip" in words else ()), cwd=tmp_path / "work")
+            for line in filter(None, shown.splitlines()):
+                wanted = ".*".join(re.escape(piece) for piece in line.split("…"))
+                assert re.search(wanted, told.stdout), f"{command}: {line!r} is not in {told.stdout}"
+            ran += 1
+    assert ran >= 9
+
+
+KINDS = ("source", "scorer", "sink", "transform")
+WORKED = """
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from gateway.runtime import open_gateway
+from gateway.store.inbox import Arrival
+
+gateway = open_gateway(Path(sys.argv[1]))
+at = datetime.now(UTC)
+person = '{"id": "1", "changed_at": "%s", "email": "ann@one.example", "staff": "201-500", "industry": "Software"}'
+body = ('{"people": [' + person % at.isoformat() + "]}").encode()
+gateway.inbox.append([Arrival(system="site", body=body, received_at=at)])
+assert gateway.run_pipeline_once("test") == 1
+gateway.close()
+"""
+INSTANCE = {
+    "gateway.yaml": """
+        instance: {name: Example, zone: Europe/Berlin, currency: EUR}
+        systems:
+          site:
+            plugin: try_source
+            role: ma
+            settings: {token: "file:token", signing_secrets: ["file:token"]}
+          sales: {plugin: try_sink, role: crm, settings: {token: "file:token"}}
+        """,
+    "mappings/site.yaml": """
+        system: site
+        timezone: UTC
+        objects:
+          person:
+            kind: person
+            id: id
+            time: changed_at
+            fields:
+              email: email
+              industry: industry
+              staff: {to: employees, type: integer, transforms: [try_transform_headcount]}
+        """,
+    "mappings/sales.yaml": """
+        system: sales
+        timezone: UTC
+        objects:
+          person:
+            {kind: person, id: id, time: at, create: always, fields: {score: {to: score, type: integer, sync: out}}}
+        """,
+    "scoring.yaml": """
+        strategy: try_scorer
+        fit:
+          - {name: Right industry, attribute: industry, one_of: [software], points: 40}
+          - {name: Large enough, attribute: employees, at_least: 350, points: 15}
+        behaviour: [{name: Asked for a demo, activity: demo_request, points: 20}]
+        """,
+}
+
+
+@pytest.mark.slow
+def test_new_plugins_pass_their_tests_and_work_beside_the_wheel(wheels, tmp_path):
+    """One of each kind: written, built, tested as its author's tox does, at work in an instance, and gone again."""
+    folder = environment(tmp_path / "env", [wheels["lead_gateway"]])
+    command, python = folder / "bin" / "gateway", folder / "bin" / "python"
+    names = [f"gateway-try-{kind}" for kind in KINDS]
+    for kind, name in zip(KINDS, names, strict=True):
+        quiet(command, "plugins", "new", name, "--kind", kind, cwd=tmp_path)
+    quiet(
+        *(python, "-m", "pip", "install", "-q", "--no-index", "--no-deps", "--no-build-isolation"),
+        *(tmp_path / name for name in names),
+        cwd=tmp_path,
+    )
+    tests = [tmp_path / name / "tests" for name in names]
+    told = quiet(python, "-m", "pytest", "-q", "-c", tmp_path / names[0] / "tox.ini", *tests, cwd=tmp_path).stdout
+    assert "passed" in told
+
+    instance = tmp_path / "instance"
+    quiet(command, "init", instance, cwd=tmp_path)
+    (instance / "mappings" / "crm.yaml").unlink(missing_ok=True)
+    (instance / "mappings" / "website.yaml").unlink(missing_ok=True)
+    (instance / "journey.yaml").unlink()
+    for name, text in {**INSTANCE, "token": "a-secret-of-the-test-that-is-long-enough"}.items():
+        (instance / name).write_text(dedent(text), encoding="utf-8")
+    assert "ok: Example" in quiet(command, "-C", instance, "check", cwd=tmp_path).stdout
+    quiet(python, "-c", WORKED, instance, cwd=tmp_path)
+    [lead] = json.loads(quiet(command, "-C", instance, "leads", "list", "--json", cwd=tmp_path).stdout)["leads"]
+    assert (lead["score"], lead["band"]) == (55, "good")
+    plan = json.loads(quiet(command, "-C", instance, "plan", "--json", cwd=tmp_path).stdout)
+    [sales] = [one for one in plan["systems"] if one["system"] == "sales"]
+    assert [write["fields"] for write in sales["writes"]] == [{"score": 55}]
+
+    quiet(python, "-m", "pip", "uninstall", "-q", "-y", *names, cwd=tmp_path)
+    done = subprocess.run([command, "-C", instance, "check"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    for line, word in ((5, "try_source"), (8, "try_sink")):
+        assert re.search(rf"gateway.yaml:{line}: systems\.\w+\.plugin: .*{word}", done.stderr), done.stderr
+    assert re.search("scoring.yaml:2: strategy: .*try_scorer", done.stderr), done.stderr
+    assert "try_transform_headcount" in done.stderr or "mappings/site.yaml" in done.stderr

@@ -18,6 +18,7 @@ import click
 import pytest
 from ruamel.yaml import YAML
 
+from gateway import contracts, testing
 from gateway.cli.main import cli
 from gateway.contracts import Activity, Context, Document, RecordChanged, Subject, Write
 from gateway.host import Host
@@ -26,7 +27,7 @@ from gateway.settings.instance import load_instance
 
 NOW = datetime(2026, 11, 3, tzinfo=UTC)
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 _FENCE = re.compile(r"^```(?P<info>[^\n`]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)")
 
@@ -47,7 +48,9 @@ def blocks(page: Path) -> Iterator[Block]:
         yield Block(page.name, text[: match.start()].count("\n") + 1, language, name.strip(), match["text"])
 
 
-BLOCKS = [block for page in PAGES for block in blocks(page)]
+WALKED = "tutorial-plugin.md"
+"""Its files are no parts of one instance: test_layout.py does what it says, word for word."""
+BLOCKS = [block for page in PAGES if page.name != WALKED for block in blocks(page)]
 INSTANCES = sorted({block.page for block in BLOCKS if block.language == "yaml"})
 
 
@@ -95,7 +98,7 @@ def test_yaml_example_names_its_file(block):
 
 
 def commands() -> Iterator[tuple[str, list[str]]]:
-    for block in BLOCKS:
+    for block in (block for page in PAGES for block in blocks(page)):
         if block.language == "console":
             for number, line in enumerate(block.text.splitlines(), block.line + 1):
                 words = shlex.split(line.removeprefix("$ "), comments=True) if line.startswith("$ ") else []
@@ -135,9 +138,9 @@ def test_links_between_pages_lead_somewhere(page):
         assert (page.parent / target).exists(), target
 
 
-@pytest.fixture(scope="module")
-def generate() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("docs_generate", ROOT / "docs" / "generate.py")
+def script(name: str) -> ModuleType:
+    """One of those that write pages, which are no part of a package."""
+    spec = importlib.util.spec_from_file_location(f"docs_{name}", ROOT / "docs" / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -145,9 +148,41 @@ def generate() -> ModuleType:
     return module
 
 
+@pytest.fixture(scope="module")
+def generate() -> ModuleType:
+    return script("generate")
+
+
+@pytest.fixture(scope="module")
+def reference() -> ModuleType:
+    return script("generate_reference")
+
+
 def test_generated_pages_are_what_the_code_says(generate):
     """``python docs/generate.py`` writes them."""
     assert generate.stale() == []
+
+
+def test_the_reference_is_what_the_code_says(reference):
+    """``python docs/generate_reference.py`` writes it."""
+    assert reference.stale() == []
+
+
+def test_who_calls_what_is_told_of_every_hook_and_method(reference):
+    """With how long it has and what happens when it raises; and no word is left over."""
+    there = {f"{name}.{one}" for name in reference.BASES for one in reference.methods(getattr(contracts, name))}
+    assert set(reference.CALLED) == there | set(reference.hooks())
+
+
+def test_every_suite_and_every_check_of_it_is_listed(reference):
+    """What an author is held to is read before it is failed."""
+    suites = {name for name in testing.__all__ if name.endswith("Contract")}
+    assert set(reference.SUITES) == suites
+    page = reference.testing_page()
+    for name in suites:
+        for check in (one for one in dir(getattr(testing, name)) if one.startswith("test_")):
+            assert f"| `{check}` | " in page
+            assert f"| `{check}` |  |" not in page, f"{name}.{check} does not say what it holds to"
 
 
 def test_every_key_is_explained(generate):

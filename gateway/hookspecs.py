@@ -22,6 +22,21 @@ hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
 
 
+class HookDeprecated(DeprecationWarning):
+    """A plugin implements a hook, or takes an argument of one, that will go. It warns at the plugin's own line."""
+
+
+def deprecated(what: str, gone_in: str, instead: str) -> HookDeprecated:
+    """The warning of a hook or argument that is to go, at least one minor version before it does::
+
+        @hookspec(warn_on_impl=deprecated("hook lead_rated", "2.0", "implement lead_scored"))
+        @hookspec(warn_on_impl_args={"total": deprecated("argument 'total'", "2.0", "read scores[…]['total']")})
+
+    :param gone_in: the version that has it no more. :param instead: what to do, as an order.
+    """
+    return HookDeprecated(f"{what} goes in lead-gateway {gone_in}: {instead}")
+
+
 class RegisterSource(Protocol):
     def __call__(
         self, name: str, factory: Callable[[Mapping[str, Any], Context], Source], settings: type[Schema] | None = None

@@ -214,7 +214,7 @@ class Host:
         except _ANYTHING as exc:  # pluggy looks at every name of the module, and reading a name may run code
             return self._broken(plugin, _spoken(exc).removeprefix("PluginValidationError: "))
         self._modules[plugin.name], self._managers[plugin.name] = module, manager
-        plugin.deprecations = _deprecations(module, manager)
+        plugin.deprecations = deprecations(module, manager)
         for what in ("sources", "scorers", "sinks", "connections", "transforms"):
             if plugin.state == "active":
                 self._ask(plugin, f"register_{what}", register=self._register(plugin, what))
@@ -320,8 +320,8 @@ def installed() -> list[tuple[EntryPoint, Distribution]]:
     return [pair for _, pair in ours_first]
 
 
-def _deprecations(module: Any, manager: pluggy.PluginManager) -> list[str]:
-    """Which hooks and arguments it uses that will go, each with the place; pluggy has warned of them, too."""
+def deprecations(module: Any, manager: pluggy.PluginManager) -> list[str]:
+    """What ``module``, which is registered, implements that will go: ``file:line: …``. pluggy has warned of it, too."""
     found = []
     for hook in manager.get_hookcallers(module) or ():
         mine = hook.get_hookimpls()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import re
+import sys
 import tempfile
 import traceback
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -24,6 +25,7 @@ from gateway.settings.files import ConfigFile
 from gateway.settings.secrets import SecretField
 from gateway.testing.api import impatient
 from gateway.testing.context import CountedBudget, RecordedLog
+from gateway.testing.hooks import packages_of, refuse_deprecated
 from gateway.testing.system import FakeSystem, Fault
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -41,6 +43,7 @@ class Contract:
     """Checks that do not apply → why: ``{"test_…": "the system cannot be asked"}``. The pass sheet shows it."""
 
     def setup_method(self, method: Any = None) -> None:
+        refuse_deprecated(packages_of(sys.modules[type(self).__module__]))
         self._ends = contextlib.ExitStack()
         name = getattr(method, "__name__", "")
         if self.skips.get(name, "").strip() and name != RULE:

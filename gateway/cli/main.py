@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import importlib
 import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from importlib.util import find_spec
@@ -189,6 +190,8 @@ class Cli(click.Group):
             click.echo(f"the store is busy: {exc.reason}; try again in {exc.retry_after} s", err=True)
         except GatewayError as exc:
             click.echo(str(exc), err=True)
+        except (click.exceptions.Exit, click.Abort, click.ClickException):
+            raise
         except Exception as exc:
             message = _store_trouble(exc) or _file_trouble(exc)
             if message is None:
@@ -307,6 +310,8 @@ def _file_trouble(exc: Exception) -> str | None:
 
 def _store_trouble(exc: Exception) -> str | None:
     """What is wrong with the store, without the statement's parameters: they may hold people's data."""
+    if "sqlalchemy" not in sys.modules:
+        return None
     from sqlalchemy.exc import DBAPIError
     from sqlalchemy.exc import TimeoutError as PoolTimeout
 

@@ -290,3 +290,11 @@ def test_many_threads_share_one_store(store, monkeypatch):
     [thread.join() for thread in threads]
     with read(store.main) as connection:
         assert len(connection.execute(select(tables.settings)).all()) == 100
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_the_steps_are_named_as_alembic_knows_them(line):
+    """Which there are is told by their files, without importing any of them."""
+    scripts = migrations._scripts(line)
+    assert migrations.known(line) == {script.revision for script in scripts.walk_revisions()}
+    assert migrations.head(line) == scripts.get_current_head()

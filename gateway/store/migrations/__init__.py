@@ -1,6 +1,7 @@
 """The tables' history: two lines of numbered steps, ``inbox`` and ``main``, run by Alembic without its files.
 
-There is no ``alembic.ini`` and no ``env.py``: the steps are part of the package, and logging is left alone.
+There is no ``alembic.ini`` and no ``env.py``: the steps are part of the package, and logging is left alone. Alembic
+itself is imported where steps are run: every command asks whether the tables are today's, and hardly one runs a step.
 A step that was released is never edited; ``python -m gateway.store.migrations.generate`` writes the next one.
 """
 
@@ -8,15 +9,14 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.runtime.environment import EnvironmentContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, MetaData
+from sqlalchemy import Connection, MetaData, column, inspect, select, table
 
 from gateway.store import tables
+
+if TYPE_CHECKING:
+    from alembic.script import ScriptDirectory
 
 Line = Literal["inbox", "main"]
 METADATA: dict[str, MetaData] = {"inbox": tables.inbox, "main": tables.main}
@@ -28,21 +28,29 @@ def version_table(line: Line) -> str:
 
 
 def head(line: Line) -> str | None:
-    return _scripts(line).get_current_head()
+    return max(known(line), default=None)
 
 
+@cache
 def known(line: Line) -> frozenset[str]:
     """Every revision this version of the gateway has steps for."""
-    return frozenset(script.revision for script in _scripts(line).walk_revisions())
+    return frozenset(f"{line}_{step.name[1:5]}" for step in (Path(__file__).parent / line).glob("m[0-9]*.py"))
 
 
 def current(line: Line, connection: Connection) -> str | None:
     """The revision a database is at; None when it has no tables of this line yet."""
-    return MigrationContext.configure(connection, opts={"version_table": version_table(line)}).get_current_revision()
+    name = version_table(line)
+    if not inspect(connection).has_table(name):
+        return None
+    revision: str | None = connection.scalar(select(column("version_num")).select_from(table(name)))
+    return revision
 
 
 def upgrade(line: Line, connection: Connection, to: str = "head") -> None:
     """Run the missing steps inside the caller's transaction: all of them or none."""
+    from alembic.config import Config
+    from alembic.runtime.environment import EnvironmentContext
+
     scripts = _scripts(line)
 
     def steps(revision: Any, _context: Any) -> Any:
@@ -57,5 +65,7 @@ def upgrade(line: Line, connection: Connection, to: str = "head") -> None:
 
 @cache
 def _scripts(line: Line) -> ScriptDirectory:
+    from alembic.script import ScriptDirectory
+
     here = Path(__file__).parent
     return ScriptDirectory(here, version_locations=[here / line])

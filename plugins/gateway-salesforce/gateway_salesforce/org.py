@@ -19,9 +19,6 @@ from urllib.parse import quote
 import orjson
 import requests
 from requests.adapters import HTTPAdapter
-from simple_salesforce.api import Salesforce
-from simple_salesforce.exceptions import SalesforceError
-from simple_salesforce.format import quote_soql_value
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from gateway.contracts import Context
@@ -141,7 +138,7 @@ class Org:
     ) -> Iterator[dict[str, Any]]:
         """``select … WHERE field IN (values)``, in as many calls as the address of one allows."""
         for part in parts(values):
-            condition = f"{field} IN ({','.join(quote_soql_value(value) for value in part)}){where}"
+            condition = f"{field} IN ({','.join(map(_quoted, part))}){where}"
             rows, all_ = self.query(f"{select} WHERE {condition}", deleted=deleted, priority=priority)
             yield from rows
             if not all_:  # more records than values: one value leads to many
@@ -164,6 +161,10 @@ class Org:
         params: Mapping[str, str] | None,
         headers: Mapping[str, str] | None,
     ) -> Any:
+        # It takes as long to import as all else together, and most commands call nobody.
+        from simple_salesforce.api import Salesforce
+        from simple_salesforce.exceptions import SalesforceError
+
         salesforce: Any = Salesforce(
             session_id=token.value,
             instance_url=token.instance,
@@ -210,12 +211,18 @@ class Org:
             self._budget.told(gone, DAY)
 
 
+def _quoted(value: str) -> str:
+    from simple_salesforce.format import quote_soql_value
+
+    return str(quote_soql_value(value))
+
+
 def parts(values: Iterable[str], most: int = 200) -> Iterator[list[str]]:
     """Values, each once, cut so that every part fits into the address of a question."""
     part: list[str] = []
     length = 0
     for value in dict.fromkeys(values):
-        size = len(quote(quote_soql_value(value), safe="")) + 3
+        size = len(quote(_quoted(value), safe="")) + 3
         if part and (length + size > LONGEST_LIST or len(part) == most):
             yield part
             part, length = [], 0

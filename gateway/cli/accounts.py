@@ -20,10 +20,15 @@ if TYPE_CHECKING:
     from gateway.runtime import Gateway
 
 
-def look_at_all(gateway: Gateway) -> list[Look]:
-    """Every system that offers a connection, asked one after the other; one that fails keeps nobody from the others."""
+def look_at_all(gateway: Gateway, only: Collection[str] = ()) -> list[Look]:
+    """Every system that offers a connection, asked one after the other; one that fails keeps nobody from the others.
+
+    :param only: these systems alone.
+    """
     found = []
     for system in gateway.instance.systems.values():
+        if only and system.name not in only:
+            continue
         if system.plugin in gateway.host.connections and system.name not in gateway.problems:
             look = Look(system.name)
             try:

@@ -273,12 +273,12 @@ def _system(system: System, gateway: Gateway) -> dict[str, Any]:
             {"object": one.name, "fields": len(one.outbound), "create": one.create} for one in objects if one.outbound
         ],
         "beside": {object_: list(names) for object_, names in gateway.model.carries.get(system.name, {}).items()},
-        "secrets": sorted(set(_secrets(system.settings))),
+        "secrets": sorted(set(secrets_in(system.settings))),
         "problem": gateway.problems.get(system.name, ""),
     }
 
 
-def _secrets(settings: Any) -> Iterator[str]:
+def secrets_in(settings: Any) -> Iterator[str]:
     """References of the secrets that were found; a missing one is a problem of the file already."""
     from gateway.contracts import Secret
 
@@ -286,13 +286,13 @@ def _secrets(settings: Any) -> Iterator[str]:
         yield settings.reference
     elif isinstance(settings, Mapping):
         for one in settings.values():
-            yield from _secrets(one)
+            yield from secrets_in(one)
     elif isinstance(settings, (list, tuple)):
         for one in settings:
-            yield from _secrets(one)
+            yield from secrets_in(one)
     elif dataclasses.is_dataclass(settings) and not isinstance(settings, type):
         for field in dataclasses.fields(settings):
-            yield from _secrets(getattr(settings, field.name))
+            yield from secrets_in(getattr(settings, field.name))
 
 
 def _problem(problem: Problem | str) -> dict[str, Any]:

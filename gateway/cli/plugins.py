@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from gateway.cli.main import App, load_host, pass_app, plugin_call
-from gateway.cli.output import json_option, plural, say, say_json, table
+from gateway.cli.installing import install, lock, uninstall
+from gateway.cli.main import App, pass_app, plugin_call
+from gateway.cli.output import by_option, iso_time, json_option, plural, say, say_json, table
 from gateway.cli.scaffolding import new
-from gateway.errors import NotFound
+from gateway.errors import NotFound, Refused
 
 if TYPE_CHECKING:
-    from gateway.host import Plugin
+    from gateway.plugins.probe import Seen
+    from gateway.plugins.switched import Switched
 
 
 @click.group()
 def plugins() -> None:
     """Who is installed, and what they offer."""
-
-
-plugins.add_command(new)
 
 
 @plugins.command("list")
@@ -31,21 +33,204 @@ plugins.add_command(new)
 def list_(app: App, as_json: bool) -> None:
     """List every plugin, working or not.
 
-    GATEWAY_PLUGINS=a,b loads only those named.
+    Plugins are loaded in a process of their own: one that hangs or ends it is told as broken. GATEWAY_PLUGINS=a,b loads
+    only those named.
     """
-    found = load_host(app.root).plugins
+    found = looked(app)
     if as_json:
-        names = ("name", "distribution", "version", "requires", "state", "reason", "offers")
+        names = ("name", "distribution", "version", "requires", "state", "reason", "since", "offers", "deprecations")
         say_json({"plugins": [{name: getattr(one, name) for name in names} for one in found]})
         return
     table(
-        ("plugin", "distribution", "version", "state", "offers"),
-        [(one.name, one.distribution, one.version, one.state, _said(one)) for one in found],
+        ("plugin", "distribution", "version", "hook API", "state", "since", "offers"),
+        [
+            (one.name, one.distribution, one.version, _range(one), one.state, _moment(one.since), _said(one))
+            for one in found
+        ],
+    )
+    for one in found:
+        for place in one.deprecations:
+            say(f"plugin {one.name}: {place}", err=True)
+
+
+@plugins.command()
+@click.argument("name")
+@click.option("--section", "system", metavar="SYSTEM", help="Print a section of gateway.yaml to begin with, named so.")
+@json_option
+@pass_app
+def show(app: App, name: str, system: str | None, as_json: bool) -> None:
+    """Show everything of one plugin: where it is from, what it offers, and each setting of a system that is of it.
+
+    NAME is a plugin, its distribution, or a name that it offers.
+    """
+    one = one_of(looked(app), name)
+    if system is not None:
+        offered = [name] if name in one.sections else [*one.sections]
+        if not offered:
+            raise Refused(f"plugin {one.name} offers nothing that gateway.yaml could name as a system's plugin")
+        say("systems:")
+        for offer in offered:
+            click.echo(_section(one.sections[offer], offer, system if len(offered) == 1 else offer), nl=False)
+        return
+    if as_json:
+        say_json(dataclasses.asdict(one))
+        return
+    say(f"{one.name}: {one.distribution} {one.version} ({one.module}), hook API {_range(one) or 'any version'}")
+    since = f" since {_moment(one.since)}" if one.since else ""
+    say(f"  state    {one.state}{since}{f': {one.reason}' if one.reason else ''}")
+    for offer in one.offers or one.would_offer:
+        say(f"  offers   {offer}" + ("" if one.offers else ", when it was last loaded"))
+    for place in one.deprecations:
+        say(f"  will go  {place}")
+    for word, settings in one.settings.items():
+        say()
+        say(f"settings of `plugin: {word}`" + ("" if settings else ": none"))
+        table(("setting", "type", "default", "", "what it is for"), [_row(setting) for setting in settings], indent=2)
+    if one.wrong:
+        say(f"  asking for its settings raised {one.wrong}", err=True)
+    if one.sections:
+        say()
+        say(f"`gateway plugins show {name} --section SYSTEM` prints a section of gateway.yaml to begin with")
+
+
+@plugins.command()
+@click.argument("name")
+@click.option("--reason", default="", help="Why; shown wherever the plugin is missed.")
+@by_option
+@json_option
+@pass_app
+def disable(app: App, name: str, reason: str, by: str, as_json: bool) -> None:
+    """Load a plugin no more in this instance; what its systems send and are to be sent waits.
+
+    It is written into plugins.yaml, and a gateway that runs takes it up by itself.
+    """
+    from gateway.plugins import switched
+    from gateway.plugins.uses import uses
+
+    app.require()
+    one = one_of(looked(app), name)
+    off = _switches(app)
+    if one.name in off:
+        raise Refused(f"{one.name} is disabled already, {off[one.name]}")
+    if one.name == "weighted" and one.distribution == "lead-gateway":
+        raise Refused("weighted is part of the gateway itself")
+    used = uses(app.root, [*(one.offers or one.would_offer)])
+    if serious := [use for use in used if use.what != "system"]:
+        raise Refused(
+            "\n  ".join([f"{one.name} cannot be spared; take this out of the files first:", *map(str, serious)])
+        )
+    entry = switched.Switched(_now(), by, reason, tuple(one.offers or one.would_offer))
+    switched.write(app.root, off | {one.name: entry})
+    systems = [use.name for use in used]
+    if as_json:
+        say_json({"plugin": one.name, "disabled": True, "systems": systems})
+        return
+    say(f"{one.name} is disabled; a gateway that runs takes it up by itself")
+    if systems:
+        say(f"until `gateway plugins enable {one.name}`, all news of and for {', '.join(systems)} waits")
+
+
+@plugins.command()
+@click.argument("name")
+@json_option
+@pass_app
+def enable(app: App, name: str, as_json: bool) -> None:
+    """Load a plugin again that was disabled in this instance. A gateway that runs takes it up by itself."""
+    from gateway.plugins import switched
+
+    app.require()
+    off = _switches(app)
+    if name not in off:
+        raise Refused(f"{name} is not disabled in plugins.yaml" + (f"; disabled are {', '.join(off)}" if off else ""))
+    switched.write(app.root, {other: entry for other, entry in off.items() if other != name})
+    found = [one for one in looked(app) if one.name == name]
+    if as_json:
+        told = [{"state": one.state, "reason": one.reason} for one in found]
+        say_json({"plugin": name, "disabled": False, "found": told})
+        return
+    say(f"{name} is no longer disabled; a gateway that runs takes it up by itself")
+    for one in found:
+        if one.state != "active":
+            say(f"but it is {one.state}: {one.reason}", err=True)
+
+
+def _switches(app: App) -> dict[str, Switched]:
+    """Those of plugins.yaml. Raises ``ConfigError`` when it cannot be read."""
+    from gateway.errors import ConfigError
+    from gateway.plugins.rules import Rules
+    from gateway.plugins.switched import SWITCHES
+
+    rules = Rules.of(app.root)
+    if wrong := [one for one in rules.problems if str(one).startswith(SWITCHES)]:
+        raise ConfigError(wrong)
+    return rules.off
+
+
+def looked(app: App) -> list[Seen]:
+    """Every plugin, with what is quarantined by the gateway at work."""
+    from gateway.plugins.probe import look
+    from gateway.settings.instance import store_place
+    from gateway.store.breakers import quarantined
+
+    found = look(app.root)
+    out = quarantined(store_place(app.root)) if (app.root / "gateway.yaml").is_file() else {}
+    return [
+        dataclasses.replace(one, state="quarantined", reason=out[one.name].reason, since=iso_time(out[one.name].since))
+        if one.name in out and one.state in ("active", "quarantined")
+        else one
+        for one in found
+    ]
+
+
+def one_of(found: Sequence[Seen], name: str) -> Seen:
+    """The plugin meant by ``name``. Raises ``NotFound``."""
+    from gateway.settings.files import suggest
+
+    for of in (lambda one: [one.name], lambda one: [one.distribution], lambda one: one.names):
+        if matching := [one for one in found if name in of(one)]:
+            if len(matching) > 1 and len({one.distribution for one in matching}) == 1:
+                raise NotFound(f"{name} has the plugins {', '.join(one.name for one in matching)}; name one")
+            return matching[0]
+    known = [word for one in found for word in (one.name, *one.names)]
+    raise NotFound(f"no plugin {name!r} is installed{suggest(name, known)}; `gateway plugins list` shows all")
+
+
+def _section(text: str, offer: str, system: str) -> str:
+    """A section named otherwise: its key, and the names that are made of it."""
+    return (
+        text.replace(f"  {offer}:\n", f"  {system}:\n", 1)
+        .replace(f"${{{offer.upper()}_", f"${{{re.sub(r'[^A-Za-z0-9]', '_', system).upper()}_")
+        .replace(f"`gateway activate {offer}`", f"`gateway activate {system}`")
     )
 
 
-def _said(one: Plugin) -> str:
+def _row(setting: Mapping[str, Any]) -> tuple[object, ...]:
+    marks = [word for word in ("required", "secret") if setting[word]]
+    default = setting["default"]
+    choices = [one for one in setting["choices"] if one not in setting["help"]]
+    about = "; ".join(filter(None, [setting["help"], f"one of {', '.join(setting['choices'])}" if choices else ""]))
+    shown = "" if default in (None, [], {}) else default if isinstance(default, str) else json.dumps(default)
+    return setting["path"], setting["type"], shown, ", ".join(marks), about
+
+
+def _moment(since: str) -> str:
+    """An ISO time as people read it; it is UTC, as nothing else is known of an instance whose files may be broken."""
+    return since.replace("T", " ").partition(".")[0].removesuffix("+00:00").removesuffix("Z") + " UTC" if since else ""
+
+
+def _range(one: Seen) -> str:
+    """``<2,>=1`` as people write it."""
+    return ",".join(sorted(one.requires.split(","), reverse=True))
+
+
+def _said(one: Seen) -> str:
     return "; ".join(filter(None, [", ".join(one.offers), one.reason]))
+
+
+def _now() -> str:
+    from datetime import UTC, datetime
+
+    return iso_time(datetime.now(UTC).replace(microsecond=0))
 
 
 @plugins.command()
@@ -98,3 +283,14 @@ def _system(app: App, name: str) -> str:
     if of_plugin:
         raise NotFound(f"several systems are of plugin {name!r}; name one: {', '.join(of_plugin)}")
     raise NotFound(f"no system {name!r} in gateway.yaml; there are: {', '.join(systems) or 'none'}")
+
+
+def _add_commands() -> None:
+    """Those that have modules of their own, some of which use what is above."""
+    from gateway.cli.doctor import check
+
+    for command in (check, new, install, lock, uninstall):
+        plugins.add_command(command)
+
+
+_add_commands()

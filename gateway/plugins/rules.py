@@ -35,6 +35,8 @@ class Rules:
         texts = texts or {}
         self.problems: list[Problem | str] = []
         self.off: dict[str, Switched] = {}
+        self.bad: dict[str, str] = {}
+        """Plugins that were just found to be dangerous to load → why."""
         self.lock: Lock | None = None
         try:
             if SWITCHES in texts:
@@ -53,6 +55,8 @@ class Rules:
 
     def against(self, name: str, distribution: Distribution) -> Kept | None:
         """None lets the plugin ``name`` of ``distribution`` in."""
+        if name in self.bad:
+            return Kept(self.bad[name])
         if self.problems:
             return Kept(str(self.problems[0]))
         if off := self.off.get(name):

@@ -360,12 +360,13 @@ def test_no_plugin_takes_the_name_of_our_command(monkeypatch: pytest.MonkeyPatch
     assert "What plan does." not in result.stdout
 
 
-def test_plugins_are_listed_with_their_state_and_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_plugins_are_listed_with_their_state_and_reason(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Also one whose import fails; no instance is needed."""
-    distribution = SimpleNamespace(metadata={"Name": "gateway-gone"}, version="0.1", requires=[])
-    before = host.installed()
-    gone = (EntryPoint("gone", "no_such_module_at_all", "lead_gateway"), distribution)
-    monkeypatch.setattr(host, "installed", lambda: [*before, gone])
+    gone = tmp_path / "gateway_gone-0.1.dist-info"
+    gone.mkdir()
+    (gone / "METADATA").write_text("Metadata-Version: 2.1\nName: gateway-gone\nVersion: 0.1\n")
+    (gone / "entry_points.txt").write_text("[lead_gateway]\ngone = no_such_module_at_all\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     found = {
         one["name"]: one for one in json.loads(CliRunner().invoke(cli, ["plugins", "list", "--json"]).stdout)["plugins"]
     }

@@ -23,17 +23,25 @@ def _usable(encoding: str) -> None:
 
 
 class SettingsSchema(Schema):
-    path = fields.String()
-    """Folder of the sink's files, relative to the instance; ``out/<system>`` when not given."""
-    format = fields.String(load_default="csv", validate=validate.OneOf(["csv", "jsonl"], error="must be csv or jsonl"))
-    """What the sink writes. What a file that comes in is, its name and first bytes say."""
-    delimiter = fields.String(
-        validate=validate.OneOf([",", ";", "\t", "|"], error="must be a comma, a semicolon, a tab or a bar")
+    path = fields.String(
+        metadata={"help": "folder of the files it writes, relative to the instance; out/<system> when not given"}
     )
-    """Between columns; a comma when not given, a tab in files named .tsv."""
-    encoding = fields.String(load_default="utf-8", validate=_usable)
+    format = fields.String(
+        load_default="csv",
+        validate=validate.OneOf(["csv", "jsonl"], error="must be csv or jsonl"),
+        metadata={"help": "csv or jsonl: what it writes; what comes in says itself what it is"},
+    )
+    delimiter = fields.String(
+        validate=validate.OneOf([",", ";", "\t", "|"], error="must be a comma, a semicolon, a tab or a bar"),
+        metadata={"help": "between columns; a comma when not given, a tab in files named .tsv"},
+    )
+    encoding = fields.String(
+        load_default="utf-8", validate=_usable, metadata={"help": "of the files, such as utf-8 or cp1252"}
+    )
     beside = fields.List(
         fields.String(validate=validate.OneOf(list(COMPANIONS), error=f"must be one of {', '.join(COMPANIONS)}")),
         load_default=list,
+        metadata={
+            "help": "files of their own beside the leads' rows: follow-up tasks, places on lists and in campaigns"
+        },
     )
-    """What stands beside the leads' rows in files of its own: follow-up tasks, places on lists and in campaigns."""

@@ -20,19 +20,38 @@ ACTIVITIES = ("form_submissions", "email_events", "page_views", "meetings")
 class LimitsSchema(Schema):
     """What part of the account's limits is ours."""
 
-    per_10s = fields.Integer(load_default=100, strict=True, validate=validate.Range(1, 1000))
-    per_day = fields.Integer(load_default=250_000, strict=True, validate=validate.Range(1, 10_000_000))
-    searches_per_s = fields.Integer(load_default=4, strict=True, validate=validate.Range(1, 1000))
-    """Of the account's five, shared by all its apps."""
+    per_10s = fields.Integer(
+        load_default=100,
+        strict=True,
+        validate=validate.Range(1, 1000),
+        metadata={"help": "calls within 10 seconds that are ours"},
+    )
+    per_day = fields.Integer(
+        load_default=250_000,
+        strict=True,
+        validate=validate.Range(1, 10_000_000),
+        metadata={"help": "calls a day that are ours"},
+    )
+    searches_per_s = fields.Integer(
+        load_default=4,
+        strict=True,
+        validate=validate.Range(1, 1000),
+        metadata={"help": "searches a second that are ours, of the account's five"},
+    )
 
 
 class TaskSchema(Schema):
     """The follow-up task of a handoff to HubSpot. ``task: {}`` makes them as they are."""
 
-    subject = fields.String(validate=validate.Length(1, 255))
-    """Instead of the gateway's own, which names the person."""
-    due_days = fields.Integer(strict=True, load_default=1, validate=validate.Range(0, 365))
-    """Where journey.yaml has no ``response``: days from the day it is made."""
+    subject = fields.String(
+        validate=validate.Length(1, 255), metadata={"help": "instead of the gateway's own, which names the person"}
+    )
+    due_days = fields.Integer(
+        strict=True,
+        load_default=1,
+        validate=validate.Range(0, 365),
+        metadata={"help": "where journey.yaml has no response: days from the day it is made"},
+    )
 
 
 def _origin(url: str) -> None:
@@ -63,34 +82,75 @@ class SettingsSchema(Schema):
     refresh_token = SecretField(
         metadata={"help": "what HubSpot gave when the app was installed", "ask": {"flow": "oauth"}}
     )
-    client_secret = SecretField(metadata={"ask": {"flow": "oauth"}})
-    """The app's; without it there are no webhooks, and polling brings everything."""
-    webhook_signature = fields.String(load_default="v3", validate=_one_of("v3", "v2", "v1"))
-    """v1 and v2 sign no time: whoever has seen a call can send it again."""
-    public_url = fields.String()
-    """The target URL of the app, where it is not ``public_url`` of the instance and ``/hooks/NAME``."""
-    api = fields.String(load_default="v3", validate=_one_of(*VERSIONS))
-    base_url = fields.String(load_default="https://api.hubapi.com", validate=_origin)
-    objects = fields.List(fields.String(validate=_one_of(*OBJECTS)), load_default=lambda: list(OBJECTS))
-    activities = fields.List(fields.String(validate=_one_of(*ACTIVITIES)), load_default=list)
-    history = fields.List(fields.String(), load_default=list)
-    """Properties whose former values a history pull reads; without any named, those of all mapped properties."""
-    lists = fields.List(fields.String(validate=validate.Length(1, 200)), load_default=list)
-    """Names of lists (segments) that the gateway fills: those of the journey's steps and of its ``lists``."""
-    task = fields.Nested(TaskSchema)
-    """Without it there are no follow-up tasks."""
-    subscriptions = fields.List(fields.Integer(strict=True), load_default=list)
-    """Ids of the subscription types that a contact who opted out of e-mail is taken off."""
+    client_secret = SecretField(
+        metadata={
+            "help": "the app's; without it there are no webhooks, and polling brings everything",
+            "ask": {"flow": "oauth"},
+        }
+    )
+    webhook_signature = fields.String(
+        load_default="v3",
+        validate=_one_of("v3", "v2", "v1"),
+        metadata={"help": "how webhooks are signed; v1 and v2 sign no time: who has seen a call can send it again"},
+    )
+    public_url = fields.String(
+        metadata={"help": "the app's target URL, where it is not the instance's public_url and /hooks/NAME"}
+    )
+    api = fields.String(load_default="v3", validate=_one_of(*VERSIONS), metadata={"help": "version of HubSpot's API"})
+    base_url = fields.String(
+        load_default="https://api.hubapi.com", validate=_origin, metadata={"help": "address of HubSpot's API"}
+    )
+    objects = fields.List(
+        fields.String(validate=_one_of(*OBJECTS)),
+        load_default=lambda: list(OBJECTS),
+        metadata={"help": "what is pulled"},
+    )
+    activities = fields.List(
+        fields.String(validate=_one_of(*ACTIVITIES)),
+        load_default=list,
+        metadata={"help": "streams of activities to pull, each with a scope of its own"},
+    )
+    history = fields.List(
+        fields.String(),
+        load_default=list,
+        metadata={
+            "help": "properties whose former values a history pull reads; those of all mapped ones when none is named"
+        },
+    )
+    lists = fields.List(
+        fields.String(validate=validate.Length(1, 200)),
+        load_default=list,
+        metadata={"help": "names of lists (segments) that the gateway fills: those of journey.yaml's steps and lists"},
+    )
+    task = fields.Nested(
+        TaskSchema,
+        metadata={"help": "follow-up tasks of handoffs; task: {} makes them as they are, without it there are none"},
+    )
+    subscriptions = fields.List(
+        fields.Integer(strict=True),
+        load_default=list,
+        metadata={"help": "ids of the subscription types that a contact who opted out of e-mail is taken off"},
+    )
     external_id = fields.String(
         load_default="gw_external_id",
         validate=validate.Regexp(r"[a-z][a-z0-9_]{0,99}\Z", error="a property's internal name: a-z, 0-9 and _"),
+        metadata={"help": "the unique property that holds our key"},
     )
-    """The unique property that holds our key."""
-    limits = fields.Nested(LimitsSchema, load_default=lambda: LimitsSchema().load({}))
-    app_url = fields.String(load_default="https://app.hubspot.com", validate=_origin)
-    """Where people see records, for the links in tasks; accounts in the EU have https://app-eu1.hubspot.com."""
-    portal_id = fields.Integer(strict=True, validate=validate.Range(1))
-    """The account this must be; a token of another one is refused."""
+    limits = fields.Nested(
+        LimitsSchema,
+        load_default=lambda: LimitsSchema().load({}),
+        metadata={"help": "what part of the account's limits is ours"},
+    )
+    app_url = fields.String(
+        load_default="https://app.hubspot.com",
+        validate=_origin,
+        metadata={"help": "where people see records, for links in tasks; in the EU https://app-eu1.hubspot.com"},
+    )
+    portal_id = fields.Integer(
+        strict=True,
+        validate=validate.Range(1),
+        metadata={"help": "the account this must be; a token of another one is refused"},
+    )
 
     @validates_schema
     def _signed(self, data: Mapping[str, Any], **kwargs: Any) -> None:

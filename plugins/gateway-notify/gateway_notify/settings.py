@@ -29,7 +29,9 @@ def _sender(text: str) -> None:
 
 class MailSettings(Schema):
     host = fields.String(
-        required=True, validate=validate.Length(1, 253), metadata={"help": "the mail server that takes our messages"}
+        required=True,
+        validate=validate.Length(1, 253),
+        metadata={"help": "the mail server that takes our messages", "example": "mail.example.com"},
     )
     port = fields.Integer(strict=True, validate=validate.Range(1, 65535), metadata={"help": "587, with tls 465"})
     security = fields.String(
@@ -38,7 +40,10 @@ class MailSettings(Schema):
         metadata={"help": "starttls, tls from the first byte, or none"},
     )
     sender = fields.String(
-        required=True, data_key="from", validate=_sender, metadata={"help": "who the messages are from"}
+        required=True,
+        data_key="from",
+        validate=_sender,
+        metadata={"help": "who the messages are from", "example": "Leads <leads@example.com>"},
     )
     user = fields.String(metadata={"help": "who we log in as, where the server asks", "ask": True})
     password = SecretField(metadata={"help": "its password", "ask": True})

@@ -51,25 +51,42 @@ def _host(url: str) -> None:
 
 
 class LimitsSchema(Schema):
-    per_day = fields.Integer(strict=True, load_default=100_000, validate=validate.Range(min=100))
-    """The share of the org's daily API calls that the gateway may use."""
-    per_20s = fields.Integer(strict=True, validate=validate.Range(min=1))
-    """Calls within 20 seconds; without it they are not paced."""
+    per_day = fields.Integer(
+        strict=True,
+        load_default=100_000,
+        validate=validate.Range(min=100),
+        metadata={"help": "the share of the org's daily API calls that the gateway may use"},
+    )
+    per_20s = fields.Integer(
+        strict=True,
+        validate=validate.Range(min=1),
+        metadata={"help": "calls within 20 seconds; without it they are not paced"},
+    )
 
 
 class TaskSchema(Schema):
     """The follow-up task of a handoff. ``task: {}`` makes them as they are."""
 
-    external_id = fields.String(load_default="Gateway_Id__c", validate=_FIELD)
-    """Unique external id field on Activity: it keeps the task from being made twice."""
-    subject = fields.String(validate=validate.Length(1, 255))
-    """Instead of the gateway's own, which names the person."""
-    due_days = fields.Integer(strict=True, load_default=1, validate=validate.Range(0, 365))
-    """Where journey.yaml has no ``response``: days from the day it is made."""
-    priority = fields.String(load_default="High")
-    status = fields.String()
-    closed = fields.String(load_default="Completed")
-    """Status of a task that nobody has to do any more: two leads turned out to be one person."""
+    external_id = fields.String(
+        load_default="Gateway_Id__c",
+        validate=_FIELD,
+        metadata={"help": "unique external id field on Activity: it keeps the task from being made twice"},
+    )
+    subject = fields.String(
+        validate=validate.Length(1, 255), metadata={"help": "instead of the gateway's own, which names the person"}
+    )
+    due_days = fields.Integer(
+        strict=True,
+        load_default=1,
+        validate=validate.Range(0, 365),
+        metadata={"help": "where journey.yaml has no response: days from the day it is made"},
+    )
+    priority = fields.String(load_default="High", metadata={"help": "of the task"})
+    status = fields.String(metadata={"help": "of a new task; the org's default when not given"})
+    closed = fields.String(
+        load_default="Completed",
+        metadata={"help": "status of a task that nobody has to do any more: two leads turned out to be one person"},
+    )
 
 
 class SettingsSchema(Schema):
@@ -77,7 +94,8 @@ class SettingsSchema(Schema):
         required=True,
         validate=_host,
         metadata={
-            "help": "Setup > My Domain: https://acme.my.salesforce.com, of a sandbox https://acme--dev.sandbox.my…"
+            "help": "Setup > My Domain: https://acme.my.salesforce.com, of a sandbox https://acme--dev.sandbox.my…",
+            "example": "https://acme.my.salesforce.com",
         },
     )
     flow = fields.String(
@@ -89,32 +107,71 @@ class SettingsSchema(Schema):
     consumer_secret = SecretField(metadata={"ask": {"flow": "client_credentials"}, "help": "of the same app"})
     private_key = SecretField(metadata={"ask": {"flow": "jwt"}, "help": "in PEM form; its certificate is in the app"})
     username = fields.String(metadata={"ask": {"flow": "jwt"}, "help": "of the gateway's own user"})
-    audience = fields.String(validate=validate.URL(schemes={"https"}))
-    """``aud`` of the JWT; https://test.salesforce.com for a sandbox, https://login.salesforce.com else."""
-    api_version = fields.String(
-        load_default="67.0", validate=validate.Regexp(r"\d{2,3}\.0\Z", error="a version such as '67.0', in quotes")
+    audience = fields.String(
+        validate=validate.URL(schemes={"https"}),
+        metadata={
+            "help": "aud of the JWT; https://test.salesforce.com for a sandbox, https://login.salesforce.com else"
+        },
     )
-    external_id = fields.String(load_default="Gateway_Id__c", validate=_FIELD)
-    org_id = fields.String(validate=validate.Regexp(r"00D\w{12}(\w{3})?\Z", error="an organization id, 00D…"))
-    assign = _Assign(load_default="FALSE")
-    """Whether assignment rules run when a lead is created. When one is changed they never do."""
-    save_duplicates = fields.Boolean(load_default=False)
-    """Save past duplicate rules that only alert; those that block are obeyed either way."""
-    batch = fields.Integer(strict=True, load_default=MOST, validate=validate.Range(1, MOST))
-    """Records of one call; fewer where an org's own automation takes its time for each."""
-    objects = fields.List(fields.String(validate=_FIELD))
-    """What is pulled; the objects of the mapping file when not given."""
-    overlap = Duration(load_default=timedelta(minutes=10))
-    """How far each pull goes back before the last record seen: rows may be committed later than their stamp says."""
-    deletions = Duration(load_default=timedelta(hours=1))
-    """How often deletions and merges are asked for."""
-    limits = fields.Nested(LimitsSchema, load_default=lambda: dict(LimitsSchema().load({})))
-    task = fields.Nested(TaskSchema)
-    """Without it there are no follow-up tasks."""
-    campaigns = fields.List(fields.String(validate=validate.Length(1, 80)), load_default=list)
-    """Names of the campaigns that the journey's steps may put people into."""
-    outbound_messages = SecretField()
-    """The token in the address that outbound messages are sent to; without it they are not taken."""
+    api_version = fields.String(
+        load_default="67.0",
+        validate=validate.Regexp(r"\d{2,3}\.0\Z", error="a version such as '67.0', in quotes"),
+        metadata={"help": "version of Salesforce's API, in quotes"},
+    )
+    external_id = fields.String(
+        load_default="Gateway_Id__c",
+        validate=_FIELD,
+        metadata={"help": "the unique external id field that holds our key"},
+    )
+    org_id = fields.String(
+        validate=validate.Regexp(r"00D\w{12}(\w{3})?\Z", error="an organization id, 00D…"),
+        metadata={"help": "the organization this must be, 00D…; credentials of another one are refused"},
+    )
+    assign = _Assign(
+        load_default="FALSE",
+        metadata={
+            "default": False,
+            "help": "true or a rule's id: assignment rules run when a lead is created; never when one is changed",
+        },
+    )
+    save_duplicates = fields.Boolean(
+        load_default=False,
+        metadata={"help": "true: save past duplicate rules that only alert; those that block are obeyed either way"},
+    )
+    batch = fields.Integer(
+        strict=True,
+        load_default=MOST,
+        validate=validate.Range(1, MOST),
+        metadata={"help": "records of one call; fewer where the org's own automation takes its time for each"},
+    )
+    objects = fields.List(
+        fields.String(validate=_FIELD),
+        metadata={"help": "what is pulled; the objects of the mapping file when not given"},
+    )
+    overlap = Duration(
+        load_default=timedelta(minutes=10),
+        metadata={"help": "how far each pull goes back before the last record seen: rows may be committed late"},
+    )
+    deletions = Duration(
+        load_default=timedelta(hours=1), metadata={"help": "how often deletions and merges are asked for"}
+    )
+    limits = fields.Nested(
+        LimitsSchema,
+        load_default=lambda: dict(LimitsSchema().load({})),
+        metadata={"help": "what part of the org's limits is ours"},
+    )
+    task = fields.Nested(
+        TaskSchema,
+        metadata={"help": "follow-up tasks of handoffs; task: {} makes them as they are, without it there are none"},
+    )
+    campaigns = fields.List(
+        fields.String(validate=validate.Length(1, 80)),
+        load_default=list,
+        metadata={"help": "names of the campaigns that journey.yaml's steps may put people into"},
+    )
+    outbound_messages = SecretField(
+        metadata={"help": "the token in the address that outbound messages are sent to; without it they are not taken"}
+    )
 
     @validates_schema
     def _complete(self, data: Mapping[str, Any], **kwargs: Any) -> None:

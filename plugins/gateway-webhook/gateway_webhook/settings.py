@@ -42,51 +42,84 @@ class _Signed(fields.Field[tuple[str, ...]]):
         return tuple(parts)
 
 
-def _one_of(*choices: str) -> fields.String:
-    return fields.String(validate=validate.OneOf(choices, error=f"must be one of {', '.join(choices)}"))
+def _one_of(*choices: str, metadata: Mapping[str, Any]) -> fields.String:
+    known = validate.OneOf(choices, error=f"must be one of {', '.join(choices)}")
+    return fields.String(validate=known, metadata=metadata)
 
 
 class TimestampSchema(Schema):
-    header = fields.String()
-    unit = _one_of("s", "ms", "http-date", "iso8601")
-    tolerance = _Duration()
+    header = fields.String(metadata={"help": "header with the time of the call"})
+    unit = _one_of("s", "ms", "http-date", "iso8601", metadata={"help": "how the time is written"})
+    tolerance = _Duration(metadata={"help": "how old a call may be, such as 5m"})
 
 
 class VerifySchema(Schema):
     """The axes of ``contracts.Verification``, less the secrets."""
 
-    scheme = _one_of("hmac", "token", "ed25519", "ecdsa-p256", "none")
-    header = fields.String()
-    query = fields.String()
-    format = _one_of("plain", "kv", "versioned-list", "id-colon-raw", "id-colon-hex", "body-field")
-    prefix = fields.String()
-    algorithm = _one_of("sha1", "sha256", "sha512")
-    encoding = _one_of("hex", "base64")
-    signed = _Signed()
-    timestamp = fields.Nested(TimestampSchema)
-    id_header = fields.String()
-    secret_encoding = _one_of("utf8", "base64", "whsec")
-    batches = _one_of("refuse", "accept")
+    scheme = _one_of(
+        "hmac",
+        "token",
+        "ed25519",
+        "ecdsa-p256",
+        "none",
+        metadata={"help": "how a call proves itself; none needs allow_insecure"},
+    )
+    header = fields.String(metadata={"help": "header with the signature or token"})
+    query = fields.String(metadata={"help": "query parameter with the token, instead of a header"})
+    format = _one_of(
+        "plain",
+        "kv",
+        "versioned-list",
+        "id-colon-raw",
+        "id-colon-hex",
+        "body-field",
+        metadata={"help": "how the header is laid out"},
+    )
+    prefix = fields.String(metadata={"help": "what stands before the signature, such as sha256="})
+    algorithm = _one_of("sha1", "sha256", "sha512", metadata={"help": "hash of the HMAC"})
+    encoding = _one_of("hex", "base64", metadata={"help": "how the signature is written"})
+    signed = _Signed(
+        metadata={"help": "what is signed: text with {body}, {timestamp}, {id}, {url}, or a list of parts"}
+    )
+    timestamp = fields.Nested(
+        TimestampSchema, metadata={"help": "where the time of the call stands, and how old it may be"}
+    )
+    id_header = fields.String(
+        metadata={"help": "header with the sender's own id of the delivery: a repeat is known by it"}
+    )
+    secret_encoding = _one_of("utf8", "base64", "whsec", metadata={"help": "how the secret is written"})
+    batches = _one_of(
+        "refuse", "accept", metadata={"help": "accept: a call whose signature covers one of several events is taken"}
+    )
 
 
 class AnswerSchema(Schema):
-    status = fields.Integer(strict=True, validate=validate.Range(200, 299))
-    body = fields.String()
-    content_type = fields.String()
-    get = fields.Integer(strict=True, validate=validate.Range(200, 599))
-    echo_origin = fields.Boolean()
+    status = fields.Integer(strict=True, validate=validate.Range(200, 299), metadata={"help": "status of the answer"})
+    body = fields.String(metadata={"help": "body of the answer"})
+    content_type = fields.String(metadata={"help": "type of the body"})
+    get = fields.Integer(
+        strict=True,
+        validate=validate.Range(200, 599),
+        metadata={"help": "status of the answer to a GET, for senders that ask first"},
+    )
+    echo_origin = fields.Boolean(metadata={"help": "true: an OPTIONS call is answered with its own origin"})
     busy = fields.Integer(
         strict=True,
         validate=[
             validate.Range(400, 599),
             validate.NoneOf([410], error="410 makes senders delete the webhook for good"),
         ],
+        metadata={"help": "status while nothing can be stored; never 410"},
     )
 
 
 class LimitsSchema(Schema):
-    depth = fields.Integer(strict=True, validate=validate.Range(1, 1000))
-    keys = fields.Integer(strict=True, validate=validate.Range(1, 1_000_000))
+    depth = fields.Integer(
+        strict=True, validate=validate.Range(1, 1000), metadata={"help": "levels that a body may be nested"}
+    )
+    keys = fields.Integer(
+        strict=True, validate=validate.Range(1, 1_000_000), metadata={"help": "keys that a body may have"}
+    )
 
 
 def _known_preset(name: str) -> None:
@@ -97,14 +130,35 @@ def _known_preset(name: str) -> None:
 class SettingsSchema(Schema):
     """Loads to ``{"verification": Verification, "answer": Answer, "body": str, "depth": int, "keys": int}``."""
 
-    preset = fields.String(validate=_known_preset)
-    secrets = fields.List(SecretField())
-    secret_by_id = fields.Dict(keys=fields.String(), values=SecretField())
-    verify = fields.Nested(VerifySchema)
-    answer = fields.Nested(AnswerSchema)
-    body = _one_of("auto", "json", "form", "xml", "cloudevents")
-    limits = fields.Nested(LimitsSchema)
-    allow_insecure = fields.Boolean()
+    preset = fields.String(
+        validate=_known_preset,
+        metadata={"help": "a sender whose signature is known here; without it verify says how the sender signs"},
+    )
+    secrets = fields.List(
+        SecretField(),
+        metadata={
+            "help": "what the sender signs with; two while one replaces the other",
+            "example": ["${WEBHOOK_SECRET}"],
+        },
+    )
+    secret_by_id = fields.Dict(
+        keys=fields.String(),
+        values=SecretField(),
+        metadata={"help": "secrets by the id that the sender names, instead of a list"},
+    )
+    verify = fields.Nested(
+        VerifySchema,
+        metadata={
+            "help": "how calls prove that they are the sender's; over what the preset says",
+            "example": {"scheme": "hmac", "header": "X-Signature-256", "prefix": "sha256=", "encoding": "hex"},
+        },
+    )
+    answer = fields.Nested(AnswerSchema, metadata={"help": "what the sender wants to hear"})
+    body = _one_of(
+        "auto", "json", "form", "xml", "cloudevents", metadata={"help": "what bodies are; auto goes by their type"}
+    )
+    limits = fields.Nested(LimitsSchema, metadata={"help": "what a body may hold at most"})
+    allow_insecure = fields.Boolean(metadata={"help": "true: calls are taken without proof; anybody can send leads"})
 
     @validates_schema
     def _verifiable(self, data: Mapping[str, Any], **kwargs: Any) -> None:

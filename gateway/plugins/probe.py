@@ -1,0 +1,197 @@
+"""Plugins loaded in a process of their own: one that hangs, leaves or eats memory is told of, and stops nobody.
+
+In: an instance's folder, or one that is none. Out: every plugin of this environment, with its state, what it offers
+and its settings. ``python -m gateway.plugins.probe`` is the process; its stdout is ours, what plugins print is lost.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gateway.errors import GatewayError
+
+if TYPE_CHECKING:
+    from gateway.host import Host, Plugin
+
+DEADLINE = 20.0
+"""Seconds that loading one plugin, or asking it one thing, may take here."""
+START = 60.0
+"""Seconds until the process may have begun."""
+MEMORY = 1 << 30
+"""Bytes that the process may take for its data."""
+
+Tell = Callable[..., None]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One plugin. ``settings``: name that gateway.yaml writes behind ``plugin:`` → its settings, see ``describing``;
+    ``sections``: the same name → a section to begin with; ``wrong``: what asking for its settings raised."""
+
+    name: str
+    module: str
+    distribution: str
+    version: str
+    requires: str
+    state: str
+    reason: str
+    since: str = ""
+    offers: Sequence[str] = ()
+    would_offer: Sequence[str] = ()
+    deprecations: Sequence[str] = ()
+    settings: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+    sections: Mapping[str, str] = field(default_factory=dict)
+    wrong: str = ""
+
+    @property
+    def names(self) -> list[str]:
+        """What files call that which it offers, or offered when it was last known to."""
+        return sorted({offer.partition(" ")[2] for offer in (self.offers or self.would_offer)})
+
+
+def look(root: Path, deadline: float = DEADLINE) -> list[Seen]:
+    """Every plugin; one that ended or outstayed the process is ``broken``, and the others are looked at again.
+
+    Raises ``GatewayError`` when the process does not come up at all.
+    """
+    bad: dict[str, str] = {}
+    rows = ask("load", root, bad, [], deadline)
+    return [Seen(**{**row, "state": "broken"} if row["name"] in bad else row) for row in rows]
+
+
+def ask(what: str, root: Path, bad: dict[str, str], arguments: Sequence[str], deadline: float) -> list[dict[str, Any]]:
+    """What the process tells. ``bad``: plugins not to be loaded → why; it is added to, each time one ends a process."""
+    while True:
+        rows, culprit, why = _ask(what, root, bad, arguments, deadline)
+        if not why:
+            return rows
+        if not culprit or culprit in bad:
+            raise GatewayError(f"plugins cannot be looked at: the process that loads them {why}")
+        bad[culprit] = why
+
+
+def _ask(
+    what: str, root: Path, bad: Mapping[str, str], arguments: Sequence[str], deadline: float
+) -> tuple[list[dict[str, Any]], str, str]:
+    """(what was told, who was at work when it ended too early, how it ended); the last two empty when all went well."""
+    command = [sys.executable, "-m", "gateway.plugins.probe", what, str(root), json.dumps(bad), *arguments]
+    process = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    assert process.stdout is not None
+    rows: list[dict[str, Any]] = []
+    plugin, doing, until, text = "", "it began", time.monotonic() + START, b""
+    try:
+        while True:
+            if not select.select([process.stdout], [], [], max(0.0, until - time.monotonic()))[0]:
+                return rows, plugin, f"did not come to an end within {deadline:g} s while {doing}"
+            if not (chunk := os.read(process.stdout.fileno(), 65536)):
+                return rows, plugin, f"ended ({_words(process.wait())}) while {doing}"
+            *lines, text = (text + chunk).split(b"\n")
+            for line in lines:
+                told = json.loads(line)
+                if "done" in told:
+                    return rows, "", ""
+                if "doing" in told:
+                    plugin, doing, until = told["plugin"], told["doing"], time.monotonic() + deadline
+                else:
+                    rows.append(told)
+    finally:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+
+
+def _words(code: int) -> str:
+    return f"exit code {code}" if code >= 0 else f"signal {-code}"
+
+
+def main(arguments: Sequence[str]) -> None:
+    from gateway.plugins.loading import host_of
+    from gateway.plugins.rules import Rules
+
+    tell = _alone()
+    what, root, bad, *rest = arguments
+    rules = Rules.of(Path(root))
+    rules.bad = json.loads(bad)
+    host = host_of(Path(root), rules, loading=lambda plugin: tell(doing="it was loaded", plugin=plugin.name))
+    if what == "load":
+        for plugin in host.plugins:
+            tell(doing="its settings were described", plugin=plugin.name)
+            tell(**_seen(host, plugin))
+    else:
+        from gateway.plugins.doctor import systems
+
+        systems(Path(root), host, rest, tell)
+    tell(done=True)
+
+
+def _alone() -> Tell:
+    """Keep stdout for ourselves, close the mouths of plugins, and bound the memory that they may take."""
+    channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    silence = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(silence, 1)
+    os.dup2(silence, 2)
+    with contextlib.suppress(ImportError, ValueError, OSError):  # not every system can
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
+
+    def tell(**message: Any) -> None:
+        print(json.dumps(message, default=str), file=channel, flush=True)
+
+    return tell
+
+
+def sections_of(host: Host, name: str) -> str:
+    """The section of gateway.yaml that a system of the source or sink ``name`` begins with."""
+    from gateway.contracts import NOTICE
+    from gateway.plugins.describing import section
+
+    connection = host.connections[name].factory if name in host.connections else None
+    carries = getattr(host.sinks[name].factory, "carries", {}) if name in host.sinks else {}
+    role = "notify" if NOTICE in carries else getattr(connection, "role", "other")
+    return section(name, name, _schema(host, name), {"role": role, "pull": getattr(connection, "pull", "")})
+
+
+def _schema(host: Host, name: str) -> Any:
+    offers = [shelf[name] for shelf in (host.sources, host.sinks) if name in shelf]
+    return next((offer.settings for offer in offers if offer.settings is not None), None)
+
+
+def _seen(host: Host, plugin: Plugin) -> dict[str, Any]:
+    from gateway.plugins.describing import settings_of
+
+    settings: dict[str, Any] = {}
+    sections: dict[str, str] = {}
+    wrong = ""
+    try:
+        for offer in plugin.offers:
+            kind, _, name = offer.partition(" ")
+            if kind in ("source", "sink") and name not in sections:
+                settings[name] = [asdict(setting) for setting in settings_of(_schema(host, name))]
+                sections[name] = sections_of(host, name)
+    except Exception as exc:  # noqa: BLE001 - a schema may raise anything, with a secret in its text
+        wrong = f"{type(exc).__name__}"
+    names = ("name", "module", "distribution", "version", "requires", "state", "reason", "since", "offers")
+    told = {name: getattr(plugin, name) for name in names}
+    if "MemoryError" in plugin.reason:
+        told["reason"] += f": it wants more than {MEMORY >> 30} GiB"
+    also = {"would_offer": list(plugin.would_offer), "deprecations": list(getattr(plugin, "deprecations", ()))}
+    return {**told, **also, "settings": settings, "sections": sections, "wrong": wrong}
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

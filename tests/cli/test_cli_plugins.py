@@ -1,0 +1,198 @@
+"""`gateway plugins`: seen, shown, checked, switched off and approved; what a plugin that is away means for the rest."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from gateway.cli.main import cli
+from gateway.engine.files import take_up
+from gateway.plugins import probe, switched
+from gateway.plugins.probe import Seen
+from gateway.plugins.switched import Switched
+from gateway.runtime import open_gateway
+from gateway.store.inbox import Arrival
+
+FILES = Seen(
+    name="files",
+    module="gateway_files",
+    distribution="gateway-files",
+    version="1.0.0",
+    requires="<2,>=1",
+    state="active",
+    reason="",
+    offers=["source files", "sink files"],
+)
+
+
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> list[Seen]:
+    """What the process that loads plugins would tell; it is tried for itself in tests/plugins/test_probe.py."""
+    found = [FILES, Seen("matrix", "m", "gateway-matrix", "1.0.0", "", "active", "", offers=["scorer matrix"])]
+    monkeypatch.setattr(probe, "look", lambda root: found)
+    return found
+
+
+def off(instance: Any, name: str = "files", **more: Any) -> None:
+    switched.write(instance.root, {name: Switched(offers=("source files", "sink files"), **more)})
+
+
+def test_a_disabled_plugin_is_missed_by_its_systems_and_nobody_else(instance: Any, seen: list[Seen]) -> None:
+    """``check`` says since when, by whom and why, not that the plugin is unknown; and ``enable`` takes it back."""
+    told = instance.run("plugins", "disable", "files", "--reason", "they migrate", "--by", "anna").stdout
+    assert "all news of and for leads, sales waits" in told
+    assert (
+        "files is disabled already, by anna: they migrate"
+        in instance.run(*("plugins", "disable", "files"), code=1).stderr
+    )
+    report = instance.json("check", code=1)
+    assert {one["key"]: one["message"] for one in report["problems"]} == dict.fromkeys(
+        ("systems.leads", "systems.sales"), "plugin files is disabled: by anna: they migrate"
+    )
+    assert "no longer disabled" in instance.run("plugins", "enable", "files").stdout
+    assert instance.json("check")["ok"]
+    assert "not disabled" in instance.run("plugins", "enable", "files", code=1).stderr
+
+
+def test_a_strategy_in_use_cannot_be_spared(instance: Any, seen: list[Seen]) -> None:
+    """Without it no lead has a score: the files would be wrong."""
+    instance.write("scoring.yaml", "strategy: matrix\n")
+    refused = instance.run("plugins", "disable", "matrix", code=1).stderr
+    assert "scoring.yaml:1: strategy matrix" in refused
+    assert not (instance.root / "plugins.yaml").exists()
+
+
+def test_documents_of_a_disabled_plugin_wait_and_are_read_when_it_is_back(filled: Any) -> None:
+    """None is quarantined or lost, and the rest of the gateway works on."""
+    off(filled)
+    gateway = open_gateway(filled.root)
+    arrival = Arrival(system="leads", body=b"id,email\n9,x@y.example\n", received_at=datetime.now(UTC))
+    [kept] = gateway.inbox.append([arrival])
+    assert gateway.run_pipeline_once("one") == 0
+    counts = gateway.inbox.counts()["leads"]
+    assert (counts["waiting"], counts["quarantined"]) == (1, 0)
+    assert gateway.intake_sources()["leads"] is None  # whoever sends is told to come again
+    assert gateway.outbound_systems() == []
+    gateway.close()
+    switched.write(filled.root, {})
+    gateway = open_gateway(filled.root)
+    assert [one.id for one in gateway.inbox.claim("two", without=gateway.absent)] == [kept.id]
+    gateway.close()
+
+
+def test_a_gateway_that_runs_takes_a_switch_up(filled: Any) -> None:
+    """As an edit of its files: another bundle is active, and its processes make room for new ones."""
+    store = str((filled.root / "var").resolve())
+    first = take_up(filled.root, store)
+    off(filled)
+    second = take_up(filled.root, store)
+    assert second["before"] == first["bundle"] != second["bundle"]
+    switched.write(filled.root, {})
+    assert take_up(filled.root, store)["bundle"] == first["bundle"]
+
+
+def test_who_works_goes_on_with_the_switches_of_before_while_the_file_is_broken(filled: Any) -> None:
+    """A slip of the pen must not load what was switched off, nor stop what was not."""
+    off(filled, by="anna")
+    open_gateway(filled.root).close()
+    filled.write("plugins.yaml", "disabled: [")
+    gateway = open_gateway(filled.root, fallback=True)
+    assert gateway.instance.systems["leads"].absent == "plugin files is disabled: by anna"
+    assert str(gateway.broken[0]).startswith("plugins.yaml:1: ")
+    gateway.close()
+    assert "plugins.yaml:1: " in filled.run("check", code=2).stderr
+
+
+def test_without_any_plugin_everything_that_needs_none_works(filled: Any) -> None:
+    """Safe mode: is it the gateway, or a plugin? Nothing is lost meanwhile."""
+    none = {"GATEWAY_PLUGINS": ""}
+    for command in (("status",), ("leads", "list"), ("inbox", "list"), ("work", "list"), ("systems", "list")):
+        filled.run(*command, env=none)
+    report = json.loads(filled.run("check", "--json", code=1, env=none).stdout)
+    assert "plugin files is disabled: not named in GATEWAY_PLUGINS" in report["problems"][0]["message"]
+    assert CliRunner().invoke(cli, ["--help"], env=none).exit_code == 0
+
+
+def test_a_name_that_nobody_could_be_asked_for_may_be_theirs(filled: Any) -> None:
+    """smtp is offered by the plugin notify: what is called otherwise than its plugin is no slip of the pen either."""
+    filled.edit("gateway.yaml", "  sales:\n    plugin: files", "  sales:\n    plugin: of_somebody")
+    report = json.loads(filled.run("check", "--json", code=1, env={"GATEWAY_PLUGINS": "files"}).stdout)
+    assert "no plugin that is loaded offers of_somebody; not loaded: " in report["problems"][0]["message"]
+
+
+@pytest.mark.processes
+def test_a_plugin_shows_its_settings_and_a_section_to_begin_with(instance: Any) -> None:
+    """In words, as data, and as a text for gateway.yaml; by its name, its distribution's, or one that it offers."""
+    pytest.importorskip("gateway_notify")
+    [secret] = [one for one in instance.json("plugins", "show", "notify")["settings"]["chat"] if one["path"] == "url"]
+    assert (secret["type"], secret["required"], secret["secret"]) == ("secret", True, True)
+    assert "settings of `plugin: smtp`" in instance.run("plugins", "show", "gateway-notify").stdout
+    section = instance.run("plugins", "show", "chat", "--section", "sales-chat").stdout
+    assert section.startswith("systems:\n  sales-chat:\n    plugin: chat\n    role: notify")
+    assert "url: '${SALES_CHAT_URL}'" in section
+    assert "did you mean 'files'?" in instance.run("plugins", "show", "fils", code=1).stderr
+
+
+@pytest.mark.processes
+def test_the_doctor_looks_at_a_plugin_and_its_systems(instance: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is right, what is wrong at its line, and what was not tried, with the reason."""
+    monkeypatch.setenv("GATEWAY_PLUGINS", "files")
+    instance.edit("gateway.yaml", "settings: {path: out}", "settings: {path: out, format: xml}")
+    told = instance.json("plugins", "check", "files", code=1)
+    assert not told["ok"]
+    [plugin] = told["plugins"]
+    found = {(one["system"], one["about"]): (one["state"], one["told"]) for one in plugin["findings"]}
+    assert found[None, "approval"][0] == "not tried"
+    assert found[None, "loading"] == ("ok", "offers source files, sink files")
+    state, words = found["sales", "settings"]
+    assert (state, words.partition(": ")[0]) == ("wrong", "gateway.yaml:11")
+    assert found["leads", "system"][0] == "not tried"
+    instance.edit("gateway.yaml", ", format: xml", "")
+    words = instance.run("plugins", "check", "files").stdout
+    assert "sales: building" in words
+    assert words.endswith("1 plugin: nothing is wrong\n")
+
+
+@pytest.mark.processes
+def test_without_an_instance_the_doctor_looks_at_the_plugin_alone(tmp_path: Path, monkeypatch: Any) -> None:
+    """A plugin's author has no instance."""
+    monkeypatch.setenv("GATEWAY_PLUGINS", "matrix")
+    done = CliRunner().invoke(cli, ["-C", str(tmp_path), "plugins", "check", "weighted"])
+    assert done.exit_code == 0, done.output
+    assert "offers scorer weighted" in done.stdout
+
+
+@pytest.mark.processes
+def test_approval_begins_with_what_is_there(instance: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Said first; with --yes it is written, and then there is nothing more to approve."""
+    pytest.importorskip("gateway_files")
+    monkeypatch.setenv("GATEWAY_PLUGINS", "files")
+    planned = instance.json("plugins", "lock")
+    assert planned["written"] is False
+    assert not (instance.root / "plugins.lock").exists()
+    instance.run("plugins", "lock", "--yes", "--by", "anna")
+    lock = json.loads((instance.root / "plugins.lock").read_text())["distributions"]
+    assert lock["gateway-files"]["plugins"] == {"files": ["source files", "sink files"]}
+    assert lock["gateway-files"]["approved"]["by"] == "anna"
+    assert instance.json("plugins", "lock") == {"approves": [], "written": False}
+    assert instance.json("check")["ok"]
+    assert "no plugin 'nope'" in instance.run("plugins", "lock", "nope", code=1).stderr
+
+
+def test_what_cannot_be_installed_here_is_refused_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No pip, or a folder that nobody may write to, root included."""
+    from gateway.plugins import pip
+
+    monkeypatch.setattr(pip.sysconfig, "get_path", lambda name: "/proc")
+    done = CliRunner().invoke(cli, ["plugins", "install", "x"])
+    assert done.exit_code == 1
+    assert done.stderr.startswith("/proc: ")
+    assert "gateway plugins lock" in done.stderr
+    monkeypatch.setattr(pip, "find_spec", lambda name: None)
+    done = CliRunner().invoke(cli, ["plugins", "install", "x"])
+    assert done.stderr.startswith("there is no pip in ")

@@ -1,0 +1,212 @@
+"""Plugins installed, approved, upgraded, tampered with, put back and uninstalled, in an environment of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import venv
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PYPROJECT = '[build-system]\nrequires = ["setuptools>=77"]\nbuild-backend = "setuptools.build_meta"\n'
+PLUGIN = """
+from gateway.contracts import Sink
+from gateway.hookspecs import hookimpl
+
+
+class MadeSink(Sink):
+    def __init__(self, settings, context):
+        pass
+
+    def describe(self, object):
+        return {{}}
+
+    def calls(self, writes):
+        return []
+
+    def deliver(self, call):
+        return []
+
+
+@hookimpl
+def register_sinks(register):
+    register("acme", MadeSink)
+
+
+VERSION = {version!r}
+"""
+
+
+class Place:
+    """An environment without plugins of its own, where all that is installed here can be seen, and an instance."""
+
+    def __init__(self, folder: Path, borrowed: Path) -> None:
+        self.folder, self.wheels, self.root = folder, folder / "wheels", folder / "instance"
+        venv.create(folder / "env")
+        self.python = folder / "env" / "bin" / "python"
+        self.site = next((folder / "env").glob("lib/python*/site-packages"))
+        (self.site / "borrowed.pth").write_text(f"import site; site.addsitedir({str(borrowed)!r})\n")
+        self.root.mkdir()
+        self.write("")
+
+    def write(self, systems: str) -> None:
+        head = "instance: {name: Example, zone: UTC, currency: EUR}\n"
+        (self.root / "gateway.yaml").write_text(head + systems)
+
+    def wheel(self, name: str, version: str, needs: str = "", plugin: bool = True) -> Path:
+        """Build a distribution ``made-<name>``; returns its wheel."""
+        folder = self.source(name, version, needs, plugin)
+        before = set(self.wheels.glob("*.whl"))
+        build = (sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "--no-index")
+        subprocess.run([*build, "--wheel-dir", self.wheels, folder], check=True, capture_output=True)
+        return (set(self.wheels.glob("*.whl")) - before).pop()
+
+    def source(self, name: str, version: str, needs: str = "", plugin: bool = True) -> Path:
+        folder = self.folder / f"{name}-{version}"
+        (folder / f"made_{name}").mkdir(parents=True)
+        (folder / f"made_{name}" / "__init__.py").write_text(PLUGIN.format(version=version) if plugin else "")
+        (folder / "pyproject.toml").write_text(PYPROJECT)
+        offered = f"[options.entry_points]\nlead_gateway =\n    acme = made_{name}\n" if plugin else ""
+        (folder / "setup.cfg").write_text(
+            f"[metadata]\nname = made-{name}\nversion = {version}\n[options]\npackages = made_{name}\n"
+            f"install_requires =\n    lead-gateway>=1,<2\n    {needs}\n{offered}"
+        )
+        return folder
+
+    def run(self, *arguments: object, code: int = 0, env: Mapping[str, str] | None = None) -> Any:
+        done = subprocess.run(
+            [self.python, "-m", "gateway", "-C", self.root, *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            cwd=self.folder,
+            env={**os.environ, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(self.wheels), **(env or {})},
+        )
+        assert done.returncode == code, done.stdout + done.stderr
+        return done
+
+    def json(self, *arguments: object, code: int = 0) -> Any:
+        return json.loads(self.run(*arguments, "--json", code=code).stdout)
+
+    def state(self) -> tuple[str, str]:
+        one = next(one for one in self.json("plugins", "list")["plugins"] if one["name"] == "acme")
+        return one["state"], one["reason"]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    pytest.importorskip("pip")
+    borrowed = Path(pytest.__file__).parents[1]
+    return Place(tmp_path_factory.mktemp("place"), borrowed)
+
+
+@pytest.mark.slow
+def test_a_plugin_from_its_wheel_to_its_end(place: Place) -> None:
+    """Shown before it is done, approved with its hash, upgraded, tampered with and found out, put back, uninstalled."""
+    first, helper = place.wheel("acme", "1.0", "made-helper>=1"), place.wheel("helper", "1.0", plugin=False)
+
+    # What would change is said; nobody agrees, and nothing is done.
+    done = place.run("plugins", "install", first, code=1)
+    assert "made-acme" in done.stdout
+    assert "made-helper" in done.stdout
+    planned = place.json("plugins", "install", first)
+    assert planned["installed"] is False
+    assert [(one["name"], one["now"], one["then"], one["plugins"]) for one in planned["changes"]] == [
+        ("made-acme", "", "1.0", ["acme"]),
+        ("made-helper", "", "1.0", []),
+    ]
+    assert not (place.root / "plugins.lock").exists()
+    assert not list(place.site.glob("made_*"))
+
+    installed = place.json("plugins", "install", first, "--yes", "--by", "anna")
+    assert [(one["name"], one["state"], one["offers"]) for one in installed["plugins"]] == [
+        ("acme", "active", ["sink acme"])
+    ]
+    lock = json.loads((place.root / "plugins.lock").read_text())["distributions"]
+    entry = lock["made-acme"]
+    assert (entry["version"], entry["plugins"], entry["approved"]["by"]) == ("1.0", {"acme": ["sink acme"]}, "anna")
+    assert entry["archive"] == {"source": first.as_uri(), "sha256": planned["changes"][0]["sha256"]}
+    assert entry["needs"]["made-helper"] == {"version": "1.0", "sha256": planned["changes"][1]["sha256"]}
+    assert set(lock) > {"made-acme", "gateway-files"}  # who was there when the lock was begun is approved, too
+
+    # It runs.
+    place.write("systems:\n  crm:\n    plugin: acme\n    outbound: off\n")
+    (place.root / "mappings").mkdir()
+    (place.root / "mappings" / "crm.yaml").write_text(
+        "system: crm\nobjects: {c: {kind: person, id: id, fields: {e: email}}}\n"
+    )
+    assert "crm: plugin acme (sink)" in place.run("check").stdout
+
+    # A file is changed by hand: it is not loaded, the doctor names it, its system is told as such.
+    module = place.site / "made_acme" / "__init__.py"
+    module.write_text(module.read_text() + "\nprint('evil')\n")
+    doctor = place.run("plugins", "check", "acme", code=1)
+    assert "made_acme/__init__.py has changed" in doctor.stdout
+    assert "its files are not those approved in plugins.lock" in doctor.stdout
+    assert "evil" not in doctor.stdout
+    told = place.json("check", code=1)
+    assert "plugin acme is disabled: its files are not those approved" in told["problems"][0]["message"]
+    again = place.json("plugins", "install", first, "--again", "--yes")
+    assert [one["state"] for one in again["plugins"]] == ["active"]
+
+    # Upgraded behind the lock's back it is not loaded; by us it is.
+    second = place.wheel("acme", "1.1", "made-helper>=1")
+    pip = (place.python, "-m", "pip", "install", "-q", "--no-index", "--no-deps")
+    subprocess.run([*pip, second], check=True, capture_output=True)
+    assert place.state() == (
+        "disabled",
+        "is 1.1, and plugins.lock approved 1.0; `gateway plugins lock made-acme`",
+    )
+    subprocess.run([*pip, first], check=True, capture_output=True)
+    upgraded = place.json("plugins", "install", "made-acme", "--upgrade", "--yes")
+    assert [(one["name"], one["now"], one["then"]) for one in upgraded["changes"]] == [("made-acme", "1.0", "1.1")]
+    assert [one["state"] for one in upgraded["plugins"]] == ["active"]
+
+    # Used, it stays; then it goes, with its approval.
+    used = place.run("plugins", "uninstall", "acme", "--yes", code=1).stderr
+    assert "gateway.yaml:4: system crm" in used
+    place.write("")
+    (place.root / "mappings" / "crm.yaml").unlink()
+    gone = place.run("plugins", "uninstall", "acme", "--yes").stdout
+    assert "stays, though it came with it: made-helper 1.0" in gone
+    assert not (place.site / "made_acme").exists()
+    assert "made-acme" not in json.loads((place.root / "plugins.lock").read_text())["distributions"]
+    assert helper.exists()
+
+
+@pytest.mark.slow
+def test_what_pip_refuses_is_told_readably_and_nothing_is_changed(place: Place) -> None:
+    """Also what would break another distribution, of which pip itself only warns, and then afterwards."""
+    place.wheel("lib", "1.0", plugin=False)
+    place.wheel("lib", "2.0", plugin=False)
+    place.wheel("old", "1.0", "made-lib<2", plugin=False)
+    clash, future = place.wheel("clash", "1.0", "made-old\n    made-lib>=2"), place.wheel("future", "1.0")
+    refused = place.run("plugins", "install", clash, code=1).stderr
+    assert "made-old 1.0 depends on made-lib<2" in refused
+    subprocess.run(
+        [place.python, "-m", "pip", "install", "-q", "--no-index", "-f", place.wheels, "made-old"], check=True
+    )
+    refused = place.run("plugins", "install", "made-lib", "--upgrade", code=1).stderr
+    assert "made-old 1.0 needs made-lib<2, and made-lib would be 2.0" in refused
+    assert "no such file" in place.run("plugins", "install", "./nothing.whl", code=1).stderr
+    assert "pip's own settings" in place.run("plugins", "install", "--", "--index-url=x", code=1).stderr
+    assert "No matching distribution" in place.run("plugins", "install", "made-nowhere", code=1).stderr
+    assert not (place.site / "made_clash").exists()
+    assert future.exists()
+
+
+@pytest.mark.slow
+def test_a_folder_is_built_and_installed_as_that_wheel(place: Place) -> None:
+    """It has no hash of its own; the lock says what it was made of."""
+    folder = place.source("folded", "1.0")
+    # setuptools is taken from here, not fetched: of the variable's values, pip reads 0 as "without isolation"
+    place.run("plugins", "install", folder, "--yes", env={"PIP_NO_BUILD_ISOLATION": "0"})
+    entry = json.loads((place.root / "plugins.lock").read_text())["distributions"]["made-folded"]
+    assert entry["archive"]["source"] == str(folder)
+    place.run("plugins", "uninstall", "made-folded", "--yes")

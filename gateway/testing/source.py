@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import socket
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import fields as dataclass_fields
@@ -33,6 +34,7 @@ from gateway.contracts import (
     Source,
     Verification,
 )
+from gateway.engine.slots import PLUGIN_CALL
 from gateway.errors import (
     AccessRefused,
     ConfigError,
@@ -83,6 +85,10 @@ class SourceContract(SystemContract):
         source = self._source()
         items = [item for document in self.documents() for item in self._read(source, document)]
         return [item for item in items if isinstance(item, Lookup)]
+
+    def streams(self, source: Source) -> Sequence[str]:
+        """What is pulled in the checks: what the source names, or what else ``pull`` takes, such as a file's path."""
+        return source.streams()
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
@@ -178,7 +184,7 @@ class SourceContract(SystemContract):
         streams = self._streams()
         assert all(isinstance(name, str) and name for name in streams), "a stream without a name"
         assert len(set(streams)) == len(streams), "two streams of one name share a cursor"
-        assert list(self._source().streams()) == streams, "asked again, the streams are others"
+        assert list(self.streams(self._source())) == streams, "asked again, the streams are others"
 
     def test_it_pulls_pages(self) -> None:
         """Else what follows proves nothing: one of the streams takes two pages, and something is read in them."""
@@ -339,7 +345,7 @@ class SourceContract(SystemContract):
                 yield from self._read(source, document)
             except QuarantineDocument as exc:
                 yield exc
-        if type(source).streams is Source.streams and type(source).fetch is Source.fetch:
+        if not self.streams(source) and type(source).fetch is Source.fetch:
             return
         for fault in self._told_apart():
             for ask in self._asked():
@@ -354,10 +360,10 @@ class SourceContract(SystemContract):
 
     def _streams(self, or_fetch: bool = False) -> list[str]:
         source = self._source()
-        if type(source).streams is Source.streams and not (or_fetch and type(source).fetch is not Source.fetch):
+        streams = list(self.streams(source))
+        if not streams and not (or_fetch and type(source).fetch is not Source.fetch):
+            assert type(source).streams is Source.streams, "no streams with these settings: give settings with some"
             self.not_here("it has no streams: nothing is pulled")
-        streams = list(source.streams())
-        assert streams or or_fetch, "no streams with these settings: give settings that have some"
         return streams
 
     def _lookups(self) -> list[Lookup]:
@@ -371,7 +377,7 @@ class SourceContract(SystemContract):
         """Each way in which the system is asked for something, by a new source."""
         self._streams(or_fetch=True)
         source = self._source(left)
-        if streams := list(source.streams()):
+        if streams := list(self.streams(source)):
             yield lambda: list(self._source(left).pull(streams[0], None, None))
         if type(source).fetch is not Source.fetch:
             lookups = self._lookups()
@@ -453,6 +459,7 @@ class SourceContract(SystemContract):
 
     def _withstands(self, source: Source, document: Document) -> None:
         items: list[ReadItem] = []
+        began = time.process_time()
         try:
             items = self._read(source, document)
         except QuarantineDocument as exc:
@@ -461,6 +468,8 @@ class SourceContract(SystemContract):
             raise
         except (Exception, SystemExit) as exc:
             raise AssertionError(f"`read` raised {_of(exc)} instead of QuarantineDocument") from exc
+        took = time.process_time() - began
+        assert took < PLUGIN_CALL, f"`read` took {took:.0f} s; the gateway ends the worker at {PLUGIN_CALL:.0f}"
         for item in items:
             self._sound(item)
 

@@ -12,6 +12,7 @@ import hashlib
 import io
 import os
 import zlib
+from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -308,5 +309,5 @@ def _with_nul(record: Record) -> str:
 
 def _wrong_header(columns: Sequence[str]) -> str:
     named = [column for column in columns if column]
-    twice = sorted({column for column in named if named.count(column) > 1})
+    twice = sorted(column for column, times in Counter(named).items() if times > 1)
     return f"the column {twice[0]!r} is there twice" if twice else "" if named else "no column has a name"

@@ -80,6 +80,8 @@ class MailAccount(Connection):
         raise Refused("messages to people need no mapping file")
 
     def account(self) -> Account:
+        if self._context.budget is not None:
+            self._context.budget.spend()
         try:
             with conversation(self._settings, self._context) as server:
                 server.noop()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from gateway.cli.attribution import attribution
 from gateway.cli.main import App, pass_app_to_look
 from gateway.cli.output import json_option, say, say_json, table
 
@@ -11,6 +12,9 @@ from gateway.cli.output import json_option, say, say_json, table
 @click.group()
 def metrics() -> None:
     """The numbers both teams look at."""
+
+
+metrics.add_command(attribution)
 
 
 @metrics.command()

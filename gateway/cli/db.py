@@ -1,11 +1,23 @@
-"""``gateway db``: the store's own tables."""
+"""``gateway db``: the store's own tables; the store copied, into a backup, and back."""
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import click
+from marshmallow import EXCLUDE, ValidationError
 
 from gateway.cli.main import App, load_host, pass_app
-from gateway.cli.output import say
+from gateway.cli.output import json_option, plural, progress, say, say_json
+from gateway.errors import ConfigError, Refused
+
+if TYPE_CHECKING:
+    from gateway.store.copying import Copied
+    from gateway.store.database import Store
+    from gateway.store.place import Place
 
 
 @click.group()
@@ -25,9 +37,125 @@ def upgrade(app: App) -> None:
 
     app.require()
     instance = load_instance(app.root, load_host(app.root))
-    store = database.open_store(instance.store)
-    try:
+    with _opened(instance.store) as store:
         database.upgrade(store)
+    say(f"{instance.store}: the tables are those of this version")
+
+
+@db.command()
+@click.argument("target")
+@json_option
+@pass_app
+def copy(app: App, target: str, as_json: bool) -> None:
+    """Copy the whole store to TARGET: from SQLite to PostgreSQL, or back.
+
+    TARGET is what `store:` in gateway.yaml could be: a folder, or postgresql://USER@HOST/DATABASE with '${NAME}' in the
+    place of its password. It must be empty, and nothing else may use either. Every row is compared afterwards.
+    """
+    from gateway.settings.secrets import secrets_of
+    from gateway.store import copying, database
+    from gateway.store.place import place_of
+
+    here = _place(app)
+    try:
+        with secrets_of(app.root):
+            there = place_of(target).within(Path())
+    except ValidationError as exc:
+        raise click.BadParameter("; ".join(exc.messages), param_hint="TARGET") from None
+    if str(here) == str(there):
+        raise Refused(f"{here}: is the store itself")
+    with _opened(here) as source, _opened(there) as to:
+        database.require_current(source)
+        with copying.alone(source) as seen, progress("rows", 2 * copying.rows_of(seen)) as tell:
+            copied = copying.copy(seen, to, tell)
+    if as_json:
+        _say_copied(copied, here, there)
+        return
+    say(f"{_sum(copied)} copied and compared: {here} → {there}")
+    say(f"now write `store: {target}` in gateway.yaml and start the gateway; {here} stays as it is")
+
+
+@db.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@json_option
+@pass_app
+def backup(app: App, folder: Path, as_json: bool) -> None:
+    """Write the store as it is now into DIR, while the gateway goes on.
+
+    DIR must be empty or not there. It gets inbox.db and gateway.db, also of a store on PostgreSQL, and holds people's
+    data as the store does.
+    """
+    from gateway.store import copying, database
+
+    here = _place(app)
+    with _opened(here) as store:
+        database.require_current(store)
+        with copying.view(store) as seen:
+            total = copying.pages_of(store) or 2 * copying.rows_of(seen)
+        with progress("pages" if here.url is None else "rows", total) as tell:
+            copied = copying.backup(store, folder.resolve(), tell)
+    if as_json:
+        _say_copied(copied, here, folder.resolve())
+    else:
+        say(f"{folder}: {_sum(copied)} of {here}, compared")
+
+
+@db.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@json_option
+@pass_app
+def restore(app: App, folder: Path, as_json: bool) -> None:
+    """Fill the store, which must be empty, from the backup in DIR.
+
+    A backup of an older version gets this version's tables afterwards. What came in since the backup comes again with
+    the next pull; who was forgotten since must be forgotten again.
+    """
+    from gateway.store import copying, database
+
+    here = _place(app)
+    with contextlib.closing(copying.opened_backup(folder.resolve())) as source, _opened(here) as store:
+        with copying.view(source) as seen, progress("rows", 2 * copying.rows_of(seen)) as tell:
+            copied = copying.copy(seen, store, tell)
+        database.upgrade(store)
+    if as_json:
+        _say_copied(copied, folder.resolve(), here)
+    else:
+        say(f"{here}: {_sum(copied)} of {folder}, compared")
+
+
+def _place(app: App) -> Place:
+    """Where the store is, whatever else is wrong with the files. Raises ``ConfigError``."""
+    from gateway.settings.files import ConfigFile
+    from gateway.settings.form import GatewayForm
+    from gateway.settings.secrets import secrets_of
+
+    app.require()
+    file = ConfigFile.read(app.root / "gateway.yaml", app.root)
+    try:
+        with secrets_of(app.root):
+            place: Place = GatewayForm(only=["store"], unknown=EXCLUDE).load(file.data)["store"]
+    except ValidationError as exc:
+        raise ConfigError(file.check(GatewayForm(only=["store"], unknown=EXCLUDE)) or [str(exc)]) from None
+    return place.within(app.root)
+
+
+@contextlib.contextmanager
+def _opened(place: Place) -> Iterator[Store]:
+    """The store at ``place``; what its database complains of, in words."""
+    from gateway.store import database
+
+    store = database.open_store(place)
+    try:
+        with database.spoken(store.main):
+            yield store
     finally:
         store.close()
-    say(f"{instance.store}: the tables are those of this version")
+
+
+def _sum(copied: Sequence[Copied]) -> str:
+    return f"{plural(sum(one.rows for one in copied), 'row')} in {plural(len(copied), 'table')}"
+
+
+def _say_copied(copied: Sequence[Copied], source: object, target: object) -> None:
+    tables = [{"table": one.table, "rows": one.rows, "hash": one.hash} for one in copied]
+    say_json({"source": str(source), "target": str(target), "tables": tables})

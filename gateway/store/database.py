@@ -191,7 +191,7 @@ def require_current(store: Store) -> None:
         with spoken(engine), read(engine) as connection:
             _refuse_newer(line, engine, connection)
             if migrations.current(line, connection) != migrations.head(line):
-                raise ConfigError([f"{_name(engine)}: older than this gateway; run `gateway db upgrade`"])
+                raise ConfigError([f"{name_of(engine)}: older than this gateway; run `gateway db upgrade`"])
 
 
 def roomy_log(engine: Engine, size: int = 8 * 1024 * 1024) -> None:
@@ -228,9 +228,8 @@ def _lines(store: Store) -> tuple[tuple[migrations.Line, Engine], ...]:
 def _refuse_newer(line: migrations.Line, engine: Engine, connection: Connection) -> None:
     current = migrations.current(line, connection)
     if current is not None and current not in migrations.known(line):
-        raise ConfigError(
-            [f"{_name(engine)}: made by a newer gateway ({current} is unknown here); install that version or a backup"]
-        )
+        newer = f"made by a newer gateway ({current} is unknown here); install that version or a backup"
+        raise ConfigError([f"{name_of(engine)}: {newer}"])
 
 
 @contextlib.contextmanager
@@ -240,7 +239,7 @@ def spoken(engine: Engine) -> Iterator[None]:
         yield
     except DatabaseError as exc:
         if (message := in_words(exc)) and message != BUSY:
-            raise ConfigError([f"{_name(engine)}: {message}"]) from None
+            raise ConfigError([f"{name_of(engine)}: {message}"]) from None
         raise
 
 
@@ -288,7 +287,8 @@ _SIGNS = {
 """A sign in PostgreSQL's or its driver's words → ours, which name no user."""
 
 
-def _name(engine: Engine) -> str:
+def name_of(engine: Engine) -> str:
+    """SQLite's file, or PostgreSQL's host and database."""
     if engine.dialect.name == "sqlite":
         return engine.url.database or ""
     return shown(engine.url.render_as_string(hide_password=True))

@@ -226,9 +226,7 @@ class Inbox:
         """Empty the bodies of documents; that they came stays counted. ``why``: ``FORGOTTEN`` or ``KEPT``."""
         with write(self.engine, lock=None) as connection:
             for chunk in _chunks(ids):
-                connection.execute(
-                    update(_documents).where(_d.id.in_(chunk)).values(body=b"", headers={}, reason=why)
-                )
+                connection.execute(update(_documents).where(_d.id.in_(chunk)).values(body=b"", headers={}, reason=why))
 
     def kept_long_enough(self, before: datetime, after: str, limit: int) -> list[str]:
         """Ids after ``after`` of documents that were read, came before that time, and still have their bodies."""

@@ -225,9 +225,7 @@ def test_an_upgrade_that_fails_leaves_the_database_as_it_was(tmp_path, monkeypat
 def test_missing_tables_say_what_to_do(tmp_path):
     """A store that was never upgraded names the command."""
     store = open_store(tmp_path)
-    with pytest.raises(
-        ConfigError, match=r"(\.db|postgresql:\S+): older than this gateway; run `gateway db upgrade`"
-    ):
+    with pytest.raises(ConfigError, match=r"(\.db|postgresql:\S+): older than this gateway; run `gateway db upgrade`"):
         require_current(store)
     store.close()
 
@@ -237,9 +235,7 @@ def test_a_newer_database_is_refused(store, call):
     """An older gateway must not touch tables it does not know."""
     with write(store.main) as connection:
         connection.exec_driver_sql("UPDATE version_main SET version_num = 'main_9999'")
-    with pytest.raises(
-        ConfigError, match=r"(\.db|postgresql:\S+): made by a newer gateway \(main_9999 is unknown"
-    ):
+    with pytest.raises(ConfigError, match=r"(\.db|postgresql:\S+): made by a newer gateway \(main_9999 is unknown"):
         call(store)
 
 

@@ -184,9 +184,14 @@ def environment(folder: Path, ours: list[Path]) -> Path:
     venv.create(folder, with_pip=True)
     python = folder / "bin" / "python"
     quiet(python, "-m", "pip", "install", "-q", "--no-index", "--no-deps", *ours, cwd=folder)
+    # Never the source tree, nor a plugin of ours: who finds one there and cannot import it says other things.
+    (folder / "borrowed").mkdir()
+    for entry in (entry for path in sys.path if path.endswith("site-packages") for entry in Path(path).iterdir()):
+        link = folder / "borrowed" / entry.name
+        if not entry.name.startswith(("gateway", "lead_gateway", "__editable__")) and not link.exists():
+            link.symlink_to(entry)
     site = next(folder.glob("lib/python*/site-packages"))
-    # Never the source tree: the .pth of an editable project is not read in a folder that another .pth names.
-    (site / "borrowed.pth").write_text("\n".join(path for path in sys.path if path.endswith("site-packages")) + "\n")
+    (site / "borrowed.pth").write_text(f"{folder / 'borrowed'}\n")
     assert "site-packages" in quiet(python, "-c", "import gateway; print(gateway.__file__)", cwd=folder).stdout
     return folder
 
@@ -344,12 +349,12 @@ def test_new_plugins_pass_their_tests_and_work_beside_the_wheel(wheels, tmp_path
     assert (lead["score"], lead["band"]) == (55, "good")
     plan = json.loads(quiet(command, "-C", instance, "plan", "--json", cwd=tmp_path).stdout)
     [sales] = [one for one in plan["systems"] if one["system"] == "sales"]
-    assert [write["fields"] for write in sales["writes"]] == [{"score": 55}]
+    assert [(one["field"], one["wanted"]) for write in sales["writes"] for one in write["fields"]] == [("score", 55)]
 
     quiet(python, "-m", "pip", "uninstall", "-q", "-y", *names, cwd=tmp_path)
     done = subprocess.run([command, "-C", instance, "check"], capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    for line, word in ((5, "try_source"), (8, "try_sink")):
-        assert re.search(rf"gateway.yaml:{line}: systems\.\w+\.plugin: .*{word}", done.stderr), done.stderr
-    assert re.search("scoring.yaml:2: strategy: .*try_scorer", done.stderr), done.stderr
-    assert "try_transform_headcount" in done.stderr or "mappings/site.yaml" in done.stderr
+    for where in ("gateway.yaml:5: systems.site.plugin", "gateway.yaml:8: systems.sales.plugin"):
+        assert f"{where}: no installed plugin offers it; install gateway-try" in done.stderr
+    assert "scoring.yaml:2: strategy: no installed plugin offers this strategy" in done.stderr
+    assert "mappings/site.yaml:12: objects.person.fields.staff.transforms[0]: no such transform" in done.stderr

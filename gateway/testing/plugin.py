@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from gateway.testing.sheet import pytest_addoption, pytest_configure  # noqa: F401 - the hooks of the pass sheet
+
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from gateway.testing.api import FakeApi
     from gateway.testing.clock import FrozenClock
     from gateway.testing.instance import Instance
 
@@ -27,7 +30,8 @@ def gateway_clock() -> FrozenClock:
 
 
 @pytest.fixture(scope="session")
-def _gateway_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def gateway_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a store without rows, to copy: making one anew takes longer than most tests."""
     from gateway.testing.instance import make_tables
 
     return make_tables(tmp_path_factory.mktemp("tables") / "var")
@@ -35,7 +39,7 @@ def _gateway_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def gateway_instance(
-    tmp_path: Path, gateway_clock: FrozenClock, _gateway_tables: Path
+    tmp_path: Path, gateway_clock: FrozenClock, gateway_tables: Path
 ) -> Iterator[Callable[..., Instance]]:
     """``gateway_instance({"gateway.yaml": …, "mappings/crm.yaml": …})``: an instance that lives by ``gateway_clock``.
 
@@ -48,13 +52,34 @@ def gateway_instance(
     made: list[Instance] = []
 
     def make(files: dict[str, Any], now: Callable[[], datetime] = gateway_clock) -> Instance:
-        made.append(Instance(tmp_path / f"instance{len(made) or ''}", files, now, _gateway_tables))
+        made.append(Instance(tmp_path / f"instance{len(made) or ''}", files, now, gateway_tables))
         return made[-1]
 
     yield make
     for one in made:
         one.close()
         forget(one.root)
+
+
+@pytest.fixture
+def gateway_mount() -> Iterator[Callable[[FakeApi, str], FakeApi]]:
+    """``gateway_mount(FakeCrm(), "https://api.crm.example")``: what is sent there with ``requests`` meets the fake.
+
+    For clients that insist on an address of their own; needs ``responses``. A call to any other address fails.
+    """
+    import responses
+
+    mounted: list[FakeApi] = []
+    with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
+
+        def mount(fake: FakeApi, url: str) -> FakeApi:
+            fake.mount(mock, url)
+            mounted.append(fake)
+            return fake
+
+        yield mount
+    for fake in mounted:
+        fake.close()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

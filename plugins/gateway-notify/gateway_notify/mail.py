@@ -15,7 +15,7 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP, SMTPUTF8
 from email.utils import format_datetime, parseaddr
-from typing import Any
+from typing import Any, Literal
 
 from email_validator import EmailNotValidError, validate_email
 
@@ -149,7 +149,10 @@ def _answered(server: smtplib.SMTP, write: Write, sender: str, to: str) -> Recei
 
 
 def _refused(write: Write, what: str, code: int) -> Receipt:
-    """A code of 4xx means *not now*: greylisting, a full mailbox."""
+    """A code of 4xx means *not now*: greylisting, a full mailbox. What is no answer at all leaves a message unsure."""
+    if code < 0:
+        unsure: Literal["unknown", "retry"] = "unknown" if what == "message" else "retry"
+        return Receipt(key=write.key, result=unsure, code="no answer", message="the mail server made no sense")
     if code == 421 or 400 <= code < 500:
         return Receipt(key=write.key, result="retry", seconds=GREYLISTED, code=str(code), message=f"{what} put off")
     return Receipt(key=write.key, result="rejected", code=str(code), message=f"the mail server refused the {what}")

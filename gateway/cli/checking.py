@@ -10,6 +10,7 @@ import click
 
 from gateway.cli.main import App, load_host, pass_app
 from gateway.cli.output import json_option, plural, say, say_json
+from gateway.cli.patience import impatient
 from gateway.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
@@ -222,7 +223,7 @@ def _built(instance: Instance, host: Host) -> Gateway:
     """Sources, sinks and scorer built for a look; the store is not opened, and no bundle becomes active."""
     from gateway.runtime import Gateway
 
-    return Gateway(instance, host)
+    return Gateway(instance, host, guard=impatient)
 
 
 def _report(instance: Instance, host: Host, gateway: Gateway, problems: Sequence[Problem]) -> dict[str, Any]:

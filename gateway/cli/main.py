@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
+from gateway.cli.patience import impatient
 from gateway.errors import ConfigError, GatewayError, Problem, StorageBusy
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ class App:
 
             self.require()
             log_to_stderr()
-            self._gateway = open_gateway(self.root, fallback=self.looks)
+            self._gateway = open_gateway(self.root, guard=impatient, fallback=self.looks)
             if self._gateway.broken:
                 self._tell_broken(self._gateway.broken)
         return self._gateway
@@ -209,7 +210,7 @@ class Cli(click.Group):
             return known
         shelf = _Shelf()
         foreign = [pair for pair in installed() if pair[1].metadata["Name"] != DISTRIBUTION]
-        host = host_of(_root(ctx), found=foreign)
+        host = host_of(_root(ctx), found=foreign, guard=impatient)
         before = {plugin.name for plugin in host.active()}
         host.commands(shelf)
         for plugin in host.plugins:
@@ -268,7 +269,7 @@ def load_host(root: Path) -> Host:
     from gateway.plugins.loading import host_of
 
     log_to_stderr()
-    return host_of(root)
+    return host_of(root, guard=impatient)
 
 
 def log_to_stderr(level: int = 30) -> None:

@@ -55,7 +55,7 @@ def of_plugin(seen: Seen, distribution: Distribution | None, lock: Lock | None, 
     if seen.state == "active" and seen.reason:
         yield Finding(WRONG, "names", seen.reason)
     for place in seen.deprecations:
-        yield Finding(WRONG, "hooks", place)
+        yield Finding(OK, "hooks", f"they still work, but {place}")
     if seen.wrong:
         yield Finding(WRONG, "settings schema", f"asking for it raised {seen.wrong}")
 

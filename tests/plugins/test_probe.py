@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gateway.cli.patience import impatient
 from gateway.errors import GatewayError
+from gateway.host import Host, installed
 from gateway.plugins import probe
 from gateway.plugins.probe import look
 
@@ -78,3 +81,23 @@ def test_an_environment_in_which_nothing_runs_is_an_error(tmp_path: Path, monkey
     monkeypatch.setattr(probe.sys, "executable", "/bin/false")
     with pytest.raises(GatewayError, match=r"cannot be looked at: .* ended \(exit code 1\) while it began"):
         look(tmp_path)
+
+
+def test_a_command_that_loads_plugins_itself_waits_for_none_for_ever(made: Any) -> None:
+    """The one that hangs, on import or when it is asked, is broken; the next one is there."""
+    made("hangs", source="while True: pass")
+    made(
+        "sleeps",
+        source="import time\nfrom gateway.hookspecs import hookimpl\n"
+        "@hookimpl\ndef register_sinks(register): time.sleep(60)\n",
+    )
+    made("good")
+    pairs = [pair for pair in installed() if pair[0].name in ("hangs", "sleeps", "good")]
+    host = Host(pairs, guard=partial(impatient, seconds=0.5))
+    found = {one.name: (one.state, one.reason) for one in host.plugins}
+    why = "TimeoutError: it did not come to an end within 0.5 s"
+    assert found == {
+        "good": ("active", ""),
+        "hangs": ("broken", f"import of made_hangs failed: {why}"),
+        "sleeps": ("broken", f"register_sinks: {why}"),
+    }

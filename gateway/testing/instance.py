@@ -192,7 +192,7 @@ def _plugins() -> list[tuple[EntryPoint, Distribution]]:
 
 
 def make_tables(folder: Path) -> Path:
-    """A store without rows, up to date."""
+    """A store without rows, up to date, in ``folder``."""
     with closing(open_store(folder)) as store:
         upgrade(store)
     return folder

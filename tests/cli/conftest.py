@@ -12,7 +12,6 @@ import pytest
 from click.testing import CliRunner, Result
 
 from gateway.cli.main import cli
-from gateway.store.database import open_store, upgrade
 
 GATEWAY = """
 instance: {name: Example, zone: Europe/Berlin, currency: EUR}
@@ -161,20 +160,10 @@ class Instance:
         return self.json("import", str(path), "--system", "leads", *(["--history"] if history else []), code=code)
 
 
-@pytest.fixture(scope="session")
-def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a store that is up to date: making it anew for each test would take longer than most of them."""
-    folder = tmp_path_factory.mktemp("tables") / "var"
-    store = open_store(folder)
-    upgrade(store)
-    store.close()
-    return folder
-
-
 @pytest.fixture
-def instance(tmp_path: Path, tables: Path) -> Instance:
+def instance(tmp_path: Path, gateway_tables: Path) -> Instance:
     pytest.importorskip("gateway_files")
-    return Instance(tmp_path / "instance", tables)
+    return Instance(tmp_path / "instance", gateway_tables)
 
 
 @pytest.fixture

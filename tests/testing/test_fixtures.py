@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import json
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import requests
 
 from gateway.errors import AccessRefused, ConfigError, QuarantineDocument, TryLater
 from gateway.payloads import decode_json
+from gateway.testing import FakeApi, Reply
 
 MAPPING = """
 system: {name}
@@ -167,6 +171,40 @@ def test_hostile_values_have_a_case_each(hostile_value, request):
 
     assert request.node.callspec.indices["hostile_value"] < len(VALUES)
     assert hostile_value in VALUES or hostile_value != hostile_value
+
+
+class FakeCrm(FakeApi):
+    def answer(self, request):
+        return Reply(200, {"path": request.path, "body": request.json() if request.body else None})
+
+
+def test_a_fake_stands_behind_any_address(gateway_mount):
+    """What is sent there is recorded; limits, troubles and silence come when a test asks for them."""
+    crm = gateway_mount(FakeCrm(), "https://api.crm.example/v1")
+    url = "https://api.crm.example/v1/people?after=7"
+    assert requests.post(url, json={"id": 1}, timeout=5).json() == {"path": "/v1/people", "body": {"id": 1}}
+    assert [(one.method, one.query) for one in crm.requests] == [("POST", {"after": "7"})]
+    crm.fail("limit", seconds=17)
+    limited = requests.get(url, timeout=5)
+    assert (limited.status_code, limited.headers["Retry-After"]) == (429, "17")
+    crm.fail("busy")
+    assert requests.get(url, timeout=5).status_code == 503
+    crm.fail("hang")
+    with pytest.raises(requests.ReadTimeout):
+        requests.get(url, timeout=5)
+    with pytest.raises(requests.ConnectionError):
+        requests.get("https://elsewhere.example", timeout=5)
+
+
+def test_who_uses_no_fixture_pays_for_none():
+    """pytest loads the module at every start, also where nobody tests a plugin."""
+    script = "import sys, gateway.testing.plugin; print(*sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-W", "error", "-c", script], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert {name for name in loaded if name.split(".")[0] == "gateway"} == {
+        *("gateway", "gateway.testing", "gateway.testing.plugin", "gateway.testing.sheet")
+    }
+    assert loaded & {"sqlalchemy", "flask", "marshmallow", "ruamel", "responses"} == set()
 
 
 def test_the_clock_may_be_set(gateway_clock):

@@ -10,20 +10,24 @@ import contextlib
 import mmap
 import struct
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 PLUGIN_CALL = 10.0
 """Seconds a plugin call may take before its worker is killed."""
 DELIVER_CALL = 30.0
-"""The same for one that waits for another system (``TALKS``)."""
+"""The same for one that waits for another system (``TALKS``), or for the disk (``LOADS``)."""
 TALKS = ("deliver", "find", "pull", "fetch", "describe")
 """What a call's name begins with that goes out to another system."""
+LOADS = ("import", "build")
+"""The same for one that brings a plugin in: a machine that has just started is slow."""
 OWN_CALL = 60.0
 """The same for what the gateway computes itself between loading and committing, calls of plugins in it aside."""
 
 _RECORD = struct.Struct("<Qdd64s64s96s")  # version, since, until, plugin, call, worker
+_VERSION, _TIMES, _CALL = (struct.Struct(form).pack_into for form in ("<Q", "<Qdd", "<Qdd64s64s"))
+_WORKER = struct.Struct("96s").pack_into
 _EPITAPH = struct.Struct("<64s96s96s")  # plugin, call, reason
 _GRAVE = 256
 SIZE = 512
@@ -31,7 +35,7 @@ SIZE = 512
 
 def allowed(call: str) -> float:
     """Seconds that a plugin has for a call, by the call's name."""
-    return DELIVER_CALL if call.startswith(TALKS) else PLUGIN_CALL
+    return DELIVER_CALL if call.startswith((*TALKS, *LOADS)) else PLUGIN_CALL
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +66,11 @@ class Slot:
         self._at = number * SIZE
         self._clock = clock
         self._version = 0
-        self._worker = ""
         self._now = ("", "", 0.0, 0.0)
 
     def ready(self, worker: str) -> None:
         """The process is up; ``worker`` is the name its leases carry."""
-        self._worker = worker
-        self._write(*self._now)
+        _WORKER(self._memory, self._at + _RECORD.size - 96, _cut(worker, 96))
 
     def epitaph(self) -> Epitaph | None:
         """That of the process before, once; None when it ended in no plugin's call."""
@@ -77,26 +79,42 @@ class Slot:
         self._memory[at : at + _EPITAPH.size] = bytes(_EPITAPH.size)
         return Epitaph(plugin, call, reason) if plugin else None
 
-    @contextlib.contextmanager
-    def calling(self, plugin: str, call: str, deadline: float = PLUGIN_CALL) -> Iterator[None]:
+    def calling(self, plugin: str, call: str, deadline: float = PLUGIN_CALL) -> contextlib.AbstractContextManager[None]:
         """Around one plugin call that may take ``deadline`` seconds. May be nested: the inner one counts meanwhile."""
-        before = self._now
-        since = self._clock()
-        self._write(plugin, call, since, since + deadline)
-        try:
-            yield
-        finally:
-            self._write(*before)
+        return _Calling(self, plugin, call, deadline)
 
     def _write(self, plugin: str, call: str, since: float, until: float) -> None:
         self._now = (plugin, call, since, until)
-        texts = (_cut(plugin, 64), _cut(call, 64), _cut(self._worker, 96))
         # An odd version says that the rest is being written: the supervisor looks again.
         self._version += 1
-        struct.pack_into("<Q", self._memory, self._at, self._version)
-        _RECORD.pack_into(self._memory, self._at, self._version, since, until, *texts)
+        _VERSION(self._memory, self._at, self._version)
+        if until:
+            _CALL(self._memory, self._at, self._version, since, until, _cut(plugin, 64), _cut(call, 64))
+        else:  # texts without a deadline say nothing
+            _TIMES(self._memory, self._at, self._version, 0.0, 0.0)
         self._version += 1
-        struct.pack_into("<Q", self._memory, self._at, self._version)
+        _VERSION(self._memory, self._at, self._version)
+
+
+class _Calling:
+    """Every call of a plugin enters one: written out, since a generator would take as long as all the rest."""
+
+    __slots__ = ("_before", "_call", "_deadline", "_plugin", "_slot")
+
+    def __init__(self, slot: Slot, plugin: str, call: str, deadline: float) -> None:
+        self._slot = slot
+        self._plugin = plugin
+        self._call = call
+        self._deadline = deadline
+
+    def __enter__(self) -> None:
+        slot = self._slot
+        self._before = slot._now
+        since = slot._clock()
+        slot._write(self._plugin, self._call, since, since + self._deadline)
+
+    def __exit__(self, *exc: object) -> None:
+        self._slot._write(*self._before)
 
 
 class Slots:
@@ -123,6 +141,8 @@ class Slots:
             if version % 2 == 0 and struct.unpack_from("<Q", self._memory, number * SIZE)[0] == version:
                 break
         # A version that stays odd: it died or hangs inside the write itself, and its last words are what we have.
+        if not until:
+            return Seen(_text(worker))
         return Seen(_text(worker), _text(plugin), _text(call), since, until)
 
     def clear(self, number: int, epitaph: Epitaph | None = None) -> None:

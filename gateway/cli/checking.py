@@ -56,10 +56,11 @@ def check(app: App, online: bool, as_json: bool) -> None:
     )
     gateway.instance = instance = dataclasses.replace(instance, warnings=warnings)
     looks: list[Look] = []
-    problems: list[Problem] = []
+    problems = list(_away(gateway))
     try:
-        if online:
-            looks, problems, instance = _asked(gateway)
+        if online and not problems:
+            looks, found, instance = _asked(gateway)
+            problems += found
         report = _report(instance, host, gateway, problems)
     finally:
         gateway.close()
@@ -73,6 +74,24 @@ def check(app: App, online: bool, as_json: bool) -> None:
             say(str(problem), err=True)
     if not report["ok"]:
         click.get_current_context().exit(2 if problems else 1)
+
+
+def _away(gateway: Gateway) -> Iterator[Problem]:
+    """A database that does not answer."""
+    from sqlalchemy import select
+    from sqlalchemy.exc import DBAPIError
+
+    from gateway.settings.files import ConfigFile
+    from gateway.store.database import in_words, read
+
+    place = gateway.instance.store
+    if place.url is not None:
+        try:
+            with read(gateway.store.main) as connection:
+                connection.execute(select(1))
+        except DBAPIError as exc:
+            file = ConfigFile("gateway.yaml", gateway.instance.files["gateway.yaml"])
+            yield file.problem(("store",), f"{place} {in_words(exc) or type(exc.orig).__name__}")
 
 
 def _asked(gateway: Gateway) -> tuple[list[Look], list[Problem], Instance]:

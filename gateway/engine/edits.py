@@ -29,7 +29,7 @@ Stamp = tuple[tuple[str, int, int], ...]
 
 
 def command_of(root: Path, store: str) -> Sequence[str]:
-    """The command line that judges the files of ``root``. ``store``: where everything that runs has its own, as shown."""
+    """The command line that judges the files of ``root``. ``store``: where what runs has its own, as it is shown."""
     return sys.executable, "-m", "gateway.engine.files", str(root), store
 
 

@@ -20,6 +20,7 @@ from typing import Any
 
 import orjson
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.dialects.postgresql.psycopg import PGCompiler_psycopg
 from sqlalchemy.exc import DatabaseError, DataError, DBAPIError, IntegrityError, OperationalError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -306,7 +307,7 @@ def _postgresql(url: URL) -> Engine:
     seconds: dict[str, Any] = {"connect_timeout": 3, "tcp_user_timeout": 10_000}  # of these the second in ms
     given = {name: value for name, value in seconds.items() if name not in url.query}
     try:
-        return create_engine(
+        engine = create_engine(
             url.set(drivername="postgresql+psycopg"),
             connect_args={"application_name": APPLICATION, **given},
             pool_pre_ping=True,
@@ -318,6 +319,17 @@ def _postgresql(url: URL) -> Engine:
     except ImportError:
         need = "needs a driver that is not installed: pip install 'lead-gateway[postgresql]'"
         raise ConfigError([f"{shown(url.render_as_string(hide_password=True))}: {need}"]) from None
+    engine.dialect.statement_compiler = _Compiler
+    return engine
+
+
+class _Compiler(PGCompiler_psycopg):
+    """A parameter takes its order from the column it is held against; said of itself, BETWEEN would not be SQL."""
+
+    def render_bind_cast(self, type_: Any, dbapi_type: Any, sqltext: str) -> str:
+        if getattr(dbapi_type, "collation", None):
+            return f"{sqltext}::VARCHAR"
+        return super().render_bind_cast(type_, dbapi_type, sqltext)
 
 
 APPLICATION = "lead-gateway"

@@ -294,3 +294,14 @@ def test_the_steps_are_named_as_alembic_knows_them(line):
     scripts = migrations._scripts(line)
     assert migrations.known(line) == {script.revision for script in scripts.walk_revisions()}
     assert migrations.head(line) == scripts.get_current_head()
+
+
+def test_texts_are_in_the_order_of_their_characters_numbers(store):
+    """In both databases as in Python: ids of pushes are found by their beginning, pages begin where the last ended."""
+    names = ["a", "B", "a-2", "a b", "ä", "_", "a.", "aa"]
+    with write(store.main) as connection:
+        connection.execute(tables.settings.insert(), [{"name": name, "value": ""} for name in names])
+    name = tables.settings.c.name
+    with read(store.main) as connection:
+        assert list(connection.scalars(select(name).order_by(name))) == sorted(names)
+        assert set(connection.scalars(select(name).where(name.between("a", "a.")))) == {"a", "a b", "a-2", "a."}

@@ -244,13 +244,32 @@ class Host:
                 extra is None or (isinstance(extra, type) and issubclass(extra, Schema))
             ):
                 raise TypeError(f"{kind} {name!r}: the settings are no marshmallow schema")
-            offer: Any = made
+            offer: Any = self._own_transform(plugin.name, name, made)
             if what != "transforms":
                 key = "check" if what == "scorers" else "settings"
                 offer = Offer(plugin.name, made, **{key: extra})
             self._offers.append((what, name, plugin.name, offer))
 
         return register
+
+    def _own_transform(self, plugin: str, name: str, function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        """The function, called as its plugin's and with a value of its own: it runs in the midst of others' reading.
+
+        Its ``ValueError`` is an answer; whatever else it raises refuses the value, too, and counts against its plugin.
+        """
+
+        def transform(value: Any) -> Any:
+            try:
+                with self.guard(plugin, f"transform {name}"):
+                    try:
+                        return function(deepcopy(value) if isinstance(value, list | dict) else value)
+                    except ValueError as exc:
+                        refused = exc
+            except _ANYTHING as exc:
+                raise ValueError(f"plugin {plugin}: transform {name!r} raised {type(exc).__name__}") from exc
+            raise refused
+
+        return transform
 
     def _settle(self) -> None:
         """Put on the shelves what is offered under names of its own; a source and a sink of one name go together."""

@@ -116,7 +116,22 @@ SHAPES = {
     "rules[].when rules[].limits personas[] stages[] stages[].stage stages[].shared stages[].entry stages[].steps[] "
     "stages[].fall",
     "plugins list": "plugins[] plugins[].name plugins[].distribution plugins[].version plugins[].requires "
-    "plugins[].state plugins[].reason plugins[].offers[]",
+    "plugins[].state plugins[].reason plugins[].since plugins[].offers[] plugins[].deprecations[]",
+    "plugins show": "name module distribution version requires state reason since offers[] would_offer[] "
+    "deprecations[] settings sections wrong",
+    "plugins check": "ok plugins[] plugins[].plugin plugins[].distribution plugins[].version plugins[].findings[] "
+    "plugins[].findings[].system plugins[].findings[].state plugins[].findings[].about plugins[].findings[].told "
+    "missing[]",
+    "plugins install": "changes[] changes[].name changes[].now changes[].then changes[].source changes[].sha256 "
+    "changes[].plugins[] approves[] installed plugins[] plugins[].name plugins[].state plugins[].reason "
+    "plugins[].offers[]",
+    "plugins lock": "approves[] written",
+    "plugins uninstall": "uninstalled version plugins[]",
+    "plugins disable": "plugin disabled systems[]",
+    "plugins test": "ok gateway python plugins suites[] suites[].contract suites[].suite suites[].where "
+    "suites[].plugin[] suites[].passed suites[].failed suites[].skipped suites[].checks[] suites[].checks[].check "
+    "suites[].checks[].name suites[].checks[].result suites[].checks[].reason",
+    "plugins enable": "plugin disabled found[] found[].state found[].reason",
 }
 OPENING = f"""<!-- Made by docs/generate_cli.py ({CLICK}) from the commands; edit the code, then run it again. -->
 

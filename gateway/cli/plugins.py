@@ -15,6 +15,7 @@ from gateway.cli.installing import install, lock, uninstall
 from gateway.cli.main import App, pass_app, plugin_call
 from gateway.cli.output import by_option, iso_time, json_option, plural, say, say_json, table
 from gateway.cli.scaffolding import new
+from gateway.cli.sheets import test
 from gateway.errors import NotFound, Refused
 
 if TYPE_CHECKING:
@@ -289,7 +290,7 @@ def _add_commands() -> None:
     """Those that have modules of their own, some of which use what is above."""
     from gateway.cli.doctor import check
 
-    for command in (check, new, install, lock, uninstall):
+    for command in (check, new, test, install, lock, uninstall):
         plugins.add_command(command)
 
 

@@ -326,10 +326,13 @@ class Gateway:
                 return 0
         if self.breakers.stopped(self.plugin_of(system), "deliver"):
             return 0
+        delivery = self._deliveries[system]
         try:
-            worked, again = self._deliveries[system].run(worker, push=push)
+            worked, again = delivery.run(worker, push=push)
         finally:
             self._settle()
+            failed, delivery.failed = delivery.failed, []
+            self._observed("delivery_failed", "deliveries", failed)
         if again:
             self.observe(self.pipeline.again(again))
         return worked
@@ -345,9 +348,11 @@ class Gateway:
             self.bodies.forget()
         told = (("lead_scored", "scores", done.scored), ("stage_changed", "moves", done.moves))
         for hook, name, rows in (*told, ("handoff_closed", "handoffs", done.closed)):
-            if rows:
-                for problem in self.host.observe(hook, **{name: rows}):
-                    self.log.error("observer failed", problem=problem)
+            self._observed(hook, name, rows)
+
+    def _observed(self, hook: str, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        for problem in self.host.observe(hook, **{name: rows}) if rows else ():
+            self.log.error("observer failed", problem=problem)
 
     # -- leads by any key -------------------------------------------------------------------------------------------
 
@@ -484,6 +489,8 @@ def open_gateway(
             gateway.bundle = bundle.activate(connection, instance.files, instance.hashes, to_micros(now()))
             if before is not None and before.id != gateway.bundle:
                 rereading.note(gateway, connection, before.files, now())
+                if host.rules.lets_in_more(Rules(before.files)):  # what they carry was not even planned meanwhile
+                    due.rescore_all(connection, "plugins are let in that were kept out", to_micros(now()))
     except BaseException:
         gateway.close()
         raise

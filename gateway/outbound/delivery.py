@@ -70,6 +70,8 @@ class Delivery:
         self.alarms = Alarms(engine, system)
         self.guarding = guarding
         self.stopped = stopped
+        self.failed: list[dict[str, Any]] = []
+        """What will never be done, as it was committed; whoever tells of it empties the list."""
 
     def take_over(self, worker: str, dead: str = "", clock: Callable[[], float] = time.monotonic) -> int:
         """Free what dead workers had on its way: of ``dead``, and of whoever has not beaten for ``SILENCE`` seconds.
@@ -154,9 +156,10 @@ class Delivery:
         with write(self.engine) as connection:
             answers = self.alarms.heard(connection, todo, answers, now)
             settled = [_settled(*todo[key], answer) for key, answer in answers.items()]
-            again = outbox.settle(connection, worker, now, settled)
+            again, failed = outbox.settle(connection, worker, now, settled)
             for reason in {item.verdict.pause for item in settled if item.verdict.pause}:
                 outbox.pause(connection, self.system, reason, now)
+        self.failed += failed
         return again
 
     def _bury(self, holder: str) -> int:

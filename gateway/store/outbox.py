@@ -195,13 +195,16 @@ People = tuple[str, ...]
 """A lead to plan again; two of them when a record showed that they are one person"""
 
 
-def settle(connection: Connection, worker: str, now: int, settled: Sequence[Settled]) -> list[People]:
-    """Book verdicts and teach the snapshots. Returns who is to be planned again (linked, moved, one person).
+def settle(
+    connection: Connection, worker: str, now: int, settled: Sequence[Settled]
+) -> tuple[list[People], list[dict[str, Any]]]:
+    """Book verdicts and teach the snapshots. Returns who is to be planned again (linked, moved, one person), and what
+    will never be done: system, write, code, message.
 
     Raises ``StaleCommit`` when another worker took over a lease meanwhile: its receipts are the ones that count.
     """
     if not settled:
-        return []
+        return [], []
     w = t.writes.c
     statement = (
         update(t.writes)
@@ -245,8 +248,10 @@ def settle(connection: Connection, worker: str, now: int, settled: Sequence[Sett
     # Whoever loaded these leads before must load them again: their snapshots have moved.
     connection.execute(update(t.leads).where(among(t.leads.c.id, leads)).values(version=t.leads.c.version + 1))
     last_words = [item for item in settled if item.row.id not in superseded]
-    work.found(connection, _dead_letters(last_words, now))
-    return again
+    letters = _dead_letters(last_words, now)
+    work.found(connection, letters)
+    told = ("write", "code", "message")
+    return again, [{"system": one["system"], **{name: one["detail"][name] for name in told}} for one in letters]
 
 
 def pause(connection: Connection, system: str, reason: str, now: int) -> None:

@@ -34,6 +34,7 @@ def check(app: App, name: str | None, offline: bool, as_json: bool) -> None:
     settings, secrets (never shown), credentials (the account is asked) and mapping. Without an instance, at the
     plugin's own part. Plugins are loaded in a process of their own. The exit code is 1 when something is wrong.
     """
+    from gateway.plugins.approving import foreign
     from gateway.plugins.doctor import WRONG
     from gateway.plugins.rules import Rules
 
@@ -41,9 +42,12 @@ def check(app: App, name: str | None, offline: bool, as_json: bool) -> None:
     chosen = [one_of(found, name)] if name is not None else found
     lock = Rules.of(app.root).lock
     told = {one.name: (one, list(_findings(app, one, found, lock, offline))) for one in chosen}
+    approved = lock.distributions if lock is not None and name is None else {}
+    missing = [f"{key} {approved[key].version}" for key in sorted(approved.keys() - foreign().keys())]
     culprits = [one for one, findings in told.values() if any(finding.state == WRONG for _, finding in findings)]
     if as_json:
-        say_json({"ok": not culprits, "plugins": [_json(one, findings) for one, findings in told.values()]})
+        plugins = [_json(one, findings) for one, findings in told.values()]
+        say_json({"ok": not culprits, "plugins": plugins, "missing": missing})
     else:
         for one, findings in told.values():
             say(f"{one.name} ({one.distribution} {one.version})")
@@ -54,6 +58,8 @@ def check(app: App, name: str | None, offline: bool, as_json: bool) -> None:
             for finding, about in rows:
                 say_under(f"  {finding.state:<9}  {about.ljust(width)}  {finding.told}", 15 + width)
             say()
+        if missing:
+            say(f"approved, but not installed: {', '.join(missing)}; `gateway plugins install --locked`")
         names = ", ".join(one.name for one in culprits)
         say(f"something is wrong with {names}" if culprits else f"{plural(len(chosen), 'plugin')}: nothing is wrong")
     if culprits:

@@ -24,14 +24,17 @@ yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
 
 
 @click.command()
-@click.argument("asked", nargs=-1, required=True, metavar="DIST...")
+@click.argument("asked", nargs=-1, metavar="[DIST]...")
 @click.option("--upgrade", is_flag=True, help="Take the newest version, also of what is there already.")
 @click.option("--again", is_flag=True, help="Install once more what is there already: its files have changed.")
+@click.option("--locked", is_flag=True, help="What plugins.lock approves and is not here, and nothing else.")
 @yes_option
 @by_option
 @json_option
 @pass_app
-def install(app: App, asked: Sequence[str], upgrade: bool, again: bool, yes: bool, by: str, as_json: bool) -> None:
+def install(
+    app: App, asked: Sequence[str], upgrade: bool, again: bool, locked: bool, yes: bool, by: str, as_json: bool
+) -> None:
     """Install plugins with pip, after showing what would change, and approve them.
 
     DIST is what pip takes: a name, `name==1.2`, a wheel, a folder, an address. Exactly the files whose hashes were
@@ -39,11 +42,22 @@ def install(app: App, asked: Sequence[str], upgrade: bool, again: bool, yes: boo
     plugins that are installed. With --json and without --yes nothing is installed.
     """
     from gateway.plugins import pip
-    from gateway.plugins.approving import approved_now, foreign, merged, with_origins
+    from gateway.plugins.approving import approved_now, foreign, merged, unlike, wanted, with_origins
 
     lock = _lock(app)
+    if locked == bool(asked):
+        raise click.UsageError("name what to install, or say --locked")
+    if locked:
+        if lock is None:
+            raise Refused("there is no plugins.lock here that could say what to install")
+        asked = wanted(lock)
+        if not asked:
+            say("everything that plugins.lock approves is installed", err=as_json)
+            return
     with tempfile.TemporaryDirectory(prefix="gateway-") as folder:
         changes = pip.plan(asked, Path(folder), upgrade, again)
+        if locked and lock is not None and (strange := list(unlike(lock, changes))):
+            raise Refused("\n  ".join(["this is not what plugins.lock approves:", *strange]))
         also = [] if lock is not None or not _is_instance(app) else sorted(foreign())
         also = [name for name in also if name not in {_normal(one.name) for one in changes}]
         if as_json and not yes:

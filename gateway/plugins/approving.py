@@ -89,6 +89,30 @@ def with_origins(lock: Lock, changes: Sequence[Change], old: Lock | None) -> Loc
     return Lock(entries)
 
 
+def wanted(lock: Lock) -> list[str]:
+    """What to install so that all that is approved is there: ``gateway-x==1.0``."""
+    there = foreign()
+    gone = [name for name, one in lock.distributions.items() if name not in there or there[name].version != one.version]
+    needs = {need: one["version"] for name in gone for need, one in lock.distributions[name].needs.items()}
+    return [f"{name}=={lock.distributions[name].version}" for name in gone] + [f"{n}=={v}" for n, v in needs.items()]
+
+
+def unlike(lock: Lock, changes: Sequence[Change]) -> Iterator[str]:
+    """What would be installed and is not what was approved, by version or by hash."""
+    known = {
+        str(canonicalize_name(need)): (str(told["version"]), told.get("sha256", ""))
+        for one in lock.distributions.values()
+        for need, told in one.needs.items()
+    }
+    known |= {name: (one.version, one.archive.get("sha256", "")) for name, one in lock.distributions.items()}
+    for change in changes:
+        number, sha256 = known.get(str(canonicalize_name(change.name)), ("", ""))
+        if not number:
+            yield f"{change.name} {change.then} is not in it"
+        elif (change.then, change.sha256) != (number, sha256 or change.sha256):
+            yield f"{change.name} {change.then} with hash {change.sha256}; approved is {number} with {sha256 or 'any'}"
+
+
 def differences(old: Lock | None, new: Lock) -> Iterator[str]:
     """What the new lock approves, and the old one did not, one line each; then what it lets go."""
     before = old.distributions if old else {}

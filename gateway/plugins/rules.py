@@ -65,6 +65,11 @@ class Rules:
             return Kept(why)
         return None
 
+    def lets_in_more(self, before: Rules) -> bool:
+        """Whether plugins may be loaded now that were not: switched on again, or approved anew."""
+        locks = self.lock is not None and before.lock is not None and self.lock != before.lock
+        return locks or bool(before.off.keys() - self.off.keys())
+
     def offers(self, name: str, distribution: Distribution) -> Sequence[str]:
         """What the plugin offered when it was switched off or approved: ``sink hubspot``; empty when nobody knows."""
         if name in self.off and self.off[name].offers:

@@ -363,3 +363,28 @@ def test_a_stream_that_nothing_is_made_of_is_told(accounts):
     path.write_text(path.read_text().replace("      portal_id", "      activities: [email_events]\n      portal_id"))
     said = accounts.found()["systems.hubspot.settings"]
     assert "email_events come, but the mapping has no object email_event" in said
+
+
+def test_the_doctor_tries_the_credentials_and_the_mapping_of_a_plugins_systems(accounts, monkeypatch):
+    """In a process of its own; the token is never shown, and what is refused is told with its reference."""
+    accounts.add("hubspot")
+    accounts("mapping", "draft", "hubspot", "--write", "--force")
+    accounts("plugins", "setup", "hubspot")
+    monkeypatch.setenv("GATEWAY_PLUGINS", "hubspot,files")
+
+    def doctor(code):
+        told = accounts("plugins", "check", "hubspot", "--json", code=code)
+        assert TOKEN not in told
+        findings = json.loads(told)["plugins"][0]["findings"]
+        return {one["about"]: (one["state"], one["told"]) for one in findings if one["system"] == "hubspot"}
+
+    found = doctor(0)
+    assert found["secrets"] == ("ok", "${HS}: there")
+    assert found["credentials"][0] == "ok"
+    assert "id 9900123" in found["credentials"][1]
+    assert found["mapping"] == ("ok", "fits the account's fields")
+    monkeypatch.setenv("HS", "pat-another")
+    found = doctor(1)
+    assert found["credentials"][0] == "wrong"
+    assert "${HS}" in found["credentials"][1]
+    assert found["mapping"] == ("not tried", "the account could not be asked")

@@ -92,8 +92,10 @@ def test_a_gateway_that_runs_takes_a_switch_up(filled: Any) -> None:
     off(filled)
     second = take_up(filled.root, store)
     assert second["before"] == first["bundle"] != second["bundle"]
+    queued = filled.json("status")["rescores_queued"]
     switched.write(filled.root, {})
     assert take_up(filled.root, store)["bundle"] == first["bundle"]
+    assert filled.json("status")["rescores_queued"] == queued + 1  # what its systems missed is planned then
 
 
 def test_who_works_goes_on_with_the_switches_of_before_while_the_file_is_broken(filled: Any) -> None:

@@ -111,10 +111,7 @@ def test_a_plugin_from_its_wheel_to_its_end(place: Place) -> None:
     """Shown before it is done, approved with its hash, upgraded, tampered with and found out, put back, uninstalled."""
     first, helper = place.wheel("acme", "1.0", "made-helper>=1"), place.wheel("helper", "1.0", plugin=False)
 
-    # What would change is said; nobody agrees, and nothing is done.
-    done = place.run("plugins", "install", first, code=1)
-    assert "made-acme" in done.stdout
-    assert "made-helper" in done.stdout
+    # What would change is said, and nothing is done.
     planned = place.json("plugins", "install", first)
     assert planned["installed"] is False
     assert [(one["name"], one["now"], one["then"], one["plugins"]) for one in planned["changes"]] == [
@@ -167,6 +164,17 @@ def test_a_plugin_from_its_wheel_to_its_end(place: Place) -> None:
     upgraded = place.json("plugins", "install", "made-acme", "--upgrade", "--yes")
     assert [(one["name"], one["now"], one["then"]) for one in upgraded["changes"]] == [("made-acme", "1.0", "1.1")]
     assert [one["state"] for one in upgraded["plugins"]] == ["active"]
+
+    # Elsewhere the lock alone says what to install; a file that is not the approved one is refused.
+    subprocess.run([place.python, "-m", "pip", "uninstall", "-qy", "made-acme", "made-helper"], check=True)
+    good = second.read_bytes()
+    second.write_bytes(good + b"\0")
+    refused = place.run("plugins", "install", "--locked", "--yes", code=1).stderr
+    assert "this is not what plugins.lock approves:\n  made-acme 1.1 with hash " in refused
+    second.write_bytes(good)
+    locked = place.json("plugins", "install", "--locked", "--yes")
+    assert {(one["name"], one["then"]) for one in locked["changes"]} == {("made-acme", "1.1"), ("made-helper", "1.0")}
+    assert [one["state"] for one in locked["plugins"]] == ["active"]
 
     # Used, it stays; then it goes, with its approval.
     used = place.run("plugins", "uninstall", "acme", "--yes", code=1).stderr

@@ -92,6 +92,17 @@ def test_an_accepted_call_is_on_disk_as_it_came(client, inbox):
     assert (document.system, document.origin, document.headers["x-event"]) == ("website", "webhook", "lead.created")
 
 
+def test_a_system_whose_plugin_is_away_has_its_senders_come_again(inbox, clock):
+    """Nobody can say whether the call is authentic: it is not stored, and not told that it may be forgotten."""
+    intake = Intake({"website": None}, lambda arrival: inbox.append([arrival])[0], lambda: clock[0])
+    client = create_app(intake).test_client()
+    answer = post(client)
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "300")
+    assert inbox.counts() == {}
+    intake.use(SOURCES, "https://hooks.example.com/")
+    assert post(client).status_code == 200
+
+
 def test_a_deeper_path_reaches_its_system(client, inbox):
     """Some vendors append a path of their own."""
     assert post(client, path="/hooks/website/contacts/v2").status_code == 200

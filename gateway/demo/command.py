@@ -37,7 +37,7 @@ TURN = timedelta(hours=12)
 KEPT = 3
 """Days at the end, in which somebody surely gets ready for sales."""
 QUARTER = 13
-ENOUGH = 6
+ENOUGH = 12
 """Weeks after which some leads that were recycled have come back."""
 TOLD = (
     *("asks for a demo", "unsubscribes", "accepts", "forgets", "closes: not now", "is interested again", "qualifies"),

@@ -214,6 +214,8 @@ def test_all_of_olist(example, shared_data):
         cells = {group["value"]: {s["stage"]: s["count"] for s in group["stages"]} for group in told["groups"]}
         assert {value: counts["mql"] for value, counts in cells.items()} == expected[0]
         assert {value: counts["won"] for value, counts in cells.items() if counts["won"]} == expected[1]
+    step = next(one for one in shop.json("metrics", "velocity")["steps"] if one["to"] == "won")
+    assert (step["leads"], step["unsure"], step["median_calendar_days"]) == (841, 1, 14)
 
 
 # -- loan -------------------------------------------------------------------------------------------------------------

@@ -1,0 +1,131 @@
+"""Times between stages and answers of owners, read for ``metrics.velocity``: a statement per step, sorted by the store.
+
+A lead that was merged into another is not counted. The period is that of the first stage of each step, or of a
+handoff's opening.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import ColumnElement, Connection, Subquery, and_, case, func, or_, select
+
+from gateway.journey.journey import Journey
+from gateway.journey.words import CLOCK
+from gateway.metrics.velocity import Calendar, Owner, Step, Velocity, pairs
+from gateway.store import tables as t
+
+IMPLIED = "implied"
+"""Cause of a stage whose time is only concluded from a later one's."""
+
+
+def velocity(
+    connection: Connection,
+    journey: Journey,
+    now: int,
+    since: int | None,
+    until: int | None,
+    name: Callable[[str, str], str],
+    zone: ZoneInfo,
+) -> Velocity:
+    """Everything by now, of leads that reached a step's first stage from ``since`` until before ``until``.
+
+    :param name: (system, id of an owner there) → who that is: one person may be known to several systems.
+    :param zone: of the days that are counted.
+    """
+    stages, calendar = journey.shared_stages(), Calendar(zone)
+    steps = [
+        _step(connection, stages, one, other, now, since, until, calendar) for one, other in pairs(journey.tracked)
+    ]
+    first, *_, last = journey.tracked
+    return Velocity(
+        steps,
+        _step(connection, stages, first, last, now, since, until, calendar),
+        _owners(connection, now, since, until, name),
+    )
+
+
+def _step(
+    connection: Connection,
+    stages: dict[str, tuple[str, ...]],
+    stage: str,
+    to: str,
+    now: int,
+    since: int | None,
+    until: int | None,
+    calendar: Calendar,
+) -> Step:
+    one, other = _reached(stages[stage], "one"), _reached(stages[to], "other")
+    joined = one.outerjoin(other, other.c.lead == one.c.lead)
+    within = and_(*_within(one.c.at, since, until))
+    sure = and_(one.c.sure == 1, other.c.sure == 1, other.c.at >= one.c.at)
+    took = select(one.c.at, other.c.at).select_from(joined).where(within, sure)
+    still = select(now - one.c.at).select_from(joined).where(within, other.c.lead.is_(None), one.c.at <= now)
+    both = select(func.count()).select_from(joined).where(within, other.c.lead.is_not(None))
+    arrived = [(begin, end) for begin, end in connection.execute(took)]
+    waiting = list(connection.scalars(still.order_by(one.c.at.desc())))
+    return Step(
+        *(stage, to, sorted(end - begin for begin, end in arrived), waiting),
+        unsure=int(connection.scalar(both) or 0) - len(arrived),
+        days=sorted(calendar.day(end) - calendar.day(begin) for begin, end in arrived),
+    )
+
+
+def _reached(stages: tuple[str, ...], name: str) -> Subquery:
+    """Per lead the first time at any of these stages; ``sure`` 1 where it is known of itself."""
+    r = t.reached.c
+    rows = (
+        select(r.lead, func.min(r.at).label("at"), func.max(case((r.cause == IMPLIED, 0), else_=1)).label("sure"))
+        .join(t.leads, t.leads.c.id == r.lead)
+        .where(r.stage.in_(stages), t.leads.c.merged_into.is_(None))
+        .group_by(r.lead)
+    )
+    return rows.subquery(name)
+
+
+def _within(at: ColumnElement[int], since: int | None, until: int | None) -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = [at.is_not(None)]
+    found += [at >= since] if since is not None else []
+    return found + ([at < until] if until is not None else [])
+
+
+@dataclass(slots=True)
+class _Tally:
+    handoffs: int = 0
+    answered: list[int] = field(default_factory=list)
+    in_time: int = 0
+    due: int = 0
+    ended: int = 0
+    over: int = 0
+
+
+def _owners(
+    connection: Connection, now: int, since: int | None, until: int | None, name: Callable[[str, str], str]
+) -> list[Owner]:
+    h = t.handoffs.c
+    found: dict[str, _Tally] = defaultdict(_Tally)
+    rows = select(
+        *(h.system, h.owner, h.opened_at, h.owner_at, h.response_due, h.period_ends),
+        *(h.accepted_at, h.contacted_at, h.closed_at, h.closed_by, h.state),
+    ).where(or_(h.state == "open", h.state == "closed"), *_within(h.opened_at, since, until))
+    for row in connection.execute(rows):
+        one = found[name(row.system, row.owner) if row.owner else ""]
+        one.handoffs += 1
+        by_person = row.state == "closed" and row.closed_by != CLOCK
+        words = [row.accepted_at, row.contacted_at, row.closed_at if by_person else None]
+        answer = min((at for at in words if at is not None), default=None)
+        if answer is not None:
+            one.answered.append(max(0, answer - (row.owner_at or row.opened_at)))
+        if row.response_due is not None and (answer is not None or row.response_due <= now):
+            one.due += 1
+            one.in_time += answer is not None and answer <= row.response_due
+        if row.period_ends is not None and (row.state == "closed" or row.period_ends <= now):
+            one.over += 1
+            one.ended += by_person and row.closed_at <= row.period_ends
+    return [
+        Owner(who, one.handoffs, sorted(one.answered), one.in_time, one.due, one.ended, one.over)
+        for who, one in sorted(found.items(), key=lambda item: (-item[1].handoffs, item[0]))
+    ]

@@ -9,8 +9,8 @@ from gateway.errors import Problem
 from gateway.settings.files import ConfigFile
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
-_NAMED = {"required": True, "validate": validate.Length(1, 100)}
-_POINTS = {"strict": True, "validate": validate.Range(0, 100, error="expected points, 0 to 100")}
+_NAMED: dict[str, Any] = {"required": True, "validate": validate.Length(1, 100)}
+_POINTS: dict[str, Any] = {"strict": True, "validate": validate.Range(0, 100, error="expected points, 0 to 100")}
 
 
 class FitForm(Schema):

@@ -54,7 +54,7 @@ class AcmeSource(Source):
             query["after"] = cursor["after"]
         elif since is not None:
             query["since"] = since.isoformat()
-        more = True
+        more: Any = True
         while more:
             answer = self._client.call("GET", "/people", params=query)
             people, after, more = answer.get(PEOPLE), answer.get("after"), answer.get("more")

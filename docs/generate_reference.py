@@ -316,7 +316,7 @@ def said_by(check: str) -> str:
     return f"{words[0].upper()}{words[1:]}."
 
 
-OVERRIDDEN = ("build", "system", "documents", "lookups", "fields", "refused", "subjects")
+OVERRIDDEN = ("build", "system", "documents", "lookups", "streams", "fields", "refused", "by_hand", "subjects")
 
 
 def _tool(name: str) -> Iterator[str]:

@@ -22,7 +22,8 @@ import struct
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -130,9 +131,10 @@ class FakeApi(FakeSystem):
         return f"http://127.0.0.1:{self._server.server_port}"
 
     def mount(self, mock: Any, url: str) -> None:
-        """Behind a ``responses.RequestsMock``, for every path below ``url``."""
+        """Behind ``responses.RequestsMock(assert_all_requests_are_fired=False)``, for every path below ``url``."""
+        below = partial(self._mocked, urlsplit(url).path)
         for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"):
-            mock.add_callback(method, re.compile(rf"{re.escape(url)}(?:[/?].*)?\Z"), callback=self._mocked)
+            mock.add_callback(method, re.compile(rf"{re.escape(url)}(?:[/?].*)?\Z"), callback=below)
 
     def close(self) -> None:
         if self._server is not None:
@@ -171,14 +173,15 @@ class FakeApi(FakeSystem):
         except Exception as exc:  # noqa: BLE001 - a mistake of the fake is seen best where its answer is read
             return Reply(500, {"error": f"the fake failed: {type(exc).__name__}: {exc}"})
 
-    def _mocked(self, prepared: Any) -> tuple[int, Mapping[str, str], bytes]:
+    def _mocked(self, above: str, prepared: Any) -> tuple[int, Mapping[str, str], bytes]:
         import requests
 
         if prepared.req_kwargs.get("timeout") is None:
             self.without_deadline += 1
         body = prepared.body or b""
         body = body.encode() if isinstance(body, str) else bytes(body)
-        fault, reply = self.heard(_request(prepared.method, prepared.url, prepared.headers, body))
+        request = _request(prepared.method, prepared.url, prepared.headers, body)
+        fault, reply = self.heard(replace(request, path=request.path.removeprefix(above)))
         if fault == "hang":
             raise requests.ReadTimeout("no answer in time")
         if fault in ("cut before", "cut after"):

@@ -7,6 +7,7 @@ import click
 from gateway.cli.attribution import attribution
 from gateway.cli.main import App, pass_app_to_look
 from gateway.cli.output import json_option, say, say_json, table
+from gateway.cli.recycled import recycled
 from gateway.cli.velocity import velocity
 
 
@@ -17,6 +18,7 @@ def metrics() -> None:
 
 metrics.add_command(attribution)
 metrics.add_command(velocity)
+metrics.add_command(recycled)
 
 
 @metrics.command()

@@ -105,3 +105,19 @@ def test_nothing_yet_is_no_error(instance):
     """A new instance has no times."""
     instance.bring([])
     assert instance.json("metrics", "velocity")["bottleneck"] is None
+
+
+def test_recycled_revenue_is_told_by_generation_and_reason(stored):
+    """`gateway metrics recycled`: Ann was recycled, came back and bought without a deal of her own."""
+    instance, leads = stored
+    rows = [
+        _handoff(1, leads["ann"], state="closed", closed_at=JAN + DAY, bucket="recycled", bucket_reason="not now"),
+        _handoff(2, leads["ann"], opened_at=JAN + 5 * DAY, generation=2),
+    ]
+    _change(instance, *(insert(t.handoffs).values(row) for row in rows))
+    data = instance.json("metrics", "recycled")
+    assert [(one["generation"], one["deals"]) for one in data["generations"]] == [(2, 1)]
+    assert data["from_recycling"]["median_days"] == 9
+    assert [(one["reason"], one["returned"]) for one in data["reasons"]] == [("not now", 1)]
+    assert "generation 2" in instance.run("metrics", "recycled").stdout
+    assert "generation,deals,revenue,share" in instance.run("metrics", "recycled", "--csv").stdout

@@ -154,6 +154,7 @@ class Intake:
         if system not in self._sources:
             self._refuse("", "unknown system", 404, "no such system")
         if (offer := self._sources[system]) is None:  # nothing unproved is stored, and nothing sent is lost
+            self.refused[system, "plugin not available"] += 1
             self._note(system, "plugin not available")
             return _Reply(503, "try again later", (("Retry-After", "300"),))
         method = environ["REQUEST_METHOD"]

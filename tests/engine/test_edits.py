@@ -41,7 +41,8 @@ def verdict(edits, clock, looks=3):
 
 
 @pytest.mark.parametrize(
-    "name", ["gateway.yaml", "scoring.yaml", "journey.yaml", "mappings/crm.yaml", "mappings/x.yml"]
+    "name",
+    ["gateway.yaml", "scoring.yaml", "journey.yaml", "mappings/x.yml", "plugins.yaml", "plugins.lock"],
 )
 def test_an_edit_of_any_file_is_judged_once(folder, name):
     """Changed or new; without an edit nothing is started."""

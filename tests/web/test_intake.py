@@ -99,6 +99,7 @@ def test_a_system_whose_plugin_is_away_has_its_senders_come_again(inbox, clock):
     answer = post(client)
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "300")
     assert inbox.counts() == {}
+    assert intake.refused == {("website", "plugin not available"): 1}
     intake.use(SOURCES, "https://hooks.example.com/")
     assert post(client).status_code == 200
 

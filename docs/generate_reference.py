@@ -152,6 +152,9 @@ def hook_page(name: str) -> str:
         lines += [text(function), "\n`register` is called so:\n", shown, ""]
     else:
         lines += [text(function), ""]
+    options = getattr(function, f"{hookspecs.PROJECT}_spec")
+    for warning in filter(None, [options["warn_on_impl"], *(options["warn_on_impl_args"] or {}).values()]):
+        lines.append(f"**Goes:** {warning}\n")
     return "\n".join([*lines, *called(name, name)])
 
 

@@ -18,7 +18,7 @@ import click
 import pytest
 from ruamel.yaml import YAML
 
-from gateway import contracts, testing
+from gateway import contracts, hookspecs, testing
 from gateway.cli.main import cli
 from gateway.contracts import Activity, Context, Document, RecordChanged, Subject, Write
 from gateway.host import Host
@@ -172,6 +172,13 @@ def test_who_calls_what_is_told_of_every_hook_and_method(reference):
     """With how long it has and what happens when it raises; and no word is left over."""
     there = {f"{name}.{one}" for name in reference.BASES for one in reference.methods(getattr(contracts, name))}
     assert set(reference.CALLED) == there | set(reference.hooks())
+
+
+def test_a_hook_that_goes_says_so_on_its_page(reference, monkeypatch):
+    """Whoever looks it up reads what takes its place."""
+    warning = DeprecationWarning("use lead_rated; goes in 2.0")
+    monkeypatch.setitem(hookspecs.lead_scored.lead_gateway_spec, "warn_on_impl", warning)  # type: ignore[attr-defined]
+    assert "**Goes:** use lead_rated; goes in 2.0\n" in reference.hook_page("lead_scored")
 
 
 def test_every_suite_and_every_check_of_it_is_listed(reference):

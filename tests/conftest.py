@@ -84,7 +84,7 @@ def postgresql(_databases: Databases) -> Iterator[Databases]:
 
 
 @pytest.fixture(autouse=True)
-def _in_postgresql(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _in_postgresql(request: pytest.FixtureRequest) -> Iterator[None]:
     """With ``--database postgresql``: who opens a folder's store gets a database of PostgreSQL that stands for it."""
     if request.config.getoption("--database") != "postgresql":
         yield
@@ -108,8 +108,9 @@ def _in_postgresql(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPat
     def is_there(place: Place) -> bool:
         return place.url is not None or place.folder.resolve() in urls
 
-    monkeypatch.setattr(database, "_files", files)
-    monkeypatch.setattr(bundle, "is_there", is_there)
-    yield
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(database, "_files", files)
+        patch.setattr(bundle, "is_there", is_there)
+        yield
     for store in opened:
         store.close()

@@ -131,15 +131,18 @@ def _grouping(connection: Connection, by: str, zone: ZoneInfo) -> _Grouping:
 
 
 def _json(connection: Connection, attributes: ColumnElement[Any], name: str) -> ColumnElement[str | None]:
-    """The JSON text of one value, which keeps its type; null without a value."""
+    """As ``json_text``; null without a value."""
+    return func.nullif(func.nullif(json_text(connection, attributes, name), "null"), '""')
+
+
+def json_text(connection: Connection, attributes: ColumnElement[Any], name: str) -> ColumnElement[str | None]:
+    """The JSON text of one value, which keeps its type and can be grouped by; ``null`` or null when it is not there."""
     if connection.dialect.name == "postgresql":
-        text: ColumnElement[str | None] = cast(attributes.op("->")(literal(name, String)), Text)
-    else:
-        path = literal('$."{}"'.format(name.replace('"', r"\"")), String)
-        quoted = func.json_quote(func.json_extract(attributes, path))
-        # A truth value comes out of SQLite as 0 or 1; only its type tells.
-        text = case({"true": "true", "false": "false"}, value=func.json_type(attributes, path), else_=quoted)
-    return func.nullif(func.nullif(text, "null"), '""')
+        return cast(attributes.op("->")(literal(name, String)), Text)
+    path = literal('$."{}"'.format(name.replace('"', r"\"")), String)
+    quoted = func.json_quote(func.json_extract(attributes, path))
+    # A truth value comes out of SQLite as 0 or 1; only its type tells.
+    return case({"true": "true", "false": "false"}, value=func.json_type(attributes, path), else_=quoted)
 
 
 def _by_month(connection: Connection, zone: ZoneInfo) -> _Grouping:

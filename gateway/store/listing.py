@@ -9,11 +9,13 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import JSON, ColumnElement, Connection, Select, and_, func, literal_column, or_, select, type_coerce
+import orjson
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, literal_column, or_, select
 
 from gateway.leads.record import Ref
 from gateway.store import tables as t
 from gateway.store.among import among
+from gateway.store.funnel import json_text
 from gateway.store.overview import OPEN_WRITES, open_work
 
 Rows = list[dict[str, Any]]
@@ -64,14 +66,15 @@ def values(connection: Connection, field: str) -> list[tuple[Any, int]]:
     if field.startswith("company."):
         source = t.leads.outerjoin(t.companies, t.companies.c.id == t.leads.c.company)  # type: ignore[assignment]
         attributes, field = t.companies.c.attributes, field.removeprefix("company.")
-    value = type_coerce(attributes[field], JSON)
+    value = json_text(connection, attributes, field)
     counted = (
         select(value, func.count())
         .select_from(source)
         .where(t.leads.c.merged_into.is_(None), t.leads.c.erased_at.is_(None))
-    ).group_by(attributes[field])
+    ).group_by(value)
     counts: Counter[Any] = Counter()
-    for found, count in connection.execute(counted):
+    for text, count in connection.execute(counted):
+        found = orjson.loads(text) if text is not None else None
         # Money is a list of two texts and one value; any other list holds values of its own.
         whole = not isinstance(found, list) or (len(found) == 2 and _is_money(found))
         for one in (found,) if whole else found or (None,):

@@ -329,7 +329,7 @@ class _Compiler(PGCompiler_psycopg):
     def render_bind_cast(self, type_: Any, dbapi_type: Any, sqltext: str) -> str:
         if getattr(dbapi_type, "collation", None):
             return f"{sqltext}::VARCHAR"
-        return super().render_bind_cast(type_, dbapi_type, sqltext)
+        return str(super().render_bind_cast(type_, dbapi_type, sqltext))  # type: ignore[no-untyped-call]
 
 
 APPLICATION = "lead-gateway"

@@ -26,6 +26,7 @@ from gateway.contracts import (
     RecordsLinked,
     RecordsMerged,
     Score,
+    Scorer,
     Sink,
     Skipped,
     Source,
@@ -93,7 +94,7 @@ def refuse_receipts(given: Sequence[Any], keys: Collection[str]) -> None:
         raise Garbage(f"gave {f'a {type(given[0]).__name__}' if given else 'nothing'} for {len(keys)} writes")
 
 
-def refuse_unsound(made: Any, what: type[Source] | type[Sink]) -> None:
+def refuse_unsound(made: Any, what: type[Source] | type[Sink] | type[Scorer]) -> None:
     """Raises ``Refused`` when a factory's product is no such thing, or says of itself what intake could not use."""
     if not isinstance(made, what):
         raise Refused(f"its factory gave no {what.__name__} but a {type(made).__name__}")

@@ -25,6 +25,7 @@ from gateway.contracts import (
     Event,
     Lookup,
     Quarantined,
+    Scorer,
     Sink,
     Skipped,
     Source,
@@ -88,7 +89,10 @@ class Gateway:
         """system → when to ask again whether its catalogue is to be looked at"""
         for system in instance.systems.values():
             self._build(system)
-        self.model = model_of(instance, host, self.sinks)
+        self.unscored = instance.unscored
+        """Why leads are not scored though scoring.yaml says how."""
+        self._noted = False
+        self.model = model_of(instance, host, self.sinks, *self._scorer())
         self._ticked = float("-inf")
         self.notices = Notices(self)
         self.probes = False
@@ -147,8 +151,10 @@ class Gateway:
         """This process is up: what was kept out since it ended others while they loaded it has not ended this one."""
         here = {plugin.name for plugin in self.host.active()}
         for row in self.breakers.open():
-            if row.part == breakers.LOAD and row.plugin in here:
-                self.breakers.worked(row.plugin, breakers.LOAD, "import", decides=True)
+            if (row.part == breakers.LOAD and row.plugin in here) or (
+                row.part == breakers.UNSCORED and not self.unscored
+            ):
+                self.breakers.worked(row.plugin, row.part, "import", decides=True)
         self._settle()
 
     # -- in -----------------------------------------------------------------------------------------------------------
@@ -213,8 +219,16 @@ class Gateway:
                 self.inbox.quarantine(reading.document.id, reading.failure)
         for batch in _batches([reading for reading in readings if not reading.failure]):
             self._work(worker, batch)
+        self._note_unscored()
         self._settle()
         return len(documents)
+
+    def _note_unscored(self) -> None:
+        """There is no scorer, and leads were worked: they are to be scored when there is one again."""
+        if self.unscored and not self._noted:
+            with write(self.store.main) as connection:
+                breakers.trip(connection, "scorer", breakers.UNSCORED, self.unscored, to_micros(utc_now()))
+            self._noted = True
 
     def _unread(self) -> list[str]:
         """The systems whose documents wait: they have no source now that had one, or its ``read`` is quarantined."""
@@ -238,7 +252,7 @@ class Gateway:
         settled = self.breakers.settle()
         if documents := [item for call, item in settled.items if call == "read"]:
             self.inbox.requeue(documents)
-        if any(part == "score" for _, part in settled.closed):
+        if any(part in ("score", breakers.UNSCORED) for _, part in settled.closed):
             with write(self.store.main) as connection:
                 due.rescore_all(connection, "the scorer works again", to_micros(self.now()))
 
@@ -382,6 +396,24 @@ class Gateway:
             system=system.name, root=self.instance.root, mapping=mapping, now=self.now, budget=budget, log=self.log
         )
 
+    def _scorer(self) -> tuple[Scorer | None, str]:
+        """The scorer and whose it is."""
+        data = self.instance.scoring.data if self.instance.scoring is not None else None
+        offer = self.host.scorers.get(data.get("strategy", "weighted")) if data is not None else None
+        if data is None or offer is None:
+            return None, ""
+        try:
+            with self.guard(offer.plugin, "build scorer"):
+                scorer = offer.factory(data)
+                refuse_unsound(scorer, Scorer)
+            trace(scorer, offer.plugin)
+        except (Exception, SystemExit) as exc:  # noqa: BLE001 - a factory may raise anything; all but scores goes on
+            spoken = str(exc) if isinstance(exc, GatewayError) else f"building its scorer {told(exc)}"
+            self.unscored = f"plugin {offer.plugin}: {spoken}"
+            self.log.error("no scorer", plugin=offer.plugin, error=type(exc).__name__)
+            return None, offer.plugin
+        return scorer, offer.plugin
+
     def _build(self, system: System) -> None:
         if system.absent:
             self.problems[system.name] = system.absent
@@ -407,17 +439,10 @@ class Gateway:
                 self.log.error("system not built", system=system.name, error=type(exc).__name__)
 
 
-def model_of(instance: Instance, host: Host, sinks: Mapping[str, Sink]) -> Model:
+def model_of(instance: Instance, host: Host, sinks: Mapping[str, Sink], scorer: Scorer | None, plugin: str) -> Model:
     """What batches are worked with, from the instance's checked files and what its sinks say of themselves."""
     mappings = {name: system.mapping for name, system in instance.systems.items() if system.mapping is not None}
-    scorer, plugin = None, ""
-    name = "lead"
-    if instance.scoring is not None:
-        data = instance.scoring.data
-        offer = host.scorers[data.get("strategy", "weighted")]
-        scorer, plugin = offer.factory(data), offer.plugin
-        trace(scorer, plugin)
-        name = str(data.get("name", "lead"))
+    name = str(instance.scoring.data.get("name", "lead")) if instance.scoring is not None else "lead"
     return Model(
         Joining(
             {

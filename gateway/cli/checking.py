@@ -72,6 +72,8 @@ def check(app: App, online: bool, as_json: bool) -> None:
         _print(report, instance, looks)
         for problem in problems:
             say(str(problem), err=True)
+        if gateway.unscored:
+            say(f"scoring.yaml: strategy: {gateway.unscored}: no lead is scored", err=True)
     if not report["ok"]:
         click.get_current_context().exit(2 if problems else 1)
 
@@ -250,9 +252,10 @@ def _report(instance: Instance, host: Host, gateway: Gateway, problems: Sequence
     used = {one.plugin for one in instance.systems.values()}
     broken = [plugin for plugin in host.plugins if plugin.reason and plugin.state != "disabled"]
     return {
-        "ok": not gateway.problems and not problems,
+        "ok": not gateway.problems and not problems and not gateway.unscored,
         "problems": [
             *map(_problem, problems),
+            *([_problem(Problem("scoring.yaml", 0, "strategy", gateway.unscored))] if gateway.unscored else []),
             *(
                 {"file": "gateway.yaml", "line": 0, "key": f"systems.{name}", "message": problem}
                 for name, problem in gateway.problems.items()

@@ -49,7 +49,7 @@ def status(app: App, as_json: bool) -> None:
         say_json(
             {
                 "ok": found.holds,
-                "problems": [str(problem) for problem in gateway.broken],
+                "problems": [str(one) for one in (*gateway.broken, gateway.unscored) if one],
                 "systems": [
                     {**_json(name, counts, app), "drift": drifts.get(name, [])} for name, counts in systems.items()
                 ],
@@ -72,6 +72,8 @@ def status(app: App, as_json: bool) -> None:
             for words in drifts.get(name, ()):
                 say_under(f"  {'DRIFT':<16}  {words} (`gateway work list --kind drift`)", 20)
         _print_rest(found)
+        if gateway.unscored:
+            say_under(f"PROBLEM: leads keep the scores they have: {gateway.unscored} (`gateway check`)", 2)
         for plugin, one in quarantined.items():
             theirs = [name for name in gateway.instance.systems if gateway.plugin_of(name) == plugin]
             waits = f"; what concerns {', '.join(theirs)} waits" if theirs else ""

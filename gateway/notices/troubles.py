@@ -94,6 +94,8 @@ def _plugins(gateway: Gateway, now: int) -> Iterator[Happened]:
         yield Happened(PLUGIN, name, None, now, f"{words}. `gateway plugins list`")
     for name, call in _cut_off(gateway.instance.store.folder / STATUS).items():
         yield Happened(PLUGIN, f"{name} hangs", None, now, f"the plugin {name} was cut off: {call} did not end in time")
+    if gateway.unscored:
+        yield Happened(PLUGIN, "scoring", None, now, f"no lead is scored: {gateway.unscored}. `gateway check`")
     for system, why in gateway.problems.items():
         yield Happened(PLUGIN, system, None, now, f"{system} cannot be used: {why}. `gateway check`")
 

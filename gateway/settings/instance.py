@@ -108,6 +108,8 @@ class Instance:
     hashes: Mapping[str, str]
     files: Mapping[str, str] = field(repr=False)
     warnings: tuple[Problem, ...] = ()
+    unscored: str = ""
+    """Why the strategy of scoring.yaml, which is installed, cannot be used: leads keep the scores they have."""
 
 
 def load_instance(root: Path, plugins: Plugins, files: Mapping[str, str] | None = None) -> Instance:
@@ -151,6 +153,7 @@ class _Loading:
         self.mappings: dict[str, SystemMapping] = {}
         self.settings: dict[str, Mapping[str, Any]] = {}
         self.absent: dict[str, str] = {}
+        self.unscored = ""
 
     def instance(self) -> Instance:
         main = self._read(GATEWAY)
@@ -296,9 +299,10 @@ class _Loading:
         strategy = file.data.get("strategy", STRATEGY)
         offer = self.plugins.scorers.get(strategy) if isinstance(strategy, str) else None
         if offer is None:
-            why = getattr(self.plugins, "unavailable", {}).get(strategy) if isinstance(strategy, str) else None
-            hint = f": {why}" if why else suggest(strategy, self.plugins.scorers)
-            self.problems.append(file.problem(("strategy",), f"no installed plugin offers this strategy{hint}"))
+            self.unscored = self._absent(strategy) if isinstance(strategy, str) else ""
+            if not self.unscored:
+                hint = suggest(strategy, self.plugins.scorers)
+                self.problems.append(file.problem(("strategy",), f"no installed plugin offers this strategy{hint}"))
         elif offer.check is not None:
             try:
                 self.problems += offer.check(file)
@@ -388,6 +392,7 @@ class _Loading:
             journey=compile_journey(journey),
             hashes=hashes,
             files={name: file.text for name, file in self.files.items()} | self.rules,
+            unscored=self.unscored,
             warnings=tuple(self._warnings([file for file in (scoring, journey) if file is not None])),
         )
 

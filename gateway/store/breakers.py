@@ -27,6 +27,8 @@ STRIKES = 3
 LOADING_STRIKES = 2
 """Deaths while a plugin is loaded: a process that dies three times before it is ready ends the whole gateway."""
 LOAD = "load"
+UNSCORED = "unscored"
+"""No part of a plugin: there is no scorer at all, and leads that were worked meanwhile are to be scored afterwards."""
 WITHIN = 3_600_000_000
 """Microseconds for which a strike counts."""
 WAIT, LONGEST_WAIT = 60_000_000, 3_600_000_000
@@ -66,7 +68,8 @@ def died(place: Path | Place, plugin: str, part: str, item: str, reason: str, no
 def by_plugin(rows: Sequence[Any]) -> dict[str, Quarantine]:
     """Of open breakers: all reasons of a plugin in one, since the first opened."""
     found: dict[str, Quarantine] = {}
-    for row in sorted(rows, key=lambda row: (row.opened_at, row.part)):
+    parts = [row for row in rows if row.part != UNSCORED]
+    for row in sorted(parts, key=lambda row: (row.opened_at, row.part)):
         one = found.get(row.plugin)
         reason = f"{one.reason}; {row.reason}" if one is not None else row.reason
         again = from_micros(row.retry_at)

@@ -67,7 +67,7 @@ def register_sinks(register):
 
 @hookimpl
 def register_scorers(register):
-    register("points", lambda model: Points())
+    register("points", lambda model: None if "build" in bad else Points())
 
 @hookimpl
 def lead_scored(scores):
@@ -162,10 +162,16 @@ def weak(tmp_path, monkeypatch):
     for name, text in FILES.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
+    weak = opened(tmp_path)
+    yield weak
+    weak.gateway.close()
+
+
+def opened(folder):
+    """The instance in ``folder``, as another process would open it."""
     entry = EntryPoint("weak", "gateway_weak_of_tests", "lead_gateway"), Installed()
-    gateway = open_gateway(tmp_path, now=lambda: NOW, host=Host([*installed(), entry]))
-    yield Weak(gateway, sys.modules["gateway_weak_of_tests"])
-    gateway.close()
+    gateway = open_gateway(folder, now=lambda: NOW, host=Host([*installed(), entry]))
+    return Weak(gateway, sys.modules["gateway_weak_of_tests"])
 
 
 def test_a_source_that_fails_with_everything_waits_and_nothing_of_it_is_lost(weak):
@@ -234,6 +240,25 @@ def test_leads_keep_their_score_while_the_scorer_is_quarantined_and_are_scored_a
     weak.work(times=4)
     assert weak.scores() == [6000] * 5
     assert weak.quarantined() == {}
+
+
+def test_a_scorer_that_cannot_be_built_keeps_leads_from_scores_alone(weak, tmp_path):
+    """Documents are read, leads known; the next process that has a scorer scores them."""
+    weak.module.bad.add("build")
+    without = opened(tmp_path)
+    without.module.bad.add("build")
+    try:
+        assert without.gateway.unscored == "plugin weak: its factory gave no Scorer but a NoneType"
+        without.take("a", "b")
+        without.work()
+        assert (without.documents(), without.scores()) == ((2, 0, 0), [])
+        assert without.quarantined() == {}
+    finally:
+        without.gateway.close()
+    weak.module.bad.clear()
+    weak.gateway.loaded()
+    weak.work()
+    assert weak.scores() == [6000] * 2
 
 
 def test_what_a_plugin_changes_is_its_own_copy(weak):

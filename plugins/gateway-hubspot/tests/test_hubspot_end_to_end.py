@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
-from click.testing import CliRunner
-
-from gateway.cli.main import cli
-from gateway.runtime import open_gateway
 
 GATEWAY = """
 instance: {{name: Example, zone: Europe/Berlin, currency: EUR}}
@@ -62,27 +58,14 @@ behaviour:
 
 
 @pytest.fixture
-def instance(tmp_path, hubspot):
-    (tmp_path / "gateway.yaml").write_text(GATEWAY.format(url=hubspot.url))
-    (tmp_path / "token").write_text("pat-eu1-very-secret\n")
-    (tmp_path / "scoring.yaml").write_text(SCORING)
-    (tmp_path / "mappings").mkdir()
-    (tmp_path / "mappings/hubspot.yaml").write_text(MAPPING)
-    return tmp_path
+def instance(gateway_instance, hubspot):
+    files = {"gateway.yaml": GATEWAY.format(url=hubspot.url), "mappings/hubspot.yaml": MAPPING, "scoring.yaml": SCORING}
+    return gateway_instance({**files, "token": "pat-eu1-very-secret\n"}, now=lambda: hubspot.now)
 
 
-def pull(instance, *options):
-    result = CliRunner().invoke(cli, ["-C", str(instance), "pull", "hubspot", *options], catch_exceptions=False)
-    assert result.exit_code == 0, result.output
-    return result.output
-
-
-def push(instance):
-    gateway = open_gateway(instance)
-    try:
-        return gateway.deliver_once("hubspot", "test")
-    finally:
-        gateway.close()
+def pull(instance, since=None):
+    instance.pull("hubspot", since)
+    instance.work()
 
 
 def test_what_hubspot_knows_is_scored_and_written_back_once(hubspot, instance):
@@ -90,8 +73,8 @@ def test_what_hubspot_knows_is_scored_and_written_back_once(hubspot, instance):
     hubspot.add("companies", 70, industry="software")
     hubspot.add("contacts", 5, email="kim@example.org", jobtitle="Chief Executive", hs_analytics_num_page_views="3")
     hubspot.associations["contacts", "companies"] = {"5": [{"toObjectId": 70, "associationTypes": []}]}
-    pull(instance, "--since", "2026-01-01")  # else what was there before us would be no news
-    assert push(instance) == 1
+    pull(instance, datetime(2026, 1, 1, tzinfo=UTC))  # else what was there before us would be no news
+    assert instance.deliver("hubspot") == 1
     held = hubspot.records["contacts"]["5"]
     assert (held["gw_score"], held["gw_band"]) == ("60", "good")
 
@@ -99,18 +82,17 @@ def test_what_hubspot_knows_is_scored_and_written_back_once(hubspot, instance):
     seen = (hubspot.now - timedelta(minutes=2)).isoformat().replace("+00:00", "Z")
     held |= {"hs_analytics_num_page_views": "5", "hs_analytics_last_timestamp": seen, "lastmodifieddate": seen}
     pull(instance)
-    assert push(instance) == 1
+    assert instance.deliver("hubspot") == 1
     assert (held["gw_score"], held["gw_band"]) == ("70", "great")  # two more views, five points each
 
     hubspot.now += timedelta(minutes=5)
     held["lastmodifieddate"] = (hubspot.now - timedelta(minutes=2)).isoformat().replace("+00:00", "Z")
     calls = len([path for path in hubspot.paths() if path.endswith("update")])
     pull(instance)
-    assert push(instance) == 0
+    assert instance.deliver("hubspot") == 0
     assert len([path for path in hubspot.paths() if path.endswith("update")]) == calls == 2
 
 
 def test_check_finds_nothing_wrong(instance):
     """The settings and the mapping of this page are as an admin would write them."""
-    result = CliRunner().invoke(cli, ["-C", str(instance), "check"], catch_exceptions=False)
-    assert result.exit_code == 0, result.output
+    assert "ok: Example" in instance.run("check").stdout

@@ -11,6 +11,7 @@ import requests
 from marshmallow import Schema, fields
 
 from gateway.contracts import (
+    TASK,
     Account,
     Call,
     Connection,
@@ -100,10 +101,10 @@ class FakeCrm(FakeApi):
 
     def _written(self, one: Mapping[str, Any]) -> dict[str, Any]:
         for name, value in one["fields"].items():
-            if value is not None and len(value) > LONGEST:
+            if isinstance(value, str) and len(value) > LONGEST:
                 return {"error": "too_long", "field": name}
         id_ = one.get("id") or self.keys.setdefault(one["key"], str(len(self.keys) + 1001))
-        self.put("person", id_, one["fields"])
+        self.put(one["object"], id_, one["fields"])
         return {"id": id_}
 
 
@@ -190,6 +191,7 @@ class CrmSource(Source):
 
 class CrmSink(Sink):
     links = {"person": "https://crm.example/people/{record}"}  # noqa: RUF012 - read only
+    carries = {TASK: ("*",)}  # noqa: RUF012 - read only
 
     def __init__(self, settings: Mapping[str, Any], context: Context) -> None:
         self.client = Client(settings, context)
@@ -199,7 +201,7 @@ class CrmSink(Sink):
         return [Call(title=f"write {len(part)} people", writes=part) for part in parts]
 
     def deliver(self, call: Call) -> Iterable[Receipt]:
-        body = [{"key": one.key, "id": one.record, "fields": one.fields} for one in call.writes]
+        body = [{"object": one.object, "key": one.key, "id": one.record, "fields": one.fields} for one in call.writes]
         try:
             results = self.client.ask("POST", "/people/write", "results", body)["results"]
         except TryLater as exc:

@@ -9,7 +9,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
-from gateway.contracts import COMPANIONS, NOTICE, Call, Context, Receipt, Sink, Write
+from gateway.contracts import CAMPAIGN, COMPANIONS, LIST, NOTICE, TASK, Call, Context, Receipt, Sink, Write
 from gateway.mapping.types import TYPES
 from gateway.testing.contract import SystemContract
 from gateway.testing.hostile import TEXTS
@@ -50,6 +50,22 @@ class SinkContract(SystemContract):
     def refused(self) -> Mapping[str, Any]:
         """Fields of a new record that the system refuses because of the value of ``text``."""
         return {**self.fields(99), self.text: "x" * (self.longest + 1)}
+
+    def beside(self, name: str, under: str) -> Mapping[str, Any]:
+        """The fields of what stands beside a record, as the gateway writes them. ``under``: a name of ``carries``."""
+        named = "Nurture" if under == "*" else under
+        task = {
+            "handoff": f"{1:032x}",
+            "subject": "Call Ann",
+            "description": "She asked for a call.",
+            "priority": "high",
+        }
+        made: Mapping[str, Mapping[str, Any]] = {
+            TASK: {**task, "due_at": "2026-06-02T12:00:00Z", "zone": "UTC"},
+            LIST: {"list": named, "member": True},
+            CAMPAIGN: {"campaign": named},
+        }
+        return made[name]
 
     def write(self, number: int, record: str | None = None, fields: Mapping[str, Any] | None = None) -> Write:
         """A write as the gateway makes them. :param record: the id of a record that is known."""
@@ -304,6 +320,33 @@ class SinkContract(SystemContract):
             assert not isinstance(under, str), f"carries: {name}: a collection of names, ('*',) for any"
             assert under, f"carries: {name}: no name at all; leave it out"
 
+    def test_what_stands_beside_a_record_is_made_once(self) -> None:
+        """Tasks, places on lists and in campaigns: said twice, or said again after an answer that was lost."""
+        carried = {name: under for name, under in self._sink().carries.items() if name in COMPANIONS}
+        if not carried:
+            self.not_here("it carries nothing beside records")
+        [person] = self._made(1)
+        for number, (name, under) in enumerate(carried.items(), 10):
+            made = replace(self.write(number, fields=self.beside(name, min(under))), object=name)
+            made = replace(made, refs={self.object: person})
+            first = self._deliver(self._sink(), [made])[made.key]
+            assert (first.result, bool(first.record)) == ("done", True), f"{name}: {self._told({'': first})}"
+            for fault in (None, "cut after"):
+                if fault is not None:
+                    self.fake.fail("cut after")
+                sink = self._sink()
+                told = self._receipts(sink, sink.calls([made])[0], lost=True)[made.key]
+                again = self._followed(made, told)
+                assert (again.result, again.record) == ("done", first.record), f"{name}: said twice, it is another"
+                assert len(self.fake.records(name)) <= 1, f"{name}: said twice, it is there twice"
+                self.fake.calm()
+            if name == TASK:
+                closed = replace(
+                    made, key=f"{made.key}-closed", record=first.record, create=False, fields={"done": True}
+                )
+                told = self._deliver(self._sink(), [closed])[closed.key]
+                assert told.result == "done", f"{name}: not closed: {self._told({'': told})}"
+
     # -- how it is done -----------------------------------------------------------------------------------------------
 
     def _exercised(self) -> Iterator[Any]:
@@ -388,17 +431,22 @@ class SinkContract(SystemContract):
             expected = ("retry", "unknown", "limit", "done")
             goes_on = told.result in expected or _met(made, told)
             assert goes_on, f"{fault}: {told.result} {told.code}: the gateway would not try again"
-            for _ in range(ROUNDS):
-                if told.result == "done":
-                    break
-                found = list(self._sink().find(self.object, [made.key]).get(made.key, ()))
-                if told.result == "unknown" and made.create and len(found) == 1:
-                    told = Receipt(key=made.key, result="done", record=found[0])
-                else:
-                    told = self._deliver(self._sink(), [made])[made.key]
+            told = self._followed(made, told)
             assert told.result == "done", f"{fault}: still {told.result} {told.code} when the trouble was over"
             self._stands(told.record or id_, made.fields)
         assert len(self._held()) == 2, f"{fault}: two people, and the system holds {len(self._held())} records"
+
+    def _followed(self, made: Write, told: Receipt) -> Receipt:
+        """The gateway's way from there: looked up where nobody knows, else said again, until it is done."""
+        for _ in range(ROUNDS):
+            if told.result == "done":
+                break
+            found = list(self._sink().find(made.object, [made.key]).get(made.key, ()))
+            if told.result == "unknown" and made.create and len(found) == 1:
+                told = Receipt(key=made.key, result="done", record=found[0])
+            else:
+                told = self._deliver(self._sink(), [made])[made.key]
+        return told
 
     def _can_change(self) -> None:
         if self.once:

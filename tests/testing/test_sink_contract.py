@@ -10,7 +10,7 @@ import pytest
 from marshmallow import Schema, fields
 from small_crm import LONGEST, MAPPING, TOKEN, CrmSink, Endless, FakeCrm, Settings, run, settings
 
-from gateway.contracts import Call, Context, Field, Held, Receipt, Sink, Write
+from gateway.contracts import TASK, Call, Context, Field, Held, Receipt, Sink, Write
 from gateway.testing import FakeSystem, SinkContract
 
 CHECKS = [name for name in dir(SinkContract) if name.startswith("test_") and "skipped" not in name]
@@ -50,6 +50,17 @@ class Doubles(Bad):  # another key at every try
 
     def find(self, object: str, keys: Sequence[str]) -> Mapping[str, Sequence[str]]:
         return {}
+
+
+class MakesTasksAnew(Doubles):
+    def deliver(self, call: Call) -> Iterable[Receipt]:
+        return (super() if call.writes[0].object == TASK else super(Doubles, self)).deliver(call)
+
+
+class LeavesTasksOpen(Bad):  # takes what closes one for a new one without a record
+    def deliver(self, call: Call) -> Iterable[Receipt]:
+        closing = call.writes[0].fields == {"done": True}
+        return self.wrong(super().deliver(call), result="rejected" if closing else "done")
 
 
 class MakesAnew(Bad):  # never looks at the record's id
@@ -271,6 +282,8 @@ BAD: Sequence[tuple[Make, str]] = [
     (KnowsNothing, "test_the_catalogue_knows_what_is_written"),
     (LeadsNowhere, "test_links_lead_to_records"),
     (CarriesLetters, "test_it_carries_what_the_gateway_knows"),
+    (MakesTasksAnew, "test_what_stands_beside_a_record_is_made_once"),
+    (LeavesTasksOpen, "test_what_stands_beside_a_record_is_made_once"),
     (Shows, "test_secrets_appear_nowhere"),
 ]
 

@@ -13,7 +13,7 @@ import pytest
 from gateway_files import FilesSink, FilesSource, SettingsSchema
 from gateway_files.table import MAX_VALUE, CsvTable, Table
 
-from gateway.contracts import Context, Document, Sink, Source
+from gateway.contracts import COMPANIONS, Context, Document, Sink, Source
 from gateway.testing import FakeSystem, SinkContract, SourceContract
 
 ON_DISK = "it reads and writes this machine's disk: there is no line, no limit and no login"
@@ -125,7 +125,7 @@ class TestSink(SinkContract):
         self.monkeypatch = monkeypatch
 
     def build(self, context: Context) -> Sink:
-        return FilesSink(SettingsSchema().load({"path": "out"}), context)
+        return FilesSink(SettingsSchema().load({"path": "out", "beside": list(COMPANIONS)}), context)
 
     def system(self) -> FakeSystem:
         return Folder(self.root / "out", self.monkeypatch)

@@ -12,7 +12,7 @@ import pytest
 from gateway_hubspot import HubSpotConnection, HubSpotSink, HubSpotSource, SettingsSchema
 from gateway_hubspot.client import Client
 
-from gateway.contracts import Connection, Context, Document, Secret, Sink, Source
+from gateway.contracts import TASK, Connection, Context, Document, Secret, Sink, Source
 from gateway.testing import ConnectionContract, FakeSystem, SinkContract, SourceContract
 
 sandbox = pytest.importorskip("gateway_sandbox", reason="the plugin gateway-sandbox is not installed")
@@ -22,7 +22,7 @@ CONTACTS = 205
 """More than a page of the list, and than one of a search."""
 
 
-def system(contacts: int = 0) -> FakeSystem:
+def system(contacts: int = 0) -> Any:
     from gateway_sandbox.hubspot.limits import Limits
     from gateway_sandbox.system import SandboxSystem
 
@@ -31,7 +31,7 @@ def system(contacts: int = 0) -> FakeSystem:
     for number in range(contacts):
         at = START - timedelta(hours=number)
         box.add("contacts", {"email": f"p{number}@example.org", "lastname": f"P{number}"}, at=at)
-    return SandboxSystem(box, {"contact": "contacts"})
+    return SandboxSystem(box, {"contact": "contacts", TASK: "tasks"})
 
 
 def settings(fake: Any, **more: Any) -> Mapping[str, Any]:
@@ -81,11 +81,13 @@ class TestSink(Parts, SinkContract):
     object, text, longest = "contact", "lastname", 65_536
 
     def build(self, context: Context) -> Sink:
-        loaded = settings(self.fake)
+        loaded = settings(self.fake, task={}, lists=["Nurture"])
         return HubSpotSink(loaded, context, client(loaded, context))
 
     def system(self) -> FakeSystem:
-        return system()
+        made = system()
+        made.app.lists.make("Nurture")
+        return made
 
     def fields(self, number: int) -> Mapping[str, Any]:
         return {"lastname": f"Name {number}", "email": f"p{number}@example.org", "jobtitle": "CEO"}

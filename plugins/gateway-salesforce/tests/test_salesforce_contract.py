@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from gateway_salesforce import SalesforceConnection, SalesforceSink, SalesforceSource, SettingsSchema
 
-from gateway.contracts import Connection, Context, Document, Secret, Sink, Source
+from gateway.contracts import CAMPAIGN, TASK, Connection, Context, Document, Secret, Sink, Source
 from gateway.testing import ConnectionContract, FakeSystem, SinkContract, SourceContract
 
 sandbox = pytest.importorskip("gateway_sandbox", reason="the plugin gateway-sandbox is not installed")
@@ -43,7 +43,7 @@ def system(leads: int = 0) -> Any:
     for number in range(leads):
         values = {"LastName": f"P{number}", "Company": "Norvik", "Email": f"p{number}@example.org"}
         made.add("Lead", values, at=START - timedelta(minutes=leads - number))
-    return Org(made)
+    return Org(made, {TASK: "Task", CAMPAIGN: "CampaignMember"})
 
 
 class Parts:
@@ -90,10 +90,12 @@ class TestSink(Parts, SinkContract):
     skips = {"test_it_waits_as_long_as_the_system_says": NO_TIME}  # noqa: RUF012
 
     def build(self, context: Context) -> Sink:
-        return SalesforceSink(self.settings(), context)
+        return SalesforceSink(self.settings(task={}, campaigns=["Spring"]), context)
 
     def system(self) -> FakeSystem:
-        return system()
+        made = system()
+        made.app.add_campaign("Spring")
+        return made
 
     def fields(self, number: int) -> Mapping[str, Any]:
         return {"LastName": f"Name {number}", "Company": "Norvik", "Email": f"p{number}@example.org", "Title": "CEO"}

@@ -2,14 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import click
 
-from gateway.cli.main import App, pass_app, pass_app_to_look
+from gateway.cli.main import MOMENT, App, pass_app, pass_app_to_look
 from gateway.cli.output import iso, json_option, limit_option, moment, plural, say, say_json, table
 from gateway.errors import NotFound, Refused
 
 STATES = ("waiting", "confirmed", "superseded", "dead")
 system_option = click.option("--system", metavar="NAME", help="Only writes to this system.")
+
+
+def which(command: Any) -> Any:
+    """The options that choose dead writes; the command gets what was chosen as ``Chosen``."""
+    for option in reversed(
+        (
+            click.argument("ids", nargs=-1, metavar="[ID]..."),
+            system_option,
+            click.option("--object", "object_", metavar="NAME", help="Only of this object."),
+            click.option("--code", metavar="CODE", help="Only those refused with it, as `deliveries list` shows."),
+            click.option("--since", type=MOMENT, help="Only those given up from then on."),
+            click.option("--until", type=MOMENT, help="Only those given up before then."),
+            click.option("--dry-run", is_flag=True, help="Only say which."),
+            json_option,
+        )
+    ):
+        command = option(command)
+    return command
 
 
 @click.group()
@@ -76,46 +97,45 @@ def list_(app: App, state: str | None, system: str | None, limit: int, as_json: 
 
 
 @deliveries.command()
-@click.argument("ids", nargs=-1, metavar="[ID]...")
-@system_option
-@click.option("--dry-run", is_flag=True, help="Only say which.")
-@json_option
+@which
+@click.option("--per-minute", type=click.IntRange(1), metavar="N", help="Send no more than N of them a minute.")
 @pass_app
-def retry(app: App, ids: tuple[str, ...], system: str | None, dry_run: bool, as_json: bool) -> None:
+def retry(
+    app: App, /, ids: tuple[str, ...], dry_run: bool, as_json: bool, per_minute: int | None, **chosen_by: Any
+) -> None:
     """Try dead writes again.
 
-    Those with these ids, or all of a system.
+    Those with these ids, or all that the options choose; at least one of the two must be given. What a newer write
+    says anyway is left alone, and tried twice is tried once.
     """
     from gateway.store import outbox
     from gateway.store.database import write
     from gateway.times import to_micros
 
     gateway = app.gateway
-    chosen = _dead(app, ids, system)
+    chosen = _dead(app, ids, chosen_by)
     count = len(chosen)
     if chosen and not dry_run:
+        apart = 60_000_000 // per_minute if per_minute is not None else 0
         with write(gateway.store.main) as connection:
-            count = outbox.retry(connection, to_micros(gateway.now()), chosen, system)
+            count = outbox.retry(connection, to_micros(gateway.now()), chosen, chosen_by["system"], apart=apart)
     _tell("retried", "would be tried again" if dry_run else "tried again", chosen, count, dry_run, as_json)
 
 
 @deliveries.command()
-@click.argument("ids", nargs=-1, metavar="[ID]...")
-@system_option
-@click.option("--dry-run", is_flag=True, help="Only say which.")
-@json_option
+@which
 @pass_app
-def discard(app: App, ids: tuple[str, ...], system: str | None, dry_run: bool, as_json: bool) -> None:
+def discard(app: App, /, ids: tuple[str, ...], dry_run: bool, as_json: bool, **chosen_by: Any) -> None:
     """Give up writes.
 
-    Those with these ids (waiting or dead), or all dead ones of a system.
+    Those with these ids (waiting or dead), or all dead ones that the options choose.
     """
     from gateway.store import switches
     from gateway.store.database import write
     from gateway.times import to_micros
 
     gateway = app.gateway
-    chosen = list(ids) or _dead(app, ids, system)
+    chosen = list(ids) if ids and not any(chosen_by.values()) else _dead(app, ids, chosen_by)
     count = len(chosen)
     if chosen and not dry_run:
         with write(gateway.store.main) as connection:
@@ -125,18 +145,21 @@ def discard(app: App, ids: tuple[str, ...], system: str | None, dry_run: bool, a
     _tell("discarded", "would be given up" if dry_run else "given up", chosen, count, dry_run, as_json)
 
 
-def _dead(app: App, ids: tuple[str, ...], system: str | None) -> list[str]:
+def _dead(app: App, ids: tuple[str, ...], chosen_by: Mapping[str, Any]) -> list[str]:
     from gateway.runtime import known_systems
     from gateway.store import listing
     from gateway.store.database import read
+    from gateway.times import to_micros
 
     gateway = app.gateway
-    if not ids and system is None:
-        raise Refused("name writes, or all dead ones of a system with --system NAME")
+    system, object_, code = chosen_by["system"], chosen_by["object_"], chosen_by["code"]
+    since, until = (to_micros(app.moment(at)) if (at := chosen_by[one]) else None for one in ("since", "until"))
+    if not ids and not any(chosen_by.values()):
+        raise Refused("name writes, or say which dead ones: --system, --object, --code, --since, --until")
     if system is not None:
         known_systems(gateway.instance, [system])
     with read(gateway.store.main) as connection:
-        found = listing.dead_letters(connection, ids or None, system)
+        found = listing.dead_letters(connection, ids or None, system, object_, code, since, until)
     if ids and not found:
         raise NotFound("no dead write with these ids; `gateway deliveries list --state dead` shows them")
     return found

@@ -225,13 +225,26 @@ def deliveries(connection: Connection, limit: int, system: str | None = None, st
     return _rows(connection, chosen.order_by(w.planned_at.desc(), w.id.desc()).limit(limit))
 
 
-def dead_letters(connection: Connection, ids: Collection[str] | None, system: str | None) -> list[str]:
-    """Ids of dead writes among ``ids`` (None: all), of ``system`` if given."""
+def dead_letters(
+    connection: Connection,
+    ids: Collection[str] | None,
+    system: str | None = None,
+    object: str | None = None,
+    code: str | None = None,
+    since: int | None = None,
+    until: int | None = None,
+) -> list[str]:
+    """Ids of dead writes among ``ids`` (None: all), the oldest first.
+
+    :param code: what they were refused with. :param since: given up at or after that time, ``until``: before it.
+    """
     w = t.writes.c
-    chosen = select(w.id).where(w.state == "dead")
-    chosen = chosen.where(among(w.id, ids)) if ids is not None else chosen
-    chosen = chosen.where(w.system == system) if system is not None else chosen
-    return list(connection.scalars(chosen.order_by(w.id)))
+    wanted = [w.state == "dead"]
+    wanted += [among(w.id, ids)] if ids is not None else []
+    wanted += [column == value for column, value in ((w.system, system), (w.object, object), (w.code, code)) if value]
+    wanted += [w.finished_at >= since] if since is not None else []
+    wanted += [w.finished_at < until] if until is not None else []
+    return list(connection.scalars(select(w.id).where(*wanted).order_by(w.id)))
 
 
 def troubles(connection: Connection, limit: int, system: str | None = None) -> Rows:

@@ -484,11 +484,17 @@ def counts(connection: Connection) -> Mapping[str, Mapping[str, int]]:
 
 
 def retry(
-    connection: Connection, now: int, ids: Collection[str] | None, system: str | None, anyway: bool = False
+    connection: Connection,
+    now: int,
+    ids: Collection[str] | None,
+    system: str | None,
+    anyway: bool = False,
+    apart: int = 0,
 ) -> int:
     """Dead letters back into the queue; those that a newer write has overtaken stay dead. Returns how many.
 
     :param anyway: a person knows who is there already, and wants a record made all the same.
+    :param apart: microseconds between two of them, the oldest first: a system that has just come back is not run over.
     """
     w = t.writes.c
     newer = t.writes.alias()
@@ -496,12 +502,12 @@ def retry(
     dead = select(w.id, w.system).where(w.state == "dead", ~select(newer.c.id).where(same).exists())
     dead = dead.where(among(w.id, ids)) if ids is not None else dead
     dead = dead.where(w.system == system) if system is not None else dead
-    rows = connection.execute(dead).all()
+    rows = connection.execute(dead.order_by(w.id)).all()
     if rows:
+        again = {"state": "waiting", "attempts": 0, "finished_at": None, **({"anyway": True} if anyway else {})}
         connection.execute(
-            update(t.writes)
-            .where(among(w.id, [row.id for row in rows]))
-            .values(state="waiting", attempts=0, due_at=now, finished_at=None, **({"anyway": True} if anyway else {}))
+            update(t.writes).where(w.id == bindparam("one")).values(again | {"due_at": bindparam("at")}),
+            [{"one": row.id, "at": now + place * apart} for place, row in enumerate(rows)],
         )
         per_system: dict[str, int] = {}
         for row in rows:

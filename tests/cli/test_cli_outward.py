@@ -5,18 +5,22 @@ from __future__ import annotations
 import csv
 import re
 import socket
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
 from gateway_files import FilesSink
+from sqlalchemy import insert, select
 
 from gateway.cli import processes
 from gateway.cli.main import cli
 from gateway.cli.systems import switched_on
 from gateway.contracts import Receipt
 from gateway.errors import Refused
+from gateway.store import tables as t
+from gateway.store.database import open_store, read, write
 
 
 def sent(instance: Any) -> list[dict[str, str]]:
@@ -307,6 +311,33 @@ def test_dead_letter_is_tried_again(dead: Any) -> None:
     assert [row["mail"] for row in sent(dead)] == ["ann@one.example"]
     assert dead.json("work", "list") == {"work": []}
     assert dead.json("status")["ok"]
+
+
+def test_dead_letters_are_chosen_by_what_they_are(dead: Any) -> None:
+    """System, object, code, and when they were given up; a dry run only says which."""
+
+    def would(*options: str) -> int:
+        return len(dead.json("deliveries", "retry", "--dry-run", *options)["chosen"])
+
+    today = f"{datetime.now(UTC) - timedelta(days=1):%Y-%m-%d}"
+    assert would("--system", "sales", "--object", "lead", "--code", "bad field", "--since", today) == 1
+    assert [would("--code", "other"), would("--object", "contact"), would("--until", today)] == [0, 0, 0]
+    assert "say which dead ones" in dead.run("deliveries", "retry", code=1).stderr
+    assert dead.json("deliveries", "retry", "--code", "bad field")["retried"] == 1
+    assert dead.json("deliveries", "retry", "--code", "bad field") == {"dry_run": False, "chosen": [], "retried": 0}
+
+
+def test_dead_letters_go_no_faster_than_they_are_told(dead: Any) -> None:
+    """Two a minute: the oldest now, each other half a minute after the one before."""
+    store = open_store(dead.root / "var")
+    with write(store.main) as connection:
+        row = dict(connection.execute(select(t.writes)).mappings().one())
+        connection.execute(insert(t.writes), [row | {"id": f"{one}" * 32, "key": f"k{one}"} for one in "ef"])
+    assert dead.json("deliveries", "retry", "--system", "sales", "--per-minute", "2")["retried"] == 3
+    with read(store.main) as connection:
+        due = list(connection.scalars(select(t.writes.c.due_at).order_by(t.writes.c.id)))
+    store.close()
+    assert [at - due[0] for at in due] == [0, 30_000_000, 60_000_000]
 
 
 def test_discarded_write_is_gone_and_counted(dead: Any) -> None:

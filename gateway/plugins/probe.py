@@ -28,8 +28,6 @@ DEADLINE = 20.0
 """Seconds that loading one plugin, or asking it one thing, may take here."""
 START = 60.0
 """Seconds until the process may have begun."""
-MEMORY = 1 << 30
-"""Bytes that the process may take for its data."""
 
 Tell = Callable[..., None]
 
@@ -124,13 +122,17 @@ def main(arguments: Sequence[str]) -> None:
 
     tell = _alone()
     what, root, bad, *rest = arguments
+    memory = _bounded(Path(root))
     rules = Rules.of(Path(root))
     rules.bad = json.loads(bad)
     host = host_of(Path(root), rules, loading=lambda plugin: tell(doing="it was loaded", plugin=plugin.name))
     if what == "load":
         for plugin in host.plugins:
             tell(doing="its settings were described", plugin=plugin.name)
-            tell(**_seen(host, plugin))
+            told = _seen(host, plugin)
+            if "MemoryError" in plugin.reason:
+                told["reason"] += f": it wants more than the {memory} MiB of worker_memory in gateway.yaml"
+            tell(**told)
     else:
         from gateway.plugins.doctor import systems
 
@@ -139,20 +141,37 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _alone() -> Tell:
-    """Keep stdout for ourselves, close the mouths of plugins, and bound the memory that they may take."""
+    """Keep stdout for ourselves, and close the mouths of plugins."""
     channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
     silence = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silence, 1)
     os.dup2(silence, 2)
-    with contextlib.suppress(ImportError, ValueError, OSError):  # not every system can
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
 
     def tell(**message: Any) -> None:
         print(json.dumps(message, default=str), file=channel, flush=True)
 
     return tell
+
+
+def _bounded(root: Path) -> int:
+    """Let this process have the memory of a worker, where the system can bound it. Returns MiB, 0 = no limit."""
+    from marshmallow import EXCLUDE, ValidationError
+
+    from gateway.errors import ConfigError
+    from gateway.settings.files import ConfigFile
+    from gateway.settings.form import GatewayForm
+
+    form = GatewayForm(only=["worker_memory"], unknown=EXCLUDE)
+    try:
+        most: int = form.load(ConfigFile.read(root / "gateway.yaml", root).data)["worker_memory"]
+    except (ConfigError, ValidationError):
+        most = form.load({})["worker_memory"]
+    with contextlib.suppress(ImportError, ValueError, OSError):
+        import resource
+
+        if most:
+            resource.setrlimit(resource.RLIMIT_DATA, (most << 20, most << 20))
+    return most
 
 
 def sections_of(host: Host, name: str) -> str:
@@ -187,8 +206,6 @@ def _seen(host: Host, plugin: Plugin) -> dict[str, Any]:
         wrong = f"{type(exc).__name__}"
     names = ("name", "module", "distribution", "version", "requires", "state", "reason", "since", "offers")
     told = {name: getattr(plugin, name) for name in names}
-    if "MemoryError" in plugin.reason:
-        told["reason"] += f": it wants more than {MEMORY >> 30} GiB"
     also = {"would_offer": list(plugin.would_offer), "deprecations": list(getattr(plugin, "deprecations", ()))}
     return {**told, **also, "settings": settings, "sections": sections, "wrong": wrong}
 

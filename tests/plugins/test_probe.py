@@ -19,7 +19,7 @@ BAD = {
     "leaves": ("import os; os._exit(0)", "ended (exit code 0) while it was loaded"),
     "dies": ("import os; os.kill(os.getpid(), 9)", "ended (signal 9) while it was loaded"),
     "stops": ("raise KeyboardInterrupt", "ended (signal 2) while it was loaded"),
-    "swells": ("much = bytearray(2 << 30)", "MemoryError: it wants more than 1 GiB"),
+    "swells": ("much = bytearray(2 << 30)", "MemoryError: it wants more than the 2048 MiB of worker_memory"),
     "fails": ("import no_such_module", "No module named 'no_such_module'"),
 }
 LOUD = """

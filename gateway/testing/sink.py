@@ -430,9 +430,9 @@ class SinkContract(SystemContract):
                 told = self._receipts(sink, calls[0], lost=True)[made.key]
             expected = ("retry", "unknown", "limit", "done")
             goes_on = told.result in expected or _met(made, told)
-            assert goes_on, f"{fault}: {told.result} {told.code}: the gateway would not try again"
+            assert goes_on, f"{fault}: {self._told({'': told})}: the gateway would not try again"
             told = self._followed(made, told)
-            assert told.result == "done", f"{fault}: still {told.result} {told.code} when the trouble was over"
+            assert told.result == "done", f"{fault}: the trouble is over, and {self._told({'': told})}"
             self._stands(told.record or id_, made.fields)
         assert len(self._held()) == 2, f"{fault}: two people, and the system holds {len(self._held())} records"
 
@@ -470,7 +470,7 @@ class SinkContract(SystemContract):
 
     @staticmethod
     def _told(receipts: Mapping[str, Receipt]) -> str:
-        told = [f"{one.result} {one.code} {one.message}".strip() for one in receipts.values()]
+        told = [" ".join(filter(None, (one.result, one.code, one.message))) for one in receipts.values()]
         return f"the receipts say: {'; '.join(sorted(set(told)))}"
 
 

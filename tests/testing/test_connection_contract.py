@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -89,18 +90,22 @@ class Shows(CrmConnection):
 
 
 Make = Callable[[Mapping[str, Any], Context], Connection]
-BAD: Sequence[tuple[Make, str]] = [
-    (Nameless, "test_the_account_is_named"),
-    (PinsWhatIsNoSetting, "test_the_account_is_named"),
-    (Translates, "test_refused_credentials_are_told"),
-    (Translates, "test_trouble_over_there_is_told"),
-    (HasABrokenMapping, "test_its_mapping_file_is_good"),
-    (MakesInADryRun, "test_asking_changes_nothing"),
-    (SamplesAll, "test_asking_changes_nothing"),
-    (MakesNothing, "test_setup_makes_what_is_missing_once"),
-    (MakesItAgain, "test_setup_makes_what_is_missing_once"),
-    (PaysNothing, "test_no_request_without_budget"),
-    (Shows, "test_secrets_appear_nowhere"),
+BAD: Sequence[tuple[Make, str, str]] = [
+    (Nameless, "test_the_account_is_named", "an account without an id"),
+    (PinsWhatIsNoSetting, "test_the_account_is_named", "pin: no settings: portal"),
+    (Translates, "test_refused_credentials_are_told", "credentials refused: RuntimeError instead of AccessRefused"),
+    (Translates, "test_trouble_over_there_is_told", "busy: RuntimeError is no GatewayError"),
+    (
+        HasABrokenMapping,
+        "test_its_mapping_file_is_good",
+        "mappings/crm.yaml:6: objects.person.kind: not one of person",
+    ),
+    (MakesInADryRun, "test_asking_changes_nothing", "the system is another after it was only asked"),
+    (SamplesAll, "test_asking_changes_nothing", "sample of person: 6 records, and 5 were asked for"),
+    (MakesNothing, "test_setup_makes_what_is_missing_once", "what is made is not what was said to be missing"),
+    (MakesItAgain, "test_setup_makes_what_is_missing_once", "made again: person.gw_score"),
+    (PaysNothing, "test_no_request_without_budget", "the budget gave 0 requests and the system heard 1"),
+    (Shows, "test_secrets_appear_nowhere", "a secret shows"),
 ]
 
 
@@ -108,9 +113,9 @@ def suite(make: Make, **parts: Any) -> ConnectionContract:
     return type("Suite", (TestCrm,), {"build": lambda self, context: make(settings(self.fake), context), **parts})()
 
 
-@pytest.mark.parametrize(("make", "check"), BAD, ids=lambda one: getattr(one, "__name__", one))
-def test_a_connection_that_breaks_a_promise_fails_its_check(make: Make, check: str) -> None:
-    with pytest.raises((AssertionError, GatewayError)):
+@pytest.mark.parametrize(("make", "check", "said"), BAD, ids=lambda one: getattr(one, "__name__", one))
+def test_a_connection_that_breaks_a_promise_fails_its_check(make: Make, check: str, said: str) -> None:
+    with pytest.raises((AssertionError, GatewayError), match=re.escape(said)):
         run(suite(make), check)
 
 
@@ -120,4 +125,4 @@ def test_a_schema_is_named() -> None:
 
 
 def test_every_check_can_fail() -> None:
-    assert set(CHECKS) == {check for _, check in BAD} | {"test_settings_are_documented"}
+    assert set(CHECKS) == {check for _, check, _ in BAD} | {"test_settings_are_documented"}

@@ -60,7 +60,7 @@ def merged(old: Lock | None, new: Mapping[str, Approved], gone: Collection[str] 
     for name, one in new.items():
         before = entries.get(name)
         same = before is not None and (before.version, before.files) == (one.version, one.files)
-        entries[name] = replace(before, plugins=one.plugins or before.plugins) if same and before else one
+        entries[name] = before if same and before is not None else one
     return Lock(entries)
 
 

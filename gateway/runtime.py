@@ -161,8 +161,12 @@ class Gateway:
 
     @property
     def absent(self) -> list[str]:
-        """Systems whose plugin is not to be had just now: what they sent waits."""
-        return [name for name, system in self.instance.systems.items() if system.absent]
+        """Systems whose source is not to be had just now, or could not be built: what they sent waits."""
+        return [
+            name
+            for name, system in self.instance.systems.items()
+            if system.absent or (system.plugin in self.host.sources and name not in self.sources)
+        ]
 
     def intake_sources(self) -> dict[str, SourceOffer | None]:
         """The systems that take webhooks, with how their calls prove themselves; None: nobody can say just now."""
@@ -232,12 +236,8 @@ class Gateway:
 
     def _unread(self) -> list[str]:
         """The systems whose documents wait: they have no source now that had one, or its ``read`` is quarantined."""
-        return [
-            name
-            for name, system in self.instance.systems.items()
-            if (name in self.problems and name not in self.sources)
-            or self.breakers.stopped(self.plugin_of(name), "read")
-        ]
+        stopped = [name for name in self.sources if self.breakers.stopped(self.plugin_of(name), "read")]
+        return [*self.absent, *stopped]
 
     def _read(self, worker: str, document: Document) -> Reading | None:
         """None: its plugin was quarantined since the document was claimed, which waits again."""

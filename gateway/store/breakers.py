@@ -16,8 +16,10 @@ from sqlalchemy import Connection, and_, delete, inspect, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from gateway.errors import ConfigError
 from gateway.store import tables as t
-from gateway.store.database import is_there, open_store, read, write
+from gateway.store.bundle import has_tables
+from gateway.store.database import is_there, open_store, read, upgrade, write
 from gateway.store.place import Place
 from gateway.store.put import Put
 from gateway.times import from_micros
@@ -57,7 +59,18 @@ def kept_out(place: Path | Place, now: int = 0) -> dict[str, Quarantine]:
 
 
 def died(place: Path | Place, plugin: str, part: str, item: str, reason: str, now: int) -> bool:
-    """Note that a process ended in a call of ``plugin``. Whether that is quarantined now."""
+    """Note that a process ended in a call of ``plugin``. Whether that is quarantined now.
+
+    The first process of an instance may end before it has made the store: then it is made here.
+    """
+    store = open_store(place)
+    try:
+        if not has_tables(store):
+            upgrade(store)
+    except (ConfigError, DBAPIError, PoolTimeout):
+        return False
+    finally:
+        store.close()
 
     def struck(connection: Connection) -> bool:
         return strike(connection, plugin, part, item, reason, now)

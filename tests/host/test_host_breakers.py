@@ -334,3 +334,13 @@ def test_one_item_never_makes_three_strikes(weak):
 def test_a_call_says_which_part_of_the_plugin_it_is_and_what_it_is_about(call, word, part, item):
     """By its first word."""
     assert parts(call) == (word, part, item)
+
+
+def test_a_death_before_the_store_was_made_is_noted(tmp_path):
+    """The first start of an instance with a plugin that ends whoever loads it: two deaths are enough to leave it out."""
+    folder = tmp_path / "var"
+    assert not breakers.died(folder, "weak", breakers.LOAD, "", "import hung", to_micros(NOW))
+    assert breakers.kept_out(folder) == {}
+    assert breakers.died(folder, "weak", breakers.LOAD, "", "import hung", to_micros(NOW))
+    assert breakers.kept_out(folder)["weak"].reason == "import hung"
+    assert breakers.kept_out(folder, to_micros(NOW) + breakers.WAIT) == {}  # for who tries it again

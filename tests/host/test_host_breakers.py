@@ -337,7 +337,7 @@ def test_a_call_says_which_part_of_the_plugin_it_is_and_what_it_is_about(call, w
 
 
 def test_a_death_before_the_store_was_made_is_noted(tmp_path):
-    """The first start of an instance with a plugin that ends whoever loads it: two deaths are enough to leave it out."""
+    """Of the first start of an instance: two deaths of whoever loads a plugin are enough to leave it out."""
     folder = tmp_path / "var"
     assert not breakers.died(folder, "weak", breakers.LOAD, "", "import hung", to_micros(NOW))
     assert breakers.kept_out(folder) == {}

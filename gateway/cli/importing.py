@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gateway.cli.campaigns import take_costs
 from gateway.cli.main import App, pass_app, plugin_call
 from gateway.cli.output import json_option, plural, progress, say, say_json
 from gateway.errors import Refused
@@ -33,18 +34,27 @@ history_option = click.option(
 
 @click.command("import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--system", required=True, metavar="NAME", help="The system of gateway.yaml that the file comes from.")
+@click.option("--system", metavar="NAME", help="The system of gateway.yaml that the file comes from.")
+@click.option("--costs", is_flag=True, help="It is a CSV file of what campaigns cost, instead.")
 @history_option
 @json_option
 @pass_app
-def import_(app: App, file: Path, system: str, history: bool, as_json: bool) -> None:
-    """Take in a file of a system.
+def import_(app: App, file: Path, system: str | None, costs: bool, history: bool, as_json: bool) -> None:
+    """Take in a file of a system, or what campaigns cost.
 
     With the times in the data, through the same inbox and pipeline as a webhook; safe to stop and to repeat. The exit
     code is 1 when nothing of it could be taken in.
+
+    The columns of costs: campaign, amount, currency (else the instance's), and month (2026-05) or from and until. A
+    row of the same campaign, days and currency takes the place of the one before.
     """
     from gateway.contracts import Source
 
+    if costs == (system is not None):
+        raise click.UsageError("say which system the file comes from with --system NAME, or that it holds --costs")
+    if system is None:
+        take_costs(app, file, as_json)
+        return
     gateway = app.gateway
     source = source_of(gateway, system)
     if type(source).pull is Source.pull:

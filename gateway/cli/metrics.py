@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from gateway.cli.attribution import attribution
+from gateway.cli.campaigns import campaigns
 from gateway.cli.main import App, pass_app_to_look
 from gateway.cli.output import json_option, say, say_json, table
 from gateway.cli.recycled import recycled
@@ -17,6 +18,7 @@ def metrics() -> None:
 
 
 metrics.add_command(attribution)
+metrics.add_command(campaigns)
 metrics.add_command(velocity)
 metrics.add_command(recycled)
 

@@ -666,6 +666,16 @@ breakers = Table(  # parts of plugins that failed; open while they are not calle
     Column("reason", String, nullable=False),
 )
 
+costs = Table(  # what campaigns cost, as imported; days are the instance's, `ends` is the day after the last
+    "costs",
+    main,
+    Column("campaign", String, primary_key=True),
+    Column("begins", String, primary_key=True),
+    Column("ends", String, primary_key=True),
+    Column("currency", String, primary_key=True),
+    Column("amount", String, nullable=False),  # decimal text
+)
+
 unblanked = Table(  # documents that named people who are forgotten: the inbox has yet to empty their bodies
     "unblanked",
     main,

@@ -1,0 +1,147 @@
+"""``gateway metrics campaigns``, and what campaigns cost: ``gateway import FILE --costs``."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gateway.cli.main import MOMENT, App, pass_app_to_look
+from gateway.cli.output import json_option, plural, say, say_json, table
+from gateway.errors import ConfigError
+from gateway.metrics.report import number, percent
+from gateway.times import to_micros
+
+if TYPE_CHECKING:
+    from gateway.metrics.campaigns import Campaign
+    from gateway.metrics.costs import Cost
+
+
+def take_costs(app: App, file: Path, as_json: bool) -> None:
+    """Take in a file of costs, whole or not at all. Raises ``ConfigError`` with every problem of it."""
+    from gateway.metrics.costs import read_costs
+    from gateway.settings.files import suggest
+    from gateway.store import campaigns as store
+    from gateway.store.database import read, write
+
+    gateway = app.gateway
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise ConfigError([f"{file.name}: not readable as UTF-8 text"]) from None
+    rows, problems = read_costs(file.name, text, gateway.instance.currency)
+    if problems:
+        raise ConfigError(problems)
+    with read(gateway.store.main) as connection:
+        known = store.known(connection)
+    with write(gateway.store.main) as connection:
+        new = store.put_costs(connection, rows)
+    unknown = sorted({one.campaign for one in rows} - set(known))
+    if as_json:
+        say_json({"file": str(file), "rows": len(rows), "new": new, "unknown_campaigns": unknown})
+        return
+    say(f"{plural(len(rows), 'cost')} read, {new} new or changed")
+    for name in unknown:
+        say(f"  no activity names the campaign {name!r}{suggest(name, known)}", err=True)
+
+
+@click.command()
+@click.option("--since", type=MOMENT, help="Leads that entered from then on, and the costs of these days.")
+@click.option("--until", type=MOMENT, help="Leads that entered before then.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV: a row for each campaign.")
+@json_option
+@pass_app_to_look
+def campaigns(app: App, since: datetime | None, until: datetime | None, as_csv: bool, as_json: bool) -> None:
+    """Show what each campaign brought, what came of it, what it cost and returned.
+
+    A lead counts once, for the campaign of its first touch that names one. A deal's revenue is shared equally among
+    its people. Costs come with `gateway import FILE --costs` and are spread evenly over their days.
+    """
+    from gateway.metrics.campaigns import campaigns as counted
+    from gateway.store import campaigns as store
+    from gateway.store.database import read
+
+    gateway, currency = app.gateway, app.gateway.instance.currency
+    journey = gateway.model.journey
+    begin, end = (app.moment(at) if at is not None else None for at in (since, until))
+    with read(gateway.store.main) as connection:
+        found, foreign = store.campaigns(
+            *(connection, journey, gateway.model.score_name, currency),
+            *(to_micros(at) if at is not None else None for at in (begin, end)),
+        )
+        costs = store.costs(connection)
+    days = [at.astimezone(app.zone).date() if at is not None else None for at in (begin, end)]
+    unpriced = _price(found, costs, currency, *days)
+    data = counted(found, [stage for stage in journey.tracked if stage != "target"])
+    data |= {"currency": currency, "without_rate": dict(foreign), "costs_without_rate": unpriced}
+    if as_json:
+        say_json(data)
+    elif as_csv:
+        _write(data)
+    else:
+        _print(data)
+
+
+def _price(
+    found: list[Campaign], costs: Iterable[Cost], currency: str, since: date | None, until: date | None
+) -> dict[str, str]:
+    """Give each campaign its cost; one that brought nobody gets a row of its own. Returns what has no rate."""
+    from gateway.metrics.campaigns import Campaign
+
+    by_name = {one.name: one for one in found}
+    other: dict[str, Decimal] = defaultdict(Decimal)
+    for one in costs:
+        amount = one.within(since, until)
+        if one.currency != currency:
+            other[one.currency] += amount
+        elif amount:
+            if one.campaign not in by_name:
+                found.append(Campaign(one.campaign))
+                by_name[one.campaign] = found[-1]
+            campaign = by_name[one.campaign]
+            campaign.cost = (campaign.cost or 0.0) + float(amount)
+    return {money: f"{amount:.2f}" for money, amount in sorted(other.items())}
+
+
+def _write(data: Mapping[str, Any]) -> None:
+    rows = csv.writer(sys.stdout, lineterminator="\n")
+    stages = [one["stage"] for one in data["total"]["stages"]]
+    rows.writerow(("campaign", "leads", "score_mean", "great_share", *stages, "revenue", "cost", "return"))
+    for one in data["campaigns"]:
+        quality = (one[name] for name in ("campaign", "leads", "score_mean", "great_share"))
+        counts = (stage["count"] for stage in one["stages"])
+        rows.writerow((*quality, *counts, one["revenue"], one["cost"], one["return"]))
+
+
+def _print(data: Mapping[str, Any]) -> None:
+    currency, stages = data["currency"], [one["stage"] for one in data["total"]["stages"]]
+    priced = data["total"]["cost"] is not None
+    columns = ("campaign", "leads", "score", "great", *stages, f"revenue in {currency}")
+    columns += ("cost", *(f"per {stage}" for stage in stages), "return") if priced else ()
+    rows = [(one["campaign"] or "(none)", *_cells(one, priced)) for one in data["campaigns"]]
+    table(columns, [*rows, ("in all", *_cells(data["total"], priced))], right=columns[1:])
+    if not data["campaigns"]:
+        say("no leads entered in this time")
+    for money, count in sorted(Counter(data["without_rate"]).items()):
+        unnamed = f"in {money}" if money else "without a currency"
+        say(f"{plural(count, 'deal')} {unnamed}: without revenue, for there is no rate to {currency}")
+    for money, amount in data["costs_without_rate"].items():
+        say(f"costs of {amount} {money} are left out, for there is no rate to {currency}")
+
+
+def _cells(one: Mapping[str, Any], priced: bool) -> Sequence[str]:
+    score = "" if one["score_mean"] is None else f"{one['score_mean']:.1f}"
+    cells = [number(one["leads"]), score, percent(one["great_share"])]
+    cells += [*(number(stage["count"]) for stage in one["stages"]), f"{one['revenue']:,.0f}"]
+    if priced:
+        cells += ["" if one["cost"] is None else f"{one['cost']:,.0f}"]
+        cells += ["" if stage["cost_each"] is None else f"{stage['cost_each']:,.0f}" for stage in one["stages"]]
+        cells += ["" if one["return"] is None else f"{one['return'] * 100:,.0f} %"]
+    return cells

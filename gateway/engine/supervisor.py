@@ -248,7 +248,7 @@ class Supervisor:
             return
         if code == RENEWED:
             child.failures, child.again_at = 0, now
-            log.info("renewed", process=child.kind, reason="the files have changed")
+            log.info("renewed", process=child.kind, reason="the files or plugins have changed")
             return
         child.reason = child.cut or (f"{how}, in {seen.plugin}: {seen.call}" if seen.plugin else how)
         child.cut = ""

@@ -132,6 +132,8 @@ SHAPES = {
     "suites[].plugin[] suites[].passed suites[].failed suites[].skipped suites[].checks[] suites[].checks[].check "
     "suites[].checks[].name suites[].checks[].result suites[].checks[].reason",
     "plugins enable": "plugin disabled found[] found[].state found[].reason",
+    "db backup": "source target tables[] tables[].table tables[].rows tables[].hash",
+    "db copy": "source target tables[] tables[].table tables[].rows tables[].hash",
 }
 OPENING = f"""<!-- Made by docs/generate_cli.py ({CLICK}) from the commands; edit the code, then run it again. -->
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
-from postgresql_server import Databases, Server, known, shared
+from postgresql_server import Databases, Server, shared
 
 from gateway.contracts import Secret
 from gateway.store import bundle, database
@@ -46,28 +46,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if config.getoption("--database") == "postgresql":
-        of_sqlite = pytest.mark.skip(reason="about SQLite's files")
+        of_sqlite = pytest.mark.skip(reason="about SQLite's files, or says itself where its stores are")
         for item in items:
             if item.get_closest_marker("sqlite") or item.get_closest_marker("processes"):
                 item.add_marker(of_sqlite)
 
 
-def pytest_unconfigure(config: pytest.Config) -> None:
-    if not hasattr(config, "workerinput"):
-        server = known(_common(config))
-        if isinstance(server, Server):
-            server.stop()
-
-
-def _common(config: pytest.Config) -> Path:
-    """The folder that all workers of a run know."""
-    base: Path = config._tmp_path_factory.getbasetemp()  # type: ignore[attr-defined]
-    return base.parent if hasattr(config, "workerinput") else base
-
-
 @pytest.fixture(scope="session")
-def postgresql_server(request: pytest.FixtureRequest) -> Server:
-    server = shared(_common(request.config))
+def postgresql_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Server:
+    base = tmp_path_factory.getbasetemp()
+    one_of_several = hasattr(request.config, "workerinput")  # then the run's own folder and process are above
+    server = shared(base.parent, os.getppid()) if one_of_several else shared(base, os.getpid())
     return pytest.skip(server) if isinstance(server, str) else server
 
 

@@ -11,6 +11,7 @@ import fcntl
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -47,15 +48,14 @@ class Server:
             cursor = connection.execute(sql)
             return cursor.fetchall() if cursor.description else []
 
-    def stop(self) -> None:
-        as_owner([self.bin / "pg_ctl", "-D", self.folder / "data", "-m", "immediate", "stop"])
-        shutil.rmtree(self.folder, ignore_errors=True)
-
 
 def as_owner(command: list[Any]) -> None:
+    subprocess.run([*_owner(), *map(str, command)], check=True, stdout=subprocess.DEVNULL, cwd="/")
+
+
+def _owner() -> list[str]:
     """PostgreSQL refuses to be run by root."""
-    prefix = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
-    subprocess.run([*prefix, *map(str, command)], check=True, stdout=subprocess.DEVNULL, cwd="/")
+    return ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
 
 
 def programs() -> Path | str:
@@ -78,23 +78,20 @@ def _found() -> Path | None:
     return homes[-1].parent if homes else None
 
 
-def shared(folder: Path) -> Server | str:
-    """The run's server, started by whoever asks first; or why there is none. ``folder`` is common to all workers."""
+def shared(folder: Path, run: int) -> Server | str:
+    """The run's server, started by whoever asks first; or why there is none.
+
+    :param folder: common to all workers. :param run: the process that ends last; the server ends with it, however.
+    """
     note = folder / "postgresql.json"
     with _locked(folder / "postgresql.lock"):
         if not note.exists():
             started = _start()
+            if isinstance(started, Server):
+                _end_with(run, started)
             told = started if isinstance(started, str) else [str(started.folder), str(started.bin), started.port]
             note.write_text(json.dumps(told))
-    return known(folder) or "PostgreSQL was stopped"
-
-
-def known(folder: Path) -> Server | str | None:
-    """The server of this run, if anybody asked for one."""
-    try:
-        told = json.loads((folder / "postgresql.json").read_text())
-    except OSError:
-        return None
+    told = json.loads(note.read_text())
     return told if isinstance(told, str) else Server(Path(told[0]), Path(told[1]), told[2])
 
 
@@ -115,6 +112,14 @@ def _start() -> Server | str:
     options += f" -k {folder} -p {port}"
     as_owner([found / "pg_ctl", "-D", data, "-l", folder / "log", "-w", "-t", "120", "-o", options, "start"])
     return Server(folder, found, port)
+
+
+def _end_with(run: int, server: Server) -> None:
+    stop = shlex.join([*_owner(), *map(str, [server.bin / "pg_ctl", "-D", server.folder / "data"])])
+    clear = f"rm -rf {shlex.quote(str(server.folder))}"
+    watch = f"while kill -0 {run}; do sleep 2; done; {stop} -m immediate stop; {clear}"
+    nothing: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
+    subprocess.run(["sh", "-c", f"({watch}) &"], check=True, cwd="/", start_new_session=True, **nothing)
 
 
 def _free_port() -> int:

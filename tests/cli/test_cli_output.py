@@ -273,6 +273,8 @@ def test_json_has_the_documented_keys(filled: Any, ann: Any, bob: Any, command: 
         "leads points": ["ann@one.example", "5", "--reason", "fair"],
         "leads merge": ["ann@one.example", "bob@two.example"],
         "leads split": ["ann@one.example", "--record", "leads:contact:2"],
+        "db backup": [str(filled.root / "kept")],
+        "db copy": [str(filled.root / "copied")],
     }
     if command == "try":  # somebody for sales, and somebody who is left out
         chief = ann | {"id": "8", "email": "fay@six.example", "page": "pricing"}

@@ -13,6 +13,7 @@ from gateway.store import copying, migrations, tables
 from gateway.store.database import INBOX_FILE, MAIN_FILE, Store, open_store, upgrade, write
 from gateway.store.place import Place
 
+pytestmark = pytest.mark.sqlite  # each test says itself where its stores are
 VALUES = {"ü": [1, 1e22, -0.5, None, True, "a\0b \U0001f600"], "b": {"z": 1, "a": 2}, "a": 9007199254740993}
 
 

@@ -19,6 +19,7 @@ from gateway.store.database import open_store, read, require_current, upgrade, w
 from gateway.store.inbox import Arrival, Inbox
 from gateway.store.place import Place
 
+pytestmark = pytest.mark.sqlite  # each test says itself where its stores are
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 

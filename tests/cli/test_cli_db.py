@@ -1,0 +1,120 @@
+"""``gateway db``, and an instance whose store is PostgreSQL."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from gateway.engine.process import web_app
+
+pytestmark = pytest.mark.sqlite  # each test says itself where its stores are
+FORMS = (
+    "systems:\n  forms:\n    plugin: webhook\n    settings:\n      secrets: ['file:secret']\n"
+    "      verify: {scheme: token, header: X-Token, id_header: X-Id}\n"
+)
+
+
+@pytest.fixture
+def address(postgresql: Any) -> str:
+    """Of an empty database; what a file would say of it."""
+    url: str = postgresql.make(tables=False)
+    return url
+
+
+def stored_in(instance: Any, address: str) -> None:
+    instance.edit("gateway.yaml", "systems:\n", f"store: {address}\nsystems:\n")
+
+
+def told(instance: Any) -> Any:
+    """What does not depend on where the store is, nor on the moment."""
+    status = instance.json("status")
+    return status["systems"], status["leads"], instance.json("leads", "list")["leads"]
+
+
+def test_a_store_moves_to_postgresql_and_back(filled: Any, address: str) -> None:
+    """The same answers from there; what is done there is there after the way back."""
+    before = told(filled)
+    moved = filled.run("db", "copy", address).stdout
+    assert re.search(r"\d+ rows in \d+ tables copied and compared: \S+/var → postgresql://", moved)
+    assert f"now write `store: {address}` in gateway.yaml" in moved
+    assert filled.run("db", "copy", address, code=1).stderr.strip().endswith("a copy needs a place without rows")
+    stored_in(filled, address)
+    assert told(filled) == before
+    filled.run("leads", "hold", "ann@one.example", "--reason", "on leave", code=0)
+    held = told(filled)
+    back = filled.json("db", "copy", str(filled.root / "back"))
+    assert back["source"].startswith("postgresql://")
+    assert {one["table"]: one["rows"] for one in back["tables"]}["leads"] == 4
+    filled.edit("gateway.yaml", f"store: {address}", "store: back")
+    assert told(filled) == held
+
+
+@pytest.mark.parametrize("place", ["folder", "postgresql"])
+def test_a_backup_is_restored_into_either_database(filled: Any, request: Any, place: str) -> None:
+    """A folder like any store's; a place that is not empty is left alone."""
+    before = told(filled)
+    kept = filled.root / "kept"
+    assert "rows in" in filled.run("db", "backup", str(kept)).stdout
+    assert filled.run("db", "backup", str(kept), code=1).stderr.startswith(f"{kept}: is there already")
+    refusal = filled.run("db", "restore", str(kept), code=1).stderr
+    assert "gateway.db: is not empty" in refusal or "inbox.db: is not empty" in refusal
+    stored_in(filled, "elsewhere" if place == "folder" else request.getfixturevalue("address"))
+    assert "compared" in filled.run("db", "restore", str(kept)).stdout
+    assert told(filled) == before
+
+
+def test_a_store_is_backed_up_whatever_else_is_wrong(filled: Any) -> None:
+    """Broken mappings or plugins are no reason to have no backup; a broken place is told at its line."""
+    filled.write("mappings/leads.yaml", "objects: [")
+    assert filled.json("db", "backup", str(filled.root / "kept"))["tables"]
+    stored_in(filled, "postgresql://me:hunter2@db.example/leads")
+    error = filled.run("db", "backup", str(filled.root / "again"), code=2).stderr
+    assert error.startswith("gateway.yaml:3: store: write ${NAME} for the password")
+    assert "hunter2" not in error
+
+
+def test_a_copy_names_what_is_wrong_with_its_target(filled: Any) -> None:
+    """Literal passwords are refused on the command line, too: others see it."""
+    error = filled.run("db", "copy", "postgresql://me:hunter2@db.example/leads", code=2).stderr
+    assert "write ${NAME} for the password" in error
+    assert "hunter2" not in error
+    assert filled.run("db", "copy", str(filled.root / "var"), code=1).stderr.strip().endswith("is the store itself")
+    error = filled.run("db", "copy", "postgresql://me@127.0.0.1:1/leads", code=2).stderr
+    assert error == "postgresql://127.0.0.1:1/leads: does not answer: nobody listens there\n"
+
+
+def test_check_tells_a_database_that_does_not_answer(instance: Any) -> None:
+    """At its line, with host and database, in words and for programs."""
+    stored_in(instance, "postgresql://me@127.0.0.1:1/leads")
+    where = "store: postgresql://127.0.0.1:1/leads does not answer: nobody listens there"
+    assert f"gateway.yaml:3: {where}\n" in instance.run("check", code=2).stderr
+    report = json.loads(instance.run("check", "--json", code=2).stdout)
+    assert (report["ok"], report["problems"][0]["line"]) == (False, 3)
+
+
+def test_senders_come_again_while_the_database_is_away(instance: Any, address: str, postgresql: Any) -> None:
+    """503 with Retry-After, within the time that senders wait; then they are taken in as if nothing had been."""
+    pytest.importorskip("gateway_webhook")
+    instance.write("secret", "s3cret")
+    instance.write("mappings/forms.yaml", "system: forms\nobjects: {c: {kind: person, id: id, time: received}}\n")
+    instance.edit("gateway.yaml", "systems:\n", FORMS)
+    stored_in(instance, address)
+    client = web_app(instance.root).test_client()
+
+    def call(id_: str) -> Any:
+        return client.post("/hooks/forms", data=b"{}", headers={"X-Token": "s3cret", "X-Id": id_})
+
+    assert call("1").status_code == 200
+    name = address.partition("?")[0].rpartition("/")[2]
+    postgresql.server.run(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
+    postgresql.server.run(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
+    away = call("2")
+    assert (away.status_code, int(away.headers["Retry-After"]) > 0) == (503, True)
+    assert client.get("/health/ready").status_code == 503
+    postgresql.server.run(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
+    assert call("2").status_code == 200
+    assert client.get("/health/ready").status_code == 200
+    assert instance.json("status")["systems"][0]["documents"]["stored"] == 2

@@ -136,11 +136,24 @@ def disable(app: App, name: str, reason: str, by: str, as_json: bool) -> None:
 @json_option
 @pass_app
 def enable(app: App, name: str, as_json: bool) -> None:
-    """Load a plugin again that was disabled in this instance. A gateway that runs takes it up by itself."""
+    """Load a plugin again that was disabled in this instance, or try one at once that is quarantined.
+
+    A gateway that runs takes it up by itself.
+    """
     from gateway.plugins import switched
+    from gateway.settings.instance import store_place
+    from gateway.store.breakers import try_now
+    from gateway.store.times import utc_now
+    from gateway.times import to_micros
 
     app.require()
     off = _switches(app)
+    if name not in off and try_now(store_place(app.root), name, to_micros(utc_now())):
+        if as_json:
+            say_json({"plugin": name, "disabled": False, "found": []})
+        else:
+            say(f"{name} is quarantined; a gateway that runs tries it now, and if it works it is so no more")
+        return
     if name not in off:
         raise Refused(f"{name} is not disabled in plugins.yaml" + (f"; disabled are {', '.join(off)}" if off else ""))
     switched.write(app.root, {other: entry for other, entry in off.items() if other != name})

@@ -79,7 +79,7 @@ def status(app: App, as_json: bool) -> None:
             waits = f"; what concerns {', '.join(theirs)} waits" if theirs else ""
             since, again = (moment(to_micros(at), app.zone) for at in (one.since, one.again))
             words = f"plugin {plugin} is quarantined since {since}: {one.reason}{waits}"
-            say_under(f"{words}, tried again by itself at {again} (`gateway plugins list`)", 2)
+            say_under(f"{words}, tried again by itself at {again} (`gateway plugins enable {plugin}` tries now)", 2)
         for name, count in clocks.items():
             say(f"clocks of {plural(count, 'handoff')} wait until {name} is read")
     if not found.holds:

@@ -25,6 +25,7 @@ from gateway.pipeline import Pipeline
 from gateway.store import outbox, pushes
 from gateway.store import tables as t
 from gateway.store.among import among
+from gateway.store.breakers import by_plugin
 from gateway.store.commit import commit, commit_writes
 from gateway.store.database import read, write
 from gateway.store.loading import load
@@ -141,6 +142,10 @@ def push(gateway: Gateway, system: str, worker: str, progress: Callable[[int], N
         )
     if system not in gateway.outbound_systems():
         raise Refused(f"{system}: {gateway.problems.get(system, 'its plugin has no sink')}")
+    plugin = gateway.plugin_of(system)
+    if gateway.breakers.stopped(plugin, "deliver"):
+        why = by_plugin(gateway.breakers.open())[plugin].reason
+        raise Refused(f"{system}: plugin {plugin} is quarantined: {why}; `gateway plugins enable {plugin}` tries now")
     new = enqueue(gateway, [system])
     with read(gateway.store.main) as connection:
         worked, name = 0, pushes.new_name(connection, outbox.push_name(system, to_micros(gateway.now()), seconds=True))

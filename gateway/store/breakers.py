@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, and_, delete, inspect, select
+from sqlalchemy import Connection, and_, delete, inspect, select, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -92,6 +92,17 @@ def by_plugin(rows: Sequence[Any]) -> dict[str, Quarantine]:
             max(one.again, again) if one is not None else again,
         )
     return found
+
+
+def try_now(place: Path | Place, plugin: str, now: int) -> bool:
+    """Let what is quarantined of ``plugin`` be tried at once. Whether anything is."""
+    b = t.breakers.c
+
+    def hurry(connection: Connection) -> bool:
+        rows = update(t.breakers).where(b.plugin == plugin, b.opened_at.is_not(None))
+        return connection.execute(rows.values(retry_at=now)).rowcount > 0
+
+    return bool(_asked(place, hurry, write))
 
 
 def _asked(place: Path | Place, ask: Callable[[Connection], T], how: Any = read) -> T | None:

@@ -7,7 +7,9 @@ from importlib.metadata import EntryPoint
 import pytest
 from sqlalchemy import select
 
+from gateway.errors import Refused
 from gateway.host import Host, installed
+from gateway.outbound.planner import push
 from gateway.plugins.watch import parts
 from gateway.runtime import open_gateway
 from gateway.store import breakers
@@ -191,7 +193,10 @@ def test_a_source_that_fails_with_everything_waits_and_nothing_of_it_is_lost(wea
     weak.module.bad.clear()
     weak.work()
     assert weak.documents() == (0, 5, 0)
-    weak.later(seconds=61)
+    place = weak.gateway.instance.store
+    assert not breakers.try_now(place, "webhook", to_micros(weak.at))
+    assert breakers.try_now(place, "weak", to_micros(weak.at))  # somebody mended it, and does not want to wait
+    weak.later(seconds=1)
     weak.work()
     assert weak.documents() == (5, 0, 0)
     assert weak.quarantined() == {}
@@ -214,6 +219,8 @@ def test_writes_wait_without_spending_tries_while_their_sink_is_quarantined(weak
     assert sorted(weak.rows(t.writes.c.attempts)) == [(0,)] * 3 + [(1,)] * 3
     assert weak.quarantined() == {"weak": f"deliver raised ConnectionError at {at('raise Connection')}"}
     assert weak.gateway.deliver_once("crm", "w") == 0
+    with pytest.raises(Refused, match="crm: plugin weak is quarantined: deliver raised"):
+        push(weak.gateway, "crm", "w")
     weak.module.bad.clear()
     weak.later(seconds=61)
     weak.gateway.now = weak.gateway._deliveries["crm"].now = lambda: NOW + timedelta(minutes=5)

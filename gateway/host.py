@@ -117,7 +117,7 @@ class Host:
                 plugin.state, plugin.reason = "disabled", "not named in GATEWAY_PLUGINS"
                 continue
             if foreign and (kept := self.rules.against(entry.name, distribution)):
-                plugin.state, plugin.reason, plugin.since = "disabled", kept.reason, kept.since
+                plugin.state, plugin.reason, plugin.since = kept.state, kept.reason, kept.since
                 plugin.requires = _range(distribution)
                 continue
             if out := (quarantined or {}).get(entry.name):

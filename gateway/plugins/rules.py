@@ -25,6 +25,7 @@ class Kept:
 
     reason: str
     since: str = ""
+    state: str = "disabled"  # or broken
 
 
 class Rules:
@@ -56,7 +57,7 @@ class Rules:
     def against(self, name: str, distribution: Distribution) -> Kept | None:
         """None lets the plugin ``name`` of ``distribution`` in."""
         if name in self.bad:
-            return Kept(self.bad[name])
+            return Kept(self.bad[name], state="broken")
         if self.problems:
             return Kept(str(self.problems[0]))
         if off := self.off.get(name):

@@ -74,7 +74,7 @@ def install(
     importlib.invalidate_caches()
     if _is_instance(app):
         names = {_normal(one.name) for one in changes if one.plugins} | set(also)
-        new = with_origins(merged(lock, approved_now(names & foreign().keys(), by, _now())), changes, lock)
+        new = with_origins(merged(lock, approved_now(names & foreign().keys(), by, now_iso())), changes, lock)
         seen = _write(app, new)
     else:
         seen = _look(app)
@@ -107,7 +107,7 @@ def lock(app: App, names: Sequence[str], yes: bool, by: str, as_json: bool) -> N
     old = _lock(app)
     chosen = [_normal(distribution_of(name).metadata["Name"]) for name in names] or sorted(foreign())
     gone = set() if names or old is None else old.distributions.keys() - foreign().keys()
-    new = merged(old, approved_now(chosen, by, _now()), gone)
+    new = merged(old, approved_now(chosen, by, now_iso()), gone)
     told = list(differences(old, new))
     if old is not None and not told:
         if as_json:
@@ -249,7 +249,8 @@ def _normal(name: str) -> str:
     return str(canonicalize_name(name))
 
 
-def _now() -> str:
+def now_iso() -> str:
+    """The real time, by the second, as files hold it."""
     from datetime import UTC, datetime
 
     return iso_time(datetime.now(UTC).replace(microsecond=0))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gateway.cli.installing import install, lock, uninstall
+from gateway.cli.installing import install, lock, now_iso, uninstall
 from gateway.cli.main import App, pass_app, plugin_call
 from gateway.cli.output import by_option, iso_time, json_option, plural, say, say_json, table
 from gateway.cli.scaffolding import new
@@ -120,7 +120,7 @@ def disable(app: App, name: str, reason: str, by: str, as_json: bool) -> None:
         raise Refused(
             "\n  ".join([f"{one.name} cannot be spared; take this out of the files first:", *map(str, serious)])
         )
-    entry = switched.Switched(_now(), by, reason, tuple(one.offers or one.would_offer))
+    entry = switched.Switched(now_iso(), by, reason, tuple(one.offers or one.would_offer))
     switched.write(app.root, off | {one.name: entry})
     systems = [use.name for use in used]
     if as_json:
@@ -239,12 +239,6 @@ def _range(one: Seen) -> str:
 
 def _said(one: Seen) -> str:
     return "; ".join(filter(None, [", ".join(one.offers), one.reason]))
-
-
-def _now() -> str:
-    from datetime import UTC, datetime
-
-    return iso_time(datetime.now(UTC).replace(microsecond=0))
 
 
 @plugins.command()

@@ -186,6 +186,15 @@ def test_approval_begins_with_what_is_there(instance: Any, monkeypatch: pytest.M
     assert "no plugin 'nope'" in instance.run("plugins", "lock", "nope", code=1).stderr
 
 
+def test_what_is_no_distribution_is_refused_before_pip_is_asked() -> None:
+    """An option could send pip elsewhere, unseen; a file that is not there is no name."""
+    for asked, words in (("--index-url=x", "options are pip's own settings"), ("./nothing.whl", "no such file")):
+        done = CliRunner().invoke(cli, ["plugins", "install", "--", asked])
+        assert done.exit_code == 1
+        assert words in done.stderr
+    assert CliRunner().invoke(cli, ["plugins", "install"]).exit_code == 2
+
+
 def test_what_cannot_be_installed_here_is_refused_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     """No pip, or a folder that nobody may write to, root included."""
     from gateway.plugins import pip

@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from gateway.plugins.lock import LOCK
-
+LOCK = "plugins.lock"
+"""As ``plugins.lock`` calls it, whose module the supervisor has no need of."""
 LOOK = 1.0
 """Seconds between two looks at the files; an edit is judged when two looks in a row found the same."""
 LONGEST = 60.0

@@ -7,7 +7,9 @@ import time
 
 import pytest
 
+from gateway.engine import edits
 from gateway.engine.edits import AGAIN, LOOK, Edits
+from gateway.plugins import lock
 
 BROKEN = json.dumps({"problems": ["scoring.yaml:3: weights: must add up to 100"]})
 
@@ -105,3 +107,8 @@ def test_a_check_that_hangs_is_ended(folder, monkeypatch):
     assert edits.look(clock[0] + 1.0)
     assert edits.problems == ["the files could not be checked: no end within 0.5 s: a plugin hangs"]
     assert process.poll() is not None
+
+
+def test_the_lock_of_plugins_is_known_by_its_name():
+    """Without loading what reads it."""
+    assert edits.LOCK == lock.LOCK

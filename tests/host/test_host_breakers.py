@@ -9,6 +9,8 @@ from sqlalchemy import select
 
 from gateway.errors import Refused
 from gateway.host import Host, installed
+from gateway.journey.notify import PLUGIN as BROKEN_PLUGIN
+from gateway.notices.troubles import troubles
 from gateway.outbound.planner import push
 from gateway.plugins.watch import parts
 from gateway.runtime import open_gateway
@@ -185,6 +187,10 @@ def test_a_source_that_fails_with_everything_waits_and_nothing_of_it_is_lost(wea
     assert weak.documents() == (0, 5, 0)
     assert weak.documents("site") == (1, 0, 0)
     assert weak.quarantined() == {"weak": f"read raised KeyError at {at('raise KeyError')}"}
+
+    with read(weak.gateway.store.main) as connection:
+        [told] = troubles(weak.gateway, connection, {}, (), {BROKEN_PLUGIN})
+    assert (told.subject, "read raised KeyError" in told.words) == ("weak", True)
 
     weak.later(seconds=61)  # tried, and it still fails: twice as long
     weak.work()

@@ -48,7 +48,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if config.getoption("--database") == "postgresql":
         of_sqlite = pytest.mark.skip(reason="about SQLite's files, or says itself where its stores are")
         for item in items:
-            if item.get_closest_marker("sqlite") or item.get_closest_marker("processes"):
+            elsewhere = item.get_closest_marker("processes") and "store_line" not in getattr(item, "fixturenames", ())
+            if item.get_closest_marker("sqlite") or elsewhere:
                 item.add_marker(of_sqlite)
 
 
@@ -70,6 +71,14 @@ def postgresql(_databases: Databases) -> Iterator[Databases]:
     """Makes databases for one test."""
     yield _databases
     _databases.drop()
+
+
+@pytest.fixture
+def store_line(request: pytest.FixtureRequest) -> str:
+    """For gateway.yaml of an instance with processes of its own: where its store is."""
+    if request.config.getoption("--database") == "sqlite":
+        return ""
+    return f"store: {request.getfixturevalue('postgresql').make(tables=False)}\n"
 
 
 @pytest.fixture(autouse=True)

@@ -86,6 +86,7 @@ def test_oldest_versions_are_those_that_setup_promises():
 
     oldest = re.findall(r"^([\w.-]+)==([\w.]+)$", (ROOT / "tests" / "oldest.txt").read_text(), re.M)
     needed = "\n".join(setup(folder)["options"]["install_requires"] for folder in (ROOT, *PLUGINS))
+    needed += setup()["options.extras_require"]["postgresql"]
     promised = re.findall(r"^([A-Za-z][\w.-]+)(?:\[\w+\])?>=([\w.]+)", needed, re.M)
     assert versions(oldest) == versions(promised) - {("lead-gateway", "1")}
 

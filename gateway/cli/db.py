@@ -52,16 +52,10 @@ def copy(app: App, target: str, as_json: bool) -> None:
     TARGET is what `store:` in gateway.yaml could be: a folder, or postgresql://USER@HOST/DATABASE with '${NAME}' in the
     place of its password. It must be empty, and nothing else may use either. Every row is compared afterwards.
     """
-    from gateway.settings.secrets import secrets_of
     from gateway.store import copying, database
-    from gateway.store.place import place_of
 
     here = _place(app)
-    try:
-        with secrets_of(app.root):
-            there = place_of(target).within(Path())
-    except ValidationError as exc:
-        raise click.BadParameter("; ".join(exc.messages), param_hint="TARGET") from None
+    there = _named(app, target, "TARGET")
     if str(here) == str(there):
         raise Refused(f"{here}: is the store itself")
     with _opened(here) as source, _opened(there) as to:
@@ -102,25 +96,38 @@ def backup(app: App, folder: Path, as_json: bool) -> None:
 
 @db.command()
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option(
+    "--after", metavar="PLACE", help="The store before, if it can still be read: whom it forgot is forgotten."
+)
 @json_option
 @pass_app
-def restore(app: App, folder: Path, as_json: bool) -> None:
+def restore(app: App, folder: Path, after: str | None, as_json: bool) -> None:
     """Fill the store, which must be empty, from the backup in DIR.
 
     A backup of an older version gets this version's tables afterwards. What came in since the backup comes again with
-    the next pull; who was forgotten since must be forgotten again.
+    the next pull. Who was forgotten since must be forgotten again: --after does it.
     """
-    from gateway.store import copying, database
+    from gateway.store import copying, database, forget
 
     here = _place(app)
-    with contextlib.closing(copying.opened_backup(folder.resolve())) as source, _opened(here) as store:
+    with contextlib.ExitStack() as stack:
+        source = stack.enter_context(contextlib.closing(copying.opened_backup(folder.resolve())))
+        store = stack.enter_context(_opened(here))
+        before = stack.enter_context(_opened(_named(app, after, "--after"))) if after is not None else None
+        if before is not None:
+            database.require_current(before)
         with copying.view(source) as seen, progress("rows", 2 * copying.rows_of(seen)) as tell:
             copied = copying.copy(seen, store, tell)
         database.upgrade(store)
+        if before is not None:
+            with database.write(store.main) as connection, database.read(before.main) as there:
+                forgotten = forget.as_there(connection, there)
     if as_json:
         _say_copied(copied, folder.resolve(), here)
-    else:
-        say(f"{here}: {_sum(copied)} of {folder}, compared")
+        return
+    say(f"{here}: {_sum(copied)} of {folder}, compared")
+    if after is not None:
+        say(f"forgotten again: {plural(forgotten, 'person', 'people')} whom the store before had forgotten since")
 
 
 def _place(app: App) -> Place:
@@ -137,6 +144,18 @@ def _place(app: App) -> Place:
     except ValidationError as exc:
         raise ConfigError(file.check(GatewayForm(only=["store"], unknown=EXCLUDE)) or [str(exc)]) from None
     return place.within(app.root)
+
+
+def _named(app: App, text: str, where: str) -> Place:
+    """The place that the command line names; a folder starts where the command was called."""
+    from gateway.settings.secrets import secrets_of
+    from gateway.store.place import place_of
+
+    try:
+        with secrets_of(app.root):
+            return place_of(text).within(Path())
+    except ValidationError as exc:
+        raise click.BadParameter("; ".join(exc.messages), param_hint=where) from None
 
 
 @contextlib.contextmanager

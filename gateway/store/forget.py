@@ -17,6 +17,7 @@ from typing import Any
 from sqlalchemy import Connection, Table, and_, case, delete, func, not_, or_, select, update
 
 from gateway.contracts import COMPANIONS, NOTICE
+from gateway.errors import Refused
 from gateway.leads.record import Ref
 from gateway.store import person
 from gateway.store import tables as t
@@ -199,6 +200,29 @@ def forgotten(connection: Connection, refs: Iterable[Ref]) -> set[Ref]:
     wanted = select(t.tombstones.c.hash).where(among(t.tombstones.c.hash, list(hashes.values())))
     found = set(connection.scalars(wanted))
     return {texts[text] for text, digest in hashes.items() if digest in found}
+
+
+def as_there(connection: Connection, there: Connection) -> int:
+    """Forget whom the store ``there`` has forgotten: the one that this one, restored from a backup, takes the place of.
+
+    Returns how many leads that were. Raises ``Refused`` when the two never were one.
+    """
+    s, c = t.settings.c, t.leads.c
+    keys = [each.scalar(select(s.value).where(s.name == _KEY)) for each in (connection, there)]
+    if keys[1] is None:
+        return 0
+    if keys[0] not in (None, keys[1]):
+        raise Refused("the store before is another gateway's: its tombstones say nothing here")
+    put = Put(connection)
+    put.insert(t.settings, [{"name": _KEY, "value": keys[1]}], ignore=True)
+    put.insert(t.tombstones, [dict(row) for row in there.execute(select(t.tombstones)).mappings()], ignore=True)
+    erased = there.execute(select(c.id, c.erased_at, c.erased_by).where(c.erased_at.is_not(None))).all()
+    known = set(connection.scalars(select(c.id).where(among(c.id, [row.id for row in erased]), c.erased_at.is_(None))))
+    for row in erased:
+        if row.id in known:
+            leads = person.aliases(connection, row.id)
+            _forget(connection, leads, person.refs_of(connection, leads), row.erased_by, row.erased_at)
+    return len(known)
 
 
 def _ref_text(ref: Ref) -> str:

@@ -66,6 +66,22 @@ def test_a_backup_is_restored_into_either_database(filled: Any, request: Any, pl
     assert told(filled) == before
 
 
+@pytest.mark.parametrize("place", ["folder", "postgresql"])
+def test_who_was_forgotten_since_a_backup_is_forgotten_after_its_restore(filled: Any, request: Any, place: str) -> None:
+    """The store before says who; the next import of the same people brings nobody back."""
+    filled.run("db", "backup", str(filled.root / "kept"))
+    filled.run("leads", "forget", "ann@one.example", "--go")
+    before = {lead["lead"] for lead in filled.json("leads", "list")["leads"]}
+    stored_in(filled, "elsewhere" if place == "folder" else request.getfixturevalue("address"))
+    said = filled.run("db", "restore", str(filled.root / "kept"), "--after", str(filled.root / "var")).stdout
+    assert "forgotten again: 1 person" in said
+    assert {lead["lead"] for lead in filled.json("leads", "list")["leads"]} == before
+    filled.run("leads", "show", "ann@one.example", code=1)
+    people = [{"id": "1", "at": "2026-02-01T09:00:00", "email": "ann@one.example", "first": "Ann"}]
+    assert filled.bring(people, "later.csv")["events"]["skipped"] == 1
+    assert {lead["lead"] for lead in filled.json("leads", "list")["leads"]} == before
+
+
 def test_a_store_is_backed_up_whatever_else_is_wrong(filled: Any) -> None:
     """Broken mappings or plugins are no reason to have no backup; a broken place is told at its line."""
     filled.write("mappings/leads.yaml", "objects: [")

@@ -133,12 +133,14 @@ def all_ready(folder: Path) -> bool:
 @pytest.mark.processes
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds the processes to kill in /proc")
-def test_nothing_answered_is_lost_or_doubled_when_processes_are_killed(tmp_path):
+def test_nothing_answered_is_lost_or_doubled_when_processes_are_killed(tmp_path, store_line):
     """Kills at random moments, repeats of what was not answered, one honest retry of everything."""
     port = free_port()
     for name, text in FILES.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text.format(port=port))
+    with (tmp_path / "gateway.yaml").open("a") as file:
+        file.write(store_line)
     with (tmp_path / "log").open("w") as log:
         running = subprocess.Popen(
             [sys.executable, "-m", "gateway", "-C", str(tmp_path), "run"],

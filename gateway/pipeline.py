@@ -81,9 +81,9 @@ class Pipeline:
         now: Callable[[], datetime],
         log: Any,
         guard: Guard = unguarded,
-        stopped: Callable[[str, str], bool] = lambda plugin, part: False,
+        stopped: Callable[[str, str, str], bool] = lambda plugin, part, item: False,
     ) -> None:
-        """``stopped``: (plugin, part) → whether it is quarantined."""
+        """``stopped``: (plugin, part, item) → whether it is quarantined, or not to be called about the item."""
         self.engine = engine
         self.model = model
         self.now = now
@@ -309,7 +309,7 @@ class Pipeline:
         scorer, plugin = self.model.scorer, self.model.scorer_plugin
         if scorer is None:
             return
-        if self.stopped(plugin, "score"):  # all are scored again when it works
+        if self.stopped(plugin, "score", _named(lead)):  # all are scored again when it works, one that is poison later
             self._put_off(batch, lead, at)
             return
         moved = False

@@ -55,6 +55,8 @@ class Breakers:
         """Item → reason, of those that failed in a row."""
         self._moved: set[Call] = set()
         """Of which of them more or less is to be written than the store has."""
+        self._poison: set[tuple[str, str, str]] = set()
+        """(plugin, part, item) at which a process has ended three times within an hour."""
         self._tripped: dict[Key, str] = {}
         """To be written: reasons."""
         self._closed: set[Key] = set()
@@ -66,10 +68,13 @@ class Breakers:
         """Nothing fails: a call that works is no news."""
         return not (self._failing or self._open)
 
-    def stopped(self, plugin: str, part: str) -> bool:
-        """Whether it is not to be called now. After its wait it may be: that call decides."""
+    def stopped(self, plugin: str, part: str, item: str = "") -> bool:
+        """Whether it is not to be called now, or not about ``item``, at which too many processes have ended lately.
+
+        After its wait it may be called: that call decides.
+        """
         self._look()
-        if (plugin, part) in self._tripped:
+        if (plugin, part) in self._tripped or (plugin, part, item) in self._poison:
             return True
         row = self._open.get((plugin, part))
         return row is not None and row.retry_at > to_micros(self.clock())
@@ -130,10 +135,14 @@ class Breakers:
         self._open = {(row.plugin, row.part): row for row in fresh if row.opened_at is not None}
         mine = {call: self._failing.get(call) for call in self._moved}
         since = to_micros(self.clock()) - breakers.WITHIN
-        self._failing = {}
+        self._failing, self._poison = {}, set()
         for row in fresh:
-            for item, at, reason, call in row.strikes:
-                if call and at > since:
+            for item, at, reason, call, times in row.strikes:
+                if at <= since:
+                    continue
+                if not call and item and times >= breakers.STRIKES:
+                    self._poison.add((row.plugin, row.part, item))
+                if call:
                     self._failing.setdefault((row.plugin, row.part, call), {})[item] = reason
         for call, failing in mine.items():
             self._failing.pop(call, None)

@@ -133,8 +133,10 @@ def opened(connection: Connection) -> list[Any]:
 def strike(connection: Connection, plugin: str, part: str, item: str, reason: str, now: int) -> bool:
     """Note one strike; True when the breaker is open by now. Of one item, only the last counts; "" is none."""
     row = _row(connection, plugin, part)
-    strikes = [one for one in row["strikes"] if one[1] > now - WITHIN and not (item and one[0] == item)]
-    row["strikes"] = [*strikes, [item, now, reason, ""]]
+    recent = [one for one in row["strikes"] if one[1] > now - WITHIN]
+    strikes = [one for one in recent if not (item and one[0] == item)]
+    times = 1 + sum(one[4] for one in recent if item and one[0] == item)
+    row["strikes"] = [*strikes, [item, now, reason, "", times]]
     enough = LOADING_STRIKES if part == LOAD else STRIKES
     if row["opened_at"] is not None or len(row["strikes"]) >= enough:
         _open(row, reason, now)
@@ -146,7 +148,7 @@ def keep(connection: Connection, plugin: str, part: str, call: str, failing: Map
     """What of ``call`` failed in a row: item → reason; nothing when it has worked since."""
     row = _row(connection, plugin, part)
     row["strikes"] = [one for one in row["strikes"] if one[3] != call and one[1] > now - WITHIN]
-    row["strikes"] += [[item, now, reason, call] for item, reason in failing.items()]
+    row["strikes"] += [[item, now, reason, call, 1] for item, reason in failing.items()]
     if row["strikes"] or row["opened_at"] is not None:
         Put(connection).upsert(t.breakers, [row])
     else:

@@ -659,7 +659,7 @@ breakers = Table(  # parts of plugins that failed; open while they are not calle
     main,
     Column("plugin", String, primary_key=True),
     Column("part", String, primary_key=True),  # read | pull | deliver | score | load | a hook
-    Column("strikes", Json, nullable=False),  # [item, time, reason, call or ""] of each, until it opens
+    Column("strikes", Json, nullable=False),  # [item, time, reason, call or "", times], until it opens
     Column("opened_at", Time),
     Column("retry_at", Time),
     Column("trips", Integer, nullable=False),

@@ -357,3 +357,23 @@ def test_a_death_before_the_store_was_made_is_noted(tmp_path):
     assert breakers.died(folder, "weak", breakers.LOAD, "", "import hung", to_micros(NOW))
     assert breakers.kept_out(folder)["weak"].reason == "import hung"
     assert breakers.kept_out(folder, to_micros(NOW) + breakers.WAIT) == {}  # for who tries it again
+
+
+def test_a_lead_that_ends_whoever_scores_it_keeps_no_other_from_being_scored(weak):
+    """No document is to blame that could be put aside: after three deaths the lead waits for an hour."""
+    weak.take("a", "b")
+    weak.work()
+    [(lead,), _] = weak.rows(t.scores.c.lead)
+    for deaths in range(breakers.STRIKES):
+        assert not weak.gateway.breakers.stopped("weak", "score", lead), deaths
+        with write(weak.gateway.store.main) as connection:
+            assert not breakers.strike(connection, "weak", "score", lead, "score hung", to_micros(NOW))
+            connection.execute(t.scores.update().values(total=1, changes_at=to_micros(NOW)))
+        weak.gateway.breakers._looked = float("-inf")
+    weak.work()
+    assert weak.quarantined() == {}
+    assert sorted(weak.rows(t.scores.c.lead, t.scores.c.total)) == sorted(
+        [(lead, 1), *((one, 6000) for (one,) in weak.rows(t.scores.c.lead) if one != lead)]
+    )
+    weak.later(hours=2)
+    assert not weak.gateway.breakers.stopped("weak", "score", lead)

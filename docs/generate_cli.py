@@ -110,8 +110,18 @@ SHAPES = {
     "deliveries[].due_at deliveries[].finished_at",
     "deliveries retry": "dry_run chosen[] retried",
     "deliveries discard": "dry_run chosen[] discarded",
-    "metrics funnel": "entered excluded[] excluded[].reason excluded[].count stages[] stages[].stage stages[].count "
-    "stages[].conversion outcomes[] outcomes[].outcome outcomes[].count notes[] groups[]",
+    "metrics funnel": "currency revenue without_rate without_leads entered excluded[] excluded[].reason "
+    "excluded[].count stages[] stages[].stage stages[].count stages[].conversion outcomes[] outcomes[].outcome "
+    "outcomes[].count notes[] groups[] definitions",
+    "metrics attribution": "by currency window_days half_life_days deals revenue untouched journeys left_out "
+    "without_rate models[] models[].model models[].assumes models[].credits[]",
+    "metrics velocity": "steps[] steps[].stage steps[].to steps[].leads steps[].median_days steps[].p75_days "
+    "steps[].p90_days steps[].median_calendar_days steps[].waiting steps[].waiting_median_days steps[].unsure cycle "
+    "bottleneck owners[]",
+    "metrics recycled": "currency without_rate deals revenue generations[] from_recycling reasons[]",
+    "metrics campaigns": "currency without_rate costs_without_rate campaigns[] campaigns[].campaign campaigns[].leads "
+    "campaigns[].score_mean campaigns[].great_share campaigns[].stages[] campaigns[].revenue campaigns[].cost "
+    "campaigns[].return total",
     "model show": "bundle active_since hashes weights bands rules[] rules[].axis rules[].name rules[].points "
     "rules[].when rules[].limits personas[] stages[] stages[].stage stages[].shared stages[].entry stages[].steps[] "
     "stages[].fall",

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 DEFINITIONS = {
     "entered": "Leads that ever became known, merged people counted once and forgotten people still counted.",
+    "revenue": "Amounts of deals won, each once, shared equally among its leads; in the instance's currency alone.",
     "stage": "Leads that ever reached the stage, wherever they stand today; reaching a later stage reaches it too.",
     "conversion": "Leads that reached the stage, divided by those that reached the listed stage before it.",
     "excluded": "Leads that are never handed to sales at present, by the first reason in journey.yaml that holds.",
     "outcome": "Leads for which sales ever reported the outcome, with or without a handoff.",
     "won_before_entry": "Leads won before they became known: counted as won, and listed because a date must be wrong.",
+    "maturing": "Not every lead of the month has been known for as long as the median lead took to win.",
     "cohort": "The calendar month, in the instance's time zone, in which a lead became known.",
 }

@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date, timedelta
+from math import ceil
 from typing import Any
 
 from gateway.contracts import OUTCOMES
@@ -20,11 +22,15 @@ class Group:
     value: Any
     entered: int
     stages: Mapping[str, int]
+    revenue: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class FunnelCounts:
-    """What the store counted. ``stages`` by shared name; an absent name is 0. ``won_before_entry`` are lead ids."""
+    """What the store counted. ``stages`` by shared name; an absent name is 0. ``won_before_entry`` are lead ids.
+
+    ``foreign``: currency → deals whose amounts are in no revenue. ``nobodys``: won deals without a lead, and theirs.
+    """
 
     entered: int
     stages: Mapping[str, int]
@@ -32,6 +38,9 @@ class FunnelCounts:
     outcomes: Mapping[str, int] = field(default_factory=dict)
     won_before_entry: Sequence[str] = ()
     groups: Sequence[Group] = ()
+    revenue: float = 0.0
+    foreign: Mapping[str, int] = field(default_factory=dict)
+    nobodys: tuple[int, float] = (0, 0.0)
 
 
 def funnel(counts: FunnelCounts, tracked: Sequence[str]) -> dict[str, Any]:
@@ -44,6 +53,9 @@ def funnel(counts: FunnelCounts, tracked: Sequence[str]) -> dict[str, Any]:
         leads = sorted(counts.won_before_entry)
         notes.append({"kind": "won_before_entry", "count": len(leads), "leads": leads})
     return {
+        "revenue": round(counts.revenue, 2),
+        "without_rate": dict(counts.foreign),
+        "without_leads": {"deals": counts.nobodys[0], "revenue": round(counts.nobodys[1], 2)},
         "entered": counts.entered,
         "excluded": [
             {"reason": reason, "count": count}
@@ -57,7 +69,12 @@ def funnel(counts: FunnelCounts, tracked: Sequence[str]) -> dict[str, Any]:
         ],
         "notes": notes,
         "groups": [
-            {"value": group.value, "stages": conversions(group.stages, tracked)}
+            {
+                "value": group.value,
+                "entered": group.entered,
+                "revenue": round(group.revenue, 2),
+                "stages": conversions(group.stages, tracked),
+            }
             for group in sorted(counts.groups, key=lambda group: (-group.entered, _sortable(group.value)))
         ],
     }
@@ -77,3 +94,17 @@ def conversions(reached: Mapping[str, int], tracked: Sequence[str]) -> list[dict
 def _sortable(value: Any) -> tuple[bool, str]:
     """Leads without a value come after those with one."""
     return value is None, value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+
+
+def maturing(groups: Sequence[dict[str, Any]], median_days: float | None, today: date) -> None:
+    """Mark months of entry (``value``: ``2026-05``) that are too young to be held against older ones.
+
+    ``median_days``: from entry to winning, of those who won; a month of which not every lead has had that long is
+    still maturing, and so is every month while nobody has won.
+    """
+    for group in groups:
+        if group["value"] is None:
+            continue
+        year, month = map(int, group["value"].split("-"))
+        end = date(year + month // 12, month % 12 + 1, 1)
+        group["maturing"] = median_days is None or today < end + timedelta(days=ceil(median_days))

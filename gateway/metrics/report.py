@@ -19,7 +19,14 @@ class Table:
 
 def report(data: Mapping[str, Any], by: str | None = None) -> Iterator[str | Table]:
     """Lines and tables in their order; empty parts are left out."""
-    yield f"{number(data['entered'])} leads entered"
+    currency = data.get("currency", "")
+    leads = f"{number(data['entered'])} leads"
+    brought = f"{data['revenue']:,.2f} {currency} of revenue from {leads} that entered"
+    yield brought if data["revenue"] else f"{leads} entered"
+    for money, count in sorted(data["without_rate"].items()):
+        yield f"  without {number(count)} won in {money or 'no currency'}: there is no rate to {currency}"
+    if (nobodys := data["without_leads"])["deals"]:
+        yield f"  without {nobodys['revenue']:,.2f} {currency} of {number(nobodys['deals'])} deals that name no lead"
     rows = [(one["stage"], number(one["count"]), percent(one["conversion"])) for one in data["stages"]]
     yield Table(("stage", "leads", "of the stage before"), rows)
     for key, title in (("outcome", "outcome"), ("reason", "never handed over")):
@@ -43,12 +50,13 @@ def percent(share: float | None) -> str:
 def _groups(groups: Sequence[Mapping[str, Any]], by: str) -> Table:
     """One row per value: the count of each stage, and its share of the stage before."""
     stages = [stage["stage"] for stage in groups[0]["stages"]]
-    columns = [by, *stages[:1]]
+    columns = [by, "revenue", *stages[:1]]
     for before, stage in itertools.pairwise(stages):
         columns += [stage, f"of {before}"]
     rows = []
     for group in groups:
-        cells = [_value(group["value"])]
+        young = " (maturing)" if group.get("maturing") else ""
+        cells = [_value(group["value"]) + young, f"{group['revenue']:,.0f}"]
         for position, stage in enumerate(group["stages"]):
             cells += [number(stage["count"]), percent(stage["conversion"])][: 2 if position else 1]
         rows.append(tuple(cells))

@@ -7,8 +7,8 @@ another is not counted; one whose person was forgotten still is, without a value
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -21,6 +21,7 @@ from sqlalchemy import (
     Select,
     String,
     Text,
+    and_,
     case,
     cast,
     column,
@@ -33,43 +34,62 @@ from sqlalchemy import (
 
 from gateway.journey.journey import Journey
 from gateway.metrics.funnel import FunnelCounts, Group
+from gateway.store.among import among
 from gateway.store.tables import companies, leads, outcomes, reached
+from gateway.store.touches import Won, won
 from gateway.times import from_micros, to_micros
 
-_COUNTED = leads.c.merged_into.is_(None)
 _SPAN = 28 * 86_400_000_000  # microseconds; not longer than any month
 _FIRST, _LAST = to_micros(datetime(2, 1, 1, tzinfo=UTC)), to_micros(datetime(9998, 12, 1, tzinfo=UTC))
 
 
-def funnel(connection: Connection, journey: Journey, by: str | None, zone: ZoneInfo) -> FunnelCounts:
-    """Count the funnel of all leads, and by ``by`` where given.
+def funnel(
+    connection: Connection,
+    journey: Journey,
+    by: str | None,
+    zone: ZoneInfo,
+    currency: str = "",
+    since: int | None = None,
+    until: int | None = None,
+) -> FunnelCounts:
+    """Count the funnel of the leads that entered from ``since`` until before ``until``, and by ``by`` where given.
 
     :param by: ``month`` (of entry, in ``zone``), ``persona``, ``stage`` (the present one), or the name of an attribute;
         those of the lead's company are ``company.<name>``.
+    :param currency: of the revenue; a deal's is shared equally among its leads.
     """
+    counted = and_(
+        leads.c.merged_into.is_(None),
+        *([leads.c.entered_at >= since] if since is not None else []),
+        *([leads.c.entered_at < until] if until is not None else []),
+    )
     stages = journey.shared_stages()
     shared = case({name: shared for shared, names in stages.items() for name in names}, value=reached.c.stage)
     known = [name for names in stages.values() for name in names]
+    sold = won(connection, journey, currency, None, None)
+    revenue = _revenue(connection, sold, counted)
+    grouping = _grouping(connection, by, zone, counted) if by else None
+    groups = _groups(connection, grouping, shared, known, counted, revenue) if grouping is not None else ()
     per_stage = (
         select(shared, func.count(distinct(reached.c.lead)))
         .join(leads, leads.c.id == reached.c.lead)
-        .where(_COUNTED, reached.c.stage.in_(known))
+        .where(counted, reached.c.stage.in_(known))
         .group_by(shared)
     )
     return FunnelCounts(
-        entered=connection.scalar(select(func.count()).select_from(leads).where(_COUNTED)) or 0,
+        entered=connection.scalar(select(func.count()).select_from(leads).where(counted)) or 0,
         stages=_counts(connection, per_stage),
         excluded=_counts(
             connection,
             select(leads.c.excluded, func.count())
-            .where(_COUNTED, leads.c.excluded.is_not(None))
+            .where(counted, leads.c.excluded.is_not(None))
             .group_by(leads.c.excluded),
         ),
         outcomes=_counts(
             connection,
             select(outcomes.c.outcome, func.count(distinct(outcomes.c.lead)))
             .join(leads, leads.c.id == outcomes.c.lead)
-            .where(_COUNTED)
+            .where(counted)
             .group_by(outcomes.c.outcome),
         ),
         won_before_entry=list(
@@ -77,12 +97,30 @@ def funnel(connection: Connection, journey: Journey, by: str | None, zone: ZoneI
                 select(leads.c.id)
                 .distinct()
                 .join(reached, reached.c.lead == leads.c.id)
-                .where(_COUNTED, reached.c.stage.in_(stages.get("won", ())), reached.c.at < leads.c.entered_at)
+                .where(counted, reached.c.stage.in_(stages.get("won", ())), reached.c.at < leads.c.entered_at)
                 .order_by(leads.c.id)
             )
         ),
-        groups=_groups(connection, _grouping(connection, by, zone), shared, known) if by else (),
+        groups=groups,
+        revenue=sum(revenue.values()),
+        foreign=sold.foreign,
+        nobodys=_nobodys(sold),
     )
+
+
+def _revenue(connection: Connection, sold: Won, counted: ColumnElement[bool]) -> dict[str, float]:
+    """Lead → its part of what was won, of those that are counted."""
+    people = Counter(id(sale) for sales in sold.of_lead.values() for sale in sales)
+    theirs = select(leads.c.id).where(counted, among(leads.c.id, sold.of_lead))
+    return {
+        lead: sum(sale.value / people[id(sale)] for sale in sold.of_lead[lead]) for lead in connection.scalars(theirs)
+    }
+
+
+def _nobodys(sold: Won) -> tuple[int, float]:
+    named = {id(sale) for sales in sold.of_lead.values() for sale in sales}
+    found = [sale.value for sale in sold.journeys if id(sale) not in named]
+    return len(found), sum(found)
 
 
 def _counts(connection: Connection, statement: Select[Any]) -> dict[str, int]:
@@ -100,28 +138,39 @@ class _Grouping(NamedTuple):
     json: bool = False
 
 
-def _groups(connection: Connection, grouping: _Grouping, shared: ColumnElement[Any], known: list[str]) -> list[Group]:
+def _groups(
+    connection: Connection,
+    grouping: _Grouping,
+    shared: ColumnElement[Any],
+    known: list[str],
+    counted: ColumnElement[bool],
+    revenue: Mapping[str, float],
+) -> list[Group]:
     value, source = grouping.value, grouping.source
-    counted = select(value, func.count()).select_from(source).where(_COUNTED).group_by(value)
-    entered: dict[str | None, int] = {row[0]: row[1] for row in connection.execute(counted)}
+    came = select(value, func.count()).select_from(source).where(counted).group_by(value)
+    entered: dict[str | None, int] = {row[0]: row[1] for row in connection.execute(came)}
     stages: dict[str | None, Counter[str]] = {text: Counter() for text in entered}
     statement = (
         select(value, shared, func.count(distinct(reached.c.lead)))
         .select_from(source.join(reached, reached.c.lead == leads.c.id))
-        .where(_COUNTED, reached.c.stage.in_(known))
+        .where(counted, reached.c.stage.in_(known))
         .group_by(value, shared)
     )
     for text, stage, count in connection.execute(statement):
         stages[text][stage] = count
+    earned: dict[str | None, float] = defaultdict(float)
+    buyers = select(leads.c.id, value).select_from(source).where(among(leads.c.id, revenue))
+    for lead, text in connection.execute(buyers):
+        earned[text] += revenue[lead]
     return [
-        Group(json.loads(text) if grouping.json and text is not None else text, count, stages[text])
+        Group(json.loads(text) if grouping.json and text is not None else text, count, stages[text], earned[text])
         for text, count in entered.items()
     ]
 
 
-def _grouping(connection: Connection, by: str, zone: ZoneInfo) -> _Grouping:
+def _grouping(connection: Connection, by: str, zone: ZoneInfo, counted: ColumnElement[bool]) -> _Grouping:
     if by == "month":
-        return _by_month(connection, zone)
+        return _by_month(connection, zone, counted)
     if by in ("persona", "stage"):
         return _Grouping(func.nullif(leads.c[by], ""), leads)
     if by.startswith("company."):
@@ -145,9 +194,9 @@ def json_text(connection: Connection, attributes: ColumnElement[Any], name: str)
     return case({"true": "true", "false": "false"}, value=func.json_type(attributes, path), else_=quoted)
 
 
-def _by_month(connection: Connection, zone: ZoneInfo) -> _Grouping:
+def _by_month(connection: Connection, zone: ZoneInfo, counted: ColumnElement[bool]) -> _Grouping:
     """Neither database knows the instance's zone, so it is given the edges of the months that can have leads."""
-    spans = connection.scalars(select(leads.c.entered_at // _SPAN).distinct().where(_COUNTED))
+    spans = connection.scalars(select(leads.c.entered_at // _SPAN).distinct().where(counted))
     months = sorted({month for span in spans for month in _months(span, zone)})
     if not months:
         return _Grouping(literal(None, String), leads)

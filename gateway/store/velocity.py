@@ -48,6 +48,12 @@ def velocity(
     )
 
 
+def cycle(connection: Connection, journey: Journey, now: int, zone: ZoneInfo) -> Step:
+    """From the first tracked stage to the last, of all leads."""
+    first, *_, last = journey.tracked
+    return _step(connection, journey.shared_stages(), first, last, now, None, None, Calendar(zone))
+
+
 def _step(
     connection: Connection,
     stages: dict[str, tuple[str, ...]],

@@ -375,7 +375,7 @@ def test_funnel_counts_stages_and_groups(filled: Any) -> None:
     assert [(stage["stage"], stage["count"]) for stage in report["stages"]] == [("target", 4), ("mql", 3), ("won", 1)]
     assert report["excluded"] == [{"reason": "competitor", "count": 1}]
     assert {group["value"] for group in report["groups"]} == {"DE", None}
-    assert "4 leads entered" in filled.run("metrics", "funnel").stdout
+    assert "1,500.00 EUR of revenue from 4 leads that entered" in filled.run("metrics", "funnel").stdout
 
 
 def test_funnel_in_a_pipe_is_plain_columns_with_whole_values(instance: Any, ann: dict[str, str]) -> None:
@@ -385,8 +385,8 @@ def test_funnel_in_a_pipe_is_plain_columns_with_whole_values(instance: Any, ann:
     said = instance.run("metrics", "funnel", "--by", "country").stdout
     assert said.isascii()
     rows = {cells[0]: cells[1:] for line in said.splitlines() if len(cells := re.split(r" {2,}", line)) > 2}
-    assert rows["COUNTRY"] == ["TARGET", "MQL", "OF TARGET", "WON", "OF MQL"]
-    assert rows[long][:3] == rows["DE"][:3] == ["1", "1", "100 %"]
+    assert rows["COUNTRY"] == ["REVENUE", "TARGET", "MQL", "OF TARGET", "WON", "OF MQL"]
+    assert rows[long][:4] == rows["DE"][:4] == ["0", "1", "1", "100 %"]
 
 
 def test_months_of_a_funnel_are_in_their_order(instance: Any, ann: Any, bob: Any) -> None:

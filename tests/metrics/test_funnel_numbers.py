@@ -1,11 +1,12 @@
 """From counts to the funnel's JSON, and from there to what people read."""
 
+from datetime import date
 from itertools import chain
 
 import pytest
 
 from gateway.metrics.definitions import DEFINITIONS
-from gateway.metrics.funnel import FunnelCounts, Group, conversions, funnel
+from gateway.metrics.funnel import FunnelCounts, Group, conversions, funnel, maturing
 from gateway.metrics.report import percent, report
 
 COUNTS = FunnelCounts(
@@ -28,7 +29,9 @@ TRACKED = ("target", "mql", "won")
 def test_the_json_has_every_part_in_its_order():
     """Reasons and groups by size, then by value, leads without a value last; outcomes in their closed order."""
     data = funnel(COUNTS, TRACKED)
-    assert list(data) == ["entered", "excluded", "stages", "outcomes", "notes", "groups"]
+    assert list(data) == [
+        *("revenue", "without_rate", "without_leads", "entered", "excluded", "stages", "outcomes", "notes", "groups")
+    ]
     assert data["entered"] == 8000
     assert data["excluded"] == [
         {"reason": "test address", "count": 7},
@@ -64,6 +67,9 @@ def test_only_tracked_stages_are_listed():
 
 def test_an_empty_instance_has_a_funnel_too():
     assert funnel(FunnelCounts(0, {}), ("target",)) == {
+        "revenue": 0.0,
+        "without_rate": {},
+        "without_leads": {"deals": 0, "revenue": 0.0},
         "entered": 0,
         "excluded": [],
         "stages": [{"stage": "target", "count": 0, "conversion": None}],
@@ -102,7 +108,7 @@ def test_a_value_is_printed_as_it_is_and_never_read_as_markup():
 def test_a_group_s_shares_say_of_which_stage_they_are():
     """Each row has as many cells as there are columns, in a pipe too."""
     *_, table, _ = report(funnel(COUNTS, TRACKED), "origin")
-    assert table.columns[:4] == ("origin", TRACKED[0], TRACKED[1], f"of {TRACKED[0]}")
+    assert table.columns[:4] == ("origin", "revenue", TRACKED[0], TRACKED[1])
     assert {len(row) for row in table.rows} == {len(table.columns)}
 
 
@@ -117,3 +123,22 @@ def test_every_number_has_a_definition_of_one_sentence():
     for sentence in DEFINITIONS.values():
         assert sentence.endswith(".")
         assert ". " not in sentence
+
+
+def test_revenue_comes_first_and_says_what_is_not_in_it():
+    """Deals in other currencies, and deals that name nobody."""
+    counts = FunnelCounts(9, {"target": 9}, revenue=1500, foreign={"USD": 2}, nobodys=(3, 70.5))
+    lines = [part for part in report({"currency": "EUR", **funnel(counts, ("target",))}) if isinstance(part, str)]
+    assert lines[0] == "1,500.00 EUR of revenue from 9 leads that entered"
+    assert "2 won in USD" in lines[1]
+    assert "70.50 EUR of 3 deals that name no lead" in lines[2]
+
+
+def test_a_month_matures_until_its_last_lead_has_had_the_median_time():
+    """April with a median of ten days is grown up on the eleventh of May; while nobody won, nothing is."""
+    for day, median, expected in ((10, 10, True), (11, 10, False), (11, 10.5, True), (31, None, True)):
+        groups = [{"value": "2026-04"}, {"value": "2025-12"}, {"value": None}]
+        maturing(groups, median, date(2026, 5, day))
+        assert groups[0]["maturing"] is expected
+        assert groups[1]["maturing"] is (median is None)
+        assert "maturing" not in groups[2]

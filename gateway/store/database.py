@@ -262,6 +262,7 @@ def in_words(exc: DBAPIError) -> str:
 
 
 _REFUSED = "refuses the user or the password; `store:` in gateway.yaml says which"
+_NOWHERE = "cannot be found: there is no host of that name"
 _SIGNS = {
     "lock timeout": BUSY,
     "password authentication failed": _REFUSED,
@@ -277,7 +278,11 @@ _SIGNS = {
     "too many clients": "takes no more connections; raise max_connections, or run fewer processes",
     "starting up": "is starting; try again",
     "shutting down": "is being shut down; try again when it is back",
-    "failed to resolve": "cannot be found: there is no host of that name",
+    "failed to resolve": _NOWHERE,
+    "could not translate host name": _NOWHERE,
+    "name or service not known": _NOWHERE,
+    "name resolution": _NOWHERE,
+    "no address associated": _NOWHERE,
     "timeout": "does not answer",
     "refused": "does not answer: nobody listens there",
     "no such file": "does not answer: nobody listens there",
@@ -304,8 +309,9 @@ def _sqlite(file: Path) -> Engine:
 
 def _postgresql(url: URL) -> Engine:
     """Of a process's connections most are idle; a call that must be answered soon does not wait long for one."""
-    seconds: dict[str, Any] = {"connect_timeout": 3, "tcp_user_timeout": 10_000}  # of these the second in ms
-    given = {name: value for name, value in seconds.items() if name not in url.query}
+    # A server that is cut off answers nothing at all: 2 s for a new connection, 2,500 ms for an answer's first sign.
+    patience: dict[str, Any] = {"connect_timeout": 2, "tcp_user_timeout": 2500}
+    given = {name: value for name, value in patience.items() if name not in url.query}
     try:
         engine = create_engine(
             url.set(drivername="postgresql+psycopg"),

@@ -46,7 +46,6 @@ if TYPE_CHECKING:
 
     from gateway.runtime import Gateway
     from gateway.web.intake import Intake
-    from gateway.web.measures import Measures
 
 try:
     import resource
@@ -155,6 +154,7 @@ def web_app(root: Path, opener: Opener = open_gateway, follow: bool = False) -> 
     """The application over an opened instance: intake, health, pages. ``follow``: a thread takes up changed files."""
     from gateway.web.app import create_app
     from gateway.web.intake import Intake
+    from gateway.web.measures import Measures
 
     gateway = opener(root)
     if gateway.store.inbox.dialect.name == "sqlite":

@@ -136,7 +136,7 @@ SHAPES = {
     "changes[].plugins[] approves[] installed plugins[] plugins[].name plugins[].state plugins[].reason "
     "plugins[].offers[]",
     "plugins lock": "approves[] written",
-    "plugins uninstall": "uninstalled version plugins[]",
+    "plugins uninstall": "uninstalled version plugins[] stays[]",
     "plugins disable": "plugin disabled systems[]",
     "plugins test": "ok gateway python plugins suites[] suites[].contract suites[].suite suites[].where "
     "suites[].plugin[] suites[].passed suites[].failed suites[].skipped suites[].checks[] suites[].checks[].check "

@@ -156,7 +156,10 @@ def uninstall(app: App, name: str, yes: bool, as_json: bool) -> None:
         if lock is None or _normal(name) not in lock.distributions:
             raise
         _forget(app, lock, _normal(name))
-        say(f"{name} is not installed; its approval is taken out of plugins.lock")
+        if as_json:
+            say_json({"uninstalled": "", "version": "", "plugins": [], "stays": []})
+        else:
+            say(f"{name} is not installed; its approval is taken out of plugins.lock")
         return
     full, key = distribution.metadata["Name"], _normal(distribution.metadata["Name"])
     seen = [one for one in _look(app) if _normal(one.distribution) == key]
@@ -167,19 +170,21 @@ def uninstall(app: App, name: str, yes: bool, as_json: bool) -> None:
             raise Refused("\n  ".join([f"{full} is used; take this out of the files first:", *map(str, used)]))
     if needed := pip.needed_by(full):
         raise Refused(f"{full} is needed by {', '.join(needed)}; uninstall that first")
-    stays = lock.distributions[key].needs if lock is not None and key in lock.distributions else {}
+    needs = lock.distributions[key].needs if lock is not None and key in lock.distributions else {}
+    stays = [f"{need} {needs[need]['version']}" for need in needs]
     if not as_json:
-        plugins = ", ".join(one.name for one in seen)
-        say(f"goes: {full} {distribution.version} (plugin {plugins}) from {distribution.locate_file('')}")
+        names = ", ".join(one.name for one in seen)
+        say(f"goes: {full} {distribution.version} (plugin {names}) from {distribution.locate_file('')}")
         if stays:
-            say("stays, though it came with it: " + ", ".join(f"{need} {stays[need]['version']}" for need in stays))
+            say(f"stays, though it came with it: {', '.join(stays)}")
     if not yes:
         click.confirm("Uninstall it?", abort=True, err=True)
     pip.uninstall(distribution)
     if lock is not None and key in lock.distributions:
         _forget(app, lock, key)
     if as_json:
-        say_json({"uninstalled": full, "version": distribution.version, "plugins": [one.name for one in seen]})
+        plugins = [one.name for one in seen]
+        say_json({"uninstalled": full, "version": distribution.version, "plugins": plugins, "stays": stays})
     else:
         say(f"{full} is uninstalled" + (" and taken out of plugins.lock" if lock is not None else ""))
 

@@ -280,7 +280,7 @@ def test_json_has_the_documented_keys(filled: Any, ann: Any, bob: Any, command: 
         "leads split": ["ann@one.example", "--record", "leads:contact:2"],
         "db backup": [str(filled.root / "kept")],
         "db copy": [str(filled.root / "copied")],
-        **dict.fromkeys(("plugins show", "plugins check", "plugins disable", "plugins enable"), ["files"]),
+        **{key: ["files"] for key in ("plugins show", "plugins check", "plugins disable", "plugins enable")},
     }
     if command == "plugins enable":
         filled.json("plugins", "disable", "files")

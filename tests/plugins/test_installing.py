@@ -118,6 +118,7 @@ def test_a_plugin_from_its_wheel_to_its_end(place: Place) -> None:
     assert not list(place.site.glob("made_*"))
 
     installed = place.json("plugins", "install", first, "--yes", "--by", "anna")
+    assert installed.keys() == {"changes", "approves", "installed", "plugins"}
     assert [(one["name"], one["state"], one["offers"]) for one in installed["plugins"]] == [
         ("acme", "active", ["sink acme"])
     ]
@@ -165,8 +166,8 @@ def test_a_plugin_from_its_wheel_to_its_end(place: Place) -> None:
     assert "gateway.yaml:4: system crm" in used
     place.write("")
     (place.root / "mappings" / "crm.yaml").unlink()
-    gone = place.run("plugins", "uninstall", "acme", "--yes").stdout
-    assert "stays, though it came with it: made-helper 1.0" in gone
+    gone = place.json("plugins", "uninstall", "acme", "--yes")
+    assert gone == {"uninstalled": "made-acme", "version": "1.1", "plugins": ["acme"], "stays": ["made-helper 1.0"]}
     assert not (place.site / "made_acme").exists()
     assert "made-acme" not in json.loads((place.root / "plugins.lock").read_text())["distributions"]
     assert helper.exists()

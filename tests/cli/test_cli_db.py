@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gateway.engine.process import web_app
+from gateway.engine.process import open_gateway, web_app
 
 pytestmark = pytest.mark.sqlite  # each test says itself where its stores are
 FORMS = (
@@ -111,14 +111,18 @@ def test_check_tells_a_database_that_does_not_answer(instance: Any) -> None:
     assert (report["ok"], report["problems"][0]["line"]) == (False, 3)
 
 
-def test_senders_come_again_while_the_database_is_away(instance: Any, address: str, postgresql: Any) -> None:
+def test_senders_come_again_while_the_database_is_away(
+    instance: Any, address: str, postgresql: Any, request: pytest.FixtureRequest
+) -> None:
     """503 with Retry-After, within the time that senders wait; then they are taken in as if nothing had been."""
     pytest.importorskip("gateway_webhook")
     instance.write("secret", "s3cret")
     instance.write("mappings/forms.yaml", "system: forms\nobjects: {c: {kind: person, id: id, time: received}}\n")
     instance.edit("gateway.yaml", "systems:\n", FORMS)
     stored_in(instance, address)
-    client = web_app(instance.root).test_client()
+    opened = open_gateway(instance.root)
+    request.addfinalizer(opened.close)
+    client = web_app(instance.root, lambda root: opened).test_client()
 
     def call(id_: str) -> Any:
         return client.post("/hooks/forms", data=b"{}", headers={"X-Token": "s3cret", "X-Id": id_})

@@ -10,7 +10,7 @@ import tempfile
 import traceback
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 from urllib.parse import quote
@@ -111,7 +111,6 @@ class SystemContract(Contract):
 
     @cached_property
     def _compiled(self) -> SystemMapping | None:
-        """Once per check: some build a part for each of a thousand bodies."""
         return compiled(self.mapping, self.role, self.transforms) if self.mapping else None
 
     def context(self, left: int | None = None, now: datetime = NOW) -> Context:
@@ -214,8 +213,14 @@ def _text(thing: Any) -> str:
 
 def compiled(text: str, role: str, transforms: Mapping[str, Callable[[Any], Any]]) -> SystemMapping:
     """A mapping file, named as its system is. Raises ``ConfigError``."""
+    return _compiled(text, role, tuple(transforms.items()))
+
+
+@lru_cache(maxsize=8)
+def _compiled(text: str, role: str, transforms: tuple[tuple[str, Callable[[Any], Any]], ...]) -> SystemMapping:
+    """Once for all checks: it is as they found it, for ``read`` is pure."""
     named = ConfigFile("mapping.yaml", text).data.get("system", "mapping")
-    return compile_mapping(ConfigFile(f"mappings/{named}.yaml", text), role, transforms)
+    return compile_mapping(ConfigFile(f"mappings/{named}.yaml", text), role, dict(transforms))
 
 
 def checks(suite: type[Contract]) -> list[str]:

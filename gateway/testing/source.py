@@ -114,8 +114,8 @@ class SourceContract(SystemContract):
             assert self._read(source, document) == first, "read twice, the same bytes give other items"
             other = self._source(now=NOW + timedelta(days=3))
             assert self._read(other, document) == first, "another source reads the same bytes otherwise"
-            again = replace(document, id="f" * 32)
-            assert self._read(source, again) == first, "delivered again, the same bytes give other items"
+            again = self._read(source, replace(document, id="f" * 32))
+            assert _dated(again) == _dated(first), "delivered again, the same bytes give other items"
 
     def test_events_are_well_formed(self) -> None:
         """Kinds and outcomes of the closed lists, times in UTC, ids and keys that are texts, values that JSON holds."""
@@ -512,6 +512,13 @@ def _of(exc: BaseException | None) -> str:
     return f"{type(exc).__name__}: {exc}" if isinstance(exc, GatewayError) else type(exc).__name__
 
 
+def _dated(items: Sequence[ReadItem]) -> list[ReadItem]:
+    """Items without the keys of what nobody dated: its time is the receipt's, and so its key may be."""
+    return [
+        replace(item, key="") if isinstance(item, Event) and item.precision == "unknown" else item for item in items
+    ]
+
+
 def _named(event: Event) -> str:
     return f"{type(event).__name__} of {event.object!r}"
 
@@ -585,7 +592,7 @@ def _broken(document: Document) -> Iterator[Document]:
         yield replace(document, body=body[:at] + bytes([chosen.randrange(256)]) + body[at + 1 :])
 
 
-def _paths(node: Any, path: tuple[Any, ...] = (), most: int = 24) -> list[tuple[Any, ...]]:
+def _paths(node: Any, path: tuple[Any, ...] = (), most: int = 60) -> list[tuple[Any, ...]]:
     found = [path] if path else []
     inner = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
     for name, part in inner:

@@ -130,10 +130,10 @@ def former(object_: str, result: Mapping[str, Any], needs: Iterable[str] | None)
         return []
     moments: dict[str, dict[str, Any]] = {}
     for name, versions in histories.items():
-        for version in versions if isinstance(versions, list) else ():
-            if version.get("timestamp") and version.get("value") != REDACTED:
+        for version in _versions(versions):
+            if version.get("value") != REDACTED:
                 moments.setdefault(version["timestamp"], {})[name] = version.get("value") or None
-    stages = {version.get("value") for version in histories.get(STAGE) or ()}
+    stages = [version.get("value") for version in _versions(histories.get(STAGE))]
     for name, value in now.items():
         if (found := STAGE_DATE.fullmatch(name)) and found[1] not in stages and (at := moment(value)):
             when = at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -153,6 +153,12 @@ def former(object_: str, result: Mapping[str, Any], needs: Iterable[str] | None)
     return items
 
 
+def _versions(given: Any) -> list[Mapping[str, Any]]:
+    """Those that have a time."""
+    dated = given if isinstance(given, list) else ()
+    return [one for one in dated if isinstance(one, Mapping) and one.get("timestamp") and type(one["timestamp"]) is str]
+
+
 def _status(item: Mapping[str, Any]) -> str:
     stage, closed, won = (str(item.get(name) or "").lower() for name in FLAGS)
     if won == "true" or (not won and stage == "closedwon"):
@@ -168,7 +174,7 @@ def moves(
     for result in results:
         winner, losers = str(result.get("id")), merged_ids(result)
         losers = [loser for loser in losers if loser != winner]
-        if not losers:
+        if not losers or not result.get("id"):
             continue
         absorbed.update(losers)
         yield RecordsMerged(
@@ -187,7 +193,7 @@ def moves(
 def deletions(system: str, shape: Shape, gone: Iterable[Mapping[str, Any]]) -> Iterator[RecordGone]:
     """The records of HubSpot's recycle bin."""
     for one in gone:
-        if (at := moment(one.get("archivedAt"))) is not None:
+        if isinstance(one, Mapping) and one.get("id") and (at := moment(one.get("archivedAt"))) is not None:
             yield RecordGone(
                 system=system, object=shape.name, kind=shape.kind, record=str(one.get("id")), at=at, reason="deleted",
                 key=f"{system}:{shape.name}:{one.get('id')}:deleted:{one['archivedAt']}"[:250],

@@ -109,14 +109,15 @@ class HubSpotSource(Source):
         needs = shape.needs if shape else ()
         if dated := [item for result in results for item in former(object_, result, needs)]:
             yield from self._context.mapping.read(dated, document)
-        if now := [flat(object_, result, page.get("associations") or {}) for result in results]:
+        if now := [flat(object_, result, _tables(page.get("associations"))) for result in results]:
             for item in self._context.mapping.read(now, document):
                 if document.history and isinstance(item, RecordChanged):  # what no version dates: by its last change
                     item = replace(item, precision="unknown")
                 yield item
         if shape is not None:
-            yield from moves(self._system, shape, results, page.get("missing") or (), document)
-            yield from deletions(self._system, shape, page.get("deleted") or ())
+            yield from moves(self._system, shape, results, _ids(page.get("missing")), document)
+            deleted = page.get("deleted")
+            yield from deletions(self._system, shape, deleted if isinstance(deleted, list) else ())
 
     def _activities(
         self, object_: str, results: Sequence[Mapping[str, Any]], page: Mapping[str, Any]
@@ -127,7 +128,7 @@ class HubSpotSource(Source):
         elif object_ == activities.PAGE_VIEWS:
             yield from activities.page_views(self._system, contact, results)
         else:
-            contacts = (page.get("associations") or {}).get("contact_ids") or {}
+            contacts = _tables(page.get("associations")).get("contact_ids") or {}
             yield from activities.meetings(self._system, contact, results, contacts)
 
     # -- lookups ------------------------------------------------------------------------------------------------------
@@ -401,6 +402,16 @@ def _cut(
         *_cut(object_, results[:half], associations, []),
         *_cut(object_, results[half:], associations, missing),
     ]
+
+
+def _tables(given: Any) -> dict[str, Mapping[str, Any]]:
+    """Of what stands where a page's associations do, what can be some."""
+    tables = given.items() if isinstance(given, Mapping) else ()
+    return {name: ids for name, ids in tables if isinstance(ids, Mapping)}
+
+
+def _ids(given: Any) -> list[str]:
+    return [one for one in given if isinstance(one, str) and one] if isinstance(given, list) else []
 
 
 def _millis(at: datetime) -> int:

@@ -71,10 +71,21 @@ class TestSource(Parts, SourceContract):
             told("contact.privacyDeletion", 3),
             told("contact.restore", 4),
         ]
-        pages = [page.document for page in self._pages("contacts")[:1]]
-        short = json.loads(pages[0])
-        short["results"] = short["results"][:2]
-        return [self.document(json.dumps(one)) for one in (named, lives, short)]
+        times = {"createdAt": "2026-05-01T10:00:00Z", "updatedAt": "2026-05-02T10:00:00.123Z"}
+        properties = {"email": "p1@example.org", "lastname": "Zoë", "hs_object_id": "1", "lifecyclestage": None}
+        page = {
+            "object": "contact",
+            "results": [{"id": id_, "properties": properties, **times, "archived": False} for id_ in ids[:2]],
+            "associations": {"company_ids": {ids[0]: ["77"]}},
+            "missing": ids[2:4],
+        }
+        versions = [
+            {"value": "P1", "timestamp": "2026-04-01T10:00:00Z"},
+            {"value": "", "timestamp": "2026-03-01T10:00:00Z"},
+        ]
+        past = {**page["results"][0], "propertiesWithHistory": {"lastname": versions}}
+        bin_ = {"object": "contact", "results": [past], "deleted": [{"id": "9", "archivedAt": times["updatedAt"]}]}
+        return [self.document(json.dumps(one)) for one in (named, lives, page, bin_)]
 
 
 class TestSink(Parts, SinkContract):

@@ -130,9 +130,10 @@ class SalesforceSource(Source):
                 item = replace(item, precision="unknown")
             yield item
         for row in page["records"]:
-            if isinstance(row, dict) and row.get("object") == "Lead" and type(row.get("Id")) is str:
+            if isinstance(row, dict) and row.get("object") == "Lead" and type(row.get("Id")) is str and row["Id"]:
                 yield from self._conversion(row) if row["Id"] not in converted else ()
-        for entry in page.get("deleted") or ():
+        deleted = page.get("deleted")
+        for entry in deleted if isinstance(deleted, list) else ():
             yield self._deletion(entry)
 
     def _conversion(self, row: Mapping[str, Any]) -> Iterator[ReadItem]:

@@ -78,11 +78,22 @@ class TestSource(Parts, SourceContract):
     def documents(self) -> Sequence[Document]:
         ids = sorted(self.fake.records("Lead"))[:20]
         message = MESSAGE.format(named="".join(NAMED.format(id=id_) for id_ in ids))
-        [page, *_] = self._pages("Lead")
-        short = json.loads(page.document)
-        short["records"] = short["records"][:2]
-        short["deleted"] = [{"object": "Lead", "id": ids[5], "at": "2026-05-21T10:00:00+00:00"}]
-        return [self.document(message, "text/xml; charset=utf-8"), self.document(json.dumps(short))]
+        about = {
+            "object": "Lead",
+            "LastName": "Zoë",
+            "Company": "Norvik",
+            "CreatedDate": "2026-05-01T10:00:00.000+0000",
+        }
+        gone = {"IsConverted": True, "ConvertedContactId": "003Ka0000000001AAA"}
+        page = {
+            "object": "Lead",
+            "records": [
+                {"Id": id_, "SystemModstamp": "2026-05-02T10:00:00.000+0000", **about, **more}
+                for id_, more in ((ids[0], {"Email": "p@example.org"}), (ids[1], gone))
+            ],
+            "deleted": [{"object": "Lead", "id": ids[5], "at": "2026-05-21T10:00:00+00:00"}],
+        }
+        return [self.document(message, "text/xml; charset=utf-8"), self.document(json.dumps(page))]
 
 
 class TestSink(Parts, SinkContract):

@@ -25,8 +25,9 @@ from gateway.cli.main import cli
 from gateway.notices import messages
 from gateway.notices import sweep as notices
 from gateway.people import judging
+from gateway.people.forgetting import forget
 from gateway.runtime import Gateway, open_gateway
-from gateway.store import alarms, forget, outbox, switches
+from gateway.store import alarms, outbox, switches
 from gateway.store import tables as t
 from gateway.store.database import read, write
 from gateway.store.inbox import Arrival
@@ -395,8 +396,8 @@ def test_many_at_once_are_one_message(world: World) -> None:
 def test_who_is_forgotten_is_blanked_in_what_was_told(world: World) -> None:
     world.comes(**ANN)
     world.work()
-    with write(world.gateway.store.main) as connection:
-        forget.forget(connection, connection.scalars(select(t.leads.c.id)).all(), to_micros(world.at))
+    forget(world.gateway, world.gateway.find_lead("c1@one.example"), "kim", go=True)
+    with read(world.gateway.store.main) as connection:
         rows = connection.execute(select(t.writes.c.fields).where(t.writes.c.object == "notice")).all()
     assert [row.fields for row in rows] == [{}, {}]
     with read(world.gateway.store.main) as connection:
@@ -406,8 +407,7 @@ def test_who_is_forgotten_is_blanked_in_what_was_told(world: World) -> None:
 def test_who_is_forgotten_before_they_were_told_of_is_told_of_to_nobody(world: World) -> None:
     world.comes(**ANN)
     world.gateway.run_pipeline_once("w")
-    with write(world.gateway.store.main) as connection:
-        forget.forget(connection, connection.scalars(select(t.leads.c.id)).all(), to_micros(world.at))
+    forget(world.gateway, world.gateway.find_lead("c1@one.example"), "kim", go=True)
     assert world.work() == []
 
 
@@ -451,9 +451,9 @@ def test_a_plugin_that_was_cut_off_is_told(world: World) -> None:
     """The supervisor writes it down; it is over when it has not happened for an hour."""
     at = datetime.now(UTC)
     cut = {"process": "pipeline", "plugin": "webhook", "call": "read 1", "seconds": 10.0, "at": at.isoformat()}
-    (world.gateway.instance.store / "run.json").write_text(json.dumps({"cut_off": [cut]}))
+    (world.gateway.instance.store.folder / "run.json").write_text(json.dumps({"cut_off": [cut]}))
     assert world.work() == [("ops@example.com", "broken plugin: the plugin webhook was cut off")]
-    (world.gateway.instance.store / "run.json").write_text("{")
+    (world.gateway.instance.store.folder / "run.json").write_text("{")
     assert world.work() == [("ops@example.com", "Over: broken plugin: the plugin webhook was cut off")]
 
 

@@ -18,13 +18,13 @@ from gateway.errors import NotFound, Refused, StaleCommit, TryLater
 from gateway.journey.journey import compile_journey
 from gateway.model import unguarded
 from gateway.people import staffing
+from gateway.people.forgetting import forget
 from gateway.pipeline import Pipeline
 from gateway.pulling import Pulling
 from gateway.settings.files import ConfigFile
 from gateway.store import tables as t
 from gateway.store.commit import commit
 from gateway.store.database import read, write
-from gateway.store.forget import forget
 from gateway.store.inbox import Inbox
 
 AGREED = (
@@ -600,8 +600,7 @@ def test_an_owner_whom_the_crm_does_not_know_is_warned_of_at_their_line(tmp_path
 def test_who_is_forgotten_leaves_only_what_the_clock_did_and_when(handed: World) -> None:
     """What people wrote may name anybody: it goes; whose the handoff was stays."""
     staffing.reassign(handed.gateway, "7", "bob", "a friend of Ann's", "tester")
-    with write(handed.gateway.store.main) as connection:
-        forget(connection, [handed.handoff().lead], 1)
+    forget(handed.gateway, handed.handoff().lead, "tester", go=True)
     assert {(row.reason, row.by) for row in handed.rows(t.clock_events)} == {("", "")}
     assert (handed.handoff().owner_why, handed.events()[-1]) == ("", ("moved", "U1", "U2"))
     assert clocks.tick(handed.gateway) == 0

@@ -162,6 +162,7 @@ def uninstall(app: App, name: str, yes: bool, as_json: bool) -> None:
             say(f"{name} is not installed; its approval is taken out of plugins.lock")
         return
     full, key = distribution.metadata["Name"], _normal(distribution.metadata["Name"])
+    number = distribution.version  # read from disk, which will not have it any more
     seen = [one for one in _look(app) if _normal(one.distribution) == key]
     if _is_instance(app):
         offers = [offer for one in seen for offer in (*one.offers, *one.would_offer)]
@@ -174,7 +175,7 @@ def uninstall(app: App, name: str, yes: bool, as_json: bool) -> None:
     stays = [f"{need} {needs[need]['version']}" for need in needs]
     if not as_json:
         names = ", ".join(one.name for one in seen)
-        say(f"goes: {full} {distribution.version} (plugin {names}) from {distribution.locate_file('')}")
+        say(f"goes: {full} {number} (plugin {names}) from {distribution.locate_file('')}")
         if stays:
             say(f"stays, though it came with it: {', '.join(stays)}")
     if not yes:
@@ -184,7 +185,7 @@ def uninstall(app: App, name: str, yes: bool, as_json: bool) -> None:
         _forget(app, lock, key)
     if as_json:
         plugins = [one.name for one in seen]
-        say_json({"uninstalled": full, "version": distribution.version, "plugins": plugins, "stays": stays})
+        say_json({"uninstalled": full, "version": number, "plugins": plugins, "stays": stays})
     else:
         say(f"{full} is uninstalled" + (" and taken out of plugins.lock" if lock is not None else ""))
 

@@ -81,6 +81,15 @@ def test_a_slow_call_holds_up_nobody_else(hubspot):
         assert requests.get(server.url + CONTACTS, headers=HEADERS, timeout=10).status_code == 200
 
 
+def test_an_answer_may_be_slow_behind_its_effect(hubspot):
+    """Whoever does not wait for it has written all the same."""
+    hubspot.faults.add("POST", slow=20, after=True)
+    with serve(hubspot) as server:
+        with pytest.raises(requests.ReadTimeout):
+            requests.post(server.url + CONTACTS, json={"properties": {}}, headers=HEADERS, timeout=0.5)
+        assert len(hubspot.records["contacts"]) == 1
+
+
 @pytest.mark.parametrize(
     ("more", "failed"),
     [({}, [0, 1, 2]), ({"rows": [1]}, [1]), ({"where": "p-2"}, [2])],

@@ -6,6 +6,8 @@ import json
 import time
 from contextlib import closing
 
+import pytest
+
 from gateway.people.forgetting import forget
 from gateway.runtime import open_gateway
 
@@ -43,6 +45,7 @@ def test_forget_says_first_what_it_would_do(filled):
     assert filled.json("leads", "show", "ann@one.example") == before
 
 
+@pytest.mark.sqlite
 def test_a_forgotten_person_is_in_no_file_of_the_store(filled):
     """Not in a table, not in a page that was freed, not in the log of changes; others are."""
     assert b"ann@one.example" in _stored(filled)
@@ -67,6 +70,7 @@ def test_they_stay_forgotten_when_their_record_comes_again(filled, people):
     assert b"ann@one.example" not in left
 
 
+@pytest.mark.sqlite
 def test_what_was_interrupted_is_finished_later(filled):
     """The bodies of documents lie in the other file: whoever is killed in between leaves a note of them."""
     with closing(open_gateway(filled.root)) as gateway:

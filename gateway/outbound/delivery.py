@@ -101,6 +101,9 @@ class Delivery:
         self.take_over(worker, dead=worker)  # an earlier run of ours may have broken off
         if released := self.alarms.released(to_micros(self.now())):  # planned again before they go: it was long ago
             return len(released), released
+        with read(self.engine) as connection:
+            if not outbox.any_due(connection, self.system, to_micros(self.now())):
+                return 0, []
         with write(self.engine) as connection:
             rows = outbox.claim(connection, self.system, worker, to_micros(self.now()), limit, push)
         if not rows:

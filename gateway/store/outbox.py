@@ -39,6 +39,13 @@ ALONE = 2
 """After so many tries such a write goes alone: it may be what the worker dies of."""
 
 
+def any_due(connection: Connection, system: str, now: int) -> bool:
+    """Whether ``claim`` may find something. Who only asks need not keep others from writing."""
+    w = t.writes.c
+    due = select(w.id).where(w.system == system, w.state.in_(("waiting", "unknown")), w.due_at <= now)
+    return connection.scalar(due.limit(1)) is not None
+
+
 def claim(connection: Connection, system: str, worker: str, now: int, limit: int = 1000, push: str = "") -> list[Any]:
     """Lease the writes of one system that are due, most urgent first; one per lead and object is on its way at a time.
 

@@ -28,7 +28,6 @@ def test(app: App, name: str, folder: Path | None, every: bool, verbose: bool, a
     """
     from gateway.cli.plugins import looked, one_of
     from gateway.testing.running import place_of, run
-    from gateway.testing.sheet import text
 
     found = one_of(looked(app), name)
     home = distribution(found.distribution)
@@ -37,6 +36,8 @@ def test(app: App, name: str, folder: Path | None, every: bool, verbose: bool, a
     if as_json:
         say_json(sheet)
     else:
+        from gateway.testing.sheet import text  # it needs pytest, which `run` asks for in words
+
         for line in [*(said.splitlines() if verbose or not sheet["ok"] else ()), *text(sheet).splitlines()]:
             say(line)
     if not sheet["ok"]:

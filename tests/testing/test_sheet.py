@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,17 @@ def test_what_pytest_cannot_run_is_told(folder: Path) -> None:
     (folder / "test_mine.py").write_text("import no_such_thing\n")
     with pytest.raises(Refused, match=r"could not run the tests in (?s:.*)no_such_thing"):
         running.run(folder, False)
+
+
+@pytest.mark.processes
+def test_without_pytest_it_says_what_to_install(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running, "find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "gateway.testing.sheet", None)
+    said = CliRunner().invoke(cli, ["-C", str(folder), "plugins", "test", "matrix", str(folder)], prog_name="gateway")
+    assert (said.exit_code, said.output.strip()) == (
+        1,
+        "pytest is not installed here: pip install 'lead-gateway[test]'",
+    )
 
 
 class Installed:

@@ -534,9 +534,9 @@ def attacking(folder, seed, say=lambda *_: None):
 
         def killable(real):
             @contextlib.contextmanager
-            def write(engine):
+            def write(engine, **more):
                 attack.point()
-                with real(engine) as connection:
+                with real(engine, **more) as connection:
                     yield connection
                     attack.point()
                 attack.point()

@@ -44,7 +44,8 @@ def forget(app: App, key: str, go: bool, by: str, as_json: bool) -> None:
     """Forget a person: what names them goes, what the numbers need stays without a name.
 
     Says what would go and what other systems still hold; with --go it is done, and cannot be undone. They stay
-    forgotten when a system brings their records again. A backup still knows them: `gateway db restore` forgets again.
+    forgotten when a system brings their records again. A backup still knows them: restore it with --after, then it
+    forgets them, too.
     """
     from gateway.people.forgetting import forget as decide
 

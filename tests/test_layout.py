@@ -184,6 +184,8 @@ def environment(folder: Path, ours: list[Path]) -> Path:
     """A new environment with these wheels; what they need is borrowed from ours."""
     venv.create(folder, with_pip=True)
     python = folder / "bin" / "python"
+    # Python 3.11 brings a setuptools of its own, too old to build without the package wheel: ours is borrowed below.
+    quiet(python, "-m", "pip", "uninstall", "-q", "-y", "setuptools", cwd=folder)
     quiet(python, "-m", "pip", "install", "-q", "--no-index", "--no-deps", *ours, cwd=folder)
     # Never the source tree, nor a plugin of ours: who finds one there and cannot import it says other things.
     (folder / "borrowed").mkdir()

@@ -19,8 +19,14 @@ if TYPE_CHECKING:
     from gateway.metrics.attribution import Attribution
     from gateway.store.touches import Won
 
+    _Duration = click.ParamType[timedelta]
+else:  # click 8.2 knows no types of types
+    _Duration = click.ParamType
 
-class Length(click.ParamType[timedelta]):
+
+class Length(_Duration):
+    """``90d``, ``2w``, ``12h``, as the files write durations."""
+
     name = "duration"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:

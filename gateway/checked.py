@@ -36,6 +36,7 @@ from gateway.errors import GatewayError, Refused
 
 _KINDS = frozenset(get_args(Kind))
 _MOST_POINTS = 1_000_000
+_TEXT = frozenset({str})
 
 
 class Garbage(GatewayError):
@@ -48,10 +49,8 @@ class Tampered(Garbage):
 
 def flaw(item: Any, system: str) -> str:
     """What is wrong with one item that ``system``'s source read; "" when nothing is. Tells types, never values."""
-    if isinstance(item, Skipped | Quarantined | Lookup):
-        texts = [item.object, item.record]
-        texts += [item.system, *item.fields, *item.because] if isinstance(item, Lookup) else [item.reason]
-    elif isinstance(item, Event):
+    held = item
+    if isinstance(item, Event):
         texts = [item.object, item.record, item.key, *_others(item)]
         if item.kind not in _KINDS:
             return "an event of no known kind"
@@ -59,18 +58,21 @@ def flaw(item: Any, system: str) -> str:
             return "an event whose time has no zone"
         if not (item.object and item.record and item.key):
             return "an event without object, record or key"
-        if isinstance(item, RecordChanged) and not (
-            isinstance(item.values, dict) and isinstance(item.speaks_of, frozenset)
-        ):
-            return "a record whose values are no dict, or whose speaks_of is no frozenset"
+        if isinstance(item, RecordChanged):
+            if not (isinstance(item.values, dict) and isinstance(item.speaks_of, frozenset)):
+                return "a record whose values are no dict, or whose speaks_of is no frozenset"
+            held = (texts, item.values, item.precision, item.created)  # most items are these; the rest is known by now
+    elif isinstance(item, Skipped | Quarantined | Lookup):
+        texts = [item.object, item.record]
+        texts += [item.system, *item.fields, *item.because] if isinstance(item, Lookup) else [item.reason]
     else:
         return f"a {type(item).__name__}"
-    if any(type(text) is not str for text in texts):
+    if not _TEXT.issuperset(map(type, texts)):
         return f"a {type(item).__name__} with something else where texts belong"
     if isinstance(item, Event | Lookup) and item.system != system:
         return f"a {type(item).__name__} of another system"
     try:
-        orjson.dumps(item, default=_plain)
+        orjson.dumps(held, default=_plain)
     except TypeError:
         return f"a {type(item).__name__} with values that JSON cannot hold"
     return ""

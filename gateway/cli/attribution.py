@@ -13,7 +13,7 @@ from gateway.cli.main import MOMENT, App, pass_app_to_look
 from gateway.cli.output import json_option, plural, say, say_json, table
 from gateway.durations import duration_in_words, parse_duration
 from gateway.metrics.attribution import ASSUMES
-from gateway.times import to_micros
+from gateway.metrics.report import without_rate
 
 if TYPE_CHECKING:
     from gateway.metrics.attribution import Attribution
@@ -73,7 +73,7 @@ def attribution(
     from gateway.store.touches import journeys, won
 
     gateway = app.gateway
-    begin, end = (to_micros(app.moment(at)) if at is not None else None for at in (since, until))
+    begin, end = app.micros(since), app.micros(until)
     with read(gateway.store.main) as connection:
         sold = won(connection, gateway.model.journey, gateway.instance.currency, begin, end)
         found = attribute(journeys(connection, sold, by), window, half_life)
@@ -123,9 +123,8 @@ def _print(found: Attribution, sold: Won, by: str, currency: str, window: timede
     say(f"{whole} had a touch with a {by}{within}")
     if found.untouched.deals:
         say(f"{plural(round(found.untouched.deals), 'deal')} of {found.untouched.value:,.2f} {currency} had none")
-    for money, count in sorted(sold.foreign.items()):
-        unnamed = f"in {money}" if money else "without a currency"
-        say(f"{plural(count, 'deal')} {unnamed}: counted, but without revenue, for there is no rate to {currency}")
+    for line in without_rate(sold.foreign, currency):
+        say(line)
     if found.after_win:
         late = plural(found.after_win, "touch", "touches")
         say(f"{late} after a deal was won: left out, for they cannot have earned it")

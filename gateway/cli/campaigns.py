@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import sys
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
@@ -16,8 +16,7 @@ import click
 from gateway.cli.main import MOMENT, App, pass_app_to_look
 from gateway.cli.output import json_option, plural, say, say_json, table
 from gateway.errors import ConfigError
-from gateway.metrics.report import number, percent
-from gateway.times import to_micros
+from gateway.metrics.report import number, percent, without_rate
 
 if TYPE_CHECKING:
     from gateway.metrics.campaigns import Campaign
@@ -70,14 +69,13 @@ def campaigns(app: App, since: datetime | None, until: datetime | None, as_csv: 
 
     gateway, currency = app.gateway, app.gateway.instance.currency
     journey = gateway.model.journey
-    begin, end = (app.moment(at) if at is not None else None for at in (since, until))
     with read(gateway.store.main) as connection:
         found, foreign = store.campaigns(
             *(connection, journey, gateway.model.score_name, currency),
-            *(to_micros(at) if at is not None else None for at in (begin, end)),
+            *(app.micros(since), app.micros(until)),
         )
         costs = store.costs(connection)
-    days = [at.astimezone(app.zone).date() if at is not None else None for at in (begin, end)]
+    days = [app.moment(at).astimezone(app.zone).date() if at is not None else None for at in (since, until)]
     unpriced = _price(found, costs, currency, *days)
     data = counted(found, [stage for stage in journey.tracked if stage != "target"])
     data |= {"currency": currency, "without_rate": dict(foreign), "costs_without_rate": unpriced}
@@ -129,9 +127,8 @@ def _print(data: Mapping[str, Any]) -> None:
     table(columns, [*rows, ("in all", *_cells(data["total"], priced))], right=columns[1:])
     if not data["campaigns"]:
         say("no leads entered in this time")
-    for money, count in sorted(Counter(data["without_rate"]).items()):
-        unnamed = f"in {money}" if money else "without a currency"
-        say(f"{plural(count, 'deal')} {unnamed}: without revenue, for there is no rate to {currency}")
+    for line in without_rate(data["without_rate"], currency):
+        say(line)
     for money, amount in data["costs_without_rate"].items():
         say(f"costs of {amount} {money} are left out, for there is no rate to {currency}")
 

@@ -149,11 +149,10 @@ def _dead(app: App, ids: tuple[str, ...], chosen_by: Mapping[str, Any]) -> list[
     from gateway.runtime import known_systems
     from gateway.store import listing
     from gateway.store.database import read
-    from gateway.times import to_micros
 
     gateway = app.gateway
     system, object_, code = chosen_by["system"], chosen_by["object_"], chosen_by["code"]
-    since, until = (to_micros(app.moment(at)) if (at := chosen_by[one]) else None for one in ("since", "until"))
+    since, until = app.micros(chosen_by["since"]), app.micros(chosen_by["until"])
     if not ids and not any(chosen_by.values()):
         raise Refused("name writes, or say which dead ones: --system, --object, --code, --since, --until")
     if system is not None:

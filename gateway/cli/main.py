@@ -102,6 +102,12 @@ class App:
         """A time from the command line; without a zone it is the instance's."""
         return at if at.tzinfo else at.replace(tzinfo=self.zone)
 
+    def micros(self, at: datetime | None) -> int | None:
+        """The same as the store keeps it; None stays None."""
+        from gateway.times import to_micros
+
+        return to_micros(self.moment(at)) if at is not None else None
+
     def require(self) -> None:
         """Raises ``ConfigError`` when the folder is no instance."""
         if not (self.root / "gateway.yaml").is_file():

@@ -68,7 +68,7 @@ def funnel(
     from gateway.store.velocity import cycle
 
     gateway, journey = app.gateway, app.gateway.model.journey
-    begin, end = (to_micros(app.moment(at)) if at is not None else None for at in (since, until))
+    begin, end = app.micros(since), app.micros(until)
     now = gateway.now()
     with read(gateway.store.main) as connection:
         counts = count(connection, journey, by, app.zone, gateway.instance.currency, begin, end)

@@ -13,8 +13,7 @@ import click
 
 from gateway.cli.main import MOMENT, App, pass_app_to_look
 from gateway.cli.output import json_option, plural, say, say_json, table
-from gateway.metrics.report import number, percent
-from gateway.times import to_micros
+from gateway.metrics.report import number, percent, without_rate
 
 if TYPE_CHECKING:
     from gateway.metrics.recycled import Sale
@@ -39,7 +38,7 @@ def recycled(app: App, since: datetime | None, until: datetime | None, as_csv: b
     from gateway.store.touches import won
 
     gateway, currency = app.gateway, app.gateway.instance.currency
-    begin, end = (to_micros(app.moment(at)) if at is not None else None for at in (since, until))
+    begin, end = app.micros(since), app.micros(until)
     with read(gateway.store.main) as connection:
         sold = won(connection, gateway.model.journey, currency, begin, end)
         data = counted(handoffs(connection), _sales(sold))
@@ -74,9 +73,8 @@ def _write(data: Mapping[str, Any]) -> None:
 def _print(data: Mapping[str, Any]) -> None:
     currency = data["currency"]
     say(f"{plural(data['deals'], 'deal')} of {data['revenue']:,.2f} {currency}")
-    for money, count in sorted(data["without_rate"].items()):
-        unnamed = f"in {money}" if money else "without a currency"
-        say(f"{plural(count, 'deal')} {unnamed}: counted, but without revenue, for there is no rate to {currency}")
+    for line in without_rate(data["without_rate"], currency):
+        say(line)
     columns = ("won at", "deals", f"revenue in {currency}", "share")
     rows = [
         (_generation(one["generation"]), number(one["deals"]), f"{one['revenue']:,.0f}", percent(one["share"]))

@@ -37,7 +37,7 @@ def velocity(app: App, since: datetime | None, until: datetime | None, as_csv: b
     from gateway.store.velocity import velocity as counted
 
     gateway = app.gateway
-    begin, end = (to_micros(app.moment(at)) if at is not None else None for at in (since, until))
+    begin, end = app.micros(since), app.micros(until)
     with read(gateway.store.main) as connection:
         name = partial(name_of, gateway.pipeline.roster(connection, gateway.now()))
         found = counted(connection, gateway.model.journey, to_micros(gateway.now()), begin, end, name, app.zone)

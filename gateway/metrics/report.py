@@ -23,8 +23,7 @@ def report(data: Mapping[str, Any], by: str | None = None) -> Iterator[str | Tab
     leads = f"{number(data['entered'])} leads"
     brought = f"{data['revenue']:,.2f} {currency} of revenue from {leads} that entered"
     yield brought if data["revenue"] else f"{leads} entered"
-    for money, count in sorted(data["without_rate"].items()):
-        yield f"  without {number(count)} won in {money or 'no currency'}: there is no rate to {currency}"
+    yield from without_rate(data["without_rate"], currency)
     if (nobodys := data["without_leads"])["deals"]:
         yield f"  without {nobodys['revenue']:,.2f} {currency} of {number(nobodys['deals'])} deals that name no lead"
     rows = [(one["stage"], number(one["count"]), percent(one["conversion"])) for one in data["stages"]]
@@ -35,6 +34,15 @@ def report(data: Mapping[str, Any], by: str | None = None) -> Iterator[str | Tab
     if data["groups"]:
         yield _groups(data["groups"], by or "value")
     yield from map(_note, data["notes"])
+
+
+def without_rate(found: Mapping[str, int], currency: str) -> Iterator[str]:
+    """A line for each other currency in which deals were won."""
+    for money, count in sorted(found.items()):
+        deals = (
+            f"{number(count)} {'deal' if count == 1 else 'deals'} {f'in {money}' if money else 'without a currency'}"
+        )
+        yield f"{deals}: counted, but without revenue, for there is no rate to {currency}"
 
 
 def number(count: int) -> str:

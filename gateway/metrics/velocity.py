@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -91,11 +90,6 @@ class Calendar:
         if (day := self._known.get(quarter)) is None:
             day = self._known[quarter] = from_micros(quarter * QUARTER).astimezone(self._zone).toordinal()
         return day
-
-
-def pairs(tracked: Sequence[str]) -> list[tuple[str, str]]:
-    """The steps of a journey: each tracked stage and the one after it."""
-    return list(pairwise(tracked))
 
 
 def _step(one: Step) -> dict[str, Any]:

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, Connection, Subquery, and_, case, func, or_, select
 
 from gateway.journey.journey import Journey
 from gateway.journey.words import CLOCK
-from gateway.metrics.velocity import Calendar, Owner, Step, Velocity, pairs
+from gateway.metrics.velocity import Calendar, Owner, Step, Velocity
 from gateway.store import tables as t
 
 IMPLIED = "implied"
@@ -37,21 +38,25 @@ def velocity(
     :param zone: of the days that are counted.
     """
     stages, calendar = journey.shared_stages(), Calendar(zone)
-    steps = [
-        _step(connection, stages, one, other, now, since, until, calendar) for one, other in pairs(journey.tracked)
-    ]
-    first, *_, last = journey.tracked
+    steps = [_step(connection, stages, *two, now, since, until, calendar) for two in pairwise(journey.tracked)]
     return Velocity(
-        steps,
-        _step(connection, stages, first, last, now, since, until, calendar),
-        _owners(connection, now, since, until, name),
+        steps, _cycle(connection, journey, now, since, until, calendar), _owners(connection, now, since, until, name)
     )
 
 
 def cycle(connection: Connection, journey: Journey, now: int, zone: ZoneInfo) -> Step:
-    """From the first tracked stage to the last, of all leads."""
+    """From the first tracked stage to the last, of all leads; of a journey without two stages nobody went it."""
+    return _cycle(connection, journey, now, None, None, Calendar(zone))
+
+
+def _cycle(
+    connection: Connection, journey: Journey, now: int, since: int | None, until: int | None, calendar: Calendar
+) -> Step:
+    if len(journey.tracked) < 2:
+        only = journey.tracked[0] if journey.tracked else ""
+        return Step(only, only, [])
     first, *_, last = journey.tracked
-    return _step(connection, journey.shared_stages(), first, last, now, None, None, Calendar(zone))
+    return _step(connection, journey.shared_stages(), first, last, now, since, until, calendar)
 
 
 def _step(

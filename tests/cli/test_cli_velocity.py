@@ -107,6 +107,19 @@ def test_nothing_yet_is_no_error(instance):
     assert instance.json("metrics", "velocity")["bottleneck"] is None
 
 
+@pytest.mark.parametrize("stages", ["", "stages:\n  - {name: target, shared: target}\n"])
+def test_a_journey_without_two_stages_has_no_steps(instance, stages):
+    """Nor a cycle, nor a month that could mature; it is no error to ask."""
+    instance.write("journey.yaml", stages)
+    instance.bring([{"id": "1", "at": "2026-01-05T09:00:00", "email": "ann@one.example"}])
+    data = instance.json("metrics", "velocity")
+    assert (data["steps"], data["bottleneck"], data["cycle"]["leads"]) == ([], None, 0)
+    instance.run("metrics", "velocity")
+    instance.run("metrics", "velocity", "--csv")
+    (month,) = instance.json("metrics", "funnel", "--by", "month")["groups"]
+    assert month["maturing"]
+
+
 def test_recycled_revenue_is_told_by_generation_and_reason(stored):
     """`gateway metrics recycled`: Ann was recycled, came back and bought without a deal of her own."""
     instance, leads = stored

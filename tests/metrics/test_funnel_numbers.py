@@ -130,7 +130,7 @@ def test_revenue_comes_first_and_says_what_is_not_in_it():
     counts = FunnelCounts(9, {"target": 9}, revenue=1500, foreign={"USD": 2}, nobodys=(3, 70.5))
     lines = [part for part in report({"currency": "EUR", **funnel(counts, ("target",))}) if isinstance(part, str)]
     assert lines[0] == "1,500.00 EUR of revenue from 9 leads that entered"
-    assert "2 won in USD" in lines[1]
+    assert lines[1] == "2 deals in USD: counted, but without revenue, for there is no rate to EUR"
     assert "70.50 EUR of 3 deals that name no lead" in lines[2]
 
 

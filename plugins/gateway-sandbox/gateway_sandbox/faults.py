@@ -18,6 +18,8 @@ Actions:
 - ``{"slow": 2.5}``: the call is served after so many seconds; with ``"after": true`` it has its effect at once, and
   only the answer takes its time.
 - ``{"garbage": true}``: the call has its effect; the answer is half a JSON document with status 200.
+- ``{"drip": 1.0}``: the call has its effect; its answer comes byte by byte, so many seconds apart.
+- ``{"swell": 10000000}``: the call has its effect; its answer is right, and so many bytes longer than it need be.
 - ``{"row": {"code": …, "message": …, "fields": []}, "rows": [0, 2], "where": "regex"}``: rows of a batch fail by
   themselves (all, those at these places, or those whose JSON the expression is found in).
 - any of ``status``, ``limit`` and ``auth`` with ``"after": true``: the call has its effect first; only the answer lies.
@@ -34,7 +36,7 @@ import orjson
 
 from gateway_sandbox.calls import Call, line
 
-_KINDS = ("status", "limit", "auth", "expire", "drop", "slow", "garbage", "row")
+_KINDS = ("status", "limit", "auth", "expire", "drop", "slow", "garbage", "drip", "swell", "row")
 
 
 @dataclass(slots=True)

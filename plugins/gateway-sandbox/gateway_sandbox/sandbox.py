@@ -11,7 +11,7 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import format_datetime
@@ -35,6 +35,8 @@ class Reply:
     status: int = 200
     body: Any = None
     headers: dict[str, str] = field(default_factory=dict)
+    apart: float = 0.0
+    """Seconds between two bytes on the line."""
 
     def content(self) -> bytes:
         if self.body is None:
@@ -201,6 +203,9 @@ class Sandbox:
             response.headers[name] = value
         if reply.status == 204:
             del response.headers["Content-Type"]
+        if reply.apart:
+            response.headers["Content-Length"] = str(len(reply.content()))
+            response.response = _dripping(reply)
         return response(environ, start_response)
 
     def _served(self, request: Request, path: str) -> Reply | None:
@@ -236,6 +241,10 @@ class Sandbox:
                     self._call = self._fault = None
             if fault and kind == "slow":
                 time.sleep(float(fault.action["slow"]) if after else 0)
+            elif fault and kind == "drip":
+                reply.apart = float(fault.action["drip"])
+            elif fault and kind == "swell":
+                reply = Reply(reply.status, reply.content() + b" " * int(fault.action["swell"]), reply.headers)
             elif fault and after:
                 reply = None if kind == "drop" else self._faulty(fault)
         if reply is not None:
@@ -372,6 +381,12 @@ class Sandbox:
     def _remove_record(self, call: Call, object: str, id: str) -> Reply:
         self.remove(object, id)
         return Reply(204)
+
+
+def _dripping(reply: Reply) -> Iterator[bytes]:
+    for byte in reply.content():
+        yield bytes([byte])
+        time.sleep(reply.apart)
 
 
 def _cut(environ: Mapping[str, Any]) -> None:

@@ -70,6 +70,17 @@ def test_an_answer_may_lie_about_its_effect(hubspot):
     assert len(hubspot.records["contacts"]) == 2
 
 
+def test_an_answer_may_drip_or_swell(hubspot):
+    """Byte by byte no single read runs out of time; a long answer is right all the same."""
+    hubspot.faults.add("POST", drip=0.0001)
+    hubspot.faults.add("POST", swell=100_000)
+    with serve(hubspot) as server:
+        dripped, swollen = create(server.url, "a@example.org"), create(server.url, "b@example.org")
+    assert dripped.json()["properties"]["email"] == "a@example.org"
+    assert len(swollen.content) > 100_000
+    assert swollen.json()["properties"]["email"] == "b@example.org"
+
+
 def test_a_slow_call_holds_up_nobody_else(hubspot):
     """It waits outside the lock."""
     hubspot.faults.add("POST", slow=20)

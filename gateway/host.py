@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -26,7 +26,7 @@ from packaging.version import Version
 
 from gateway import hookspecs
 from gateway.plugins import trace
-from gateway.plugins.rules import Rules
+from gateway.plugins.rules import Rules, called
 from gateway.settings.files import suggest
 
 if TYPE_CHECKING:
@@ -107,26 +107,28 @@ class Host:
         """Each plugin has one of its own: a hook is then that plugin's alone, and calling it costs what pluggy does."""
         allowed = os.environ.get("GATEWAY_PLUGINS")
         names = None if allowed is None else {name.strip() for name in allowed.split(",") if name.strip()}
-        pairs = list(found if found is not None else installed())
-        for entry, distribution in pairs:
+        let_in: list[tuple[Plugin, EntryPoint]] = []
+        for entry, distribution in found if found is not None else installed():
             plugin = Plugin(entry.name, entry.value, distribution.metadata["Name"] or "?", distribution.version)
             self.plugins.append(plugin)
-            foreign = plugin.distribution != DISTRIBUTION
+            plugin.requires = _range(distribution)
             plugin.would_offer = self.rules.offers(entry.name, distribution)
-            if foreign and names is not None and entry.name not in names:
+            foreign = plugin.distribution != DISTRIBUTION
+            if foreign and names is not None and not names & called(entry.name, distribution):
                 plugin.state, plugin.reason = "disabled", "not named in GATEWAY_PLUGINS"
-                continue
-            if foreign and (kept := self.rules.against(entry.name, distribution)):
+            elif foreign and (kept := self.rules.against(entry.name, distribution)):
                 plugin.state, plugin.reason, plugin.since = kept.state, kept.reason, kept.since
-                plugin.requires = _range(distribution)
-                continue
-            if out := (quarantined or {}).get(entry.name):
+            elif out := (quarantined or {}).get(entry.name):
                 plugin.state, plugin.reason, plugin.since = "quarantined", out.reason, out.since.isoformat()
-                plugin.requires = _range(distribution)
-                continue
-            if not self._twin(plugin, [other for twin, other in pairs if twin.name == entry.name]):
+            elif not _fits(plugin.requires):
+                plugin.state = "incompatible"
+                plugin.reason = f"wants {DISTRIBUTION}{plugin.requires}, this is {version(DISTRIBUTION)}"
+            else:
+                let_in.append((plugin, entry))
+        for plugin, entry in let_in:
+            if not self._twin(plugin, {other.distribution for other, _ in let_in if other.name == plugin.name}):
                 loading(plugin)
-                self._load(plugin, entry, distribution)
+                self._load(plugin, entry)
         self.plugins.sort(key=lambda plugin: (plugin.name, plugin.distribution))
         self._settle()
 
@@ -136,7 +138,10 @@ class Host:
         idle = [plugin for plugin in self.plugins if plugin.state != "active"]
         why = {id(plugin): f"{plugin.state}: {plugin.reason}" for plugin in idle}
         offered = {offer.partition(" ")[2]: why[id(plugin)] for plugin in idle for offer in plugin.would_offer}
-        return offered | {plugin.name: why[id(plugin)] for plugin in idle} | self.contested
+        named = {plugin.name: why[id(plugin)] for plugin in idle}
+        lost = {name: f"contested: {reason}" for name, reason in self.contested.items()}
+        there = {plugin.name for plugin in self.active()}  # its twin may be kept out
+        return {name: reason for name, reason in (offered | named).items() if name not in there} | lost
 
     @property
     def unseen(self) -> str:
@@ -179,21 +184,18 @@ class Host:
     def active(self) -> list[Plugin]:
         return [plugin for plugin in self.plugins if plugin.state == "active"]
 
-    def _twin(self, plugin: Plugin, named: Sequence[Distribution]) -> bool:
-        """Whether other distributions have a plugin of this name, too: then neither is loaded. Ours never gives way."""
-        names = sorted({distribution.metadata["Name"] or "?" for distribution in named})
-        if len(names) == 1 or plugin.distribution == DISTRIBUTION:
+    def _twin(self, plugin: Plugin, distributions: Collection[str]) -> bool:
+        """Whether others that are let in have a plugin of this name: then neither is loaded. Ours never gives way."""
+        if len(distributions) == 1 or plugin.distribution == DISTRIBUTION:
             return False
         plugin.state = "broken"
-        plugin.reason = f"{_both(names)} have a plugin named {plugin.name!r}; uninstall one"
+        plugin.reason = (
+            f"{_both(distributions)} have a plugin named {plugin.name!r}; uninstall one, or disable it alone, "
+        )
+        plugin.reason += f"as in `gateway plugins disable {plugin.distribution}:{plugin.name}`"
         return True
 
-    def _load(self, plugin: Plugin, entry: EntryPoint, distribution: Distribution) -> None:
-        plugin.requires = _range(distribution)
-        if not _fits(plugin.requires):
-            plugin.state = "incompatible"
-            plugin.reason = f"wants {DISTRIBUTION}{plugin.requires}, this is {version(DISTRIBUTION)}"
-            return
+    def _load(self, plugin: Plugin, entry: EntryPoint) -> None:
         try:
             with self.guard(plugin.name, "import"):
                 module = importlib.import_module(entry.module)
@@ -211,6 +213,8 @@ class Host:
             manager.register(module, plugin.name)
             if unknown := self._unknown_hooks(module, manager):
                 raise pluggy.PluginValidationError(module, unknown)
+            if not manager.get_hookcallers(module):
+                raise pluggy.PluginValidationError(module, "it has no hooks: none of its functions has @hookimpl")
         except _ANYTHING as exc:  # pluggy looks at every name of the module, and reading a name may run code
             return self._broken(plugin, _spoken(exc).removeprefix("PluginValidationError: "))
         self._modules[plugin.name], self._managers[plugin.name] = module, manager
@@ -286,7 +290,7 @@ class Host:
                 if not owners.keys() & ours:
                     self.contested[name] = f"{reason}; uninstall one, or load one alone with GATEWAY_PLUGINS"
                 for plugin in self.plugins:
-                    if plugin.name in owners.keys() - ours:
+                    if plugin.state == "active" and plugin.name in owners.keys() - ours:
                         plugin.reason = "; ".join(filter(None, [plugin.reason, reason]))
         for plugin in self.plugins:
             plugin.offers = []
@@ -361,7 +365,7 @@ def _range(distribution: Distribution) -> str:
         except InvalidRequirement:
             continue
         if requirement.name.replace("_", "-").lower() == DISTRIBUTION:
-            return str(requirement.specifier)
+            return ",".join(sorted(map(str, requirement.specifier), reverse=True))  # >=1,<2: as people write it
     return ""
 
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from importlib.metadata import Distribution
 from pathlib import Path
 
+from packaging.utils import canonicalize_name
+
 from gateway.errors import ConfigError, Problem
 from gateway.plugins.lock import LOCK, Lock
 from gateway.plugins.switched import SWITCHES, Switched, SwitchesForm, switched
@@ -56,15 +58,13 @@ class Rules:
 
     def against(self, name: str, distribution: Distribution) -> Kept | None:
         """None lets the plugin ``name`` of ``distribution`` in."""
-        if name in self.bad:
-            return Kept(self.bad[name], state="broken")
         if self.problems:
             return Kept(str(self.problems[0]))
-        if off := self.off.get(name):
+        if off := self._off(name, distribution):
             return Kept(str(off), off.since)
         if self.lock is not None and (why := self.lock.against(distribution)):
             return Kept(why)
-        return None
+        return Kept(self.bad[name], state="broken") if name in self.bad else None
 
     def lets_in_more(self, before: Rules) -> bool:
         """Whether plugins may be loaded now that were not: switched on again, or approved anew."""
@@ -73,10 +73,19 @@ class Rules:
 
     def offers(self, name: str, distribution: Distribution) -> Sequence[str]:
         """What the plugin offered when it was switched off or approved: ``sink hubspot``; empty when nobody knows."""
-        if name in self.off and self.off[name].offers:
-            return self.off[name].offers
+        if (off := self._off(name, distribution)) and off.offers:
+            return off.offers
         approved = self.lock.approved(distribution) if self.lock is not None else None
         return approved.plugins.get(name, ()) if approved is not None else ()
+
+    def _off(self, name: str, distribution: Distribution) -> Switched | None:
+        return next((self.off[one] for one in sorted(called(name, distribution)) if one in self.off), None)
+
+
+def called(name: str, distribution: Distribution) -> set[str]:
+    """What files and people may call a plugin: ``x``, and where two have that name ``gateway-x:x``."""
+    whole = distribution.metadata["Name"] or "?"
+    return {name, f"{whole}:{name}", f"{canonicalize_name(whole)}:{name}"}
 
 
 def texts(root: Path) -> dict[str, str]:

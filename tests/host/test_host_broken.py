@@ -7,6 +7,9 @@ from importlib.metadata import EntryPoint
 import pytest
 
 from gateway.host import Host, installed
+from gateway.plugins.lock import Approved, Lock
+from gateway.plugins.rules import Rules
+from gateway.plugins.switched import Switched
 
 HEAD = "from gateway.hookspecs import hookimpl\n"
 WELL = HEAD + "@hookimpl\ndef register_transforms(register): register('shout', str.upper)\n"
@@ -46,6 +49,7 @@ BROKEN = {
     "leaves on import": ("import sys; sys.exit(3)", "SystemExit: 3"),
     "a module whose names cannot be listed": ("def __dir__(): raise RuntimeError('no')", "RuntimeError: no"),
     "a module that is replaced by nothing": ("import sys; sys.modules[__name__] = None", "failed"),
+    "no hooks": ("def register_sinks(register): register('x', list)", "none of its functions has @hookimpl"),
     "wrong signature": (HEAD + "@hookimpl\ndef register_sources(register, more): pass", "more"),
     "unknown hook": (HEAD + "@hookimpl\ndef register_source(register): pass", "did you mean 'register_sources'"),
     "raises in its hook": (
@@ -86,14 +90,46 @@ def test_two_plugins_of_one_name_are_an_error_naming_both_distributions(plugin, 
     first = plugin(WELL, name="twin", distribution="one")
     second = plugin(WELL.replace("shout", "cry"), name="twin", distribution="two")
     host = Host([first, second][::order])
-    reason = "'one' and 'two' both have a plugin named 'twin'; uninstall one"
+    reason = (
+        "'one' and 'two' both have a plugin named 'twin'; uninstall one, or disable it alone, as in `gateway plugins"
+    )
     assert [(told.distribution, told.state, told.reason) for told in host.plugins] == [
-        ("one", "broken", reason),
-        ("two", "broken", reason),
+        ("one", "broken", f"{reason} disable one:twin`"),
+        ("two", "broken", f"{reason} disable two:twin`"),
     ]
     assert not host.transforms
-    assert host.unavailable == {"twin": f"broken: {reason}"}
+    assert host.unavailable["twin"].startswith(f"broken: {reason}")
     assert host.observe("lead_scored", scores=[]) == []
+
+
+KEPT_OUT = {
+    "by the lock": {"lock": ["one"]},
+    "by its whole name": {"off": "Two:twin"},
+    "by GATEWAY_PLUGINS": {"allowed": "weighted, one:twin"},
+    "by its range": {"requires": "lead-gateway>=2"},
+}
+
+
+@pytest.mark.parametrize("how", KEPT_OUT.values(), ids=KEPT_OUT)
+def test_who_is_kept_out_takes_nobody_of_its_name_down(plugin, how, monkeypatch):
+    """Neither by being installed, nor by what it would be: the other one works, and is the one that files mean."""
+    first = plugin(SINK.format(1), name="twin", distribution="one")
+    second = plugin(
+        SCORER.format(2), name="twin", distribution="Two", requires=how.get("requires", "lead-gateway<2,>=1")
+    )
+    rules = Rules()
+    if "lock" in how:
+        rules.lock = Lock({one: Approved("1.0", "", {}, "anna", "now") for one in how["lock"]})
+        monkeypatch.setattr("gateway.plugins.lock.fingerprint", lambda distribution: "")
+    if "off" in how:
+        rules.off = {how["off"]: Switched()}
+    if "allowed" in how:
+        monkeypatch.setenv("GATEWAY_PLUGINS", how["allowed"])
+    host = Host([second, first], rules)
+    assert [(told.distribution, told.state == "active") for told in host.plugins] == [("Two", False), ("one", True)]
+    assert host.plugins[0].requires == how.get("requires", "lead-gateway>=1,<2").removeprefix("lead-gateway")
+    assert set(host.sinks) == {"files", "own1"}
+    assert "twin" not in host.unavailable
 
 
 def test_one_module_under_two_names_works_once(plugin):
@@ -127,7 +163,7 @@ def test_what_two_plugins_offer_under_one_name_nobody_offers(plugin, order, one,
     ]
     assert {*host.sources, *host.sinks, *host.scorers} == {"own1", "own2"}
     assert [told.offers for told in host.plugins] == [[text] for text in _offered(one, other)]
-    assert host.unavailable["files"].startswith(reason)
+    assert host.unavailable["files"].startswith(f"contested: {reason}")
 
 
 def _offered(*sources):

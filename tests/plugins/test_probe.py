@@ -24,9 +24,13 @@ BAD = {
 }
 LOUD = """
 import os, sys
+from gateway.hookspecs import hookimpl
 print('a word')
 os.write(1, b'{"name": "forged"}')
 sys.stderr.write('another')
+
+@hookimpl
+def lead_scored(scores): pass
 """
 
 

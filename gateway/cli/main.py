@@ -57,6 +57,7 @@ COMMANDS = {
     "journey": "gateway.cli.journey:journey",
     "model": "gateway.cli.model:model",
     "plugins": "gateway.cli.plugins:plugins",
+    "users": "gateway.cli.users:users",
     "db": "gateway.cli.db:db",
 }
 

@@ -635,6 +635,37 @@ rescores = Table(  # leads to score again in later batches, walked in order of t
     Column("cause", String, nullable=False),
     Column("after", String, nullable=False, server_default=""),
     Column("created_at", Time, nullable=False),
+    Column("scoring", String, nullable=False, server_default=""),  # the model it is for, where that changed: see below
+    Column("leads", Integer),  # how many there are then; null = not divided into parts yet
+)
+
+rescore_parts = Table(  # leads that a changed model has yet to score: those with ids above `low`, up to `high`
+    "rescore_parts",
+    main,
+    Column("rescore", Id, primary_key=True),
+    Column("low", String, primary_key=True),
+    Column("high", String, nullable=False),
+    Column("leads", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+former_scores = Table(  # what a changed model has replaced: people see it until the last lead has its new score
+    "former_scores",
+    main,
+    Column("lead", Id, primary_key=True),
+    Column("name", String, primary_key=True),
+    Column("total", Integer, nullable=False),
+    Column("fit", Integer, nullable=False),
+    Column("behaviour", Integer, nullable=False),
+    Column("band", String, nullable=False),
+    Column("scoring", String, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+crossed = Table(  # leads that a changed model took across a threshold, or to a score to tell: the journey follows
+    "crossed",
+    main,
+    Column("lead", Id, primary_key=True),
 )
 
 catalogues = Table(  # each object's fields as its system described them when all was right
@@ -687,6 +718,52 @@ tombstones = Table(  # keyed hashes of forgotten people: they stay forgotten at 
     main,
     Column("hash", string(64), primary_key=True),
     Column("at", Time, nullable=False),
+)
+
+users = Table(  # people who may use the desk and the API
+    "users",
+    main,
+    Column("id", Id, primary_key=True),
+    Column("email", String, nullable=False, unique=True),
+    Column("name", String, nullable=False),
+    Column("role", String, nullable=False),
+    Column("password", String, nullable=False),  # argon2's text; empty = none yet
+    Column("created_at", Time, nullable=False),
+    Column("disabled_at", Time),
+)
+
+keys = Table(  # what they come in with, as hashes: session | link | token
+    "keys",
+    main,
+    Column("hash", string(64), primary_key=True),
+    Column("id", Id, nullable=False, unique=True),
+    Column("kind", String, nullable=False),
+    Column("user", Id, nullable=False, index=True),
+    Column("name", String, nullable=False),
+    Column("scopes", Json),  # null = all that the user's role may
+    Column("created_at", Time, nullable=False),
+    Column("seen_at", Time),
+    Column("expires_at", Time),
+)
+
+login_failures = Table(
+    "login_failures",
+    main,
+    Column("account", String, nullable=False, index=True),
+    Column("address", String, nullable=False, index=True),
+    Column("at", Time, nullable=False, index=True),
+)
+
+audit = Table(  # who changed what at the desk: append-only
+    "audit",
+    main,
+    Column("id", Id, primary_key=True),
+    Column("at", Time, nullable=False, index=True),
+    Column("by", String, nullable=False),
+    Column("what", String, nullable=False),
+    Column("subject", String, nullable=False),
+    Column("before", Json),
+    Column("after", Json),
 )
 
 settings = Table(  # facts about this database itself, such as the key of the tombstones' hash

@@ -1,0 +1,121 @@
+"""What a browser or a program shows to come in: a session, a login link, an API token. The store keeps hashes only.
+
+A key is 256 random bits, so its hash needs no salt and no slow function: nobody can try them all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from gateway.accounts.users import User, by_id
+from gateway.errors import NotFound
+from gateway.store import tables as t
+from gateway.store.times import new_id
+
+SESSION = timedelta(hours=12)
+"""A day at the desk; each page within the last half of it makes it longer."""
+LINK = timedelta(hours=24)
+MICROSECOND = timedelta(microseconds=1)
+PREFIX = "lgw_"
+"""Of API tokens, so that whoever finds one in a file knows what it is."""
+_k = t.keys.c
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One row. ``scopes``: the rights a token is cut down to; None = all of its user's."""
+
+    id: str
+    kind: str
+    user: str
+    name: str
+    scopes: frozenset[str] | None
+    created_at: int
+    seen_at: int | None
+    expires_at: int | None
+
+
+def make(
+    connection: Connection,
+    kind: str,
+    user: User,
+    at: int,
+    lasts: timedelta | None,
+    name: str = "",
+    scopes: Sequence[str] | None = None,
+) -> str:
+    """The key itself, to be shown once. ``kind``: session, link or token; ``at`` in microseconds of the real clock."""
+    text = (PREFIX if kind == "token" else "") + secrets.token_urlsafe(32)
+    connection.execute(
+        insert(t.keys).values(
+            hash=_hash(text),
+            id=new_id(),
+            kind=kind,
+            user=user.id,
+            name=name,
+            scopes=sorted(scopes) if scopes is not None else None,
+            created_at=at,
+            seen_at=None,
+            expires_at=at + lasts // MICROSECOND if lasts is not None else None,
+        )
+    )
+    return text
+
+
+def owner(connection: Connection, kind: str, text: str, at: int) -> tuple[Key, User] | None:
+    """Whose key it is, if it is one of this kind, in time, of an account that is not disabled."""
+    row = connection.execute(select(t.keys).where(_k.hash == _hash(text), _k.kind == kind)).mappings().first()
+    if row is None or (row["expires_at"] is not None and row["expires_at"] <= at):
+        return None
+    user = by_id(connection, row["user"])
+    if user is None or user.disabled_at is not None:
+        return None
+    return _key(row), user
+
+
+def seen(connection: Connection, key: Key, at: int) -> None:
+    """Note that it was used; a session begins anew."""
+    until = at + SESSION // MICROSECOND if key.kind == "session" else key.expires_at
+    connection.execute(update(t.keys).where(_k.id == key.id).values(seen_at=at, expires_at=until))
+
+
+def drop(connection: Connection, key: Key) -> None:
+    connection.execute(delete(t.keys).where(_k.id == key.id))
+
+
+def sweep(connection: Connection, at: int) -> None:
+    """Forget what is over."""
+    connection.execute(delete(t.keys).where(_k.expires_at <= at))
+
+
+def tokens(connection: Connection, user: User | None = None) -> list[tuple[Key, str]]:
+    """API tokens with their users' addresses, the oldest first."""
+    chosen = select(t.keys, t.users.c.email).join(t.users, t.users.c.id == _k.user).where(_k.kind == "token")
+    if user is not None:
+        chosen = chosen.where(_k.user == user.id)
+    return [(_key(row), row["email"]) for row in connection.execute(chosen.order_by(_k.id)).mappings()]
+
+
+def token_named(connection: Connection, user: User, name: str) -> Key:
+    """Raises ``NotFound``."""
+    for key, _ in tokens(connection, user):
+        if key.name == name:
+            return key
+    raise NotFound(f"no token {name!r}; `gateway users tokens` lists them")
+
+
+def _key(row: Any) -> Key:
+    scopes = frozenset(row["scopes"]) if row["scopes"] is not None else None
+    names = ("id", "kind", "user", "name", "created_at", "seen_at", "expires_at")
+    return Key(scopes=scopes, **{name: row[name] for name in names})
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

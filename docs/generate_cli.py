@@ -112,7 +112,7 @@ SHAPES = {
     "deliveries discard": "dry_run chosen[] discarded",
     "metrics funnel": "currency revenue without_rate without_leads entered excluded[] excluded[].reason "
     "excluded[].count stages[] stages[].stage stages[].count stages[].conversion outcomes[] outcomes[].outcome "
-    "outcomes[].count notes[] groups[] definitions",
+    "outcomes[].count notes[] groups[]",
     "metrics attribution": "by currency window_days half_life_days deals revenue untouched journeys left_out "
     "without_rate models[] models[].model models[].assumes models[].credits[]",
     "metrics velocity": "steps[] steps[].stage steps[].to steps[].leads steps[].median_days steps[].p75_days "
@@ -145,6 +145,9 @@ SHAPES = {
     "db backup": "source target tables[] tables[].table tables[].rows tables[].hash",
     "db copy": "source target tables[] tables[].table tables[].rows tables[].hash",
 }
+# What every answer of `gateway metrics` begins and ends with.
+STATED = "period period.counts period.name period.since period.until period.zone"
+SHAPES |= {name: f"{STATED} {shape} definitions" for name, shape in SHAPES.items() if name.startswith("metrics ")}
 OPENING = f"""<!-- Made by docs/generate_cli.py ({CLICK}) from the commands; edit the code, then run it again. -->
 
 # Command line

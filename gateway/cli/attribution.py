@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import sys
-from datetime import datetime, timedelta
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from gateway.cli.main import MOMENT, App, pass_app_to_look
-from gateway.cli.output import json_option, plural, say, say_json, table
+from gateway.cli.metric import Answer, Asked, metric
+from gateway.cli.output import plural
 from gateway.durations import duration_in_words, parse_duration
 from gateway.metrics.attribution import ASSUMES
-from gateway.metrics.report import without_rate
+from gateway.metrics.report import Table, without_rate
 
 if TYPE_CHECKING:
     from gateway.metrics.attribution import Attribution
@@ -38,7 +37,7 @@ class Length(_Duration):
             self.fail(str(exc), param, ctx)
 
 
-@click.command()
+@metric("deals won")
 @click.option(
     "--by",
     type=click.Choice(["channel", "campaign", "asset"]),
@@ -46,47 +45,31 @@ class Length(_Duration):
     show_default=True,
     help="What a touch is known by.",
 )
-@click.option("--since", type=MOMENT, help="Deals won from then on.")
-@click.option("--until", type=MOMENT, help="Deals won before then.")
 @click.option("--window", type=Length(), help="Leave out touches longer before the deal, such as 90d.")
 @click.option("--half-life", type=Length(), default="30d", show_default=True, help="Of the model `decay`.")
-@click.option("--csv", "as_csv", is_flag=True, help="Print CSV: a row for each model and channel.")
-@json_option
-@pass_app_to_look
-def attribution(
-    app: App,
-    by: str,
-    since: datetime | None,
-    until: datetime | None,
-    window: timedelta | None,
-    half_life: timedelta,
-    as_csv: bool,
-    as_json: bool,
-) -> None:
+def attribution(asked: Asked, by: str, window: timedelta | None, half_life: timedelta) -> Answer:
     """Share the deals that were won among the touches before them.
 
     No model is right: they stand side by side, each with what it takes for granted, and each adds up to all deals and
     all revenue. A touch is an activity with a channel (campaign, asset). A deal is one, however many people it has.
     """
     from gateway.metrics.attribution import attribute
-    from gateway.store.database import read
     from gateway.store.touches import journeys, won
 
-    gateway = app.gateway
-    begin, end = app.micros(since), app.micros(until)
-    with read(gateway.store.main) as connection:
-        sold = won(connection, gateway.model.journey, gateway.instance.currency, begin, end)
-        found = attribute(journeys(connection, sold, by), window, half_life)
-    if as_csv:
-        rows = csv.writer(sys.stdout, lineterminator="\n")
-        rows.writerow(("model", by, "deals", f"revenue_{gateway.instance.currency}"))
-        for model, credited in found.credits.items():
-            rows.writerows((model, name, f"{one.deals:.6f}", f"{one.value:.2f}") for name, one in credited.items())
-        return
-    if as_json:
-        say_json(_json(found, sold, by, gateway.instance.currency, window, half_life))
-        return
-    _print(found, sold, by, gateway.instance.currency, window)
+    sold = won(asked.connection, asked.journey, asked.currency, asked.since, asked.until)
+    found = attribute(journeys(asked.connection, sold, by), window, half_life)
+    return Answer(
+        _json(found, sold, by, asked.currency, window, half_life),
+        _parts(found, sold, by, asked.currency, window),
+        _rows(found, by, asked.currency),
+    )
+
+
+def _rows(found: Attribution, by: str, currency: str) -> Iterator[Sequence[object]]:
+    """A row for each model and channel."""
+    yield "model", by, "deals", f"revenue_{currency}"
+    for model, credited in found.credits.items():
+        yield from ((model, name, f"{one.deals:.6f}", f"{one.value:.2f}") for name, one in credited.items())
 
 
 def _json(
@@ -117,33 +100,29 @@ def _json(
     }
 
 
-def _print(found: Attribution, sold: Won, by: str, currency: str, window: timedelta | None) -> None:
+def _parts(found: Attribution, sold: Won, by: str, currency: str, window: timedelta | None) -> Iterator[str | Table]:
     whole = f"{plural(round(found.total.deals), 'deal')} of {found.total.value:,.2f} {currency}"
     within = f" within {duration_in_words(window)} before them" if window is not None else ""
-    say(f"{whole} had a touch with a {by}{within}")
+    yield f"{whole} had a touch with a {by}{within}"
     if found.untouched.deals:
-        say(f"{plural(round(found.untouched.deals), 'deal')} of {found.untouched.value:,.2f} {currency} had none")
-    for line in without_rate(sold.foreign, currency):
-        say(line)
+        yield f"{plural(round(found.untouched.deals), 'deal')} of {found.untouched.value:,.2f} {currency} had none"
+    yield from without_rate(sold.foreign, currency)
     if found.after_win:
         late = plural(found.after_win, "touch", "touches")
-        say(f"{late} after a deal was won: left out, for they cannot have earned it")
+        yield f"{late} after a deal was won: left out, for they cannot have earned it"
     if found.outside_window:
-        say(f"{plural(found.outside_window, 'touch', 'touches')} outside the window: left out")
+        yield f"{plural(found.outside_window, 'touch', 'touches')} outside the window: left out"
     if not found.total.deals:
         return
     names = sorted({name for credited in found.credits.values() for name in credited})
     for title, what in ((f"revenue in {currency}", "value"), ("deals", "deals")):
-        say()
-        say(title)
         numbers = {
             name: [getattr(credited[name], what) if name in credited else 0.0 for credited in found.credits.values()]
             for name in names
         }
         order = sorted(names, key=lambda name: (-sum(numbers[name]), name))
         digits = ",.0f" if what == "value" else ",.1f"
-        table((by, *found.credits), [(name, *(f"{one:{digits}}" for one in numbers[name])) for name in order],
-              right=tuple(found.credits))  # fmt: skip
-    say()
+        rows = [(name, *(f"{one:{digits}}" for one in numbers[name])) for name in order]
+        yield Table((by, *found.credits), rows, title)
     for model in found.credits:
-        say(f"{model}: {ASSUMES[model]}")
+        yield f"{model}: {ASSUMES[model]}"

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import csv
-import sys
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, datetime
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
-
-from gateway.cli.main import MOMENT, App, pass_app_to_look
-from gateway.cli.output import json_option, plural, say, say_json, table
+from gateway.cli.main import App
+from gateway.cli.metric import Answer, Asked, metric
+from gateway.cli.output import plural, say, say_json
 from gateway.errors import ConfigError
-from gateway.metrics.report import number, percent, without_rate
+from gateway.metrics.report import Table, number, percent, without_rate
 
 if TYPE_CHECKING:
     from gateway.metrics.campaigns import Campaign
@@ -51,40 +48,27 @@ def take_costs(app: App, file: Path, as_json: bool) -> None:
         say(f"  no activity names the campaign {name!r}{suggest(name, known)}", err=True)
 
 
-@click.command()
-@click.option("--since", type=MOMENT, help="Leads that entered from then on, and the costs of these days.")
-@click.option("--until", type=MOMENT, help="Leads that entered before then.")
-@click.option("--csv", "as_csv", is_flag=True, help="Print CSV: a row for each campaign.")
-@json_option
-@pass_app_to_look
-def campaigns(app: App, since: datetime | None, until: datetime | None, as_csv: bool, as_json: bool) -> None:
+@metric("leads that entered")
+def campaigns(asked: Asked) -> Answer:
     """Show what each campaign brought, what came of it, what it cost and returned.
 
     A lead counts once, for the campaign of its first touch that names one. A deal's revenue is shared equally among
-    its people. Costs come with `gateway import FILE --costs` and are spread evenly over their days.
+    its people. Costs come with `gateway import FILE --costs` and are spread evenly over their days: those of the
+    period count.
     """
     from gateway.metrics.campaigns import campaigns as counted
     from gateway.store import campaigns as store
-    from gateway.store.database import read
 
-    gateway, currency = app.gateway, app.gateway.instance.currency
-    journey = gateway.model.journey
-    with read(gateway.store.main) as connection:
-        found, foreign = store.campaigns(
-            *(connection, journey, gateway.model.score_name, currency),
-            *(app.micros(since), app.micros(until)),
-        )
-        costs = store.costs(connection)
-    days = [app.moment(at).astimezone(app.zone).date() if at is not None else None for at in (since, until)]
-    unpriced = _price(found, costs, currency, *days)
+    connection, journey, currency = asked.connection, asked.journey, asked.currency
+    found, foreign = store.campaigns(
+        *(connection, journey, asked.gateway.model.score_name, currency),
+        *(asked.since, asked.until),
+    )
+    days = [at.date() if at is not None else None for at in (asked.period.since, asked.period.until)]
+    unpriced = _price(found, store.costs(connection), currency, *days)
     data = counted(found, [stage for stage in journey.tracked if stage != "target"])
     data |= {"currency": currency, "without_rate": dict(foreign), "costs_without_rate": unpriced}
-    if as_json:
-        say_json(data)
-    elif as_csv:
-        _write(data)
-    else:
-        _print(data)
+    return Answer(data, _parts(data), _rows(data))
 
 
 def _price(
@@ -108,29 +92,28 @@ def _price(
     return {money: f"{amount:.2f}" for money, amount in sorted(other.items())}
 
 
-def _write(data: Mapping[str, Any]) -> None:
-    rows = csv.writer(sys.stdout, lineterminator="\n")
+def _rows(data: Mapping[str, Any]) -> Iterator[Sequence[object]]:
+    """A row for each campaign."""
     stages = [one["stage"] for one in data["total"]["stages"]]
-    rows.writerow(("campaign", "leads", "score_mean", "great_share", *stages, "revenue", "cost", "return"))
+    yield "campaign", "leads", "score_mean", "great_share", *stages, "revenue", "cost", "return"
     for one in data["campaigns"]:
         quality = (one[name] for name in ("campaign", "leads", "score_mean", "great_share"))
         counts = (stage["count"] for stage in one["stages"])
-        rows.writerow((*quality, *counts, one["revenue"], one["cost"], one["return"]))
+        yield *quality, *counts, one["revenue"], one["cost"], one["return"]
 
 
-def _print(data: Mapping[str, Any]) -> None:
+def _parts(data: Mapping[str, Any]) -> Iterator[str | Table]:
     currency, stages = data["currency"], [one["stage"] for one in data["total"]["stages"]]
     priced = data["total"]["cost"] is not None
     columns = ("campaign", "leads", "score", "great", *stages, f"revenue in {currency}")
     columns += ("cost", *(f"per {stage}" for stage in stages), "return") if priced else ()
     rows = [(one["campaign"] or "(none)", *_cells(one, priced)) for one in data["campaigns"]]
-    table(columns, [*rows, ("in all", *_cells(data["total"], priced))], right=columns[1:])
+    yield Table(columns, [*rows, ("in all", *_cells(data["total"], priced))])
     if not data["campaigns"]:
-        say("no leads entered in this time")
-    for line in without_rate(data["without_rate"], currency):
-        say(line)
+        yield "no leads entered in this time"
+    yield from without_rate(data["without_rate"], currency)
     for money, amount in data["costs_without_rate"].items():
-        say(f"costs of {amount} {money} are left out, for there is no rate to {currency}")
+        yield f"costs of {amount} {money} are left out, for there is no rate to {currency}"
 
 
 def _cells(one: Mapping[str, Any], priced: bool) -> Sequence[str]:

@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-import csv
-import sys
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-import click
-
-from gateway.cli.main import MOMENT, App, pass_app_to_look
-from gateway.cli.output import json_option, plural, say, say_json, table
-from gateway.metrics.report import number, percent
+from gateway.cli.metric import Answer, Asked, metric
+from gateway.cli.output import plural
+from gateway.metrics.report import Table, number, percent
 from gateway.times import to_micros
 
 UNSURE = "of {} the time of a stage is only known from a later one, or lies after it: not counted"
 
 
-@click.command()
-@click.option("--since", type=MOMENT, help="Leads that reached a step's first stage from then on.")
-@click.option("--until", type=MOMENT, help="Leads that reached it before then.")
-@click.option("--csv", "as_csv", is_flag=True, help="Print CSV: a row for each step, then for each owner.")
-@json_option
-@pass_app_to_look
-def velocity(app: App, since: datetime | None, until: datetime | None, as_csv: bool, as_json: bool) -> None:
+@metric("leads that reached a step's first stage")
+def velocity(asked: Asked) -> Answer:
     """Show how long each step takes, where it takes longest, and how soon owners answer.
 
     Days of 24 hours from the time one stage was first reached to that of the next; the median, and within how many
@@ -33,47 +23,46 @@ def velocity(app: App, since: datetime | None, until: datetime | None, as_csv: b
     """
     from gateway.metrics.velocity import velocity as timed
     from gateway.people.staffing import name_of
-    from gateway.store.database import read
     from gateway.store.velocity import velocity as counted
 
-    gateway = app.gateway
-    begin, end = app.micros(since), app.micros(until)
-    with read(gateway.store.main) as connection:
-        name = partial(name_of, gateway.pipeline.roster(connection, gateway.now()))
-        found = counted(connection, gateway.model.journey, to_micros(gateway.now()), begin, end, name, app.zone)
-    data = timed(found)
-    if as_json:
-        say_json(data)
-    elif as_csv:
-        _write(data)
-    else:
-        _print(data)
+    name = partial(name_of, asked.gateway.pipeline.roster(asked.connection, asked.now))
+    now = to_micros(asked.now)
+    data = timed(counted(asked.connection, asked.journey, now, asked.since, asked.until, name, asked.zone))
+    return Answer(data, _parts(data), _rows(data))
 
 
-def _write(data: Mapping[str, Any]) -> None:
+def _rows(data: Mapping[str, Any]) -> Iterator[Sequence[object]]:
+    """A row for each step and the cycle, then for each owner."""
     steps = [*data["steps"], {**data["cycle"], "stage": f"{data['cycle']['stage']} (whole cycle)"}]
-    rows = csv.writer(sys.stdout, lineterminator="\n")
-    rows.writerow(steps[0])
-    rows.writerows(one.values() for one in steps)
+    yield list(steps[0])
+    yield from (list(one.values()) for one in steps)
     if data["owners"]:
-        rows.writerow(())
-        rows.writerow(data["owners"][0])
-        rows.writerows(one.values() for one in data["owners"])
+        yield ()
+        yield list(data["owners"][0])
+        yield from (list(one.values()) for one in data["owners"])
 
 
-def _print(data: Mapping[str, Any]) -> None:
-    columns = ("step", "leads", "median", "75 of 100", "90 of 100", "by calendar", "on the way", "for (median)")
-    table(columns, [_row(one) for one in (*data["steps"], data["cycle"])], right=columns[1:])
-    say("days of 24 hours from the first time at one stage to that at the next; by calendar: the median in dates")
+def _parts(data: Mapping[str, Any]) -> Iterator[str | Table]:
+    columns: Sequence[str] = (
+        "step",
+        "leads",
+        "median",
+        "75 of 100",
+        "90 of 100",
+        "by calendar",
+        "on the way",
+        "for (median)",
+    )
+    yield Table(columns, [_row(one) for one in (*data["steps"], data["cycle"])])
+    yield "days of 24 hours from the first time at one stage to that at the next; by calendar: the median in dates"
     if slowest := data["bottleneck"]:
-        say(f"it takes longest from {slowest['stage']} to {slowest['to']}: {_days(slowest['median_days'])} days")
+        yield f"it takes longest from {slowest['stage']} to {slowest['to']}: {_days(slowest['median_days'])} days"
     if unsure := sum(one["unsure"] for one in data["steps"]):
-        say(UNSURE.format(plural(unsure, "step")))
+        yield UNSURE.format(plural(unsure, "step"))
     if data["owners"]:
-        say()
-        owners = ("owner", "handoffs", "answered", "median", "90 of 100", "in time", "bucket by a person")
-        table(owners, [_owner(one) for one in data["owners"]], right=owners[1:])
-        say("hours from getting a lead to the first word of it; clocks that still run count in neither share")
+        columns = ("owner", "handoffs", "answered", "median", "90 of 100", "in time", "bucket by a person")
+        yield Table(columns, [_owner(one) for one in data["owners"]])
+        yield "hours from getting a lead to the first word of it; clocks that still run count in neither share"
 
 
 def _row(one: Mapping[str, Any]) -> tuple[str, ...]:

@@ -11,10 +11,11 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Cells as texts; every column but the first holds numbers."""
+    """Cells as texts; every column but the first holds numbers. Without rows it is not there."""
 
-    columns: tuple[str, ...]
-    rows: Sequence[tuple[str, ...]]
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    title: str = ""
 
 
 def report(data: Mapping[str, Any], by: str | None = None) -> Iterator[str | Table]:

@@ -8,12 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from zoneinfo import ZoneInfo
-
-from gateway.times import from_micros
 
 DAY = 86_400_000_000
-QUARTER = 900_000_000
 FEWEST = 5
 """Below so many leads a median says nothing about where it takes longest."""
 
@@ -75,21 +71,6 @@ def quantile(ordered: Sequence[int], share: float) -> float:
     below = int(place)
     above = min(below + 1, len(ordered) - 1)
     return ordered[below] + (ordered[above] - ordered[below]) * (place - below)
-
-
-class Calendar:
-    """The number of a moment's day in a zone. Moments of the same quarter of an hour share one: so it is fast."""
-
-    def __init__(self, zone: ZoneInfo) -> None:
-        self._zone = zone
-        self._known: dict[int, int] = {}
-
-    def day(self, at: int) -> int:
-        """Days since the year 1, of a moment in microseconds since 1970."""
-        quarter = at // QUARTER
-        if (day := self._known.get(quarter)) is None:
-            day = self._known[quarter] = from_micros(quarter * QUARTER).astimezone(self._zone).toordinal()
-        return day
 
 
 def _step(one: Step) -> dict[str, Any]:

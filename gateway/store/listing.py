@@ -17,6 +17,7 @@ from gateway.store import tables as t
 from gateway.store.among import among
 from gateway.store.funnel import json_text
 from gateway.store.overview import OPEN_WRITES, open_work
+from gateway.store.rescoring import shown
 
 Rows = list[dict[str, Any]]
 
@@ -34,10 +35,9 @@ def leads(
     excluded: bool = False,
 ) -> tuple[Rows, int]:
     """Living leads, the highest score first, and how many there are in all: id, attributes, stage, persona, score …"""
-    c, s, h = t.leads.c, t.scores.c, t.handoffs.c
-    joined = t.leads.outerjoin(t.scores, and_(s.lead == c.id, s.name == score_name)).outerjoin(
-        t.handoffs, and_(h.lead == c.id, h.state == "open")
-    )
+    c, h = t.leads.c, t.handoffs.c
+    s = shown(t.leads, c.id, score_name)
+    joined = s.source.outerjoin(t.handoffs, and_(h.lead == c.id, h.state == "open"))
     wanted: list[ColumnElement[bool]] = [c.merged_into.is_(None), c.erased_at.is_(None)]
     if stage is not None:
         wanted.append(c.stage == stage)
@@ -55,6 +55,15 @@ def leads(
     chosen = select(*columns).select_from(joined).where(*wanted)
     total = connection.scalar(select(func.count()).select_from(joined).where(*wanted))
     return _rows(connection, chosen.order_by(s.total.desc().nulls_last(), c.id).limit(limit)), int(total or 0)
+
+
+def named(connection: Connection, ids: Sequence[str], score_name: str) -> Rows:
+    """These leads in this order, forgotten ones, too: id, attributes, stage, persona, entered_at, total."""
+    c, s = t.leads.c, t.scores.c
+    joined = t.leads.outerjoin(t.scores, and_(s.lead == c.id, s.name == score_name))
+    columns = select(c.id, c.attributes, c.stage, c.persona, c.entered_at, s.total).select_from(joined)
+    found = {row["id"]: row for row in _rows(connection, columns.where(among(c.id, ids)))}
+    return [found[one] for one in ids if one in found]
 
 
 def values(connection: Connection, field: str) -> list[tuple[Any, int]]:
@@ -293,9 +302,9 @@ def leads_of(connection: Connection, companies: Collection[str]) -> int:
 
 def standing(connection: Connection, ids: Sequence[str], score: str) -> dict[str, dict[str, Any]]:
     """lead → its stage and its total (hundredths, None without a score), as stored."""
-    leads, s = t.leads.c, t.scores.c
-    scored = t.leads.outerjoin(t.scores, and_(s.lead == leads.id, s.name == score))
-    rows = connection.execute(select(leads.id, leads.stage, s.total).select_from(scored).where(among(leads.id, ids)))
+    leads = t.leads.c
+    s = shown(t.leads, leads.id, score)
+    rows = connection.execute(select(leads.id, leads.stage, s.total).select_from(s.source).where(among(leads.id, ids)))
     return {row.id: {"stage": row.stage, "total": row.total} for row in rows}
 
 

@@ -16,7 +16,8 @@ from sqlalchemy import ColumnElement, Connection, Subquery, and_, case, func, or
 
 from gateway.journey.journey import Journey
 from gateway.journey.words import CLOCK
-from gateway.metrics.velocity import Calendar, Owner, Step, Velocity
+from gateway.metrics.calendar import Calendar
+from gateway.metrics.velocity import Owner, Step, Velocity
 from gateway.store import tables as t
 
 IMPLIED = "implied"

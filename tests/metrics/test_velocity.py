@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.metrics.velocity import DAY, Calendar, Owner, Step, Velocity, quantile, velocity
+from gateway.metrics.calendar import Calendar
+from gateway.metrics.velocity import DAY, Owner, Step, Velocity, quantile, velocity
 from gateway.times import from_micros, to_micros
 
 

@@ -1,0 +1,291 @@
+"""The frame of every ``gateway metrics`` command: what period is asked for, and the ways in which an answer is told.
+
+A command is a function of what is ``Asked`` and of its own options, and gives an ``Answer``::
+
+    @metric("leads that entered")
+    @click.option("--by")
+    def funnel(asked: Asked, by: str | None) -> Answer: ...
+
+The frame adds --period, --since and --until, tells the answer as text, JSON, CSV or a page, and lists the leads
+behind any of its numbers.
+"""
+
+from __future__ import annotations
+
+import csv
+import functools
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
+from zoneinfo import ZoneInfo
+
+import click
+
+from gateway.cli.main import MOMENT, App, pass_app_to_look
+from gateway.cli.output import iso, iso_time, moment, plural, points, say, say_json, table
+from gateway.errors import Refused
+from gateway.metrics.definitions import DEFINITIONS
+from gateway.metrics.period import Period, period
+from gateway.metrics.report import Table
+from gateway.times import to_micros
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from gateway.journey.journey import Journey
+    from gateway.runtime import Gateway
+    from gateway.settings.instance import Instance
+
+P = ParamSpec("P")
+NAMED = 40
+"""So many numbers are listed when one is asked for that does not exist."""
+SHOWN = 50
+"""So many leads are shown to people; programs get all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a metric is worked from. ``connection`` reads one moment of the store, until the answer is told."""
+
+    app: App
+    gateway: Gateway
+    connection: Connection
+    period: Period
+    now: datetime
+
+    @property
+    def instance(self) -> Instance:
+        return self.gateway.instance
+
+    @property
+    def journey(self) -> Journey:
+        return self.gateway.model.journey
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return self.gateway.instance.zone
+
+    @property
+    def currency(self) -> str:
+        return self.gateway.instance.currency
+
+    @property
+    def since(self) -> int | None:
+        """Microseconds, as ``until``."""
+        return to_micros(self.period.since) if self.period.since else None
+
+    @property
+    def until(self) -> int | None:
+        return to_micros(self.period.until) if self.period.until else None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """``data``: the JSON. ``parts``: lines and tables for people. ``rows``: the CSV, its head first.
+
+    ``leads``: number → the ids of the leads it counts, read when they are asked for; a name is a path such as
+    ``mql``, ``excluded/customer`` or ``won/email``. ``figures``: plotly's, made when a page is asked for.
+    ``definitions``: which of ``metrics.definitions`` its numbers need.
+    """
+
+    data: Mapping[str, Any]
+    parts: Iterable[str | Table]
+    rows: Iterable[Sequence[object]]
+    leads: Mapping[str, Callable[[], Iterable[str]]] = field(default_factory=dict)
+    figures: Callable[[], Sequence[Any]] = tuple
+    definitions: Sequence[str] = ()
+
+
+def metric(counts: str = "", named: str | None = None) -> Callable[[Callable[Concatenate[Asked, P], Answer]], Any]:
+    """Make a command of a function that answers.
+
+    :param counts: what a period means here, such as ``leads that entered``: it is said beside the answer. Without it
+        the command takes no period.
+    :param named: the command's name; the function's where there is none.
+    """
+
+    def made(function: Callable[Concatenate[Asked, P], Answer]) -> click.Command:
+        @pass_app_to_look
+        @functools.wraps(function)
+        def command(app: App, /, *args: P.args, **kwargs: P.kwargs) -> None:
+            told = _Told({name: kwargs.pop(name, None) for name in _FRAME})
+            from gateway.store.database import read
+
+            gateway = app.gateway
+            now = gateway.now()
+            chosen = told.period(app, now)
+            with read(gateway.store.main) as connection:
+                asked = Asked(app, gateway, connection, chosen, now)
+                told.tell(asked, counts, function(asked, *args, **kwargs))
+
+        built = click.command(named)(command)
+        built.params.extend(_options(counts))
+        return built
+
+    return made
+
+
+def _options(counts: str) -> list[click.Parameter]:
+    within = f"Only {counts} in it: 2026-Q3, 2026-10, 2026 or last-quarter."
+    period_ = [
+        click.Option(["--period"], metavar="PERIOD", help=within),
+        click.Option(["--since"], type=MOMENT, help=f"Only {counts} from then on."),
+        click.Option(["--until"], type=MOMENT, help=f"Only {counts} before then."),
+    ]
+    leads = "List the leads behind one of the numbers, such as won; without NUMBER, say which there are."
+    return [
+        *(period_ if counts else ()),
+        click.Option(["--leads"], metavar="[NUMBER]", is_flag=False, flag_value="?", help=leads),
+        click.Option(["--csv", "as_csv"], is_flag=True, help="Print CSV for spreadsheets."),
+        click.Option(["--json", "as_json"], is_flag=True, help="Print JSON for programs."),
+        click.Option(
+            ["--html"],
+            metavar="FILE",
+            type=click.Path(dir_okay=False, writable=True, path_type=Path),
+            help="Draw it in a page of its own, which needs no network.",
+        ),
+    ]
+
+
+_FRAME = ("period", "since", "until", "leads", "as_csv", "as_json", "html")
+
+
+class _Told:
+    """What the frame's own options ask for."""
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        self.options = options
+        self.csv, self.json, self.html = bool(options["as_csv"]), bool(options["as_json"]), options["html"]
+        if self.csv + self.json + (self.html is not None) > 1:
+            raise click.UsageError("--csv, --json and --html are three ways to tell the same: ask for one")
+        self.number: str | None = options["leads"]
+        if self.number is not None and self.html is not None:
+            raise click.UsageError("--html draws numbers; --leads lists people: ask for one")
+
+    def period(self, app: App, now: datetime) -> Period:
+        name, since, until = (self.options[key] for key in ("period", "since", "until"))
+        if name is not None:
+            if since or until:
+                raise click.UsageError("--period says both ends: leave out --since and --until")
+            try:
+                return period(name, now, app.zone, app.instance.fiscal_year_start)
+            except ValueError as exc:
+                raise click.BadParameter(f"{name!r} is no period; {exc}", param_hint="--period") from None
+        begin, end = (app.moment(at).astimezone(app.zone) if at else None for at in (since, until))
+        if begin and end and begin >= end:
+            raise click.UsageError("--since must lie before --until")
+        return Period(begin, end)
+
+    def tell(self, asked: Asked, counts: str, answer: Answer) -> None:
+        if self.number is not None:
+            self._leads(asked, answer.leads, self.number)
+            return
+        said = {name: DEFINITIONS[name] for name in answer.definitions}
+        if self.json:
+            say_json(stated(asked, counts) | dict(answer.data) | {"definitions": said})
+        elif self.csv:
+            _rows(answer.rows)
+        else:
+            opening = (f"{counts} {asked.period.words()}; days of {asked.zone.key}",) if counts else ()
+            if self.html is not None:
+                self._page(asked, [*opening, *answer.parts], answer.figures(), said)
+                return
+            for part in (*opening, *answer.parts):
+                _part(part)
+            if said:
+                say()
+            for name, words in said.items():
+                say(f"{name}: {words}")
+
+    def _page(
+        self, asked: Asked, parts: Sequence[str | Table], figures: Sequence[Any], said: Mapping[str, str]
+    ) -> None:
+        from gateway.pictures.page import page
+
+        name = click.get_current_context().info_name or ""
+        self.html.write_text(page(f"{asked.instance.name}: {name}", parts, figures, said), encoding="utf-8")
+        say(f"drawn in {self.html}")
+
+    def _leads(self, asked: Asked, known: Mapping[str, Callable[[], Iterable[str]]], number: str) -> None:
+        if number == "?":
+            if self.json:
+                say_json({"numbers": list(known)})
+            elif self.csv:
+                _rows([("number",), *((name,) for name in known)])
+            else:
+                say(
+                    f"numbers whose leads can be listed: {', '.join(known)}"
+                    if known
+                    else "no number has leads behind it"
+                )
+            return
+        if number not in known:
+            raise Refused(_unknown(number, known))
+        self._listed(asked, number, list(known[number]()))
+
+    def _listed(self, asked: Asked, number: str, ids: Sequence[str]) -> None:
+        from gateway.cli.leads import two_digits, who
+        from gateway.store import listing
+
+        some = ids if self.csv or self.json else ids[:SHOWN]
+        rows = listing.named(asked.connection, some, asked.gateway.model.score_name)
+        if self.json or self.csv:
+            found = [
+                {"lead": row["id"], "stage": row["stage"], "persona": row["persona"]}
+                | {"score": points(row["total"]), "entered_at": iso(row["entered_at"])}
+                for row in rows
+            ]
+            if self.json:
+                say_json({"number": number, "count": len(ids), "leads": found})
+            else:
+                _rows([("lead", "stage", "persona", "score", "entered_at"), *(one.values() for one in found)])
+            return
+        records = listing.record_names(asked.connection, [row["id"] for row in rows])
+        table(
+            ("lead", "who", "stage", "persona", "score", "entered"),
+            [
+                (
+                    row["id"],
+                    who(row["attributes"]) or records.get(row["id"], ""),
+                    *(row["stage"], row["persona"], two_digits(row["total"]), moment(row["entered_at"], asked.zone)),
+                )
+                for row in rows
+            ],
+            right=("score",),
+        )
+        more = "; --csv and --json list all" if len(rows) < len(ids) else ""
+        say(f"{len(rows):,} of {plural(len(ids), 'lead')} behind {number}{more}")
+
+
+def stated(asked: Asked, counts: str) -> dict[str, Any]:
+    """What the numbers are of, as every metric's JSON begins: nothing where there is no period."""
+    since, until = (iso_time(at) if at else None for at in (asked.period.since, asked.period.until))
+    whole = {"counts": counts, "name": asked.period.name, "since": since, "until": until, "zone": asked.zone.key}
+    return {"period": whole} if counts else {}
+
+
+def _unknown(number: str, known: Mapping[str, object]) -> str:
+    from gateway.settings.files import suggest
+
+    if not known:
+        return f"no leads are behind {number!r}: nothing was counted"
+    more = f" and {len(known) - NAMED:,} more (--leads alone lists them)" if len(known) > NAMED else ""
+    there = suggest(number, known) or f"; there are: {', '.join(list(known)[:NAMED])}{more}"
+    return f"no number is called {number!r}{there}"
+
+
+def _part(part: str | Table) -> None:
+    if isinstance(part, str):
+        say(part)
+    elif part.rows:
+        say()
+        if part.title:
+            say(part.title)
+        table(part.columns, part.rows, right=part.columns[1:])
+
+
+def _rows(rows: Iterable[Iterable[object]]) -> None:
+    csv.writer(sys.stdout, lineterminator="\n").writerows(rows)

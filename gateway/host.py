@@ -10,8 +10,9 @@ from __future__ import annotations
 import importlib
 import inspect
 import os
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from copy import deepcopy
 from dataclasses import dataclass, field
 from importlib.metadata import Distribution, EntryPoint, distributions, version
@@ -25,6 +26,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from gateway import hookspecs
+from gateway.errors import GatewayError, Refused
 from gateway.plugins import trace
 from gateway.plugins.rules import Rules, called
 from gateway.settings.files import suggest
@@ -35,8 +37,12 @@ if TYPE_CHECKING:
 
 DISTRIBUTION = "lead-gateway"
 _FAMILY = {"sources": "systems", "sinks": "systems", "connections": "systems"}
-_ANYTHING = (Exception, SystemExit)
-"""What plugin code may raise: it may even leave."""
+_OURS = (GatewayError, pluggy.PluginValidationError, hookspecs.HookDeprecated)
+_PYTHONS = (ImportError, ModuleNotFoundError, SyntaxError, IndentationError, TabError)
+"""Errors whose words are known to tell what is wrong, and no secret and nobody's data."""
+_WORDS = 300
+"""Characters of an error's text that are shown."""
+_SET = re.compile(r"\{('[^{}]*')\}")
 
 
 @dataclass(slots=True)
@@ -161,7 +167,9 @@ class Host:
             copies = {name: [dict(row) for row in rows] for name, rows in values.items()}
             try:
                 self._call(plugin, hook, **copies)
-            except _ANYTHING as exc:  # the caller logs who did
+            except KeyboardInterrupt:
+                raise
+            except BaseException as exc:  # noqa: BLE001 - the caller logs who did
                 problems.append(f"plugin {plugin.name}: {hook} raised {type(exc).__name__}")
         return problems
 
@@ -171,7 +179,9 @@ class Host:
             try:
                 own = {"lead": deepcopy(lead), "handoff": deepcopy(handoff), "roster": deepcopy(roster)}
                 owner = self._call(plugin, "assign_owner", **own)
-            except _ANYTHING:  # the next plugin, or nobody, assigns
+            except KeyboardInterrupt:
+                raise
+            except BaseException:  # noqa: BLE001 - the next plugin, or nobody, assigns
                 continue
             if owner:
                 return str(owner[0] if isinstance(owner, list) else owner)
@@ -203,7 +213,9 @@ class Host:
                     module = getattr(module, name) if name else module
             if module is None:
                 raise ImportError("it replaced itself by nothing")
-        except _ANYTHING as exc:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as exc:  # noqa: BLE001 - it may leave, be cancelled, or panic in another language
             return self._broken(plugin, f"import of {entry.value} failed: {_spoken(exc)}")
         try:
             if known := next((name for name, one in self._modules.items() if one is module), None):
@@ -215,8 +227,10 @@ class Host:
                 raise pluggy.PluginValidationError(module, unknown)
             if not manager.get_hookcallers(module):
                 raise pluggy.PluginValidationError(module, "it has no hooks: none of its functions has @hookimpl")
-        except _ANYTHING as exc:  # pluggy looks at every name of the module, and reading a name may run code
-            return self._broken(plugin, _spoken(exc).removeprefix("PluginValidationError: "))
+        except KeyboardInterrupt:
+            raise
+        except BaseException as exc:  # noqa: BLE001 - pluggy reads every name of the module, and that may run code
+            return self._broken(plugin, _spoken(exc))
         self._modules[plugin.name], self._managers[plugin.name] = module, manager
         plugin.deprecations = deprecations(module, manager)
         for what in ("sources", "scorers", "sinks", "connections", "transforms"):
@@ -238,16 +252,16 @@ class Host:
 
         def register(name: str, made: Callable[..., Any], extra: Any = None, **named: Any) -> None:
             if not isinstance(name, str):
-                raise TypeError(f"a {kind}'s name must be a text, not a {type(name).__name__}")
+                raise Refused(f"a {kind}'s name must be a text, not a {type(name).__name__}")
             if not callable(made):
-                raise TypeError(f"{kind} {name!r}: the factory is not callable")
+                raise Refused(f"{kind} {name!r}: the factory is not callable")
             if any(one[:3] == (what, name, plugin.name) for one in self._offers):
-                raise ValueError(f"it offers two {what} named {name!r}")
+                raise Refused(f"it offers two {what} named {name!r}")
             extra = named.get("settings", named.get("check", extra))
             if what in ("sources", "sinks") and not (
                 extra is None or (isinstance(extra, type) and issubclass(extra, Schema))
             ):
-                raise TypeError(f"{kind} {name!r}: the settings are no marshmallow schema")
+                raise Refused(f"{kind} {name!r}: the settings are no marshmallow schema")
             offer: Any = self._own_transform(plugin.name, name, made)
             if what != "transforms":
                 key = "check" if what == "scorers" else "settings"
@@ -269,7 +283,9 @@ class Host:
                         return function(deepcopy(value) if isinstance(value, list | dict) else value)
                     except ValueError as exc:
                         refused = exc
-            except _ANYTHING as exc:
+            except KeyboardInterrupt:
+                raise
+            except BaseException as exc:
                 raise ValueError(f"plugin {plugin}: transform {name!r} raised {type(exc).__name__}") from exc
             raise refused
 
@@ -305,7 +321,9 @@ class Host:
     def _ask(self, plugin: Plugin, hook: str, **values: Any) -> None:
         try:
             self._call(plugin, hook, **values)
-        except _ANYTHING as exc:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as exc:  # noqa: BLE001 - as on import
             self._broken(plugin, f"{hook}: {_spoken(exc)}")
 
     def _call(self, plugin: Plugin, hook: str, **values: Any) -> Any:
@@ -384,5 +402,21 @@ def _both(names: Iterable[str]) -> str:
 
 
 def _spoken(exc: BaseException) -> str:
-    text = " ".join(str(exc).split())
-    return f"{type(exc).__name__}: {text}" if text else type(exc).__name__
+    """What was raised. Of errors that only the plugin knows, the type and the place: their text may hold anything."""
+    from gateway.logs import places
+
+    name, text = type(exc).__name__, ""
+    if isinstance(exc, _OURS) or type(exc) in _PYTHONS or (type(exc) is SystemExit and isinstance(exc.code, int)):
+        with suppress(Exception):  # it may be of a plugin's making
+            text = " ".join(_SET.sub(_in_order, str(exc)).split())
+            text = "".join(letter if letter.isprintable() else "?" for letter in text)
+    if text:
+        text = text if len(text) <= _WORDS else f"{text[: _WORDS - 1]}…"
+        return text if isinstance(exc, _OURS) else f"{name}: {text}"
+    at = places(exc.__traceback__)[:1]
+    return f"{name} at {at[0]}" if at else name
+
+
+def _in_order(found: re.Match[str]) -> str:
+    """pluggy shows a set, in another order each time."""
+    return ", ".join(sorted(found[1].split(", ")))

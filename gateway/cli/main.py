@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from gateway.cli.patience import impatient
+from gateway.cli.patience import alone, impatient
 from gateway.errors import ConfigError, GatewayError, Problem, StorageBusy
 
 if TYPE_CHECKING:
@@ -262,6 +262,7 @@ def cli(ctx: click.Context, root: Path) -> None:
 
 
 def main() -> None:
+    alone()
     cli(prog_name="gateway")
 
 

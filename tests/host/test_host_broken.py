@@ -47,7 +47,8 @@ BROKEN = {
     "import error": ("import no_such_module", "ModuleNotFoundError"),
     "syntax error": ("def (", "SyntaxError"),
     "leaves on import": ("import sys; sys.exit(3)", "SystemExit: 3"),
-    "a module whose names cannot be listed": ("def __dir__(): raise RuntimeError('no')", "RuntimeError: no"),
+    "a module whose names cannot be listed": ("def __dir__(): raise RuntimeError('no')", "RuntimeError at plugin_of_a"),
+    "is no exception": ("class Panic(BaseException): pass\nraise Panic('x')", "Panic at plugin_of_a"),
     "a module that is replaced by nothing": ("import sys; sys.modules[__name__] = None", "failed"),
     "no hooks": ("def register_sinks(register): register('x', list)", "none of its functions has @hookimpl"),
     "wrong signature": (HEAD + "@hookimpl\ndef register_sources(register, more): pass", "more"),
@@ -76,6 +77,25 @@ def test_a_broken_plugin_is_listed_with_its_reason_and_stops_nobody(plugin, sour
     assert reason in told.reason
     assert set(host.transforms) == {"shout", "cry"}
     assert not host.sinks
+
+
+@pytest.mark.parametrize("kind", ["RuntimeError", "GatewayError", "ImportError"])
+def test_what_a_plugin_raises_is_told_without_what_nobody_may_see(plugin, kind):
+    """Words that only the plugin knows may be a secret; of errors that explain themselves they are few."""
+    source = "from gateway.errors import GatewayError\n"
+    broken = plugin(source + f"raise {kind}('hunter2' + chr(27) + '[31m' + chr(10) + 'x' * 5000)")
+    [told] = Host([broken]).plugins
+    assert told.reason.isprintable()
+    assert len(told.reason) < 400
+    assert ("hunter2" in told.reason) == (kind != "RuntimeError")
+
+
+def test_arguments_that_no_hook_has_are_named_in_one_order(plugin):
+    """A set has another one each time."""
+    names = ["zeta", "alpha", "gamma", "beta"]
+    broken = plugin(HEAD + f"@hookimpl\ndef register_sources(register, {', '.join(names)}): pass")
+    [told] = Host([broken]).plugins
+    assert "'alpha', 'beta', 'gamma', 'zeta' are declared" in told.reason
 
 
 def test_ctrl_c_while_plugins_are_loaded_ends_the_program(plugin):

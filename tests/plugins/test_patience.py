@@ -1,0 +1,118 @@
+"""Commands load plugins in their own process: none of them ends one unseen, or writes into what it prints."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from importlib.metadata import Distribution, EntryPoint
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from gateway.cli.main import cli
+from gateway.cli.patience import impatient
+from gateway.host import Host
+
+INSTANCE = "instance: {name: Bad, zone: UTC, currency: EUR}\n"
+HOOK = "from gateway.hookspecs import hookimpl\n@hookimpl\ndef register_transforms(register):\n    "
+LEAVES = {  # name → (what its module does, what is told of it)
+    "leaves": ("import os; os._exit(0)", "import of made_leaves failed: SystemExit: 0"),
+    "presses": ("raise KeyboardInterrupt", "import of made_presses failed: it raised KeyboardInterrupt"),
+    "cancels": ("import asyncio; raise asyncio.CancelledError", "failed: CancelledError at __init__.py:1"),
+    "asked": (HOOK + "import os; os._exit(0)", "register_transforms: SystemExit: 0"),
+}
+LOUD = """
+import os, sys
+print("a word")
+os.write(1, b"a second\\n")
+os.system("echo a third")
+sys.__stdout__.write("a fourth\\n")
+"""
+SPOKEN = HOOK + "print('a fifth'); register('loud', str.upper)"
+
+
+def command(root: Path, site: Path, *words: str, plugins: str) -> subprocess.CompletedProcess[str]:
+    (root / "gateway.yaml").write_text(INSTANCE)
+    environment = {**os.environ, "PYTHONPATH": str(site), "GATEWAY_PLUGINS": plugins}
+    asked = [sys.executable, "-m", "gateway", "-C", str(root), *words]
+    return subprocess.run(asked, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.mark.processes
+def test_who_would_end_a_command_or_speak_in_it_is_listed_and_the_command_does_its_work(
+    made: Any, site: Path, tmp_path: Path
+) -> None:
+    for name, (source, _) in LEAVES.items():
+        made(name, source=source)
+    made("loud", source=LOUD + SPOKEN)
+    done = command(tmp_path, site, "check", "--json", plugins=",".join(["loud", *LEAVES]))
+    told = json.loads(done.stdout)
+    assert (done.returncode, told["ok"]) == (0, True)
+    found = {one["name"]: one["reason"] for one in told["plugins"]}
+    assert found.keys() == LEAVES.keys()
+    for name, (_, reason) in LEAVES.items():
+        assert reason in found[name]
+    assert done.stderr.splitlines() == ["a word", "a second", "a third", "a fourth", "a fifth"]
+
+
+@pytest.mark.processes
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing can be forked here")
+def test_who_kills_a_command_is_named(made: Any, site: Path, tmp_path: Path) -> None:
+    """Not only ``Killed``, or nothing at all."""
+    made("kills", source="import os; os.kill(os.getpid(), 9)")
+    made("slips", source="import ctypes; ctypes.CDLL(None)._exit(0)")
+    for name, code in (("kills", -9), ("slips", 0)):
+        done = command(tmp_path, site, "--help", plugins=name)
+        assert (done.returncode, done.stderr) == (
+            code,
+            f"the command was ended while plugin {name} was loaded (import); "
+            f"`gateway plugins disable {name}` or GATEWAY_PLUGINS leaves it out\n",
+        )
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing can be forked here")
+def test_who_cannot_be_interrupted_is_ended() -> None:
+    """Here by nobody but the witness."""
+    script = "from gateway.cli.witness import Witness; import time\n"
+    script += "with Witness().watching('deaf', 'import', 0.2): time.sleep(60)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == -9
+    assert done.stderr.startswith("no end within 0.2 s: the command was ended while plugin deaf was loaded (import);")
+
+
+def loaded(name: str, distribution: Distribution) -> Host:
+    return Host([(EntryPoint(name, f"made_{name}", "lead_gateway"), distribution)], guard=impatient)
+
+
+def test_a_key_pressed_while_a_plugin_is_loaded_ends_the_command_and_names_it(
+    made: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever waited for it wants to know for whom."""
+    with pytest.raises(KeyboardInterrupt):
+        loaded("pressed", made("pressed", source="import os, signal; os.kill(os.getpid(), signal.SIGINT)"))
+    assert capsys.readouterr().err == "interrupted while plugin pressed was loaded (import)\n"
+
+
+def test_a_plugin_that_asks_for_ever_is_stopped(made: Any) -> None:
+    """Its ``except Exception`` is for what it asks, not for us."""
+    source = "import time\nwhile True:\n    try:\n        time.sleep(60)\n    except Exception:\n        pass\n"
+    made("asks", source=source)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("gateway.cli.patience.LONGEST", 0.2)
+        host = loaded("asks", made("asks", source=source))
+    assert host.plugins[0].reason == "import of made_asks failed: it did not come to an end within 0.2 s"
+
+
+def test_what_a_plugin_prints_while_it_is_loaded_is_no_output(
+    made: Any, site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made("loud", source="print('a word')\n" + SPOKEN)
+    (tmp_path / "gateway.yaml").write_text(INSTANCE)
+    monkeypatch.setenv("GATEWAY_PLUGINS", "loud")
+    done = CliRunner().invoke(cli, ["-C", str(tmp_path), "check", "--json"])
+    assert json.loads(done.stdout)["ok"]
+    assert done.stderr == "a word\na fifth\n"

@@ -82,8 +82,8 @@ def _fork() -> int | None:
 
 
 def _witness(source: int, command: int) -> None:
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
+    for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(one, signal.SIG_IGN)
     nothing = os.open(os.devnull, os.O_RDWR)
     for number in (0, 1):  # who reads what the command prints waits for the command alone
         os.dup2(nothing, number)

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gateway.errors import GatewayError
+from gateway.plugins import trace
 
 if TYPE_CHECKING:
     from gateway.host import Host, Plugin
@@ -82,8 +83,9 @@ def _ask(
 ) -> tuple[list[dict[str, Any]], str, str]:
     """(what was told, who was at work when it ended too early, how it ended); the last two empty when all went well."""
     command = [sys.executable, "-m", "gateway.plugins.probe", what, str(root), json.dumps(bad), *arguments]
+    stderr = None if trace.traced() else subprocess.DEVNULL
     process = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr, start_new_session=True
     )
     assert process.stdout is not None
     rows: list[dict[str, Any]] = []
@@ -139,8 +141,8 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _alone() -> Tell:
-    """Keep stdout for ourselves, and close the mouths of plugins."""
-    channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    """Keep stdout for ourselves and stderr for the trace, and close the mouths of plugins."""
+    channel, trace.stream = (os.fdopen(os.dup(file), "w", encoding="utf-8") for file in (1, 2))
     silence = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silence, 1)
     os.dup2(silence, 2)

@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, get_args, get_type_hints
+from typing import Any, TextIO, get_args, get_type_hints
 
 from gateway.contracts import Connection, Receipt, Scorer, Sink, Source
 
@@ -25,6 +25,8 @@ _METHODS: Mapping[type, Sequence[str]] = {
 _RESULTS = get_args(get_type_hints(Receipt)["result"])
 _SHOWN = 4
 """Kinds of items that one line names."""
+stream: TextIO | None = None
+"""Where lines go in a process whose stderr is closed to plugins; None = stderr."""
 
 
 def traced() -> bool:
@@ -104,4 +106,4 @@ def _say(plugin: str, name: str, args: Sequence[Any], began: float, words: str) 
     took = (time.perf_counter() - began) * 1000
     sizes = [len(one) for one in args if isinstance(one, list | tuple)]
     of = f" of {sizes[0]}" if sizes else ""
-    print(f"trace {plugin}: {name}{of} {took:.2f} ms -> {words}", file=sys.stderr, flush=True)
+    print(f"trace {plugin}: {name}{of} {took:.2f} ms -> {words}", file=stream or sys.stderr, flush=True)

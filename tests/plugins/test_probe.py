@@ -55,6 +55,21 @@ def test_who_ends_hangs_or_swells_is_named_and_the_others_are_seen(
 
 
 @pytest.mark.processes
+def test_the_trace_is_seen_and_what_plugins_print_is_not(
+    made: Any, site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    made(
+        "loud", source=LOUD + "from gateway.hookspecs import hookimpl\n@hookimpl\ndef register_sinks(register): pass\n"
+    )
+    for name, value in {"PYTHONPATH": str(site), "GATEWAY_PLUGINS": "loud", "GATEWAY_TRACE": "1"}.items():
+        monkeypatch.setenv(name, value)
+    assert {one.name: one.state for one in look(tmp_path)}["loud"] == "active"
+    told = capfd.readouterr().err
+    assert "trace loud: register_sinks" in told
+    assert "another" not in told
+
+
+@pytest.mark.processes
 def test_settings_that_raise_are_told_without_their_words(
     made: Any, site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gateway.answers.texts import plural
 from gateway.cli.metric import Answer, Asked, metric
-from gateway.cli.output import plural
 from gateway.durations import duration_in_words, parse_duration
 from gateway.metrics.attribution import ASSUMES
 from gateway.metrics.report import Table, without_rate

@@ -9,9 +9,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gateway.answers.texts import plural
 from gateway.cli.main import App
 from gateway.cli.metric import Answer, Asked, metric
-from gateway.cli.output import plural, say, say_json
+from gateway.cli.output import say, say_json
 from gateway.errors import ConfigError
 from gateway.metrics.report import Table, number, percent, without_rate
 

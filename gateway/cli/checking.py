@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gateway.answers.texts import plural
 from gateway.cli.main import App, load_host, pass_app
-from gateway.cli.output import json_option, plural, say, say_json
+from gateway.cli.output import json_option, say, say_json
 from gateway.cli.patience import impatient
 from gateway.errors import ConfigError, Problem
 

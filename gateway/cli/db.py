@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 from marshmallow import EXCLUDE, ValidationError
 
+from gateway.answers.texts import plural
 from gateway.cli.main import App, load_host, pass_app
-from gateway.cli.output import json_option, plural, progress, say, say_json
+from gateway.cli.output import json_option, progress, say, say_json
 from gateway.errors import ConfigError, Refused
 
 if TYPE_CHECKING:
@@ -132,17 +134,18 @@ def restore(app: App, folder: Path, after: str | None, as_json: bool) -> None:
 def _place(app: App) -> Place:
     """Where the store is, whatever else is wrong with the files. Raises ``ConfigError``."""
     from gateway.settings.files import ConfigFile
-    from gateway.settings.form import GatewayForm
+    from gateway.settings.form import PROCRASTINATE, GatewayForm
     from gateway.settings.secrets import secrets_of
 
     app.require()
     file = ConfigFile.read(app.root / "gateway.yaml", app.root)
     try:
         with secrets_of(app.root):
-            place: Place = GatewayForm(only=["store"], unknown=EXCLUDE).load(file.data)["store"]
+            said = GatewayForm(only=["store", "engine"], unknown=EXCLUDE).load(file.data)
     except ValidationError as exc:
-        raise ConfigError(file.check(GatewayForm(only=["store"], unknown=EXCLUDE)) or [str(exc)]) from None
-    return place.within(app.root)
+        raise ConfigError(file.check(GatewayForm(only=["store", "engine"], unknown=EXCLUDE)) or [str(exc)]) from None
+    place: Place = said["store"].within(app.root)
+    return replace(place, bells=said["engine"] == PROCRASTINATE)
 
 
 def _named(app: App, text: str, where: str) -> Place:

@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
+from gateway.answers.texts import iso, moment, plural
 from gateway.cli.main import MOMENT, App, pass_app, pass_app_to_look
-from gateway.cli.output import iso, json_option, limit_option, moment, plural, say, say_json, table
+from gateway.cli.output import json_option, limit_option, say, say_json, table
 from gateway.errors import NotFound, Refused
 
 STATES = ("waiting", "confirmed", "superseded", "dead")

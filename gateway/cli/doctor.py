@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gateway.answers.texts import plural
 from gateway.cli.main import App, pass_app
-from gateway.cli.output import json_option, plural, say, say_json, say_under
+from gateway.cli.output import json_option, say, say_json, say_under
 from gateway.cli.plugins import looked, one_of
 
 if TYPE_CHECKING:

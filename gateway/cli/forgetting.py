@@ -7,8 +7,9 @@ from pathlib import Path
 import click
 import orjson
 
+from gateway.answers.texts import plural
 from gateway.cli.main import App, pass_app
-from gateway.cli.output import by_option, go_option, json_option, plural, say, say_json
+from gateway.cli.output import by_option, go_option, json_option, say, say_json
 
 KEPT = ("leads", "transitions", "reached", "scores", "activity_kinds", "deal_leads", "deals")
 """Tables of which the numbers stay."""

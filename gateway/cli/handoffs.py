@@ -9,9 +9,10 @@ from typing import Any
 
 import click
 
+from gateway.answers.texts import iso, moment, points
 from gateway.cli.judging import correct, open_, release
 from gateway.cli.main import MOMENT, App, pass_app, pass_app_to_look
-from gateway.cli.output import by_option, iso, json_option, limit_option, moment, points, say, say_json, table
+from gateway.cli.output import by_option, json_option, limit_option, say, say_json, table
 
 ALARMS = {"warned": "a warning", "escalated": "others hear of it", "reassigned": "it goes to the next owner"}
 
@@ -32,7 +33,7 @@ for command in (correct, open_, release):
 @pass_app_to_look
 def list_(app: App, open_only: bool, limit: int, as_json: bool) -> None:
     """List handoffs, the newest first."""
-    from gateway.cli.leads import who
+    from gateway.answers.texts import who
     from gateway.people.staffing import called
     from gateway.store import listing
     from gateway.store.database import read

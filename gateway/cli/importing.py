@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gateway.answers.texts import plural
 from gateway.cli.campaigns import take_costs
 from gateway.cli.main import App, pass_app, plugin_call
-from gateway.cli.output import json_option, plural, progress, say, say_json
+from gateway.cli.output import json_option, progress, say, say_json
 from gateway.errors import Refused
 
 if TYPE_CHECKING:

@@ -7,8 +7,9 @@ import time
 
 import click
 
+from gateway.answers.texts import iso, iso_time, moment, plural
 from gateway.cli.main import App, pass_app, pass_app_to_look
-from gateway.cli.output import iso, iso_time, json_option, limit_option, moment, plural, progress, say, say_json, table
+from gateway.cli.output import json_option, limit_option, progress, say, say_json, table
 from gateway.errors import NotFound, Refused
 
 STATES = ("waiting", "read", "quarantined")

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gateway.answers.texts import iso_time, plural
 from gateway.cli.main import App, pass_app
-from gateway.cli.output import by_option, iso_time, json_option, plural, say, say_json, table
+from gateway.cli.output import by_option, json_option, say, say_json, table
 from gateway.errors import NotFound, Refused
 
 if TYPE_CHECKING:

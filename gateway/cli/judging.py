@@ -6,8 +6,9 @@ from datetime import datetime
 
 import click
 
+from gateway.answers.texts import iso, moment, plural
 from gateway.cli.main import MOMENT, App, pass_app
-from gateway.cli.output import by_option, iso, json_option, moment, plural, say, say_json, table
+from gateway.cli.output import by_option, json_option, say, say_json, table
 from gateway.times import to_micros
 
 KEY = "KEY is the lead's id, e-mail address, or SYSTEM:OBJECT:ID."
@@ -71,8 +72,8 @@ def release(app: App, keys: tuple[str, ...], best: int | None, everything: bool,
 
     A KEY is a handoff's id, or its lead's: id, e-mail address, or SYSTEM:OBJECT:ID.
     """
+    from gateway.answers.texts import who
     from gateway.cli.handoffs import handoff_json
-    from gateway.cli.leads import who
     from gateway.people.judging import held
     from gateway.people.judging import release as give
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
+from gateway.answers.texts import in_brackets, iso, moment, plain, plural, points, shown, two_digits, who
 from gateway.cli.handoffs import handoff_json
-from gateway.cli.leads import in_brackets, two_digits, who
-from gateway.cli.output import iso, moment, plain, plural, points, say, shown, table
+from gateway.cli.output import say, table
 from gateway.cli.timeline import Entry, timeline
 from gateway.journey.progress import held_of
 from gateway.leads.stamps import attributes

@@ -3,29 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from gateway.answers.texts import in_brackets, iso, iso_time, plain, plural, points, two_digits, who
 from gateway.cli.forgetting import export, forget
 from gateway.cli.judging import give_points, hold
 from gateway.cli.main import MOMENT, App, pass_app_to_look
-from gateway.cli.output import (
-    iso,
-    iso_time,
-    json_option,
-    limit_option,
-    plain,
-    plural,
-    points,
-    say,
-    say_json,
-    say_under,
-    table,
-)
+from gateway.cli.output import json_option, limit_option, say, say_json, say_under, table
 from gateway.cli.regrouping import merge, split
 from gateway.errors import Refused
 
@@ -131,16 +119,6 @@ def _known_word(what: str, word: str | None, known: Any) -> None:
         raise Refused(f"no {what} {word!r} in journey.yaml{suggest(word, known) or others}")
 
 
-def who(attributes: Mapping[str, Any]) -> str:
-    """How a person is called in a list: the name, else the e-mail address, else the company."""
-    name = " ".join(str(attributes[key]) for key in ("first_name", "last_name") if attributes.get(key))
-    return name or str(attributes.get("name") or attributes.get("email") or attributes.get("company_name") or "")
-
-
-def two_digits(hundredths: int | None) -> str:
-    return "" if hundredths is None else f"{hundredths / 100:.2f}"
-
-
 # -- explain -----------------------------------------------------------------------------------------------------------
 
 
@@ -195,10 +173,6 @@ def _explained(found: Explained, hindsight: bool) -> dict[str, Any]:
             for one in score.contributions
         ],
     }
-
-
-def in_brackets(text: str) -> str:
-    return f" ({text})" if text else ""
 
 
 # -- values ------------------------------------------------------------------------------------------------------------

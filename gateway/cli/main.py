@@ -85,7 +85,8 @@ class App:
         return self._gateway
 
     def _tell_broken(self, problems: Sequence[Problem | str]) -> None:
-        from gateway.cli.output import plural, say
+        from gateway.answers.texts import plural
+        from gateway.cli.output import say
 
         more = f" and {plural(len(problems) - 1, 'more problem')}" if len(problems) > 1 else ""
         say(f"the files are broken: {problems[0]}{more} (`gateway check`)", err=True)

@@ -24,8 +24,9 @@ from zoneinfo import ZoneInfo
 
 import click
 
+from gateway.answers.texts import iso, iso_time, moment, plural, points
 from gateway.cli.main import MOMENT, App, pass_app_to_look
-from gateway.cli.output import iso, iso_time, moment, plural, points, say, say_json, table
+from gateway.cli.output import say, say_json, table
 from gateway.errors import Refused
 from gateway.metrics.definitions import DEFINITIONS
 from gateway.metrics.period import Period, period
@@ -227,7 +228,7 @@ class _Told:
         self._listed(asked, number, list(known[number]()))
 
     def _listed(self, asked: Asked, number: str, ids: Sequence[str]) -> None:
-        from gateway.cli.leads import two_digits, who
+        from gateway.answers.texts import two_digits, who
         from gateway.store import listing
 
         some = ids if self.csv or self.json else ids[:SHOWN]

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gateway.answers.texts import iso, moment, shown
 from gateway.cli.main import App, pass_app_to_look
-from gateway.cli.output import iso, json_option, moment, say, say_json, shown, table
+from gateway.cli.output import json_option, say, say_json, table
 
 if TYPE_CHECKING:
     from gateway.journey.journey import Stage

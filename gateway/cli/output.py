@@ -12,11 +12,11 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from datetime import UTC, datetime
 from typing import Any, Literal
-from zoneinfo import ZoneInfo
 
 import click
+
+from gateway.answers.texts import printable, shown
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 limit_option = click.option(
@@ -31,18 +31,16 @@ LEAST = 14
 LONGEST = 120
 """Characters of a value that a table on a terminal shows, but for the last column's."""
 _TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d")
-# Control characters, and those that turn the direction of text around.
-_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
 def say(text: str = "", err: bool = False) -> None:
     """One line for people. A closed pipe or a terminal without UTF-8 is no error."""
-    click.echo(_UNSAFE.sub(_escaped, text), err=err)
+    click.echo(printable(text), err=err)
 
 
 def say_under(text: str, hang: int) -> None:
     """A line that a narrow terminal shows wrapped, its further lines ``hang`` characters in."""
-    text = _UNSAFE.sub(_escaped, text)
+    text = printable(text)
     space = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
     if len(text) <= space or space < 2 * hang:
         click.echo(text)
@@ -129,57 +127,6 @@ def _stacked(columns: Sequence[str], cells: Sequence[Sequence[str]], indent: int
             click.echo(f"{' ' * indent}    {line}")
 
 
-def shown(value: object) -> str:
-    """A value as people read it, in one line: 1234 → ``1,234``, true → ``yes``, nothing → an empty text."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return f"{value:,}"
-    if isinstance(value, (list, tuple)):
-        return ", ".join(shown(one) for one in value)
-    return _UNSAFE.sub(_escaped, str(value))
-
-
-def plain(value: object) -> str:
-    """Like ``shown``, for values of leads: 2026 may be a year, so digits stay as they are."""
-    if isinstance(value, (list, tuple)):
-        return ", ".join(map(plain, value))
-    return str(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else shown(value)
-
-
-def raw(value: object) -> str:
-    """A system's own value, so that ``"1"`` and ``1`` and blank can be told apart."""
-    return (
-        "(blank)" if value is None else shown(value) if isinstance(value, str) else _UNSAFE.sub(_escaped, repr(value))
-    )
-
-
-def points(hundredths: int | None) -> float | None:
-    """Hundredths as points, for JSON and tables: 6250 → 62.5."""
-    return None if hundredths is None else hundredths / 100
-
-
-def iso(micros: int | None) -> str | None:
-    """Microseconds as JSON has times: ``2026-11-01T09:30:00Z``."""
-    return None if micros is None else iso_time(_at(micros))
-
-
-def iso_time(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
-
-
-def moment(micros: int | None, zone: ZoneInfo) -> str:
-    """Microseconds as people read a time, in the instance's zone: ``2026-11-01 10:30:00``."""
-    return "" if micros is None else f"{_at(micros).astimezone(zone):%Y-%m-%d %H:%M:%S}"
-
-
-def plural(count: int, one: str, many: str = "") -> str:
-    """``(1, "lead")`` → ``1 lead``; ``(2000, "lead")`` → ``2,000 leads``."""
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
-
-
 @contextlib.contextmanager
 def progress(title: str, total: int | None = None, bytes: bool = False) -> Iterator[Callable[[int], None]]:
     """Gives a function that is told how far the work has come (absolute); draws only where somebody watches."""
@@ -194,16 +141,3 @@ def progress(title: str, total: int | None = None, bytes: bool = False) -> Itera
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(title, total=total)
         yield lambda done: bar.update(task, completed=done)
-
-
-def _at(micros: int) -> datetime:
-    from gateway.times import from_micros
-
-    return from_micros(micros)
-
-
-def _escaped(match: re.Match[str]) -> str:
-    if match[0] == "\n":  # texts of several lines are ordinary
-        return " ⏎ "
-    code = ord(match[0])
-    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"

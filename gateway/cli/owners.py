@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gateway.answers.texts import iso, moment
 from gateway.cli.main import MOMENT, App, Moment, pass_app, pass_app_to_look
-from gateway.cli.output import by_option, iso, json_option, moment, say, say_json, table
+from gateway.cli.output import by_option, json_option, say, say_json, table
 from gateway.times import to_micros
 
 if TYPE_CHECKING:

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gateway.answers.texts import iso_time, plural
 from gateway.cli.installing import install, lock, now_iso, uninstall
 from gateway.cli.main import App, pass_app, plugin_call
-from gateway.cli.output import by_option, iso_time, json_option, plural, say, say_json, table
+from gateway.cli.output import by_option, json_option, say, say_json, table
 from gateway.cli.scaffolding import new
 from gateway.cli.sheets import test
 from gateway.errors import NotFound, Refused

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gateway.answers.texts import iso_time, moment, plural
 from gateway.cli.importing import Taking, history_option, records_told, source_of, tell_of
 from gateway.cli.main import MOMENT, App, pass_app, plugin_call
-from gateway.cli.output import iso_time, json_option, moment, plural, progress, say
+from gateway.cli.output import json_option, progress, say
 from gateway.errors import NotFound, Refused, TryLater
 
 if TYPE_CHECKING:

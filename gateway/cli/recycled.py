@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from gateway.answers.texts import plural
 from gateway.cli.metric import Answer, Asked, metric
-from gateway.cli.output import plural
 from gateway.metrics.report import Table, number, percent, without_rate
 
 if TYPE_CHECKING:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gateway.answers.texts import iso, moment, plural, points
 from gateway.cli.main import App, pass_app
-from gateway.cli.output import by_option, go_option, iso, json_option, moment, plural, points, say, say_json
+from gateway.cli.output import by_option, go_option, json_option, say, say_json
 from gateway.errors import Refused
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def _ref(text: str) -> Ref:
 
 
 def _who(done: Regrouped, lead: str) -> str:
-    from gateway.cli.leads import in_brackets, who
+    from gateway.answers.texts import in_brackets, who
 
     found = next((side for side in (*done.before, *done.after) if side.lead == lead), None)
     return in_brackets(who(found.attributes)) if found is not None else ""
@@ -125,7 +126,7 @@ def _print(done: Regrouped, app: App, go: bool) -> None:
 
 
 def _print_side(side: Side, app: App) -> None:
-    from gateway.cli.leads import in_brackets, two_digits, who
+    from gateway.answers.texts import in_brackets, two_digits, who
 
     handoff = side.handoff
     standing = [f"stage {side.stage or 'none'}"]

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gateway.answers.texts import iso, iso_time, moment, plural
 from gateway.cli.main import App, pass_app_to_look
-from gateway.cli.output import iso, iso_time, json_option, moment, plural, say, say_json, say_under
+from gateway.cli.output import json_option, say, say_json, say_under
 
 if TYPE_CHECKING:
     from gateway.store.overview import Equation, Overview, SystemCounts

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gateway.answers.texts import plural, raw
 from gateway.cli.main import App, pass_app, pass_app_to_look, plugin_call
-from gateway.cli.output import json_option, plural, progress, raw, say, say_json, table
+from gateway.cli.output import json_option, progress, say, say_json, table
 from gateway.errors import GatewayError, Refused
 
 if TYPE_CHECKING:
@@ -168,7 +169,7 @@ def _write_json(planned: Planned) -> dict[str, Any]:
 
 
 def _names(gateway: Gateway, examples: list[Planned]) -> dict[str, str]:
-    from gateway.cli.leads import who
+    from gateway.answers.texts import who
     from gateway.store.database import read
     from gateway.store.listing import attributes_of
 

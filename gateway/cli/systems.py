@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gateway.answers.texts import iso, moment
 from gateway.cli.adding import add
 from gateway.cli.main import App, pass_app, pass_app_to_look
-from gateway.cli.output import iso, json_option, moment, say, say_json, table
+from gateway.cli.output import json_option, say, say_json, table
 from gateway.errors import Refused
 
 if TYPE_CHECKING:

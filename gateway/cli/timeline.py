@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from gateway.cli.output import moment, shown
+from gateway.answers.texts import moment, shown
 from gateway.contracts import COMPANIONS, NOTICE
 from gateway.journey.words import CLOCK
 from gateway.leads.lead import FactKey, Lead, StoredOutcome

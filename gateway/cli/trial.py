@@ -7,21 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gateway.answers.texts import iso, iso_time, plain, plural, points, raw, shown
 from gateway.cli.main import App, pass_app
-from gateway.cli.output import (
-    iso,
-    iso_time,
-    json_option,
-    plain,
-    plural,
-    points,
-    raw,
-    say,
-    say_json,
-    say_under,
-    shown,
-    table,
-)
+from gateway.cli.output import json_option, say, say_json, say_under, table
 
 if TYPE_CHECKING:
     from gateway.contracts import Event
@@ -155,7 +143,7 @@ def _said(event: Event) -> str:
 
 
 def _print_outcome(one: Outcome, app: App) -> None:
-    from gateway.cli.leads import in_brackets, two_digits, who
+    from gateway.answers.texts import in_brackets, two_digits, who
     from gateway.scoring.explanation import lines
 
     lead = one.lead

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gateway.answers.texts import iso, moment, plural, raw
 from gateway.cli.main import App, pass_app
-from gateway.cli.output import go_option, iso, json_option, limit_option, moment, plural, raw, say, say_json, table
+from gateway.cli.output import go_option, json_option, limit_option, say, say_json, table
 
 if TYPE_CHECKING:
     from gateway.outbound.undo import Change, Undo

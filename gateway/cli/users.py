@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gateway.accounts.rights import RIGHTS, ROLES
+from gateway.answers.texts import iso, moment
 from gateway.cli.main import App, pass_app, pass_app_to_look
-from gateway.cli.output import by_option, iso, json_option, moment, say, say_json, table
+from gateway.cli.output import by_option, json_option, say, say_json, table
 from gateway.errors import Refused
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from gateway.answers.texts import plural
 from gateway.cli.metric import Answer, Asked, metric
-from gateway.cli.output import plural
 from gateway.metrics.report import Table, number, percent
 from gateway.times import to_micros
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gateway.answers.texts import iso, moment, plain, raw, shown
 from gateway.cli.main import App, pass_app, pass_app_to_look
-from gateway.cli.output import iso, json_option, limit_option, moment, plain, raw, say, say_json, shown, table
+from gateway.cli.output import json_option, limit_option, say, say_json, table
 from gateway.errors import NotFound, Refused
 
 if TYPE_CHECKING:

@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gateway.answers.texts import plural
 from gateway.cli.main import log_to_stderr
-from gateway.cli.output import plural, progress, say
+from gateway.cli.output import progress, say
 from gateway.errors import Refused
 from gateway.store.times import utc_now
 

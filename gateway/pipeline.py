@@ -200,6 +200,7 @@ class Pipeline:
     ) -> None:
         """Everything between load and commit."""
         model = self.model
+        batch.scoring = model.hashes.get("scoring", "")
         fresh = record(batch, readings, events, model.hashes)
         batch.touched |= set(touched) & batch.leads.keys()
         if not readings:
@@ -230,9 +231,14 @@ class Pipeline:
         if not lead.counted and (other or lead.added_marks or lead.dropped_marks):
             batch.uncounted.add(lead.id)
             return
+        other_model = lead.score is not None and lead.score.scoring != batch.scoring
+        if other_model:
+            batch.remodelled.add(lead.id)
+            cause = "model" if cause == "time" else cause
         self._rate(batch, lead, self._company(batch, lead), at)
-        why = Cause("import" if history else cause, at, model.hashes.get("scoring", ""), model.journey.hash)
-        lead.moved = lead.moved or before != (lead.persona, lead.score.total if lead.score else None)
+        why = Cause("import" if history else cause, at, batch.scoring, model.journey.hash)
+        after = (lead.persona, lead.score.total if lead.score else None)
+        lead.moved = lead.moved or cause == "model" or before != after  # its score may stand there since a bulk rescore
         attributes = lead.attributes
         answer = progress(lead, model.journey, open_deal, ending, why, history, model.active, new_id, judged.asked)
         work.reasons(batch, lead, model.journey)
@@ -316,7 +322,7 @@ class Pipeline:
         try:
             with self.guard(plugin, f"score {_named(lead)}"):
                 given = subject(lead, company)
-                moved = rate(lead, given, scorer, self.model.hashes.get("scoring", ""), at)
+                moved = rate(lead, given, scorer, batch.scoring, at)
                 if given != subject(lead, company):
                     raise Tampered("changed the lead it was given")
         except Tampered:

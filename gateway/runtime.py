@@ -48,6 +48,7 @@ from gateway.plugins.trace import trace
 from gateway.plugins.watch import Watch, told
 from gateway.pulling import Pulling
 from gateway.readings import Reading
+from gateway.rescoring import Rescoring
 from gateway.settings.instance import Instance, System, load_instance, store_place
 from gateway.store import breakers, bundle, due
 from gateway.store.database import open_store, read, require_current, store_trouble, upgrade, write
@@ -103,6 +104,7 @@ class Gateway:
         self.broken: Sequence[Problem | str] = ()
         """What is wrong with the files on disk, where those in use were taken from the store instead."""
         self.pipeline = Pipeline(self.store.main, self.model, now, self.log, self.guard, self.breakers.stopped)
+        self.rescoring = Rescoring(self.pipeline, self.observe)
         self.pullings = {
             name: Pulling(self.store.main, self.inbox, name, self.plugin_of(name), source, now, self.guard, self.log)
             for name, source in self.sources.items()
@@ -292,7 +294,8 @@ class Gateway:
     # -- by itself ----------------------------------------------------------------------------------------------------
 
     def sweep_once(self) -> int:
-        """What is due by itself: the clocks, scores and journeys that move, and leads of companies that changed."""
+        """What is due by itself: the clocks, scores and journeys that move, and leads of companies and of a model that
+        changed."""
         now = to_micros(self.now())
         if time.monotonic() - self._ticked >= TICK / max(1.0, self.instance.clock.speed):
             self._ticked = time.monotonic()
@@ -305,10 +308,10 @@ class Gateway:
             leads = due.scores(connection, self.model.score_name, now, SWEEP_LEADS)
             leads = leads or due.wakes(connection, now, SWEEP_LEADS)
             queued = [] if leads else due.rescores(connection, SWEEP_LEADS)
+        done = self.rescoring.step()  # of a million leads some are always due by time: neither waits for the other
         if leads:
             self.observe(self.pipeline.run((), leads, cause="time"))
-            return len(leads)
-        done = 0
+            return done + len(leads)
         for rescore, ids in queued:
             if ids:
                 self.observe(self.pipeline.run((), ids, cause="model" if rescore.company is None else "news"))

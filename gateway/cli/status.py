@@ -65,6 +65,7 @@ def status(app: App, as_json: bool) -> None:
                 "work_open": found.work_open,
                 "rescores_due": found.rescores_due,
                 "rescores_queued": found.rescores_queued,
+                "rescoring": _rescoring(found),
             }
         )
     else:
@@ -111,6 +112,14 @@ def _json(name: str, counts: SystemCounts, app: App) -> dict[str, Any]:
     }
 
 
+def _rescoring(found: Overview) -> dict[str, Any] | None:
+    bulk = found.rescoring
+    if bulk is None and not found.crossed:
+        return None
+    told = {"scoring": bulk.scoring, "since": iso(bulk.since), "leads": bulk.leads, "done": bulk.done} if bulk else {}
+    return {"complete": bulk is None, **told, "crossed": found.crossed}
+
+
 def _print(name: str, counts: SystemCounts, app: App, now: int) -> None:
     system = app.instance.systems.get(name)
     notes = [f"outbound {'on' if system.outbound else 'off'}" if system else "not in gateway.yaml any more"]
@@ -144,8 +153,16 @@ def _print_rest(found: Overview) -> None:
     )
     if found.excluded:
         say(f"never handed over: {_by_size(found.excluded)}")
+    if (bulk := found.rescoring) is not None:
+        far = "begins"
+        if bulk.leads is not None:
+            far = f"{bulk.done:,} of {plural(bulk.leads, 'lead')} ({bulk.done * 100 // (bulk.leads or 1)} %)"
+        say_under(f"rescoring by the changed model: {far}; lists show the scores of before until all are done", 2)
+    if found.crossed:
+        say(f"journey: {plural(found.crossed, 'lead')} moved by the changed model, not answered yet")
     due = [f"{plural(found.rescores_due, 'score')} due to move by time"] if found.rescores_due else []
-    due += [f"{plural(found.rescores_queued, 'rescore')} queued"] if found.rescores_queued else []
+    queued = found.rescores_queued - (found.rescoring is not None)
+    due += [f"{plural(queued, 'rescore')} queued"] if queued else []
     if due:
         say(f"rescoring: {', '.join(due)}")
     if not found.holds:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from gateway.journey.endings import Ending, outcome_order
 from gateway.journey.facts import Facts, Standing
-from gateway.journey.journey import Stage
+from gateway.journey.journey import Journey, Stage
 from gateway.journey.recycling import ALL, OPEN, SCORE, WAYS, Bar
 from gateway.times import to_micros
 
@@ -97,6 +97,16 @@ def hold(
         crosses = True
     cause = "fast track" if fast else "wake" if woken else "threshold" if rises else way.first.cause if way else ""
     return Hold(crossings + crosses, over, seen, level, crosses, rises, cause)
+
+
+def edges(journey: Journey, persona: str) -> list[int]:
+    """Totals, ascending, at which the entry of some stage may begin or cease to hold for leads of this persona: as long
+    as a score stays on the same side of all of them, it moves nobody."""
+    found = set[int]()
+    for stage in journey.stages:
+        if (threshold := stage.threshold(persona)) is not None:
+            found |= {threshold, threshold - stage.margin}
+    return sorted(found)
 
 
 def _over(stage: Stage, facts: Facts, was_over: bool) -> bool:

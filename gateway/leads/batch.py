@@ -75,6 +75,10 @@ class Batch:
     uncounted: set[str] = field(default_factory=set)
     """Leads whose activities turned out to be needed and are not here: the batch is loaded again."""
     scored: list[str] = field(default_factory=list)
+    scoring: str = ""
+    """The model that scores"""
+    remodelled: set[str] = field(default_factory=set)
+    """Leads whose stored score was another model's"""
     unscored: dict[str, int] = field(default_factory=dict)
     """Leads that have no score since their scoring failed → when it is tried again"""
     writes: list[dict[str, Any]] = field(default_factory=list)

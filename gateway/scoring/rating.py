@@ -13,13 +13,19 @@ from gateway.times import from_micros, to_micros
 
 
 def subject(lead: Lead, company: Mapping[str, Any]) -> Subject:
-    """The lead as a scorer sees it; the company's attributes are under ``company.<name>``. Copies of its own."""
-    attributes = dict(lead.attributes)
-    if company:
-        attributes |= {f"company.{name}": value for name, value in company.items()}
+    """The lead as a scorer sees it. Copies of its own."""
+    attributes = known(lead.attributes, company)
     if list in map(type, attributes.values()):
         attributes = {name: value[:] if type(value) is list else value for name, value in attributes.items()}
     return Subject(attributes, list(lead.activities.values()), tuple(lead.marks), lead.persona)
+
+
+def known(attributes: Mapping[str, Any], company: Mapping[str, Any]) -> dict[str, Any]:
+    """A lead's attributes and, under ``company.<name>``, its company's."""
+    both = dict(attributes)
+    if company:
+        both |= {f"company.{name}": value for name, value in company.items()}
+    return both
 
 
 def standing(score: Score, at: datetime, scoring: str) -> Standing:

@@ -10,6 +10,7 @@ import orjson
 from sqlalchemy import Connection, inspect, select
 from sqlalchemy.exc import DBAPIError
 
+from gateway.store import rescoring
 from gateway.store import tables as t
 from gateway.store.database import Store, is_there, open_store, read, spoken
 from gateway.store.place import Place
@@ -53,5 +54,9 @@ def activate(connection: Connection, files: Mapping[str, str], hashes: Mapping[s
     put = Put(connection)
     put.insert(t.bundles, [{"id": id_, "files": dict(files), "hashes": dict(hashes), "active_at": now}])
     if before is not None and before.hashes.get("scoring") != hashes.get("scoring"):
-        put.insert(t.rescores, [{"id": new_id(), "cause": "scoring changed", "created_at": now}])
+        scoring = hashes.get("scoring", "")
+        if scoring:
+            rescoring.begin(connection, scoring, now)
+        else:
+            put.insert(t.rescores, [{"id": new_id(), "cause": "scoring changed", "created_at": now}])
     return id_

@@ -14,6 +14,7 @@ from gateway.metrics.campaigns import Campaign
 from gateway.metrics.costs import Cost
 from gateway.store import tables as t
 from gateway.store.put import Put
+from gateway.store.rescoring import shown
 from gateway.store.touches import won
 
 
@@ -27,7 +28,8 @@ def campaigns(
 ) -> tuple[list[Campaign], Counter[str]]:
     """By campaign, of leads that entered from ``since`` until before ``until``; and deals in other currencies."""
     brought = _brought(since, until)
-    name, s, r = brought.c.campaign, t.scores.c, t.reached.c
+    name, r = brought.c.campaign, t.reached.c
+    s = shown(brought, brought.c.lead, score_name)
     found = {
         row[0]: Campaign(row[0], row[1], row[2], int(row[3] or 0), int(row[4] or 0))
         for row in connection.execute(
@@ -38,7 +40,7 @@ def campaigns(
                 func.sum(s.total),
                 func.sum(case((s.band == "great", 1), else_=0)),
             )
-            .select_from(brought.outerjoin(t.scores, and_(s.lead == brought.c.lead, s.name == score_name)))
+            .select_from(s.source)
             .group_by(name)
         )
     }

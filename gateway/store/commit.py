@@ -7,7 +7,8 @@ is written.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Connection, Table, and_, bindparam, delete, or_, select, update
@@ -18,7 +19,7 @@ from gateway.errors import StaleCommit
 from gateway.leads.batch import Batch
 from gateway.leads.lead import FactKey, StoredActivity
 from gateway.leads.record import Record
-from gateway.store import due, forget, regrouping, work
+from gateway.store import bells, due, forget, regrouping, rescoring, work
 from gateway.store import tables as t
 from gateway.store.among import among
 from gateway.store.loading import dead_items
@@ -32,8 +33,15 @@ DEADLOCK = "40P01"
 
 def commit(connection: Connection, batch: Batch, score_name: str) -> None:
     """Write everything the batch changed. Raises ``StaleCommit`` when a row moved since it was loaded."""
-    try:
+    with first_wins():
         _commit(connection, batch, score_name)
+
+
+@contextmanager
+def first_wins() -> Iterator[None]:
+    """Raises ``StaleCommit`` where two who commit at once met on a row."""
+    try:
+        yield
     except (IntegrityError, OperationalError) as exc:
         if isinstance(exc, OperationalError) and getattr(exc.orig, "sqlstate", "") != DEADLOCK:
             raise
@@ -168,6 +176,8 @@ def _activity_row(lead: str, key: FactKey, stored: StoredActivity) -> dict[str, 
 
 def _commit_decisions(put: Put, batch: Batch, score_name: str) -> None:
     living = [lead for lead in batch.leads.values() if lead.merged_into is None]
+    if batch.remodelled:
+        rescoring.keep_former(put.connection, among(t.scores.c.lead, batch.remodelled), score_name, batch.scoring)
     put.upsert(
         t.scores,
         [
@@ -238,6 +248,7 @@ def _commit_outward(put: Put, batch: Batch) -> None:
     work.found(put.connection, batch.work_items)
     work.end_conflicts(put.connection, batch.touched, batch.conflicts, batch.now)
     put.count(t.lookups, batch.lookups, bump="asked")
+    bells.ring(put.connection, *{bells.pull(one["system"]) for one in batch.lookups})
     put.insert(t.rescores, batch.rescores)
 
 
@@ -277,6 +288,7 @@ def commit_writes(
             one["anyway"] = one["create"] and (one["system"], one["key"]) in anyway
             one["due_at"] = min(one["due_at"], due.get((one["system"], one["key"]), one["due_at"]))
     put.insert(t.writes, writes)
+    bells.ring(connection, *{bells.deliver(one["system"]) for one in writes})
     put.count(
         t.tallies, [{"system": s, "what": what, "reason": "", "count": n} for (s, what), n in sorted(tallies.items())]
     )
@@ -337,7 +349,7 @@ def _commit_merges(connection: Connection, batch: Batch) -> None:
         )
         for table, key in ((t.activities, ("at", "id")), (t.outcomes, ("at", "id")), (t.deal_leads, ("deal",))):
             _move_rows(connection, table, "lead", key, pairs)
-        for table in (t.activity_kinds, t.scores, t.reached):
+        for table in (t.activity_kinds, t.scores, t.former_scores, t.crossed, t.reached):
             connection.execute(delete(table).where(table.c.lead == bindparam("loser")), pairs)
         connection.execute(
             update(t.leads).where(t.leads.c.merged_into == bindparam("loser")).values(merged_into=bindparam("winner")),

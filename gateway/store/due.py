@@ -28,8 +28,12 @@ def scores(connection: Connection, name: str, now: int, limit: int) -> list[str]
 
 
 def rescores(connection: Connection, limit: int) -> list[tuple[Any, list[str]]]:
-    """The oldest queued rescore with the next leads it asks for; an empty list of leads means it is done."""
-    row = connection.execute(select(t.rescores).order_by(t.rescores.c.id).limit(1)).first()
+    """The oldest queued rescore with the next leads it asks for; an empty list of leads means it is done.
+
+    Those by a changed model are ``store.rescoring``'s.
+    """
+    r = t.rescores.c
+    row = connection.execute(select(t.rescores).where(r.scoring == "").order_by(r.id).limit(1)).first()
     if row is None:
         return []
     leads = t.leads.c

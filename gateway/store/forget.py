@@ -104,7 +104,7 @@ def _forget(connection: Connection, leads: Collection[str], refs: Collection[Ref
         _hide(connection, leads, ref, hidden)
 
 
-_GONE = (t.identities, t.lookups)
+_GONE = (t.identities, t.lookups, t.former_scores, t.crossed)
 """Tables whose rows of a person go altogether."""
 
 

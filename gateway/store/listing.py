@@ -59,9 +59,8 @@ def leads(
 
 def named(connection: Connection, ids: Sequence[str], score_name: str) -> Rows:
     """These leads in this order, forgotten ones, too: id, attributes, stage, persona, entered_at, total."""
-    c, s = t.leads.c, t.scores.c
-    joined = t.leads.outerjoin(t.scores, and_(s.lead == c.id, s.name == score_name))
-    columns = select(c.id, c.attributes, c.stage, c.persona, c.entered_at, s.total).select_from(joined)
+    c, s = t.leads.c, shown(t.leads, t.leads.c.id, score_name)
+    columns = select(c.id, c.attributes, c.stage, c.persona, c.entered_at, s.total).select_from(s.source)
     found = {row["id"]: row for row in _rows(connection, columns.where(among(c.id, ids)))}
     return [found[one] for one in ids if one in found]
 

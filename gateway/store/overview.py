@@ -16,6 +16,7 @@ from gateway.store import tables as t
 from gateway.store.among import among
 from gateway.store.database import read
 from gateway.store.inbox import Inbox
+from gateway.store.rescoring import Progress, progress
 
 OPEN_WRITES = ("waiting", "leased", "unknown")
 """States of a write that the system has not settled yet; people call all of them waiting."""
@@ -62,7 +63,11 @@ class SystemCounts:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """``rescores_due``: leads whose score moves by itself by now; ``rescores_queued``: changed models or companies."""
+    """``rescores_due``: leads whose score moves by itself by now; ``rescores_queued``: changed models or companies.
+
+    ``rescoring``: how far a changed model is; None = every lead has its score by the model in use. ``crossed``: leads
+    that it moved in a way that the journey has yet to answer for.
+    """
 
     systems: Mapping[str, SystemCounts]
     leads: int
@@ -71,6 +76,8 @@ class Overview:
     work_open: int
     rescores_due: int
     rescores_queued: int
+    rescoring: Progress | None = None
+    crossed: int = 0
 
     @property
     def holds(self) -> bool:
@@ -105,6 +112,8 @@ def overview(connection: Connection, inbox: Inbox, score_name: str, now: int) ->
         _count(connection, select(func.count()).select_from(open_work().subquery())),
         _count(connection, select(func.count()).where(s.name == score_name, s.changes_at <= now)),
         _count(connection, select(func.count()).select_from(t.rescores)),
+        progress(connection),
+        _count(connection, select(func.count()).select_from(t.crossed)),
     )
 
 

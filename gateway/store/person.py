@@ -54,6 +54,8 @@ WHOSE: Mapping[Table, Whose] = {
     t.outcomes: _lead("lead"),
     t.marks: _lead("lead"),
     t.scores: _lead("lead"),
+    t.former_scores: _lead("lead"),
+    t.crossed: _lead("lead"),
     t.reached: _lead("lead"),
     t.transitions: _lead("lead"),
     t.steps: _lead("lead"),

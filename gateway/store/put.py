@@ -8,7 +8,7 @@ from operator import itemgetter
 from typing import Any
 
 import orjson
-from sqlalchemy import JSON, Connection, Table, and_, bindparam, delete, tuple_, update
+from sqlalchemy import JSON, Connection, Select, Table, and_, bindparam, delete, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway.errors import StaleCommit
@@ -32,16 +32,24 @@ class Put:
         statement = self._insert(table).on_conflict_do_nothing().returning(*table.primary_key)
         return {tuple(row) for row in self.connection.execute(statement, list(rows))}
 
-    def upsert(self, table: Table, rows: Sequence[Mapping[str, Any]], newer: tuple[str, ...] = ()) -> None:
-        """:param newer: columns of a stamp; a stored row with a greater one stays."""
+    def insert_from(self, table: Table, names: Sequence[str], chosen: Select[Any]) -> None:
+        """Insert what ``chosen`` selects, in the order of ``names``; rows that are there already stay."""
+        self.connection.execute(self._insert(table).from_select(list(names), chosen).on_conflict_do_nothing())
+
+    def upsert(
+        self, table: Table, rows: Sequence[Mapping[str, Any]], newer: tuple[str, ...] = (), other: str = ""
+    ) -> None:
+        """:param newer: columns of a stamp; a stored row with a greater one stays. :param other: a column; a stored
+        row with the same there stays."""
         if rows:
             statement = self._insert(table)
             keys = [column.name for column in table.primary_key]
             values = {name: statement.excluded[name] for name in rows[0] if name not in keys}
             sent, held = ([columns[name] for name in newer] for columns in (statement.excluded, table.c))
             wins = tuple_(*sent) >= tuple_(*held) if newer else None
+            wins = table.c[other] != statement.excluded[other] if other else wins
             statement = statement.on_conflict_do_update(index_elements=keys, set_=values, where=wins)
-            self._many(statement, rows, (table.name, "upsert", newer))
+            self._many(statement, rows, (table.name, "upsert", newer, other))
 
     def count(
         self,

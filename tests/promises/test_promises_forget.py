@@ -135,7 +135,7 @@ def _hashable(row):
 
 NOBODYS = {
     *("companies", "deal_stages", "tallies", "documents_read", "turns", "absences", "cursors", "systems", "bundles"),
-    *("rescores", "catalogues", "budgets", "breakers", "unblanked", "costs", "tombstones", "settings"),
+    *("rescores", "rescore_parts", "catalogues", "budgets", "breakers", "unblanked", "costs", "tombstones", "settings"),
 }
 
 

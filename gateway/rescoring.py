@@ -1,0 +1,182 @@
+"""A changed model scores every lead again, in bulk: the same scorer over parts of the leads, part by part.
+
+In: the rescore that ``store.bundle`` queued. Out: new scores; then, from one moment on, people see them instead of
+those of before; then the journey answers for whoever crossed a threshold, by the ordinary way of a batch, with the
+cause ``model``. What is under way when a process dies is simply not done yet: another does it. News goes on meanwhile
+and scores its leads by the new model; a part leaves those alone.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from functools import cache, partial
+from itertools import islice
+from typing import Any
+
+from gateway.checked import refuse_score
+from gateway.contracts import Scorer, Subject
+from gateway.errors import StaleCommit
+from gateway.journey.crossing import edges
+from gateway.pipeline import Done, Pipeline
+from gateway.scoring.rating import known
+from gateway.store import rescoring as store
+from gateway.store.commit import first_wins
+from gateway.store.database import read, write
+from gateway.sync.planning import SCORES
+from gateway.times import to_micros
+
+PART = 4000
+"""Leads scored and written together: news waits that long for the write lock, about 50 ms."""
+CALL = 200
+"""Leads scored in one guarded call: the supervisor's deadline is for that many."""
+CROSSERS = 500
+"""Leads that the journey answers for in one batch."""
+CLEARED = 20_000
+"""Scores of before that are removed at once, when nobody sees them any more."""
+
+Row = dict[str, Any]
+
+
+class Rescoring:
+    """One worker's share of it; any number of workers may do theirs."""
+
+    def __init__(self, pipeline: Pipeline, observe: Callable[[Done], None]) -> None:
+        self.pipeline = pipeline
+        self.observe = observe
+        self.name = pipeline.model.score_name
+        self.scoring = pipeline.model.hashes.get("scoring", "")
+        objects = [one for system in pipeline.model.active for one in pipeline.model.objects.get(system, ())]
+        self.told = any(rule.to in {*SCORES, "band"} for one in objects for rule in one.outbound.values())
+        """Whether a system is to hear of scores: each that moved is planned then."""
+        self.edges = cache(partial(edges, pipeline.model.journey))
+
+    def step(self) -> int:
+        """The next piece of the work. Returns how many leads it was about; 0 = there is none, or none for us."""
+        engine, part, crossers, stale = self.pipeline.engine, None, list[str](), False
+        with read(engine) as connection:
+            rescore = store.under_way(connection)
+            if rescore is None:
+                crossers = store.crossed(connection, self.name, CROSSERS)
+                stale = not crossers and store.has_former(connection)
+            elif rescore.leads is not None:
+                part = store.next_part(connection, rescore.id)
+        if rescore is None:
+            return self._answer(crossers) if crossers else self._clear() if stale else 0
+        scorer = self.pipeline.model.scorer
+        if scorer is None or rescore.scoring != self.scoring:
+            return 0  # whoever has the files that are active now, and their plugin, does it
+        if rescore.leads is None:
+            return self._divide(rescore)
+        return self._part(rescore, part, scorer) if part is not None else self._finish(rescore)
+
+    def _divide(self, rescore: Any) -> int:
+        with read(self.pipeline.engine) as connection:
+            found = store.ranges(connection, PART)
+        with write(self.pipeline.engine) as connection:
+            store.divide(connection, rescore.id, found)
+        return 1
+
+    def _part(self, rescore: Any, part: store.Range, scorer: Scorer) -> int:
+        pipeline, at = self.pipeline, self.pipeline.now()
+        need = pipeline.need(at)
+        with read(pipeline.engine) as connection:
+            loaded = store.load_part(connection, part, self.name, self.scoring, need.cutoff)
+        scored = self._score(loaded, scorer, at)
+        if scored is None:
+            return 0
+        rows, crossers = scored
+        try:
+            with write(pipeline.engine, shared=True) as connection, first_wins():
+                mine = store.finish_part(connection, rescore, part, self.name, rows, crossers)
+        except StaleCommit:
+            return part.leads
+        if mine:
+            told = [{"lead": row["lead"], "total": row["total"], "band": row["band"]} for row in rows]
+            self.observe(Done(0, len(rows), scored=told))
+        return part.leads
+
+    def _score(self, part: store.Part, scorer: Scorer, at: datetime) -> tuple[list[Row], list[str]] | None:
+        """The new rows, and which leads the journey has to answer for: those that the scorer fails on are among them,
+        since a batch knows what to do about each. None: the scorer is not to be called now."""
+        pipeline, plugin = self.pipeline, self.pipeline.model.scorer_plugin
+        rows: list[Row] = []
+        crossers: list[str] = []
+        leads = iter(part.leads)
+        while some := list(islice(leads, CALL)):
+            about = f"{len(some)} leads from {some[0][0]}"
+            if pipeline.stopped(plugin, "score", ""):
+                return None
+            if pipeline.stopped(plugin, "score", about):
+                crossers += [lead[0] for lead in some]
+                continue
+            with pipeline.guard(plugin, f"score {about}"):
+                self._score_some(some, part, scorer, at, rows, crossers)
+        return rows, crossers
+
+    def _score_some(
+        self, leads: Sequence[Any], part: store.Part, scorer: Scorer, at: datetime, rows: list[Row], crossers: list[str]
+    ) -> None:
+        persona_of, name, scoring, now = self.pipeline.model.journey.persona, self.name, self.scoring, to_micros(at)
+        for id_, attributes, stored_persona, company, *before in leads:
+            persona = persona_of(attributes)
+            theirs = part.companies.get(company)
+            given = Subject(
+                known(attributes, theirs) if theirs else attributes,
+                part.activities.get(id_, ()),
+                part.marks.get(id_, ()),
+                persona,
+            )
+            try:
+                score = scorer.score(given, at)
+                refuse_score(score, at)
+            except (Exception, SystemExit):  # noqa: BLE001 - a scorer may raise anything; the batch finds out and tells
+                crossers.append(id_)
+                continue
+            changes_at = score.changes_at
+            rows.append(
+                {
+                    "lead": id_,
+                    "name": name,
+                    "total": score.total,
+                    "fit": score.fit,
+                    "behaviour": score.behaviour,
+                    "band": score.band,
+                    "at": now,
+                    "changes_at": None if changes_at is None else to_micros(changes_at),
+                    "scoring": scoring,
+                }
+            )
+            after = [score.total, score.fit, score.behaviour, score.band]
+            if persona != stored_persona or (
+                after != before and (self.told or self._crosses(persona, before[0], score.total))
+            ):
+                crossers.append(id_)
+
+    def _crosses(self, persona: str, before: int | None, after: int) -> bool:
+        found = self.edges(persona)
+        return bisect_right(found, after) != bisect_right(found, -1 if before is None else before)
+
+    def _finish(self, rescore: Any) -> int:
+        """Every part is done. Whom a batch that had begun before the change scored since, by the old model, is scored
+        once more; then people see the new scores."""
+        with read(self.pipeline.engine) as connection:
+            late = store.late(connection, self.name, rescore)
+        for start in range(0, len(late), CROSSERS):
+            self.observe(self.pipeline.run((), late[start : start + CROSSERS], cause="model"))
+        with write(self.pipeline.engine) as connection:
+            mine = store.finish(connection, rescore.id)
+        if mine:
+            self.pipeline.log.info("all leads are scored by the new model", leads=rescore.leads, scoring=self.scoring)
+        return 1
+
+    def _answer(self, leads: Sequence[str]) -> int:
+        self.observe(self.pipeline.run((), leads, cause="model"))
+        with write(self.pipeline.engine) as connection:
+            store.answered(connection, leads)
+        return len(leads)
+
+    def _clear(self) -> int:
+        with write(self.pipeline.engine) as connection:
+            return store.clear_former(connection, CLEARED)

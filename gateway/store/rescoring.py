@@ -1,0 +1,254 @@
+"""A changed model scores every lead again: what of that is left to do, and which scores people see meanwhile.
+
+In: a new scoring hash, queued by ``bundle``. Out: parts for ``gateway.rescoring`` to work, each gone with the commit
+that did it; a part that is worked twice, or by a process that dies, changes nothing. What a lead's score was before is
+kept in ``former_scores``; ``shown`` tells people that until the rescore is over, so the end of its one row is the
+moment when all of them see the new scores.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, literal, or_, select, update
+from sqlalchemy.sql.selectable import FromClause
+
+from gateway.contracts import Activity, Mark
+from gateway.store import tables as t
+from gateway.store.among import among
+from gateway.store.put import Put
+from gateway.store.times import new_id
+from gateway.times import from_micros
+
+CHOICE = 8
+"""From so many of the next parts one is taken: two workers seldom take the same."""
+_FORMER = ("lead", "name", "total", "fit", "behaviour", "band", "scoring")
+_r, _p, _f = t.rescores.c, t.rescore_parts.c, t.former_scores.c
+
+
+class Range(NamedTuple):
+    """The leads whose ids are above ``low``, up to ``high``."""
+
+    low: str
+    high: str
+    leads: int
+
+
+@dataclass(slots=True)
+class Part:
+    """What scoring a range needs. ``leads``: (id, attributes, persona, company, the score before: total, fit,
+    behaviour, band, all None without one); who has a score of the new model already is left out. The rest by lead,
+    and by the id that a lead's row has for its company."""
+
+    leads: Sequence[Sequence[Any]]
+    companies: Mapping[str, Mapping[str, Any]]
+    activities: Mapping[str, list[Activity]]
+    marks: Mapping[str, list[Mark]]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a rescore by a changed model is. ``leads`` is None before it has begun."""
+
+    scoring: str
+    since: int
+    leads: int | None
+    done: int
+
+
+# -- what people see meanwhile -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """Scores as people see them: join ``source``, select the columns. Of a lead whose score by the model of before is
+    kept, that; of one that had none, the only one it has."""
+
+    source: FromClause
+    total: ColumnElement[int | None] = field(repr=False)
+    fit: ColumnElement[int | None] = field(repr=False)
+    behaviour: ColumnElement[int | None] = field(repr=False)
+    band: ColumnElement[str | None] = field(repr=False)
+
+
+def shown(left: FromClause, lead: ColumnElement[Any], name: str) -> Shown:
+    """``left`` with the scores called ``name`` of its column ``lead`` beside it."""
+    s = t.scores.c
+    kept = and_(_f.lead == lead, _f.name == name, exists().where(_r.scoring != "").correlate(None))
+    source = left.outerjoin(t.scores, and_(s.lead == lead, s.name == name)).outerjoin(t.former_scores, kept)
+    each = (func.coalesce(_f[column], s[column]).label(column) for column in ("total", "fit", "behaviour", "band"))
+    return Shown(source, *each)
+
+
+def keep_former(connection: Connection, whose: ColumnElement[bool], name: str, scoring: str) -> None:
+    """Keep the scores that are about to be replaced by those of ``scoring``, while that goes on. A score that was
+    itself not shown yet is not kept: the one before it is."""
+    s = t.scores.c
+    going_on = exists().where(_r.scoring != "").correlate(None)
+    before = select(*(s[column] for column in _FORMER)).where(whose, s.name == name, s.scoring != scoring, going_on)
+    Put(connection).insert_from(t.former_scores, _FORMER, before)
+
+
+# -- the work ----------------------------------------------------------------------------------------------------------
+
+
+def begin(connection: Connection, scoring: str, now: int) -> None:
+    """Every lead is to be scored by ``scoring``. A rescore that is under way ends here: its model is not used any
+    more; people go on seeing what they saw."""
+    if under_way(connection) is None:
+        connection.execute(delete(t.former_scores))
+    connection.execute(delete(t.rescore_parts))
+    connection.execute(delete(t.rescores).where(_r.scoring != ""))
+    row = {"id": new_id(), "cause": "scoring changed", "created_at": now, "scoring": scoring}
+    Put(connection).insert(t.rescores, [row])
+
+
+def under_way(connection: Connection) -> Any | None:
+    """The row of the rescore by a changed model, or None."""
+    return connection.execute(select(t.rescores).where(_r.scoring != "").limit(1)).first()
+
+
+def progress(connection: Connection) -> Progress | None:
+    """None = there is no rescore by a changed model, or it is complete."""
+    row = under_way(connection)
+    if row is None:
+        return None
+    left = connection.scalar(select(func.coalesce(func.sum(_p.leads), 0)).where(_p.rescore == row.id))
+    return Progress(row.scoring, row.created_at, row.leads, 0 if row.leads is None else row.leads - int(left or 0))
+
+
+def ranges(connection: Connection, size: int) -> list[Range]:
+    """All leads in ranges of ``size``; who comes later is scored by the new model anyway."""
+    c = t.leads.c
+    numbered = select(c.id, func.row_number().over(order_by=c.id).label("place")).subquery()
+    ends = list(
+        connection.scalars(select(numbered.c.id).where(numbered.c.place % size == 0).order_by(numbered.c.place))
+    )
+    total, last = connection.execute(select(func.count(), func.max(c.id))).one()
+    if total % size:
+        ends.append(last)
+    rest = [size] * (total // size) + [total % size]
+    return [Range(low, high, leads) for low, high, leads in zip(["", *ends], ends, rest, strict=False)]
+
+
+def divide(connection: Connection, rescore: str, found: Sequence[Range]) -> None:
+    """Put the parts down, unless somebody else has."""
+    total = sum(part.leads for part in found)
+    first = update(t.rescores).where(_r.id == rescore, _r.leads.is_(None)).values(leads=total)
+    if connection.execute(first).rowcount:
+        Put(connection).insert(t.rescore_parts, [{"rescore": rescore, **part._asdict()} for part in found])
+
+
+def next_part(connection: Connection, rescore: str) -> Range | None:
+    """One of the next parts that are left; None = all are done."""
+    chosen = select(_p.low, _p.high, _p.leads).where(_p.rescore == rescore).order_by(_p.low).limit(CHOICE)
+    rows = connection.execute(chosen).all()
+    return Range(*random.choice(rows)) if rows else None
+
+
+def load_part(connection: Connection, part: Range, name: str, scoring: str, cutoff: int | None) -> Part:
+    """A constant number of statements; each reads its table along the ids. ``cutoff``: see ``loading.Need``."""
+    c, s, a, m = t.leads.c, t.scores.c, t.activities.c, t.marks.c
+
+    def within(column: ColumnElement[Any]) -> ColumnElement[bool]:
+        return and_(column > part.low, column <= part.high)
+
+    scored = t.leads.outerjoin(t.scores, and_(s.lead == c.id, s.name == name))
+    columns = (c.id, c.attributes, c.persona, c.company, s.total, s.fit, s.behaviour, s.band)
+    living = and_(c.merged_into.is_(None), c.erased_at.is_(None), or_(s.scoring.is_(None), s.scoring != scoring))
+    leads = connection.execute(select(*columns).select_from(scored).where(within(c.id), living)).all()
+    marks: dict[str, list[Mark]] = defaultdict(list)
+    for row in connection.execute(select(t.marks).where(within(m.lead))):
+        until = from_micros(row.until) if row.until else None
+        marks[row.lead].append(Mark(from_micros(row.at), row.kind, row.points, row.reason, until, row.by, row.id))
+    activities: dict[str, list[Activity]] = defaultdict(list)
+    did = select(a.lead, a.at, a.kind, a.asset, a.channel, a.campaign, a.id).where(within(a.lead))
+    did = did if cutoff is None else did.where(a.at >= cutoff)
+    for lead, at, *rest in connection.execute(did.order_by(a.lead, a.at, a.id)):
+        activities[lead].append(Activity(from_micros(at), *rest))
+    return Part(leads, _companies(connection, {row.company for row in leads if row.company}), activities, marks)
+
+
+def _companies(connection: Connection, ids: Collection[str]) -> dict[str, Mapping[str, Any]]:
+    """Each company's attributes; of one that was taken over, those of whoever did."""
+    c = t.companies.c
+    found: dict[str, Any] = {}
+    missing = set(ids)
+    while missing:
+        rows = connection.execute(select(c.id, c.merged_into, c.attributes).where(among(c.id, missing))).all()
+        found |= {row.id: row for row in rows}
+        missing = {row.merged_into for row in rows if row.merged_into} - found.keys()
+
+    def living(id_: str) -> Any:
+        while found[id_].merged_into in found:
+            id_ = found[id_].merged_into
+        return found[id_].attributes
+
+    return {id_: living(id_) for id_ in ids if id_ in found}
+
+
+def finish_part(
+    connection: Connection,
+    rescore: Any,
+    part: Range,
+    name: str,
+    rows: Sequence[Mapping[str, Any]],
+    crossers: Collection[str],
+) -> bool:
+    """Write the new scores of a part, and take it off the list. False: that was done already, and nothing is written.
+
+    Whoever has a score of the new model by now keeps it: it was made of later facts.
+    """
+    mine = and_(_p.rescore == rescore.id, _p.low == part.low)
+    if not connection.execute(delete(t.rescore_parts).where(mine)).rowcount:
+        return False
+    s = t.scores.c
+    keep_former(connection, and_(s.lead > part.low, s.lead <= part.high), name, rescore.scoring)
+    put = Put(connection)
+    put.upsert(t.scores, rows, other="scoring")
+    put.insert(t.crossed, [{"lead": lead} for lead in sorted(crossers)], ignore=True)
+    return True
+
+
+def late(connection: Connection, name: str, rescore: Any) -> list[str]:
+    """Leads that a batch which had begun before scored by the old model since."""
+    s = t.scores.c
+    old = select(s.lead).where(s.name == name, s.scoring != rescore.scoring, s.at >= rescore.created_at)
+    return list(connection.scalars(old.order_by(s.lead)))
+
+
+def finish(connection: Connection, rescore: str) -> bool:
+    """All leads have their new scores: from now on people see them. False: somebody else said so."""
+    return bool(connection.execute(delete(t.rescores).where(_r.id == rescore)).rowcount)
+
+
+def clear_former(connection: Connection, limit: int) -> int:
+    """Remove some of the scores that nobody sees any more. Returns how many."""
+    some = select(_f.lead).order_by(_f.lead).limit(1).offset(limit - 1)
+    end = connection.scalar(some)
+    gone = delete(t.former_scores) if end is None else delete(t.former_scores).where(_f.lead <= end)
+    over = ~exists().where(_r.scoring != "").correlate(None)
+    return int(connection.execute(gone.where(over)).rowcount)
+
+
+def has_former(connection: Connection) -> bool:
+    return connection.scalar(select(literal(1)).select_from(t.former_scores).limit(1)) is not None
+
+
+# -- who crossed -------------------------------------------------------------------------------------------------------
+
+
+def crossed(connection: Connection, name: str, limit: int) -> list[str]:
+    """Leads that the journey has yet to answer, the best first: of sales, too, who can take so many only."""
+    s = t.scores.c
+    found = t.crossed.outerjoin(t.scores, and_(s.lead == t.crossed.c.lead, s.name == name))
+    best = select(t.crossed.c.lead).select_from(found).order_by(s.total.desc().nulls_last(), t.crossed.c.lead)
+    return list(connection.scalars(best.limit(limit)))
+
+
+def answered(connection: Connection, leads: Collection[str]) -> None:
+    connection.execute(delete(t.crossed).where(among(t.crossed.c.lead, leads)))

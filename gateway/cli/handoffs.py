@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 import click
 
-from gateway.answers.texts import iso, moment, points
+from gateway.answers.handoff import bucket_words, ended_as, handoff_json, state_words
+from gateway.answers.texts import iso, moment
 from gateway.cli.judging import correct, open_, release
 from gateway.cli.main import MOMENT, App, pass_app, pass_app_to_look
 from gateway.cli.output import by_option, json_option, limit_option, say, say_json, table
@@ -56,8 +56,8 @@ def list_(app: App, open_only: bool, limit: int, as_json: bool) -> None:
                 f"{row['score'] / 100:.2f}",
                 whose[row["id"]],
                 row["owner_why"],
-                _state(row),
-                _ended_as(row),
+                state_words(row),
+                ended_as(row),
             )
             for row in rows
         ],
@@ -135,7 +135,7 @@ def show(app: App, key: str, as_json: bool) -> None:
         more = {"owner_name": whose, "clock_events": told, "endings": ends, "package": row["package"]}
         say_json(handoff_json(row) | more)
         return
-    say(f"handoff {row['id']} of lead {row['lead']} to {row['system']}: {_state(row)}")
+    say(f"handoff {row['id']} of lead {row['lead']} to {row['system']}: {state_words(row)}")
     say(
         f"  {'opened':<14} {moment(row['opened_at'], app.zone)} at stage {row['stage']}, generation {row['generation']}"
     )
@@ -147,14 +147,14 @@ def show(app: App, key: str, as_json: bool) -> None:
             say(f"  {what:<14} {moment(row[name], app.zone)}{which}")
     for name in ("accepted", "contacted", "closed"):
         if row[f"{name}_at"] is not None:
-            how = f" as {_ended_as(row)} by {row['closed_by']}" if name == "closed" and row["bucket"] else ""
+            how = f" as {ended_as(row)} by {row['closed_by']}" if name == "closed" and row["bucket"] else ""
             say(f"  {name:<14} {moment(row[f'{name}_at'], app.zone)}{how}")
     for one in happened:
         whom = f"{one['before']} → {one['owner']}" if one["before"] and one["before"] != one["owner"] else one["owner"]
         by = f" by {one['by']}" if one["by"] else ""
         say(f"  {moment(one['at'], app.zone)}  {one['kind']:<10} {whom}: {one['reason']}{by}")
     for one in decided:
-        how = f"{_ENDINGS[one['what']]} {_bucket(one['bucket'], one['reason'])}"
+        how = f"{_ENDINGS[one['what']]} {bucket_words(one['bucket'], one['reason'])}"
         say(f"  {moment(one['decided_at'], app.zone)}  {how}" + (f" by {one['by']}" if one["by"] else ""))
     if row["wake_at"] is not None:
         say(f"  {'wanted again':<14} {moment(row['wake_at'], app.zone)}")
@@ -205,68 +205,8 @@ def _report(
         say_json(handoff_json(row))
         return
     ended = f"ended as {row['bucket']}" + (f" ({row['bucket_reason']})" if row["bucket_reason"] else "")
-    say(f"handoff {row['id']} of lead {row['lead']}: {ended if row['bucket'] else _state(row)}")
-
-
-def handoff_json(row: Mapping[str, Any]) -> dict[str, Any]:
-    times = (
-        "opened_at",
-        "response_due",
-        "period_ends",
-        "accepted_at",
-        "contacted_at",
-        "closed_at",
-        "alarm_at",
-        "wake_at",
-    )
-    names = (
-        "lead",
-        "system",
-        "stage",
-        "persona",
-        "generation",
-        "owner",
-        "owner_why",
-        "state",
-        "alarm",
-        "cause",
-        "cause_reason",
-        "cause_by",
-    )
-    return {
-        "handoff": row["id"],
-        **{name: row[name] for name in (*names, "bucket", "bucket_reason")},
-        "score": points(row["score"]),
-        **{name: iso(row[name]) for name in times},
-        "waits_for": _waits_for(row),
-        "contributions": [
-            {"rule": rule, "points": points(given), "reason": reason, "axis": axis}
-            for rule, given, reason, axis in row["contributions"]
-        ],
-    }
-
-
-def _ended_as(row: Mapping[str, Any]) -> str:
-    return _bucket(row["bucket"], row["bucket_reason"])
-
-
-def _bucket(bucket: str | None, reason: str) -> str:
-    return " ".join(filter(None, [bucket, reason and f"({reason})"]))
+    say(f"handoff {row['id']} of lead {row['lead']}: {ended if row['bucket'] else state_words(row)}")
 
 
 _ENDINGS = {"end": "ended as", "correction": "corrected:", "return": "the lead came back:"}
 """What was decided of its end → in words."""
-
-
-def _state(row: Mapping[str, Any]) -> str:
-    if row["state"] != "open":
-        return str(row["state"])
-    state = "contacted" if row["contacted_at"] else "accepted" if row["accepted_at"] else "open"
-    waits = _waits_for(row)
-    return f"{state}; its clock waits until {waits} is read" if waits else state
-
-
-def _waits_for(row: Mapping[str, Any]) -> str:
-    """The system that a clock asks what sales did; empty: none is due."""
-    asked = row["state"] == "open" and (row["checking"], row["hearing"]) != ("", "")
-    return str(row["system"]) if asked else ""

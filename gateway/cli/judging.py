@@ -21,7 +21,7 @@ KEY = "KEY is the lead's id, e-mail address, or SYSTEM:OBJECT:ID."
 @json_option
 @pass_app
 def open_(app: App, key: str, reason: str, by: str, as_json: bool) -> None:
-    from gateway.cli.handoffs import handoff_json
+    from gateway.answers.handoff import handoff_json
     from gateway.people.judging import hand_over
 
     row = hand_over(app.gateway, key, reason, by)
@@ -49,7 +49,7 @@ def correct(
     KEY is its id, or its lead's: id, e-mail address, or SYSTEM:OBJECT:ID. What was decided stays on record; the new
     word counts in the numbers, and lists, status and the lead's score follow it.
     """
-    from gateway.cli.handoffs import handoff_json
+    from gateway.answers.handoff import handoff_json
     from gateway.people.judging import correct as decide
 
     row = decide(app.gateway, key, bucket, reason, by, admin, app.moment(wake) if wake is not None else None)
@@ -72,8 +72,8 @@ def release(app: App, keys: tuple[str, ...], best: int | None, everything: bool,
 
     A KEY is a handoff's id, or its lead's: id, e-mail address, or SYSTEM:OBJECT:ID.
     """
+    from gateway.answers.handoff import handoff_json
     from gateway.answers.texts import who
-    from gateway.cli.handoffs import handoff_json
     from gateway.people.judging import held
     from gateway.people.judging import release as give
 

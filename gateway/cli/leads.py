@@ -253,10 +253,12 @@ def show(app: App, key: str, everything: bool, as_json: bool) -> None:
 
     Values and where they came from, records, score, and what happened when, each with its cause.
     """
-    from gateway.cli import lead as one
+    from gateway.answers.lead import as_json as told
+    from gateway.answers.lead import known_of
+    from gateway.cli.lead import print_lead
 
-    known = one.known_of(app.gateway, app.gateway.find_lead(key))
+    known = known_of(app.gateway, app.gateway.find_lead(key))
     if as_json:
-        say_json(one.as_json(known))
+        say_json(told(known))
     else:
-        one.print_lead(known, app.zone, None if everything else TIMELINE)
+        print_lead(known, app.zone, None if everything else TIMELINE)

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from gateway.cli.timeline import timeline
+from gateway.answers.timeline import timeline
 from gateway.contracts import Activity
 from gateway.leads.lead import Lead, StoredOutcome
 from gateway.leads.record import Record

@@ -10,7 +10,7 @@ import pytest
 from small_instance import CRM, JOURNEY, NOW, Small
 from sqlalchemy import select
 
-from gateway.cli.timeline import timeline
+from gateway.answers.timeline import timeline
 from gateway.store import listing
 from gateway.store import tables as t
 from gateway.store.loading import Need, load

@@ -66,6 +66,7 @@ CALLED: dict[str, tuple[str, str]] = {
     "Source.pull": ("the system's worker, every `pull:` of gateway.yaml; `gateway pull`", PUT_OFF),
     "Source.history": ("`gateway pull --history`, once per stream", f"{ASKED}; the next one goes on where it stopped"),
     "Source.estimate": ("`gateway pull --history`, before it asks whether to begin", ASKED),
+    "Source.counted": ("`gateway metrics reconcile`", ASKED),
     "Scorer.score": (
         "a worker, for each lead with news; when `changes_at` has come; `gateway leads explain` with `explain`",
         "the lead keeps the score that it had; other leads go on",
@@ -82,7 +83,8 @@ CALLED: dict[str, tuple[str, str]] = {
     "Sink.deliver": ("the system's worker, call after call; `gateway push`", UNSURE),
     "Sink.find": ("the system's worker, for writes that are *unknown*, before anything is sent again", UNSURE),
     "Sink.held": (
-        "the system's worker, just before fields with `guard: true` are written; `gateway undo`",
+        "the system's worker, just before fields with `guard: true` are written; `gateway undo`, "
+        "`gateway metrics reconcile`",
         "the guarded fields wait",
     ),
     "Connection.__init__": ("the commands that connect an account", ASKED),
@@ -92,7 +94,7 @@ CALLED: dict[str, tuple[str, str]] = {
     "Connection.sample": ("`gateway mapping draft`", ASKED),
     "Connection.setup": ("`gateway plugins setup`, `gateway systems add`", ASKED),
 }
-WAITED_FOR = ("register_commands", "Source.history", "Source.estimate", "Source.per_fetch")
+WAITED_FOR = ("register_commands", "Source.history", "Source.estimate", "Source.per_fetch", "Source.counted")
 # What the call is named where the clock is watched, if not as the method is called.
 SEEN_AS = {"Sink.held": "deliver: look"}
 

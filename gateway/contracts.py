@@ -104,6 +104,17 @@ class Estimate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Count:
+    """What a system itself counts, as its mapping file says: the records of ``object`` whose time ``at`` lies within a
+    period and whose fields hold, each, one of the raw values in ``where``.
+    """
+
+    object: str
+    at: str
+    where: Mapping[str, tuple[str | int | float | bool, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     """One thing read out of a document, about one record of one system.
 
@@ -514,6 +525,11 @@ class Source(abc.ABC):
     def estimate(self, stream: str, since: datetime | None) -> Estimate | None:
         """What ``history`` would take; None = it cannot be told. May cost a call or two itself."""
         return None
+
+    def counted(self, count: Count, since: datetime, until: datetime) -> Iterable[tuple[str, datetime]]:
+        """The system's own count, asked live: (id, time) of every record whose ``count.at`` lies from ``since`` until
+        before ``until``, each once. For ``gateway metrics reconcile``; without it the system cannot be counted."""
+        raise NotImplementedError
 
 
 class Scorer(abc.ABC):

@@ -285,7 +285,7 @@ def _part(part: str | Table) -> None:
         say()
         if part.title:
             say(part.title)
-        table(part.columns, part.rows, right=part.columns[1:])
+        table(part.columns, part.rows, right=part.columns[part.words :])
 
 
 def _rows(rows: Iterable[Iterable[object]]) -> None:

@@ -7,6 +7,7 @@ import click
 from gateway.cli.attribution import attribution
 from gateway.cli.campaigns import campaigns
 from gateway.cli.funnel import funnel
+from gateway.cli.reconcile import reconcile
 from gateway.cli.recycled import recycled
 from gateway.cli.velocity import velocity
 
@@ -16,5 +17,5 @@ def metrics() -> None:
     """The numbers both teams look at."""
 
 
-for command in (funnel, velocity, campaigns, attribution, recycled):
+for command in (funnel, velocity, campaigns, attribution, recycled, reconcile):
     metrics.add_command(command)

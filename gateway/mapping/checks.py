@@ -17,6 +17,7 @@ from gateway.errors import Problem
 from gateway.mapping.field import BUILT_IN, Blanks, FieldMapping, Transform
 from gateway.mapping.grammar import (
     COMPUTED,
+    KINDS,
     FieldForm,
     MappingForm,
     default_type,
@@ -74,6 +75,8 @@ class _Check:
         for name, data in self.objects.items():
             if isinstance(data, Mapping):
                 self._object(("objects", name), data)
+        for index, one in _entries(file.data.get("counts")):
+            self._count(("counts", index), one)
 
     def add(self, path: KeyPath, message: str) -> None:
         self.problems.append(self.file.problem(path, message))
@@ -129,6 +132,18 @@ class _Check:
             if word not in CREATE and not (word.startswith("stage ") and word != "stage "):
                 self.add((*at, "create"), f"not one of {', '.join(CREATE)}, stage NAME{suggest(word, CREATE)}")
         self._rules(at, data)
+
+    def _count(self, at: KeyPath, data: Mapping[Any, Any]) -> None:
+        self._known((*at, "object"), data.get("object"), self.objects, "object")
+        object_ = data.get("object")
+        one = self.objects.get(object_) if isinstance(object_, str) else None
+        if isinstance(one, Mapping) and one.get("kind") in KINDS and one["kind"] != "person":
+            self.add((*at, "object"), f"is a {one['kind']}; leads are counted, so let it be an object of people")
+        where = data.get("where")
+        for name, values in where.items() if isinstance(where, Mapping) else ():
+            given = values if isinstance(values, list) else [values]
+            if not given or not all(isinstance(value, str | int | float) and value != "" for value in given):
+                self.add((*at, "where", name), "expected a raw value or a list of them, none of them blank")
 
     def _life(self, at: KeyPath, data: Mapping[Any, Any]) -> None:
         if isinstance(merged := data.get("merged"), Mapping):

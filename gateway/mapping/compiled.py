@@ -12,7 +12,7 @@ from typing import Any
 
 from marshmallow import EXCLUDE, Schema, fields, missing, pre_load
 
-from gateway.contracts import Document, Kind, Quarantined, ReadItem, RecordChanged, Skipped
+from gateway.contracts import Count, Document, Kind, Quarantined, ReadItem, RecordChanged, Skipped
 from gateway.errors import ConfigError
 from gateway.mapping import checks
 from gateway.mapping.field import Blanks, FieldMapping, Transform
@@ -119,7 +119,13 @@ class SystemMapping:
         raws = {str(name): raw for name, raw in file.data["objects"].items()}
         kinds: dict[str, Kind] = {name: one["kind"] for name, one in data["objects"].items()}
         self.system: str = data["system"]
-        self.hash = content_hash(file.data)
+        # What is only counted says nothing of what an event means.
+        self.hash = content_hash({key: value for key, value in file.data.items() if key != "counts"})
+        self.counts: dict[str, list[Count]] = {}
+        """side → what this system counts on it"""
+        for one in data["counts"]:
+            where = {name: _values(given) for name, given in one["where"].items()}
+            self.counts.setdefault(one["side"], []).append(Count(object=one["object"], at=one["at"], where=where))
         self.objects = {
             name: ObjectMapping(self.system, name, one, raws[name], kinds, role, zone, transforms)
             for name, one in data["objects"].items()
@@ -177,6 +183,10 @@ def _schema(name: str, mapped: tuple[FieldMapping, ...], blanks: Blanks) -> type
         for index, field in enumerate(mapped)
     }
     return type(f"{name}Schema", (MappedSchema,), {**members, "is_blank": blanks})
+
+
+def _values(given: Any) -> tuple[Any, ...]:
+    return tuple(given) if isinstance(given, list) else (given,)
 
 
 def _whole(payload: Any) -> Any:

@@ -28,6 +28,7 @@ KINDS = ("person", "company", "deal", "user")
 SYNC = ("in", "out", "newest", "prefer", "only if blank")
 ON_ERROR = ("drop", "quarantine")
 ONCE = ("key", "lookup", "at_least", "at_most")
+SIDES = ("passed", "received")
 _LEAD_FIELD = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _CODE = re.compile(r"[A-Z]{3}")
 
@@ -304,6 +305,19 @@ class ObjectForm(Schema):  # only, exclude and fields are marshmallow's own name
     )
 
 
+class CountForm(Schema):
+    side = fields.String(
+        required=True,
+        validate=Choice(SIDES),
+        metadata={"help": "passed: what marketing says it gave to sales; received: what sales says it got"},
+    )
+    object = Name(required=True, metadata={"help": "object of this file; a person"})
+    at = Name(required=True, metadata={"help": "the system's field with the time by which it counts"})
+    where = fields.Dict(
+        keys=Name(), values=fields.Raw(), load_default={}, metadata={"help": "field: the raw value, or a list of them"}
+    )
+
+
 class MappingForm(Schema):
     system = Name(required=True, metadata={"help": "the file's name, and a system in gateway.yaml"})
     timezone = fields.String(metadata={"help": "zone of times that do not name one, such as Europe/Berlin"})
@@ -314,4 +328,7 @@ class MappingForm(Schema):
         required=True,
         validate=validate.Length(min=1, error="a mapping needs at least one object"),
         metadata={"help": "the system's own object names"},
+    )
+    counts = fields.List(
+        fields.Nested(CountForm), load_default=[], metadata={"help": "the system's own count, for metrics reconcile"}
     )

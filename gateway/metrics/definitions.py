@@ -11,5 +11,8 @@ DEFINITIONS = {
     "outcome": "Leads for which sales ever reported the outcome, with or without a handoff.",
     "won_before_entry": "Leads won before they became known: counted as won, and listed because a date must be wrong.",
     "maturing": "Not every lead of the month has been known for as long as the median lead took to win.",
+    "passed": "Records that marketing's systems count by `counts:` in their mapping files, asked live.",
+    "received": "Records that sales' systems count by `counts:` in their mapping files, asked live.",
+    "only": "Counted on one side alone; what only marketing counts less what only sales counts is the difference.",
     "cohort": "The calendar month, in the instance's time zone, in which a lead became known.",
 }

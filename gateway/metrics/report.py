@@ -11,11 +11,12 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Cells as texts; every column but the first holds numbers. Without rows it is not there."""
+    """Cells as texts; all columns but the first (the first ``words``) hold numbers. Without rows it is not there."""
 
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
     title: str = ""
+    words: int = 1
 
 
 def report(data: Mapping[str, Any], by: str | None = None) -> Iterator[str | Table]:

@@ -57,6 +57,7 @@ objects:
     id: id
     time: {field: ts, unit: ms}
 """
+COUNTS = "counts: [{side: passed, object: contact, at: mql_at, where: {stage: [mql, sql]}}]\n"
 
 
 def problems(text: str, name: str = "mappings/website.yaml") -> list[str]:
@@ -141,6 +142,24 @@ def test_each_mistake_is_told_at_its_line(good: str, bad: str, told: str) -> Non
         assert [one for one in found if one.startswith(f"mappings/website.yaml{told}")], found
     else:
         assert found == []
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "told"),
+    [
+        ("", "", ""),
+        ("side: passed", "side: past", "side: not one of passed, received"),
+        ("object: contact", "object: contct", "object: no such object in this file; did you mean 'contact'?"),
+        ("object: contact", "object: company", "object: is a company; leads are counted"),
+        (", at: mql_at", "", "at: is missing"),
+        ("[mql, sql]", "[mql, ~]", "where.stage: expected a raw value or a list of them, none of them blank"),
+        ("[mql, sql]", "[]", "where.stage: expected a raw value"),
+    ],
+)
+def test_each_mistake_of_a_count_is_told(good: str, bad: str, told: str) -> None:
+    """What a system counts names one of its people objects, a time, and raw values."""
+    found = problems(GOOD + COUNTS.replace(good, bad))
+    assert [one.startswith(f"mappings/website.yaml:40: counts[0].{told}") for one in found] == [True] * bool(told)
 
 
 @pytest.mark.parametrize("line", [9, 28, 32, 33, 35])

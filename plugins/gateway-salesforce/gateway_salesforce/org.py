@@ -138,7 +138,7 @@ class Org:
     ) -> Iterator[dict[str, Any]]:
         """``select … WHERE field IN (values)``, in as many calls as the address of one allows."""
         for part in parts(values):
-            condition = f"{field} IN ({','.join(map(_quoted, part))}){where}"
+            condition = f"{field} IN ({','.join(map(quoted, part))}){where}"
             rows, all_ = self.query(f"{select} WHERE {condition}", deleted=deleted, priority=priority)
             yield from rows
             if not all_:  # more records than values: one value leads to many
@@ -211,7 +211,8 @@ class Org:
             self._budget.told(gone, DAY)
 
 
-def _quoted(value: str) -> str:
+def quoted(value: str) -> str:
+    """A text as SOQL writes it, in quotes."""
     from simple_salesforce.format import quote_soql_value
 
     return str(quote_soql_value(value))
@@ -222,7 +223,7 @@ def parts(values: Iterable[str], most: int = 200) -> Iterator[list[str]]:
     part: list[str] = []
     length = 0
     for value in dict.fromkeys(values):
-        size = len(quote(_quoted(value), safe="")) + 3
+        size = len(quote(quoted(value), safe="")) + 3
         if part and (length + size > LONGEST_LIST or len(part) == most):
             yield part
             part, length = [], 0

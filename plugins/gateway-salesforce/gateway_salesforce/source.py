@@ -21,6 +21,7 @@ import orjson
 from gateway.contracts import (
     Answer,
     Context,
+    Count,
     Cursor,
     Document,
     Estimate,
@@ -41,7 +42,7 @@ from gateway.payloads import decode_json
 from gateway_salesforce import messages
 from gateway_salesforce.codes import SOON, Fault
 from gateway_salesforce.meeting import CONTACT, LEAD
-from gateway_salesforce.org import NoAnswer, Org, RefusedCall
+from gateway_salesforce.org import NoAnswer, Org, RefusedCall, quoted
 from gateway_salesforce.past import Past, status, tables
 from gateway_salesforce.quiet import Quiet
 from gateway_salesforce.tasks import OURS as CLOSED_BY_US
@@ -206,6 +207,30 @@ class SalesforceSource(Source):
         records = int(answer["totalSize"])
         beside = len(tables(stream)) + (2 if stream == "Opportunity" else 0) if stream in self._mapped else 0
         return Estimate(records=records, calls=records // WINDOW + 1 + -(-records // BATCH) * beside)
+
+    def counted(self, count: Count, since: datetime, until: datetime) -> Iterator[tuple[str, datetime]]:
+        """In the order of ids, converted leads among them. ``count.at`` is a field with a time, not a day."""
+        if not all(_NAME.fullmatch(name) for name in (count.object, count.at, *count.where)):
+            raise Refused(f"counts: {count.object} is counted by fields of its own, without expressions")
+        given = [f"{name} IN ({','.join(map(_value, values))})" for name, values in count.where.items()]
+        within = [f"{count.at} >= {literal(since)}", f"{count.at} < {literal(until)}", *given]
+        last = ""
+        while True:
+            where = " AND ".join([*within, *([f"Id > '{last}'"] if last else [])])
+            names = ", ".join(sorted({"Id", count.at}))
+            try:
+                rows, done = self._org.query(
+                    f"SELECT {names} FROM {count.object} WHERE {where} ORDER BY Id LIMIT {WINDOW}"
+                )
+            except RefusedCall as refused:
+                raise Refused(f"{count.object}: Salesforce refused the question: {refused}") from None
+            except NoAnswer as exc:
+                raise TryLater(SOON, f"{count.object}: Salesforce gave no answer ({exc})") from None
+            for row in rows:
+                yield row["Id"], moment(flat(row)[count.at])
+            if not rows or (done and len(rows) < WINDOW):
+                return
+            last = rows[-1]["Id"]
 
     def fetch(self, lookups: Sequence[Lookup]) -> Iterator[Page]:
         """Records by id, 200 to a question; those that are gone as deletions."""
@@ -549,6 +574,13 @@ def moment(text: str) -> datetime:
 def literal(at: datetime) -> str:
     """A time as SOQL writes it, to the millisecond."""
     return f"{at.astimezone(UTC).isoformat(timespec='milliseconds').removesuffix('+00:00')}Z"
+
+
+def _value(value: str | int | float | bool) -> str:
+    """As SOQL writes it: ``TRUE``, ``7``, ``'text'``."""
+    return (
+        str(value).upper() if isinstance(value, bool) else str(value) if not isinstance(value, str) else quoted(value)
+    )
 
 
 def _seconds(at: datetime) -> str:

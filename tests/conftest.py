@@ -42,6 +42,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="sqlite",
         help="where the stores that tests open in folders really are; PostgreSQL is started, or installed, if needed",
     )
+    parser.addoption(
+        "--engine",
+        choices=("local", "procrastinate"),
+        default="local",
+        help="how workers learn of work; procrastinate goes with --database postgresql",
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -78,7 +84,8 @@ def store_line(request: pytest.FixtureRequest) -> str:
     """For gateway.yaml of an instance with processes of its own: where its store is."""
     if request.config.getoption("--database") == "sqlite":
         return ""
-    return f"store: {request.getfixturevalue('postgresql').make(tables=False)}\n"
+    engine = request.config.getoption("--engine")
+    return f"store: {request.getfixturevalue('postgresql').make(tables=False)}\nengine: {engine}\n"
 
 
 @pytest.fixture(autouse=True)
@@ -89,6 +96,7 @@ def _in_postgresql(request: pytest.FixtureRequest) -> Iterator[None]:
         return
     databases: Databases = request.getfixturevalue("postgresql")
     bare = request.node.get_closest_marker("bare") is not None
+    bells = request.config.getoption("--engine") == "procrastinate"
     urls: dict[Path, str] = {}
     opened: list[database.Store] = []
 
@@ -96,8 +104,8 @@ def _in_postgresql(request: pytest.FixtureRequest) -> Iterator[None]:
         folder = folder.resolve()
         if folder not in urls:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            urls[folder] = databases.make(tables=not bare)
-        return Place(folder, Secret(urls[folder], "test"))
+            urls[folder] = databases.make(tables=not bare, bells=bells)
+        return Place(folder, Secret(urls[folder], "test"), bells=bells)
 
     def files(folder: Path) -> database.Store:
         opened.append(database.open_store(place_of(folder)))

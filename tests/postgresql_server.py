@@ -145,22 +145,24 @@ class Databases:
         self.server = server
         self._worker = worker
         self._made: list[str] = []
-        self._template = ""
+        self._templates: dict[bool, str] = {}
 
-    def make(self, tables: bool = True) -> str:
-        """The URL of a new database, with the gateway's empty tables or with none."""
-        if tables and not self._template:
-            self._template = self._new("template1")
-            self._fill(self.server.url(self._template))
-        return self.server.url(self._new(self._template if tables else "template1"))
+    def make(self, tables: bool = True, bells: bool = False) -> str:
+        """The URL of a new database, with the gateway's empty tables or with none, with bells or without."""
+        if not tables:
+            return self.server.url(self._new("template1"))
+        if bells not in self._templates:
+            self._templates[bells] = self._new("template1")
+            self._fill(self.server.url(self._templates[bells]), bells)
+        return self.server.url(self._new(self._templates[bells]))
 
     def drop(self) -> None:
-        """All but the one with the empty tables."""
-        while self._made:
-            if (name := self._made.pop()) != self._template:
+        """All but those with the empty tables."""
+        kept = [name for name in self._made if name in self._templates.values()]
+        for name in self._made:
+            if name not in kept:
                 self.server.run(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-        if self._template:
-            self._made.append(self._template)
+        self._made = kept
 
     def _new(self, template: str) -> str:
         self._count = getattr(self, "_count", 0) + 1
@@ -170,11 +172,11 @@ class Databases:
         self._made.append(name)
         return name
 
-    def _fill(self, url: str) -> None:
+    def _fill(self, url: str, bells: bool) -> None:
         from gateway.contracts import Secret
         from gateway.store.database import open_store, upgrade
         from gateway.store.place import Place
 
-        store = open_store(Place(Path(), Secret(url, "test")))
+        store = open_store(Place(Path(), Secret(url, "test"), bells=bells))
         upgrade(store)
         store.close()

@@ -27,6 +27,7 @@ from gateway import logs
 from gateway.engine import slots
 from gateway.engine.files import differences
 from gateway.engine.supervisor import RENEWED, STATUS
+from gateway.engine.sweeping import alone
 from gateway.engine.workers import bell_of, delivery_loop, loop, pipeline_loop
 from gateway.errors import ConfigError
 from gateway.model import GATEWAY
@@ -35,7 +36,7 @@ from gateway.plugins.watch import parts
 from gateway.settings.files import ConfigFile
 from gateway.settings.form import GatewayForm
 from gateway.settings.instance import store_place
-from gateway.store import alarms, breakers, bundle
+from gateway.store import alarms, bells, breakers, bundle
 from gateway.store.database import read, require_current
 from gateway.store.inbox import GroupWriter
 from gateway.store.times import new_id, utc_now
@@ -92,7 +93,7 @@ def run(kind: str, root: Path, slot: slots.Slot | None = None, before: str = "",
         opener = partial(open_gateway, probing=True)
     gateway = opener(root)
     try:
-        with _stopped_by_signal() as stop:
+        with _stopped_by_signal() as stop, contextlib.ExitStack() as stack:
             if before and what == "pipeline":  # the supervisor saw it die: nobody needs to wait for its silence
                 gateway.inbox.bury(before)
             elif before and what == "deliver":
@@ -112,17 +113,21 @@ def run(kind: str, root: Path, slot: slots.Slot | None = None, before: str = "",
 
                 return unless_outdated
 
+            bell = bell_of(gateway.store.inbox if what == "pipeline" else gateway.store.main, kind)
+            stack.callback(bell.close)
             if what == "pipeline":
-                work, sweep = current(gateway.run_pipeline_once), current(gateway.sweep_once)
-                pipeline_loop(work, sweep, gateway.inbox, worker, stop, bell_of(gateway.store.inbox))
+                sweep = gateway.sweep_once
+                if bells.hung(gateway.store.main):
+                    sweep = alone(gateway, worker, sweep)
+                pipeline_loop(current(gateway.run_pipeline_once), current(sweep), gateway.inbox, worker, stop, bell)
             elif what == "pull":
                 ask = partial(gateway.pull_once, system)
-                loop(current(_watching(gateway, system, ask)), stop, bell_of(gateway.store.main))
+                loop(current(_watching(gateway, system, ask)), stop, bell)
             else:
                 send: Callable[[], int] = partial(gateway.deliver_once, system, worker)
                 if gateway.instance.systems[system].pull is None:  # nobody else asks this system anything
                     send = _watching(gateway, system, send)
-                delivery_loop(current(send), stop, bell_of(gateway.store.main))
+                delivery_loop(current(send), stop, bell)
         return RENEWED if gateway.outdated() else 0
     finally:
         gateway.close()

@@ -15,6 +15,7 @@ import structlog
 from sqlalchemy import Engine
 
 from gateway.errors import StaleCommit
+from gateway.store import bells
 from gateway.store.database import store_trouble
 from gateway.store.inbox import Inbox
 
@@ -23,6 +24,7 @@ POLL = 0.05
 LONGEST_IDLE = 0.5
 """Seconds after which an idle worker looks, bell or not: some work becomes due by time alone."""
 SWEEP = 1.0
+"""Seconds between two looks at what is due by time, of a worker that is busy."""
 BEAT = 5.0
 LONGEST_BATCH = 900.0
 """Seconds without any progress after which a worker stops beating: then others may take its documents."""
@@ -31,14 +33,56 @@ log = structlog.get_logger(__name__)
 
 
 class Bell(Protocol):
+    """How a loop learns of work. One thread asks it."""
+
     def rang(self) -> bool:
-        """Whether anything was committed since the last time of asking."""
+        """Whether anything was committed, or rung for, since the last time of asking."""
+
+    def wait(self, stop: threading.Event) -> None:
+        """Return when it rings, when it is time to look anyway, or soon after ``stop``."""
+
+    def sweep_due(self, busy: bool) -> bool:
+        """Whether to look now at what is due by time. ``busy``: there was other work just now."""
+
+    def swept(self, done: int) -> None:
+        """That look is over, and did so much."""
+
+    def close(self) -> None: ...
 
 
-class SqliteBell:
+class NoBell:
+    """Never rings: the worker looks every ``LONGEST_IDLE`` seconds."""
+
+    def __init__(self) -> None:
+        self._swept_at = float("-inf")
+
+    def rang(self) -> bool:
+        return False
+
+    def wait(self, stop: threading.Event) -> None:
+        until = time.monotonic() + LONGEST_IDLE
+        while not stop.wait(POLL) and time.monotonic() < until:
+            if self.rang():
+                return
+
+    def sweep_due(self, busy: bool) -> bool:
+        if busy and time.monotonic() - self._swept_at < SWEEP:
+            return False
+        self._swept_at = time.monotonic()
+        return True
+
+    def swept(self, done: int) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+class SqliteBell(NoBell):
     """Rings when another connection, of any process, committed to the file. Costs microseconds to ask."""
 
     def __init__(self, engine: Engine) -> None:
+        super().__init__()
         self._connection = engine.raw_connection()
         self._version = self._read()
 
@@ -59,14 +103,12 @@ class SqliteBell:
             cursor.close()
 
 
-class NoBell:
-    """Never rings: the worker looks every ``LONGEST_IDLE`` seconds."""
+def bell_of(engine: Engine, kind: str) -> Bell:
+    """What the process ``kind`` waits for, of the database behind ``engine``."""
+    if bells.hung(engine):
+        from gateway.engine.bells import HeardBell
 
-    def rang(self) -> bool:
-        return False
-
-
-def bell_of(engine: Engine) -> SqliteBell | NoBell:
+        return HeardBell(engine, kind, sweeps=kind == bells.PIPELINE)
     return SqliteBell(engine) if engine.dialect.name == "sqlite" else NoBell()
 
 
@@ -77,15 +119,14 @@ def loop(
     failed: Callable[[Exception], None] = lambda exc: None,
     longest_wait: float = 30.0,
 ) -> None:
-    """Call ``work`` until ``stop``: at once while it returns more than 0, else when the bell rings or after 0.5 s.
+    """Call ``work`` until ``stop``: at once while it returns more than 0, else when the bell rings or says so.
 
     An exception of ``work`` goes to ``failed``, and the next try waits: 0.5 s, 1 s, 2 s … up to ``longest_wait``.
     """
-    failures = 0
+    failures, bell = 0, bell or NoBell()
     while not stop.is_set():
         try:
-            if bell is not None:
-                bell.rang()  # what is committed from here on is news after this look
+            bell.rang()  # what is committed from here on is news after this look
             done = work()
         except Exception as exc:  # noqa: BLE001 - one bad batch must not end the worker
             failures += 1
@@ -98,14 +139,7 @@ def loop(
             continue
         failures = 0
         if not done:
-            _idle(stop, bell)
-
-
-def _idle(stop: threading.Event, bell: Bell | None) -> None:
-    until = time.monotonic() + LONGEST_IDLE
-    while not stop.wait(POLL) and time.monotonic() < until:
-        if bell is not None and bell.rang():
-            return
+            bell.wait(stop)
 
 
 def pipeline_loop(
@@ -121,8 +155,7 @@ def pipeline_loop(
     A batch that fails is treated like one that killed its worker: its documents are tried one at a time, and one that
     fails three times alone is quarantined. Trouble of the store counts against nothing.
     """
-    progress = [time.monotonic()]
-    swept = [float("-inf")]
+    progress, bell = [time.monotonic()], bell or NoBell()
     unfreed: list[Exception] = []
 
     def work() -> int:
@@ -130,9 +163,10 @@ def pipeline_loop(
         if unfreed:
             free(unfreed[0])  # the store would not have it before; while it does not, nothing else works either
         done = once(worker)
-        if not done or time.monotonic() - swept[0] >= SWEEP:
-            swept[0] = time.monotonic()
-            done += sweep()
+        if bell.sweep_due(done > 0):
+            swept = sweep()
+            bell.swept(swept)
+            done += swept
         return done
 
     def failed(exc: Exception) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import UTC, timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from marshmallow import Schema, ValidationError, fields, post_load, validate
+from marshmallow import Schema, ValidationError, fields, post_load, validate, validates_schema
 
 from gateway.clock import Clock
 from gateway.durations import Duration
@@ -18,6 +19,7 @@ from gateway.store.place import FOLDER, Place, place_of
 from gateway.zones import Zone
 
 ROLES = ("ma", "crm", "other", "notify")
+LOCAL, PROCRASTINATE = "local", "procrastinate"
 SYSTEM_NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 
 
@@ -131,7 +133,14 @@ class GatewayForm(Schema):
             " with ${NAME} in the place of its password, or of all of it"
         },
     )
-    engine = fields.String(load_default="local", validate=_one_of("local"), metadata={"help": "who runs the work"})
+    engine = fields.String(
+        load_default=LOCAL,
+        validate=_one_of(LOCAL, PROCRASTINATE),
+        metadata={
+            "help": "how workers learn of work: `local`, they look for it; `procrastinate`, they are told, on all"
+            " machines that share one PostgreSQL"
+        },
+    )
     public_url = fields.String(
         load_default=None,
         allow_none=True,
@@ -170,3 +179,13 @@ class GatewayForm(Schema):
         load_default={},
         metadata={"help": "the systems by name; earlier ones win ties"},
     )
+
+    @validates_schema(skip_on_field_errors=False)
+    def _told(self, data: dict[str, Any], **kwargs: Any) -> None:
+        if data.get("engine") != PROCRASTINATE:
+            return
+        store = data.get("store")
+        if isinstance(store, Place) and store.url is None:
+            raise ValidationError("procrastinate needs a store on PostgreSQL: store: postgresql://…", "engine")
+        if find_spec("procrastinate") is None:
+            raise ValidationError("procrastinate is not installed: pip install 'lead-gateway[postgresql]'", "engine")

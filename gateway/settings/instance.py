@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from difflib import get_close_matches
 from pathlib import Path
@@ -29,7 +29,7 @@ from gateway.leads.stamps import OPT_OUTS
 from gateway.mapping import COMPUTED, SystemMapping, compile_mapping
 from gateway.plugins import rules
 from gateway.settings.files import MAX_CHARACTERS, ConfigFile, KeyPath, content_hash, suggest
-from gateway.settings.form import ROLES, SYSTEM_NAME, GatewayForm
+from gateway.settings.form import PROCRASTINATE, ROLES, SYSTEM_NAME, GatewayForm
 from gateway.settings.secrets import secrets_of
 from gateway.store.place import FOLDER, Place, place_of
 
@@ -133,10 +133,15 @@ def texts(root: Path) -> dict[str, str]:
 
 def store_place(root: Path) -> Place:
     """Where the store is, told from a gateway.yaml that may be broken: by its line ``store:``, else the default."""
-    line = re.search(r"""^store:[ \t]*(["']?)([^"'#\n]*[^"'#\s])\1[ \t]*(#.*)?$""", texts(root).get(GATEWAY, ""), re.M)
+    text = texts(root).get(GATEWAY, "")
+    store, engine = (
+        re.search(rf"""^{key}:[ \t]*(["']?)([^"'#\n]*[^"'#\s])\1[ \t]*(#.*)?$""", text, re.M)
+        for key in ("store", "engine")
+    )
     try:
         with secrets_of(root):
-            return place_of(line[2] if line else FOLDER).within(root)
+            place = place_of(store[2] if store else FOLDER).within(root)
+            return replace(place, bells=engine is not None and engine[2] == PROCRASTINATE)
     except ValidationError:
         return Place(root / FOLDER)
 
@@ -378,7 +383,7 @@ class _Loading:
             currency=data["instance"]["currency"],
             fiscal_year_start=data["instance"]["fiscal_year_start"],
             clock=data.get("clock", Clock()),
-            store=data["store"].within(self.root),
+            store=replace(data["store"].within(self.root), bells=data["engine"] == PROCRASTINATE),
             engine=data["engine"],
             public_url=data["public_url"],
             listen=data["listen"],

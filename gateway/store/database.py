@@ -25,7 +25,7 @@ from sqlalchemy.exc import DatabaseError, DataError, DBAPIError, IntegrityError,
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from gateway.errors import ConfigError, StorageBusy
-from gateway.store import migrations
+from gateway.store import bells, hanging, migrations
 from gateway.store.place import Place, shown
 
 INBOX_FILE = "inbox.db"
@@ -73,6 +73,8 @@ def open_store(place: Path | Place) -> Store:
     place = place if isinstance(place, Place) else Place(place)
     if place.url is not None:
         engine = _postgresql(make_url(place.url.reveal()))
+        if place.bells:
+            engine.update_execution_options(**{bells.HUNG: True})
         return Store(inbox=engine, main=engine)
     return _files(place.folder)
 
@@ -102,13 +104,14 @@ def write(
     :param lock: who else waits meanwhile: everybody with the same word. None = nobody, the statements see to it.
     :param shared: others who share it may write at the same time, and rows' versions tell who was first.
     """
-    options: dict[str, Any] = {"gateway_write": True, "gateway_patience": patience}
+    options: dict[str, Any] = {"gateway_write": True, "gateway_patience": patience, bells.RUNG: set()}
     with engine.connect().execution_options(**options) as connection, connection.begin():
         if lock is not None and engine.dialect.name == "postgresql":
             seconds = CROWD_SECONDS if patience is None else patience
             values = {"lock": lock_key(lock), "patience": f"{seconds * 1000:.0f}ms"}
             connection.execute(_TURN[shared], values)
         yield connection
+        bells.send(connection)
 
 
 _TURN = [
@@ -186,6 +189,12 @@ def upgrade(store: Store) -> None:
             migrations.upgrade(line, connection)
 
 
+    if bells.hung(store.main):
+        with spoken(store.main), write(store.main, UPGRADE_SECONDS) as connection:
+            what, helps = bells.trouble(connection)
+            if not helps:
+                raise ConfigError([f"{name_of(store.main)}: {what}"])
+            bells.upgrade(connection)
 def require_current(store: Store) -> None:
     """Raises ``ConfigError`` with what to do when the tables are missing, older or newer than this version's."""
     for line, engine in _lines(store):
@@ -195,6 +204,10 @@ def require_current(store: Store) -> None:
                 raise ConfigError([f"{name_of(engine)}: older than this gateway; run `gateway db upgrade`"])
 
 
+    if bells.hung(store.main):
+        with spoken(store.main), read(store.main) as connection:
+            if what := bells.trouble(connection)[0]:
+                raise ConfigError([f"{name_of(store.main)}: {what}"])
 def roomy_log(engine: Engine, size: int = 8 * 1024 * 1024) -> None:
     """Make SQLite's write-ahead log ``size`` bytes long, with nothing in it; elsewhere do nothing.
 

@@ -27,6 +27,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from gateway.contracts import Document, Origin, Page
 from gateway.errors import StorageBusy
+from gateway.store import bells
 from gateway.store.database import PlainWriter, read, roomy_log, write
 from gateway.store.tables import documents, duplicates
 from gateway.store.times import from_micros, new_ids, to_micros
@@ -89,6 +90,7 @@ class Inbox:
 
     def __init__(self, engine: Engine, clock: Callable[[], float] = time.monotonic) -> None:
         self.engine = engine
+        self._rings = bells.hung(engine)
         self._clock = clock
         self._beats: dict[str, int] = {}  # by worker of this process
         self._seen: dict[str, tuple[int, float]] = {}  # lease → its last beat, and since when we see that one
@@ -135,6 +137,8 @@ class Inbox:
                 cursor.executemany(_INSERT.format(", ".join([mark] * len(_COLUMNS))), rows)
             for system, count in sorted(repeated.items()):
                 cursor.execute(_COUNT.format(mark), (system, count))
+            if rows and self._rings:
+                cursor.execute(bells.RING, ([bells.PIPELINE],))
         return answers
 
     def append_page(
@@ -269,6 +273,12 @@ class Inbox:
             leases = select(_d.lease).where(_d.state == "waiting", _d.lease != "").distinct()
             return sorted(connection.execute(leases).scalars())
 
+    def unheld(self) -> bool:
+        """Whether a document waits that no worker holds."""
+        with read(self.engine) as connection:
+            free = select(_d.id).where(_d.state == "waiting", _d.lease == "")
+            return connection.execute(free.limit(1)).first() is not None
+
     # -- to look at, and to replay ------------------------------------------------------------------------------------
 
     def oldest_waiting(self) -> str | None:
@@ -357,6 +367,7 @@ class Inbox:
                 narrowed = [*wanted, part] if part is not True else wanted
                 chosen += connection.execute(select(_d.id).where(*narrowed).order_by(_d.id)).scalars()
             for chunk in [] if dry_run else _chunks(chosen):
+                bells.ring(connection, bells.PIPELINE)
                 again = update(_documents).where(_d.id.in_(chunk))
                 connection.execute(again.values(state="waiting", reason="", lease="", attempts=0, deaths=0))
         return chosen

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, delete, func, select, update
 
 from gateway.contracts import Lookup
+from gateway.store import bells
 from gateway.store import tables as t
 from gateway.store.put import Put
 
@@ -18,6 +19,11 @@ def due(connection: Connection, system: str, now: int, limit: int) -> list[Any]:
     """The oldest due lookups of ``system``: rows of table ``lookups``."""
     rows = select(t.lookups).where(_l.system == system, _l.due_at <= now)
     return list(connection.execute(rows.order_by(_l.due_at, _l.object, _l.record).limit(limit)))
+
+
+def any_due(connection: Connection, system: str, now: int) -> bool:
+    rows = select(_l.record).where(_l.system == system, _l.due_at <= now)
+    return connection.execute(rows.limit(1)).first() is not None
 
 
 def lookup_of(row: Any) -> Lookup:
@@ -38,6 +44,7 @@ def ask(connection: Connection, wanted: Sequence[Lookup], now: int) -> None:
         for one in wanted
     ]
     Put(connection).count(t.lookups, rows, bump="asked")
+    bells.ring(connection, *{bells.pull(one.system) for one in wanted})
 
 
 def done(connection: Connection, rows: Sequence[Any]) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, and_, bindparam, case, func, not_, or_, selec
 from gateway.contracts import COMPANIONS, LIST, NOTICE, Event, Kind, Receipt, RecordGone, Write
 from gateway.errors import StaleCommit
 from gateway.leads.record import Record, RecordWritten, Ref, fold, primary
-from gateway.store import forget, regrouping, work
+from gateway.store import bells, forget, regrouping, work
 from gateway.store import tables as t
 from gateway.store.among import among
 from gateway.store.put import Put
@@ -516,6 +516,7 @@ def retry(
             update(t.writes).where(w.id == bindparam("one")).values(again | {"due_at": bindparam("at")}),
             [{"one": row.id, "at": now + place * apart} for place, row in enumerate(rows)],
         )
+        bells.ring(connection, *{bells.deliver(row.system) for row in rows})
         per_system: dict[str, int] = {}
         for row in rows:
             per_system[row.system] = per_system.get(row.system, 0) + 1

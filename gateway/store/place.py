@@ -7,7 +7,7 @@ of the address is one, ``${NAME}`` or ``file:PATH``. No message holds more of an
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import parse_qs, quote, urlsplit
 
@@ -24,10 +24,14 @@ _LITERAL = "write ${NAME} for the password, or for all of the address, never the
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """``url``: PostgreSQL, password included; without it SQLite's files in ``folder``. ``str()`` tells no secret."""
+    """``url``: PostgreSQL, password included; without it SQLite's files in ``folder``. ``str()`` tells no secret.
+
+    ``bells``: there, who makes work wakes who does it.
+    """
 
     folder: Path
     url: Secret | None = None
+    bells: bool = field(default=False, compare=False)
 
     def within(self, root: Path) -> Place:
         return replace(self, folder=(root / self.folder).resolve())

@@ -606,6 +606,15 @@ cursors = Table(
     Column("at", Time, nullable=False),
 )
 
+leases = Table(  # what one process of all machines does at a time; the token grows when it changes hands
+    "leases",
+    main,
+    Column("name", String, primary_key=True),
+    Column("holder", String, nullable=False, server_default=""),
+    Column("token", Integer, nullable=False, server_default=text("0")),
+    Column("beat", Integer, nullable=False, server_default=text("0")),
+)
+
 systems = Table(
     "systems",
     main,

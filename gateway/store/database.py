@@ -25,7 +25,7 @@ from sqlalchemy.exc import DatabaseError, DataError, DBAPIError, IntegrityError,
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from gateway.errors import ConfigError, StorageBusy
-from gateway.store import bells, hanging, migrations
+from gateway.store import bells, migrations
 from gateway.store.place import Place, shown
 
 INBOX_FILE = "inbox.db"

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import os
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import nullcontext, suppress
@@ -28,7 +27,7 @@ from packaging.version import Version
 from gateway import hookspecs
 from gateway.errors import GatewayError, Refused
 from gateway.plugins import trace
-from gateway.plugins.rules import Rules, called
+from gateway.plugins.rules import Rules, allowed, called
 from gateway.settings.files import suggest
 
 if TYPE_CHECKING:
@@ -111,8 +110,7 @@ class Host:
         self._modules: dict[str, Any] = {}
         self._managers: dict[str, pluggy.PluginManager] = {}
         """Each plugin has one of its own: a hook is then that plugin's alone, and calling it costs what pluggy does."""
-        allowed = os.environ.get("GATEWAY_PLUGINS")
-        names = None if allowed is None else {name.strip() for name in allowed.split(",") if name.strip()}
+        names = allowed()
         let_in: list[tuple[Plugin, EntryPoint]] = []
         for entry, distribution in found if found is not None else installed():
             plugin = Plugin(entry.name, entry.value, distribution.metadata["Name"] or "?", distribution.version)
@@ -120,7 +118,7 @@ class Host:
             plugin.requires = _range(distribution)
             plugin.would_offer = self.rules.offers(entry.name, distribution)
             foreign = plugin.distribution != DISTRIBUTION
-            if foreign and names is not None and not names & called(entry.name, distribution):
+            if foreign and names is not None and not names & called(entry.name, plugin.distribution):
                 plugin.state, plugin.reason = "disabled", "not named in GATEWAY_PLUGINS"
             elif foreign and (kept := self.rules.against(entry.name, distribution)):
                 plugin.state, plugin.reason, plugin.since = kept.state, kept.reason, kept.since
@@ -289,6 +287,7 @@ class Host:
                 raise ValueError(f"plugin {plugin}: transform {name!r} raised {type(exc).__name__}") from exc
             raise refused
 
+        transform.__wrapped__ = function  # type: ignore[attr-defined]
         return transform
 
     def _settle(self) -> None:

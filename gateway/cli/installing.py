@@ -41,9 +41,13 @@ def install(
     DIST is what pip takes: a name, `name==1.2`, a wheel, a folder, an address. Exactly the files whose hashes were
     shown are installed. In an instance they are written into plugins.lock; if there is none yet, it is begun with all
     plugins that are installed. With --json and without --yes nothing is installed.
+
+    --locked installs what plugins.lock approves and is not here, or is not here as it was approved: from the folder,
+    file or repository it came from where that is here, else by name and version. What differs from what was approved
+    is refused, and the lock stays as it is.
     """
     from gateway.plugins import pip
-    from gateway.plugins.approving import approved_now, foreign, merged, unlike, wanted, with_origins
+    from gateway.plugins.approving import affected, approved_now, foreign, merged, unlike, wanted, with_origins
 
     lock = _lock(app)
     if locked == bool(asked):
@@ -51,31 +55,41 @@ def install(
     if locked:
         if lock is None:
             raise Refused("there is no plugins.lock here that could say what to install")
-        asked = wanted(lock)
-        if not asked:
-            say("everything that plugins.lock approves is installed", err=as_json)
+        if upgrade or again:
+            raise click.UsageError("--locked installs what was approved, and knows by itself what to install again")
+        missing, changed = wanted(lock)
+        if not missing and not changed:
+            if as_json:
+                say_json({"changes": [], "approves": [], "installed": False})
+            else:
+                say("everything that plugins.lock approves is installed, as it was approved")
             return
     with tempfile.TemporaryDirectory(prefix="gateway-") as folder:
-        changes = pip.plan(asked, Path(folder), upgrade, again)
-        if locked and lock is not None and (strange := list(unlike(lock, changes))):
-            raise Refused("\n  ".join(["this is not what plugins.lock approves:", *strange]))
+        if locked and lock is not None:
+            changes = pip.plan(missing, Path(folder)) if missing else []
+            changes += pip.plan(changed, Path(folder), again=True) if changed else []
+            if strange := list(unlike(lock, changes)):
+                raise Refused("\n  ".join(["this is not what plugins.lock approves:", *strange]))
+        else:
+            changes = pip.plan(asked, Path(folder), upgrade, again)
         also = [] if lock is not None or not _is_instance(app) else sorted(foreign())
         also = [name for name in also if name not in {_normal(one.name) for one in changes}]
-        if as_json and not yes:
+        if as_json and (not yes or not changes):
             say_json({"changes": _json(changes), "approves": also, "installed": False})
             return
         if not changes:
-            say("nothing to change: what was asked for is installed; --upgrade or --again install it anew", err=as_json)
+            say("nothing to change: what was asked for is installed; --upgrade or --again install it anew")
             return
         if not as_json:
             _show(changes, also)
         if not yes:
-            click.confirm("Install and approve this?", abort=True, err=True)
+            question = "Install and approve this?" if _is_instance(app) and not locked else "Install this?"
+            click.confirm(question, abort=True, err=True)
+        names = {_normal(one.name) for one in changes if one.plugins} | set(also) | affected(lock, changes)
         pip.install(changes, Path(folder))
     importlib.invalidate_caches()
-    if _is_instance(app):
-        names = {_normal(one.name) for one in changes if one.plugins} | set(also)
-        new = with_origins(merged(lock, approved_now(names & foreign().keys(), by, now_iso())), changes, lock)
+    if _is_instance(app) and not locked:
+        new = with_origins(merged(lock, approved_now(names & foreign().keys(), by, now_iso())), changes)
         seen = _write(app, new)
     else:
         seen = _look(app)
@@ -85,7 +99,15 @@ def install(
         told = [{"name": one.name, "state": one.state, "reason": one.reason, "offers": one.offers} for one in ours]
         say_json({"changes": _json(changes), "approves": also, "installed": True, "plugins": told})
     else:
-        _tell_installed(app, changes, ours)
+        _tell_installed(changes, ours)
+        if locked:
+            say("as approved in plugins.lock")
+        elif _is_instance(app):
+            say("approved in plugins.lock; commit it")
+        else:
+            say("there is no instance here, so nothing was approved; `gateway plugins lock` does it in one")
+        if any(one.now for one in changes):
+            say("restart a gateway that runs: a process that has loaded the old version keeps it")
     if any(one.state != "active" for one in ours):
         click.get_current_context().exit(1)
 
@@ -191,17 +213,11 @@ def uninstall(app: App, name: str, yes: bool, as_json: bool) -> None:
         say(f"{full} is uninstalled" + (" and taken out of plugins.lock" if lock is not None else ""))
 
 
-def _tell_installed(app: App, changes: Sequence[Change], seen: Sequence[Seen]) -> None:
+def _tell_installed(changes: Sequence[Change], seen: Sequence[Seen]) -> None:
     say(f"installed {', '.join(f'{one.name} {one.then}' for one in changes)}")
     for one in seen:
         what = ", ".join(one.offers) if one.state == "active" else f"{one.state}: {one.reason}"
         say(f"  plugin {one.name}: {what}")
-    if _is_instance(app):
-        say("approved in plugins.lock; commit it")
-    else:
-        say("there is no instance here, so nothing was approved; `gateway plugins lock` does it in one")
-    if any(one.now for one in changes):
-        say("restart a gateway that runs: a process that has loaded the old version keeps it")
 
 
 def _show(changes: Sequence[Change], also: Sequence[str]) -> None:
@@ -210,6 +226,12 @@ def _show(changes: Sequence[Change], also: Sequence[str]) -> None:
         for one in changes
     ]
     table(("package", "now", "then", "plugins", "from", "hash"), rows)
+    for one in changes:
+        if one.built and one.source.startswith("/"):
+            say(
+                f"careful: {one.name} is built of {one.source}; elsewhere `install --locked` needs that folder, too, "
+                "and tools that build the same: a wheel where pip looks can be had everywhere"
+            )
     if also:
         say(f"plugins.lock is begun, and approves as they are, too: {', '.join(also)}")
 

@@ -20,6 +20,7 @@ from gateway.cli.sheets import test
 from gateway.errors import NotFound, Refused
 
 if TYPE_CHECKING:
+    from gateway.contracts import Step
     from gateway.plugins.probe import Seen
     from gateway.plugins.switched import Switched
 
@@ -38,6 +39,8 @@ def list_(app: App, as_json: bool) -> None:
     Plugins are loaded in a process of their own: one that hangs or ends it is told as broken. GATEWAY_PLUGINS=a,b loads
     only those named.
     """
+    from gateway.plugins.rules import Rules
+
     found = looked(app)
     if as_json:
         names = ("name", "distribution", "version", "requires", "state", "reason", "since", "offers", "deprecations")
@@ -46,13 +49,15 @@ def list_(app: App, as_json: bool) -> None:
     table(
         ("plugin", "distribution", "version", "hook API", "state", "since", "offers"),
         [
-            (one.name, one.distribution, one.version, _range(one), one.state, _moment(one.since), _said(one))
+            (one.name, one.distribution, one.version, one.requires, one.state, _moment(one.since), _said(one))
             for one in found
         ],
     )
     for one in found:
         for place in one.deprecations:
             say(f"plugin {one.name}: {place}", err=True)
+    for stranger in Rules.of(app.root).strangers((one.name, one.distribution) for one in found):
+        say(f"warning: {stranger}", err=True)
 
 
 @plugins.command()
@@ -67,17 +72,16 @@ def show(app: App, name: str, system: str | None, as_json: bool) -> None:
     """
     one = one_of(looked(app), name)
     if system is not None:
-        offered = [name] if name in one.sections else [*one.sections]
-        if not offered:
-            raise Refused(f"plugin {one.name} offers nothing that gateway.yaml could name as a system's plugin")
-        say("systems:")
-        for offer in offered:
-            click.echo(_section(one.sections[offer], offer, system if len(offered) == 1 else offer), nl=False)
+        text = _section(one, name, system)
+        if as_json:
+            say_json({"plugin": one.name, "system": system, "section": text})
+        else:
+            click.echo(text, nl=False)
         return
     if as_json:
         say_json(dataclasses.asdict(one))
         return
-    say(f"{one.name}: {one.distribution} {one.version} ({one.module}), hook API {_range(one) or 'any version'}")
+    say(f"{one.name}: {one.distribution} {one.version} ({one.module}), hook API {one.requires or 'any version'}")
     since = f" since {_moment(one.since)}" if one.since else ""
     say(f"  state    {one.state}{since}{f': {one.reason}' if one.reason else ''}")
     for offer in one.offers or one.would_offer:
@@ -92,7 +96,9 @@ def show(app: App, name: str, system: str | None, as_json: bool) -> None:
         say(f"  asking for its settings raised {one.wrong}", err=True)
     if one.sections:
         say()
-        say(f"`gateway plugins show {name} --section SYSTEM` prints a section of gateway.yaml to begin with")
+        names = [name] if name in one.sections else one.sections
+        commands = " or ".join(f"`gateway plugins show {offer} --section SYSTEM`" for offer in names)
+        say(f"{commands} prints a section of gateway.yaml to begin with")
 
 
 @plugins.command()
@@ -104,16 +110,18 @@ def show(app: App, name: str, system: str | None, as_json: bool) -> None:
 def disable(app: App, name: str, reason: str, by: str, as_json: bool) -> None:
     """Load a plugin no more in this instance; what its systems send and are to be sent waits.
 
-    It is written into plugins.yaml, and a gateway that runs takes it up by itself.
+    It is written into plugins.yaml, and a gateway that runs takes it up by itself. Where two distributions have a
+    plugin of this name, NAME is DISTRIBUTION:PLUGIN.
     """
     from gateway.plugins import switched
+    from gateway.plugins.rules import called
     from gateway.plugins.uses import uses
 
     app.require()
-    one = one_of(looked(app), name)
-    off = _switches(app)
-    if one.name in off:
-        raise Refused(f"{one.name} is disabled already, {off[one.name]}")
+    found, off = looked(app), _switches(app)
+    one = one_of(found, name)
+    for key in off.keys() & called(one.name, one.distribution):
+        raise Refused(f"{key} is disabled already, {off[key]}")
     if one.name == "weighted" and one.distribution == "lead-gateway":
         raise Refused("weighted is part of the gateway itself")
     used = uses(app.root, [*(one.offers or one.would_offer)])
@@ -122,14 +130,15 @@ def disable(app: App, name: str, reason: str, by: str, as_json: bool) -> None:
             "\n  ".join([f"{one.name} cannot be spared; take this out of the files first:", *map(str, serious)])
         )
     entry = switched.Switched(now_iso(), by, reason, tuple(one.offers or one.would_offer))
-    switched.write(app.root, off | {one.name: entry})
+    key = _whole(one, found)
+    switched.write(app.root, off | {key: entry})
     systems = [use.name for use in used]
     if as_json:
-        say_json({"plugin": one.name, "disabled": True, "systems": systems})
+        say_json({"plugin": key, "disabled": True, "systems": systems})
         return
-    say(f"{one.name} is disabled; a gateway that runs takes it up by itself")
+    say(f"{key} is disabled; a gateway that runs takes it up by itself")
     if systems:
-        say(f"until `gateway plugins enable {one.name}`, all news of and for {', '.join(systems)} waits")
+        say(f"until `gateway plugins enable {key}`, all news of and for {', '.join(systems)} waits")
 
 
 @plugins.command()
@@ -139,9 +148,11 @@ def disable(app: App, name: str, reason: str, by: str, as_json: bool) -> None:
 def enable(app: App, name: str, as_json: bool) -> None:
     """Load a plugin again that was disabled in this instance, or try one at once that is quarantined.
 
-    A gateway that runs takes it up by itself.
+    NAME is a plugin, its distribution, or a name that it offers. A gateway that runs takes it up by itself.
     """
     from gateway.plugins import switched
+    from gateway.plugins.approving import plugins_of
+    from gateway.plugins.rules import called
     from gateway.settings.instance import store_place
     from gateway.store.breakers import try_now
     from gateway.store.times import utc_now
@@ -149,21 +160,30 @@ def enable(app: App, name: str, as_json: bool) -> None:
 
     app.require()
     off = _switches(app)
-    if name not in off and try_now(store_place(app.root), name, to_micros(utc_now())):
-        if as_json:
-            say_json({"plugin": name, "disabled": False, "found": []})
-        else:
-            say(f"{name} is quarantined; a gateway that runs tries it now, and if it works it is so no more")
-        return
-    if name not in off:
+    theirs = plugins_of(name)
+    words = {word for pair in theirs for word in called(*pair)}
+    meant = [
+        key for key, entry in off.items() if key in words or any(name == one.partition(" ")[2] for one in entry.offers)
+    ]
+    if len(meant := [name] if name in off else meant) > 1:
+        raise Refused(f"{name} is more than one plugin that is disabled; name one: {', '.join(meant)}")
+    if not meant:
+        for plugin in dict.fromkeys([name, *(plugin for plugin, _ in theirs)]):
+            if try_now(store_place(app.root), plugin, to_micros(utc_now())):
+                if as_json:
+                    say_json({"plugin": plugin, "disabled": False, "found": []})
+                else:
+                    say(f"{plugin} is quarantined; a gateway that runs tries it now, and if it works it is so no more")
+                return
         raise Refused(f"{name} is not disabled in plugins.yaml" + (f"; disabled are {', '.join(off)}" if off else ""))
-    switched.write(app.root, {other: entry for other, entry in off.items() if other != name})
-    found = [one for one in looked(app) if one.name == name]
+    [key] = meant
+    switched.write(app.root, {other: entry for other, entry in off.items() if other != key})
+    found = [one for one in looked(app) if key in called(one.name, one.distribution)]
     if as_json:
         told = [{"state": one.state, "reason": one.reason} for one in found]
-        say_json({"plugin": name, "disabled": False, "found": told})
+        say_json({"plugin": key, "disabled": False, "found": told})
         return
-    say(f"{name} is no longer disabled; a gateway that runs takes it up by itself")
+    say(f"{key} is no longer disabled; a gateway that runs takes it up by itself")
     for one in found:
         if one.state != "active":
             say(f"but it is {one.state}: {one.reason}", err=True)
@@ -197,20 +217,53 @@ def looked(app: App) -> list[Seen]:
     ]
 
 
-def one_of(found: Sequence[Seen], name: str) -> Seen:
-    """The plugin meant by ``name``. Raises ``NotFound``."""
+def matching(found: Sequence[Seen], name: str) -> list[Seen]:
+    """The plugins meant by ``name``: theirs, their distribution's, or one that they offer. Raises ``NotFound``."""
+    from packaging.utils import canonicalize_name
+
+    from gateway.plugins.rules import called
     from gateway.settings.files import suggest
 
-    for of in (lambda one: [one.name], lambda one: [one.distribution], lambda one: one.names):
-        if matching := [one for one in found if name in of(one)]:
-            if len(matching) > 1 and len({one.distribution for one in matching}) == 1:
-                raise NotFound(f"{name} has the plugins {', '.join(one.name for one in matching)}; name one")
-            return matching[0]
+    plugin = [one for one in found if name in called(one.name, one.distribution)]
+    distribution = [one for one in found if canonicalize_name(name) == canonicalize_name(one.distribution)]
+    if meant := plugin or distribution or [one for one in found if name in one.names]:
+        return meant
     known = [word for one in found for word in (one.name, *one.names)]
     raise NotFound(f"no plugin {name!r} is installed{suggest(name, known)}; `gateway plugins list` shows all")
 
 
-def _section(text: str, offer: str, system: str) -> str:
+def one_of(found: Sequence[Seen], name: str) -> Seen:
+    """The plugin meant by ``name``. Raises ``NotFound``, also when it is several."""
+    one, *others = matching(found, name)
+    if others:
+        words = ", ".join(_whole(each, found) for each in (one, *others))
+        raise NotFound(f"{name} is more than one plugin; name one: {words}")
+    return one
+
+
+def _whole(one: Seen, found: Sequence[Seen]) -> str:
+    """Its name, with its distribution's where another one has a plugin of this name."""
+    return f"{one.distribution}:{one.name}" if sum(other.name == one.name for other in found) > 1 else one.name
+
+
+def _section(one: Seen, name: str, system: str) -> str:
+    """A section of gateway.yaml for ``system``. Raises ``Refused`` with what to do."""
+    from gateway.settings.form import SYSTEM_NAME
+
+    if not SYSTEM_NAME.fullmatch(system):
+        raise Refused(f"{system!r}: a system's name is written in small letters, digits, - and _")
+    if not one.sections and one.state != "active":
+        why = f"{one.name} is {one.state}: {one.reason}"
+        raise Refused(f"{why}; what a system of it is set up with can be told only while it is loaded")
+    offered = [name] if name in one.sections else [*one.sections]
+    if not offered:
+        raise Refused(f"plugin {one.name} offers nothing that gateway.yaml could name as a system's plugin")
+    if len(offered) > 1:
+        raise Refused(f"{name} offers {', '.join(offered)}; name one: `gateway plugins show {offered[0]} --section …`")
+    return "systems:\n" + _renamed(one.sections[offered[0]], offered[0], system)
+
+
+def _renamed(text: str, offer: str, system: str) -> str:
     """A section named otherwise: its key, and the names that are made of it."""
     return (
         text.replace(f"  {offer}:\n", f"  {system}:\n", 1)
@@ -220,10 +273,14 @@ def _section(text: str, offer: str, system: str) -> str:
 
 
 def _row(setting: Mapping[str, Any]) -> tuple[object, ...]:
+    from gateway.plugins.describing import legible
+
     marks = [word for word in ("required", "secret") if setting[word]]
     default = setting["default"]
     choices = [one for one in setting["choices"] if one not in setting["help"]]
-    about = "; ".join(filter(None, [setting["help"], f"one of {', '.join(setting['choices'])}" if choices else ""]))
+    about = "; ".join(
+        filter(None, [setting["help"], f"one of {', '.join(map(legible, setting['choices']))}" if choices else ""])
+    )
     shown = "" if default in (None, [], {}) else default if isinstance(default, str) else json.dumps(default)
     return setting["path"], setting["type"], shown, ", ".join(marks), about
 
@@ -231,11 +288,6 @@ def _row(setting: Mapping[str, Any]) -> tuple[object, ...]:
 def _moment(since: str) -> str:
     """An ISO time as people read it; it is UTC, as nothing else is known of an instance whose files may be broken."""
     return since.replace("T", " ").partition(".")[0].removesuffix("+00:00").removesuffix("Z") + " UTC" if since else ""
-
-
-def _range(one: Seen) -> str:
-    """``<2,>=1`` as people write it."""
-    return ",".join(sorted(one.requires.split(","), reverse=True))
 
 
 def _said(one: Seen) -> str:
@@ -258,7 +310,7 @@ def setup(app: App, name: str, dry_run: bool, folder: Path | None, as_json: bool
     """Make what SYSTEM lacks before it can be written to: our key, and the fields of the mapping that are ours.
 
     SYSTEM is a name of gateway.yaml, or of a plugin that one system has. What is there stays as it is; what only a
-    person can do is listed.
+    person can do is listed. The exit code is 1 when something could not be made.
     """
     from gateway.cli.accounts import connection_of
 
@@ -268,7 +320,13 @@ def setup(app: App, name: str, dry_run: bool, folder: Path | None, as_json: bool
     steps = plugin_call(plugin, "setup", lambda: list(connection.setup(dry_run, folder)))
     if as_json:
         say_json({"system": system, "dry_run": dry_run, "steps": [dataclasses.asdict(step) for step in steps]})
-        return
+    else:
+        _tell_steps(system, steps)
+    if not dry_run and any(step.state == "missing" for step in steps):
+        raise click.exceptions.Exit(1)
+
+
+def _tell_steps(system: str, steps: Sequence[Step]) -> None:
     done = [step for step in steps if step.state != "by hand"]
     table(("object", "name", "state"), [(step.object, step.name, step.state) for step in done])
     if left := [step for step in steps if step.state == "by hand"]:

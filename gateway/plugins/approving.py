@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from importlib.metadata import Distribution
+from importlib.metadata import Distribution, PackageNotFoundError, version
 
 from packaging.utils import canonicalize_name
 
-from gateway.errors import NotFound
+from gateway.errors import NotFound, Refused
 from gateway.host import DISTRIBUTION, installed
-from gateway.plugins.contents import EDITABLE, changed, fingerprint
-from gateway.plugins.lock import Approved, Lock
+from gateway.plugins.contents import EDITABLE, UNKNOWN, changed, fingerprint
+from gateway.plugins.lock import LOCK, Approved, Lock
+from gateway.plugins.needs import brought
 from gateway.plugins.pip import Change
 from gateway.plugins.probe import Seen
+from gateway.plugins.rules import called
 from gateway.settings.files import suggest
 
 
@@ -39,6 +41,13 @@ def distribution_of(name: str) -> Distribution:
     raise NotFound(f"no plugin {name!r} is installed{suggest(name, [*there, *plugins])}")
 
 
+def plugins_of(name: str) -> list[tuple[str, str]]:
+    """(plugin, distribution) of each that is called so, or that a distribution of this name has."""
+    wanted = str(canonicalize_name(name))
+    pairs = [(entry.name, str(one.metadata["Name"] or "?")) for entry, one in installed()]
+    return [pair for pair in pairs if canonicalize_name(pair[1]) == wanted or name in called(*pair)]
+
+
 def approved_now(names: Collection[str], by: str, at: str) -> dict[str, Approved]:
     """The distributions ``names`` as they are installed, their plugins not yet asked what they offer."""
     there = foreign()
@@ -49,6 +58,7 @@ def approved_now(names: Collection[str], by: str, at: str) -> dict[str, Approved
             plugins={entry.name: () for entry, one in installed() if canonicalize_name(one.metadata["Name"]) == name},
             by=by,
             at=at,
+            needs={need: {"version": number, "sha256": ""} for need, number in brought(there[name]).items()},
         )
         for name in names
     }
@@ -58,10 +68,25 @@ def merged(old: Lock | None, new: Mapping[str, Approved], gone: Collection[str] 
     """``new`` over ``old``; what is as it was approved keeps who approved it, and what it came from."""
     entries = {name: one for name, one in (old.distributions if old else {}).items() if name not in gone}
     for name, one in new.items():
-        before = entries.get(name)
-        same = before is not None and (before.version, before.files) == (one.version, one.files)
-        entries[name] = before if same and before is not None else one
+        if (before := entries.get(name)) is None:
+            entries[name] = one
+        elif _unlike(before, one):
+            needs = {
+                need: before.needs[need] if _version(before, need) == told["version"] else told
+                for need, told in one.needs.items()
+            }
+            same = (before.version, before.files) == (one.version, one.files)
+            entries[name] = replace(one, needs=needs, archive=before.archive if same else {})
     return Lock(entries)
+
+
+def _unlike(before: Approved, now: Approved) -> bool:
+    versions = [{need: told["version"] for need, told in one.needs.items()} for one in (before, now)]
+    return (before.version, before.files) != (now.version, now.files) or versions[0] != versions[1]
+
+
+def _version(one: Approved, need: str) -> str:
+    return one.needs[need]["version"] if need in one.needs else ""
 
 
 def with_offers(lock: Lock, seen: Sequence[Seen]) -> Lock:
@@ -77,40 +102,86 @@ def with_offers(lock: Lock, seen: Sequence[Seen]) -> Lock:
     )
 
 
-def with_origins(lock: Lock, changes: Sequence[Change], old: Lock | None) -> Lock:
-    """The lock with where its distributions came from, and what came with them, now or before, that is no plugin."""
-    entries, before = dict(lock.distributions), old.distributions if old is not None else {}
-    needs = {one.name: {"version": one.then, "sha256": one.sha256} for one in changes if not one.plugins}
-    for one in changes:
-        name = str(canonicalize_name(one.name))
-        if one.plugins and name in entries:
-            brought = {**(before[name].needs if name in before else {}), **needs}
-            entries[name] = replace(entries[name], archive={"source": one.source, "sha256": one.sha256}, needs=brought)
+def with_origins(lock: Lock, changes: Sequence[Change]) -> Lock:
+    """The lock with where its distributions came from, and the hashes of what came with them."""
+    came = {str(canonicalize_name(one.name)): one for one in changes}
+    entries = {}
+    for name, one in lock.distributions.items():
+        needs = {
+            need: {**told, "sha256": came[need].sha256} if need in came and came[need].then == told["version"] else told
+            for need, told in one.needs.items()
+        }
+        archive = {"source": came[name].source, "sha256": came[name].sha256} if name in came else one.archive
+        entries[name] = replace(one, archive=archive, needs=needs)
     return Lock(entries)
 
 
-def wanted(lock: Lock) -> list[str]:
-    """What to install so that all that is approved is there: ``gateway-x==1.0``."""
+def affected(lock: Lock | None, changes: Sequence[Change]) -> set[str]:
+    """Approved distributions, as they were approved, of which something changes that came with them."""
+    names = {str(canonicalize_name(one.name)) for one in changes}
     there = foreign()
-    gone = [name for name, one in lock.distributions.items() if name not in there or there[name].version != one.version]
-    needs = {need: one["version"] for name in gone for need, one in lock.distributions[name].needs.items()}
-    return [f"{name}=={lock.distributions[name].version}" for name in gone] + [f"{n}=={v}" for n, v in needs.items()]
+    return {
+        name
+        for name, one in (lock.distributions if lock is not None else {}).items()
+        if lock is not None and one.needs.keys() & names and name in there and not lock.against(there[name])
+    }
+
+
+def wanted(lock: Lock) -> tuple[list[str], list[str]]:
+    """What to install so that all that is approved is there, and what to install once more for its files have changed.
+
+    As ``gateway-x==1.0``, or as the folder, file or repository where it was taken from, if that is here. Raises
+    ``Refused`` with everything approved that nobody can bring back.
+    """
+    there, entries = foreign(), lock.distributions
+    gone = [name for name, one in entries.items() if name not in there or there[name].version != one.version]
+    other = [name for name in entries if name not in gone and fingerprint(there[name]) != entries[name].files]
+    if lost := [_lost(name, entries[name]) for name in (*gone, *other) if entries[name].files in (EDITABLE, UNKNOWN)]:
+        raise Refused("\n  ".join([f"{LOCK} approves what cannot be brought back by itself:", *lost]))
+    needs = {need: told["version"] for one in entries.values() for need, told in one.needs.items()}
+    pins = [f"{need}=={number}" for need, number in needs.items() if _installed(need) != number]
+    return [_asked(name, entries[name]) for name in gone] + pins, [_asked(name, entries[name]) for name in other]
+
+
+def _lost(name: str, one: Approved) -> str:
+    how = "as a project worked on in place: install it here as such (`pip install -e`)"
+    if one.files == UNKNOWN:
+        how = "without knowing its files: install it here"
+    return f"{name} {one.version} was approved {how}, then approve what is here with `gateway plugins lock {name}`"
+
+
+def _asked(name: str, one: Approved) -> str:
+    return one.origin or f"{name}=={one.version}"
+
+
+def _installed(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return ""
 
 
 def unlike(lock: Lock, changes: Sequence[Change]) -> Iterator[str]:
-    """What would be installed and is not what was approved, by version or by hash."""
-    known = {
+    """What would be installed and is not what was approved: by version, by the archive's hash, or by its files."""
+    needs = {
         str(canonicalize_name(need)): (str(told["version"]), told.get("sha256", ""))
         for one in lock.distributions.values()
         for need, told in one.needs.items()
     }
-    known |= {name: (one.version, one.archive.get("sha256", "")) for name, one in lock.distributions.items()}
     for change in changes:
-        number, sha256 = known.get(str(canonicalize_name(change.name)), ("", ""))
-        if not number:
-            yield f"{change.name} {change.then} is not in it"
-        elif (change.then, change.sha256) != (number, sha256 or change.sha256):
-            yield f"{change.name} {change.then} with hash {change.sha256}; approved is {number} with {sha256 or 'any'}"
+        name = str(canonicalize_name(change.name))
+        approved = lock.distributions.get(name)
+        known = (approved.version, approved.archive.get("sha256", "")) if approved is not None else needs.get(name)
+        told = f"{change.name} {change.then} from {change.source}"
+        if known is None:
+            yield f"{told} is not in it; where all is installed, `gateway plugins lock` writes down what came with what"
+        elif change.then != known[0]:
+            yield f"{told}: approved is {known[0]}"
+        elif known[1] not in ("", change.sha256) and not (approved is not None and change.built):
+            yield f"{told} with hash {change.sha256}: approved is {known[1]}"
+        elif approved is not None and change.files != approved.files:
+            why = "; it was built here, where the tools that build may differ" if change.built else ""
+            yield f"{told}: its files are not those approved{why}"
 
 
 def differences(old: Lock | None, new: Lock) -> Iterator[str]:
@@ -119,12 +190,16 @@ def differences(old: Lock | None, new: Lock) -> Iterator[str]:
     there = foreign()
     for name, one in new.distributions.items():
         was = before.get(name)
-        if was is not None and (was.version, was.files) == (one.version, one.files):
+        if was is not None and not _unlike(was, one):
             continue
         plugins = ", ".join(one.plugins)
         told = f"{name} {one.version} (plugin {plugins})" if plugins else f"{name} {one.version}"
-        if was is not None:
-            told += f": was {was.version}" if was.version != one.version else ": its files have changed"
+        if was is not None and was.version != one.version:
+            told += f": was {was.version}"
+        elif was is not None and was.files != one.files:
+            told += ": its files have changed"
+        if needs := list(_with(was, one)):
+            told += f"; {', '.join(needs)}"
         if one.files == EDITABLE:
             told += "; worked on in place: whatever becomes of it is approved"
         elif name in there and (odd := changed(there[name])):
@@ -132,3 +207,13 @@ def differences(old: Lock | None, new: Lock) -> Iterator[str]:
         yield told
     for name in before.keys() - new.distributions.keys():
         yield f"{name} {before[name].version}: no longer"
+
+
+def _with(was: Approved | None, one: Approved) -> Iterator[str]:
+    """What comes with a distribution now."""
+    for need, told in one.needs.items():
+        before = _version(was, need) if was is not None else ""
+        if before != told["version"]:
+            yield f"with {need} {told['version']}" + (f" (was {before})" if before else "")
+    for need in sorted(was.needs.keys() - one.needs.keys()) if was is not None else ():
+        yield f"without {need}"

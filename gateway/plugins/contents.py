@@ -7,11 +7,17 @@ to machine, and are left out.
 from __future__ import annotations
 
 import base64
+import contextlib
 import csv
 import hashlib
 import json
-from collections.abc import Iterator
+import os
+import re
+import zipfile
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from importlib.metadata import Distribution
+from pathlib import Path
 
 EDITABLE = "editable"
 """The fingerprint of a project that is worked on where it lies: what it is may change at any time."""
@@ -24,11 +30,19 @@ def fingerprint(distribution: Distribution) -> str:
     """``sha256:…`` over the names and contents of its files; ``EDITABLE`` or ``UNKNOWN`` where that says nothing."""
     if editable(distribution):
         return EDITABLE
-    digest, found = hashlib.sha256(), False
-    for path, _ in sorted(_recorded(distribution)):
-        digest.update(f"{path}\0{_content(distribution, path)}\n".encode())
-        found = True
-    return f"sha256:{digest.hexdigest()}" if found else UNKNOWN
+    return _over({path: _content(distribution, path) for path, _ in _recorded(distribution)})
+
+
+def fingerprint_of(wheel: Path) -> str:
+    """What ``fingerprint`` says of the wheel once it is installed."""
+    found = {}
+    with zipfile.ZipFile(wheel) as archive:
+        for name in archive.namelist():
+            path = re.sub(r"^[^/]+\.data/(purelib|platlib)/", "", name)
+            if _counts(path) and not path.endswith("/") and not re.match(r"[^/]+\.data/", path):
+                with archive.open(name) as stream:
+                    found[path] = hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]
+    return _over(found)
 
 
 def changed(distribution: Distribution) -> list[str]:
@@ -40,6 +54,16 @@ def changed(distribution: Distribution) -> list[str]:
         elif recorded and content != recorded:
             wrong.append(f"{path} has changed")
     return wrong
+
+
+def changed_at(distribution: Distribution) -> str:
+    """When its files were last written, what the installer notes included: ISO time by the second; "" = unknown."""
+    times = []
+    for path, *_ in csv.reader((distribution.read_text("RECORD") or "").splitlines()):
+        if not path.startswith(("..", "/")) and not path.endswith(".pyc"):
+            with contextlib.suppress(OSError):
+                times.append(os.stat(str(distribution.locate_file(path))).st_mtime)
+    return f"{datetime.fromtimestamp(max(times), UTC):%Y-%m-%dT%H:%M:%SZ}" if times else ""
 
 
 def editable(distribution: Distribution) -> bool:
@@ -54,8 +78,19 @@ def editable(distribution: Distribution) -> bool:
 def _recorded(distribution: Distribution) -> Iterator[tuple[str, str]]:
     """(path, sha256 in hex or "") of each file that counts."""
     for path, recorded, *_ in csv.reader((distribution.read_text("RECORD") or "").splitlines()):
-        if not path.startswith(("..", "/")) and not path.endswith(".pyc") and path.rpartition("/")[2] not in _NOTES:
+        if _counts(path):
             yield path, _hex(recorded)
+
+
+def _counts(path: str) -> bool:
+    """Whether a file of the distribution is what the plugin is."""
+    return not path.startswith(("..", "/")) and not path.endswith(".pyc") and path.rpartition("/")[2] not in _NOTES
+
+
+def _over(files: Mapping[str, str]) -> str:
+    """:param files: path → sha256 in hex, "" of one that is gone."""
+    lines = "".join(f"{path}\0{files[path]}\n" for path in sorted(files))
+    return f"sha256:{hashlib.sha256(lines.encode()).hexdigest()}" if files else UNKNOWN
 
 
 def _hex(recorded: str) -> str:

@@ -98,7 +98,7 @@ def _section(schema: Schema, system: str, indent: int, example: Mapping[str, Any
         about = help_of(field)
         choices = [*map(str, _choices(field))]
         if any(one not in about for one in choices):
-            about = "; ".join(filter(None, [about, f"one of {', '.join(map(_shown, choices))}"]))
+            about = "; ".join(filter(None, [about, f"one of {', '.join(map(legible, choices))}"]))
         if isinstance(field, fields.Nested):
             yield _line(indent, f"{key}:" if needed else f"# {key}:", about)
             inner = _section(field.schema, system, indent + 2, given or {}, needed)
@@ -155,7 +155,8 @@ def _yaml(value: Any) -> str:
     return stream.getvalue().strip() if whole else stream.getvalue().strip()[1:-1]
 
 
-def _shown(word: str) -> str:
+def legible(word: str) -> str:
+    """A choice as people can read it: a comma, a tabulator and the like in quotes."""
     return word if word.isprintable() and any(map(str.isalnum, word)) else repr(word)
 
 

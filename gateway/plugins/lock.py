@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import Distribution
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from marshmallow import Schema, ValidationError, fields, validate
 from packaging.utils import canonicalize_name
@@ -58,7 +59,8 @@ class _Form(Schema):
 class Approved:
     """One distribution as it was approved. ``plugins``: entry point → what it offered; ``files``: see ``contents``.
 
-    ``archive``: ``source`` and ``sha256`` of what it was installed from, where known; ``needs``: what came with it.
+    ``archive``: ``source`` and ``sha256`` of what it was installed from, where known; ``needs``: what came with it,
+    each with ``version`` and, where known, ``sha256``.
     """
 
     version: str
@@ -68,6 +70,13 @@ class Approved:
     at: str
     archive: Mapping[str, str] = field(default_factory=dict)
     needs: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    @property
+    def origin(self) -> str:
+        """The folder, file or repository to install it from once more; "" when that is not here, or was an index."""
+        source = self.archive.get("source", "")
+        path = unquote(source.removeprefix("file://")) if source.startswith("file:///") else source
+        return source if (path.startswith("/") and Path(path).exists()) or "git+" in source else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +154,8 @@ class Lock:
             if EDITABLE in (found, approved.files):
                 what = "is now" if found == EDITABLE else "is no longer"
                 return f"{what} a project worked on in place, and was approved otherwise; `gateway plugins lock {name}`"
-            return f"its files are not those approved in {LOCK}; `gateway plugins check` says which"
+            undo = f"`gateway plugins install --locked` puts those back, `gateway plugins lock {name}` approves these"
+            return f"its files are not those approved in {LOCK}; {undo}"
         return ""
 
 

@@ -23,20 +23,22 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from gateway.errors import Refused
 from gateway.hookspecs import PROJECT
+from gateway.plugins.contents import fingerprint_of
+from gateway.plugins.needs import DISTRIBUTION, needs
 
-DISTRIBUTION = "lead-gateway"
+REPOSITORIES = ("git+", "hg+", "svn+", "bzr+")
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
     """One package: version ``now`` ("" = not installed) and ``then``, where from, the hash of what comes from there.
 
-    ``wheel``: the file that will be installed; ``plugins``: entry points it brings.
+    ``wheel``: the file that will be installed; ``plugins``: entry points it brings; ``files``: the fingerprint that it
+    will have, see ``contents``; ``built``: made here of a folder or a repository, so that its hash is of this once.
     """
 
     name: str
@@ -46,6 +48,8 @@ class Change:
     sha256: str
     wheel: Path
     plugins: tuple[str, ...] = ()
+    files: str = ""
+    built: bool = False
 
 
 def usable() -> None:
@@ -112,17 +116,18 @@ def needed_by(name: str) -> list[str]:
     return sorted(
         one.metadata["Name"]
         for one in distributions()
-        if any(canonicalize_name(need.name) == canonicalize_name(name) for need in _needs(one))
+        if any(canonicalize_name(need.name) == canonicalize_name(name) for need in needs(one))
     )
 
 
 def _archives(given: str, built: Path) -> Iterator[str]:
     """Folders and repositories have no hash of their own: a wheel is built of them first, and installed from there."""
     # As pip reads it: a word alone is a name, also where a folder is called so.
-    is_folder = (os.sep in given or given.startswith(".")) and Path(given).is_dir()
-    if not (is_folder or "git+" in given or given.startswith(("hg+", "svn+", "bzr+"))):
-        if given.endswith((".whl", ".tar.gz", ".zip")) and "://" not in given and not Path(given).is_file():
-            raise Refused(f"{given}: no such file")
+    is_path = (os.sep in given or given.startswith(".")) and "://" not in given
+    if not ((is_path and Path(given).is_dir()) or "git+" in given or given.startswith(REPOSITORIES)):
+        is_file = given.endswith((".whl", ".tar.gz", ".zip")) and "://" not in given
+        if (is_path or is_file) and not Path(given).is_file():
+            raise Refused(f"{given}: no such {'file' if is_file else 'folder'}")
         yield given
         return
     before = set(built.glob("*.whl"))
@@ -153,14 +158,17 @@ def _changes(chosen: Sequence[Mapping[str, Any]], wheels: Path, built: Mapping[s
     for one in chosen:
         name = canonicalize_name(one["metadata"]["name"])
         path, distribution = found[name]
+        url = one["download_info"]["url"]
         yield Change(
             name=distribution.metadata["Name"],
             now=there.get(name, ""),
             then=distribution.version,
-            source=_place(built.get(one["download_info"]["url"], one["download_info"]["url"])),
+            source=_place(built.get(url, url)),
             sha256=_hash(one) or _sha256(path),
             wheel=path,
             plugins=tuple(entry.name for entry in distribution.entry_points if entry.group == PROJECT),
+            files=fingerprint_of(path),
+            built=url in built,
         )
 
 
@@ -177,21 +185,11 @@ def _broken(changes: Sequence[Change]) -> Iterator[str]:
     for distribution in distributions():
         if canonicalize_name(distribution.metadata["Name"] or "") in then:
             continue
-        for need in _needs(distribution):
+        for need in needs(distribution):
             change = then.get(canonicalize_name(need.name))
             if change is not None and not need.specifier.contains(change.then, prereleases=True):
                 who = f"{distribution.metadata['Name']} {distribution.version}"
                 yield f"{who} needs {need.name}{need.specifier}, and {change.name} would be {change.then}"
-
-
-def _needs(distribution: Distribution) -> Iterator[Requirement]:
-    for line in distribution.requires or ():
-        try:
-            need = Requirement(line)
-        except InvalidRequirement:
-            continue
-        if need.marker is None or need.marker.evaluate({"extra": ""}):
-            yield need
 
 
 def _hash(one: Mapping[str, Any]) -> str:
@@ -205,7 +203,9 @@ def _sha256(path: Path) -> str:
 
 
 def _place(url: str) -> str:
-    """The address without who logs in there."""
+    """The address without who logs in there; of a folder, where it is."""
+    if "://" not in url:
+        return str(Path(url).resolve())
     parts = urlsplit(url)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 

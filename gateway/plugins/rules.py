@@ -6,7 +6,8 @@ before anything of it is imported. A file that cannot be read lets nobody in, an
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import Distribution
 from pathlib import Path
@@ -14,11 +15,13 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 
 from gateway.errors import ConfigError, Problem
+from gateway.plugins.contents import changed_at
 from gateway.plugins.lock import LOCK, Lock
 from gateway.plugins.switched import SWITCHES, Switched, SwitchesForm, switched
-from gateway.settings.files import ConfigFile
+from gateway.settings.files import ConfigFile, suggest
 
 FILES = (SWITCHES, LOCK)
+ALLOWED = "GATEWAY_PLUGINS"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +44,10 @@ class Rules:
         self.bad: dict[str, str] = {}
         """Plugins that were just found to be dangerous to load → why."""
         self.lock: Lock | None = None
+        self._switches: ConfigFile | None = None
         try:
             if SWITCHES in texts:
-                file = ConfigFile(SWITCHES, texts[SWITCHES])
+                self._switches = file = ConfigFile(SWITCHES, texts[SWITCHES])
                 self.problems += file.check(SwitchesForm())
                 self.off = {} if self.problems else switched(file)
             if LOCK in texts:
@@ -60,10 +64,10 @@ class Rules:
         """None lets the plugin ``name`` of ``distribution`` in."""
         if self.problems:
             return Kept(str(self.problems[0]))
-        if off := self._off(name, distribution):
+        if off := self._off(name, distribution.metadata["Name"]):
             return Kept(str(off), off.since)
         if self.lock is not None and (why := self.lock.against(distribution)):
-            return Kept(why)
+            return Kept(why, changed_at(distribution))
         return Kept(self.bad[name], state="broken") if name in self.bad else None
 
     def lets_in_more(self, before: Rules) -> bool:
@@ -73,19 +77,41 @@ class Rules:
 
     def offers(self, name: str, distribution: Distribution) -> Sequence[str]:
         """What the plugin offered when it was switched off or approved: ``sink hubspot``; empty when nobody knows."""
-        if (off := self._off(name, distribution)) and off.offers:
+        if (off := self._off(name, distribution.metadata["Name"])) and off.offers:
             return off.offers
         approved = self.lock.approved(distribution) if self.lock is not None else None
         return approved.plugins.get(name, ()) if approved is not None else ()
 
-    def _off(self, name: str, distribution: Distribution) -> Switched | None:
+    def offerer(self, name: str) -> str:
+        """The approved distribution that a source, sink or scorer ``name`` was of; "" when none was."""
+        words = {f"source {name}", f"sink {name}", f"scorer {name}"}
+        entries = self.lock.distributions if self.lock is not None else {}
+        return next((key for key, one in entries.items() for told in one.plugins.values() if words & {*told}), "")
+
+    def strangers(self, known: Iterable[tuple[str, str]]) -> Iterator[Problem | str]:
+        """Whom plugins.yaml and GATEWAY_PLUGINS name and nobody is. ``known``: plugins with their distributions."""
+        pairs = list(known)
+        names, words = [name for name, _ in pairs], {word for pair in pairs for word in called(*pair)}
+        for name in self.off.keys() - words if self._switches is not None else ():
+            message = f"no such plugin is installed{suggest(name, names)}"
+            yield self._switches.problem(("disabled", name), message)  # type: ignore[union-attr]
+        for name in sorted((allowed() or set()) - words):
+            yield f"{ALLOWED}: no plugin {name!r} is installed{suggest(name, names)}"
+
+    def _off(self, name: str, distribution: str | None) -> Switched | None:
         return next((self.off[one] for one in sorted(called(name, distribution)) if one in self.off), None)
 
 
-def called(name: str, distribution: Distribution) -> set[str]:
+def called(name: str, distribution: str | None) -> set[str]:
     """What files and people may call a plugin: ``x``, and where two have that name ``gateway-x:x``."""
-    whole = distribution.metadata["Name"] or "?"
+    whole = distribution or "?"
     return {name, f"{whole}:{name}", f"{canonicalize_name(whole)}:{name}"}
+
+
+def allowed() -> set[str] | None:
+    """Whom the environment variable GATEWAY_PLUGINS names, apart from commas; None without it: everybody."""
+    given = os.environ.get(ALLOWED)
+    return None if given is None else {name.strip() for name in given.split(",") if name.strip()}
 
 
 def texts(root: Path) -> dict[str, str]:

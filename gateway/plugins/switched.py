@@ -8,11 +8,11 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
-from marshmallow import Schema, fields
+from marshmallow import Schema, ValidationError, fields
 from ruamel.yaml import YAML
 
 from gateway.settings.files import ConfigFile
@@ -23,8 +23,15 @@ _HEAD = (
 )
 
 
+def _a_time(value: Any) -> None:
+    try:
+        datetime.fromisoformat(value) if isinstance(value, str) else value.isoformat()
+    except (ValueError, AttributeError):
+        raise ValidationError("expected a time, such as 2026-11-22T12:00:00Z") from None
+
+
 class _Entry(Schema):
-    since = fields.Raw()
+    since = fields.Raw(validate=_a_time, allow_none=True)
     by = fields.String(load_default="")
     reason = fields.String(load_default="")
     offers = fields.List(fields.String(), load_default=list)
@@ -85,4 +92,4 @@ def write(root: Path, off: Mapping[str, Switched]) -> None:
 
 
 def _time(since: Any) -> str:
-    return since.isoformat() if isinstance(since, datetime) else str(since or "")
+    return since.isoformat() if isinstance(since, date) else str(since or "")

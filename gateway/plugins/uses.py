@@ -13,11 +13,12 @@ from gateway.settings.instance import GATEWAY, MAPPINGS, SCORING, STRATEGY, text
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """``what``: system, strategy or transform; ``where``: file:line."""
+    """``what``: system, strategy or transform; ``where``: file:line; ``plugin``: the offered name that it wants."""
 
     what: str
     name: str
     where: str
+    plugin: str
 
     def __str__(self) -> str:
         return f"{self.where}: {self.what} {self.name}"
@@ -25,10 +26,16 @@ class Use:
 
 def uses(root: Path, offers: Collection[str]) -> list[Use]:
     """Who uses one of ``offers`` (``sink hubspot``). Raises ``ConfigError`` when a file cannot be read."""
-    return [*_uses(root, set(offers))] if offers else []
+    return [use for wanted, use in _uses(root) if wanted & {*offers}] if offers else []
 
 
-def _uses(root: Path, offers: set[str]) -> Iterator[Use]:
+def unmet(root: Path, offers: Collection[str]) -> list[Use]:
+    """Systems and the strategy that want none of ``offers``, which are all there are. Raises ``ConfigError``."""
+    return [use for wanted, use in _uses(root) if use.what != "transform" and not wanted & {*offers}]
+
+
+def _uses(root: Path) -> Iterator[tuple[set[str], Use]]:
+    """(what would do, who wants it)."""
     for name, text in texts(root).items():
         if name != GATEWAY and name != SCORING and not name.startswith(f"{MAPPINGS}/"):
             continue
@@ -37,15 +44,15 @@ def _uses(root: Path, offers: set[str]) -> Iterator[Use]:
             systems = file.data.get("systems")
             for system, entry in systems.items() if isinstance(systems, dict) else ():
                 plugin = entry.get("plugin") if isinstance(entry, dict) else None
-                if {f"source {plugin}", f"sink {plugin}"} & offers:
-                    yield Use("system", str(system), f"{name}:{file.line(('systems', system, 'plugin'))}")
+                where = f"{name}:{file.line(('systems', system, 'plugin'))}"
+                yield {f"source {plugin}", f"sink {plugin}"}, Use("system", str(system), where, str(plugin))
         elif name == SCORING:
-            if f"scorer {file.data.get('strategy', STRATEGY)}" in offers:
-                yield Use("strategy", str(file.data["strategy"]), f"{name}:{file.line(('strategy',))}")
+            strategy = str(file.data.get("strategy", STRATEGY))
+            yield {f"scorer {strategy}"}, Use("strategy", strategy, f"{name}:{file.line(('strategy',))}", strategy)
         else:
             for path, transform in _transforms(file.data, ()):
-                if f"transform {transform}" in offers:
-                    yield Use("transform", transform, f"{name}:{file.line(path)}")
+                use = Use("transform", transform, f"{name}:{file.line(path)}", transform)
+                yield {f"transform {transform}"}, use
 
 
 def _transforms(node: Any, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:

@@ -24,6 +24,9 @@ class Installed:
         self.version = "1.0"
         self.requires = [requires]
 
+    def read_text(self, name):
+        """None of its files is known."""
+
 
 @pytest.fixture
 def plugin(tmp_path, monkeypatch):

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import zipfile
+from dataclasses import replace
 from importlib.metadata import Distribution
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gateway.plugins.approving import approved_now, differences, merged, unlike
+from gateway.errors import Refused
+from gateway.plugins.approving import affected, approved_now, differences, merged, unlike, wanted, with_origins
+from gateway.plugins.contents import fingerprint, fingerprint_of
 from gateway.plugins.doctor import of_plugin
 from gateway.plugins.lock import Approved, Lock
 from gateway.plugins.pip import Change
@@ -102,19 +106,104 @@ def test_what_a_new_lock_would_change_is_told(made: Any, site: Path) -> None:
     assert list(differences(old, merged(old, {}, {"made-x"}))) == ["made-x 1.0: no longer"]
 
 
-def test_what_is_not_what_the_lock_approves_is_named() -> None:
-    """By version, by hash, or because nobody approved it; without a known hash the version counts."""
-    entry = Approved("1.0", "", {}, "a", "b", archive={"sha256": "aa"}, needs={"lib": {"version": "2", "sha256": ""}})
-    lock = Lock({"made-x": entry})
+KNOWN = Approved("1.0", "sha256:f", {}, "a", "b", archive={"sha256": "aa"}, needs={"lib": {"version": "2"}})
+CHANGES: dict[str, tuple[Any, Any]] = {
+    "the same archive": (("Made_X", "1.0", "aa", "sha256:f"), None),
+    "another version": (("made-x", "1.1", "aa", "sha256:f"), "made-x 1.1 from somewhere: approved is 1.0"),
+    "another archive": (("made-x", "1.0", "bb", "sha256:f"), "made-x 1.0 from somewhere with hash bb: approved is aa"),
+    "other files": (("made-x", "1.0", "aa", "sha256:g"), "made-x 1.0 from somewhere: its files are not those approved"),
+    "built of a folder, alike": (("made-x", "1.0", "bb", "sha256:f", True), None),
+    "built of a folder, otherwise": (
+        ("made-x", "1.0", "bb", "sha256:g", True),
+        "its files are not those approved; it was",
+    ),
+    "what came with it": (("lib", "2", "any", "sha256:any"), None),
+    "what came with it, of another version": (("lib", "3", "any", ""), "lib 3 from somewhere: approved is 2"),
+    "what nobody approved": (("z", "1", "c", ""), "z 1 from somewhere is not in it"),
+}
 
-    def change(name: str, then: str, sha256: str) -> Change:
-        return Change(name, "", then, "somewhere", sha256, Path())
 
-    assert list(unlike(lock, [change("Made_X", "1.0", "aa"), change("lib", "2", "any")])) == []
-    assert list(
-        unlike(lock, [change("made-x", "1.1", "aa"), change("made-x", "1.0", "bb"), change("z", "1", "c")])
-    ) == [
-        "made-x 1.1 with hash aa; approved is 1.0 with aa",
-        "made-x 1.0 with hash bb; approved is 1.0 with aa",
-        "z 1 is not in it",
-    ]
+@pytest.mark.parametrize(("given", "told"), CHANGES.values(), ids=CHANGES)
+def test_what_is_not_what_the_lock_approves_is_named(given: Any, told: str | None) -> None:
+    """By version, by hash, by its files, or because nobody approved it."""
+    name, then, sha256, files, built = (*given, False)[:5]
+    change = Change(name, "", then, "somewhere", sha256, Path(), files=files, built=built)
+    found = list(unlike(Lock({"made-x": KNOWN}), [change]))
+    assert len(found) == (told is not None)
+    assert not found or (told or "") in found[0]
+
+
+def test_without_a_hash_of_the_archive_the_files_count() -> None:
+    """As in a lock made of what was installed already."""
+    lock = Lock({"made-x": replace(KNOWN, archive={})})
+    assert not list(unlike(lock, [Change("made-x", "", "1.0", "here", "any", Path(), files="sha256:f")]))
+    assert list(unlike(lock, [Change("made-x", "", "1.0", "here", "any", Path(), files="sha256:g")]))
+
+
+def test_what_is_not_here_as_it_was_approved_is_wanted(made: Any, site: Path, tmp_path: Path) -> None:
+    """Gone, of another version, with other files, or without what came with it; from where it came, if that is here."""
+    for name in "abc":
+        made(name)
+    approved = dict(merged(None, approved_now(["made-a", "made-b", "made-c"], "anna", "now")).distributions)
+    assert wanted(Lock(approved)) == ([], [])
+    approved["made-a"] = replace(approved["made-a"], needs={"pluggy": {"version": "0.1"}, "gone": {"version": "1"}})
+    (site / "made_b" / "__init__.py").write_text("print('evil')")
+    approved["made-c"] = replace(approved["made-c"], version="0.9", archive={"source": "/nowhere"})
+    approved["made-d"] = replace(approved["made-c"], archive={"source": tmp_path.as_uri()})
+    missing = ["made-c==0.9", tmp_path.as_uri(), "pluggy==0.1", "gone==1"]
+    assert wanted(Lock(approved)) == (missing, ["made-b==1.0"])
+
+
+@pytest.mark.parametrize(("files", "why"), [("editable", "as a project worked"), ("", "without knowing its")])
+def test_what_cannot_be_brought_back_is_said_before_anything_is_done(files: str, why: str) -> None:
+    """A wheel of that version would not be what was approved."""
+    with pytest.raises(Refused, match=f"made-x 1.0 was approved {why}"):
+        wanted(Lock({"made-x": replace(KNOWN, files=files)}))
+
+
+def test_a_wheel_has_the_fingerprint_that_it_will_have_when_it_is_installed(made: Any, site: Path) -> None:
+    """Files from where a wheel keeps those for other places count by where they go; scripts and notes do not."""
+    one = made("x", more={"made_x/more.py": "more = 1"})
+    whole = site / "x.whl"
+    with zipfile.ZipFile(whole, "w") as wheel:
+        for path in (site / "made_x-1.0.dist-info").iterdir():
+            wheel.write(path, f"made_x-1.0.dist-info/{path.name}")
+        wheel.write(site / "made_x" / "__init__.py", "made_x/__init__.py")
+        wheel.write(site / "made_x" / "more.py", "made_x-1.0.data/purelib/made_x/more.py")
+        wheel.writestr("made_x-1.0.data/scripts/x", "#!python")
+        wheel.writestr("made_x-1.0.dist-info/WHEEL", "Generator: another")
+    assert fingerprint_of(whole) == fingerprint(one)
+
+
+def test_what_came_with_a_plugin_is_written_down_without_what_the_gateway_brings(made: Any, site: Path) -> None:
+    """And so a new version of it is something to approve, with the hash of what stayed."""
+    for name, needs in (("lib", "made-deep\nRequires-Dist: made-not-there"), ("deep", "pluggy"), ("y", "pluggy")):
+        made(name)
+        meta = site / f"made_{name}-1.0.dist-info" / "METADATA"
+        meta.write_text(f"{meta.read_text()}Requires-Dist: {needs}\n")
+        if name != "y":
+            (meta.parent / "entry_points.txt").unlink()
+    made("x")
+    meta = site / "made_x-1.0.dist-info" / "METADATA"
+    meta.write_text(
+        f"{meta.read_text()}Requires-Dist: Made_Lib\nRequires-Dist: made-y\nRequires-Dist: none; extra == 'z'"
+    )
+    old = merged(None, approved_now(["made-x"], "anna", "before"))
+    assert {name: told["version"] for name, told in old.distributions["made-x"].needs.items()} == {
+        "made-deep": "1.0",
+        "made-lib": "1.0",
+    }
+    assert next(differences(None, old)).startswith("made-x 1.0 (plugin x); with made-deep 1.0, with made-lib 1.0")
+    known = with_origins(
+        old, [Change("made_deep", "", "1.0", "u", "dd", Path()), Change("made-x", "", "1.0", "v", "xx", Path())]
+    )
+    (site / "made_lib-1.0.dist-info").rename(site / "made_lib-1.1.dist-info")
+    meta = site / "made_lib-1.1.dist-info" / "METADATA"
+    meta.write_text(meta.read_text().replace("Version: 1.0", "Version: 1.1"))
+    new = merged(known, approved_now(["made-x"], "bert", "now"))
+    assert next(differences(known, new)).startswith("made-x 1.0 (plugin x); with made-lib 1.1 (was 1.0)")
+    entry = new.distributions["made-x"]
+    assert (entry.by, entry.archive["sha256"], entry.needs["made-deep"]["sha256"]) == ("bert", "xx", "dd")
+    assert affected(known, [Change("made-lib", "1.0", "1.1", "u", "l", Path())]) == {"made-x"}
+    (site / "made_x" / "__init__.py").write_text("print('evil')")
+    assert affected(known, [Change("made-lib", "1.0", "1.1", "u", "l", Path())]) == set()

@@ -59,7 +59,9 @@ class Place:
 
     def wheel(self, name: str, version: str, needs: str = "", plugin: bool = True) -> Path:
         """Build a distribution ``made-<name>``; returns its wheel."""
-        folder = self.source(name, version, needs, plugin)
+        return self.built(self.source(name, version, needs, plugin))
+
+    def built(self, folder: Path) -> Path:
         before = set(self.wheels.glob("*.whl"))
         build = (sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "--no-index")
         subprocess.run([*build, "--wheel-dir", self.wheels, folder], check=True, capture_output=True)
@@ -76,6 +78,9 @@ class Place:
             f"install_requires =\n    lead-gateway>=1,<2\n    {needs}\n{offered}"
         )
         return folder
+
+    def pip(self, *arguments: object) -> None:
+        subprocess.run([self.python, "-m", "pip", *map(str, arguments)], check=True)
 
     def run(self, *arguments: object, code: int = 0) -> Any:
         done = subprocess.run(
@@ -155,11 +160,35 @@ def test_a_plugin_from_its_wheel_to_its_end(place: Place) -> None:
     lock = json.loads((place.root / "plugins.lock").read_text())["distributions"]
     assert lock["made-acme"]["archive"]["source"] == second.as_uri()
 
-    # Elsewhere the lock alone says what to install.
-    subprocess.run([place.python, "-m", "pip", "uninstall", "-qy", "made-acme", "made-helper"], check=True)
+    # Elsewhere the lock alone says what to install, also one that knows no archive; it stays as it is.
+    (place.root / "plugins.lock").unlink()
+    place.run("plugins", "lock", "--yes", "--by", "bert")
+    whole = (place.root / "plugins.lock").read_text()
+    assert "archive" not in json.loads(whole)["distributions"]["made-acme"]
+    place.pip("uninstall", "-qy", "made-acme", "made-helper")
     locked = place.json("plugins", "install", "--locked", "--yes")
     assert {(one["name"], one["then"]) for one in locked["changes"]} == {("made-acme", "1.1"), ("made-helper", "1.0")}
     assert [one["state"] for one in locked["plugins"]] == ["active"]
+    module.write_text(module.read_text() + "\nprint('evil')\n")
+    locked = place.json("plugins", "install", "--locked", "--yes")
+    assert [(one["name"], one["now"], one["then"]) for one in locked["changes"]] == [("made-acme", "1.1", "1.1")]
+    assert json.loads(whole) == json.loads((place.root / "plugins.lock").read_text())
+
+    # What is only called the same is refused.
+    (place.folder / "acme-1.1" / "made_acme" / "__init__.py").write_text("print('evil')\n")
+    second.unlink()
+    place.built(place.folder / "acme-1.1")
+    place.pip("uninstall", "-qy", "made-acme")
+    refused = place.run("plugins", "install", "--locked", "--yes", code=1).stderr
+    assert f"made-acme 1.1 from {second.as_uri()}: its files are not those approved" in refused
+    assert (place.root / "plugins.lock").read_text() == whole
+    assert not (place.site / "made_acme").exists()
+
+    # A folder is built anew: another archive, the same files.
+    place.run("plugins", "install", os.path.relpath(first, place.folder) + "/.", "--yes")
+    place.pip("uninstall", "-qy", "made-acme")
+    assert "built of" in place.run("plugins", "install", "--locked", "--yes").stdout
+    assert place.json("plugins", "install", "--locked") == {"changes": [], "approves": [], "installed": False}
 
     # Used, it stays; then it goes, with its approval.
     used = place.run("plugins", "uninstall", "acme", "--yes", code=1).stderr
@@ -167,7 +196,7 @@ def test_a_plugin_from_its_wheel_to_its_end(place: Place) -> None:
     place.write("")
     (place.root / "mappings" / "crm.yaml").unlink()
     gone = place.json("plugins", "uninstall", "acme", "--yes")
-    assert gone == {"uninstalled": "made-acme", "version": "1.1", "plugins": ["acme"], "stays": ["made-helper 1.0"]}
+    assert gone == {"uninstalled": "made-acme", "version": "1.0", "plugins": ["acme"], "stays": ["made-helper 1.0"]}
     assert not (place.site / "made_acme").exists()
     assert "made-acme" not in json.loads((place.root / "plugins.lock").read_text())["distributions"]
     assert helper.exists()
@@ -182,9 +211,7 @@ def test_what_pip_refuses_is_told_readably_and_nothing_is_changed(place: Place) 
     clash = place.wheel("clash", "1.0", "made-old\n    made-lib>=2")
     refused = place.run("plugins", "install", clash, code=1).stderr
     assert "made-old 1.0 depends on made-lib<2" in refused
-    subprocess.run(
-        [place.python, "-m", "pip", "install", "-q", "--no-index", "-f", place.wheels, "made-old"], check=True
-    )
+    place.pip("install", "-q", "--no-index", "-f", place.wheels, "made-old")
     refused = place.run("plugins", "install", "made-lib", "--upgrade", code=1).stderr
     assert "made-old 1.0 needs made-lib<2, and made-lib would be 2.0" in refused
     assert not (place.site / "made_clash").exists()

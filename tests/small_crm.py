@@ -68,6 +68,7 @@ class FakeCrm(FakeApi):
         super().__init__()
         self.token = TOKEN
         self.keys: dict[str, str] = {}
+        self.doubles: dict[str, list[str]] = {}
         self.fields = {"name": "string", "email": "email"}
         for number in range(1, people + 1):
             changed = datetime(2026, 5, 1, tzinfo=UTC) + timedelta(hours=number)
@@ -89,7 +90,8 @@ class FakeCrm(FakeApi):
             case "POST", "/people/read":
                 return Reply(200, {"people": [people[id_] | {"id": id_} for id_ in request.json() if id_ in people]})
             case "POST", "/people/find":
-                return Reply(200, {"ids": {key: self.keys[key] for key in request.json() if key in self.keys}})
+                ids = {key: [id_, *self.doubles.get(id_, ())] for key, id_ in self.keys.items()}
+                return Reply(200, {"ids": {key: ids[key] for key in request.json() if key in ids}})
             case "POST", "/people/write" if len(request.json()) <= BATCH:
                 return Reply(200, {"results": [self._written(one) for one in request.json()]})
             case "GET", "/fields":
@@ -98,6 +100,11 @@ class FakeCrm(FakeApi):
                 self.fields |= request.json()
                 return Reply(201, {"fields": self.fields})
         return Reply(400, {"error": "no such thing"})
+
+    def double(self, object: str, record: str) -> str:
+        self.doubles[record] = [f"{record}00"]
+        self.put(object, f"{record}00", self.held[object][record])
+        return f"{record}00"
 
     def _written(self, one: Mapping[str, Any]) -> dict[str, Any]:
         for name, value in one["fields"].items():
@@ -218,8 +225,10 @@ class CrmSink(Sink):
         return Receipt(key=write.key, result="done", record=result["id"], held=write.fields)
 
     def find(self, object: str, keys: Sequence[str]) -> Mapping[str, Sequence[str]]:
-        found = self.client.ask("POST", "/people/find", "ids", list(keys))["ids"] if keys else {}
-        return {key: [id_] for key, id_ in found.items()}
+        found: Mapping[str, Sequence[str]] = {}
+        if keys:
+            found = self.client.ask("POST", "/people/find", "ids", list(keys))["ids"]
+        return found
 
     def held(self, object: str, records: Sequence[str], fields: Sequence[str]) -> Mapping[str, Held]:
         people = self.client.ask("POST", "/people/read", "people", list(records))["people"]

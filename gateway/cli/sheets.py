@@ -24,7 +24,7 @@ def test(app: App, name: str, folder: Path | None, every: bool, verbose: bool, a
     """Run plugin NAME's contract suites and print the pass sheet: what it keeps to, what is skipped and why.
 
     Its tests are those beside the source it was installed from, those inside its package, or those in DIR. Exits with 1
-    where a check failed or none was run.
+    where a check failed or none was run, or the gateway cannot load the plugin.
     """
     from gateway.cli.plugins import looked, one_of
     from gateway.testing.running import place_of, run
@@ -33,6 +33,8 @@ def test(app: App, name: str, folder: Path | None, every: bool, verbose: bool, a
     home = distribution(found.distribution)
     place = place_of(home, found.module, folder.resolve() if folder is not None else None)
     sheet, said = run(place, every)
+    sheet["loading"] = {"state": found.state, "reason": found.reason}
+    sheet["ok"] = sheet["ok"] and found.state not in ("broken", "incompatible")
     if as_json:
         say_json(sheet)
     else:

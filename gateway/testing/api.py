@@ -90,7 +90,11 @@ class FakeApi(FakeSystem):
     # -- yours --------------------------------------------------------------------------------------------------------
 
     def answer(self, request: Request) -> Reply:
-        """What the system answers, and does. One call at a time. An exception is a 500, with its text."""
+        """What the system answers, and does. One call at a time.
+
+        ``ConnectionError`` cuts the line, ``TimeoutError`` lets the call hang; another exception is a 500, with its
+        text.
+        """
         raise NotImplementedError("say what it answers: def answer(self, request): return Reply(200, {...})")
 
     def faulty(self, fault: Fault, seconds: float) -> Reply:
@@ -149,11 +153,15 @@ class FakeApi(FakeSystem):
             self.requests.append(request)
             planned = None if any(one in request.path for one in self.tokens) else self._struck()
             if planned is None:
-                return None, self._answered(request)
+                try:
+                    return None, self._answered(request)
+                except (ConnectionError, TimeoutError) as exc:
+                    return "hang" if isinstance(exc, TimeoutError) else "cut after", Reply()
             if planned.fault == "cut before":
                 return planned.fault, Reply()
             if planned.fault in _EFFECT_FIRST:
-                self._answered(request)
+                with suppress(ConnectionError, TimeoutError):
+                    self._answered(request)
                 return planned.fault, Reply(200, self.garbage, {"Content-Type": "application/json"})
             return planned.fault, self.faulty(planned.fault, planned.seconds)
 
@@ -168,7 +176,7 @@ class FakeApi(FakeSystem):
     def _answered(self, request: Request) -> Reply:
         try:
             return self.answer(request)
-        except NotImplementedError:
+        except (NotImplementedError, ConnectionError, TimeoutError):
             raise
         except Exception as exc:  # noqa: BLE001 - a mistake of the fake is seen best where its answer is read
             return Reply(500, {"error": f"the fake failed: {type(exc).__name__}: {exc}"})

@@ -8,7 +8,7 @@ import re
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -25,7 +25,7 @@ from gateway.settings.files import ConfigFile
 from gateway.settings.secrets import SecretField
 from gateway.testing.api import impatient
 from gateway.testing.context import CountedBudget, RecordedLog
-from gateway.testing.hooks import packages_of, refuse_deprecated
+from gateway.testing.hooks import loaded, packages_of, refuse_deprecated
 from gateway.testing.system import FakeSystem, Fault
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -55,6 +55,19 @@ class Contract:
     def not_here(self, reason: str) -> NoReturn:
         """The part does not do this at all: skip the check, and say so on the sheet."""
         pytest.skip(reason)
+
+    def test_the_gateway_finds_it(self) -> None:
+        """The installed plugin loads, and what it registers is what is tested here."""
+        host = loaded(packages_of(sys.modules[type(self).__module__]))
+        if host is None:
+            self.not_here("no plugin is installed whose package this module imports from: nothing is registered")
+        offers = getattr(host, f"{self.contract}s")
+        names = ", ".join(sorted({plugin.distribution for plugin in host.plugins}))
+        assert offers, f"{names} registers no {self.contract}: register_{self.contract}s is not where its hooks are"
+        self._is_among(offers)
+
+    def _is_among(self, offers: Mapping[str, Any]) -> None:
+        """Fail unless one of them is the part under test."""
 
     def test_what_is_skipped_has_a_reason(self) -> None:
         """``skips`` names checks of the suite, each with a reason in words."""
@@ -126,6 +139,12 @@ class SystemContract(Contract):
 
     # -- what every part that talks to a system keeps to -------------------------------------------------------------
 
+    def _is_among(self, offers: Mapping[str, Any]) -> None:
+        built = built_by(type(self._part()), offers.values())
+        if self.contract != "connection":  # it has the settings of the source and the sink of its name
+            known = [one.settings for one in built]
+            assert self.schema in known, f"registered with the settings of {_named(known)}, tested with others"
+
     def test_settings_are_documented(self) -> None:
         """Each setting says what it is for (``metadata={"description": …}``), and secrets are ``SecretField``."""
         assert self.schema is not None, "name the settings schema that you register: schema = MySettings"
@@ -138,12 +157,18 @@ class SystemContract(Contract):
             has = self.schema is not None and any(_is_secret(one) for one in self.schema().fields.values())
             assert not has, 'name the secret values that build uses: secrets = ("…",)'
             self.not_here("it has no secrets")
-        told = [_text(one) for one in self._exercised()]
+        told, failed = list[str](), None
+        try:
+            told += [_text(one) for one in self._exercised()]
+        except Exception as exc:  # noqa: BLE001 - other checks say so, too: it is told after all secrets
+            told, failed = [*told, _text(exc)], exc
         told += [_text(self._context), repr(self._context.log.lines)]
         for text in told:
             for secret in self.secrets:
                 for form in (secret, quote(secret, safe=""), repr(secret)[1:-1]):
                     assert form not in text, f"a secret shows in {text.partition(secret)[0][-60:]!r}…"
+        if failed is not None:
+            raise failed
 
     # -- how it is done -----------------------------------------------------------------------------------------------
 
@@ -181,6 +206,17 @@ class SystemContract(Contract):
         assert most < DELIVER_CALL, (
             f"a request may wait {most:.0f} s; the gateway ends the worker at {DELIVER_CALL:.0f}"
         )
+
+
+def built_by(made: type, offers: Collection[Any]) -> list[Any]:
+    """Those of the offers whose factory is the class, or makes what nobody can tell beforehand; one, at least."""
+    found = [one for one in offers if not isinstance(one.factory, type) or issubclass(made, one.factory)]
+    assert found, f"registered is {_named(one.factory for one in offers)}, and build makes a {made.__name__}"
+    return found
+
+
+def _named(some: Iterable[Any]) -> str:
+    return ", ".join(sorted({getattr(one, "__name__", None) or type(one).__name__ for one in some}))
 
 
 _SECRET_NAME = re.compile(r"(?:^|_)(?:secrets?|passwords?|passwd|tokens?|credentials?|api_key|private_key)\Z")

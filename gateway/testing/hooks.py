@@ -1,18 +1,24 @@
-"""The hooks of the plugin under test: what of them will go fails its suites, long before it is gone."""
+"""The plugin under test, as the gateway finds it: what it offers, and what of its hooks will go.
+
+In: the packages that a test module imports from. An installed plugin in one of them is the one that is tested.
+"""
 
 from __future__ import annotations
 
 import importlib
+import re
 import warnings
 from collections.abc import Collection
 from functools import cache
-from importlib.metadata import entry_points
+from importlib.metadata import distributions, entry_points
 from types import ModuleType
 
 import pluggy
 
 from gateway import hookspecs
-from gateway.host import deprecations
+from gateway.host import DISTRIBUTION, Host, deprecations, installed
+
+_ASKS = re.compile(r"^Requires-Dist: lead[-_.]gateway\b", re.MULTILINE | re.IGNORECASE)
 
 
 def packages_of(module: ModuleType) -> frozenset[str]:
@@ -26,6 +32,35 @@ def refuse_deprecated(packages: Collection[str], specs: ModuleType = hookspecs) 
     told = [place for package in sorted(packages) for place in _deprecated(package, specs)]
     if told:
         raise AssertionError("\n".join(told))
+
+
+@cache
+def loaded(packages: frozenset[str]) -> Host | None:
+    """The installed plugins of these packages, loaded as the gateway does; None when there are none.
+
+    Raises ``AssertionError`` when one does not work, or an installed distribution for the gateway names no plugin.
+    """
+    of_plugins = [pair for pair in installed() if pair[1].metadata["Name"] != DISTRIBUTION]
+    pairs = [pair for pair in of_plugins if pair[0].module.partition(".")[0] in packages]
+    if not pairs:
+        silent = sorted({name for package, name in _silent() if package in packages})
+        assert not silent, f"{', '.join(silent)}: no entry point of the group {hookspecs.PROJECT}, so nobody finds it"
+        return None
+    host = Host(pairs)
+    wrong = [f"{one.name} is {one.state}: {one.reason}" for one in host.plugins if one.state != "active" or one.reason]
+    assert not wrong, "; ".join(wrong)
+    return host
+
+
+@cache
+def _silent() -> frozenset[tuple[str, str]]:
+    """(package, distribution) of those that ask for the gateway and have no plugin."""
+    found = set()
+    for one in distributions():
+        if _ASKS.search(one.read_text("METADATA") or "") and not one.entry_points.select(group=hookspecs.PROJECT):
+            packages = (one.read_text("top_level.txt") or "").split()
+            found |= {(package, one.metadata["Name"]) for package in packages}
+    return frozenset(found)
 
 
 @cache

@@ -46,6 +46,7 @@ class MemorySystem(FakeSystem):
         self.effects: list[Write] = []
         self.told: list[Any] = []
         self._keys: dict[tuple[str, str], str] = {}
+        self._doubles: dict[tuple[str, str], list[str]] = {}
         self._calls = 0
         self._planned: list[tuple[Fault, float, int]] = []
 
@@ -86,7 +87,15 @@ class MemorySystem(FakeSystem):
         return id_
 
     def of_key(self, object: str, key: str) -> list[str]:
-        return [self._keys[object, key]] if (object, key) in self._keys else []
+        if (id_ := self._keys.get((object, key))) is None:
+            return []
+        return [id_, *self._doubles.get((object, id_), ())]
+
+    def double(self, object: str, record: str) -> str:
+        doubles = self._doubles.setdefault((object, record), [])
+        doubles.append(f"{record}-{len(doubles) + 2}")
+        self.held[object][doubles[-1]] = dict(self.held[object][record])
+        return doubles[-1]
 
 
 _systems: dict[tuple[Path, str], MemorySystem] = {}

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from gateway.contracts import Activity, Mark, Score, Scorer, Subject
-from gateway.testing.contract import Contract
+from gateway.testing.contract import Contract, built_by
 from gateway.testing.hostile import VALUES
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -52,6 +52,9 @@ class ScorerContract(Contract):
         scorer = self.build()
         for subject in self.subjects():
             yield scorer, subject, scorer.score(subject, NOW)
+
+    def _is_among(self, offers: Mapping[str, Any]) -> None:
+        built_by(type(self.build()), offers.values())
 
     # -- checks -------------------------------------------------------------------------------------------------------
 

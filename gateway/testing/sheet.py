@@ -119,6 +119,11 @@ def text(made: Mapping[str, Any]) -> str:
 
 
 def _lines(made: Mapping[str, Any]) -> Iterator[str]:
+    if loading := made.get("loading"):
+        result = {"active": "passed", "broken": "failed", "incompatible": "failed"}.get(loading["state"], "skipped")
+        why = ": ".join(filter(None, (loading["state"], loading["reason"])))
+        yield ""
+        yield f"  {result:<9}the gateway loads it{'' if why == 'active' else f': {why}'}"
     for suite in made["suites"]:
         counts = ", ".join(f"{suite[name]} {name}" for name in RESULTS if suite[name])
         yield ""

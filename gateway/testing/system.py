@@ -50,5 +50,12 @@ class FakeSystem(abc.ABC):
         """
         raise NotImplementedError("say what the system holds: def records(self, object): return {id: values}")
 
+    def double(self, object: str, record: str) -> str:
+        """Make a second record like this one, our key included, as an import over there may; its id.
+
+        "" where the system never holds two with one key. For sinks that can be asked for keys.
+        """
+        return ""
+
     def close(self) -> None:  # noqa: B027 - most have nothing to end
         """End what was started for it."""

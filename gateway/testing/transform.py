@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from gateway.testing.contract import Contract
@@ -21,6 +21,10 @@ class TransformContract(Contract):
     """(raw value, what becomes of it)."""
     refused: Sequence[Any] = ()
     """Values that it cannot make anything of; none, where it takes every text."""
+
+    def _is_among(self, offers: Mapping[str, Any]) -> None:
+        functions = [one.__wrapped__ for one in offers.values()]
+        assert self.transform in functions, "what is tested is not what is registered; say which function it is"
 
     def test_it_makes_of_values_what_it_says(self) -> None:
         assert self.examples, "give examples: (raw value, what becomes of it)"

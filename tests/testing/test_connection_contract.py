@@ -14,7 +14,8 @@ from gateway.contracts import Account, Connection, Context, Step
 from gateway.errors import GatewayError
 from gateway.testing import ConnectionContract, FakeSystem
 
-CHECKS = [name for name in dir(ConnectionContract) if name.startswith("test_") and "skipped" not in name]
+FOUND, RULE = "test_the_gateway_finds_it", "test_what_is_skipped_has_a_reason"  # of every suite: tried elsewhere
+CHECKS = [name for name in dir(ConnectionContract) if name.startswith("test_") and name not in (FOUND, RULE)]
 
 
 class TestCrm(ConnectionContract):

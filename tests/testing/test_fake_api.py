@@ -110,6 +110,22 @@ def test_a_call_without_a_deadline_is_seen() -> None:
     fake.close()
 
 
+@pytest.mark.parametrize(
+    ("raised", "seen"), [(ConnectionError, requests.ConnectionError), (TimeoutError, requests.Timeout)]
+)
+def test_an_answer_may_be_none(notes: tuple[Notes, str], raised: type[Exception], seen: type[Exception]) -> None:
+    """The line is cut, or nothing comes, where the fake's own state wants it so."""
+    fake, url = notes
+
+    def answer(request: Request) -> Reply:
+        raise raised
+
+    fake.answer = answer  # type: ignore[method-assign]
+    with impatient(), pytest.raises(seen):
+        put(url)
+    assert fake.calls == 1
+
+
 def test_a_mistake_of_the_fake_is_an_answer() -> None:
     """With its text, where its author looks first."""
     fake = Notes()

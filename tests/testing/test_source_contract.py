@@ -28,7 +28,8 @@ from gateway.contracts import (
 from gateway.errors import AccessRefused, GatewayError, QuarantineDocument, TryLater
 from gateway.testing import FakeSystem, SourceContract
 
-CHECKS = [name for name in dir(SourceContract) if name.startswith("test_") and "skipped" not in name]
+FOUND, RULE = "test_the_gateway_finds_it", "test_what_is_skipped_has_a_reason"  # of every suite: tried elsewhere
+CHECKS = [name for name in dir(SourceContract) if name.startswith("test_") and name not in (FOUND, RULE)]
 PEOPLE = 5
 
 
@@ -193,6 +194,16 @@ class LongCursors(Pulls):
         return replace(page, cursor={**(page.cursor or {}), "seen": "x" * 5000})
 
 
+class CountsNoRecords(Pulls):
+    def wrong(self, page: Page, number: int) -> Page:
+        return replace(page, records=1)
+
+
+class CountsWhatIsNotThere(Pulls):
+    def wrong(self, page: Page, number: int) -> Page:
+        return replace(page, document=b"")
+
+
 class NoEnd(Pulls):
     def wrong(self, page: Page, number: int) -> Page:
         return replace(page, more=True)
@@ -292,6 +303,11 @@ class Shows(CrmSource):
         context.log.info("built", hook=settings["hook"].reveal())
 
 
+class ShowsInWhatItRaises(CrmSource):  # and another check says that it may not raise it
+    def read(self, document: Document) -> Iterable[ReadItem]:
+        raise KeyError(HOOK)
+
+
 HOUR = timedelta(hours=1)
 Make = Callable[[Mapping[str, Any], Context], Source]
 BAD: Sequence[tuple[Make, str, str]] = [
@@ -327,6 +343,8 @@ BAD: Sequence[tuple[Make, str, str]] = [
     (TwoOfOneName, "test_streams_have_names", "two streams of one name share a cursor"),
     (OnePageOnly, "test_it_pulls_pages", "no stream takes two pages; hold more"),
     (LongCursors, "test_pages_keep_to_their_size", "people: a cursor of 5023 bytes"),
+    (CountsNoRecords, "test_pages_keep_to_their_size", "people: a page says 1 records, and 2 are read in it"),
+    (CountsWhatIsNotThere, "test_pages_keep_to_their_size", "people: a page of 2 records without a byte"),
     (NoEnd, "test_pages_keep_to_their_size", "people: the last page says that more follows"),
     (Unreadable, "test_pages_are_read_without_trouble", "people: person without id: the record's id is missing"),
     (CursorsAhead, "test_a_pull_resumes_from_every_page", 'people: resumed from {"after":"4"}, 2 lost'),
@@ -352,6 +370,7 @@ BAD: Sequence[tuple[Make, str, str]] = [
     (FetchesSome, "test_what_is_looked_up_is_answered", "1 of 3 looked up were not answered"),
     (OneByOne, "test_lookups_go_in_batches", "one record takes 1 calls, 3 take 3"),
     (Shows, "test_secrets_appear_nowhere", "a secret shows"),
+    (ShowsInWhatItRaises, "test_secrets_appear_nowhere", "a secret shows"),
 ]
 HOSTILE = "test_hostile_bytes_are_quarantined"
 

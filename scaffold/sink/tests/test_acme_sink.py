@@ -47,6 +47,11 @@ class FakeAcme(FakeApi):
         self.put("person", id_, {**row["fields"], "key": row["key"]})
         return {"key": row["key"], "status": "written", "id": id_}
 
+    def double(self, object, record):
+        """A second record with the key of the first, as an import over there leaves it."""
+        self.put(object, f"{record}-2", self.records(object)[record])
+        return f"{record}-2"
+
     def rows(self, ids, keys) -> Iterator[dict]:
         for id_, held in self.records("person").items():
             if id_ in ids or held["key"] in keys:

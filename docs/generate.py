@@ -12,6 +12,7 @@ from marshmallow import Schema, fields, missing
 
 from gateway.durations import format_duration
 from gateway.journey import check as journey
+from gateway.journey import content
 from gateway.mapping import field as mapping_field
 from gateway.mapping import grammar
 from gateway.mapping.types import TYPES
@@ -25,6 +26,7 @@ FILES: tuple[tuple[str, type[Schema]], ...] = (
     ("mappings/SYSTEM.yaml", grammar.MappingForm),
     ("scoring.yaml", scoring.ModelSchema),
     ("journey.yaml", journey.JourneySchema),
+    ("content.yaml", content.ContentForm),
 )
 # What a key means where the form itself does not say it; a test sees to it that none is left out.
 HELP = {

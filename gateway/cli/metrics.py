@@ -6,6 +6,7 @@ import click
 
 from gateway.cli.attribution import attribution
 from gateway.cli.campaigns import campaigns
+from gateway.cli.content import content
 from gateway.cli.funnel import funnel
 from gateway.cli.reconcile import reconcile
 from gateway.cli.recycled import recycled
@@ -17,5 +18,5 @@ def metrics() -> None:
     """The numbers both teams look at."""
 
 
-for command in (funnel, velocity, campaigns, attribution, recycled, reconcile):
+for command in (funnel, velocity, campaigns, content, attribution, recycled, reconcile):
     metrics.add_command(command)

@@ -14,5 +14,8 @@ DEFINITIONS = {
     "passed": "Records that marketing's systems count by `counts:` in their mapping files, asked live.",
     "received": "Records that sales' systems count by `counts:` in their mapping files, asked live.",
     "only": "Counted on one side alone; what only marketing counts less what only sales counts is the difference.",
+    "engagement": "One thing a lead did with an asset, in a channel or for a campaign, as its system told.",
+    "reached": "Of all leads that ever bought, and of all others, the share that engaged at least once in the period.",
+    "points": "What one fresh engagement earns in the model in use, of 100, before limits and weights of personas.",
     "cohort": "The calendar month, in the instance's time zone, in which a lead became known.",
 }

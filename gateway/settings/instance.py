@@ -22,6 +22,7 @@ from gateway.clock import Clock
 from gateway.contracts import NOTICE, Secret
 from gateway.errors import ConfigError, Problem
 from gateway.journey.check import check as check_journey
+from gateway.journey.content import Content, check_content, compile_content
 from gateway.journey.journey import Journey, compile_journey
 from gateway.journey.notify import check_through
 from gateway.journey.package import OFFERED, check_package, lead_fields
@@ -34,6 +35,7 @@ from gateway.settings.secrets import secrets_of
 from gateway.store.place import FOLDER, Place, place_of
 
 GATEWAY, SCORING, JOURNEY, MAPPINGS = "gateway.yaml", "scoring.yaml", "journey.yaml", "mappings"
+CONTENT = "content.yaml"
 PLACES = {"street", "city", "state", "zip", "country"}
 """Lead fields that resemble others and are no slips of the pen."""
 STRATEGY = "weighted"
@@ -108,6 +110,8 @@ class Instance:
     hashes: Mapping[str, str]
     files: Mapping[str, str] = field(repr=False)
     warnings: tuple[Problem, ...] = ()
+    content: Content = field(default_factory=Content)
+    """which stage of the journey an asset, channel or campaign serves"""
     unscored: str = ""
     """Why the strategy of scoring.yaml, which is installed, cannot be used: leads keep the scores they have."""
 
@@ -125,7 +129,8 @@ def texts(root: Path) -> dict[str, str]:
     folder = root / MAPPINGS
     mappings = sorted(folder.glob("[!.]*.yaml")) if folder.is_dir() else []
     found = {}
-    for path in (root / GATEWAY, root / JOURNEY, root / SCORING, *mappings, *(root / name for name in rules.FILES)):
+    named = (GATEWAY, JOURNEY, SCORING, CONTENT, *rules.FILES)
+    for path in (*(root / name for name in named), *mappings):
         with contextlib.suppress(OSError, UnicodeDecodeError), path.open(encoding="utf-8") as stream:
             found[str(path.relative_to(root))] = stream.read(MAX_CHARACTERS + 1)
     return found
@@ -181,11 +186,14 @@ class _Loading:
         self.problems += rules.Rules(self.rules).problems
         self._types()
         self._stages(journey)
+        content = self._read(CONTENT, optional=True)
+        if content is not None:
+            self.problems += check_content(content, _stage_names(journey))
         if journey is not None and not any(f"{MAPPINGS}/" in str(one) for one in self.problems):
             self.problems += check_package(journey, self._attributes())
         if self.problems or main is None:
             raise ConfigError(_in_order(self.problems))
-        return self._built(main, scoring, journey or ConfigFile(JOURNEY, ""))
+        return self._built(main, scoring, journey or ConfigFile(JOURNEY, ""), content)
 
     def _read(self, name: str, optional: bool = False) -> ConfigFile | None:
         if optional and not (name in self.given if self.given is not None else (self.root / name).exists()):
@@ -344,9 +352,7 @@ class _Loading:
 
     def _stages(self, journey: ConfigFile | None) -> None:
         """``create: stage X`` names a stage of the journey."""
-        stages = journey.data.get("stages") if journey is not None else [{"name": "target"}]
-        entries = [one for one in stages if isinstance(one, Mapping)] if isinstance(stages, list) else []
-        known = [one["name"] for one in entries if isinstance(one.get("name"), str)]
+        known = _stage_names(journey)
         for system, mapping in self.mappings.items():
             for name, one in mapping.objects.items():
                 stage = one.create.removeprefix("stage ")
@@ -355,7 +361,9 @@ class _Loading:
                     hint = suggest(stage, known) if journey else f"; there is no {JOURNEY}"
                     self.problems.append(file.problem(("objects", name, "create"), f"no such stage{hint}"))
 
-    def _built(self, main: ConfigFile, scoring: ConfigFile | None, journey: ConfigFile) -> Instance:
+    def _built(
+        self, main: ConfigFile, scoring: ConfigFile | None, journey: ConfigFile, content: ConfigFile | None
+    ) -> Instance:
         with secrets_of(self.root):
             data: dict[str, Any] = GatewayForm().load(main.data)
         systems = {
@@ -397,6 +405,7 @@ class _Loading:
             journey=compile_journey(journey),
             hashes=hashes,
             files={name: file.text for name, file in self.files.items()} | self.rules,
+            content=compile_content(content.data) if content is not None else Content(),
             unscored=self.unscored,
             warnings=tuple(self._warnings([file for file in (scoring, journey) if file is not None])),
         )
@@ -446,6 +455,13 @@ class _Loading:
             }
             if not others and name not in keys and (near := get_close_matches(name, known, n=1, cutoff=0.8)):
                 yield file.problem(path, f"nothing else speaks of lead field {name!r}; did you mean {near[0]!r}?")
+
+
+def _stage_names(journey: ConfigFile | None) -> list[str]:
+    """The stages of a journey.yaml that may be malformed; of none, the one that every lead enters."""
+    stages = journey.data.get("stages") if journey is not None else [{"name": "target"}]
+    entries = [one for one in stages if isinstance(one, Mapping)] if isinstance(stages, list) else []
+    return [one["name"] for one in entries if isinstance(one.get("name"), str)]
 
 
 def uses(node: Any, path: KeyPath) -> Iterator[tuple[KeyPath, str, str]]:

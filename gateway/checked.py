@@ -82,8 +82,9 @@ def refuse_score(score: Any, at: datetime) -> None:
     """Raises ``Garbage`` for what could not be stored, or would be due again at once, for ever."""
     if not isinstance(score, Score):
         raise Garbage(f"gave a {type(score).__name__}")
-    points = (score.total, score.fit, score.behaviour)
-    if not all(type(each) is int and abs(each) <= _MOST_POINTS for each in points) or type(score.band) is not str:
+    total, fit, behaviour = score.total, score.fit, score.behaviour
+    whole = type(total) is int and type(fit) is int and type(behaviour) is int and type(score.band) is str
+    if not whole or abs(total) > _MOST_POINTS or abs(fit) > _MOST_POINTS or abs(behaviour) > _MOST_POINTS:
         raise Garbage("gave a score of something else than hundredths and a band")
     moves = score.changes_at
     if moves is not None and (type(moves) is not datetime or moves.tzinfo is None or moves <= at):

@@ -12,6 +12,7 @@ import random
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, literal, or_, select, update
@@ -22,7 +23,7 @@ from gateway.store import tables as t
 from gateway.store.among import among
 from gateway.store.put import Put
 from gateway.store.times import new_id
-from gateway.times import from_micros
+from gateway.times import EPOCH, from_micros
 
 CHOICE = 8
 """From so many of the next parts one is taken: two workers seldom take the same."""
@@ -168,8 +169,10 @@ def load_part(connection: Connection, part: Range, name: str, scoring: str, cuto
     activities: dict[str, list[Activity]] = defaultdict(list)
     did = select(a.lead, a.at, a.kind, a.asset, a.channel, a.campaign, a.id).where(within(a.lead))
     did = did if cutoff is None else did.where(a.at >= cutoff)
-    for lead, at, *rest in connection.execute(did.order_by(a.lead, a.at, a.id)):
-        activities[lead].append(Activity(from_micros(at), *rest))
+    # By far most rows: as the driver has them, and without a call for each; that is a fifth of the whole work.
+    rows = connection.execute(did.order_by(a.lead, a.at, a.id)).cursor
+    for lead, at, kind, asset, channel, campaign, id_ in rows.fetchall() if rows is not None else ():
+        activities[lead].append(Activity(EPOCH + timedelta(0, 0, at), kind, asset, channel, campaign, id_))
     return Part(leads, _companies(connection, {row.company for row in leads if row.company}), activities, marks)
 
 

@@ -30,6 +30,7 @@ _INTEGERS = range(-(2**63), 2**64)
 _DIGITS = bytes(48 if chr(code).isdigit() and code < 128 else 32 for code in range(256))
 _LONG_NUMBER = b"0" * 19
 _SPACES = b" \t\r\n"
+_MEDIA = re.compile(r"[a-z]{1,20}/[a-z0-9][a-z0-9.+-]{0,80}\Z")
 _PLAIN_KEY = re.compile(r"[A-Za-z_][\w .-]{0,63}\Z")
 
 Path = tuple[str | int, ...]
@@ -93,6 +94,19 @@ def decode_form(
         if not _put(root, parts, text):
             raise QuarantineDocument(f"{place}: sent both as a value and as a group of values")
     return {name: _lists(node) for name, node in root.items()}
+
+
+def media_type(content_type: str) -> str:
+    """``application/json`` of ``Application/JSON; charset=utf-8``; what is none is "", since it may be anything."""
+    media = content_type.partition(";")[0].strip().lower()
+    return media if _MEDIA.match(media) else ""
+
+
+def not_understood(content_type: str, known: str) -> QuarantineDocument:
+    """The error for a body whose type nobody here reads. ``known``: what is read, as ``JSON and forms``."""
+    media = media_type(content_type)
+    what = f"bodies of type {media!r}" if media else "bodies whose type is not stated as one, such as application/json,"
+    return QuarantineDocument(f"{what} are not understood; {known} are")
 
 
 def spoken(path: Sequence[str | int]) -> str:

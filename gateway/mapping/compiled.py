@@ -13,7 +13,7 @@ from typing import Any
 from marshmallow import EXCLUDE, Schema, fields, missing, pre_load
 
 from gateway.contracts import Count, Document, Kind, Quarantined, ReadItem, RecordChanged, Skipped
-from gateway.errors import ConfigError
+from gateway.errors import ConfigError, QuarantineDocument
 from gateway.mapping import checks
 from gateway.mapping.field import Blanks, FieldMapping, Transform
 from gateway.mapping.grammar import MappingForm
@@ -24,6 +24,8 @@ from gateway.mapping.times import Clock
 from gateway.mapping.types import kind_of
 from gateway.mapping.unmapped import Unmapped
 from gateway.settings.files import ConfigFile, content_hash
+
+MAX_ITEMS = 10_000
 
 
 class MappedField(fields.Field[Any]):
@@ -137,13 +139,18 @@ class SystemMapping:
             self._groups.setdefault(items, (find, []))[1].append(self.objects[name].reader)
 
     def read(self, payload: Any, document: Document) -> Iterator[ReadItem]:
-        """Every event, skipped and quarantined item of one decoded payload."""
+        """Every event, skipped and quarantined item of one decoded payload.
+
+        Raises ``QuarantineDocument`` for more items than any system sends at once: a MiB holds half a million brackets.
+        """
         anything = False
         for find, readers in self._groups.values():
             items = find(payload)
             if items is None:
                 continue
             anything = True
+            if isinstance(items, list) and len(items) > MAX_ITEMS:
+                raise QuarantineDocument(f"holds {len(items):,} items; at most {MAX_ITEMS:,} are read of one document")
             for item in items if isinstance(items, list) else (items,):
                 yield from self._item(item, readers, document)
         if not anything:

@@ -38,6 +38,8 @@ from gateway.mapping.unmapped import nameable
 
 MAX_DEPTH = 32
 MAX_VALUES = 10_000
+MAX_IDS = 1_000
+"""Other records that one record may name in one field."""
 _LONGEST_ID = 255
 _LARGEST = 2**63
 _SEPARATORS = re.compile(r"[;,\s]+")
@@ -331,7 +333,10 @@ class ObjectReader:
         if raw is MISSING or self._blank(raw):
             return []
         entries = _SEPARATORS.split(raw.strip()) if isinstance(raw, str) else raw if isinstance(raw, list) else [raw]
-        return list(dict.fromkeys(_id(entry, what) for entry in entries if not self._blank(entry)))
+        ids = list(dict.fromkeys(_id(entry, what) for entry in entries if not self._blank(entry)))
+        if len(ids) > MAX_IDS:
+            raise UnreadableError(f"{what}: there are {len(ids):,} of them; at most {MAX_IDS:,} are read")
+        return ids
 
     def _at(self, item: Item, document: Document) -> tuple[datetime, Precision]:
         if self._time is None:

@@ -73,9 +73,13 @@ class ConfigFile:
             raise ConfigError([Problem(name, 0, "", f"longer than {MAX_CHARACTERS:,} characters")])
         try:
             with warnings.catch_warnings(action="ignore"):  # an anchor used twice is the author's own business
-                tree = YAML(typ="rt").load(text)
-        except DuplicateKeyError:
-            raise ConfigError(sorted(_doubled(name, YAML(typ="rt").compose(text), (), set()))) from None
+                try:
+                    tree = YAML(typ="rt").load(text)
+                except DuplicateKeyError:
+                    twice = sorted(_doubled(name, YAML(typ="rt").compose(text), (), set()))
+                    raise ConfigError(twice) from None
+        except ConfigError:
+            raise
         except MarkedYAMLError as exc:
             mark = exc.problem_mark or exc.context_mark
             line = mark.line + 1 if mark else 0

@@ -22,7 +22,7 @@ from typing import Any
 
 from gateway.contracts import Context, Cursor, Document, Page, Quarantined, ReadItem, Source
 from gateway.errors import NotFound, QuarantineDocument, Refused
-from gateway.payloads import decode_json
+from gateway.payloads import decode_json, media_type, not_understood
 from gateway_files.records import MAX_RECORD, TOO_LONG, Record, csv_records, json_records
 
 MAX_PAGE = 1024 * 1024
@@ -74,7 +74,7 @@ class FilesSource(Source):
     def read(self, document: Document) -> Iterable[ReadItem]:
         if self._context.mapping is None:
             raise QuarantineDocument(f"the system {self._context.system!r} has no mapping file")
-        media = document.content_type.partition(";")[0].strip().lower()
+        media = media_type(document.content_type)
         text = document.body.removeprefix(_BOM).decode("latin-1")
         offset = document.headers.get(LINE_OFFSET, "0")
         reading = _Reading(self._encoding, int(offset) if offset.isdecimal() else 0)
@@ -83,7 +83,7 @@ class FilesSource(Source):
         elif media in (CSV, TSV):
             items = reading.csv(text, self._delimiter or _delimiter(media))
         else:
-            raise QuarantineDocument(f"bodies of type {media[:80]!r} are not understood; CSV and JSON Lines are")
+            raise not_understood(document.content_type, "CSV and JSON Lines")
         return chain(reading.quarantined, self._context.mapping.read(items, document))
 
 

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 from gateway.contracts import Context, Document, ReadItem, Source
 from gateway.errors import QuarantineDocument
 from gateway.hookspecs import RegisterSource, hookimpl
-from gateway.payloads import decode_form, decode_json, decode_xml
+from gateway.payloads import decode_form, decode_json, decode_xml, media_type, not_understood
 from gateway_webhook.settings import SettingsSchema
 
 __all__ = ["SettingsSchema", "WebhookSource", "register_sources"]
@@ -42,7 +42,7 @@ class WebhookSource(Source):
         return self._context.mapping.read(self._decoded(document), document)
 
     def _decoded(self, document: Document) -> Any:
-        media = document.content_type.partition(";")[0].strip().lower()
+        media = media_type(document.content_type)
         if self._body == "cloudevents":
             return self._event(document, media)
         if self._body == "form" or (self._body == "auto" and media == "application/x-www-form-urlencoded"):
@@ -51,7 +51,7 @@ class WebhookSource(Source):
             return decode_xml(document.body, depth=self._depth, keys=self._keys)
         if self._body == "json" or _may_be_json(media) or document.body.lstrip()[:1] in (b"{", b"["):
             return self._json(document.body)
-        raise QuarantineDocument(f"bodies of type {media[:80]!r} are not understood; JSON, XML and forms are")
+        raise not_understood(document.content_type, "JSON, XML and forms")
 
     def _json(self, body: bytes) -> Any:
         return decode_json(body, depth=self._depth, keys=self._keys)

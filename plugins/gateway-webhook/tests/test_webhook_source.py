@@ -282,6 +282,7 @@ def test_the_content_type_says_how_a_body_is_read(body, content_type, data):
     [
         ("<xml>", "application/xml", "not readable as XML"),
         ("x", "text/plain", "'text/plain' are not understood"),
+        ("x", "x@y.example", "not readable as JSON"),  # no type at all, and maybe somebody's address
         ("a=1", "multipart/form-data; boundary=x", "'multipart/form-data' are not understood"),
         ('{"a": 1, "a": 2}', "application/json", r"\$\.a: the same key twice"),
         ("a=1&a[b]=2", "application/x-www-form-urlencoded", "sent both as a value"),

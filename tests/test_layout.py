@@ -358,6 +358,6 @@ def test_new_plugins_pass_their_tests_and_work_beside_the_wheel(wheels, tmp_path
     done = subprocess.run([command, "-C", instance, "check"], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     for where in ("gateway.yaml:5: systems.site.plugin", "gateway.yaml:8: systems.sales.plugin"):
-        assert f"{where}: no installed plugin offers it; install gateway-try" in done.stderr
+        assert f"{where}: no installed plugin offers it; `gateway plugins list`" in done.stderr
     assert "scoring.yaml:2: strategy: no installed plugin offers this strategy" in done.stderr
     assert "mappings/site.yaml:12: objects.person.fields.staff.transforms[0]: no such transform" in done.stderr

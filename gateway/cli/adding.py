@@ -132,8 +132,10 @@ def _adding(root: Path, host: Host, plugin: str, name: str) -> Adding:
     offers = [shelf[plugin] for shelf in (host.sources, host.sinks) if plugin in shelf]
     if not offers:
         known = sorted({*host.sources, *host.sinks})
-        why = host.unavailable.get(plugin)
-        hint = f"; it does not work: {why}" if why else suggest(plugin, known) or f"; install gateway-{plugin}"
+        why, offerer = host.unavailable.get(plugin), host.rules.offerer(plugin)
+        hint = suggest(plugin, known) or "; install the plugin that does"
+        if why or offerer:
+            hint = f"; it is {why}" if why else f"; {offerer} does: `gateway plugins install --locked`"
         raise NotFound(f"no plugin offers {plugin!r}; there are: {', '.join(known)}{hint}")
     if not SYSTEM_NAME.fullmatch(name):
         raise Refused(f"{name!r}: a system's name is written in small letters, digits, - and _")

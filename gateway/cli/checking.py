@@ -47,6 +47,7 @@ def check(app: App, online: bool, as_json: bool) -> None:
     gateway = _built(instance, host)
     warnings = (
         *instance.warnings,
+        *host.rules.strangers((plugin.name, plugin.distribution) for plugin in host.plugins),
         *_uncarried(gateway),
         *_untold(gateway),
         *_unread(gateway),

@@ -12,12 +12,12 @@ import click
 from gateway.answers.texts import plural
 from gateway.cli.main import App, pass_app
 from gateway.cli.output import json_option, say, say_json, say_under
-from gateway.cli.plugins import looked, one_of
+from gateway.cli.plugins import looked, matching
 
 if TYPE_CHECKING:
     from gateway.plugins.doctor import Finding
-    from gateway.plugins.lock import Lock
     from gateway.plugins.probe import Seen
+    from gateway.plugins.rules import Rules
 
 ONLINE = 60.0
 """Seconds that one question to a system, its account included, may take."""
@@ -35,22 +35,22 @@ def check(app: App, name: str | None, offline: bool, as_json: bool) -> None:
     settings, secrets (never shown), credentials (the account is asked) and mapping. Without an instance, at the
     plugin's own part. Plugins are loaded in a process of their own. The exit code is 1 when something is wrong.
     """
-    from gateway.plugins.approving import foreign
     from gateway.plugins.doctor import WRONG
     from gateway.plugins.rules import Rules
 
-    found = looked(app)
-    chosen = [one_of(found, name)] if name is not None else found
-    lock = Rules.of(app.root).lock
-    told = {one.name: (one, list(_findings(app, one, found, lock, offline))) for one in chosen}
-    approved = lock.distributions if lock is not None and name is None else {}
-    missing = [f"{key} {approved[key].version}" for key in sorted(approved.keys() - foreign().keys())]
-    culprits = [one for one, findings in told.values() if any(finding.state == WRONG for _, finding in findings)]
+    found, rules = looked(app), Rules.of(app.root)
+    chosen = matching(found, name) if name is not None else found
+    told = [(one, list(_findings(app, one, found, rules, offline))) for one in chosen]
+    missing = _missing(rules) if name is None else []
+    problems, warnings = _beside(app, found, rules) if name is None else ([*map(str, rules.problems)], [])
+    culprits = [one for one, findings in told if any(finding.state == WRONG for _, finding in findings)]
+    wrong = bool(culprits or missing or problems)
     if as_json:
-        plugins = [_json(one, findings) for one, findings in told.values()]
-        say_json({"ok": not culprits, "plugins": plugins, "missing": missing})
+        plugins = [_json(one, findings) for one, findings in told]
+        data = {"ok": not wrong, "plugins": plugins, "missing": missing, "problems": problems, "warnings": warnings}
+        say_json(data)
     else:
-        for one, findings in told.values():
+        for one, findings in told:
             say(f"{one.name} ({one.distribution} {one.version})")
             rows = [
                 (finding, f"{system}: {finding.about}" if system else finding.about) for system, finding in findings
@@ -59,17 +59,52 @@ def check(app: App, name: str | None, offline: bool, as_json: bool) -> None:
             for finding, about in rows:
                 say_under(f"  {finding.state:<9}  {about.ljust(width)}  {finding.told}", 15 + width)
             say()
+        for line in problems:
+            say(f"wrong: {line}")
         if missing:
-            say(f"approved, but not installed: {', '.join(missing)}; `gateway plugins install --locked`")
-        names = ", ".join(one.name for one in culprits)
-        say(f"something is wrong with {names}" if culprits else f"{plural(len(chosen), 'plugin')}: nothing is wrong")
-    if culprits:
+            say(f"wrong: approved, but not installed: {', '.join(missing)}; `gateway plugins install --locked`")
+        for line in warnings:
+            say(f"warning: {line}")
+        names = ", ".join(dict.fromkeys(one.name for one in culprits))
+        ends = [
+            f"something is wrong with {names}" if culprits else f"{plural(len(chosen), 'plugin')}: nothing is wrong"
+        ]
+        if problems or missing:
+            ends = [*(ends if culprits else []), "something is wrong beside the plugins that are installed"]
+        say("; ".join(ends))
+    if wrong:
         click.get_current_context().exit(1)
 
 
-def _findings(
-    app: App, one: Seen, found: Sequence[Seen], lock: Lock | None, offline: bool
-) -> Iterator[tuple[str, Finding]]:
+def _missing(rules: Rules) -> list[str]:
+    from gateway.plugins.approving import foreign
+
+    approved = rules.lock.distributions if rules.lock is not None else {}
+    return [f"{key} {approved[key].version}" for key in sorted(approved.keys() - foreign().keys())]
+
+
+def _beside(app: App, found: Sequence[Seen], rules: Rules) -> tuple[list[str], list[str]]:
+    """What is wrong, and what is odd, that concerns no plugin that is installed."""
+    from gateway.errors import ConfigError
+    from gateway.plugins.uses import unmet
+
+    problems = [*map(str, rules.problems)]
+    warnings = [*map(str, rules.strangers((one.name, one.distribution) for one in found))]
+    try:
+        wanted = unmet(app.root, [offer for one in found for offer in (one.offers or one.would_offer)])
+    except ConfigError as exc:
+        problems += map(str, exc.problems)
+        wanted = []
+    unseen = [one for one in found if one.state != "active" and not one.names]
+    for use in wanted:
+        if use.plugin in {one.name for one in unseen}:  # told under it
+            continue
+        hint = f"; {rules.offerer(use.plugin)} did" if rules.offerer(use.plugin) else ""
+        (warnings if unseen else problems).append(f"{use}: no plugin that is loaded offers {use.plugin!r}{hint}")
+    return problems, warnings
+
+
+def _findings(app: App, one: Seen, found: Sequence[Seen], rules: Rules, offline: bool) -> Iterator[tuple[str, Finding]]:
     """(system or "", finding)."""
     from gateway.errors import ConfigError
     from gateway.plugins.doctor import UNTRIED, Finding, of_plugin
@@ -81,7 +116,7 @@ def _findings(
         there = distribution(one.distribution)
     except (PackageNotFoundError, ValueError):
         there = None
-    for finding in of_plugin(one, there if one.distribution != "lead-gateway" else None, lock, in_instance):
+    for finding in of_plugin(one, there if one.distribution != "lead-gateway" else None, rules, in_instance):
         yield "", finding
     if not in_instance:
         return

@@ -23,8 +23,20 @@ limit_option = click.option(
     "--limit", type=click.IntRange(min=1), default=50, show_default=True, metavar="N", help="Show at most N."
 )
 go_option = click.option("--go", is_flag=True, help="Do it; without, it is only said what would be done.")
+
+
+def _somebody(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    if not value.strip() or printable(value) != value:
+        raise click.BadParameter("a name that people can read, please")
+    return value.strip()
+
+
 by_option = click.option(
-    "--by", default=getpass.getuser, metavar="NAME", help="Who decides; default: your name on this machine."
+    "--by",
+    default=getpass.getuser,
+    metavar="NAME",
+    callback=_somebody,
+    help="Who decides; default: your name on this machine.",
 )
 LEAST = 14
 """Characters below which a column of words is not squeezed."""

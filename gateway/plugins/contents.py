@@ -18,6 +18,8 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import Distribution
 from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
 
 EDITABLE = "editable"
 """The fingerprint of a project that is worked on where it lies: what it is may change at any time."""
@@ -68,11 +70,24 @@ def changed_at(distribution: Distribution) -> str:
 
 def editable(distribution: Distribution) -> bool:
     """Whether it is a project installed with ``pip install -e``."""
+    info = _direct(distribution).get("dir_info")
+    return isinstance(info, Mapping) and bool(info.get("editable"))
+
+
+def came_from(distribution: Distribution) -> str:
+    """The folder or file here that it was installed from; "" when that is not here, or was an index."""
+    url = _direct(distribution).get("url")
+    path = unquote(url.removeprefix("file://")) if isinstance(url, str) and url.startswith("file:///") else ""
+    return path if path and os.path.exists(path) else ""
+
+
+def _direct(distribution: Distribution) -> Mapping[str, Any]:
+    """What the installer noted of where it came from, if that was no index."""
     try:
         told = json.loads(distribution.read_text("direct_url.json") or "{}")
-        return bool(told.get("dir_info", {}).get("editable"))
-    except (ValueError, AttributeError):
-        return False
+    except ValueError:
+        return {}
+    return told if isinstance(told, Mapping) else {}
 
 
 def _recorded(distribution: Distribution) -> Iterator[tuple[str, str]]:

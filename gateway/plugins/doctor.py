@@ -13,12 +13,13 @@ from importlib.metadata import Distribution, PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gateway.plugins.contents import EDITABLE, UNKNOWN, changed, fingerprint
+from gateway.plugins.contents import EDITABLE, UNKNOWN, came_from, changed, fingerprint
 from gateway.plugins.lock import LOCK, Lock
 from gateway.plugins.probe import Seen, Tell
 
 if TYPE_CHECKING:
     from gateway.host import Host
+    from gateway.plugins.rules import Rules
     from gateway.settings.instance import Instance
 
 OK, WRONG, UNTRIED = "ok", "wrong", "not tried"
@@ -33,11 +34,11 @@ class Finding:
     told: str
 
 
-def of_plugin(seen: Seen, distribution: Distribution | None, lock: Lock | None, in_instance: bool) -> Iterator[Finding]:
+def of_plugin(seen: Seen, distribution: Distribution | None, rules: Rules, in_instance: bool) -> Iterator[Finding]:
     """The plugin's own part."""
     if distribution is not None:
-        yield from _installed(distribution)
-        yield from _approved(distribution, lock, in_instance)
+        yield from _installed(distribution, rules.lock)
+        yield from _approved(distribution, rules, in_instance)
     if seen.state == "incompatible":
         yield Finding(WRONG, "hook API", seen.reason)
     else:
@@ -60,7 +61,7 @@ def of_plugin(seen: Seen, distribution: Distribution | None, lock: Lock | None, 
         yield Finding(WRONG, "settings schema", f"asking for it raised {seen.wrong}")
 
 
-def _installed(distribution: Distribution) -> Iterator[Finding]:
+def _installed(distribution: Distribution, lock: Lock | None) -> Iterator[Finding]:
     whole = f"{distribution.metadata['Name']} {distribution.version}"
     found = fingerprint(distribution)
     if found == EDITABLE:
@@ -69,15 +70,22 @@ def _installed(distribution: Distribution) -> Iterator[Finding]:
         yield Finding(UNTRIED, "files", f"{whole} was installed without RECORD: what its files were nobody knows")
     elif odd := changed(distribution):
         more = f" and {len(odd) - 5} more" if len(odd) > 5 else ""
-        name = distribution.metadata["Name"]
-        told = f"{'; '.join(odd[:5])}{more}; `gateway plugins install --again {name}` puts them back"
+        approved = lock.approved(distribution) if lock is not None else None
+        origin = approved.origin if approved is not None else ""
+        again = f"--again {origin or came_from(distribution) or distribution.metadata['Name']}"
+        if lock is not None and approved is not None and lock.against(distribution):
+            again = "--locked"
+        told = f"{'; '.join(odd[:5])}{more}; `gateway plugins install {again}` puts them back"
         yield Finding(WRONG, "files", told)
     else:
         yield Finding(OK, "files", f"{whole}, as installed")
 
 
-def _approved(distribution: Distribution, lock: Lock | None, in_instance: bool) -> Iterator[Finding]:
-    if lock is None:
+def _approved(distribution: Distribution, rules: Rules, in_instance: bool) -> Iterator[Finding]:
+    if unread := [one for one in rules.problems if str(one).startswith(LOCK)]:
+        yield Finding(WRONG, "approval", str(unread[0]))
+        return
+    if (lock := rules.lock) is None:
         why = f"there is no {LOCK}; `gateway plugins lock` begins one" if in_instance else "no instance is given"
         yield Finding(UNTRIED, "approval", why)
         return

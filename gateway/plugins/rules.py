@@ -88,7 +88,7 @@ class Rules:
         entries = self.lock.distributions if self.lock is not None else {}
         return next((key for key, one in entries.items() for told in one.plugins.values() if words & {*told}), "")
 
-    def strangers(self, known: Iterable[tuple[str, str]]) -> Iterator[Problem | str]:
+    def strangers(self, known: Iterable[tuple[str, str]]) -> Iterator[Problem]:
         """Whom plugins.yaml and GATEWAY_PLUGINS name and nobody is. ``known``: plugins with their distributions."""
         pairs = list(known)
         names, words = [name for name, _ in pairs], {word for pair in pairs for word in called(*pair)}
@@ -96,7 +96,7 @@ class Rules:
             message = f"no such plugin is installed{suggest(name, names)}"
             yield self._switches.problem(("disabled", name), message)  # type: ignore[union-attr]
         for name in sorted((allowed() or set()) - words):
-            yield f"{ALLOWED}: no plugin {name!r} is installed{suggest(name, names)}"
+            yield Problem(ALLOWED, 0, "", f"no plugin {name!r} is installed{suggest(name, names)}")
 
     def _off(self, name: str, distribution: str | None) -> Switched | None:
         return next((self.off[one] for one in sorted(called(name, distribution)) if one in self.off), None)

@@ -252,7 +252,7 @@ class _Loading:
                     self.absent[name], self.settings[name] = why, {}
                 else:
                     hint = suggest(plugin, [*self.plugins.sources, *self.plugins.sinks])
-                    missing = f"no installed plugin offers it{hint or f'; install gateway-{plugin}'}"
+                    missing = f"no installed plugin offers it{hint or '; `gateway plugins list` says what there is'}"
                     self.problems.append(main.problem(("systems", name, "plugin"), missing))
                 continue
             settings = data.get("settings", {})
@@ -292,6 +292,8 @@ class _Loading:
         unavailable: Mapping[str, str] = getattr(self.plugins, "unavailable", {})
         if plugin in unavailable:
             return f"plugin {plugin} is {unavailable[plugin]}"
+        if offerer := rules.Rules(self.rules).offerer(plugin):
+            return f"{plugin} is of {offerer}, which is approved and not installed: `gateway plugins install --locked`"
         unseen: str = getattr(self.plugins, "unseen", "")
         return f"no plugin that is loaded offers {plugin}; not loaded: {unseen}" if unseen else ""
 

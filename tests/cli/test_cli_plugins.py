@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,11 @@ from click.testing import CliRunner
 from gateway.cli.main import cli
 from gateway.engine.files import take_up
 from gateway.plugins import probe, switched
+from gateway.plugins.lock import Approved, Lock
 from gateway.plugins.probe import Seen
 from gateway.plugins.switched import Switched
 from gateway.runtime import open_gateway
+from gateway.settings.files import ConfigFile
 from gateway.store.inbox import Arrival
 
 FILES = Seen(
@@ -35,6 +38,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[Seen]:
     """What the process that loads plugins would tell; it is tried for itself in tests/plugins/test_probe.py."""
     found = [FILES, Seen("matrix", "m", "gateway-matrix", "1.0.0", "", "active", "", offers=["scorer matrix"])]
     monkeypatch.setattr(probe, "look", lambda root: found)
+    monkeypatch.setattr(probe, "ask", lambda *asked: [])
     return found
 
 
@@ -127,6 +131,102 @@ def test_a_name_that_nobody_could_be_asked_for_may_be_theirs(filled: Any) -> Non
     assert "no plugin that is loaded offers of_somebody; not loaded: " in report["problems"][0]["message"]
 
 
+TWINS = [
+    Seen("mail", "m", f"made-{name}", "1.0", ">=1,<2", state, "", offers=offers)
+    for name, state, offers in (("one", "active", ["sink mail"]), ("two", "broken", []))
+]
+TALKS = Seen(
+    *("talks", "m", "Made_Talks", "1.0", "", "active", ""),
+    offers=["sink chat", "sink sms"],
+    settings={"chat": [], "sms": [], "mail": []},
+    sections={"chat": "  chat:\n    plugin: chat\n", "sms": "  sms:\n    plugin: sms\n"},
+)
+
+
+def test_of_two_plugins_of_one_name_one_is_switched_off_and_both_are_looked_at(instance: Any, seen: list[Seen]) -> None:
+    """Their distribution tells them apart."""
+    seen += TWINS
+    for command in ("show", "disable"):
+        told = instance.run("plugins", command, "mail", code=1).stderr
+        assert "mail is more than one plugin; name one: made-one:mail, made-two:mail" in told
+    report = instance.json("plugins", "check", "mail", code=1)
+    assert [one["distribution"] for one in report["plugins"]] == ["made-one", "made-two"]
+    instance.run("plugins", "disable", "made-two:mail")
+    assert list(switched.switched(ConfigFile.read(instance.root / "plugins.yaml"))) == ["made-two:mail"]
+    assert "disabled already" in instance.run("plugins", "disable", "made-two", code=1).stderr
+    assert "made-two:mail is no longer disabled" in instance.run("plugins", "enable", "made-two:mail").stdout
+
+
+@pytest.mark.parametrize("name", ["files", "gateway-files", "Gateway_Files", "gateway-files:files", "sink-of-files"])
+def test_who_is_enabled_may_be_called_as_for_disable(instance: Any, seen: list[Seen], name: str) -> None:
+    """By its name, its distribution's, both, or what it offered."""
+    switched.write(instance.root, {"files": Switched(offers=["sink sink-of-files"]), "other": Switched()})
+    assert instance.json("plugins", "enable", name)["plugin"] == "files"
+    assert "disabled are other" in instance.run("plugins", "enable", name, code=1).stderr
+
+
+def test_the_doctor_is_not_content_with_what_is_not_there(instance: Any, seen: list[Seen]) -> None:
+    """What a system wants and nobody offers, what is approved and gone, what a file says of nobody: without a name."""
+    seen.append(Seen("weighted", "w", "lead-gateway", "1.0.0", "", "active", "", offers=["scorer weighted"]))
+    assert instance.json("plugins", "check", "--offline")["problems"] == []
+    instance.edit("gateway.yaml", "  sales:\n    plugin: files", "  sales:\n    plugin: nobodys")
+    entry = Approved("2.0", "sha256:0", {"nobodys": ["sink nobodys"]}, "anna", "now")
+    Lock({"made-gone": entry}).write(instance.root)
+    switched.write(instance.root, {"filse": Switched()})
+    report = instance.json("plugins", "check", "--offline", code=1)
+    assert (report["ok"], report["missing"]) == (False, ["made-gone 2.0"])
+    [unmet] = report["problems"]
+    assert unmet == "gateway.yaml:8: system sales: no plugin that is loaded offers 'nobodys'; made-gone did"
+    assert report["warnings"] == [
+        "plugins.yaml:3: disabled.filse: no such plugin is installed; did you mean 'files'?",
+    ]
+    told = instance.run("plugins", "check", "--offline", code=1).stdout
+    assert "nothing is wrong" not in told
+    assert "something is wrong beside the plugins" in told
+    words = "nobodys is of made-gone, which is approved and not installed: `gateway plugins install --locked`"
+    assert words in instance.run("check", code=1).stdout
+    told = instance.run("systems", "add", "nobodys", "--offline", code=1).stderr
+    assert "made-gone does: `gateway plugins install --locked`" in told
+    assert "install gateway-" not in instance.run("systems", "add", "smpt", "--offline", code=1).stderr
+    (instance.root / "plugins.lock").write_text("{")
+    report = instance.json("plugins", "check", "files", "--offline", code=1)
+    assert report["problems"] == ["plugins.lock:1: not readable as JSON"]
+
+
+def test_a_plugin_that_nobody_has_is_warned_of_wherever_plugins_are_told(instance: Any, seen: list[Seen]) -> None:
+    """It may be the one that was meant to be on, or off."""
+    off(instance, "filse")
+    env = {"GATEWAY_PLUGINS": "files, matrics"}
+    listed = instance.run("plugins", "list", env=env).stderr
+    checked = instance.run("check", env=env).stdout
+    for told in (listed, checked):
+        assert "plugins.yaml:3: disabled.filse: no such plugin is installed; did you mean 'files'?" in told
+        assert "GATEWAY_PLUGINS: no plugin 'matrics' is installed" in told
+
+
+WRONG_SECTIONS = {
+    "of a plugin that is not loaded": (("files", "crm"), "files is disabled: by anna; what a system of it"),
+    "of several": (("talks", "crm"), "talks offers chat, sms; name one: `gateway plugins show chat --section"),
+    "without a name": (("chat", ""), "'': a system's name is written in"),
+    "with a line break": (("chat", "crm\n"), "'crm\\n': a system's name is written in"),
+}
+
+
+@pytest.mark.parametrize(("asked", "told"), WRONG_SECTIONS.values(), ids=WRONG_SECTIONS)
+def test_a_section_that_cannot_be_written_is_refused(instance: Any, seen: list[Seen], asked: Any, told: str) -> None:
+    """Rather than another one than was asked for."""
+    seen[0] = replace(FILES, state="disabled", reason="by anna")
+    seen.append(TALKS)
+    assert told in instance.run("plugins", "show", asked[0], "--section", asked[1], code=1).stderr
+    assert "  crm:\n    plugin: sms" in instance.json("plugins", "show", "sms", "--section", "crm")["section"]
+
+
+def test_somebody_must_have_a_name(instance: Any, seen: list[Seen]) -> None:
+    """Who did it is asked for later."""
+    for name in ("", "  ", "an\nna", "\x1b[2J"):
+        assert "--by" in instance.run("plugins", "disable", "files", "--by", name, code=2).stderr
+
+
 @pytest.mark.processes
 def test_a_plugin_shows_its_settings_and_a_section_to_begin_with(instance: Any) -> None:
     """In words, as data, and as a text for gateway.yaml; by its name, its distribution's, or one that it offers."""
@@ -188,7 +288,12 @@ def test_approval_begins_with_what_is_there(instance: Any, monkeypatch: pytest.M
 
 def test_what_is_no_distribution_is_refused_before_pip_is_asked() -> None:
     """An option could send pip elsewhere, unseen; a file that is not there is no name."""
-    for asked, words in (("--index-url=x", "options are pip's own settings"), ("./nothing.whl", "no such file")):
+    for asked, words in (
+        ("--index-url=x", "options are pip's own settings"),
+        ("./nothing.whl", "no such file"),
+        ("./nothing", "./nothing: no such folder"),
+        ("plugins/nothing", "no such folder"),
+    ):
         done = CliRunner().invoke(cli, ["plugins", "install", "--", asked])
         assert done.exit_code == 1
         assert words in done.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import zipfile
 from dataclasses import replace
 from importlib.metadata import Distribution
@@ -17,6 +18,7 @@ from gateway.plugins.doctor import of_plugin
 from gateway.plugins.lock import Approved, Lock
 from gateway.plugins.pip import Change
 from gateway.plugins.probe import Seen
+from gateway.plugins.rules import Rules
 
 
 def seen(state: str = "active", reason: str = "", **more: Any) -> Seen:
@@ -52,7 +54,7 @@ STATES = {
 @pytest.mark.parametrize(("one", "told"), STATES.values(), ids=STATES)
 def test_each_state_is_told_as_what_it_is(one: Seen, told: dict[str, tuple[str, str]]) -> None:
     """Wrong is what somebody must mend; what was not tried says why."""
-    found = {finding.about: (finding.state, finding.told) for finding in of_plugin(one, None, None, True)}
+    found = {finding.about: (finding.state, finding.told) for finding in of_plugin(one, None, Rules(), True)}
     for about, (state, words) in told.items():
         assert found[about][0] == state
         assert found[about][1].startswith(words)
@@ -62,7 +64,9 @@ def test_each_state_is_told_as_what_it_is(one: Seen, told: dict[str, tuple[str, 
 
 def findings(distribution: Distribution, lock: Lock | None, in_instance: bool = True) -> dict[str, list[str]]:
     told: dict[str, list[str]] = {}
-    for one in of_plugin(seen(), distribution, lock, in_instance):
+    rules = Rules()
+    rules.lock = lock
+    for one in of_plugin(seen(), distribution, rules, in_instance):
         told.setdefault(one.about, []).append(f"{one.state}: {one.told}")
     return told
 
@@ -77,8 +81,13 @@ def test_files_and_approval_are_looked_at(made: Any, site: Path) -> None:
     assert findings(one, lock)["approval"] == ["ok: by anna at 2026-11-22"]
     (site / "made_x" / "more.py").unlink()
     told = findings(one, lock)
-    assert told["files"][0].startswith("wrong: made_x/more.py is gone; `gateway plugins install --again made-x`")
+    assert told["files"][0].startswith("wrong: made_x/more.py is gone; `gateway plugins install --locked`")
     assert told["approval"][0].startswith("wrong: its files are not those approved")
+    assert "`gateway plugins install --again made-x`" in findings(one, None)["files"][0]
+    came_from = {"url": f"file://{site}", "dir_info": {}}
+    (site / "made_x-1.0.dist-info" / "direct_url.json").write_text(json.dumps(came_from))
+    assert f"`gateway plugins install --again {site}`" in findings(one, None)["files"][0]
+    (site / "made_x-1.0.dist-info" / "direct_url.json").unlink()
     (site / "made_x" / "more.py").touch()
     needs = {"pluggy": {"version": "0.1"}, "made-gone": {"version": "1.0"}}
     entry = Approved("1.0", lock.distributions["made-x"].files, {"x": []}, "anna", "now", needs=needs)
@@ -207,3 +216,13 @@ def test_what_came_with_a_plugin_is_written_down_without_what_the_gateway_brings
     assert affected(known, [Change("made-lib", "1.0", "1.1", "u", "l", Path())]) == {"made-x"}
     (site / "made_x" / "__init__.py").write_text("print('evil')")
     assert affected(known, [Change("made-lib", "1.0", "1.1", "u", "l", Path())]) == set()
+
+
+def test_a_lock_that_cannot_be_read_is_wrong_and_not_missing(made: Any) -> None:
+    """It keeps everybody out; a file of switches that cannot be read says nothing of approvals."""
+    one = made("x")
+    told = {one.about: one for one in of_plugin(seen(), one, Rules({"plugins.lock": "{"}), True)}
+    assert told["approval"].state == "wrong"
+    assert told["approval"].told.startswith("plugins.lock:1: not readable as JSON")
+    told = {one.about: one for one in of_plugin(seen(), one, Rules({"plugins.yaml": "]"}), True)}
+    assert told["approval"].state == "not tried"

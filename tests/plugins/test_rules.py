@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import Distribution
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,7 @@ def test_without_files_everybody_is_let_in(made: Any, tmp_path: Path) -> None:
 def test_what_was_approved_is_let_in_and_nobody_else(made: Any, tmp_path: Path, capsys: Any) -> None:
     """The gateway's own plugin needs no approval."""
     lock_of(made("x")).write(tmp_path)
-    made("y", source=TELLS)
+    two = made("y", source=TELLS)
     rules = Rules.of(tmp_path)
     assert listed(rules, "x").state == "active"
     told = listed(rules, "y")
@@ -55,6 +56,8 @@ def test_what_was_approved_is_let_in_and_nobody_else(made: Any, tmp_path: Path, 
         "disabled",
         "not approved in plugins.lock; `gateway plugins lock made-y` approves it",
     )
+    assert told.since == contents.changed_at(two)  # for so long it has been there
+    assert abs(datetime.fromisoformat(told.since) - datetime.now(UTC)) < timedelta(minutes=10)
     assert listed(rules, "weighted").state == "active"
     assert capsys.readouterr().out == ""
 
@@ -180,13 +183,29 @@ def test_a_hand_written_line_is_enough(made: Any, tmp_path: Path, text: str) -> 
     assert listed(Rules.of(tmp_path), "x").state == "disabled"
 
 
-@pytest.mark.parametrize("text", ["disabled: [x]", "disbled: {x: }", "disabled: {x: {why: y}}", "]"])
+@pytest.mark.parametrize(
+    "text", ["disabled: [x]", "disbled: {x: }", "disabled: {x: {why: y}}", "disabled: {x: {since: y}}", "]"]
+)
 def test_a_switch_that_cannot_be_read_lets_nobody_in(made: Any, tmp_path: Path, text: str) -> None:
     """Rather too few than one that was meant to be off."""
     made("x")
     (tmp_path / SWITCHES).write_text(text)
     told = listed(Rules.of(tmp_path), "x")
     assert (told.state, told.reason.partition(":")[0]) == ("disabled", "plugins.yaml")
+
+
+def test_names_that_nobody_has_are_told_with_what_may_be_meant(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slip of the pen leaves on what was to be off, and off what was to be on."""
+    monkeypatch.setenv("GATEWAY_PLUGINS", "files, fils, Gateway_Files:files, gateway-files:file")
+    rules = Rules({SWITCHES: "disabled:\n  notify:\n  notfy:\n"})
+    known = [("files", "Gateway_Files"), ("notify", "gateway-notify")]
+    assert list(map(str, rules.strangers(known))) == [
+        "plugins.yaml:3: disabled.notfy: no such plugin is installed; did you mean 'notify'?",
+        "GATEWAY_PLUGINS: no plugin 'fils' is installed; did you mean 'files'?",
+        "GATEWAY_PLUGINS: no plugin 'gateway-files:file' is installed",
+    ]
+    monkeypatch.delenv("GATEWAY_PLUGINS")
+    assert list(Rules().strangers(known)) == []
 
 
 def test_the_last_plugin_that_is_switched_on_takes_the_file_with_it(tmp_path: Path) -> None:

@@ -78,7 +78,7 @@ def test_a_good_instance_holds_what_its_files_say(room: Any) -> None:
         ("gateway.yaml", "systems:", "deals: {system_of_record: cmr}\nsystems:", ":2: deals.system_of_record: no such system; did you mean 'crm'?"),
         ("gateway.yaml", "  crm: {", "  CRM!: {", ":4: systems.CRM!: a system's name is written in small letters"),
         ("gateway.yaml", "plugin: hook", "plugin: hok", ":3: systems.website.plugin: no installed plugin offers it; did you mean 'hook'?"),
-        ("gateway.yaml", "plugin: hook", "plugin: zzz", ":3: systems.website.plugin: no installed plugin offers it; install gateway-zzz"),
+        ("gateway.yaml", "plugin: hook", "plugin: zzz", ":3: systems.website.plugin: no installed plugin offers it; `gateway plugins list` says what there is"),
         ("gateway.yaml", "role: ma", "role: mma", ":3: systems.website.role: not one of ma, crm, other"),
         ("gateway.yaml", "outbound: on", "outbound: perhaps", ":4: systems.crm.outbound: expected true or false"),
         ("gateway.yaml", "token:", "tokn:", ":3: systems.website.settings.tokn: unknown key; did you mean 'token'?"),

@@ -104,7 +104,7 @@ class Delivery:
         with read(self.engine) as connection:
             if not outbox.any_due(connection, self.system, to_micros(self.now())):
                 return 0, []
-        with write(self.engine) as connection:
+        with write(self.engine, lock=outbox.turn(self.system)) as connection:
             rows = outbox.claim(connection, self.system, worker, to_micros(self.now()), limit, push)
         if not rows:
             return 0, []
@@ -141,7 +141,7 @@ class Delivery:
                 stop = Receipt(key="", result="limit", code=QUARANTINED, seconds=60)
                 break
             mine = {item.key: rest.pop(item.key) for item in call.writes}
-            with write(self.engine) as connection:
+            with write(self.engine, lock=None) as connection:
                 outbox.sending(connection, worker, [row.id for row, _ in mine.values()])
             answers = self._deliver(call, mine)
             again += self._book(worker, mine, answers)
@@ -182,7 +182,7 @@ class Delivery:
         found: dict[str, Receipt] = {}
         for object_ in sorted({row.object for row in rows}):
             mine = {row.key: row for row in rows if row.object == object_}
-            with write(self.engine) as connection:
+            with write(self.engine, lock=None) as connection:
                 outbox.sending(connection, worker, [row.id for row in mine.values()])
             try:
                 with self.guard(self.plugin, f"find {object_}"):

@@ -275,7 +275,8 @@ def commit_writes(
         among(w.lead, {*said.values(), *beside})
     )
     theirs = theirs.where(or_(w.state.in_(("waiting", "dead")), and_(w.state == "unknown", ~w.create)))
-    waiting = connection.execute(theirs).all() if said or beside else ()
+    # A worker may be claiming them: what is on its way by then is not ours to supersede.
+    waiting = connection.execute(theirs.with_for_update()).all() if said or beside else ()
     overtaken = [row for row in waiting if (row.system, row.key) in said or row[4]]
     if overtaken:
         ids = [row.id for row in overtaken]
@@ -327,7 +328,7 @@ def _commit_merges(connection: Connection, batch: Batch) -> None:
         w, losers = t.writes.c, [loser for _, loser in people]
         undone = select(w.id, w.system, w.state).where(among(w.lead, losers), w.state.in_(("waiting", "dead")))
         undone = undone.where(w.object != NOTICE)
-        if rows := connection.execute(undone).all():  # the winner is planned again and says everything
+        if rows := connection.execute(undone.with_for_update()).all():  # the winner is planned again and says everything
             ids = [row.id for row in rows]
             done = {"state": "superseded", "finished_at": batch.now}
             connection.execute(update(t.writes).where(among(w.id, ids)).values(done))

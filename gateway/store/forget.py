@@ -117,7 +117,8 @@ def _end(connection: Connection, leads: Collection[str], now: int) -> None:
     # A person who may have been made over there is looked for first: news of that record is not to be taken in.
     unsure = and_(w.create, w.object.not_in([*COMPANIONS, NOTICE]))
     waits = or_(w.state.in_(("waiting", "dead")), and_(w.state == "unknown", not_(unsure)))
-    rows = connection.execute(select(w.id, w.system, w.state).where(among(w.lead, leads), waits)).all()
+    theirs = select(w.id, w.system, w.state).where(among(w.lead, leads), waits).with_for_update()
+    rows = connection.execute(theirs).all()
     tallies = Counter((row.system, "superseded") for row in rows)
     tallies.subtract((row.system, "write dead") for row in rows if row.state == "dead")
     Put(connection).count(

@@ -55,6 +55,8 @@ def claim(connection: Connection, system: str, worker: str, now: int, limit: int
     :param push: the name under which all of this can be undone; the minute's by default.
     """
     w, theirs = t.writes.c, t.records.c
+    The transaction's lock is ``turn(system)``: of two who claim at once, the other would take a lead's next write.
+
     beside = among(w.object, COMPANIONS)
     # By lead, not by key: a merged lead has writes under several.
     whom = (case((or_(beside, w.object == NOTICE), w.key), else_=func.coalesce(w.lead, w.key)), w.object)
@@ -77,6 +79,7 @@ def claim(connection: Connection, system: str, worker: str, now: int, limit: int
         if suspect and first:
             break
         first.setdefault((one[0], one[1]), id_)
+        .with_for_update(of=t.writes, skip_locked=True)  # somebody else is at those: they are found at the next look
         if suspect:
             break
     if not first:
@@ -95,6 +98,11 @@ def push_name(system: str, now: int, seconds: bool = False) -> str:
 
 
 def on_hold(connection: Connection, system: str) -> set[str]:
+def turn(system: str) -> str:
+    """The lock of who claims writes of ``system``; it keeps nobody else from anything."""
+    return f"claim {system}"
+
+
     """The codes of the writes that wait for an alarm's end."""
     w = t.writes.c
     held = select(w.code).where(w.system == system, w.state == "waiting", w.code.startswith(HELD, autoescape=True))
@@ -105,7 +113,7 @@ def let_go(connection: Connection, system: str, codes: Collection[str], now: int
     """Some of the writes on hold under these codes are due again. Returns whose they are."""
     w = t.writes.c
     mine = select(w.id, w.lead).where(w.system == system, w.state == "waiting", among(w.code, codes))
-    rows = connection.execute(mine.order_by(w.priority, w.id).limit(limit)).all()
+    rows = connection.execute(mine.order_by(w.priority, w.id).limit(limit).with_for_update()).all()
     let = update(t.writes).where(among(w.id, [row.id for row in rows]))
     connection.execute(let.values(code="", message="", due_at=now))
     return [row.lead or "" for row in rows]

@@ -169,7 +169,8 @@ def _divide_writes(
 ) -> None:
     """What was sent to a record, or for the other's own key or handoff, is the other's; what waits is planned anew."""
     w = t.writes.c
-    rows = connection.execute(select(w.id, w.system, w.object, w.record, w.key, w.state).where(w.lead == lead)).all()
+    ours = select(w.id, w.system, w.object, w.record, w.key, w.state).where(w.lead == lead).with_for_update()
+    rows = connection.execute(ours).all()
     own = (*(f"{what}:{other}:" for what in ("lead", "list", "campaign")), *(f"handoff:{id_}:" for id_ in handoffs))
     theirs = [row.id for row in rows if (row.system, row.object, row.record) in refs or row.key.startswith(own)]
     connection.execute(update(t.writes).where(among(w.id, theirs)).values(lead=other))

@@ -33,7 +33,7 @@ def discard(connection: Connection, now: int, ids: Collection[str]) -> int:
     """Give up writes that wait, are unsure or dead; one on its way right now stays. Returns how many."""
     w = t.writes.c
     chosen = select(w.id, w.system, w.state).where(among(w.id, ids), w.state.in_(("waiting", "unknown", "dead")))
-    rows = connection.execute(chosen).all()
+    rows = connection.execute(chosen.with_for_update()).all()
     if not rows:
         return 0
     connection.execute(

@@ -134,8 +134,9 @@ def _hashable(row):
 
 
 NOBODYS = {
-    *("companies", "deal_stages", "tallies", "documents_read", "turns", "absences", "cursors", "systems", "bundles"),
+    *("companies", "deal_stages", "tallies", "documents_read", "turns", "absences", "cursors", "leases", "systems"),
     *("rescores", "rescore_parts", "catalogues", "budgets", "breakers", "unblanked", "costs", "tombstones", "settings"),
+    "bundles",
 }
 
 

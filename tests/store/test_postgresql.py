@@ -12,12 +12,13 @@ from sqlalchemy.exc import OperationalError
 
 from gateway.contracts import Secret
 from gateway.errors import StaleCommit, StorageBusy
-from gateway.store import database, migrations, tables
+from gateway.store import database, migrations, outbox, tables
 from gateway.store.budgets import held, hold
-from gateway.store.commit import commit
+from gateway.store.commit import commit, commit_writes
 from gateway.store.database import open_store, read, require_current, upgrade, write
 from gateway.store.inbox import Arrival, Inbox
 from gateway.store.place import Place
+from gateway.times import to_micros
 
 pytestmark = pytest.mark.sqlite  # each test says itself where its stores are
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -128,6 +129,64 @@ def test_no_call_is_taken_from_a_budget_twice(opened):
     at_once(*((lambda store=store: take(store)) for store in stores))
     with read(stores[0].main) as connection:
         assert held(connection, "crm") == {"60": 40}
+
+
+def planned(store, leads):
+    """Two writes for each of so many leads, about the same record, by keys of their own."""
+    now = to_micros(NOW)
+    row = {"object": "contact", "fields": {"a": 1}, "refs": {}, "create": False, "stamps": {}, "priority": 5}
+    row |= {"cause": "news", "planned_at": now, "state": "waiting", "due_at": now, "system": "crm"}
+    rows = [row | {"id": f"{n:032}", "key": f"k{n}", "lead": f"{n // 2:032}"} for n in range(2 * leads)]
+    with write(store.main) as connection:
+        connection.execute(insert(tables.writes), rows)
+
+
+def claim(store, worker, limit=4):
+    with write(store.main, lock=outbox.turn("crm")) as connection:
+        return [row.lead for row in outbox.claim(connection, "crm", worker, to_micros(NOW), limit)]
+
+
+def test_workers_share_what_is_to_be_written(opened):
+    """No write is claimed twice, nor two of one lead at a time; nobody waits for who writes anywhere else."""
+    stores = [opened() for _ in range(4)]
+    planned(stores[0], 20)
+    with write(stores[0].main):
+        claims = at_once(
+            *((lambda n=n, store=store: claim(store, f"w{n}") + claim(store, f"w{n}")) for n, store in enumerate(stores))
+        )
+    claimed = [lead for one in claims for lead in one]
+    assert len(claimed) == len(set(claimed)) == 16
+
+
+def test_what_is_being_superseded_is_not_claimed_and_what_is_claimed_not_superseded(opened):
+    """Who replaces a waiting write and who sends it are never both right."""
+    one, two = opened(), opened()
+    planned(one, 1)
+    newer = {"system": "crm", "key": "k0", "lead": f"{0:032}", "object": "contact", "fields": {"a": 2}, "refs": {}}
+    newer |= {"create": False, "stamps": {}, "priority": 5, "cause": "news", "planned_at": 1, "state": "waiting"}
+    newer |= {"due_at": to_micros(NOW)}
+    with write(one.main, shared=True) as connection:
+        commit_writes(connection, [newer | {"id": f"{9:032}"}], to_micros(NOW))
+        with write(two.main, lock=outbox.turn("crm")) as there:
+            claimed = [row.key for row in outbox.claim(there, "crm", "w", to_micros(NOW))]
+    assert claimed == []  # the lead's other write was looked at by the planner, too
+    with write(two.main, lock=outbox.turn("crm")) as there, ThreadPoolExecutor(1) as pool:
+        [row] = outbox.claim(there, "crm", "w", to_micros(NOW))
+
+        def supersede():
+            with write(one.main, shared=True) as connection:
+                commit_writes(connection, [newer | {"id": f"{10:032}", "key": row.key}], to_micros(NOW))
+
+        waits = pool.submit(supersede)
+        with pytest.raises(TimeoutError):
+            waits.result(0.2)
+        there.commit()
+        waits.result(30)
+    w = tables.writes.c
+    with read(one.main) as connection:
+        states = dict(connection.execute(select(w.id, w.state).where(w.key == row.key)).all())
+    assert states[row.id] == "leased"
+    assert states[f"{10:032}"] == "waiting"
 
 
 def test_batches_that_wait_for_each_other_are_computed_again(opened):

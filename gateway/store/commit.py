@@ -327,8 +327,8 @@ def _commit_merges(connection: Connection, batch: Batch) -> None:
         pairs = [{"winner": winner, "loser": loser} for winner, loser in people]
         w, losers = t.writes.c, [loser for _, loser in people]
         undone = select(w.id, w.system, w.state).where(among(w.lead, losers), w.state.in_(("waiting", "dead")))
-        undone = undone.where(w.object != NOTICE)
-        if rows := connection.execute(undone.with_for_update()).all():  # the winner is planned again and says everything
+        undone = undone.where(w.object != NOTICE).with_for_update()
+        if rows := connection.execute(undone).all():  # the winner is planned again and says everything
             ids = [row.id for row in rows]
             done = {"state": "superseded", "finished_at": batch.now}
             connection.execute(update(t.writes).where(among(w.id, ids)).values(done))

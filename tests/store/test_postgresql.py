@@ -150,10 +150,12 @@ def test_workers_share_what_is_to_be_written(opened):
     """No write is claimed twice, nor two of one lead at a time; nobody waits for who writes anywhere else."""
     stores = [opened() for _ in range(4)]
     planned(stores[0], 20)
+
+    def worker(number):
+        return lambda: claim(stores[number], f"w{number}") + claim(stores[number], f"w{number}")
+
     with write(stores[0].main):
-        claims = at_once(
-            *((lambda n=n, store=store: claim(store, f"w{n}") + claim(store, f"w{n}")) for n, store in enumerate(stores))
-        )
+        claims = at_once(*map(worker, range(4)))
     claimed = [lead for one in claims for lead in one]
     assert len(claimed) == len(set(claimed)) == 16
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import subprocess
 import sys
 from configparser import ConfigParser
@@ -13,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 from packaging.requirements import Requirement
 
+import gateway
 from gateway.cli.main import cli
 from gateway.errors import Refused
 from gateway.host import Host
@@ -75,6 +77,20 @@ def test_its_lint_passes(made):
             [sys.executable, "-m", "ruff", *words, str(made)], capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.slow  # mypy reads the gateway's types, too
+@pytest.mark.skipif(find_spec("mypy") is None, reason="mypy is not installed here; `tox -e types` has it")
+def test_its_types_are_those_of_the_gateway(tmp_path):
+    """As its `types` environment looks at it."""
+    for kind in LAYERS:
+        write(Name(f"gateway-typed-{kind}"), kind, tmp_path / kind, "1.0.0")
+    packages = [tmp_path / kind / f"gateway_typed_{kind}" for kind in LAYERS]
+    told = [sys.executable, "-m", "mypy", "--strict", "--follow-imports", "silent", "--config-file=", *packages]
+    home = Path(gateway.__file__).parents[1]  # an editable install is none that mypy finds; others it finds by itself
+    environment = {**os.environ, "MYPYPATH": "" if home.name == "site-packages" else str(home)}
+    done = subprocess.run(told, env=environment, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize(

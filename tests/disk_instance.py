@@ -117,12 +117,15 @@ PEOPLE = [FIRM, ANN, BOB, CY, DI]
 
 
 class Instance:
-    """An instance in a folder; ``run`` is the command line on it. ``tables``: a store without rows to begin with."""
+    """An instance in a folder; ``run`` is the command line on it. ``tables``: a store without rows to begin with.
 
-    def __init__(self, root: Path, tables: Path) -> None:
+    ``given``: the folder is there already.
+    """
+
+    def __init__(self, root: Path, tables: Path, given: bool = False) -> None:
         self.root = root
         self._tables = tables
-        for name, text in FILES.items():
+        for name, text in () if given else FILES.items():
             self.write(name, text)
 
     def write(self, name: str, text: str) -> Path:

@@ -1,0 +1,92 @@
+"""Work items: as JSON, in words, with what each side says and the ways to settle them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from gateway.answers.texts import iso, plain, shown
+from gateway.errors import NotFound
+from gateway.store import listing
+from gateway.store import work as items
+from gateway.store.database import read
+
+if TYPE_CHECKING:
+    from gateway.runtime import Gateway
+
+NAMES = ("id", "kind", "system", "object", "record", "lead", "detail", "count")
+WAYS = {
+    "keep": "This system's value stands; the others are told.",
+    "value": "This value stands; all systems are told.",
+    "link": "This record over there is the lead's.",
+    "map": "What the value means: a lead value, an outcome, a reason, or `nothing`.",
+    "reason": "Why the handoff ended as it did: a reason of journey.yaml.",
+    "merge": "They are one person.",
+    "apart": "They are two people, whatever they share.",
+    "create": "Make a new record, whoever is there already.",
+    "ignore": "Make nothing of this lead there.",
+    "retry": "Send it again.",
+    "discard": "Give the write up.",
+    "leave": "Leave the field as the system has it.",
+    "done": "It is settled elsewhere.",
+}
+"""Everything that may be said of some item, in words."""
+ASKING = ("keep", "value", "link", "map", "reason")
+"""Ways that need a word of their own."""
+
+
+def item_named(gateway: Gateway, id_: str) -> dict[str, Any]:
+
+    with read(gateway.store.main) as connection:
+        found = items.item(connection, id_)
+    if len(found) != 1:
+        which = "several items end with" if found else "no work item is or ends with"
+        raise NotFound(f"{which} {id_!r}; `gateway work list` shows them")
+    return found[0]
+
+
+def in_words(kind: str, detail: Mapping[str, Any]) -> str:
+    if kind == "ambiguous match" and detail.keys() == {"namespace", "other"}:
+        key = detail["namespace"].removeprefix("key:")
+        key = "e-mail address" if key == "email" else key
+        return f"the same {key} as lead {detail['other']}: one person or two?"
+    if kind == "conflict" and detail:
+        return f"{detail['field']}: edited in {' and '.join(side[0] for side in detail['sides'])}, and no rule decides"
+    if kind == "unmapped value" and detail:
+        return f"{detail['field']}: {plain(detail['value'])}: what does it mean?"
+    if kind == "contested" and detail:
+        return f"{detail['field']}: changed back over there each time it is written; left alone until you decide"
+    if kind == "reason not given" and detail:
+        return f"handoff {detail['handoff']} ended as {detail['bucket']} without a reason"
+    if "what" in detail:  # alarms say it themselves
+        return str(detail["what"])
+    return ", ".join(f"{name} {shown(value)}" for name, value in detail.items() if value not in ("", [], None))
+
+
+def where(row: Mapping[str, Any]) -> str:
+    return " ".join(filter(None, [row["system"], row["object"], row["record"]]))
+
+
+def sides_of(gateway: Gateway, row: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What each record in question holds in the field in question, as it is now."""
+
+    detail = row["detail"]
+    refs = detail.get("sides") or (
+        [[row["system"], row["object"], row["record"]]] if row["kind"] == "contested" else []
+    )
+    sides = []
+    for system, object_, record in refs:
+        with read(gateway.store.main) as connection:
+            held = [one.snapshot for one in listing.record(connection, (system, object_, record))]
+        for name, rule in gateway.model.joining.inbound(system, object_).items():
+            if held and name in held[0] and detail["field"] in (rule.to if detail.get("sides") else name,):
+                value, since = held[0][name][:2]
+                sides.append({
+                    "system": system, "object": object_, "record": record, "field": name, "value": value,
+                    "since": since,
+                })  # fmt: skip
+    return sides
+
+
+def work_json(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {**{name: row[name] for name in NAMES}, "opened_at": iso(row["opened_at"])}

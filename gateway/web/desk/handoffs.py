@@ -1,0 +1,129 @@
+"""Handoffs: what sales have to do, the first due first, and what they say of it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from flask import render_template, request
+from flask.typing import ResponseReturnValue
+
+from gateway.answers.handoff import state_words
+from gateway.errors import Refused
+from gateway.people import judging, staffing
+from gateway.people.reporting import OUTCOMES, report
+from gateway.people.staffing import name_of
+from gateway.store import desk as queries
+from gateway.times import to_micros
+from gateway.web.desk.owning import ids_of
+from gateway.web.desk.page import Desk, chosen, done, page, visitor
+
+PAGE = 50
+
+
+@page("/handoffs")
+def handoffs(desk: Desk) -> ResponseReturnValue:
+    """``?whose=mine|all``; sales see their own first."""
+    gateway, now = desk.gateway, desk.gateway.now()
+    asked = chosen({"whose": 10, "after": 60})
+    with desk.looking() as connection:
+        roster = gateway.pipeline.roster(connection, now)
+        mine = ids_of(roster, visitor().email)
+        whose = asked.get("whose") or ("mine" if mine and visitor().role == "sales" else "all")
+        owners = mine if whose == "mine" else None
+        rows = queries.due(connection, PAGE + 1, owners, _after(asked.get("after", "")))
+        counts = queries.how_due(connection, to_micros(now), to_micros(now), owners)
+    for row in rows:
+        row["owner_name"] = name_of(roster, row["system"], row["owner"])
+        row["words"] = state_words(row)
+    last = rows[PAGE - 1] if len(rows) > PAGE else None
+    due = (queries.NEVER if last["due_at"] is None else last["due_at"]) if last else None
+    return render_template(
+        "desk/handoffs.html",
+        rows=rows[:PAGE],
+        counts=counts,
+        whose=whose,
+        mine=bool(mine),
+        micros=to_micros(now),
+        following=f"{due}:{last['id']}" if last else "",
+        **disposing(desk),
+    )
+
+
+def disposing(desk: Desk) -> dict[str, Any]:
+    """What the forms under a handoff offer: reasons of each bucket, and who it can be given to."""
+    journey = desk.gateway.model.journey
+    return {
+        "reasons": {word: list(journey.reasons.get(bucket, ())) for word, bucket in _buckets(desk).items()},
+        "owners": [one.name for one in journey.owners.listed],
+    }
+
+
+def _buckets(desk: Desk) -> dict[str, str]:
+    buckets = desk.gateway.model.journey.buckets
+    return {word: buckets.get(outcome, "") for word, outcome in OUTCOMES.items()}
+
+
+@page("/handoffs/<id_>/<word>", "judge", ("POST",))
+def dispose(desk: Desk, id_: str, word: str) -> ResponseReturnValue:
+    """``word``: accept, qualify, reject, recycle; correct or reassign."""
+    form = request.form
+    reason, by = form.get("reason", "").strip()[:200], visitor().email
+    with desk.deciding() as gateway:
+        if word in OUTCOMES:
+            row = report(gateway, id_, word, reason, by, _day(desk, form.get("wake", "")))
+            words = f"Ended as {row['bucket']}" if row["bucket"] else "Accepted"
+        elif word == "reassign":
+            row = dict(staffing.reassign(gateway, id_, form.get("owner", "").strip()[:200], reason, by))
+            words = "Given away"
+        elif word == "correct":
+            bucket = form.get("bucket", "")
+            row = judging.correct(gateway, id_, bucket, reason, by, visitor().may("accounts"))
+            words = f"It counts as {row['bucket']} now"
+        else:
+            raise Refused(f"no such word: {word}")
+    desk.note(f"handoff: {word}", row["id"], None, {"reason": reason} if reason else None)
+    return done(f"{words}.", "desk.handoffs")
+
+
+@page("/leads/<id_>/hold", "judge", ("POST",))
+def hold(desk: Desk, id_: str) -> ResponseReturnValue:
+    form, by = request.form, visitor().email
+    with desk.deciding() as gateway:
+        if form.get("end"):
+            judging.let_go(gateway, id_)
+            words = "It may be handed over again."
+        else:
+            reason = form.get("reason", "").strip()[:200]
+            if not reason:
+                raise Refused("say why it is kept from sales")
+            judging.hold(gateway, id_, _day(desk, form.get("until", "")), reason, by)
+            words = "It is kept from sales."
+    desk.note("lead: hold" if not form.get("end") else "lead: hold ended", id_)
+    return done(words, "desk.lead", id_=id_)
+
+
+@page("/leads/<id_>/hand-over", "judge", ("POST",))
+def hand_over(desk: Desk, id_: str) -> ResponseReturnValue:
+    reason = request.form.get("reason", "").strip()[:200]
+    if not reason:
+        raise Refused("say why it is handed over now")
+    with desk.deciding() as gateway:
+        row = judging.hand_over(gateway, id_, reason, visitor().email)
+    desk.note("lead: handed over", id_, None, {"handoff": row["id"], "reason": reason})
+    return done("Sales have it now.", "desk.lead", id_=id_)
+
+
+def _day(desk: Desk, text: str) -> datetime | None:
+    """A day of the company's zone, as a form's date field gives it. Raises ``Refused``."""
+    if not text:
+        return None
+    try:
+        return datetime.fromisoformat(text).replace(tzinfo=desk.gateway.instance.zone)
+    except ValueError:
+        raise Refused("a day is written like 2026-11-30") from None
+
+
+def _after(text: str) -> tuple[int, str] | None:
+    due, colon, id_ = text.partition(":")
+    return (int(due), id_) if colon and due.isascii() and due.isdigit() and len(due) < 20 else None

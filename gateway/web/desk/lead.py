@@ -1,0 +1,100 @@
+"""One lead: why it has its points, what its records say side by side, and what happened from its entry on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from gateway import past
+from gateway.answers.handoff import ended_as, state_words
+from gateway.answers.lead import Known, known_of
+from gateway.answers.work import in_words
+from gateway.errors import GatewayError, NotFound
+from gateway.journey.progress import held_of
+from gateway.times import to_micros
+from gateway.web.desk.handoffs import disposing
+from gateway.web.desk.page import Desk, page
+
+LATEST = 100
+
+
+@page("/leads/<id_>")
+def lead(desk: Desk, id_: str) -> ResponseReturnValue:
+    """By its id or any key of its own; who was merged into another is shown as the other."""
+    gateway = desk.gateway
+    found = gateway.find_lead(id_)
+    if found != id_:
+        return redirect(url_for("desk.lead", id_=found))
+    known = known_of(gateway, found)
+    if known.lead.erased_at is not None:
+        raise NotFound("this person is forgotten: only what was decided is kept, in the numbers")
+    try:
+        explained = past.explain_now(gateway, found)
+        why = ""
+    except GatewayError as exc:
+        explained, why = None, str(exc)
+    everything = request.args.get("all") == "1"
+    entries = known.timeline if everything else known.timeline[-LATEST:]
+    held = held_of(known.lead)
+    handoffs = list(reversed(known.more["handoffs"]))
+    for row in handoffs:
+        row["words"], row["ended"] = state_words(row), ended_as(row)  # type: ignore[index]
+    return render_template(
+        "desk/lead.html",
+        known=known,
+        lead=known.lead,
+        explained=explained,
+        bars=_bars(explained.score.contributions) if explained is not None else (),
+        why=why,
+        entries=list(reversed(entries)),
+        left=len(known.timeline) - len(entries),
+        sides=_sides(desk, known),
+        held=held,
+        held_until=to_micros(held.until) if held is not None and held.until is not None else None,
+        handoffs=handoffs,
+        items=[row | {"words": in_words(row["kind"], row["detail"])} for row in map(dict, known.more["work"])],
+        **disposing(desk),
+    )
+
+
+def _bars(contributions: Any) -> list[dict[str, Any]]:
+    """A waterfall: where each contribution begins and how wide it is, in percent of the widest reach."""
+    at, low, high, steps = 0, 0, 1, []
+    for one in contributions:
+        begin, at = at, at + one.hundredths
+        low, high = min(low, begin, at), max(high, begin, at)
+        steps.append((one, min(begin, at), abs(one.hundredths)))
+    whole = high - low
+    return [
+        {
+            "axis": one.axis,
+            "rule": one.rule,
+            "reason": one.reason,
+            "points": one.hundredths,
+            "x": round(100 * (begin - low) / whole, 2),
+            "width": max(round(100 * width / whole, 2), 0.4),
+        }
+        for one, begin, width in steps
+    ]
+
+
+def _sides(desk: Desk, known: Known) -> list[dict[str, Any]]:
+    """Each field of the lead: what it is here, and what every record that takes part in it holds."""
+    joining = desk.gateway.model.joining
+    records = [one for one in known.lead.records.values() if one.known and not one.gone]
+    rows: list[dict[str, Any]] = []
+    for name in sorted(known.lead.attributes.keys() | {
+        rule.to for one in records for rule in joining.inbound(one.system, one.object).values()
+    }):  # fmt: skip
+        cells = []
+        for one in records:
+            fields = [field for field, rule in joining.inbound(one.system, one.object).items() if rule.to == name]
+            said = next((one.snapshot[field] for field in fields if field in one.snapshot), None)
+            cells.append(None if not fields else said[0] if said is not None else "")
+        at, system = known.origin.get(name, (None, ""))
+        rows.append({
+            "field": name, "value": known.lead.attributes.get(name), "system": system, "at": at, "cells": cells,
+        })  # fmt: skip
+    return rows

@@ -1,0 +1,114 @@
+"""Leads: looked for, narrowed down, kept as a link, taken away as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+
+from flask import Response, render_template, request, stream_with_context
+from flask.typing import ResponseReturnValue
+
+from gateway.answers.texts import iso, two_digits, who
+from gateway.journey.words import BUCKETS
+from gateway.people.staffing import name_of
+from gateway.store import desk as queries
+from gateway.store import listing
+from gateway.store.database import read
+from gateway.store.desk import Wanted
+from gateway.web.desk.page import Desk, chosen, page
+
+PAGE = 50
+CSV_PAGE = 1000
+ASKED = {"text": 200, "stage": 100, "persona": 100, "band": 20, "bucket": 20, "owner": 200, "campaign": 200}
+BANDS = ("great", "good", "bad")
+
+
+@page("/leads")
+def leads(desk: Desk) -> ResponseReturnValue:
+    gateway, journey = desk.gateway, desk.gateway.model.journey
+    asked = chosen(ASKED)
+    after = _after(request.args.get("after", ""))
+    with desk.looking() as connection:
+        roster = gateway.pipeline.roster(connection, gateway.now())
+        wanted = _wanted(desk, asked, roster)
+        rows = queries.leads(connection, gateway.model.score_name, wanted, PAGE + 1, after)
+        count = queries.how_many(connection, gateway.model.score_name, wanted) if after is None else None
+        records = listing.record_names(connection, [row["id"] for row in rows if not who(row["attributes"])])
+        campaigns = queries.campaigns(connection, 200)
+    for row in rows:
+        row["called"] = who(row["attributes"]) or records.get(row["id"], row["id"][-8:])
+        row["owner_name"] = name_of(roster, row["system"], row["owner"]) if row["handoff"] else ""
+    last = rows[PAGE - 1] if len(rows) > PAGE else None
+    total = (-1 if last["total"] is None else last["total"]) if last else None
+    choices = {
+        "stage": [one.name for one in journey.stages],
+        "persona": list(journey.personas),
+        "band": BANDS,
+        "bucket": ("open", *BUCKETS),
+        "owner": [one.name for one in journey.owners.listed],
+        "campaign": campaigns,
+    }
+    return render_template(
+        "desk/leads.html",
+        rows=rows[:PAGE],
+        count=count,
+        most=queries.COUNTED,
+        asked=asked,
+        choices=choices,
+        following=f"{total}:{last['id']}" if last else "",
+        later=after is not None,
+    )
+
+
+@page("/leads.csv")
+def leads_csv(desk: Desk) -> ResponseReturnValue:
+    """All that the same address without ``.csv`` lists, page by page."""
+    gateway = desk.gateway
+    with desk.looking() as connection:
+        roster = gateway.pipeline.roster(connection, gateway.now())
+    wanted = _wanted(desk, chosen(ASKED), roster)
+    columns = ("lead", "name", "email", "company", "stage", "persona", "score", "band", "entered_at", "handoff")
+
+    def lines() -> Iterator[str]:
+        yield ",".join(columns) + "\n"
+        after = None
+        while True:
+            with read(gateway.store.main) as connection:
+                rows = queries.leads(connection, gateway.model.score_name, wanted, CSV_PAGE, after)
+            text = io.StringIO()
+            told = csv.writer(text, lineterminator="\n")
+            for row in rows:
+                known = row["attributes"]
+                cells = (row["id"], who(known), known.get("email"), known.get("company_name"), row["stage"])
+                score = two_digits(row["total"])
+                told.writerow(map(_cell, (*cells, row["persona"], score, row["band"], iso(row["entered_at"]),
+                                          row["handoff"])))  # fmt: skip
+            yield text.getvalue()
+            if len(rows) < CSV_PAGE:
+                return
+            after = (-1 if rows[-1]["total"] is None else rows[-1]["total"], rows[-1]["id"])
+
+    headers = {"Content-Disposition": "attachment; filename=leads.csv"}
+    return Response(stream_with_context(lines()), mimetype="text/csv", headers=headers)
+
+
+def _cell(value: object) -> str:
+    """A spreadsheet must not take a lead's text for a formula."""
+    text = "" if value is None else str(value)
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+
+
+def _wanted(desk: Desk, asked: dict[str, str], roster: object) -> Wanted:
+    words = {name: value for name, value in asked.items() if name != "owner"}
+    owner = desk.gateway.model.journey.owners.named(asked["owner"]) if "owner" in asked else None
+    ids = None
+    if "owner" in asked:
+        ids = {roster.id_of(owner, system) for system in desk.gateway.instance.systems} if owner is not None else set()  # type: ignore[attr-defined]
+    return Wanted(owner=ids, **words)
+
+
+def _after(text: str) -> tuple[int, str] | None:
+    total, colon, id_ = text.partition(":")
+    number = total.removeprefix("-")
+    return (int(total), id_) if colon and number.isascii() and number.isdigit() and len(number) < 12 else None

@@ -1,0 +1,54 @@
+"""Today: what is due, how the systems are, what needs a person, and the funnel of the last days."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from flask import render_template
+from flask.typing import ResponseReturnValue
+
+from gateway.answers.work import in_words
+from gateway.people.staffing import name_of
+from gateway.store import desk as queries
+from gateway.store import listing
+from gateway.store.overview import overview
+from gateway.times import to_micros
+from gateway.web.desk.owning import ids_of
+from gateway.web.desk.page import Desk, page, visitor
+
+SHOWN = 10
+PERIOD = timedelta(days=30)
+
+
+@page("/")
+def today(desk: Desk) -> ResponseReturnValue:
+    gateway, now = desk.gateway, desk.gateway.now()
+    micros, tomorrow = to_micros(now), to_micros(now + timedelta(days=1))
+    with desk.looking() as connection:
+        roster = gateway.pipeline.roster(connection, now)
+        mine = ids_of(roster, visitor().email)
+        owners = mine if mine and visitor().role == "sales" else None
+        handoffs = queries.due(connection, SHOWN, owners)
+        counts = queries.how_due(connection, micros, tomorrow, owners)
+        found = overview(connection, gateway.inbox, gateway.model.score_name, micros)
+        items = listing.work_items(connection, SHOWN)
+        moved = queries.moved(connection, [one.name for one in gateway.model.journey.stages], to_micros(now - PERIOD))
+        fresh = not queries.anybody(connection)
+    for row in handoffs:
+        row["owner_name"] = name_of(roster, row["system"], row["owner"])
+    for item in items:
+        item["words"] = in_words(item["kind"], item["detail"])
+    return render_template(
+        "desk/today.html",
+        handoffs=handoffs,
+        counts=counts,
+        mine=owners is not None,
+        micros=micros,
+        found=found,
+        systems=gateway.instance.systems,
+        problems=gateway.problems,
+        items=items,
+        moved=moved,
+        days=PERIOD.days,
+        fresh=fresh,
+    )

@@ -1,0 +1,113 @@
+"""A small company with the desk open: one lead is with sales."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from disk_instance import PEOPLE, Instance
+from flask.testing import FlaskClient
+
+REASONS = "\nreasons: {sales_rejected: [no budget, wrong person], recycled: [not now]}\n"
+GOOD = "correct horse battery"
+
+
+class Browser:
+    """Somebody at the desk: follows redirects, sends forms with the token that the page had."""
+
+    def __init__(self, client: FlaskClient) -> None:
+        self.client = client
+        self.text = ""
+        self.status = 0
+
+    def get(self, path: str) -> str:
+        return self._took(self.client.get(path, follow_redirects=True))
+
+    def post(self, path: str, token: bool = True, follow: bool = True, **fields: str) -> str:
+        found = re.search(r'name="csrf_token" value="([^"]+)"', self.text)
+        given = {"csrf_token": found[1]} if token and found else {}
+        return self._took(self.client.post(path, data={**given, **fields}, follow_redirects=follow))
+
+    def log_in(self, email: str, password: str = GOOD) -> str:
+        self.get("/login")
+        return self.post("/login", email=email, password=password)
+
+    def _took(self, answer: Any) -> str:
+        self.text, self.status = answer.text, answer.status_code
+        return self.text
+
+
+@pytest.fixture(scope="session")
+def example(tmp_path_factory: pytest.TempPathFactory, gateway_tables: Path) -> Path:
+    """Made once; each test works on a copy."""
+    from argon2 import PasswordHasher
+
+    from gateway.accounts import passwords, users
+    from gateway.store.database import open_store, write
+    from gateway.store.place import Place
+
+    pytest.importorskip("gateway_files")
+    made = Instance(tmp_path_factory.mktemp("desk") / "instance", gateway_tables)
+    made.write("journey.yaml", (made.root / "journey.yaml").read_text() + REASONS)
+    made.bring(PEOPLE)
+    made.run("activate", "sales", "--existing", "handover")
+    store = open_store(Place(made.root / "var"))
+    with pytest.MonkeyPatch.context() as patch, write(store.main) as connection:
+        patch.setattr(passwords, "_hasher", PasswordHasher(1, 8, 1))  # the cheapest: they are checked often
+        for role in ("admin", "marketing", "sales", "viewer"):
+            users.add(connection, f"{role}@one.example", role.title(), role, GOOD, 1, "root")
+    store.close()
+    return made.root
+
+
+@pytest.fixture
+def company(tmp_path: Path, example: Path, gateway_tables: Path) -> Instance:
+    shutil.copytree(example, tmp_path / "instance")
+    return Instance(tmp_path / "instance", gateway_tables, given=True)
+
+
+@pytest.fixture
+def app(company: Instance, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """The application, with an account of each role."""
+    from argon2 import PasswordHasher
+
+    from gateway.accounts import passwords
+    from gateway.engine.process import web_app
+    from gateway.runtime import open_gateway
+
+    monkeypatch.setattr(passwords, "_hasher", PasswordHasher(1, 8, 1))
+    opened = []
+
+    def opener(root: Path) -> Any:
+        opened.append(open_gateway(root))
+        return opened[-1]
+
+    made = web_app(company.root, opener)
+    yield made
+    for one in opened:
+        one.close()
+
+
+@pytest.fixture
+def desk(app: Any) -> Any:
+    """``desk(role)``: a browser with somebody of this role logged in; without one nobody is."""
+
+    def enter(role: str = "") -> Browser:
+        browser = Browser(app.test_client())
+        if role:
+            browser.log_in(f"{role}@one.example")
+            assert "Log out" in browser.text
+        return browser
+
+    return enter
+
+
+@pytest.fixture
+def handoff(company: Instance) -> dict[str, Any]:
+    """Ann's, which is open."""
+    [one] = company.json("handoffs", "list")["handoffs"]
+    return dict(one)

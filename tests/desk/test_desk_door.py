@@ -1,0 +1,180 @@
+"""Coming in to the desk: who may, what is kept of a form when the session is over, what a browser is told."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from disk_instance import Instance
+from sqlalchemy import delete, update
+
+from gateway.store import tables as t
+from gateway.store.database import write
+from gateway.web.desk.page import NAME
+
+PAGES = ("/", "/leads", "/leads.csv", "/handoffs", "/work", "/account")
+
+
+@pytest.mark.parametrize("path", [*PAGES, "/leads/x", "/work/x"])
+def test_nobody_sees_a_page_without_logging_in(desk: Any, path: str) -> None:
+    browser = desk()
+    browser.get(path)
+    assert "<h1>Log in</h1>" in browser.text
+    assert "ann@one.example" not in browser.text
+
+
+@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize("role", ["admin", "marketing", "sales", "viewer"])
+def test_everybody_who_is_in_sees_each_page(desk: Any, role: str, path: str) -> None:
+    browser = desk(role)
+    browser.get(path)
+    assert browser.status == 200
+
+
+def test_after_logging_in_one_is_where_one_wanted_to_be(desk: Any) -> None:
+    browser = desk()
+    browser.get("/leads?text=ann")
+    assert 'value="/leads?text=ann"' in browser.text
+    browser.post("/login", email="sales@one.example", password="correct horse battery", next="/leads?text=ann")
+    assert "<h1>Leads</h1>" in browser.text
+    assert "Ann Ames" in browser.text
+
+
+@pytest.mark.parametrize("to", ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)"])
+def test_a_link_to_us_sends_nobody_elsewhere(desk: Any, to: str) -> None:
+    browser = desk()
+    browser.get("/login")
+    browser.post("/login", email="sales@one.example", password="correct horse battery", next=to)
+    assert "<h1>Today</h1>" in browser.text
+
+
+def test_a_wrong_login_says_so_and_keeps_the_address(desk: Any) -> None:
+    browser = desk()
+    browser.log_in("sales@one.example", "wrong")
+    assert browser.status == 401
+    assert "the password is wrong" in browser.text
+    assert 'value="sales@one.example"' in browser.text
+    for _ in range(4):
+        browser.log_in("sales@one.example", "wrong")
+    browser.log_in("sales@one.example")
+    assert browser.status == 429
+    assert "Too many wrong logins" in browser.text
+
+
+def over(app: Any) -> None:
+    """Every session ends."""
+    with write(app.extensions[NAME].gateway.store.main) as connection:
+        connection.execute(update(t.keys).values(expires_at=1))
+
+
+def test_what_was_typed_when_the_session_ended_is_not_lost(app: Any, desk: Any, handoff: dict[str, Any]) -> None:
+    """Nothing is done before they log in and say so; then it is."""
+    browser = desk("sales")
+    browser.get("/handoffs")
+    over(app)
+    path = f"/handoffs/{handoff['handoff']}/recycle"
+    browser.post(path, reason="not now", wake="2031-01-02", back="/handoffs")
+    assert browser.status == 401
+    assert 'name="held.reason" value="not now"' in browser.text
+    held = dict(re.findall(r'name="(held\.[a-z_]+)" value="([^"]*)"', browser.text))
+    browser.post("/login", email="sales@one.example", password="correct horse battery", next=path, **held)
+    assert "Nothing is lost" in browser.text
+    assert 'value="2031-01-02"' in browser.text
+    browser.post(path, reason="not now", wake="2031-01-02", back="/handoffs")
+    assert "Ended as recycled" in browser.text
+
+
+def test_a_password_is_never_carried_along(app: Any, desk: Any) -> None:
+    browser = desk("sales")
+    browser.get("/account")
+    over(app)
+    browser.post("/account", old="correct horse battery", new="another horse battery", repeated="another horse battery")
+    assert browser.status == 401
+    assert "horse" not in browser.text
+
+
+def test_a_form_from_elsewhere_does_nothing(desk: Any, handoff: dict[str, Any], company: Instance) -> None:
+    browser = desk("sales")
+    browser.post(f"/handoffs/{handoff['handoff']}/accept", token=False)
+    assert browser.status == 400
+    assert "Nothing is lost" in browser.text
+    [one] = company.json("handoffs", "list")["handoffs"]
+    assert one["accepted_at"] is None
+
+
+def test_logging_out_ends_the_session_for_good(desk: Any) -> None:
+    browser = desk("viewer")
+    browser.get("/")
+    cookie = browser.client.get_cookie("desk")
+    browser.post("/logout")
+    assert "<h1>Log in</h1>" in browser.text
+    other = desk()
+    other.client.set_cookie("desk", cookie.value)
+    other.get("/")
+    assert "<h1>Log in</h1>" in other.text
+
+
+def test_a_link_lets_in_once_and_asks_for_a_password(company: Instance, desk: Any) -> None:
+    made = company.run("users", "add", "new@one.example", "--role", "viewer", "--link").output
+    path = "/login/" + made.split("/login/")[1].split()[0]
+    browser = desk()
+    browser.get(path)
+    browser.get(path)  # a program that looks at links does not use it up
+    browser.post(path)
+    assert "Choose a password" in browser.text
+    browser.post("/account", new="a new horse battery", repeated="a new horse battery")
+    assert "Your password is changed" in browser.text
+    other = desk()
+    other.get(path)
+    assert other.status == 404
+    other.log_in("new@one.example", "a new horse battery")
+    assert "Log out" in other.text
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"old": "wrong", "new": "another horse battery", "repeated": "another horse battery"}, "old password"),
+        ({"old": "correct horse battery", "new": "another horse battery", "repeated": "x"}, "differ"),
+        ({"old": "correct horse battery", "new": "short", "repeated": "short"}, "12 characters"),
+    ],
+)
+def test_a_password_that_is_not_changed(
+    desk: Any, fields: dict[str, str], told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.web.desk.door.time.sleep", lambda seconds: None)
+    browser = desk("viewer")
+    browser.get("/account")
+    browser.post("/account", **fields)
+    assert told in browser.text
+    assert desk("viewer").status == 200
+
+
+def test_what_a_browser_is_told_to_keep_to(desk: Any) -> None:
+    answer = desk("viewer").client.get("/")
+    policy = answer.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert answer.headers["X-Frame-Options"] == "DENY"
+    assert answer.headers["Cache-Control"] == "no-store"
+    cookie = desk().client.get("/login").headers["Set-Cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=Lax" in cookie
+    assert "<script>" not in answer.text
+    assert " style=" not in answer.text
+
+
+def test_without_accounts_the_page_says_how_the_first_is_made(company: Instance) -> None:
+    from gateway.engine.process import web_app
+    from gateway.runtime import open_gateway
+
+    opened = open_gateway(company.root)
+    try:
+        with write(opened.store.main) as connection:
+            connection.execute(delete(t.users))
+        client = web_app(company.root, lambda root: opened).test_client()
+        answer = client.get("/", follow_redirects=True)
+        assert "users add" in answer.text
+    finally:
+        opened.close()

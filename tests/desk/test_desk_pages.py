@@ -1,0 +1,204 @@
+"""The pages of the desk: what they show, what may be done there and by whom."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Any
+
+import pytest
+from disk_instance import ANN, Instance
+
+from gateway.store.database import read
+from gateway.web.desk.page import NAME
+
+
+def ann(company: Instance) -> str:
+    return str(company.json("leads", "show", "ann@one.example")["lead"])
+
+
+def bucket(company: Instance) -> Any:
+    [one] = company.json("handoffs", "list")["handoffs"]
+    return one["bucket"]
+
+
+def test_today_tells_what_is_due_and_how_the_systems_are(desk: Any) -> None:
+    text = desk("viewer").get("/")
+    assert "<b>1</b> open handoffs" in text
+    assert "Ann Ames" in text
+    for name in ("leads", "sales", "mql"):
+        assert f">{name}</th>" in text
+
+
+def test_a_lead_shows_its_points_its_records_and_what_happened(desk: Any, company: Instance) -> None:
+    text = desk("viewer").get(f"/leads/{ann(company)}")
+    for words in ("Executive or above", "+40.00", "Software", "What each system says", "Chief Financial Officer"):
+        assert words in text
+    assert "first heard of" in text
+    assert "button" in text
+    assert "Accept" not in text  # a viewer only looks
+
+
+def test_a_lead_is_found_by_any_key_of_its_own(desk: Any, company: Instance) -> None:
+    browser = desk("viewer")
+    browser.get("/leads/ann@one.example")
+    assert "<h1>Ann Ames</h1>" in browser.text
+    browser.get("/leads/nobody@one.example")
+    assert browser.status == 404
+    assert "no lead has this id" in browser.text
+
+
+def test_a_forgotten_lead_says_so(desk: Any, company: Instance) -> None:
+    id_ = ann(company)
+    browser = desk("viewer")
+    company.run("leads", "forget", id_, "--go")
+    browser.get(f"/leads/{id_}")
+    assert browser.status == 404
+    assert "forgotten" in browser.text
+    assert "Ann" not in browser.text
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ("text=ames", {"Ann Ames"}),
+        ("text=ANN%20AM", {"Ann Ames"}),
+        ("text=bob@", {"bob@two.example"}),
+        ("text=%25", set()),
+        ("band=bad", {"bob@two.example", "di@three.example"}),
+        ("stage=mql", {"Ann Ames", "cy@rival.example"}),
+        ("bucket=open", {"Ann Ames"}),
+        ("persona=executive", {"Ann Ames"}),
+        ("owner=nobody", set()),
+    ],
+)
+def test_leads_are_looked_for(desk: Any, asked: str, found: set[str]) -> None:
+    browser = desk("viewer")
+    text = browser.get(f"/leads?{asked}")
+    assert browser.status == 200
+    names = {"Ann Ames", "bob@two.example", "di@three.example", "cy@rival.example"}
+    assert {name for name in names if f">{name}</a>" in text} == found
+
+
+def test_leads_are_taken_away_as_they_are_listed(desk: Any, app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Page by page, each lead once; a text that a spreadsheet would take for a formula is none any more."""
+    from gateway.web.desk import leads
+
+    monkeypatch.setattr(leads, "CSV_PAGE", 2)
+    browser = desk("viewer")
+    rows = list(csv.DictReader(io.StringIO(browser.get("/leads.csv"))))
+    assert len(rows) == len({row["lead"] for row in rows}) == 4
+    assert rows[0]["name"] == "Ann Ames"
+    assert leads._cell("=cmd()") == "'=cmd()"
+    [only] = csv.DictReader(io.StringIO(browser.get("/leads.csv?text=ann")))
+    assert only["email"] == "ann@one.example"
+
+
+def test_pages_of_leads_go_on_where_the_last_ended(desk: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    import re
+
+    from gateway.web.desk import leads
+
+    monkeypatch.setattr(leads, "PAGE", 3)
+    browser = desk("viewer")
+    seen = re.findall(r'href="/leads/([0-9a-f]{32})"', browser.get("/leads"))
+    following = re.search(r'href="(/leads\?after=[^"]+)"', browser.text)
+    assert following is not None
+    seen += re.findall(r'href="/leads/([0-9a-f]{32})"', browser.get(following[1]))
+    assert len(seen) == len(set(seen)) == 4
+
+
+def test_names_are_shown_as_text(desk: Any, company: Instance) -> None:
+    hostile = "<script>alert(1)</script>{{ 7*7 }}"
+    company.bring([ANN | {"first": hostile, "at": "2026-02-05T09:00:00"}], "hostile.csv")
+    browser = desk("sales")
+    for path in ("/", "/leads", "/handoffs", "/leads/ann@one.example"):
+        text = browser.get(path)
+        assert "<script>alert" not in text
+        assert "&lt;script&gt;" in text
+        assert "49" not in text.replace(hostile, "").split("Ames")[0][-40:]
+
+
+@pytest.mark.parametrize(
+    ("word", "fields", "told", "ended"),
+    [
+        ("accept", {}, "Accepted.", None),
+        ("qualify", {}, "Ended as sales_qualified.", "sales_qualified"),
+        ("reject", {"reason": "no budget"}, "Ended as sales_rejected.", "sales_rejected"),
+        ("recycle", {"reason": "not now"}, "Ended as recycled.", "recycled"),
+        ("reject", {"reason": "weather"}, "no such reason", None),
+        ("reject", {}, "say why", None),
+        ("recycle", {"reason": "not now", "wake": "soon"}, "a day is written like", None),
+        ("dance", {}, "no such word", None),
+    ],
+)
+def test_sales_say_what_became_of_it(
+    desk: Any, company: Instance, handoff: Any, word: str, fields: dict[str, str], told: str, ended: str | None
+) -> None:
+    browser = desk("sales")
+    browser.get("/handoffs")
+    browser.post(f"/handoffs/{handoff['handoff']}/{word}", back="/handoffs", **fields)
+    assert told in browser.text
+    assert "--" not in browser.text.split("<main")[1].split("</p>")[0]
+    assert bucket(company) == ended
+
+
+def test_of_two_who_dispose_of_one_the_second_is_told(desk: Any, company: Instance, handoff: Any) -> None:
+    first, second = desk("sales"), desk("admin")
+    for browser in (first, second):
+        browser.get("/handoffs")
+    first.post(f"/handoffs/{handoff['handoff']}/qualify", back="/handoffs")
+    second.post(f"/handoffs/{handoff['handoff']}/reject", reason="no budget", back="/handoffs")
+    assert "it ended as sales_qualified" in second.text
+    assert bucket(company) == "sales_qualified"
+
+
+def test_what_was_said_can_be_corrected_and_stands_in_the_audit(
+    app: Any, desk: Any, company: Instance, handoff: Any
+) -> None:
+    from gateway.accounts import audit
+
+    browser = desk("sales")
+    browser.get("/handoffs")
+    browser.post(f"/handoffs/{handoff['handoff']}/qualify", back="/handoffs")
+    browser.get(f"/leads/{handoff['lead']}")
+    browser.post(f"/handoffs/{handoff['handoff']}/correct", bucket="sales_rejected", reason="no budget", back="/")
+    assert "It counts as sales_rejected now" in browser.text
+    with read(app.extensions[NAME].gateway.store.main) as connection:
+        noted = [(one["what"], one["by"]) for one in audit.entries(connection, 3)]
+    assert ("handoff: correct", "sales@one.example") in noted
+
+
+@pytest.mark.parametrize("role", ["viewer", "marketing"])
+def test_who_may_not_judge_is_refused_by_the_server(desk: Any, company: Instance, handoff: Any, role: str) -> None:
+    browser = desk(role)
+    text = browser.get("/handoffs")
+    assert "Qualify" not in text
+    for path in (f"/handoffs/{handoff['handoff']}/qualify", f"/leads/{handoff['lead']}/hold"):
+        browser.get("/account")
+        browser.post(path, reason="x")
+        assert browser.status == 403
+    assert bucket(company) is None
+
+
+def test_a_lead_is_kept_from_sales_and_let_go(desk: Any, company: Instance) -> None:
+    browser = desk("sales")
+    path = f"/leads/{ann(company)}"
+    browser.get(path)
+    browser.post(f"{path}/hold", reason="asked us to wait", back=path)
+    assert "Kept from sales: asked us to wait" in browser.text
+    browser.post(f"{path}/hold", end="1", back=path)
+    assert "Kept from sales" not in browser.text
+    browser.post(f"{path}/hold", reason="", back=path)
+    assert "say why" in browser.text
+
+
+def test_work_is_settled_on_the_spot(desk: Any, company: Instance) -> None:
+    company.run("handoffs", "qualify", "ann@one.example")
+    company.edit("mappings/leads.yaml", "amount: amount, currency: EUR}", "amount: amount, currency: EUR}")
+    browser = desk("marketing")
+    text = browser.get("/work")
+    assert browser.status == 200
+    assert "What needs a person" in text
+    browser.get("/work/ffffffff")
+    assert browser.status == 404

@@ -336,7 +336,8 @@ def _tell_steps(system: str, steps: Sequence[Step]) -> None:
             say(f"  {step.object}.{step.name} {step.message}" if step.object else f"  {step.message}")
     missing = sum(step.state == "missing" for step in steps)
     if missing:
-        say(f"{system}: {plural(missing, 'thing')} missing; nothing was made")
+        made = any(step.state == "made" for step in steps)
+        say(f"{system}: {plural(missing, 'thing')} missing" + ("" if made else "; nothing was made"))
     elif not left:
         say(f"{system} has everything that the mapping writes")
 

@@ -6,12 +6,14 @@ import json
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
 from gateway.cli.main import cli
+from gateway.contracts import Step
 from gateway.engine.files import take_up
 from gateway.plugins import probe, switched
 from gateway.plugins.lock import Approved, Lock
@@ -202,6 +204,40 @@ def test_a_plugin_that_nobody_has_is_warned_of_wherever_plugins_are_told(instanc
     for told in (listed, checked):
         assert "plugins.yaml:3: disabled.filse: no such plugin is installed; did you mean 'files'?" in told
         assert "GATEWAY_PLUGINS: no plugin 'matrics' is installed" in told
+
+
+STEPS = [
+    Step(object="Lead", name="Key__c", state="missing"),
+    Step(object="", name="deploy", state="by hand", message="ask an administrator"),
+]
+MADE, THERE = (Step(object="Lead", name="Score__c", state=state) for state in ("made", "there"))
+
+
+@pytest.mark.parametrize(
+    ("steps", "arguments", "code", "told"),
+    [
+        (STEPS, ["--dry-run"], 0, "sales: 1 thing missing; nothing was made"),
+        (STEPS, [], 1, "sales: 1 thing missing; nothing was made"),
+        (STEPS, ["--json"], 1, '"missing"'),
+        ([*STEPS, MADE], [], 1, "sales: 1 thing missing\n"),
+        ([MADE, STEPS[1]], [], 0, "ask an administrator"),
+        ([THERE], [], 0, "has everything"),
+    ],
+)
+def test_what_could_not_be_made_is_no_success(
+    instance: Any, monkeypatch: pytest.MonkeyPatch, steps: list[Step], arguments: list[str], code: int, told: str
+) -> None:
+    """What a script that goes on would trip over later; what a person is to do beside it is."""
+    connection = SimpleNamespace(setup=lambda dry_run, folder: steps)
+    monkeypatch.setattr("gateway.cli.accounts.connection_of", lambda gateway, system: connection)
+    assert told in instance.run("plugins", "setup", "sales", *arguments, code=code).stdout
+
+
+def test_a_choice_that_cannot_be_seen_is_quoted(instance: Any, seen: list[Seen]) -> None:
+    """A list of separators is no list of commas."""
+    setting = {"path": "separator", "type": "text", "default": ",", "required": False, "secret": False, "help": ""}
+    seen[0] = replace(FILES, settings={"files": [{**setting, "choices": [",", ";", "\t", "tab"]}]})
+    assert r"one of ',', ';', '\t', tab" in instance.run("plugins", "show", "files").stdout
 
 
 WRONG_SECTIONS = {

@@ -61,7 +61,8 @@ class Pulling:
         self.guard = guard
         self.log = log
         self._failures: dict[str, int] = {}
-        self._again: dict[str, datetime] = {}
+        self._again: dict[str, tuple[datetime, datetime]] = {}
+        """Stream → when that was decided, and until when it rests."""
 
     def look_up(self) -> int:
         """Fetch what is due of the records that were only named. Returns how many were settled."""
@@ -92,7 +93,8 @@ class Pulling:
             return 0
         for stream in streams:
             at = self.now()
-            if at < self._again.get(stream, at):
+            since, again = self._again.get(stream, (at, at))
+            if since <= at < again:  # a clock that has gone back since keeps nobody waiting
                 continue
             with read(self.engine) as connection:
                 if due.paused(connection, self.system):
@@ -101,9 +103,9 @@ class Pulling:
                 for _ in self._pages(stream, self.begin(stream), False, "pull"):
                     pages += 1
                 self._failures.pop(stream, None)
-                self._again[stream] = at + every
+                self._again[stream] = at, at + every
             except _Failed as failed:
-                self._again[stream] = at + self._wait(stream, failed.cause)
+                self._again[stream] = at, at + self._wait(stream, failed.cause)
         return pages
 
     def bring_in(

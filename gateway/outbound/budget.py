@@ -96,7 +96,11 @@ class SystemBudget:
                 else:
                     burst = max(1, int(limit * BURST))
                     pace = window.total_seconds() / max(1, limit - burst)
-                    paid = max(held.get(name, 0) / 1e6, now) + calls * pace
+                    before = held.get(name, 0) / 1e6
+                    if before > now + 2 * limit * pace:  # the clock has gone back since: as if all were taken just now
+                        before = now + limit * pace
+                        budgets.hold(connection, self._system, {name: int(before * 1e6)})
+                    paid = max(before, now) + calls * pace
                     early = paid - now - max(burst, calls) * pace
                     if early > 1e-6:
                         return early

@@ -23,6 +23,7 @@ from gateway.contracts import COMPANIONS, LIST, Call, Receipt, Sink, Write
 from gateway.leads.record import Record
 from gateway.model import Guard
 from gateway.outbound.alarms import Alarms
+from gateway.outbound.answering import SILENT, Answering
 from gateway.outbound.guarding import Guarding
 from gateway.store import outbox
 from gateway.store.database import read, write
@@ -68,6 +69,7 @@ class Delivery:
         self.log = log
         self._seen: dict[str, tuple[int, float]] = {}
         self.alarms = Alarms(engine, system)
+        self.answering = Answering()
         self.guarding = guarding
         self.stopped = stopped
         self.failed: list[dict[str, Any]] = []
@@ -98,6 +100,9 @@ class Delivery:
 
         Raises ``StaleCommit`` when another worker took the writes over meanwhile.
         """
+        if self.answering.rests(self.now()):
+            return 0, []
+        limit = 1 if self.answering.silent else limit
         self.take_over(worker, dead=worker)  # an earlier run of ours may have broken off
         if released := self.alarms.released(to_micros(self.now())):  # planned again before they go: it was long ago
             return len(released), released
@@ -146,6 +151,8 @@ class Delivery:
             answers = self._deliver(call, mine)
             again += self._book(worker, mine, answers)
             stop = next((answer for answer in answers.values() if answer.result in ("auth", "limit")), None)
+            if self._heard(answers) and stop is None:
+                stop = Receipt(key="", result="limit", code=SILENT, seconds=self.answering.rests(self.now()))
         if stop is not None:  # the others would only be refused, too
             left = Receipt(key="", result="limit", code=stop.code or stop.result, seconds=stop.seconds)
         else:
@@ -175,6 +182,15 @@ class Delivery:
             outbox.settle(connection, holder, to_micros(self.now()), died)
             return len(died) + outbox.give_back(connection, self.system, holder)
 
+    def _heard(self, answers: Mapping[str, Receipt]) -> bool:
+        """Whether the system is silent by now, after these answers to one call."""
+        if self.answering.heard(answers.values(), self.now()):
+            if self.answering.silent:
+                self.log.warning("system does not answer", system=self.system)
+            else:
+                self.log.info("system answers again", system=self.system)
+        return self.answering.silent
+
     # -- the sink's part ----------------------------------------------------------------------------------------------
 
     def _look_up(self, worker: str, rows: Sequence[Any]) -> dict[str, Receipt]:
@@ -189,8 +205,12 @@ class Delivery:
                     hits = {key: _ids(ids) for key, ids in self.sink.find(object_, list(mine)).items()}
             except _ANYTHING as exc:  # these writes stay unsure
                 self.log.warning("look-up failed", system=self.system, error=type(exc).__name__)
-                found |= {key: _unknown(key, exc) for key in mine}
+                silence = {key: _unknown(key, exc) for key in mine}
+                self._heard(silence)
+                found |= silence
                 continue
+            if self.answering.silent:
+                self._heard({key: Receipt(key=key, result="done") for key in mine})
             for key, row in mine.items():
                 ids = hits.get(key, ())
                 if row.create and len(ids) == 1:

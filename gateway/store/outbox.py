@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, case, func, not_, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, case, func, not_, or_, select, tuple_, update
 
 from gateway.contracts import COMPANIONS, LIST, NOTICE, Event, Kind, Receipt, RecordGone, Write
 from gateway.errors import StaleCommit
@@ -42,8 +42,14 @@ ALONE = 2
 def any_due(connection: Connection, system: str, now: int) -> bool:
     """Whether ``claim`` may find something. Who only asks need not keep others from writing."""
     w = t.writes.c
-    due = select(w.id).where(w.system == system, w.state.in_(("waiting", "unknown")), w.due_at <= now)
+    due = select(w.id).where(w.system == system, w.state.in_(("waiting", "unknown")), _due(now))
     return connection.scalar(due.limit(1)) is not None
+
+
+def _due(now: int) -> ColumnElement[bool]:
+    """What was planned at a time that is still to come, by a clock that has gone back since, need not wait for it."""
+    w = t.writes.c
+    return or_(w.due_at <= now, and_(w.planned_at > now, w.code == "", w.attempts == 0))
 
 
 def claim(connection: Connection, system: str, worker: str, now: int, limit: int = 1000, push: str = "") -> list[Any]:
@@ -69,7 +75,7 @@ def claim(connection: Connection, system: str, worker: str, now: int, limit: int
     unsure = and_(w.state == "unknown", tuple_(*whom).not_in(busy.where(w.state == "leased")))
     due = (
         select(w.id, *whom, and_(w.code == DIED, w.attempts >= ALONE))
-        .where(w.system == system, w.state.in_(("waiting", "unknown")), or_(sure, unsure), w.due_at <= now)
+        .where(w.system == system, w.state.in_(("waiting", "unknown")), or_(sure, unsure), _due(now))
         .where(or_(not_(beside), person.exists(), forgotten.exists()))
         .order_by(w.priority, w.due_at, w.id)
         .limit(limit)

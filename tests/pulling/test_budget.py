@@ -54,6 +54,19 @@ def test_no_window_wherever_it_begins_holds_more_than_allowed(engine, clock):
     assert 400 / (times[-1] - times[0]) >= 9.0
 
 
+def test_a_clock_that_goes_back_costs_one_window(engine, clock):
+    """What was taken before may all have been a moment ago, but not later."""
+    one = budget(engine, clock)
+    one.allow(100, TEN)
+    one.spend()
+    clock.now -= 3600
+    with pytest.raises(TryLater) as raised:
+        one.spend()
+    assert 5 < raised.value.seconds < 11
+    clock.now += raised.value.seconds
+    one.spend()
+
+
 def test_a_pause_saves_nothing_up_beyond_the_burst(engine, clock):
     """After an idle hour the next ten seconds are like any others."""
     one = budget(engine, clock)

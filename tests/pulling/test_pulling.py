@@ -116,6 +116,9 @@ def test_a_stream_is_pulled_to_its_end_and_then_rests(world):
     world.api.contacts = 6
     assert world.pulling.pull(EVERY) == 1
     assert world.api.asked[2][1] == {"after": 5}
+    world.at -= timedelta(hours=1)  # the clock goes back: that keeps nobody waiting
+    world.api.contacts = 7
+    assert world.pulling.pull(EVERY) == 1
 
 
 def test_a_pull_that_breaks_off_goes_on_where_it_stood(world):

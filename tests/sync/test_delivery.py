@@ -201,6 +201,17 @@ def test_a_single_candidate_is_linked_and_told_the_rest(small):
     assert list(small.crm.records) == ["a"]
 
 
+def test_what_was_planned_by_a_clock_that_has_gone_back_is_due(small):
+    """It does not wait for that time to come again; what the system asked to wait for does."""
+    ready(small)
+    small.at -= timedelta(hours=1)
+    small.crm.answers = [{"result": "limit", "seconds": 60}]
+    assert [small.delivery.run("w")[0] for _ in range(2)] == [1, 0]
+    small.at += timedelta(seconds=60)
+    assert small.delivery.run("w")[0] == 1
+    assert states(small) == ["confirmed"]
+
+
 def test_refused_credentials_pause_the_system(small):
     """Nothing more is sent until somebody resumes it, and no try is spent."""
     ready(small)

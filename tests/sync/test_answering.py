@@ -1,0 +1,115 @@
+"""A system that is away is asked seldom, with one write; nobody waits longer for it than needed, nothing is lost."""
+
+from __future__ import annotations
+
+import contextlib
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import structlog
+from small_instance import Small, days
+
+from gateway.contracts import Call, Receipt, Sink
+from gateway.outbound.answering import LONGEST, STRIKES, Answering
+from gateway.outbound.delivery import Delivery
+from gateway.store import tables as t
+
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+LEADS = 12
+
+
+class Away(Sink):
+    """One write a call; while ``away`` nothing is answered, or all are told to come again in ``after`` seconds."""
+
+    def __init__(self):
+        self.away, self.after, self.calls_at, self.made = True, 0, [], {}
+
+    def calls(self, writes):
+        return [Call(title="one", writes=(one,)) for one in writes]
+
+    def deliver(self, call):
+        self.calls_at.append(self.small.at)
+        (one,) = call.writes
+        if self.away and self.after:
+            yield Receipt(key=one.key, result="retry", seconds=self.after)
+        elif self.away:
+            raise TimeoutError
+        else:
+            record = self.made.setdefault(one.key, f"r{len(self.made)}")
+            yield Receipt(key=one.key, result="done", record=record)
+
+    def find(self, object, keys):
+        self.calls_at.append(self.small.at)
+        if self.away:
+            raise TimeoutError
+        return {key: [self.made[key]] for key in keys if key in self.made}
+
+
+@pytest.fixture
+def small(tmp_path):
+    small = Small(tmp_path)
+    small.crm = Away()
+    small.crm.small = small
+    small.delivery = Delivery(
+        small.store.main,
+        "crm",
+        small.crm,
+        "crm",
+        lambda: small.at,
+        lambda *_: contextlib.nullcontext(),
+        structlog.get_logger(),
+    )
+    for number in range(LEADS):
+        small.take("site", {"kind": "contact", "id": str(number), "at": days(3), "title": "CEO", "page": "/a"})
+    yield small
+    small.store.close()
+
+
+def work(small, span, step):
+    until = small.at + span
+    while small.at < until:
+        while small.delivery.run("w")[0]:
+            pass
+        small.at += step
+
+
+@pytest.mark.parametrize("after", [0, 40], ids=["no answer", "busy, come again in 40 s"])
+def test_a_system_that_is_away_for_a_weekend_loses_nothing(small, after):
+    """Every write arrives once, by itself; meanwhile the system is probed at most every few minutes, one write at a
+    time, and never before the time it gave."""
+    small.crm.after = after
+    work(small, timedelta(hours=2), timedelta(seconds=100))
+    # A probe in 300 s and its jitter: asked sooner only while it was not yet known to be away.
+    assert len(small.crm.calls_at) < 2 * 3600 / (LONGEST * 0.8) + 3 * STRIKES
+    work(small, timedelta(days=2.5), timedelta(hours=1))
+    small.crm.away = False
+    work(small, timedelta(days=1.5), timedelta(hours=1))
+    assert {row[0] for row in small.rows(t.writes, "state")} == {"confirmed"}
+    assert len(small.crm.made) == LEADS
+
+
+def test_who_comes_back_gets_everything_at_once(small):
+    """One write is the probe; after its answer the others go that were only held back."""
+    while small.delivery.run("w")[0]:
+        pass
+    assert len(small.crm.calls_at) == STRIKES
+    small.crm.away = False
+    small.at += timedelta(seconds=LONGEST)
+    assert [small.delivery.run("w")[0] for _ in range(2)] == [1, LEADS - 1]
+
+
+def test_one_write_that_always_fails_keeps_nobody_waiting():
+    """It strikes as often as it likes: only different writes make the system one that does not answer."""
+    answering = Answering()
+    for _ in range(10):
+        answering.heard([Receipt(key="bad", result="retry")], NOW)
+    assert not answering.silent
+
+
+def test_a_clock_that_goes_back_ends_the_rest():
+    """Nobody waits an hour for a time that was wrong."""
+    answering = Answering()
+    for key in "abc":
+        answering.heard([Receipt(key=key, result="unknown")], NOW)
+    assert answering.rests(NOW) > 0
+    assert answering.rests(NOW - timedelta(hours=1)) == 0

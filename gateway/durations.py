@@ -37,6 +37,15 @@ def duration_in_words(delta: timedelta) -> str:
     return f"{number} {name}" if number == "1" else f"{number} {name}s"
 
 
+def age_in_words(micros: int) -> str:
+    """How old something is to somebody who looks: two days and an hour are ``"2 days"``."""
+    seconds = max(micros // 1_000_000, 0)
+    for unit in (86_400, 3600, 60):
+        if seconds >= 2 * unit:
+            return duration_in_words(timedelta(seconds=seconds // unit * unit))
+    return duration_in_words(timedelta(seconds=seconds)) if seconds else "less than a second"
+
+
 class Duration(fields.Field[timedelta]):
     """The marshmallow field of a duration longer than zero: loads text to ``timedelta``."""
 

@@ -28,6 +28,7 @@ def status(app: App, as_json: bool) -> None:
     + skipped + waiting + dead; writes planned = confirmed + superseded + waiting + dead. The exit code is 1 when one
     does not.
     """
+    from gateway.engine.supervisor import STATUS, down
     from gateway.store import followups
     from gateway.store.alarms import DRIFT, open_alarms
     from gateway.store.breakers import by_plugin
@@ -44,13 +45,14 @@ def status(app: App, as_json: bool) -> None:
         drifts: dict[str, list[str]] = {}
         for row in open_alarms(connection, DRIFT):
             drifts.setdefault(row.system, []).append(row.detail["what"])
+    fallen = list(down(gateway.instance.store.folder / STATUS))
     none = SystemCounts.empty()
     systems = {name: found.systems.get(name, none) for name in gateway.instance.systems} | dict(found.systems)
     if as_json:
         say_json(
             {
                 "ok": found.holds,
-                "problems": [str(one) for one in (*gateway.broken, gateway.unscored) if one],
+                "problems": [str(one) for one in (*gateway.broken, gateway.unscored, *fallen) if one],
                 "systems": [
                     {**_json(name, counts, app), "drift": drifts.get(name, [])} for name, counts in systems.items()
                 ],
@@ -76,6 +78,8 @@ def status(app: App, as_json: bool) -> None:
         _print_rest(found)
         if gateway.unscored:
             say_under(f"PROBLEM: leads keep the scores they have: {gateway.unscored} (`gateway check`)", 2)
+        for words in fallen:
+            say_under(f"PROBLEM: {words}", 2)
         for plugin, one in quarantined.items():
             theirs = [name for name in gateway.instance.systems if gateway.plugin_of(name) == plugin]
             waits = f"; what concerns {', '.join(theirs)} waits" if theirs else ""
@@ -141,9 +145,11 @@ def _print(name: str, counts: SystemCounts, app: App, now: int) -> None:
         say(f"  {'which':<16}  `gateway inbox list --troubles --system {name}`")
     if counts.duplicates:
         say(f"  {'duplicates':<16}  {counts.duplicates:,} had no effect")
+    from gateway.durations import age_in_words
+
     for words, oldest in (("document", counts.oldest_document), ("write", counts.oldest_write)):
         if oldest is not None:
-            say(f"  {'oldest waiting':<16}  a {words}, for {_age(now - oldest)}")
+            say(f"  {'oldest waiting':<16}  a {words}, for {age_in_words(now - oldest)}")
 
 
 def _print_rest(found: Overview) -> None:
@@ -172,15 +178,3 @@ def _print_rest(found: Overview) -> None:
 def _by_size(reasons: Mapping[str, int]) -> str:
     between = "; " if any("," in reason for reason in reasons) else ", "
     return between.join(f"{count:,} {reason}" for reason, count in sorted(reasons.items(), key=lambda item: -item[1]))
-
-
-def _age(micros: int) -> str:
-    from datetime import timedelta
-
-    from gateway.durations import duration_in_words
-
-    seconds = max(micros // 1_000_000, 0)
-    for unit in (86_400, 3600, 60):  # two days and an hour are two days to somebody who looks
-        if seconds >= 2 * unit:
-            return duration_in_words(timedelta(seconds=seconds // unit * unit))
-    return duration_in_words(timedelta(seconds=seconds)) if seconds else "less than a second"

@@ -21,12 +21,10 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 from marshmallow import EXCLUDE, ValidationError
-from sqlalchemy.exc import DBAPIError
 
 from gateway import logs
 from gateway.engine import slots
-from gateway.engine.files import differences
-from gateway.engine.supervisor import RENEWED, STATUS
+from gateway.engine.supervisor import RENEWED
 from gateway.engine.sweeping import alone
 from gateway.engine.workers import bell_of, delivery_loop, loop, pipeline_loop
 from gateway.errors import ConfigError
@@ -36,9 +34,8 @@ from gateway.plugins.watch import parts
 from gateway.settings.files import ConfigFile
 from gateway.settings.form import GatewayForm
 from gateway.settings.instance import store_place
-from gateway.store import alarms, bells, breakers, bundle
-from gateway.store.database import read, require_current
-from gateway.store.inbox import GroupWriter
+from gateway.store import bells, breakers, bundle, hanging
+from gateway.store.inbox import Appended, Arrival, GroupWriter
 from gateway.store.times import new_id, utc_now
 from gateway.times import to_micros
 
@@ -54,6 +51,9 @@ except ImportError:  # not on Windows
     resource = None  # type: ignore[assignment]
 
 log = structlog.get_logger(__name__)
+
+ANSWERED = 2.5
+"""Seconds until a call is answered, whatever the store does: senders give up after 3."""
 
 Opener = Callable[[Path], "Gateway"]
 
@@ -158,38 +158,34 @@ def _watching(gateway: Gateway, system: str, work: Callable[[], int]) -> Callabl
 def web_app(root: Path, opener: Opener = open_gateway, follow: bool = False) -> Flask:
     """The application over an opened instance: intake, health, pages. ``follow``: a thread takes up changed files."""
     from gateway.web.app import create_app
+    from gateway.web.health import Health
     from gateway.web.intake import Intake
     from gateway.web.measures import Measures
 
     gateway = opener(root)
     if gateway.store.inbox.dialect.name == "sqlite":
-        writer = GroupWriter(gateway.inbox, Path(gateway.store.inbox.url.database or "").parent)
+        writer: GroupWriter | None = GroupWriter(gateway.inbox, Path(gateway.store.inbox.url.database or "").parent)
         append = writer.append
     else:
-        append = lambda arrival: gateway.inbox.append([arrival])[0]  # noqa: E731 - group commit gains nothing there
+        writer = None
+
+        def append(arrival: Arrival) -> Appended:  # group commit gains nothing there
+            with hanging.within(ANSWERED):
+                return gateway.inbox.append([arrival])[0]
+
     intake = Intake(gateway.intake_sources(), append, gateway.now, gateway.instance.public_url, utc_now)
     if follow:
         threading.Thread(
             target=_follow, args=(gateway, intake, partial(opener, root)), name="files", daemon=True
         ).start()
 
-    def problems() -> list[str]:
-        try:
-            require_current(gateway.store)
-        except (ConfigError, DBAPIError) as exc:
-            return [str(exc) if isinstance(exc, ConfigError) else type(exc).__name__]
-        return []
-
-    def warnings() -> list[str]:
-        with read(gateway.store.main) as connection:
-            active = bundle.active(connection)
-            drifted = [str(row.detail["what"]) for row in alarms.open_alarms(connection, alarms.DRIFT)]
-        edited = differences(root, active, gateway.instance.store.folder / STATUS) if active is not None else []
-        return [*edited, *drifted]
-
-    measures = Measures(gateway.store, gateway.now, lambda: not problems())
+    health = Health(gateway, root, writer)
+    measures = Measures(gateway.store, gateway.now, lambda: not health.problems())
     watcher = gateway.instance.metrics_token
-    return create_app(intake, gateway.instance.name, problems, gateway.inbox.counts, warnings, measures, watcher)
+    name, counts = gateway.instance.name, gateway.inbox.counts
+    app = create_app(intake, name, health.problems, counts, health.warnings, measures, watcher, health.dead)
+    health.mount(app)
+    return app
 
 
 def _follow(gateway: Gateway, intake: Intake, opened: Callable[[], Gateway]) -> None:

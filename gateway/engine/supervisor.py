@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -319,6 +319,19 @@ class Supervisor:
             new = self._folder / f"{STATUS}.new"
             new.write_text(json.dumps(told, indent=1), encoding="utf-8")
             new.replace(self._folder / STATUS)
+
+
+def down(status: Path) -> Iterator[str]:
+    """The processes that ought to run and do not, as ``run.json`` of a supervisor that lives tells it."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        told = json.loads(status.read_text(encoding="utf-8"))
+        os.kill(told["supervisor"], 0)  # of one that has gone nothing is wanted any more
+        for one in told["processes"]:
+            why = f": {one['reason']}" if one["reason"] else ""
+            if one["pid"] is None:
+                yield f"the process {one['kind']} is down and will be started again{why}"
+            elif not one["ready"] and one["lives"] > 1:
+                yield f"the process {one['kind']} does not come up{why}"
 
 
 def _signal_group(process: subprocess.Popen[bytes], number: int) -> None:

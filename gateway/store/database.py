@@ -11,21 +11,31 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import sqlite3
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import orjson
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.dialects.postgresql.psycopg import PGCompiler_psycopg
-from sqlalchemy.exc import DatabaseError, DataError, DBAPIError, IntegrityError, OperationalError, ProgrammingError
+from sqlalchemy.exc import (
+    DatabaseError,
+    DataError,
+    DBAPIError,
+    DisconnectionError,
+    IntegrityError,
+    OperationalError,
+    ProgrammingError,
+)
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from gateway.errors import ConfigError, StorageBusy
-from gateway.store import bells, migrations
+from gateway.store import bells, hanging, migrations
 from gateway.store.place import Place, shown
 
 INBOX_FILE = "inbox.db"
@@ -140,11 +150,15 @@ class PlainWriter:
     def turn(self) -> Iterator[Any]:
         """One write transaction, like ``write``; yields the cursor."""
         cursor = self._connection.cursor()
+        driver = self._connection.driver_connection
         try:
             if self._sqlite:
-                _lock(self._connection.driver_connection)
-            yield cursor
-            self._connection.commit()
+                if moved := _moved(self._connection):
+                    raise moved
+                _lock(driver)
+            with contextlib.nullcontext() if self._sqlite else hanging.cut_off(driver):
+                yield cursor
+                self._connection.commit()
         except BaseException:
             self._connection.rollback()
             raise
@@ -183,18 +197,18 @@ def upgrade(store: Store) -> None:
 
     Raises ``ConfigError`` for a database that is newer, read-only or no database of ours.
     """
-    for line, engine in _lines(store):
-        with spoken(engine), write(engine, UPGRADE_SECONDS) as connection:
-            _refuse_newer(line, engine, connection)
-            migrations.upgrade(line, connection)
+    for engine in dict.fromkeys((store.inbox, store.main)):
+        with spoken(engine), write(engine, UPGRADE_SECONDS) as connection:  # all of a database's tables, or none
+            for line in (line for line, its in _lines(store) if its is engine):
+                _refuse_newer(line, engine, connection)
+                migrations.upgrade(line, connection)
+            if bells.hung(engine):
+                what, helps = bells.trouble(connection)
+                if not helps:
+                    raise ConfigError([f"{name_of(engine)}: {what}"])
+                bells.upgrade(connection)
 
 
-    if bells.hung(store.main):
-        with spoken(store.main), write(store.main, UPGRADE_SECONDS) as connection:
-            what, helps = bells.trouble(connection)
-            if not helps:
-                raise ConfigError([f"{name_of(store.main)}: {what}"])
-            bells.upgrade(connection)
 def require_current(store: Store) -> None:
     """Raises ``ConfigError`` with what to do when the tables are missing, older or newer than this version's."""
     for line, engine in _lines(store):
@@ -202,12 +216,12 @@ def require_current(store: Store) -> None:
             _refuse_newer(line, engine, connection)
             if migrations.current(line, connection) != migrations.head(line):
                 raise ConfigError([f"{name_of(engine)}: older than this gateway; run `gateway db upgrade`"])
-
-
     if bells.hung(store.main):
         with spoken(store.main), read(store.main) as connection:
             if what := bells.trouble(connection)[0]:
                 raise ConfigError([f"{name_of(store.main)}: {what}"])
+
+
 def roomy_log(engine: Engine, size: int = 8 * 1024 * 1024) -> None:
     """Make SQLite's write-ahead log ``size`` bytes long, with nothing in it; elsewhere do nothing.
 
@@ -263,6 +277,8 @@ def in_words(exc: DBAPIError) -> str:
     if not isinstance(exc.orig, sqlite3.Error):
         told = next((words for sign, words in _SIGNS.items() if sign in what), "")
         return told or (f"cannot be used: {type(exc.orig).__name__}" if isinstance(exc, OperationalError) else "")
+    if what == GONE:
+        return GONE
     if "locked" in what or "busy" in what:
         return BUSY
     if "readonly" in what or "unable to open" in what:
@@ -276,6 +292,8 @@ def in_words(exc: DBAPIError) -> str:
 
 _REFUSED = "refuses the user or the password; `store:` in gateway.yaml says which"
 _NOWHERE = "cannot be found: there is no host of that name"
+GONE = "is not there any more: moved or deleted while in use; put it back, or restore a backup"
+READ_ONLY = "is read-only; `store:` in gateway.yaml must name the server that is written to"
 _SIGNS = {
     "lock timeout": BUSY,
     "password authentication failed": _REFUSED,
@@ -285,7 +303,7 @@ _SIGNS = {
     'role "': _REFUSED,
     'database "': "takes nobody in: there is no such database, or it is closed; CREATE DATABASE makes one",
     "permission denied": "may not be written by this user: GRANT it the database and its schema",
-    "read-only transaction": "is read-only; `store:` in gateway.yaml must name the server that is written to",
+    "read-only transaction": READ_ONLY,
     "no space left": "cannot be written: the disk is full; make room, then try again",
     "connection slots": "takes no more connections; raise max_connections, or run fewer processes",
     "too many clients": "takes no more connections; raise max_connections, or run fewer processes",
@@ -316,14 +334,18 @@ def name_of(engine: Engine) -> str:
 def _sqlite(file: Path) -> Engine:
     engine = create_engine(f"sqlite:///{file}", connect_args={"timeout": BUSY_SECONDS}, **_OPTIONS)
     event.listen(engine, "connect", _connected)
+    event.listen(engine, "checkout", _checked_out)
+    event.listen(engine, "do_connect", partial(_not_anew, file, []))
     event.listen(engine, "begin", _begun)
     return engine
 
 
 def _postgresql(url: URL) -> Engine:
     """Of a process's connections most are idle; a call that must be answered soon does not wait long for one."""
-    # A server that is cut off answers nothing at all: 2 s for a new connection, 2,500 ms for an answer's first sign.
-    patience: dict[str, Any] = {"connect_timeout": 2, "tcp_user_timeout": 2500}
+    # A machine that is gone answers nothing at all: 2 s for a new connection, 2,500 ms for its sign that bytes came,
+    # and a look after 5 s of silence whether it is still there. For one that is there and silent see ``hanging``.
+    patience: dict[str, Any] = {"connect_timeout": hanging.CONNECT, "tcp_user_timeout": 2500}
+    patience |= {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3}
     given = {name: value for name, value in patience.items() if name not in url.query}
     try:
         engine = create_engine(
@@ -339,6 +361,7 @@ def _postgresql(url: URL) -> Engine:
         need = "needs a driver that is not installed: pip install 'lead-gateway[postgresql]'"
         raise ConfigError([f"{shown(url.render_as_string(hide_password=True))}: {need}"]) from None
     engine.dialect.statement_compiler = _Compiler
+    hanging.look_after(engine)
     return engine
 
 
@@ -366,10 +389,33 @@ _OPTIONS: dict[str, Any] = {
 }
 
 
-def _connected(connection: Any, _record: Any) -> None:
+def _not_anew(file: Path, made: list[bool], *_: Any) -> None:
+    """SQLite would make an empty file where ours was."""
+    if made and not file.exists():
+        raise sqlite3.OperationalError(GONE)
+    made[:] = [True]
+
+
+def _connected(connection: Any, record: Any) -> None:
     connection.isolation_level = None  # the driver's own, late BEGIN would come after the first read: we say it
     for pragma in _PRAGMAS:
         connection.execute(pragma)
+    path = connection.execute("PRAGMA database_list").fetchone()[2]
+    record.info["file"] = path, os.stat(path).st_ino
+
+
+def _checked_out(connection: Any, record: Any, proxy: Any) -> None:
+    if moved := _moved(proxy):
+        raise moved if isinstance(moved, OperationalError) else DisconnectionError  # then the pool opens the other one
+
+
+def _moved(connection: Any) -> Exception | None:
+    """SQLite goes on writing into a file that was deleted, or that another has taken the place of: lost for good."""
+    path, number = connection.info["file"]
+    try:
+        return None if os.stat(path).st_ino == number else sqlite3.OperationalError(GONE)
+    except OSError:
+        return OperationalError("stat", None, sqlite3.OperationalError(GONE))
 
 
 def _begun(connection: Connection) -> None:

@@ -50,6 +50,8 @@ ENOUGH = 32
 """So many arrivals are worth a commit without waiting for more."""
 MOST = 512
 """Arrivals of one commit."""
+RESERVE = 64 * 1024 * 1024
+"""Bytes of free space that are left for working what is in: nothing is taken in below."""
 
 _MICROSECOND = timedelta(microseconds=1)
 _DEATHS = "deaths"  # a worker that two see die dies once
@@ -443,7 +445,7 @@ class GroupWriter:
         self,
         inbox: Inbox,
         folder: Path | None = None,
-        reserve: int = 64 * 1024 * 1024,
+        reserve: int = RESERVE,
         waiting: int = 1024,
         patience: float = 2.5,
     ) -> None:
@@ -479,6 +481,11 @@ class GroupWriter:
         assert ticket.answer is not None
         return ticket.answer
 
+    @property
+    def alive(self) -> bool:
+        """Without its thread nothing is taken in any more."""
+        return self._thread.is_alive()
+
     def close(self) -> None:
         """Commit what was taken in, then stop."""
         self._closed = True
@@ -493,7 +500,8 @@ class GroupWriter:
                 self._bell.release()
 
     def _run(self) -> None:
-        roomy_log(self._inbox.engine)
+        with contextlib.suppress(Exception):  # it is only faster with it; what is wrong, each call is told
+            roomy_log(self._inbox.engine)
         expected = 1
         while True:
             batch = self._gather(expected)

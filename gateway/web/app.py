@@ -12,11 +12,15 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
 from gateway.contracts import Secret
+from gateway.store import hanging
 from gateway.web.intake import PREFIX, Intake
 from gateway.web.measures import Measures
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+PATIENCE = 10.0
+"""Seconds that a page has for what it asks of a store on another machine."""
 
 log = structlog.get_logger(__name__)
 
@@ -49,11 +53,12 @@ def create_app(
     warnings: Callable[[], Sequence[str]] = tuple,
     measures: Measures | None = None,
     watcher: Secret | None = None,
+    dead: Callable[[], str] = str,
 ) -> Flask:
     """Build the application. ``problems`` says why it is not ready; ``counts``, per system, what came in.
 
     ``warnings`` are what an admin should look at while everything works. ``watcher``: the token that ``/metrics`` asks
-    for; without one only this machine is told.
+    for; without one only this machine is told. ``dead``: why only a new process helps, or "".
     """
     app = Flask("gateway.web")
     front = measures.around(intake, intake.knows) if measures is not None else intake
@@ -61,6 +66,8 @@ def create_app(
 
     @app.get("/health/live")
     def live() -> ResponseReturnValue:
+        if why := dead():
+            return {"ok": False, "errors": [why], "status": 503}, 503
         return {"ok": True}
 
     @app.get("/health/ready")
@@ -125,4 +132,5 @@ class _Front:
         path = environ.get("PATH_INFO", "")
         if path == PREFIX or path.startswith(PREFIX + "/"):
             return self._intake(environ, start_response)
-        return self._rest(environ, start_response)
+        with hanging.within(PATIENCE):  # a thread that waits for ever is one less for the calls
+            return self._rest(environ, start_response)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+from collections import namedtuple
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -11,6 +14,7 @@ from sqlalchemy import insert, update
 from gateway.engine.process import web_app
 from gateway.store import tables as t
 from gateway.store.database import open_store, write
+from gateway.store.inbox import GroupWriter
 
 
 def _numbers(text):
@@ -103,3 +107,68 @@ def test_others_are_not_told_without_the_token(filled, monkeypatch):
     asked = client.get("/metrics", headers={"Authorization": "Bearer not-a-secret-only-a-test"})
     assert asked.status_code == 200
     assert "only-a-test" not in asked.text
+
+
+def test_work_that_stands_still_is_told_while_calls_are_taken(client, filled):
+    """Another process answers for it: the door stays open, so that nothing is lost by what is late behind it."""
+    assert client.get("/health/work").json == {"ok": True}
+    long_ago = {"id": "0" * 32, "system": "leads", "received_at": 1, "key": "k", "body_hash": "h", "body": b"{}"}
+    long_ago |= {"content_type": "", "headers": {}, "origin": "webhook", "state": "waiting"}
+    store = open_store(filled.root / "var")
+    with write(store.inbox) as connection:
+        connection.execute(insert(t.documents).values(long_ago))
+    with write(store.main) as connection:
+        connection.execute(update(t.writes).values(due_at=1))
+    store.close()
+    told = client.get("/health/work")
+    assert told.status_code == 503
+    found = [words.partition(" have waited for ")[0] for words in told.json["errors"]]
+    assert found == ["documents of leads", "writes to sales"]
+    assert client.get("/health/work?late=36500d").status_code == 200
+    assert client.get("/health/work?late=soon").status_code == 400
+    ready = client.get("/health/ready")
+    assert (ready.status_code, ready.json["warnings"]) == (200, told.json["errors"])
+
+
+@pytest.mark.parametrize(
+    ("process", "supervisor", "told"),
+    [
+        (
+            {"pid": None, "ready": True, "lives": 3},
+            None,
+            "the process pipeline is down and will be started again: it fell",
+        ),
+        ({"pid": 7, "ready": False, "lives": 2}, None, "the process pipeline does not come up: it fell"),
+        ({"pid": 7, "ready": True, "lives": 2}, None, ""),
+        ({"pid": None, "ready": True, "lives": 3}, 2**22 + 1, ""),  # the supervisor has gone: nothing is wanted
+    ],
+)
+def test_a_process_that_is_down_is_told(client, filled, process, supervisor, told):
+    """As the supervisor knows it, at /health/work and by `gateway status`."""
+    entry = {"kind": "pipeline", "reason": "it fell", **process}
+    content = {"supervisor": supervisor or os.getpid(), "processes": [entry], "files": []}
+    (filled.root / "var" / "run.json").write_text(json.dumps(content))
+    answer = client.get("/health/work")
+    assert (answer.status_code, answer.json.get("errors", [])) == ((503, [told]) if told else (200, []))
+    assert filled.json("status")["problems"] == ([told] if told else [])
+
+
+@pytest.mark.sqlite
+def test_a_store_that_is_gone_or_takes_nothing_is_not_ready(client, filled, monkeypatch):
+    """Calls are sent elsewhere; the reason names the file."""
+    assert client.get("/health/ready").status_code == 200
+    free = namedtuple("usage", "free")
+    with monkeypatch.context() as patch:
+        patch.setattr("shutil.disk_usage", lambda folder: free(1000))
+        assert "the disk is nearly full" in client.get("/health/ready").json["errors"][0]
+    (filled.root / "var" / "gateway.db").rename(filled.root / "var" / "away")
+    answer = client.get("/health/ready")
+    assert (answer.status_code, "gateway.db" in answer.text) == (503, True)
+    assert client.get("/health/live").status_code == 200
+
+
+def test_a_process_that_cannot_take_calls_any_more_is_not_alive(filled, monkeypatch):
+    """Only a new one helps."""
+    client = web_app(filled.root).test_client()
+    monkeypatch.setattr(GroupWriter, "alive", False)
+    assert client.get("/health/live").status_code == 503

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from flask import Flask
 
     from gateway.runtime import Gateway
+    from gateway.web.desk.page import Desk
     from gateway.web.intake import Intake
 
 try:
@@ -158,6 +159,7 @@ def _watching(gateway: Gateway, system: str, work: Callable[[], int]) -> Callabl
 def web_app(root: Path, opener: Opener = open_gateway, follow: bool = False) -> Flask:
     """The application over an opened instance: intake, health, pages. ``follow``: a thread takes up changed files."""
     from gateway.web.app import create_app
+    from gateway.web.desk.mounting import mount
     from gateway.web.health import Health
     from gateway.web.intake import Intake
     from gateway.web.measures import Measures
@@ -174,29 +176,30 @@ def web_app(root: Path, opener: Opener = open_gateway, follow: bool = False) -> 
                 return gateway.inbox.append([arrival])[0]
 
     intake = Intake(gateway.intake_sources(), append, gateway.now, gateway.instance.public_url, utc_now)
-    if follow:
-        threading.Thread(
-            target=_follow, args=(gateway, intake, partial(opener, root)), name="files", daemon=True
-        ).start()
 
     health = Health(gateway, root, writer)
     measures = Measures(gateway.store, gateway.now, lambda: not health.problems())
     watcher = gateway.instance.metrics_token
-    name, counts = gateway.instance.name, gateway.inbox.counts
-    app = create_app(intake, name, health.problems, counts, health.warnings, measures, watcher, health.dead)
+    app = create_app(intake, health.problems, health.warnings, measures, watcher, health.dead)
     health.mount(app)
+    desk = mount(app, gateway)
+    if follow:
+        following = partial(_follow, desk, intake, partial(opener, root))
+        threading.Thread(target=following, name="files", daemon=True).start()
     return app
 
 
-def _follow(gateway: Gateway, intake: Intake, opened: Callable[[], Gateway]) -> None:
-    """Give the intake the sources of the active files: no call is lost by an edit. A look every second."""
+def _follow(desk: Desk, intake: Intake, opened: Callable[[], Gateway]) -> None:
+    """Give intake and desk the active files: no call is lost by an edit. A look every second."""
+    first = desk.gateway  # the intake writes with its store
     while True:
         time.sleep(1.0)
         try:
-            if gateway.outdated():
-                with contextlib.closing(opened()) as fresh:
-                    intake.use(fresh.intake_sources(), fresh.instance.public_url)
-                    gateway.bundle, gateway.host = fresh.bundle, fresh.host
+            if desk.gateway.outdated():
+                before, desk.gateway = desk.gateway, opened()
+                intake.use(desk.gateway.intake_sources(), desk.gateway.instance.public_url)
+                if before is not first:
+                    before.close()
         except Exception as exc:  # noqa: BLE001 - the calls go on as before
             log.error("files not taken up", process="web", error=type(exc).__name__)
             time.sleep(30.0)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from flask import Flask, render_template_string, request
+from flask import Flask, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
@@ -24,41 +24,18 @@ PATIENCE = 10.0
 
 log = structlog.get_logger(__name__)
 
-Counts = Mapping[str, Mapping[str, int]]
-
-_PAGE = """<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<title>{{ name }}: lead gateway</title>
-<style>body{font:1rem/1.5 system-ui;margin:2rem}td,th{padding:.2rem 1rem .2rem 0;text-align:left}</style>
-<h1>{{ name }}</h1>
-{% if problems %}<p>Not ready:</p><ul>{% for problem in problems %}<li>{{ problem }}</li>{% endfor %}</ul>
-{% else %}<p>Ready.</p>{% endif %}
-{% for warning in warnings %}<p>{{ warning }}</p>{% endfor %}
-<table>
-<tr><th>System</th>{% for word in words %}<th>{{ word }}</th>{% endfor %}</tr>
-{% for system, counts in systems %}<tr><td>{{ system }}</td>
-{%- for word in words %}<td>{{ counts.get(word, 0) }}</td>{% endfor %}</tr>
-{% else %}<tr><td>Nothing has come in yet.</td></tr>{% endfor %}
-</table>
-</html>
-"""
-
 
 def create_app(
     intake: Intake,
-    name: str = "Lead gateway",
     problems: Callable[[], Sequence[str]] = tuple,
-    counts: Callable[[], Counts] = dict,
     warnings: Callable[[], Sequence[str]] = tuple,
     measures: Measures | None = None,
     watcher: Secret | None = None,
     dead: Callable[[], str] = str,
 ) -> Flask:
-    """Build the application. ``problems`` says why it is not ready; ``counts``, per system, what came in.
-
-    ``warnings`` are what an admin should look at while everything works. ``watcher``: the token that ``/metrics`` asks
-    for; without one only this machine is told. ``dead``: why only a new process helps, or "".
+    """Build the application. ``problems`` says why it is not ready; ``warnings`` are what an admin should look at
+    while everything works. ``watcher``: the token that ``/metrics`` asks for; without one only this machine is told.
+    ``dead``: why only a new process helps, or "". The desk is mounted by who has an opened instance.
     """
     app = Flask("gateway.web")
     front = measures.around(intake, intake.knows) if measures is not None else intake
@@ -85,19 +62,6 @@ def create_app(
             words = "say Authorization: Bearer TOKEN, with the `metrics_token` of gateway.yaml"
             return {"ok": False, "errors": [words], "status": 401}, 401
         return measures.text(), 200, {"Content-Type": measures.content_type}
-
-    @app.get("/")
-    def overview() -> ResponseReturnValue:
-        words = ("stored", "read", "waiting", "quarantined", "duplicates")
-        found = problems()
-        return render_template_string(
-            _PAGE,
-            name=name,
-            problems=found,
-            warnings=() if found else warnings(),
-            systems=sorted(counts().items()),
-            words=words,
-        )
 
     @app.errorhandler(HTTPException)
     def refused(exc: HTTPException) -> ResponseReturnValue:

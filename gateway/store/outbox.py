@@ -55,14 +55,14 @@ def _due(now: int) -> ColumnElement[bool]:
 def claim(connection: Connection, system: str, worker: str, now: int, limit: int = 1000, push: str = "") -> list[Any]:
     """Lease the writes of one system that are due, most urgent first; one per lead and object is on its way at a time.
 
+    The transaction's lock is ``turn(system)``: of two who claim at once, the other would take a lead's next write.
+
     While nobody knows whether a write arrived, no other goes: it could make a second record. What stands beside a
     person's record is due when that one is known.
 
     :param push: the name under which all of this can be undone; the minute's by default.
     """
     w, theirs = t.writes.c, t.records.c
-    The transaction's lock is ``turn(system)``: of two who claim at once, the other would take a lead's next write.
-
     beside = among(w.object, COMPANIONS)
     # By lead, not by key: a merged lead has writes under several.
     whom = (case((or_(beside, w.object == NOTICE), w.key), else_=func.coalesce(w.lead, w.key)), w.object)
@@ -79,13 +79,13 @@ def claim(connection: Connection, system: str, worker: str, now: int, limit: int
         .where(or_(not_(beside), person.exists(), forgotten.exists()))
         .order_by(w.priority, w.due_at, w.id)
         .limit(limit)
+        .with_for_update(of=t.writes, skip_locked=True)  # somebody else is at those: they are found at the next look
     )
     first: dict[tuple[str, str], str] = {}
     for id_, *one, suspect in connection.execute(due).all():  # to the end: an unfinished read would keep its view
         if suspect and first:
             break
         first.setdefault((one[0], one[1]), id_)
-        .with_for_update(of=t.writes, skip_locked=True)  # somebody else is at those: they are found at the next look
         if suspect:
             break
     if not first:
@@ -98,17 +98,17 @@ def claim(connection: Connection, system: str, worker: str, now: int, limit: int
     return list(rows)
 
 
+def turn(system: str) -> str:
+    """The lock of who claims writes of ``system``; it keeps nobody else from anything."""
+    return f"claim {system}"
+
+
 def push_name(system: str, now: int, seconds: bool = False) -> str:
     """What was sent to a system in one minute, or second, has a name that people can type: ``crm-20260601-1207``."""
     return f"{system}-{from_micros(now):{'%Y%m%d-%H%M%S' if seconds else '%Y%m%d-%H%M'}}"
 
 
 def on_hold(connection: Connection, system: str) -> set[str]:
-def turn(system: str) -> str:
-    """The lock of who claims writes of ``system``; it keeps nobody else from anything."""
-    return f"claim {system}"
-
-
     """The codes of the writes that wait for an alarm's end."""
     w = t.writes.c
     held = select(w.code).where(w.system == system, w.state == "waiting", w.code.startswith(HELD, autoescape=True))

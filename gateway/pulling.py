@@ -8,19 +8,21 @@ only when somebody asks for it, beside the news and with cursors of its own.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
 import orjson
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from gateway.contracts import Lookup, Origin, Page, Source
 from gateway.errors import AccessRefused, TryLater
 from gateway.model import Guard
-from gateway.store import due, lookups, outbox, work
+from gateway.store import bells, due, lookups, outbox, work
 from gateway.store.database import read, write
 from gateway.store.inbox import Inbox
+from gateway.store.leases import Lease
 from gateway.store.times import new_id
 from gateway.times import from_micros, to_micros
 
@@ -32,6 +34,8 @@ SKEW = timedelta(minutes=5)
 """How much a system's clock may differ from ours."""
 HISTORY, FIELDS, BEGAN = "history of ", "fields ", "beginning of "
 """What the cursors of these readings are called, before their stream or fields."""
+PULLED = "pulled "
+"""What it is called, before the stream, when a machine of several pulled it last."""
 WHOLE = {"whole": True}
 """The cursor of a past that was read to its end."""
 TRIES = 30
@@ -63,6 +67,8 @@ class Pulling:
         self._failures: dict[str, int] = {}
         self._again: dict[str, tuple[datetime, datetime]] = {}
         """Stream → when that was decided, and until when it rests."""
+        self._lease = Lease(engine, f"pull {system}", new_id())
+        self._leased = False
 
     def look_up(self) -> int:
         """Fetch what is due of the records that were only named. Returns how many were settled."""
@@ -72,15 +78,18 @@ class Pulling:
             rows = lookups.due(connection, self.system, to_micros(self.now()), LOOKUPS)
         if not rows:
             return 0
-        try:
-            wanted = [lookups.lookup_of(row) for row in rows]
-            for page in self._guarded("fetch", lambda: self.source.fetch(wanted)):
-                self.inbox.append_page(self.system, "lookup", page, self.now(), origin="lookup")
-        except _Failed as failed:
-            self._put_off(rows, failed.cause)
-            return 0
-        with write(self.engine) as connection:
-            lookups.done(connection, rows)
+        with self._alone() as alone:
+            if not alone:
+                return 0
+            try:
+                wanted = [lookups.lookup_of(row) for row in rows]
+                for page in self._guarded("fetch", lambda: self.source.fetch(wanted)):
+                    self.inbox.append_page(self.system, "lookup", page, self.now(), origin="lookup")
+            except _Failed as failed:
+                self._put_off(rows, failed.cause)
+                return 0
+            with self._writing() as connection:
+                lookups.done(connection, rows)
         return len(rows)
 
     def pull(self, every: timedelta) -> int:
@@ -99,14 +108,47 @@ class Pulling:
             with read(self.engine) as connection:
                 if due.paused(connection, self.system):
                     return pages
-            try:
-                for _ in self._pages(stream, self.begin(stream), False, "pull"):
-                    pages += 1
-                self._failures.pop(stream, None)
-                self._again[stream] = at, at + every
-            except _Failed as failed:
-                self._again[stream] = at, at + self._wait(stream, failed.cause)
+            with self._alone() as alone:
+                if not alone:
+                    return pages
+                if bells.hung(self.engine) and (pulled := self._pulled(stream)) <= at < pulled + every:
+                    self._again[stream] = pulled, pulled + every  # another machine did
+                    continue
+                try:
+                    for _ in self._pages(stream, self.begin(stream), False, "pull"):
+                        pages += 1
+                    self._failures.pop(stream, None)
+                    self._again[stream] = at, at + every
+                    if bells.hung(self.engine):
+                        self._save(PULLED + stream, {"at": at.isoformat()})
+                except _Failed as failed:
+                    self._again[stream] = at, at + self._wait(stream, failed.cause)
         return pages
+
+    def _pulled(self, stream: str) -> datetime:
+        """When a machine of several pulled it last."""
+        with read(self.engine) as connection:
+            cursor = due.cursor(connection, self.system, PULLED + stream)
+        return datetime.fromisoformat(cursor["at"]) if cursor is not None else _NEVER
+
+    @contextmanager
+    def _alone(self) -> Iterator[bool]:
+        """Whether this process asks the system for what is due: one of all machines does, and each page is its beat."""
+        self._leased = self._lease.take()
+        try:
+            yield self._leased
+        finally:
+            if self._leased:
+                self._leased = False
+                self._lease.release()
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        """Refused with ``StaleCommit`` when another process took over the pulling meanwhile."""
+        with write(self.engine) as connection:
+            if self._leased:
+                self._lease.hold(connection)
+            yield connection
 
     def bring_in(
         self, stream: str, since: datetime | None = None, history: bool = False, origin: Origin = "pull"
@@ -128,7 +170,8 @@ class Pulling:
             if due.cursor(connection, self.system, stream) is not None:
                 return None
             began = due.cursor(connection, self.system, BEGAN + stream)
-            known = [name for name in due.streams(connection, self.system) if not name.startswith((HISTORY, FIELDS))]
+            streams = due.streams(connection, self.system)
+            known = [name for name in streams if not name.startswith((HISTORY, FIELDS, PULLED))]
             connected = due.connected_at(connection, self.system)
         if began is None:
             if connected is None:
@@ -211,7 +254,7 @@ class Pulling:
             due.forget_cursors(connection, self.system, marks)
 
     def _save(self, stream: str, cursor: Mapping[str, Any]) -> None:
-        with write(self.engine) as connection:
+        with self._writing() as connection:
             due.save_cursor(connection, self.system, stream, cursor, to_micros(self.now()))
 
     def _pages(self, stream: str, since: datetime | None, history: bool, origin: Origin) -> Iterator[Page]:
@@ -244,7 +287,7 @@ class Pulling:
         spends = not isinstance(exc, TryLater | AccessRefused)
         at = self.now()
         given_up = [row for row in rows if spends and row.attempts + 1 >= TRIES]
-        with write(self.engine) as connection:
+        with self._writing() as connection:
             lookups.later(connection, rows, to_micros(at + wait), spends)
             if given_up:
                 lookups.done(connection, given_up)
@@ -287,3 +330,4 @@ class _Failed(Exception):
 
 
 _END: Any = object()
+_NEVER = datetime.min.replace(tzinfo=UTC)

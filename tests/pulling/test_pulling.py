@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import contextlib
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import orjson
 import pytest
 import structlog
 from sqlalchemy import select
 
-from gateway.contracts import Page, Source
-from gateway.errors import AccessRefused, TryLater
+from gateway.contracts import Page, Secret, Source
+from gateway.errors import AccessRefused, StaleCommit, TryLater
 from gateway.pulling import FIRST_WAIT, TRIES, Pulling
 from gateway.store import due
 from gateway.store import tables as t
 from gateway.store.database import open_store, write
 from gateway.store.inbox import Inbox
+from gateway.store.leases import SILENCE
+from gateway.store.place import Place
 from gateway.store.put import Put
 from gateway.times import to_micros
 
@@ -204,3 +207,55 @@ def test_a_record_that_cannot_be_fetched_becomes_a_question_to_a_person(world):
     ((kind, record, detail),) = [(row.kind, row.record, row.detail) for row in world.rows(t.work_items)]
     assert (kind, record, detail) == ("record not fetched", "1", {"error": "ValueError", "tries": TRIES})
     assert world.rows(t.lookups) == []
+
+
+def test_two_machines_do_not_ask_a_system_at_the_same_time(world):
+    """The other pulls and looks up nothing meanwhile; afterwards it may."""
+    one, two = world.pulling, world.start() or world.pulling
+    world.name("1")
+    asked_by_two = []
+    world.api.between = lambda: asked_by_two.append((two.look_up(), two.pull(EVERY)))
+    assert one.look_up() == 1
+    assert asked_by_two == [(0, 0)]
+    world.api.between = lambda: None
+    assert two.pull(EVERY) == 3
+
+
+def test_a_machine_that_was_taken_over_saves_no_cursor(world, monkeypatch):
+    """It hung between two pages until another held it for dead: its next commit is refused, nothing is lost."""
+    one, two = world.pulling, world.start() or world.pulling
+    clock = [1000.0]
+    monkeypatch.setattr(two._lease, "_clock", lambda: clock[0])
+    pages = []
+
+    def hang():
+        world.api.trouble = []
+        assert two.pull(EVERY) == 0  # it is seen holding
+        clock[0] += SILENCE
+        pages.append(two.pull(EVERY))
+
+    class Hanging(list):
+        def __bool__(self):
+            return not pages and (hang() or False)
+
+    world.api.trouble = Hanging()
+    with pytest.raises(StaleCommit):
+        one.pull(EVERY)
+    assert [json for json, _ in world.bodies()] == [[1, 2], [3, 4], [5]]
+    with world.store.main.connect() as connection:
+        assert due.cursor(connection, "ma", "contacts") == {"after": 5}
+
+
+@pytest.mark.sqlite  # it says itself where its store is
+def test_a_stream_is_pulled_once_for_all_machines(world, postgresql):
+    """Where bells are rung, the machines share the times, too."""
+    world.store.close()
+    url = Secret(postgresql.make(bells=True), "test")
+    world.store = open_store(Place(Path("var"), url, bells=True))
+    world.inbox = Inbox(world.store.inbox)
+    one, two = world.start() or world.pulling, world.start() or world.pulling
+    assert [one.pull(EVERY), two.pull(EVERY)] == [3, 0]
+    asked = len(world.api.asked)
+    world.at += EVERY
+    assert [two.pull(EVERY), one.pull(EVERY)] == [0, 0]
+    assert len(world.api.asked) == asked + 2  # both streams, by one of them

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 from postgresql_server import Databases, Server, shared
 
 from gateway.contracts import Secret
-from gateway.store import bundle, database
+from gateway.store import breakers, bundle, database
 from gateway.store.place import Place
 
 # A busy machine is no reason to fail; and a commit that was good yesterday is good today, so examples are the same in
@@ -116,7 +116,8 @@ def _in_postgresql(request: pytest.FixtureRequest) -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(database, "_files", files)
-        patch.setattr(bundle, "is_there", is_there)
+        for asking in (bundle, breakers):
+            patch.setattr(asking, "is_there", is_there)
         yield
     for store in opened:
         store.close()

@@ -6,11 +6,12 @@ the revenue credited, which add up to all deals and all revenue under every mode
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import lru_cache
 
 ASSUMES = {
     "first": "the touch that began it earned all of it",
@@ -63,29 +64,49 @@ class Attribution:
     outside_window: int
 
 
+class Unsold:
+    """Journeys without a deal, so far: nothing counts but their paths, most of which are alike."""
+
+    def __init__(self, window: timedelta | None = None) -> None:
+        """:param window: touches longer before the last one are left out."""
+        self.span = None if window is None else int(window.total_seconds() * MICROSECONDS)
+        self.paths: dict[tuple[str, ...], int] = {}
+        self.outside = 0
+
+    def take(self, ats: Sequence[int], names: Sequence[str]) -> None:
+        """One person's touches in order of time: when, and by which channel. There is at least one."""
+        if self.span is not None and ats[0] < (begin := ats[-1] - self.span):
+            left = bisect_left(ats, begin)
+            self.outside += left
+            names = names[left:]
+        path = tuple(names)
+        self.paths[path] = self.paths.get(path, 0) + 1
+
+
 def attribute(
     journeys: Iterable[Journey],
     window: timedelta | None = None,
     half_life: timedelta = timedelta(days=30),
     models: Sequence[str] = tuple(ASSUMES),
+    unsold: Unsold | None = None,
 ) -> Attribution:
     """Credit every deal to the channels touched before it.
 
     :param window: touches longer before the deal (or before the last touch, where there is none) are left out.
-    :param half_life: of the model ``decay``.
+    :param half_life: of the model ``decay``. :param unsold: further journeys without a deal, of the same window.
     """
-    counted = _Counted(models, half_life)
-    span = None if window is None else int(window.total_seconds() * MICROSECONDS)
+    counted = _Counted(models, half_life, unsold or Unsold(window))
     for journey in journeys:
-        counted.take(journey, span)
+        counted.take(journey)
     return counted.done()
 
 
 class _Counted:
     """Sums over the journeys: those of whole paths by path, so that the many that are alike are worked once."""
 
-    def __init__(self, models: Sequence[str], half_life: timedelta) -> None:
+    def __init__(self, models: Sequence[str], half_life: timedelta, unsold: Unsold) -> None:
         self.models = models
+        self.unsold = unsold
         self.per_day = 1 / (half_life.total_seconds() * MICROSECONDS)
         self.names: list[str] = []
         self.numbers: dict[str, int] = {}
@@ -93,59 +114,72 @@ class _Counted:
         self.single: dict[str, dict[int, list[float]]] = {
             model: defaultdict(lambda: [0.0, 0.0]) for model in models if model == "decay" or model in _ANCHORED
         }
+        self.stages = dict.fromkeys(stage for model in self.single for stage in _ANCHORED.get(model, (0, (), 0))[1])
         self.untouched = [0.0, 0.0]
         self.journeys = self.after_win = self.outside = 0
 
-    def take(self, journey: Journey, span: int | None) -> None:
-        self.journeys += 1
+    def take(self, journey: Journey) -> None:
         touches = journey.touches
         won = journey.won_at
-        if touches and won is not None and touches[-1][0] > won:
+        if won is None:
+            if touches:
+                self.unsold.take([at for at, _ in touches], [name for _, name in touches])
+            else:
+                self.journeys += 1
+            return
+        self.journeys += 1
+        if touches and touches[-1][0] > won:
             kept = bisect_right(touches, won, key=_at)
             self.after_win += len(touches) - kept
             touches = touches[:kept]
-        if touches and span is not None:
-            begin = (won if won is not None else touches[-1][0]) - span
-            if touches[0][0] < begin:
-                left = bisect_right(touches, begin - 1, key=_at)
-                self.outside += left
-                touches = touches[left:]
+        if touches and self.unsold.span is not None and touches[0][0] < (begin := won - self.unsold.span):
+            left = bisect_right(touches, begin - 1, key=_at)
+            self.outside += left
+            touches = touches[left:]
         if not touches:
-            if won is not None:
-                self.untouched[0] += 1
-                self.untouched[1] += journey.value
+            self.untouched[0] += 1
+            self.untouched[1] += journey.value
             return
-        numbers = self.numbers
-        path = tuple([numbers[name] if name in numbers else self._number(name) for _, name in touches])
-        sums = self.paths.get(path)
-        if sums is None:
-            sums = self.paths[path] = [0.0, 0.0, 0.0]
-        if won is None:
-            sums[2] += 1
-            return
+        path = self._path([name for _, name in touches])
+        sums = self.paths[path]
         sums[0] += 1
         sums[1] += journey.value
+        reached = {stage: _touch_at(touches, journey.milestones.get(stage, won)) for stage in self.stages}
+        value = journey.value
         for model, credited in self.single.items():
-            for number, share in zip(path, self._shares(model, touches, journey, won), strict=True):
+            for number, share in zip(path, self._shares(model, touches, reached, won), strict=True):
                 if share:
                     sums = credited[number]
                     sums[0] += share
-                    sums[1] += share * journey.value
+                    sums[1] += share * value
+
+    def _path(self, names: Iterable[str]) -> tuple[int, ...]:
+        numbers = self.numbers
+        path = tuple([numbers[name] if name in numbers else self._number(name) for name in names])
+        if path not in self.paths:
+            self.paths[path] = [0.0, 0.0, 0.0]
+        return path
 
     def _number(self, name: str) -> int:
         self.names.append(name)
         return self.numbers.setdefault(name, len(self.names) - 1)
 
-    def _shares(self, model: str, touches: Sequence[tuple[int, str]], journey: Journey, won: int) -> Sequence[float]:
+    def _shares(
+        self, model: str, touches: Sequence[tuple[int, str]], reached: Mapping[str, int], won: int
+    ) -> Sequence[float]:
         if model == "decay":
             weights = [0.5 ** ((won - at) * self.per_day) for at, _ in touches]
             whole = sum(weights)
             return [weight / whole for weight in weights] if whole else [1 / len(weights)] * len(weights)
         each, stages, last = _ANCHORED[model]
-        anchors = [0, *(_touch_at(touches, journey.milestones.get(stage, won)) for stage in stages)]
-        return anchored(len(touches), [*anchors, *([len(touches) - 1] if last else [])], each)
+        anchors = (0, *(reached[stage] for stage in stages))
+        return anchored(len(touches), (*anchors, len(touches) - 1) if last else anchors, each)
 
     def done(self) -> Attribution:
+        for names, count in self.unsold.paths.items():
+            self.paths[self._path(names)][2] += count
+        journeys = self.journeys + sum(self.unsold.paths.values())
+        outside = self.outside + self.unsold.outside
         deals, value = (sum(sums[at] for sums in self.paths.values()) for at in (0, 1))
         credited = {}
         for model in self.models:
@@ -153,10 +187,11 @@ class _Counted:
             named = {self.names[number]: Credit(*sums) for number, sums in numbered.items() if sums[0] or sums[1]}
             credited[model] = dict(sorted(named.items(), key=lambda item: (-item[1].value, -item[1].deals, item[0])))
         whole, none = Credit(deals, value), Credit(*self.untouched)
-        return Attribution(credited, whole, none, self.journeys, self.after_win, self.outside)
+        return Attribution(credited, whole, none, journeys, self.after_win, outside)
 
 
-def anchored(count: int, anchors: Sequence[int], each: float) -> list[float]:
+@lru_cache(maxsize=10_000)  # most journeys are as long as others, and reach their milestones at the same touches
+def anchored(count: int, anchors: tuple[int, ...], each: float) -> Sequence[float]:
     """Shares of ``count`` touches: ``each`` for every anchor, the rest to those that are none, else to the anchors.
 
     A touch that is several anchors earns for each.

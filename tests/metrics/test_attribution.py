@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.metrics.attribution import ASSUMES, Journey, attribute
+from gateway.metrics.attribution import ASSUMES, Journey, Unsold, attribute
 
 DAY = 86_400_000_000
 
@@ -189,3 +189,40 @@ def test_markov_does_not_see_the_same_channel_twice_in_a_row(journeys):
     assert {channel: pytest.approx(credit.deals) for channel, credit in found.credits["markov"].items()} == {
         channel: credit.deals for channel, credit in again.credits["markov"].items()
     }
+
+
+@given(st.lists(histories(), max_size=12), st.data())
+def test_shapley_is_symmetric(journeys, data):
+    """Two channels that every deal has both or neither of earn the same, however often and where they stand."""
+    twins = [
+        Journey(
+            sorted(
+                [
+                    *one.touches,
+                    *((at, "twin") for at, channel in one.touches if channel == "ads"),
+                    *([(0, "twin")] * data.draw(st.integers(0, 2)) if any(c == "ads" for _, c in one.touches) else []),
+                ]
+            ),
+            None if one.won_at is None else 500 * DAY,
+            one.value,
+        )
+        for one in journeys
+    ]
+    earned = attribute(twins, models=["shapley"]).credits["shapley"]
+    if "ads" in earned:
+        assert earned["twin"].deals == pytest.approx(earned["ads"].deals)
+        assert earned["twin"].value == pytest.approx(earned["ads"].value)
+    else:
+        assert "twin" not in earned
+
+
+@given(st.lists(histories(), max_size=12), st.one_of(st.none(), st.integers(1, 400)))
+def test_counting_the_unsold_beforehand_changes_nothing(journeys, days):
+    """Journeys without a deal are counted by their paths, one by one or all at once."""
+    window = None if days is None else timedelta(days=days)
+    unsold = Unsold(window)
+    for one in journeys:
+        if one.won_at is None and one.touches:
+            unsold.take([at for at, _ in one.touches], [channel for _, channel in one.touches])
+    rest = [one for one in journeys if one.won_at is not None or not one.touches]
+    assert attribute(rest, window, unsold=unsold) == attribute(journeys, window)

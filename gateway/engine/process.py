@@ -25,7 +25,7 @@ from marshmallow import EXCLUDE, ValidationError
 from gateway import logs
 from gateway.engine import slots
 from gateway.engine.supervisor import RENEWED
-from gateway.engine.sweeping import alone
+from gateway.engine.sweeping import alone, shared
 from gateway.engine.workers import bell_of, delivery_loop, loop, pipeline_loop
 from gateway.errors import ConfigError
 from gateway.model import GATEWAY
@@ -117,10 +117,11 @@ def run(kind: str, root: Path, slot: slots.Slot | None = None, before: str = "",
             bell = bell_of(gateway.store.inbox if what == "pipeline" else gateway.store.main, kind)
             stack.callback(bell.close)
             if what == "pipeline":
+                batch: Callable[[str], int] = gateway.run_pipeline_once
                 sweep = gateway.sweep_once
                 if bells.hung(gateway.store.main):
-                    sweep = alone(gateway, worker, sweep)
-                pipeline_loop(current(gateway.run_pipeline_once), current(sweep), gateway.inbox, worker, stop, bell)
+                    batch, sweep = shared(gateway), alone(gateway, worker, sweep)
+                pipeline_loop(current(batch), current(sweep), gateway.inbox, worker, stop, bell)
             elif what == "pull":
                 ask = partial(gateway.pull_once, system)
                 loop(current(_watching(gateway, system, ask)), stop, bell)

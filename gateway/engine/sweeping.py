@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from gateway.store import bells, due, lookups, outbox
+from gateway.store import bells, due, lookups, outbox, rescoring
 from gateway.store.database import read, write
 from gateway.store.leases import Lease
 from gateway.times import to_micros
@@ -45,12 +45,17 @@ def alone(gateway: Gateway, worker: str, sweep: Callable[[], int]) -> Callable[[
     return swept
 
 
+def shared(gateway: Gateway) -> Callable[[str], int]:
+    """A pipeline worker's part of the work: documents; without any, a part of a rescoring, beside other machines."""
+    return lambda worker: gateway.run_pipeline_once(worker) or gateway.rescoring.step()
+
+
 def unheld(gateway: Gateway) -> Iterator[str]:
     """The bells of work that is due and that nobody holds."""
-    if gateway.inbox.unheld():
-        yield bells.PIPELINE
-    now = to_micros(gateway.now())
+    waits, now = gateway.inbox.unheld(), to_micros(gateway.now())
     with read(gateway.store.main) as connection:
+        if waits or rescoring.under_way(connection) is not None:
+            yield bells.PIPELINE
         for system in gateway.outbound_systems():
             if outbox.any_due(connection, system, now) and not due.paused(connection, system):
                 yield bells.deliver(system)

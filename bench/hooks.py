@@ -81,7 +81,12 @@ def register_transforms(register):
 def lead_scored(scores):
     return None
 """
-START = "from gateway.host import Host; print(sum(plugin.state == 'active' for plugin in Host().plugins))"
+START = """
+from gateway.cli.patience import alone, impatient
+from gateway.host import Host
+alone()
+print(sum(plugin.state == "active" for plugin in Host(guard=impatient).plugins))
+"""
 
 
 def install(site: Path, count: int) -> None:

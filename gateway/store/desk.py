@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, String, and_, case, cast, exists, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Integer, String, and_, case, cast, exists, func, or_, select, tuple_
 
 from gateway.store import tables as t
 from gateway.store.among import among
@@ -169,3 +169,16 @@ def moved(connection: Connection, stages: Sequence[str], since: int) -> dict[str
     chosen = select(r.stage, func.count()).where(among(r.stage, stages), r.at >= since).group_by(r.stage)
     counts = {row[0]: row[1] for row in connection.execute(chosen)}
     return {stage: counts.get(stage, 0) for stage in stages}
+
+
+BIN = 500
+"""Hundredths of a point in one bar of the distribution."""
+
+
+def scores(connection: Connection, score_name: str) -> list[int]:
+    """How many living leads have each score, in bars of ``BIN`` hundredths from 0 to 10000; the last holds 100, too."""
+    bar = case((_s.total >= 10_000, 10_000 // BIN - 1), else_=cast(_s.total // BIN, Integer))
+    living = t.scores.join(t.leads, and_(_l.id == _s.lead, _ALIVE))
+    chosen = select(bar, func.count()).select_from(living).where(_s.name == score_name).group_by(bar)
+    counts = {row[0]: row[1] for row in connection.execute(chosen)}
+    return [counts.get(place, 0) for place in range(10_000 // BIN)]

@@ -340,6 +340,12 @@ class Inbox:
             rows = [dict(row) for row in connection.execute(wanted).mappings()]
         return [{**row, "received_at": from_micros(row["received_at"])} for row in rows]
 
+    def one(self, id_: str) -> dict[str, Any] | None:
+        """A document with its body and headers; None = there is no such."""
+        with read(self.engine) as connection:
+            row = connection.execute(select(documents).where(_d.id == id_)).mappings().first()
+        return {**row, "received_at": from_micros(row["received_at"])} if row is not None else None
+
     def requeue(
         self,
         ids: Sequence[str] | None = None,

@@ -265,6 +265,13 @@ def troubles(connection: Connection, limit: int, system: str | None = None) -> R
     return _rows(connection, chosen.order_by(e.known_at.desc(), e.key.desc()).limit(limit))
 
 
+def troubles_of(connection: Connection, document: str) -> Rows:
+    """The items of one document that were not taken in whole, and why."""
+    e = t.events.c
+    chosen = select(e.object, e.record, e.state, e.reason).where(e.document == document, e.reason != "")
+    return _rows(connection, chosen.order_by(e.key).limit(1000))
+
+
 def work_items(connection: Connection, limit: int, kind: str | None = None, system: str | None = None) -> Rows:
     """What needs a person, newest first."""
     i = t.work_items.c

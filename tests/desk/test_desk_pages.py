@@ -202,3 +202,60 @@ def test_work_is_settled_on_the_spot(desk: Any, company: Instance) -> None:
     assert "What needs a person" in text
     browser.get("/work/ffffffff")
     assert browser.status == 404
+
+
+def test_the_model_is_told_in_words_with_its_thresholds(desk: Any) -> None:
+    text = desk("viewer").get("/model")
+    for words in ("Executive or above", "by employees", "50.00", "4 scored leads"):
+        assert words in text
+
+
+def test_a_system_shows_which_field_meets_which_and_is_stopped_and_goes_on(desk: Any) -> None:
+    browser = desk("admin")
+    assert "position" in browser.get("/systems/sales")
+    browser.post("/systems/sales/pause", reason="their migration", back="/systems/sales")
+    assert "Paused" in browser.text
+    assert "their migration" in browser.text
+    browser.post("/systems/sales/resume", back="/systems/sales")
+    assert "their migration" not in browser.text
+    browser.get("/systems/nowhere")
+    assert browser.status == 404
+
+
+@pytest.mark.parametrize("role", ["sales", "marketing", "viewer"])
+def test_only_admins_touch_systems_and_see_bodies(desk: Any, role: str) -> None:
+    import re
+
+    browser = desk(role)
+    found = re.search(r'href="(/inbox/[0-9a-f]{32})"', browser.get("/inbox"))
+    assert found is not None
+    assert "ann@one.example" not in browser.get(found[1])
+    for path in ("/systems/sales/pause", f"{found[1]}/replay", "/deliveries/retry"):
+        browser.get("/account")
+        browser.post(path)
+        assert browser.status == 403
+
+
+def test_a_document_is_looked_into_and_read_again(desk: Any) -> None:
+    import re
+
+    browser = desk("admin")
+    found = re.search(r'href="(/inbox/[0-9a-f]{32})"', browser.get("/inbox"))
+    assert found is not None
+    assert "ann@one.example" in browser.get(found[1])
+    browser.post(f"{found[1]}/replay", back=found[1])
+    assert "It is read again" in browser.text
+
+
+def test_writes_are_given_up_with_a_reason(desk: Any, company: Instance) -> None:
+    import re
+
+    browser = desk("admin")
+    found = re.search(r'name="id" value="([0-9a-f]{32})"', browser.get("/deliveries"))
+    assert found is not None
+    browser.post("/deliveries/discard", id=found[1], back="/deliveries")
+    assert "say why" in browser.text
+    browser.post("/deliveries/discard", id=found[1], reason="not wanted", back="/deliveries")
+    assert "1 given up" in browser.text
+    [one] = company.json("deliveries", "list")["deliveries"]
+    assert one["state"] == "superseded"

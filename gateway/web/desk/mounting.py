@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import secrets
+import traceback
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -22,13 +24,14 @@ from gateway.store import tables as t
 from gateway.store.database import read, write
 from gateway.store.put import Put
 from gateway.times import from_micros
-from gateway.web.desk import door, handoffs, lead, leads, today, work
+from gateway.web.desk import documents, door, handoffs, lead, leads, model, systems, today, work
 from gateway.web.desk.page import NAME, Desk, Visitor, blueprint, desk, local, real_now
 
 if TYPE_CHECKING:
     from gateway.runtime import Gateway
 
-PAGES = (today, leads, lead, handoffs, work)
+PAGES = (today, leads, lead, handoffs, work, model, systems, documents)
+"""Imported, and so declared."""
 OPEN = ("desk.login", "desk.link", "desk.static")
 """What is shown to everybody."""
 HEADERS = {
@@ -137,7 +140,9 @@ def _refused(exc: HTTPException) -> ResponseReturnValue:
 
 @blueprint.errorhandler(Exception)
 def _broken(exc: Exception) -> ResponseReturnValue:
-    log.error("page failed", page=request.endpoint, error=type(exc).__name__)  # its text may hold values
+    last = traceback.extract_tb(exc.__traceback__)[-1]
+    where = f"{Path(last.filename).name}:{last.lineno}"
+    log.error("page failed", page=request.endpoint, error=type(exc).__name__, where=where)  # its text may hold values
     words = "It is noted in the log. What you asked for may or may not have been done: look before you try again."
     return render_template("desk/error.html", title="Something went wrong", words=words), 500
 

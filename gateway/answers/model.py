@@ -1,0 +1,91 @@
+"""The model in words: every rule of scoring.yaml and every stage of journey.yaml, as people read them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from gateway.answers.texts import shown
+
+if TYPE_CHECKING:
+    from gateway.journey.journey import Stage
+
+
+def rules_of(scoring: Mapping[str, Any]) -> Iterator[dict[str, str]]:
+    for axis in ("fit", "behaviour"):
+        for rule in scoring.get(axis) or ():
+            points, when = _words(rule, scoring)
+            limits = [
+                f"{name.replace('_', ' ')} {rule[name]}"
+                for name in ("cap", "group", "window", "half_life")
+                if name in rule
+            ]
+            yield {"axis": axis, "name": rule["name"], "points": points, "when": when, "limits": ", ".join(limits)}
+
+
+def _words(rule: Mapping[str, Any], scoring: Mapping[str, Any]) -> tuple[str, str]:
+    """(points, what they are given for) of one rule; whatever its kind, nothing of it is left out."""
+    from gateway.conditions import in_words
+    from gateway.scoring.model import COMPARISONS, level_words
+
+    if "activity" in rule:
+        kinds = rule["activity"] if isinstance(rule["activity"], list) else [rule["activity"]]
+        return _signed(rule), "each " + " or ".join(kinds) + (
+            f" where {in_words(rule['where'])}" if "where" in rule else ""
+        )
+    if "when" in rule:
+        return _signed(rule), in_words(rule["when"])
+    if "level" in rule:
+        attribute = scoring["levels"][rule["level"]]["attribute"]
+        comparison = next(name for name in COMPARISONS if name in rule)
+        return _signed(rule), f"{attribute} is {level_words(comparison, rule[comparison])}"
+    kind = next((name for name in ("ranges", "values", "levels") if name in rule), None)
+    if kind is None:  # another strategy's rule: shown as it is written
+        return _signed(rule), shown(
+            [f"{name}: {value}" for name, value in rule.items() if name not in ("name", "points")]
+        )
+    given = rule[kind]
+    attribute = given.get("attribute") or scoring["levels"][given["level"]]["attribute"]
+    points = [f"{label}: {value:+g}" for label, value in given["points"].items()]
+    if given.get("default"):
+        points.append(f"any other: {given['default']:+g}")
+    return ", ".join(points), f"by {attribute}"
+
+
+def _signed(rule: Mapping[str, Any]) -> str:
+    points = rule.get("points", 0)
+    return f"{points:+g}" if isinstance(points, (int, float)) else shown(points)
+
+
+def stage_of(stage: Stage) -> dict[str, Any]:
+    ways = []
+    if isinstance(stage.thresholds, Mapping):
+        ways.append("score " + ", ".join(f"{name} {value / 100:g}" for name, value in stage.thresholds.items()))
+    elif stage.thresholds is not None:
+        ways.append(f"score {stage.thresholds / 100:g}")
+    facts = [f"outcome {name}" for name in sorted(stage.outcomes)] + [
+        f"activity {name}" for name in sorted(stage.activities)
+    ]
+    if facts:
+        ways.append(" or ".join(facts))
+    entry = (" and " if stage.both else " or ").join(ways)
+    return {
+        "stage": stage.name,
+        "shared": stage.shared,
+        "entry": entry or ("every lead" if stage.index == 0 else ""),
+        "steps": [
+            f"{name} "
+            + (
+                " ".join(f"{key} {shown(one)}" for key, one in value.items())
+                if isinstance(value, Mapping)
+                else shown(value)
+            )
+            for step in stage.steps
+            for name, value in step.items()
+        ],
+        "fall": ""
+        if stage.thresholds is None
+        else f"goes back {stage.margin / 100:g} below"
+        if stage.falls
+        else "stays",
+    }

@@ -1,0 +1,79 @@
+"""The model as people read it: rules, thresholds by persona, the process, how the scores lie."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Response, render_template
+from flask.typing import ResponseReturnValue
+
+from gateway.answers.model import rules_of, stage_of
+from gateway.journey import diagram
+from gateway.journey.process import process_of
+from gateway.store import bundle
+from gateway.store import desk as queries
+from gateway.web.desk.page import Desk, page
+
+
+@page("/model")
+def model(desk: Desk) -> ResponseReturnValue:
+    gateway, journey = desk.gateway, desk.gateway.model.journey
+    with desk.looking() as connection:
+        active = bundle.active(connection)
+        scores = queries.scores(connection, gateway.model.score_name)
+    scoring = gateway.instance.scoring.data if gateway.instance.scoring is not None else {}
+    return render_template(
+        "desk/model.html",
+        active=active,
+        hashes=gateway.model.hashes,
+        scoring=scoring,
+        unscored=gateway.unscored,
+        rules=list(rules_of(scoring)),
+        stages=[stage_of(one) for one in journey.stages],
+        personas=list(journey.personas),
+        matrix=_matrix(journey),
+        bars=_bars(scores),
+        lines=_lines(journey),
+        scored=sum(scores),
+    )
+
+
+@page("/model/process.svg")
+def process(desk: Desk) -> ResponseReturnValue:
+    title = f"{desk.gateway.instance.name}: from lead to revenue"
+    drawn = diagram.svg(process_of(desk.gateway.model.journey), title)
+    policy = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}  # a picture, and ours
+    return Response(drawn, mimetype="image/svg+xml", headers=policy)
+
+
+def _matrix(journey: Any) -> list[tuple[str, list[int | None]]]:
+    """Stage → the threshold of each persona, in hundredths; stages that no score enters are left out."""
+    rows = [(one.name, [one.threshold(persona) for persona in journey.personas or ("",)]) for one in journey.stages]
+    return [row for row in rows if any(one is not None for one in row[1])]
+
+
+def _bars(scores: list[int]) -> list[dict[str, Any]]:
+    """Bars of a picture 100 wide and 40 high."""
+    most, width = max(scores, default=0) or 1, 100 / len(scores)
+    step = queries.BIN // 100
+    return [
+        {
+            "x": round(place * width, 2),
+            "width": round(width * 0.9, 2),
+            "height": round(40 * count / most, 2),
+            "words": f"{place * step} to {(place + 1) * step} points: {count:,} leads",
+        }
+        for place, count in enumerate(scores)
+    ]
+
+
+def _lines(journey: Any) -> list[dict[str, Any]]:
+    """Where the thresholds are on the same picture."""
+    found: dict[int, list[str]] = {}
+    for stage in journey.stages:
+        for persona in journey.personas or ("",):
+            if (needed := stage.threshold(persona)) is not None:
+                name = f"{stage.name} ({persona})" if isinstance(stage.thresholds, dict) else stage.name
+                if name not in found.setdefault(needed, []):
+                    found[needed].append(name)
+    return [{"x": needed / 100, "words": ", ".join(names)} for needed, names in sorted(found.items())]

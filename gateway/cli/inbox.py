@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import time
+from datetime import datetime
 
 import click
 
 from gateway.answers.texts import iso, iso_time, moment, plural
-from gateway.cli.main import App, pass_app, pass_app_to_look
+from gateway.cli.main import MOMENT, App, pass_app, pass_app_to_look
 from gateway.cli.output import json_option, limit_option, progress, say, say_json, table
 from gateway.errors import NotFound, Refused
 
@@ -103,10 +104,21 @@ def _troubles(app: App, system: str | None, limit: int, as_json: bool) -> None:
     type=click.Choice(["quarantined", "read"]),
     help="Documents in this state; quarantined unless ids are given.",
 )
+@click.option("--since", type=MOMENT, help="Only those that came from then on.")
+@click.option("--until", type=MOMENT, help="Only those that came before then.")
 @click.option("--dry-run", is_flag=True, help="Only say which.")
 @json_option
 @pass_app
-def replay(app: App, ids: tuple[str, ...], system: str | None, state: str | None, dry_run: bool, as_json: bool) -> None:
+def replay(
+    app: App,
+    ids: tuple[str, ...],
+    system: str | None,
+    state: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
     """Read documents again.
 
     After a mapping or plugin was put right; what is known already has no effect.
@@ -116,12 +128,13 @@ def replay(app: App, ids: tuple[str, ...], system: str | None, state: str | None
     from gateway.store.times import new_id
 
     gateway = app.gateway
-    if not ids and system is None and state is None:
-        raise Refused("name documents, or say which with --system or --state quarantined")
+    if not ids and not any((system, state, since, until)):
+        raise Refused("name documents, or say which with --system, --state, --since or --until")
     if system is not None:
         known_systems(gateway.instance, [system])
     states = (state,) if state else ("quarantined", "read") if ids else ("quarantined",)
-    chosen = gateway.inbox.requeue(list(ids) if ids else None, system, states, dry_run=dry_run)
+    began, ended = (at and app.moment(at) for at in (since, until))
+    chosen = gateway.inbox.requeue(list(ids) if ids else None, system, states, began, ended, dry_run)
     if missing := sorted(set(ids) - set(chosen)):
         if len(missing) == len(set(ids)):
             which = "this id" if len(missing) == 1 else "these ids"

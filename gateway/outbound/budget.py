@@ -18,8 +18,9 @@ from gateway.store import budgets
 from gateway.store.database import read, write
 
 DAY = timedelta(days=1)
-BURST = 0.05
-"""Share of a short limit that may go out at once; the rest is spread, so that nothing is ever over it."""
+BURST = 0.04
+"""Share of a short limit that may go out at once; the rest is spread. What is spread is never more than the limit less
+this: so calls may be so much late on their way, and none arrives as one too many."""
 RESERVE = 0.1
 """Share of a day's calls that is kept for handoffs."""
 URGENT = 2

@@ -42,7 +42,7 @@ def budget(engine, clock, system="crm"):
 
 
 def test_no_window_wherever_it_begins_holds_more_than_allowed(engine, clock):
-    """Two processes share one pace; at least nine tenths of what is allowed are used."""
+    """Two processes share one pace; at least 95 % of what is allowed is used."""
     pair = [budget(engine, clock), budget(engine, clock)]
     times = []
     for one in pair:
@@ -51,7 +51,7 @@ def test_no_window_wherever_it_begins_holds_more_than_allowed(engine, clock):
         pair[n % 2].spend()
         times.append(clock.now)
     assert all(sum(start <= at < start + 10 for at in times) <= 100 for start in times)
-    assert 400 / (times[-1] - times[0]) >= 9.0
+    assert 400 / (times[-1] - times[0]) >= 9.5
 
 
 def test_a_clock_that_goes_back_costs_one_window(engine, clock):

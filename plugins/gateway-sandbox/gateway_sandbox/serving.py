@@ -66,6 +66,10 @@ class Serving:
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()
 
+    def hang_up(self) -> None:
+        """Cut every line that is open now."""
+        self._server.hang_up()
+
     def close(self) -> None:
         self._server.shutdown()
         self._thread.join()

@@ -37,7 +37,7 @@ from gateway.leads.lead import Lead
 from gateway.leads.record import Ref
 from gateway.model import GATEWAY, Guard, Model, unguarded
 from gateway.readings import Reading, gather, name_refused, record
-from gateway.scoring.rating import rate, subject
+from gateway.scoring.rating import rate, subject, untouched
 from gateway.store.commit import commit
 from gateway.store.database import read, write
 from gateway.store.due import openings_lately
@@ -154,7 +154,7 @@ class Pipeline:
             its links and what it did.
         """
         events, known_at, quiet = gather(readings)
-        keys = identity_keys(events, self.model.joining)
+        keys, named = identity_keys(events, self.model.joining)
         ids = [reading.document.id for reading in readings]
         telling = {(event.system, event.object, event.record) for _, event in events if self._tells(event)}
         counted, regroups = set[str](), bool(same) or within is not None
@@ -169,7 +169,7 @@ class Pipeline:
                     batch.roster = self.roster(connection, at, theirs)
                 if self.model.journey.capacity:
                     batch.lately = openings_lately(connection, to_micros(at))
-            batch.orders, batch.judgements = orders or {}, judgements or {}
+            batch.named, batch.orders, batch.judgements = named, orders or {}, judgements or {}
             with self.guard(GATEWAY, "work a batch"):  # no statement is sent meanwhile
                 self.compute(batch, readings, events, known_at, quiet, touched, cause, at, same, by, refold)
             if not batch.uncounted and not batch.whose:
@@ -229,6 +229,9 @@ class Pipeline:
         ending = end(lead, model.journey, open_deal, at)
         other = lead.unsure or lead.persona != before[0]  # a persona may have points of its own
         if not lead.counted and (other or lead.added_marks or lead.dropped_marks):
+            batch.uncounted.add(lead.id)
+            return
+        if not lead.tallied and (lead.outcomes or ending.ended.bucket):  # what it did since counts
             batch.uncounted.add(lead.id)
             return
         other_model = lead.score is not None and lead.score.scoring != batch.scoring
@@ -323,7 +326,7 @@ class Pipeline:
             with self.guard(plugin, f"score {_named(lead)}"):
                 given = subject(lead, company)
                 moved = rate(lead, given, scorer, batch.scoring, at)
-                if given != subject(lead, company):
+                if not untouched(given, lead, company):
                     raise Tampered("changed the lead it was given")
         except Tampered:
             self.log.error("scorer tampers", lead=lead.id, plugin=plugin)
@@ -353,7 +356,8 @@ class Pipeline:
         horizon: timedelta | None = scorer.horizon if scorer else timedelta(0)
         cutoff = None if horizon is None else to_micros(at - horizon)
         lasting = self.model.hashes.get("scoring", "") if scorer and scorer.lasting else ""
-        return Need(score=self.model.score_name, cutoff=cutoff, lasting=lasting)
+        kinds = frozenset[str]().union(*(stage.activities | stage.fast for stage in self.model.journey.stages))
+        return Need(score=self.model.score_name, cutoff=cutoff, lasting=lasting, kinds=kinds)
 
     def roster(self, connection: Connection, at: datetime, handoffs: Collection[str] = ()) -> Roster:
         """Who there is at ``at``; with ``handoffs``, also who had these."""

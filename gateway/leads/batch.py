@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,6 +38,8 @@ class Batch:
     leads: dict[str, Lead] = field(default_factory=dict)
     companies: dict[str, Company] = field(default_factory=dict)
     deals: dict[str, Deal] = field(default_factory=dict)
+    named: Mapping[str, Sequence[Key]] = field(default_factory=dict)
+    """Key of an event → the identity keys it carries"""
     asked: set[Key] = field(default_factory=set)
     """Identity keys the batch's news carries: those the directory was loaded for."""
     directory: dict[Key, str] = field(default_factory=dict)

@@ -138,16 +138,21 @@ def join(
         settle_values(batch, batch.leads[id_], joining)
 
 
-def identity_keys(events: Sequence[Timed], joining: Joining) -> dict[Key, set[Ref]]:
-    """The keys that people's events carry, each with the records that do: the directory is loaded for them."""
+def identity_keys(events: Sequence[Timed], joining: Joining) -> tuple[dict[Key, set[Ref]], dict[str, list[Key]]]:
+    """The keys that people's events carry, each with the records that do: the directory is loaded for them. And by the
+    key of the event."""
     keys: dict[Key, set[Ref]] = {}
+    named: dict[str, list[Key]] = {}
     for _, event in events:
-        rules = joining.objects.get((event.system, event.object))
-        if event.kind == "person" and rules is not None and isinstance(event, RecordChanged):
-            fields = joining.identifying[event.system, event.object]
-            for key in keys_of(_identifying(event.values, fields), rules.identify_by):
-                keys.setdefault(key, set()).add((event.system, event.object, event.record))
-    return keys
+        if event.kind == "person" and isinstance(event, RecordChanged):
+            place_ = (event.system, event.object)
+            rules = joining.objects.get(place_)
+            if rules is not None:
+                ref = (*place_, event.record)
+                named[event.key] = keys_of(_identifying(event.values, joining.identifying[place_]), rules.identify_by)
+                for key in named[event.key]:
+                    keys.setdefault(key, set()).add(ref)
+    return keys, named
 
 
 def _identifying(raw: Mapping[str, Any], fields: Sequence[tuple[str, FieldRule]]) -> dict[str, Any]:
@@ -232,12 +237,9 @@ def _place_person(batch: Batch, record: Record, news: Sequence[Timed], joining: 
             _belong(batch, record, record.record)
             record.main = False
         return
-    rules = joining.rules(record.ref)
-    if rules is not None:
-        fields = joining.identifying[record.system, record.object]
-        for _, event in news:
-            if isinstance(event, RecordChanged):
-                _place(batch, record, keys_of(_identifying(event.values, fields), rules.identify_by), joining)
+    for _, event in news:
+        if event.key in batch.named:
+            _place(batch, record, batch.named[event.key], joining)
     if not record.entity:
         _place(batch, record, [], joining)
 
@@ -553,7 +555,7 @@ def _enliven(batch: Batch, live: Collection[str], groups: Mapping[Ref, Sequence[
 def _settle_companies(batch: Batch, joining: Joining) -> None:
     for company in batch.companies.values():
         if company.merged_into is None and any(record.dirty for record in company.records.values()):
-            merged, _, _ = attributes(company.records.values(), joining.inbound, joining.rank)
+            merged, _, _ = attributes([*company.records.values()], joining.inbound, joining.rank)
             company.changed = True
             if merged != company.attributes:
                 company.attributes = merged
@@ -571,7 +573,7 @@ def _settle_companies(batch: Batch, joining: Joining) -> None:
 def _settle_deals(batch: Batch, joining: Joining) -> None:
     for deal in batch.deals.values():
         if deal.merged_into is None and any(record.dirty for record in deal.records.values()):
-            merged, origin, _ = attributes(deal.records.values(), joining.inbound, joining.rank)
+            merged, origin, _ = attributes([*deal.records.values()], joining.inbound, joining.rank)
             deal.settle(merged, origin, joining.system_of_record)
             deal.changed = True
             batch.touched |= {id_ for id_ in deal.leads if id_ in batch.leads}

@@ -79,6 +79,8 @@ class Lead:
     activities: dict[FactKey, Activity] = field(default_factory=dict, repr=False)
     counted: bool = True
     """Its activities are loaded. False: its score stands for them, until somebody needs them."""
+    tallied: bool = True
+    """All of ``kinds`` is loaded. False: only what the stages of the journey read."""
     unsure: bool = False
     """An activity came all the same: it has to be loaded again, with the others."""
     refs: dict[FactKey, Ref] = field(default_factory=dict, repr=False)

@@ -52,12 +52,15 @@ Inbound = Callable[[str, str], Mapping[str, FieldRule]]
 """(system, object) → system field → rule; empty when the system has no such mapping any more."""
 
 
+Joined = tuple[dict[str, Any], dict[str, tuple[int, str]], list[tuple[Record, str]]]
+
+
 def attributes(
-    records: Iterable[Record],
+    records: Sequence[Record],
     inbound: Inbound,
     rank: Mapping[str, int],
     undecided: dict[str, list[tuple[Record, int]]] | None = None,
-) -> tuple[dict[str, Any], dict[str, tuple[int, str]], list[tuple[Record, str]]]:
+) -> Joined:
     """Join the records of one lead, company or deal.
 
     Returns (attributes, for each where its value came from as (stamp, system), fields whose raw value did not load).
@@ -66,6 +69,8 @@ def attributes(
     :param undecided: is given each attribute that two systems edited, nobody knows in which order, and by whom; an
         opt-out is none of them: the strictest counts.
     """
+    if len(records) == 1 and (joined := _alone(records[0], inbound)) is not None:
+        return joined
     best: dict[str, Candidate] = {}
     rivals: dict[str, list[Candidate]] = {}
     refused: list[tuple[Record, str]] = []
@@ -109,6 +114,30 @@ def attributes(
             if others := [one for one in candidates if not opt_in_of(to) and _collide(best[to], one)]:
                 others.sort(key=lambda one: one[2].ref)
                 undecided[to] = [(record, entry[1]) for _, entry, record, _ in (best[to], *others)]
+    return merged, origin, refused
+
+
+def _alone(record: Record, inbound: Inbound) -> Joined | None:
+    """The same of one record, which is all that most leads have. None: two fields meet, or an opt-out may be lifted."""
+    rules, system = inbound(record.system, record.object), record.system
+    merged: dict[str, Any] = {}
+    origin: dict[str, tuple[int, str]] = {}
+    refused: list[tuple[Record, str]] = []
+    for name, entry in record.snapshot.items():
+        rule, raw = rules.get(name), entry[0]
+        if rule is None or (raw is None and rule.blank != "clear"):
+            continue
+        try:
+            value = None if raw is None else rule.load(raw)
+        except ValidationError:
+            refused.append((record, name))
+            continue
+        to = rule.to
+        if to in origin or (value is True and opt_in_of(to)):
+            return None
+        origin[to] = (entry[1], system)
+        if value is not None:
+            merged[to] = value
     return merged, origin, refused
 
 

@@ -52,16 +52,17 @@ BUILT_IN: dict[str, Transform] = {
 class Blanks:
     """The raw values of one object that mean missing: null, empty text, empty lists, and the markers of its mapping."""
 
-    __slots__ = ("_others", "_texts")
+    __slots__ = ("_others", "texts")
 
     def __init__(self, markers: Sequence[Any]) -> None:
         scalars = [marker for marker in markers if isinstance(marker, str | int | float)]
-        self._texts = frozenset(text_of(marker) for marker in scalars)
+        self.texts = frozenset(text_of(marker) for marker in scalars)
+        """Texts that are blank, beside those without a character that is seen."""
         self._others = frozenset((type(marker), marker) for marker in scalars)
 
     def __call__(self, raw: Any) -> bool:
         if raw.__class__ is str:
-            return raw in self._texts or not raw or raw.isspace()
+            return raw in self.texts or not raw or raw.isspace()
         if raw is None or raw == [] or raw == {}:
             return True
         return raw.__class__ in _SCALARS and (type(raw), raw) in self._others

@@ -258,11 +258,13 @@ class ObjectReader:
         blank = self._blank
         values: dict[str, Any] = {}
         spoken: list[str] = []
+        texts, held = blank.texts, item.get
         for path in self._plain:
-            if path in item:
+            raw = held(path, MISSING)
+            if raw is not MISSING:
                 spoken.append(path)
-                raw = item[path]
-                if not blank(raw):
+                # What ``blank`` says of texts, without a call for each value of each item.
+                if (raw and raw not in texts and not raw.isspace()) if raw.__class__ is str else not blank(raw):
                     values[path] = raw
         for path, get in self._deep:
             raw = get(item)

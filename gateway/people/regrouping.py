@@ -164,7 +164,7 @@ def _keys(gateway: Gateway, connection: Connection, lead: str, theirs: Iterable[
     first: dict[Key, tuple[tuple[int, int, str], Ref]] = {}
     for row in listing.events_of(connection, list(theirs), 1 << 62, None):
         event = stored_event(row, "person")
-        for key, carriers in identity_keys([(row.at, event)], gateway.model.joining).items():
+        for key, carriers in identity_keys([(row.at, event)], gateway.model.joining)[0].items():
             heard = (row.known_at, row.at, row.key)
             if key not in first or heard < first[key][0]:
                 first[key] = (heard, next(iter(carriers)))

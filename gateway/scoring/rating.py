@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from operator import eq
 from typing import Any
 
 from gateway.checked import refuse_score
@@ -18,6 +19,17 @@ def subject(lead: Lead, company: Mapping[str, Any]) -> Subject:
     if list in map(type, attributes.values()):
         attributes = {name: value[:] if type(value) is list else value for name, value in attributes.items()}
     return Subject(attributes, list(lead.activities.values()), tuple(lead.marks), lead.persona)
+
+
+def untouched(given: Subject, lead: Lead, company: Mapping[str, Any]) -> bool:
+    """Whether ``given`` still says what ``lead`` does."""
+    return (
+        given.attributes == (known(lead.attributes, company) if company else lead.attributes)
+        and given.persona == lead.persona
+        and len(given.activities) == len(lead.activities)
+        and all(map(eq, given.activities, lead.activities.values()))
+        and given.marks == tuple(lead.marks)
+    )
 
 
 def known(attributes: Mapping[str, Any], company: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, not_, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, func, not_, or_, select
 
 from gateway.contracts import Activity, Event, Mark, RecordConverted, RecordsLinked, RecordsMerged
 from gateway.journey.facts import Ended
@@ -24,6 +24,7 @@ from gateway.leads.record import Ref
 from gateway.store import followups, forget, regrouping
 from gateway.store import tables as t
 from gateway.store.among import among
+from gateway.store.plain import rows_of
 from gateway.store.rows import RECORD, outcome_of, record_of, stored_event
 from gateway.times import from_micros
 
@@ -36,7 +37,8 @@ class Need:
     are. ``lasting``: the scoring whose stored scores can be renewed without any activity; empty = none can.
     ``telling``: records whose news may hold activities. ``counted``: leads whose activities are needed all the same.
     ``whole``: leads of whom all are needed, whatever their age, with the records they came from. ``meeting``: some of
-    the leads will become one. ``again``: records whose stored events are folded anew.
+    the leads will become one. ``again``: records whose stored events are folded anew. ``kinds``: the activities that
+    the journey reads the tallies of, None = it may be any.
     """
 
     score: str
@@ -47,6 +49,7 @@ class Need:
     whole: Collection[str] = ()
     meeting: bool = False
     again: Collection[Ref] = ()
+    kinds: Collection[str] | None = None
 
 
 def load(
@@ -155,8 +158,8 @@ def _refs(events: Iterable[Event]) -> dict[Ref, str]:
 def _load_records(connection: Connection, batch: Batch, refs: Collection[Ref]) -> None:
     c = t.records.c
     for (system, object_), ids in _by_object(refs).items():
-        rows = connection.execute(select(*RECORD).where(c.system == system, c.object == object_, among(c.record, ids)))
-        for row in rows.all():
+        wanted = select(*RECORD).where(c.system == system, c.object == object_, among(c.record, ids))
+        for row in rows_of(connection, wanted):
             record = record_of(row)
             batch.records[record.ref] = record
 
@@ -233,7 +236,7 @@ def _load_leads(
         c.id, c.version, c.known_at, c.entered_at, c.merged_into, c.company, c.attributes, c.persona, c.stage,
         c.journey, c.excluded, c.ignored, c.generation, c.above, c.erased_at, c.returned, c.wakes_at,
     )  # fmt: skip
-    for row in connection.execute(select(*columns).where(among(c.id, ids), c.merged_into.is_(None))).all():
+    for row in rows_of(connection, select(*columns).where(among(c.id, ids), c.merged_into.is_(None))):
         leads[row[0]] = Lead(*row)
     _load_other_records(connection, batch)
     for row in connection.execute(select(t.marks).where(among(t.marks.c.lead, leads))).all():
@@ -241,16 +244,14 @@ def _load_leads(
         leads[row.lead].marks.append(Mark(from_micros(row.at), row.kind, row.points, row.reason, until, row.by, row.id))
     s = t.scores.c
     last = select(s.lead, s.total, s.fit, s.behaviour, s.band, s.at, s.changes_at, s.scoring)
-    for id_, *standing in connection.execute(last.where(among(s.lead, leads), s.name == need.score)).all():
+    for id_, *standing in rows_of(connection, last.where(among(s.lead, leads), s.name == need.score)):
         leads[id_].score = Standing(*standing)
     _load_activities(connection, batch, need, whole, meeting)
     for row in connection.execute(select(t.outcomes).where(among(t.outcomes.c.lead, leads))).all():
         leads[row.lead].outcomes[row.at, row.id] = outcome_of(row)
     moves = t.transitions.c
     by_threshold = and_(among(moves.lead, leads), moves.reason == "threshold")
-    for id_, *move in connection.execute(
-        select(moves.lead, moves.stage, moves.at, moves.ref).where(by_threshold)
-    ).all():
+    for id_, *move in rows_of(connection, select(moves.lead, moves.stage, moves.at, moves.ref).where(by_threshold)):
         leads[id_].decided.append((move[0], move[1], move[2]))
     for row in connection.execute(select(t.handoffs).where(among(t.handoffs.c.lead, leads))).all():
         lead = leads[row.lead]
@@ -264,15 +265,16 @@ def _load_leads(
             lead.expired = dict(row._mapping) if row.closed_by == CLOCK else None
             lead.last_handoff = row.id, row.closed_by
             lead.ended = ended_of(row.bucket, row.closed_at, row.bucket_reason, row.wake_at, row.stage)
+    _load_tallies(connection, batch, need)
     for lead in leads.values():
         back = lead.returned
         if back is not None and lead.ended.at is not None and from_micros(back["at"]) > lead.ended.at:
             lead.ended = ended_of(back["bucket"], back["at"], back["reason"], back["wake"], lead.ended.stage)
     r = t.reached.c
-    for id_, stage, *entry in connection.execute(
-        select(r.lead, r.stage, r.at, r.cause, r.ref).where(among(r.lead, leads))
-    ).all():
-        leads[id_].reached[stage] = (entry[0], entry[1], entry[2])
+    for id_, stage, at, cause, ref in rows_of(
+        connection, select(r.lead, r.stage, r.at, r.cause, r.ref).where(among(r.lead, leads))
+    ):
+        leads[id_].reached[stage] = (at, cause, ref)
     for lead in leads.values():
         lead.reached_before = dict(lead.reached)
 
@@ -286,7 +288,7 @@ def _load_other_records(connection: Connection, batch: Batch) -> None:
     leads, c = batch.leads, t.records.c
     named = c.system + ":" + c.object + ":" + c.record
     others = not_(among(named, [":".join(ref) for ref in batch.records]))
-    for row in connection.execute(select(*RECORD).where(among(c.entity, leads), others)).all():
+    for row in rows_of(connection, select(*RECORD).where(among(c.entity, leads), others)):
         record = record_of(row)
         batch.records[record.ref] = record
     for record in batch.records.values():
@@ -295,7 +297,7 @@ def _load_other_records(connection: Connection, batch: Batch) -> None:
 
 
 def _load_activities(connection: Connection, batch: Batch, need: Need, whole: Collection[str], meeting: bool) -> None:
-    """Tallies of all leads, activities of those that cannot do without."""
+    """Those of leads that cannot do without."""
     leads, a = batch.leads, t.activities.c
     for lead in leads.values():
         lead.counted = meeting or lead.id in need.counted or lead.id in whole or not _lasts(lead, need, batch.now)
@@ -304,17 +306,28 @@ def _load_activities(connection: Connection, batch: Batch, need: Need, whole: Co
         narrow = select(a.lead, a.at, a.id, a.kind, a.asset, a.channel, a.campaign).where(among(a.lead, counted))
         if need.cutoff is not None:
             narrow = narrow.where(or_(a.at >= need.cutoff, among(a.lead, whole)))
-        for lead_id, at, id_, kind, asset, channel, campaign in connection.execute(narrow).all():
+        for lead_id, at, id_, kind, asset, channel, campaign in rows_of(connection, narrow):
             leads[lead_id].activities[at, id_] = Activity(from_micros(at), kind, asset, channel, campaign, id_)
     if whole:
         sources = select(a.lead, a.at, a.id, a.system, a.object, a.record).where(among(a.lead, whole))
         for lead_id, at, id_, *ref in connection.execute(sources).all():
             if lead_id in leads:
                 leads[lead_id].refs[at, id_] = (ref[0], ref[1], ref[2])
+
+
+def _load_tallies(connection: Connection, batch: Batch, need: Need) -> None:
+    """Those that the journey reads of all leads; all of a lead whose activities are here, or whose end may matter."""
+    for lead in batch.leads.values():
+        lead.tallied = lead.counted or lead.had_handoff or bool(lead.outcomes) or need.kinds is None
     k = t.activity_kinds.c
-    columns = (k.lead, k.kind, k.count, k.first_at, k.last_at)
-    for lead_id, kind, *tally in connection.execute(select(*columns).where(among(k.lead, leads))).all():
-        leads[lead_id].kinds[kind] = (tally[0], tally[1], tally[2])
+    columns = select(k.lead, k.kind, k.count, k.first_at, k.last_at)
+    wanted: list[ColumnElement[bool]] = [among(k.lead, [lead.id for lead in batch.leads.values() if lead.tallied])]
+    if need.kinds:
+        some = [lead.id for lead in batch.leads.values() if not lead.tallied]
+        wanted.append(and_(among(k.lead, some), among(k.kind, need.kinds)))
+    for whose in wanted:
+        for lead_id, kind, count, first, last in rows_of(connection, columns.where(whose)):
+            batch.leads[lead_id].kinds[kind] = (count, first, last)
 
 
 def _lasts(lead: Lead, need: Need, now: int) -> bool:

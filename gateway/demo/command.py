@@ -106,7 +106,7 @@ def demo(ctx: click.Context, once: bool, folder: Path, weeks: int, speed: float)
 
 def _goes_on(company: Company, folder: Path, speed: float) -> None:
     """``gateway run`` and both systems at work, in one time that runs faster, until Ctrl-C."""
-    from gateway.demo.instance import running
+    from gateway.demo.instance import login_link, running
 
     since = utc_now()
     company.clock.run(speed, since)
@@ -119,7 +119,7 @@ def _goes_on(company: Company, folder: Path, speed: float) -> None:
         company.start()
         company.hubspot.webhooks.start()
         pages = (
-            (f"http://{address}/", "the gateway, which keeps running until Ctrl-C"),
+            (login_link(folder, address), "the desk: this link lets you in, once"),
             (f"{company.hubspot.url}/", "HubSpot, as marketing sees it"),
             (f"{company.salesforce.url}/", "Salesforce, as sales sees it"),
         )

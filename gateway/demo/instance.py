@@ -13,7 +13,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from gateway.accounts import keys, users
 from gateway.errors import GatewayError, Refused
+from gateway.settings.instance import store_place
+from gateway.store.database import open_store, write
+from gateway.store.times import utc_now
+from gateway.times import to_micros
 
 MARK = ".gateway-demo"
 """A folder that holds this file is a demo's, and may be made anew."""
@@ -89,3 +94,15 @@ def _until_ready(process: subprocess.Popen[bytes], address: str, log: Path) -> N
         time.sleep(0.05)
     tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
     raise GatewayError(f"the gateway did not come up; the end of {log}:\n{tail}")
+
+
+def login_link(folder: Path, address: str) -> str:
+    """An account that may everything, and a link by which whoever watches the demo comes in, once."""
+    store = open_store(store_place(folder))
+    now = to_micros(utc_now())
+    try:
+        with write(store.main) as connection:
+            user = users.add(connection, "you@example.com", "You", "admin", "", now, "demo")
+            return f"http://{address}/login/{keys.make(connection, 'link', user, now, keys.LINK)}"
+    finally:
+        store.close()

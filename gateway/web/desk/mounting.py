@@ -168,5 +168,7 @@ def _words() -> dict[str, Any]:
     return {
         "company": gateway.instance.name,
         "zone": gateway.instance.zone.key,
+        "now": gateway.now().isoformat(),
+        "speed": gateway.instance.clock.speed,
         "here": request.full_path.rstrip("?"),
     }

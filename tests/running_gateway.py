@@ -31,14 +31,14 @@ from typing import Any
 from gateway_sandbox import HubSpotSandbox, SalesforceSandbox, serve
 from gateway_sandbox.hubspot import OFF
 from gateway_sandbox.hubspot.limits import Limits
-from sqlalchemy import update
+from sqlalchemy import func, select, update
 
 from gateway.engine.supervisor import STATUS
 from gateway.settings.instance import store_place
 from gateway.store import tables as t
 from gateway.store.database import Store, open_store, read, write
 from gateway.store.inbox import Inbox
-from gateway.store.overview import Overview, overview
+from gateway.store.overview import OPEN_WRITES, Overview, overview
 from gateway.store.times import utc_now
 from gateway.testing.instance import Instance
 
@@ -413,6 +413,10 @@ class Running:
         with read(self.store.main) as connection:
             return overview(connection, Inbox(self.store.inbox), "lead", 0)
 
+    def status(self) -> int:
+        """What `gateway status` ends with: 0 where the equations hold."""
+        return self._begun("-m", "gateway", "-C", str(self.root), "status").wait()
+
     def quiet(self, *systems: str, hurry: bool = False) -> Overview:
         """Wait until nothing waits any more, in ``systems`` or anywhere. ``hurry``: see there."""
 
@@ -429,6 +433,13 @@ class Running:
 
         until(waits, lambda: f"{self.overview()}\n{self.log()}", 0.1)
         return self.overview()
+
+    def waiting(self, system: str) -> int:
+        """Writes that are not settled yet."""
+        w = t.writes.c
+        with read(self.store.main) as connection:
+            unsettled = select(func.count()).where(w.system == system, w.state.in_(OPEN_WRITES))
+            return int(connection.scalar(unsettled) or 0)
 
     def hurry(self) -> None:
         """What would be tried again later is due: the gateway does all by itself, but a test need not wait for it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from click.testing import CliRunner
 
 from gateway.cli.main import cli
 from gateway.errors import NotFound, Refused
+from gateway.plugins.probe import Seen
 from gateway.testing import running
 from gateway.testing.sheet import text
 
@@ -39,12 +41,16 @@ def test_of_another_sort():
 """
 
 
+def made(root: Path) -> Path:
+    (root / "tests").mkdir()
+    (root / "tox.ini").write_text("[pytest]\naddopts = --import-mode=importlib\n")
+    return written(root, "GOOD = 1")
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Of a plugin whose second count is wrong."""
-    (tmp_path / "tests").mkdir()
-    (tmp_path / "tox.ini").write_text("[pytest]\naddopts = --import-mode=importlib\n")
-    return written(tmp_path, "GOOD = 1")
+    return made(tmp_path)
 
 
 def written(root: Path, good: str) -> Path:
@@ -56,6 +62,7 @@ def results(sheet: dict[str, Any]) -> dict[str, tuple[str, str]]:
     return {one["check"]: (one["result"], one["reason"]) for suite in sheet["suites"] for one in suite["checks"]}
 
 
+MATRIX = Seen("matrix", "gateway_matrix", "gateway-matrix", "1.0", ">=1,<2", "active", "")
 RULE = {"what is skipped has a reason": ("passed", ""), "the gateway finds it": ("passed", "")}
 FOUND = RULE | {
     "it works": ("passed", ""),
@@ -64,10 +71,20 @@ FOUND = RULE | {
 }
 
 
-@pytest.mark.parametrize("arguments", [(), pytest.param(("-n", "2"), marks=pytest.mark.slow)], ids=["alone", "xdist"])
-def test_a_sheet_tells_each_check_with_its_reason(folder: Path, arguments: tuple[str, ...]) -> None:
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], str]:
+    """What came of them."""
+    return running.run(made(tmp_path_factory.mktemp("plugin")), False)
+
+
+@pytest.mark.slow
+def test_a_sheet_is_the_same_where_other_processes_run_it(folder: Path, ran: tuple[dict[str, Any], str]) -> None:
+    assert running.run(folder, False, ("-n", "1"))[0] == ran[0]
+
+
+def test_a_sheet_tells_each_check_with_its_reason(ran: tuple[dict[str, Any], str]) -> None:
     """Of a check that runs several times, the worst counts; no other test is run."""
-    sheet, said = running.run(folder, False, arguments)
+    sheet, said = ran
     assert results(sheet) == FOUND
     assert not sheet["ok"]
     [suite] = sheet["suites"]
@@ -79,8 +96,8 @@ def test_a_sheet_tells_each_check_with_its_reason(folder: Path, arguments: tuple
     assert "6 passed" not in said
 
 
-def test_a_sheet_is_read_by_people(folder: Path) -> None:
-    sheet, _ = running.run(folder, False)
+def test_a_sheet_is_read_by_people(ran: tuple[dict[str, Any], str]) -> None:
+    sheet, _ = ran
     head, _, suite, *lines = text(sheet).splitlines()
     assert head.startswith(f"Pass sheet: gateway-matrix {sheet['plugins']['gateway-matrix']}; lead-gateway ")
     assert suite == "scorer: TestMine of tests/test_mine.py: 3 passed, 1 failed, 1 skipped"
@@ -110,8 +127,8 @@ def test_what_pytest_cannot_run_is_told(folder: Path) -> None:
         running.run(folder, False)
 
 
-@pytest.mark.processes
 def test_without_pytest_it_says_what_to_install(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.cli.plugins.looked", lambda app: [MATRIX])
     monkeypatch.setattr(running, "find_spec", lambda name: None)
     monkeypatch.setitem(sys.modules, "gateway.testing.sheet", None)
     said = CliRunner().invoke(cli, ["-C", str(folder), "plugins", "test", "matrix", str(folder)], prog_name="gateway")
@@ -149,14 +166,19 @@ def test_tests_are_beside_the_source_or_inside_the_package(folder: Path, tmp_pat
         running.place_of(beside, "gateway_x", tmp_path / "site/nowhere")
 
 
-@pytest.mark.processes
-def test_the_command_prints_the_sheet_and_exits_by_it(folder: Path, tmp_path: Path) -> None:
+def test_the_command_prints_the_sheet_and_exits_by_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, ran: tuple[dict[str, Any], str]
+) -> None:
     """What pytest says of a failure is printed above."""
-    asked = ["-C", str(tmp_path), "plugins", "test", "matrix", str(folder)]
+    monkeypatch.setattr("gateway.cli.plugins.looked", lambda app: [MATRIX])
+    sheet, said = copy.deepcopy(ran)
+    monkeypatch.setattr(running, "run", lambda place, every: (sheet, said))
+    asked = ["plugins", "test", "matrix", str(folder)]
     bad = CliRunner().invoke(cli, asked, prog_name="gateway")
     assert bad.exit_code == 1, bad.output
     assert "AssertionError: it counts 2 wrong" in bad.output.partition("Pass sheet")[0]
-    written(tmp_path, "GOOD = 2")
+    assert "  failed   it counts: it counts 2 wrong" in bad.output.partition("Pass sheet")[2]
+    sheet["ok"] = True
     good = CliRunner().invoke(cli, [*asked, "--json"], prog_name="gateway")
     assert good.exit_code == 0, good.output
     assert json.loads(good.output)["ok"]

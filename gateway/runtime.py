@@ -49,7 +49,7 @@ from gateway.plugins.watch import Watch, told
 from gateway.pulling import Pulling
 from gateway.readings import Reading
 from gateway.rescoring import Rescoring
-from gateway.settings.instance import Instance, System, load_instance, store_place
+from gateway.settings.instance import Instance, System, load_instance, store_place, texts
 from gateway.store import breakers, bundle, due
 from gateway.store.database import open_store, read, require_current, store_trouble, upgrade, write
 from gateway.store.inbox import Inbox
@@ -490,7 +490,7 @@ def open_gateway(
 
     :param now: business time; the instance's own when not given.
     :param fallback: while the files on disk are broken, work with the active ones, which the store keeps; what is
-        wrong is in ``Gateway.broken``.
+        wrong is in ``Gateway.broken``. So, too, while another machine's are the active ones.
     :param probing: load plugins, too, that have ended other processes, once their wait is over.
     """
     # A batch makes tens of thousands of small values and frees them together; looking for cycles among them after
@@ -504,9 +504,14 @@ def open_gateway(
         if not fallback or (found := _kept(root, None if own else host, guard)) is None:
             raise
         (instance, kept, host), broken = found, exc.problems
+    else:
+        if fallback and (found := _of_another_machine(root, None if own else host, guard)) is not None:
+            instance, kept, host = found
     now = now or (lambda: instance.clock.at(utc_now()))
     gateway = Gateway(instance, host, now, guard)
     gateway.bundle, gateway.broken, gateway.probes = kept, broken, probing
+    if kept and not broken:
+        gateway.log.warning("files here are not those in use: working with another machine's", bundle=kept)
     try:
         if not bundle.has_tables(gateway.store):
             upgrade(gateway.store)
@@ -524,6 +529,21 @@ def open_gateway(
         gateway.close()
         raise
     return gateway
+
+
+def _of_another_machine(root: Path, host: Host | None, guard: Guard | None) -> tuple[Instance, str, Host] | None:
+    """As ``_kept``, where machines share a store and the files in use are others than here; else None.
+
+    Were each to take up its own, they would do so in turns. Raises ``ConfigError`` when they are of no use here.
+    """
+    place = store_place(root)
+    active = bundle.stored(place) if place.url is not None else None
+    if active is None or active.files == texts(root):
+        return None
+    if (found := _kept(root, host, guard)) is None:
+        what = "the files in use, of another machine, cannot be used here: a plugin, a secret or `store:` differs"
+        raise ConfigError([f"{root}: {what}; make files and plugins the same, or start the gateway here anew"])
+    return found
 
 
 def _kept(root: Path, host: Host | None, guard: Guard | None) -> tuple[Instance, str, Host] | None:

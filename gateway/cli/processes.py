@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import socket
@@ -92,6 +93,7 @@ def _check(app: App, watched: bool) -> None:
 
     :param watched: by a supervisor, which ends who hangs, so that it is quarantined and all else starts.
     """
+    from gateway.engine.edits import LONGEST, command_of
     from gateway.settings.instance import store_place
     from gateway.store import bundle
     from gateway.store.database import open_store, require_current
@@ -112,12 +114,16 @@ def _check(app: App, watched: bool) -> None:
         raise ConfigError(found.stderr.splitlines())
     if found.stderr:  # the systems that can be used go on without the others
         click.echo(found.stderr.rstrip(), err=True)
-    store = open_store(store_place(app.root))
+    place = store_place(app.root)
+    store = open_store(place)
     try:
         if bundle.has_tables(store):
             require_current(store)
     finally:
         store.close()
+    if place.url is not None:  # what each process does with its own files on one machine would be in turns on several
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            subprocess.run(command_of(app.root, str(place)), stdout=subprocess.DEVNULL, timeout=LONGEST, check=False)
 
 
 def _say_where(app: App) -> None:

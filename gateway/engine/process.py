@@ -122,6 +122,8 @@ def run(kind: str, root: Path, slot: slots.Slot | None = None, before: str = "",
                 if bells.hung(gateway.store.main):
                     batch, sweep = shared(gateway), alone(gateway, worker, sweep)
                 pipeline_loop(current(batch), current(sweep), gateway.inbox, worker, stop, bell)
+            elif system not in gateway.instance.systems:  # the files in use are another machine's
+                loop(current(lambda: 0), stop, bell)
             elif what == "pull":
                 ask = partial(gateway.pull_once, system)
                 loop(current(_watching(gateway, system, ask)), stop, bell)
@@ -166,11 +168,11 @@ def web_app(root: Path, opener: Opener = open_gateway, follow: bool = False) -> 
     from gateway.web.measures import Measures
 
     gateway = opener(root)
+    writer: GroupWriter | None = None
     if gateway.store.inbox.dialect.name == "sqlite":
-        writer: GroupWriter | None = GroupWriter(gateway.inbox, Path(gateway.store.inbox.url.database or "").parent)
-        append = writer.append
+        writer = group = GroupWriter(gateway.inbox, Path(gateway.store.inbox.url.database or "").parent)
+        append = group.append
     else:
-        writer = None
 
         def append(arrival: Arrival) -> Appended:  # group commit gains nothing there
             with hanging.within(ANSWERED):

@@ -1,0 +1,65 @@
+"""Several machines with one database: a web node and two worker nodes of real processes, each with its own folder."""
+
+import json
+import signal
+from contextlib import closing
+
+import pytest
+from running_gateway import HubSpot, Running, document, until
+
+from gateway.engine.supervisor import STATUS
+from gateway.runtime import open_gateway
+
+DOCUMENTS = 40
+
+
+@pytest.mark.processes
+@pytest.mark.slow  # three nodes of real processes
+@pytest.mark.sqlite  # it says itself where its store is
+def test_worker_nodes_share_a_load_and_one_that_leaves_is_not_missed(tmp_path, postgresql):
+    """All is worked once, and the CRM holds it once, though a node is asked to end in the middle of it."""
+    where = f"store: {postgresql.make(tables=False)}\nengine: procrastinate\n"
+    folders = [tmp_path / name for name in ("files", "web", "one", "two")]
+    folders[0].mkdir()
+
+    def ready():
+        told = [json.loads(path.read_text()) for folder in folders[2:] if (path := folder / "var" / STATUS).exists()]
+        return [process["ready"] for one in told for process in one["processes"]] == [True] * 4
+
+    with Running(folders[0], {"crm": HubSpot()}, where) as running:
+        running.node("web", folders[1])
+        one, _ = (running.node("worker", folder) for folder in folders[2:])
+        until(ready, running.log)
+        load = [(f"d{number}", document(number, f"p{number % 25}")) for number in range(DOCUMENTS)]
+        running.send(load[: DOCUMENTS // 2])
+        one.send_signal(signal.SIGTERM)
+        running.send(load[DOCUMENTS // 2 :])
+        assert one.wait(40) == 0
+        running.quiet()
+        running.agrees()
+
+
+@pytest.mark.sqlite
+def test_machines_with_other_files_do_not_take_them_up_in_turns(tmp_path, postgresql):
+    """The last that were taken up are in use everywhere; a process that begins anew elsewhere works with them."""
+    store = f"store: {postgresql.make()}\n"
+    roots = []
+    for name in ("one", "two"):
+        roots.append(tmp_path / name)
+        roots[-1].mkdir()
+        text = f"instance: {{name: {name}, zone: UTC, currency: EUR}}\n{store}"
+        (roots[-1] / "gateway.yaml").write_text(text)
+    one, two = roots
+
+    def opened(root, **how):
+        with closing(open_gateway(root, **how)) as gateway:
+            return gateway.instance.name, gateway.bundle, gateway.outdated()
+
+    first, second = opened(one), opened(two)
+    assert (first[0], second[0]) == ("one", "two")
+    assert opened(one, fallback=True) == ("two", second[1], False)
+    assert opened(two, fallback=True) == second
+    (one / "gateway.yaml").write_text("broken: yes\n" + store)
+    assert opened(one, fallback=True) == ("two", second[1], False)
+    (one / "gateway.yaml").write_text((two / "gateway.yaml").read_text().replace("two", "three"))
+    assert opened(one)[0] == opened(two, fallback=True)[0] == "three"

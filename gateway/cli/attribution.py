@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -53,16 +54,31 @@ def attribution(asked: Asked, by: str, window: timedelta | None, half_life: time
     No model is right: they stand side by side, each with what it takes for granted, and each adds up to all deals and
     all revenue. A touch is an activity with a channel (campaign, asset). A deal is one, however many people it has.
     """
-    from gateway.metrics.attribution import attribute
-    from gateway.store.touches import journeys, won
+    from gateway.metrics.attribution import Unsold, attribute
+    from gateway.store.touches import journeys
 
-    sold = won(asked.connection, asked.journey, asked.currency, asked.since, asked.until)
-    found = attribute(journeys(asked.connection, sold, by), window, half_life)
+    sold, unsold = asked.won(), Unsold(window)
+    found = attribute(journeys(asked.connection, sold, by, unsold), window, half_life, unsold=unsold)
     return Answer(
         _json(found, sold, by, asked.currency, window, half_life),
         _parts(found, sold, by, asked.currency, window),
         _rows(found, by, asked.currency),
+        {"won": lambda: sold.of_lead} | {name: partial(_behind, sold, name) for name in _names(found)},
     )
+
+
+def _names(found: Attribution) -> list[str]:
+    """Every channel (campaign, asset) that earned something under some model."""
+    return sorted({name for credited in found.credits.values() for name in credited})
+
+
+def _behind(sold: Won, name: str) -> list[str]:
+    """The people of deals that were touched so before they were won."""
+    return [
+        lead
+        for lead, deals in sold.of_lead.items()
+        if any(touched == name and at <= (one.won_at or 0) for one in deals for at, touched in one.touches)
+    ]
 
 
 def _rows(found: Attribution, by: str, currency: str) -> Iterator[Sequence[object]]:
@@ -114,7 +130,7 @@ def _parts(found: Attribution, sold: Won, by: str, currency: str, window: timede
         yield f"{plural(found.outside_window, 'touch', 'touches')} outside the window: left out"
     if not found.total.deals:
         return
-    names = sorted({name for credited in found.credits.values() for name in credited})
+    names = _names(found)
     for title, what in ((f"revenue in {currency}", "value"), ("deals", "deals")):
         numbers = {
             name: [getattr(credited[name], what) if name in credited else 0.0 for credited in found.credits.values()]

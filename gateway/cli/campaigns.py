@@ -19,6 +19,7 @@ from gateway.metrics.report import Table, number, percent, without_rate
 if TYPE_CHECKING:
     from gateway.metrics.campaigns import Campaign
     from gateway.metrics.costs import Cost
+    from gateway.metrics.money import Rates
 
 
 def take_costs(app: App, file: Path, as_json: bool) -> None:
@@ -61,19 +62,19 @@ def campaigns(asked: Asked) -> Answer:
     from gateway.store import campaigns as store
 
     connection, journey, currency = asked.connection, asked.journey, asked.currency
-    found, foreign = store.campaigns(
-        *(connection, journey, asked.gateway.model.score_name, currency),
-        *(asked.since, asked.until),
-    )
+    sold = asked.won(ever=True)
+    found = store.campaigns(connection, journey, asked.gateway.model.score_name, sold, asked.since, asked.until)
     days = [at.date() if at is not None else None for at in (asked.period.since, asked.period.until)]
-    unpriced = _price(found, store.costs(connection), currency, *days)
+    unpriced = _price(found, store.costs(connection), asked.instance.rates, *days)
     data = counted(found, [stage for stage in journey.tracked if stage != "target"])
-    data |= {"currency": currency, "without_rate": dict(foreign), "costs_without_rate": unpriced}
+    data |= {"currency": currency, "without_rate": dict(sold.foreign), "costs_without_rate": unpriced}
+    brought_nobody = {one.name for one in found if not one.leads}
+    data["unknown_campaigns"] = sorted(brought_nobody.difference(store.known(connection)) if brought_nobody else ())
     return Answer(data, _parts(data), _rows(data))
 
 
 def _price(
-    found: list[Campaign], costs: Iterable[Cost], currency: str, since: date | None, until: date | None
+    found: list[Campaign], costs: Iterable[Cost], rates: Rates, since: date | None, until: date | None
 ) -> dict[str, str]:
     """Give each campaign its cost; one that brought nobody gets a row of its own. Returns what has no rate."""
     from gateway.metrics.campaigns import Campaign
@@ -82,14 +83,15 @@ def _price(
     other: dict[str, Decimal] = defaultdict(Decimal)
     for one in costs:
         amount = one.within(since, until)
-        if one.currency != currency:
+        cents = rates.cents(amount, one.currency, one.begins)
+        if cents is None:
             other[one.currency] += amount
-        elif amount:
+        elif cents:
             if one.campaign not in by_name:
                 found.append(Campaign(one.campaign))
                 by_name[one.campaign] = found[-1]
             campaign = by_name[one.campaign]
-            campaign.cost = (campaign.cost or 0.0) + float(amount)
+            campaign.cost = (campaign.cost or 0.0) + cents / 100
     return {money: f"{amount:.2f}" for money, amount in sorted(other.items())}
 
 
@@ -113,8 +115,10 @@ def _parts(data: Mapping[str, Any]) -> Iterator[str | Table]:
     if not data["campaigns"]:
         yield "no leads entered in this time"
     yield from without_rate(data["without_rate"], currency)
+    for name in data["unknown_campaigns"]:
+        yield f"no activity names the campaign {name!r}, but costs do: is it called otherwise?"
     for money, amount in data["costs_without_rate"].items():
-        yield f"costs of {amount} {money} are left out, for there is no rate to {currency}"
+        yield f"costs of {amount} {money} are left out, for rates.yaml has no rate to {currency} for their days"
 
 
 def _cells(one: Mapping[str, Any], priced: bool) -> Sequence[str]:

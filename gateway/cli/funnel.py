@@ -2,57 +2,136 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import timedelta
+from functools import partial
+from math import ceil
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from gateway.answers.texts import plural
 from gateway.cli.metric import Answer, Asked, metric
-from gateway.metrics.definitions import DEFINITIONS
-from gateway.metrics.report import report
-from gateway.times import to_micros
+from gateway.metrics.funnel import BASES, maturing
+from gateway.metrics.period import MONTHS, period
+from gateway.metrics.report import report, shown_value
+
+if TYPE_CHECKING:
+    from gateway.store.funnel import Wanted
+
+NAMED = 10_000
+"""So many values can have their leads listed."""
 
 
 @metric("leads that entered")
 @click.option(
     "--by",
-    metavar="ATTRIBUTE|month",
-    help="Count each value of a lead's attribute (a company's: company.NAME), persona, stage, or month of entry.",
+    metavar="ATTRIBUTE|WORD",
+    help="Count each value of a lead's attribute (a company's: company.NAME), or month, quarter, year, persona, stage, "
+    "campaign, channel, owner; an attribute of such a name is lead.NAME.",
 )
-def funnel(asked: Asked, by: str | None) -> Answer:
+@click.option(
+    "--count",
+    "basis",
+    type=click.Choice(list(BASES)),
+    default="cohort",
+    show_default=True,
+    help="cohort: who entered in the period, wherever they went since; period: what happened in it.",
+)
+def funnel(asked: Asked, by: str | None, basis: str) -> Answer:
     """Count leads at each stage, with conversions, and what they brought.
 
-    A stage counts every lead that ever reached it; the conversion is from the listed stage before. The numbers are of
-    the leads that entered in the time asked for, whenever they moved on. A month is marked as maturing while its leads
-    have not had as long as the median lead took to win: it is not to be held against older ones.
+    A stage counts every lead that ever reached it; the conversion is from the listed stage before. A cohort is marked
+    as maturing while its leads have not had as long as the median lead took to win: it is not to be held against
+    older ones. A deal counts once: its revenue is split equally among its leads, to the cent.
     """
-    from gateway.cli.leads import known_field
     from gateway.metrics.funnel import funnel as counted
-    from gateway.metrics.funnel import maturing
     from gateway.metrics.velocity import DAY, quantile
-    from gateway.store.funnel import funnel as count
-    from gateway.store.velocity import cycle
+    from gateway.store import funnel as store
 
     connection, journey = asked.connection, asked.journey
-    counts = count(connection, journey, by, asked.zone, asked.currency, asked.since, asked.until)
-    data = {"currency": asked.currency, **counted(counts, journey.tracked)}
-    if by == "month":
-        took = cycle(connection, journey, to_micros(asked.now), asked.zone).took if journey.tracked else ()
+    wanted = _wanted(asked, by)
+    cohort = basis == "cohort"
+    counts = (store.cohort if cohort else store.flow)(connection, journey, wanted, asked.won(ever=cohort))
+    data: dict[str, Any] = {"currency": asked.currency, **counted(counts, journey.tracked, basis)}
+    if cohort:
+        data["median_days_to_win"] = quantile(counts.took, 0.5) / DAY if counts.took else None
+        _mature(asked, data, by)
+    if by in MONTHS:
         data["groups"].sort(key=lambda group: group["value"] or "")
-        median = quantile(took, 0.5) / DAY if took else None
-        maturing(data["groups"], median, asked.now.astimezone(asked.zone).date())
-        data["median_days_to_win"] = median
-    elif by is not None and by not in ("persona", "stage") and all(one["value"] is None for one in data["groups"]):
-        known_field(asked.app, by)
-    return Answer(data, report(data, by), _rows(data, by), definitions=tuple(DEFINITIONS))
+    elif by is not None and by not in store.WORDS and all(one["value"] is None for one in data["groups"]):
+        from gateway.cli.leads import known_field
+
+        known_field(asked.app, by.removeprefix("lead."))
+    definitions: tuple[str, ...] = ("entered", "revenue", "stage", "conversion", "excluded", "outcome", basis)
+    definitions += ("maturing",) if data.get("maturing") else ()
+    definitions += ("won_before_entry",) if data["notes"] else ()
+    return Answer(
+        data,
+        report(data, by),
+        _rows(data, by),
+        _leads(asked, wanted, data, cohort),
+        definitions=definitions,
+        counts=BASES[basis],
+    )
+
+
+def _wanted(asked: Asked, by: str | None) -> Wanted:
+    from gateway.people.staffing import name_of
+    from gateway.store.funnel import Wanted
+
+    fiscal = asked.instance.fiscal_year_start
+    if by != "owner":
+        return Wanted(by, asked.zone, asked.since, asked.until, fiscal)
+    name = partial(name_of, asked.gateway.pipeline.roster(asked.connection, asked.now))
+    return Wanted(by, asked.zone, asked.since, asked.until, fiscal, name)
+
+
+def _mature(asked: Asked, data: dict[str, Any], by: str | None) -> None:
+    """Say of each cohort whether it is too young, and which those are."""
+    median, today = data["median_days_to_win"], asked.now.astimezone(asked.zone).date()
+    young: list[str] = []
+    if by in MONTHS:
+        for group in data["groups"]:
+            if (name := group["value"]) is not None:
+                until = period(name, asked.now, asked.zone, asked.instance.fiscal_year_start).until
+                group["maturing"] = until is not None and maturing(until.date(), median, today)
+                young += [name] if group["maturing"] else []
+    elif data["entered"]:
+        until = asked.period.until or asked.now + timedelta(days=1)
+        if maturing(until.astimezone(asked.zone).date(), median, today):
+            young.append("all of them" if median is None else f"who entered in the last {plural(ceil(median), 'day')}")
+    data["maturing"] = young
+
+
+def _leads(
+    asked: Asked, wanted: Wanted, data: Mapping[str, Any], cohort: bool
+) -> Mapping[str, Callable[[], Iterable[str]]]:
+    """``won``, ``excluded/customer``, ``outcome/lost``, and of a group ``won/email``."""
+    from gateway.store import funnel as store
+
+    behind = partial(store.cohort_leads if cohort else store.flow_leads, asked.connection, asked.journey, wanted)
+    names = ["entered", *(one["stage"] for one in data["stages"])]
+    found: dict[str, Callable[[], Iterable[str]]] = {name: partial(behind, name, store.ALL) for name in names}
+    for one in data["excluded"]:
+        found[f"excluded/{one['reason']}"] = partial(behind, f"excluded/{one['reason']}", store.ALL)
+    for one in data["outcomes"]:
+        found[f"outcome/{one['outcome']}"] = partial(
+            store.outcome_leads, asked.connection, wanted, one["outcome"], cohort
+        )
+    for note in data["notes"]:
+        found[note["kind"]] = partial(list, note["leads"])
+    for group in data["groups"][:NAMED]:
+        found |= {f"{name}/{shown_value(group['value'])}": partial(behind, name, group["value"]) for name in names}
+    return found
 
 
 def _rows(data: Mapping[str, Any], by: str | None) -> Iterator[Sequence[object]]:
     """A row for each value, or one for all."""
     groups = data["groups"] if by else [{"value": "", **data}]
     stages = [one["stage"] for one in data["stages"]]
-    yield by or "", f"revenue_{data['currency']}", "entered", *stages, *(["maturing"] if by == "month" else [])
+    young = by in MONTHS and data["basis"] == "cohort"
+    yield by or "", f"revenue_{data['currency']}", "entered", *stages, *(["maturing"] if young else [])
     for one in groups:
         counts = (stage["count"] for stage in one["stages"])
-        young = [one.get("maturing", "")] if by == "month" else []
-        yield one["value"], one["revenue"], one["entered"], *counts, *young
+        yield one["value"], one["revenue"], one["entered"], *counts, *([one.get("maturing", "")] if young else [])

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from gateway.journey.journey import Journey
     from gateway.runtime import Gateway
     from gateway.settings.instance import Instance
+    from gateway.store.touches import Won
 
 P = ParamSpec("P")
 NAMED = 40
@@ -73,6 +74,13 @@ class Asked:
     def currency(self) -> str:
         return self.gateway.instance.currency
 
+    def won(self, ever: bool = False) -> Won:
+        """What was won in the period, or ever."""
+        from gateway.store.touches import won
+
+        within = (None, None) if ever else (self.since, self.until)
+        return won(self.connection, self.journey, self.instance.rates, self.zone, *within)
+
     @property
     def since(self) -> int | None:
         """Microseconds, as ``until``."""
@@ -89,7 +97,8 @@ class Answer:
 
     ``leads``: number → the ids of the leads it counts, read when they are asked for; a name is a path such as
     ``mql``, ``excluded/customer`` or ``won/email``. ``figures``: plotly's, made when a page is asked for.
-    ``definitions``: which of ``metrics.definitions`` its numbers need.
+    ``definitions``: which of ``metrics.definitions`` its numbers need. ``counts``: what the period means, where the
+    command's own word for it does not hold.
     """
 
     data: Mapping[str, Any]
@@ -98,6 +107,7 @@ class Answer:
     leads: Mapping[str, Callable[[], Iterable[str]]] = field(default_factory=dict)
     figures: Callable[[], Sequence[Any]] = tuple
     definitions: Sequence[str] = ()
+    counts: str = ""
 
 
 def metric(counts: str = "", named: str | None = None) -> Callable[[Callable[Concatenate[Asked, P], Answer]], Any]:
@@ -184,6 +194,7 @@ class _Told:
         if self.number is not None:
             self._leads(asked, answer.leads, self.number)
             return
+        counts = answer.counts or counts
         said = {name: DEFINITIONS[name] for name in answer.definitions}
         if self.json:
             say_json(stated(asked, counts) | dict(answer.data) | {"definitions": said})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -24,9 +23,8 @@ def recycled(asked: Asked) -> Answer:
     """
     from gateway.metrics.recycled import recycled as counted
     from gateway.store.recycled import handoffs
-    from gateway.store.touches import won
 
-    sold = won(asked.connection, asked.journey, asked.currency, asked.since, asked.until)
+    sold = asked.won()
     data = counted(handoffs(asked.connection), _sales(sold))
     data |= {"currency": asked.currency, "without_rate": dict(sold.foreign)}
     return Answer(data, _parts(data), _rows(data))
@@ -35,11 +33,7 @@ def recycled(asked: Asked) -> Answer:
 def _sales(sold: Won) -> list[Sale]:
     from gateway.metrics.recycled import Sale
 
-    leads: dict[int, list[str]] = defaultdict(list)
-    for lead, journeys in sold.of_lead.items():
-        for journey in journeys:
-            leads[id(journey)].append(lead)
-    return [Sale(leads[id(one)], one.won_at, one.value) for one in sold.journeys if one.won_at is not None]
+    return [Sale(one.leads, one.won_at, one.value) for one in sold.journeys if one.won_at is not None]
 
 
 def _rows(data: Mapping[str, Any]) -> Iterator[Sequence[object]]:

@@ -22,7 +22,8 @@ from gateway.settings.files import ConfigFile, KeyPath, suggest
 
 _NAME = validate.And(
     validate.Length(min=1, max=100, error="must have 1 to 100 characters"),
-    validate.Regexp(r"[^:]*\Z", error="must not contain a colon"),  # a colon parts stage and crossing in ids
+    # A colon parts stage and crossing in ids, a line break the stages of a lead.
+    validate.Regexp(r"[^:\n]*\Z", error="must not contain a colon or a line break"),
 )
 
 

@@ -147,6 +147,7 @@ def progress(
     if lead.wakes_at != _micros(answer.wakes_at):
         lead.wakes_at, lead.changed = _micros(answer.wakes_at), True
     lead.reached = {stage: (to_micros(r.at), r.cause, r.ref) for stage, r in answer.reached.items()}
+    lead.changed = lead.changed or lead.reached.keys() != lead.reached_before.keys()
     lead.moves += [
         {
             "id": ids(),

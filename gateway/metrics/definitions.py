@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 DEFINITIONS = {
-    "entered": "Leads that ever became known, merged people counted once and forgotten people still counted.",
-    "revenue": "Amounts of deals won, each once, shared equally among its leads; in the instance's currency alone.",
-    "stage": "Leads that ever reached the stage, wherever they stand today; reaching a later stage reaches it too.",
+    "entered": "Leads that became known, merged people counted once and forgotten people still counted.",
+    "revenue": "Amounts of deals won, each once, at the rate of the day it was won; split equally among its leads, "
+    "to the cent, odd cents to the first by id.",
+    "stage": "Leads that reached the stage, wherever they stand today; reaching a later stage reaches it, too.",
     "conversion": "Leads that reached the stage, divided by those that reached the listed stage before it.",
     "excluded": "Leads that are never handed to sales at present, by the first reason in journey.yaml that holds.",
     "outcome": "Leads for which sales ever reported the outcome, with or without a handoff.",
     "won_before_entry": "Leads won before they became known: counted as won, and listed because a date must be wrong.",
-    "maturing": "Not every lead of the month has been known for as long as the median lead took to win.",
+    "maturing": "Not every lead of the cohort has been known for as long as the median lead took to win.",
     "passed": "Records that marketing's systems count by `counts:` in their mapping files, asked live.",
     "received": "Records that sales' systems count by `counts:` in their mapping files, asked live.",
     "only": "Counted on one side alone; what only marketing counts less what only sales counts is the difference.",
     "engagement": "One thing a lead did with an asset, in a channel or for a campaign, as its system told.",
     "reached": "Of all leads that ever bought, and of all others, the share that engaged at least once in the period.",
     "points": "What one fresh engagement earns in the model in use, of 100, before limits and weights of personas.",
-    "cohort": "The calendar month, in the instance's time zone, in which a lead became known.",
+    "cohort": "Leads by the time they became known, wherever they went since; days are those of the instance's zone.",
+    "period": "Each count is of what happened in the period, whenever those leads had become known: a conversion is no "
+    "share of the same leads.",
 }

@@ -23,18 +23,22 @@ def report(data: Mapping[str, Any], by: str | None = None) -> Iterator[str | Tab
     """Lines and tables in their order; empty parts are left out."""
     currency = data.get("currency", "")
     leads = f"{number(data['entered'])} leads"
-    brought = f"{data['revenue']:,.2f} {currency} of revenue from {leads} that entered"
+    joined = "from {} that entered" if data["basis"] == "cohort" else "won; {} entered"
+    brought = f"{data['revenue']:,.2f} {currency} of revenue {joined.format(leads)}"
     yield brought if data["revenue"] else f"{leads} entered"
     yield from without_rate(data["without_rate"], currency)
     if (nobodys := data["without_leads"])["deals"]:
         yield f"  without {nobodys['revenue']:,.2f} {currency} of {number(nobodys['deals'])} deals that name no lead"
-    rows = [(one["stage"], number(one["count"]), percent(one["conversion"])) for one in data["stages"]]
+    rows = [("entered", number(data["entered"]), "")]
+    rows += [(f"never handed over: {one['reason']}", number(one["count"]), "") for one in data["excluded"]]
+    rows += [(one["stage"], number(one["count"]), percent(one["conversion"])) for one in data["stages"]]
     yield Table(("stage", "leads", "of the stage before"), rows)
-    for key, title in (("outcome", "outcome"), ("reason", "never handed over")):
-        if counted := data["excluded" if key == "reason" else "outcomes"]:
-            yield Table((title, "leads"), [(str(one[key]), number(one["count"])) for one in counted])
+    if data["outcomes"]:
+        yield Table(("outcome", "leads"), [(one["outcome"], number(one["count"])) for one in data["outcomes"]])
     if data["groups"]:
         yield _groups(data["groups"], by or "value")
+    if data.get("maturing"):
+        yield f"still maturing: {', '.join(data['maturing'])}; not to be held against older ones"
     yield from map(_note, data["notes"])
 
 
@@ -44,7 +48,7 @@ def without_rate(found: Mapping[str, int], currency: str) -> Iterator[str]:
         deals = (
             f"{number(count)} {'deal' if count == 1 else 'deals'} {f'in {money}' if money else 'without a currency'}"
         )
-        yield f"{deals}: counted, but without revenue, for there is no rate to {currency}"
+        yield f"{deals}: counted, but without revenue, for rates.yaml has no rate to {currency} for the day"
 
 
 def number(count: int) -> str:
@@ -66,14 +70,15 @@ def _groups(groups: Sequence[Mapping[str, Any]], by: str) -> Table:
     rows = []
     for group in groups:
         young = " (maturing)" if group.get("maturing") else ""
-        cells = [_value(group["value"]) + young, f"{group['revenue']:,.0f}"]
+        cells = [shown_value(group["value"]) + young, f"{group['revenue']:,.0f}"]
         for position, stage in enumerate(group["stages"]):
             cells += [number(stage["count"]), percent(stage["conversion"])][: 2 if position else 1]
         rows.append(tuple(cells))
     return Table(tuple(columns), rows)
 
 
-def _value(value: Any) -> str:
+def shown_value(value: Any) -> str:
+    """A value that leads are grouped by, as reports write it."""
     if value is None:
         return "(none)"
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

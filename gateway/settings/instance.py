@@ -28,6 +28,7 @@ from gateway.journey.notify import check_through
 from gateway.journey.package import OFFERED, check_package, lead_fields
 from gateway.leads.stamps import OPT_OUTS
 from gateway.mapping import COMPUTED, SystemMapping, compile_mapping
+from gateway.metrics.money import Rates, read_rates
 from gateway.plugins import rules
 from gateway.settings.files import MAX_CHARACTERS, ConfigFile, KeyPath, content_hash, suggest
 from gateway.settings.form import PROCRASTINATE, ROLES, SYSTEM_NAME, GatewayForm
@@ -35,7 +36,7 @@ from gateway.settings.secrets import secrets_of
 from gateway.store.place import FOLDER, Place, place_of
 
 GATEWAY, SCORING, JOURNEY, MAPPINGS = "gateway.yaml", "scoring.yaml", "journey.yaml", "mappings"
-CONTENT = "content.yaml"
+CONTENT, RATES = "content.yaml", "rates.yaml"
 PLACES = {"street", "city", "state", "zip", "country"}
 """Lead fields that resemble others and are no slips of the pen."""
 STRATEGY = "weighted"
@@ -111,6 +112,7 @@ class Instance:
     files: Mapping[str, str] = field(repr=False)
     warnings: tuple[Problem, ...] = ()
     content: Content = field(default_factory=Content)
+    rates: Rates = field(default_factory=lambda: Rates(""))
     """which stage of the journey an asset, channel or campaign serves"""
     unscored: str = ""
     """Why the strategy of scoring.yaml, which is installed, cannot be used: leads keep the scores they have."""
@@ -129,7 +131,7 @@ def texts(root: Path) -> dict[str, str]:
     folder = root / MAPPINGS
     mappings = sorted(folder.glob("[!.]*.yaml")) if folder.is_dir() else []
     found = {}
-    named = (GATEWAY, JOURNEY, SCORING, CONTENT, *rules.FILES)
+    named = (GATEWAY, JOURNEY, SCORING, CONTENT, RATES, *rules.FILES)
     for path in (*(root / name for name in named), *mappings):
         with contextlib.suppress(OSError, UnicodeDecodeError), path.open(encoding="utf-8") as stream:
             found[str(path.relative_to(root))] = stream.read(MAX_CHARACTERS + 1)
@@ -186,6 +188,7 @@ class _Loading:
         self.problems += rules.Rules(self.rules).problems
         self._types()
         self._stages(journey)
+        self._rates(main)
         content = self._read(CONTENT, optional=True)
         if content is not None:
             self.problems += check_content(content, _stage_names(journey))
@@ -194,6 +197,15 @@ class _Loading:
         if self.problems or main is None:
             raise ConfigError(_in_order(self.problems))
         return self._built(main, scoring, journey or ConfigFile(JOURNEY, ""), content)
+
+    def _rates(self, main: ConfigFile | None) -> None:
+        settings = main.data.get("instance") if main is not None else None
+        currency = settings.get("currency") if isinstance(settings, Mapping) else None
+        self.rates = Rates(str(currency))
+        file = self._read(RATES, optional=True)
+        if file is not None and isinstance(currency, str):
+            self.rates, problems = read_rates(file, currency)
+            self.problems += problems
 
     def _read(self, name: str, optional: bool = False) -> ConfigFile | None:
         if optional and not (name in self.given if self.given is not None else (self.root / name).exists()):
@@ -407,6 +419,7 @@ class _Loading:
             journey=compile_journey(journey),
             hashes=hashes,
             files={name: file.text for name, file in self.files.items()} | self.rules,
+            rates=self.rates,
             content=compile_content(content.data) if content is not None else Content(),
             unscored=self.unscored,
             warnings=tuple(self._warnings([file for file in (scoring, journey) if file is not None])),

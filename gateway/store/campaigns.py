@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
 
-from sqlalchemy import Connection, Subquery, and_, case, distinct, func, or_, select
+from sqlalchemy import Connection, Subquery, and_, case, distinct, func, select
 
 from gateway.journey.journey import Journey
 from gateway.metrics.campaigns import Campaign
 from gateway.metrics.costs import Cost
 from gateway.store import tables as t
+from gateway.store.among import among
 from gateway.store.put import Put
 from gateway.store.rescoring import shown
-from gateway.store.touches import won
+from gateway.store.touches import Won, shares
 
 
 def campaigns(
     connection: Connection,
     journey: Journey,
     score_name: str,
-    currency: str,
+    sold: Won,
     since: int | None,
     until: int | None,
-) -> tuple[list[Campaign], Counter[str]]:
-    """By campaign, of leads that entered from ``since`` until before ``until``; and deals in other currencies."""
+) -> list[Campaign]:
+    """By campaign, of leads that entered from ``since`` until before ``until``. ``sold``: everything ever won."""
     brought = _brought(since, until)
     name, r = brought.c.campaign, t.reached.c
     s = shown(brought, brought.c.lead, score_name)
@@ -54,17 +55,10 @@ def campaigns(
         stages[campaign][which] = count
     for campaign, one in found.items():
         one.stages = stages[campaign]
-    sold = won(connection, journey, currency, None, None)
-    people: Counter[int] = Counter(id(sale) for sales in sold.of_lead.values() for sale in sales)
-    bought = select(brought.c.lead, name).where(
-        or_(
-            brought.c.lead.in_(select(t.deal_leads.c.lead)),
-            brought.c.lead.in_(select(r.lead).where(r.stage.in_(journey.shared_stages().get("won", ())))),
-        )
-    )
-    for lead, campaign in connection.execute(bought):
-        found[campaign].revenue += sum(sale.value / people[id(sale)] for sale in sold.of_lead.get(lead, ()))
-    return list(found.values()), sold.foreign
+    part = shares(sold)
+    for lead, campaign in connection.execute(select(brought.c.lead, name).where(among(brought.c.lead, part))):
+        found[campaign].revenue += part[lead] / 100
+    return list(found.values())
 
 
 def _brought(since: int | None, until: int | None) -> Subquery:

@@ -1,182 +1,311 @@
 """Counts the funnel where the data lies: a constant number of statements, aggregated by the database.
 
-In: the compiled journey, and what to group by. Out: ``metrics.funnel.FunnelCounts``. A lead that was merged into
-another is not counted; one whose person was forgotten still is, without a value in any attribute's grouping.
+In: the compiled journey, what to group by, and what was won. Out: ``metrics.funnel.FunnelCounts``. Each lead carries
+the names of the stages it reached (``leads.path``), so a cohort's funnel is one look at each lead, however many
+transitions there were. A lead that was merged into another is not counted; one whose person was forgotten still is,
+without a value in any attribute's grouping.
 """
 
 from __future__ import annotations
 
 import json
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from functools import cache, partial
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import (
-    BigInteger,
     ColumnElement,
     Connection,
     FromClause,
     Select,
     String,
+    Subquery,
     Text,
     and_,
     case,
     cast,
-    column,
     distinct,
     func,
     literal,
+    null,
     select,
-    values,
 )
 
 from gateway.journey.journey import Journey
 from gateway.metrics.funnel import FunnelCounts, Group
+from gateway.metrics.period import MONTHS, begins, following, label, midnight
 from gateway.store.among import among
-from gateway.store.tables import companies, leads, outcomes, reached
-from gateway.store.touches import Won, won
+from gateway.store.tables import activities, companies, handoffs, leads, outcomes, reached
+from gateway.store.touches import Won, shares
 from gateway.times import from_micros, to_micros
 
+WORDS = (*MONTHS, "persona", "stage", "campaign", "channel", "owner")
+"""What leads are grouped by beside their attributes; an attribute of such a name is ``lead.<name>``."""
 _SPAN = 28 * 86_400_000_000  # microseconds; not longer than any month
 _FIRST, _LAST = to_micros(datetime(2, 1, 1, tzinfo=UTC)), to_micros(datetime(9998, 12, 1, tzinfo=UTC))
 
 
-def funnel(
-    connection: Connection,
-    journey: Journey,
-    by: str | None,
-    zone: ZoneInfo,
-    currency: str = "",
-    since: int | None = None,
-    until: int | None = None,
-) -> FunnelCounts:
-    """Count the funnel of the leads that entered from ``since`` until before ``until``, and by ``by`` where given.
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which leads, and by what. ``since``, ``until``: microseconds, of entry in a cohort, else of each stage.
 
-    :param by: ``month`` (of entry, in ``zone``), ``persona``, ``stage`` (the present one), or the name of an attribute;
-        those of the lead's company are ``company.<name>``.
-    :param currency: of the revenue; a deal's is shared equally among its leads.
+    ``by``: one of ``WORDS``, or the name of an attribute; those of the lead's company are ``company.<name>``.
+    ``name``: (system, id of an owner there) → who that is.
     """
-    counted = and_(
-        leads.c.merged_into.is_(None),
-        *([leads.c.entered_at >= since] if since is not None else []),
-        *([leads.c.entered_at < until] if until is not None else []),
+
+    by: str | None
+    zone: ZoneInfo
+    since: int | None = None
+    until: int | None = None
+    fiscal_year_start: int = 1
+    name: Callable[[str, str], str] = lambda system, who: who
+
+    @property
+    def everybody(self) -> bool:
+        return (self.by, self.since, self.until) == (None, None, None)
+
+    def holds(self, at: int) -> bool:
+        return (self.since is None or at >= self.since) and (self.until is None or at < self.until)
+
+    def within(self, at: ColumnElement[int]) -> list[ColumnElement[bool]]:
+        found: list[ColumnElement[bool]] = [leads.c.merged_into.is_(None)]
+        found += [at >= self.since] if self.since is not None else []
+        return found + ([at < self.until] if self.until is not None else [])
+
+
+def cohort(connection: Connection, journey: Journey, wanted: Wanted, sold: Won) -> FunnelCounts:
+    """The leads that entered in the time, wherever they went since. ``sold``: everything ever won."""
+    e = leads.c
+    grouping = _grouping(connection, wanted, e.entered_at)
+    counted = wanted.within(e.entered_at)
+    found = _Groups(grouping)
+    # One column to group by is much faster than two, the first of them empty.
+    kind = [grouping.value.label("kind")] if wanted.by is not None else []
+    rows = select(*kind, e.path, func.count()).select_from(grouping.source).where(*counted).group_by(*kind, e.path)
+    shared = cache(partial(_shared, journey))
+    for *value, path, count in connection.execute(rows):
+        group = found.of(*value)
+        group.entered += count
+        for stage in shared(path):
+            group.stages[stage] += count
+    part = shares(sold)
+    if wanted.everybody:
+        found.of().cents = sum(part.values())
+    else:
+        theirs = select(e.id, grouping.value).select_from(grouping.source).where(*counted, among(e.id, part))
+        for lead, value in connection.execute(theirs).all():
+            found.of(value).cents += part[lead]
+    said = _outcomes(e.entered_at, wanted)
+    return found.counts(
+        sold,
+        excluded=_excluded(connection, counted),
+        outcomes={row[0]: row[1] for row in connection.execute(said)},
+        won_before_entry=sorted(lead for lead, entered, at in sold.wins if at < entered and wanted.holds(entered)),
+        took=sorted(at - entered for _, entered, at in sold.wins if at >= entered),
     )
-    stages = journey.shared_stages()
-    shared = case({name: shared for shared, names in stages.items() for name in names}, value=reached.c.stage)
-    known = [name for names in stages.values() for name in names]
-    sold = won(connection, journey, currency, None, None)
-    revenue = _revenue(connection, sold, counted)
-    grouping = _grouping(connection, by, zone, counted) if by else None
-    groups = _groups(connection, grouping, shared, known, counted, revenue) if grouping is not None else ()
-    per_stage = (
-        select(shared, func.count(distinct(reached.c.lead)))
-        .join(leads, leads.c.id == reached.c.lead)
-        .where(counted, reached.c.stage.in_(known))
-        .group_by(shared)
-    )
-    return FunnelCounts(
-        entered=connection.scalar(select(func.count()).select_from(leads).where(counted)) or 0,
-        stages=_counts(connection, per_stage),
-        excluded=_counts(
-            connection,
-            select(leads.c.excluded, func.count())
-            .where(counted, leads.c.excluded.is_not(None))
-            .group_by(leads.c.excluded),
-        ),
-        outcomes=_counts(
-            connection,
-            select(outcomes.c.outcome, func.count(distinct(outcomes.c.lead)))
-            .join(leads, leads.c.id == outcomes.c.lead)
-            .where(counted)
-            .group_by(outcomes.c.outcome),
-        ),
-        won_before_entry=list(
-            connection.scalars(
-                select(leads.c.id)
-                .distinct()
-                .join(reached, reached.c.lead == leads.c.id)
-                .where(counted, reached.c.stage.in_(stages.get("won", ())), reached.c.at < leads.c.entered_at)
-                .order_by(leads.c.id)
-            )
-        ),
-        groups=groups,
-        revenue=sum(revenue.values()),
-        foreign=sold.foreign,
-        nobodys=_nobodys(sold),
+
+
+def flow(connection: Connection, journey: Journey, wanted: Wanted, sold: Won) -> FunnelCounts:
+    """What happened in the time: who entered, who first reached each stage, what was won, whenever they had entered.
+
+    ``sold``: what was won in the time.
+    """
+    e = leads.c
+    grouping = _grouping(connection, wanted, e.entered_at)
+    found = _Groups(grouping)
+    entered = wanted.within(e.entered_at)
+    rows = select(grouping.value.label("kind"), func.count()).select_from(grouping.source)
+    for value, count in connection.execute(rows.where(*entered).group_by("kind")):
+        found.of(value).entered += count
+    for stage, names in journey.shared_stages().items():
+        grouping, rows = _first(connection, wanted, names)
+        counted = rows.with_only_columns(grouping.value.label("kind"), func.count()).group_by("kind")
+        for value, count in connection.execute(counted):
+            found.of(value, grouping).stages[stage] += count
+    part = shares(sold)
+    if wanted.by in MONTHS:  # a deal belongs to the month it was won in, which is each deal's own
+        unit = _Unit(wanted.by, wanted)
+        for sale in sold.journeys:
+            if sale.won_at is not None and sale.leads:
+                found.at(unit.name(sale.won_at)).cents += sale.cents
+    else:
+        grouping = _grouping(connection, wanted, e.entered_at)
+        theirs = select(e.id, grouping.value).select_from(grouping.source).where(among(e.id, part))
+        for lead, value in connection.execute(theirs):
+            found.of(value).cents += part[lead]
+    said = _outcomes(outcomes.c.at, wanted)
+    return found.counts(
+        sold, excluded=_excluded(connection, entered), outcomes={row[0]: row[1] for row in connection.execute(said)}
     )
 
 
-def _revenue(connection: Connection, sold: Won, counted: ColumnElement[bool]) -> dict[str, float]:
-    """Lead → its part of what was won, of those that are counted."""
-    people = Counter(id(sale) for sales in sold.of_lead.values() for sale in sales)
-    theirs = select(leads.c.id).where(counted, among(leads.c.id, sold.of_lead))
-    return {
-        lead: sum(sale.value / people[id(sale)] for sale in sold.of_lead[lead]) for lead in connection.scalars(theirs)
-    }
+def _excluded(connection: Connection, counted: Sequence[ColumnElement[bool]]) -> dict[str, int]:
+    reason = leads.c.excluded
+    rows = select(reason, func.count()).where(*counted, reason.is_not(None)).group_by(reason)
+    return {row[0]: row[1] for row in connection.execute(rows)}
 
 
-def _nobodys(sold: Won) -> tuple[int, float]:
-    named = {id(sale) for sales in sold.of_lead.values() for sale in sales}
-    found = [sale.value for sale in sold.journeys if id(sale) not in named]
-    return len(found), sum(found)
+def _outcomes(at: ColumnElement[int], wanted: Wanted) -> Select[Any]:
+    o = outcomes.c
+    counted = select(o.outcome, func.count(distinct(o.lead))).join(leads, leads.c.id == o.lead)
+    return counted.where(*wanted.within(at)).group_by(o.outcome)
 
 
-def _counts(connection: Connection, statement: Select[Any]) -> dict[str, int]:
-    return {row[0]: row[1] for row in connection.execute(statement)}
+def cohort_leads(connection: Connection, journey: Journey, wanted: Wanted, number: str, value: object) -> Iterator[str]:
+    """Who is behind a number of ``cohort``: ``entered``, a shared stage, or ``excluded/REASON``; of the group with
+    ``value`` (``ALL``: of any)."""
+    e = leads.c
+    grouping = _grouping(connection, wanted, e.entered_at)
+    rows = select(e.id, grouping.value, e.path, e.excluded).select_from(grouping.source)
+    shared = cache(partial(_shared, journey))
+    for lead, text, path, reason in connection.execute(rows.where(*wanted.within(e.entered_at)).order_by(e.id)):
+        if value is not ALL and grouping.name(text) != value:
+            continue
+        if number == "entered" or number in shared(path) or number == f"excluded/{reason}":
+            yield lead
 
 
-# -- groups ------------------------------------------------------------------------------------------------------------
+def flow_leads(connection: Connection, journey: Journey, wanted: Wanted, number: str, value: object) -> Iterator[str]:
+    """The same of ``flow``."""
+    e = leads.c
+    if number in (stages := journey.shared_stages()):
+        grouping, rows = _first(connection, wanted, stages[number])
+    else:
+        grouping = _grouping(connection, wanted, e.entered_at)
+        rows = select(e.id).select_from(grouping.source).where(*wanted.within(e.entered_at))
+        if number != "entered":
+            rows = rows.where(e.excluded == number.removeprefix("excluded/"))
+    for lead, text in connection.execute(rows.with_only_columns(e.id, grouping.value).order_by(e.id)):
+        if value is ALL or grouping.name(text) == value:
+            yield lead
 
 
-class _Grouping(NamedTuple):
-    """``value`` of a lead as text, read from ``source``; ``json``: the text is JSON."""
+ALL = object()
+"""Any value."""
 
+
+def outcome_leads(connection: Connection, wanted: Wanted, outcome: str, by_entry: bool) -> Sequence[str]:
+    """Who ever had it, of those who entered in the time; else those who had it in the time."""
+    o, e = outcomes.c, leads.c
+    rows = select(o.lead).distinct().join(leads, e.id == o.lead).where(o.outcome == outcome)
+    return connection.scalars(rows.where(*wanted.within(e.entered_at if by_entry else o.at)).order_by(o.lead)).all()
+
+
+def _shared(journey: Journey, path: str) -> set[str]:
+    """The shared stages among those of a lead's path; stages of an older journey are none."""
+    names = path.split("\n")
+    return {stage for stage, ours in journey.shared_stages().items() if any(one in names for one in ours)}
+
+
+def _first(connection: Connection, wanted: Wanted, names: Sequence[str]) -> tuple[_Grouping, Select[Any]]:
+    """Leads whose first time at any of these stages lies in the time."""
+    r = reached.c
+    first = select(r.lead, r.at).where(r.stage.in_(names)).subquery("first")
+    if len(names) > 1:
+        first = select(r.lead, func.min(r.at).label("at")).where(r.stage.in_(names)).group_by(r.lead).subquery("first")
+    grouping = _grouping(connection, wanted, first.c.at)
+    source = grouping.source.join(first, first.c.lead == leads.c.id)
+    return grouping, select(leads.c.id).select_from(source).where(*wanted.within(first.c.at))
+
+
+class _Groups:
+    """Counts by the name of a value: several values may have one, such as an owner whom two systems know."""
+
+    def __init__(self, grouping: _Grouping) -> None:
+        self.grouping = grouping
+        self.by_name: dict[str, Group] = {}
+        self.known: dict[int, dict[Any, Group]] = {}
+
+    def of(self, value: Any = None, grouping: _Grouping | None = None) -> Group:
+        grouping = grouping or self.grouping
+        known = self.known.setdefault(id(grouping), {})
+        if (group := known.get(value)) is None:
+            group = known[value] = self.at(grouping.name(value))
+        return group
+
+    def at(self, name: Any) -> Group:
+        key = json.dumps(name)
+        if key not in self.by_name:
+            self.by_name[key] = Group(name)
+        return self.by_name[key]
+
+    def counts(self, sold: Won, **more: Any) -> FunnelCounts:
+        groups = list(self.by_name.values())
+        stages: Counter[str] = Counter()
+        for group in groups:
+            stages.update(group.stages)
+        nobodys = [sale.cents for sale in sold.journeys if not sale.leads]
+        return FunnelCounts(
+            entered=sum(group.entered for group in groups),
+            stages=stages,
+            groups=groups if self.grouping.by is not None else (),
+            cents=sum(group.cents for group in groups),
+            foreign=sold.foreign,
+            nobodys=(len(nobodys), sum(nobodys)),
+            **more,
+        )
+
+
+# -- what leads are grouped by -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Grouping:
+    """``value`` of a lead, read from ``source``; ``name``: what such a value is called."""
+
+    by: str | None
     value: ColumnElement[Any]
     source: FromClause
-    json: bool = False
+    name: Callable[[Any], Any] = lambda value: value
 
 
-def _groups(
-    connection: Connection,
-    grouping: _Grouping,
-    shared: ColumnElement[Any],
-    known: list[str],
-    counted: ColumnElement[bool],
-    revenue: Mapping[str, float],
-) -> list[Group]:
-    value, source = grouping.value, grouping.source
-    came = select(value, func.count()).select_from(source).where(counted).group_by(value)
-    entered: dict[str | None, int] = {row[0]: row[1] for row in connection.execute(came)}
-    stages: dict[str | None, Counter[str]] = {text: Counter() for text in entered}
-    statement = (
-        select(value, shared, func.count(distinct(reached.c.lead)))
-        .select_from(source.join(reached, reached.c.lead == leads.c.id))
-        .where(counted, reached.c.stage.in_(known))
-        .group_by(value, shared)
-    )
-    for text, stage, count in connection.execute(statement):
-        stages[text][stage] = count
-    earned: dict[str | None, float] = defaultdict(float)
-    buyers = select(leads.c.id, value).select_from(source).where(among(leads.c.id, revenue))
-    for lead, text in connection.execute(buyers):
-        earned[text] += revenue[lead]
-    return [
-        Group(json.loads(text) if grouping.json and text is not None else text, count, stages[text], earned[text])
-        for text, count in entered.items()
-    ]
-
-
-def _grouping(connection: Connection, by: str, zone: ZoneInfo, counted: ColumnElement[bool]) -> _Grouping:
-    if by == "month":
-        return _by_month(connection, zone, counted)
+def _grouping(connection: Connection, wanted: Wanted, at: ColumnElement[int]) -> _Grouping:
+    by, e = wanted.by, leads.c
+    if by is None:
+        return _Grouping(None, e.merged_into, leads)  # which is null of all that are counted
+    if by in MONTHS:
+        return _by_unit(connection, wanted, by, at)
     if by in ("persona", "stage"):
-        return _Grouping(func.nullif(leads.c[by], ""), leads)
+        return _Grouping(by, func.nullif(e[by], ""), leads)
+    if by in ("campaign", "channel"):
+        touched = _touched(by)
+        return _Grouping(by, touched.c.name, leads.outerjoin(touched, touched.c.lead == e.id))
+    if by == "owner":
+        held = _held()
+        value = held.c.system + "\n" + held.c.owner
+        return _Grouping(by, value, leads.outerjoin(held, held.c.lead == e.id), _owner(wanted.name))
     if by.startswith("company."):
-        joined = leads.outerjoin(companies, companies.c.id == leads.c.company)
-        return _Grouping(_json(connection, companies.c.attributes, by.removeprefix("company.")), joined, json=True)
-    return _Grouping(_json(connection, leads.c.attributes, by), leads, json=True)
+        joined = leads.outerjoin(companies, companies.c.id == e.company)
+        return _Grouping(by, _json(connection, companies.c.attributes, by.removeprefix("company.")), joined, _read)
+    return _Grouping(by, _json(connection, e.attributes, by.removeprefix("lead.")), leads, _read)
+
+
+def _read(text: str | None) -> Any:
+    return None if text is None else json.loads(text)
+
+
+def _owner(name: Callable[[str, str], str]) -> Callable[[str | None], str | None]:
+    return lambda both: None if both is None else name(*both.split("\n", 1))
+
+
+def _touched(what: str) -> Subquery:
+    """Each lead with the campaign or the channel of its first touch that names one."""
+    a = activities.c
+    place = func.row_number().over(partition_by=a.lead, order_by=(a.at, a.id)).label("place")
+    touches = select(a.lead, a[what].label("name"), place).where(a[what] != "").subquery()
+    return select(touches.c.lead, touches.c.name).where(touches.c.place == 1).subquery("touched")
+
+
+def _held() -> Subquery:
+    """Each lead with whom its last handoff that has an owner is with."""
+    h = handoffs.c
+    place = func.row_number().over(partition_by=h.lead, order_by=(h.opened_at.desc(), h.id.desc())).label("place")
+    rows = select(h.lead, h.system, h.owner, place).where(h.owner != "", h.state.in_(("open", "closed"))).subquery()
+    return select(rows.c.lead, rows.c.system, rows.c.owner).where(rows.c.place == 1).subquery("held")
 
 
 def _json(connection: Connection, attributes: ColumnElement[Any], name: str) -> ColumnElement[str | None]:
@@ -194,33 +323,48 @@ def json_text(connection: Connection, attributes: ColumnElement[Any], name: str)
     return case({"true": "true", "false": "false"}, value=func.json_type(attributes, path), else_=quoted)
 
 
-def _by_month(connection: Connection, zone: ZoneInfo, counted: ColumnElement[bool]) -> _Grouping:
-    """Neither database knows the instance's zone, so it is given the edges of the months that can have leads."""
-    spans = connection.scalars(select(leads.c.entered_at // _SPAN).distinct().where(counted))
-    months = sorted({month for span in spans for month in _months(span, zone)})
-    if not months:
-        return _Grouping(literal(None, String), leads)
-    edges = (
-        values(column("month", String), column("begins", BigInteger), column("ends", BigInteger))
-        .data([(f"{year:04}-{month:02}", *_edges(year, month, zone)) for year, month in months])
-        .cte("months")
-    )
-    within = (leads.c.entered_at >= edges.c.begins) & (leads.c.entered_at < edges.c.ends)
-    return _Grouping(edges.c.month, leads.outerjoin(edges, within))
+class _Unit:
+    """Months, fiscal quarters or fiscal years of the instance's zone."""
+
+    def __init__(self, unit: str, wanted: Wanted) -> None:
+        self.unit, self.zone, self.start = unit, wanted.zone, wanted.fiscal_year_start
+
+    def name(self, at: int) -> str:
+        return label(self.unit, begins(self.unit, _moment(at).astimezone(self.zone).date(), self.start), self.start)
+
+    def edges(self, spans: Iterable[int]) -> list[tuple[int, int, str]]:
+        """(first moment, the one after its last, name) of every unit that a span may touch, in order; a quotient
+        before 1970 is rounded towards it."""
+        found: dict[str, tuple[int, int, str]] = {}
+        for span in spans:
+            day, last = (_moment((span + side) * _SPAN).astimezone(self.zone).date() for side in (-1, 1))
+            day = begins(self.unit, day, self.start)
+            while day <= last:
+                name, after = label(self.unit, day, self.start), following(self.unit, day)
+                found[name] = (to_micros(midnight(day, self.zone)), to_micros(midnight(after, self.zone)), name)
+                day = after
+        return sorted(found.values())
 
 
-def _months(span: int, zone: ZoneInfo) -> Iterator[tuple[int, int]]:
-    """Every month that a lead of this span can be in; before 1970 a quotient is rounded towards 1970."""
-    first, last = (_moment((span + side) * _SPAN).astimezone(zone) for side in (-1, 1))
-    for month in range(first.year * 12 + first.month - 1, last.year * 12 + last.month):
-        yield month // 12, month % 12 + 1
+def _by_unit(connection: Connection, wanted: Wanted, by: str, at: ColumnElement[int]) -> _Grouping:
+    """Neither database knows the instance's zone, so it is given the edges of the units that can have leads, to be
+    searched by halves."""
+    table = leads if at.table is leads else at.table.join(leads, leads.c.id == at.table.c.lead)
+    spans = connection.scalars(select(at // _SPAN).select_from(table).distinct().where(*wanted.within(at)))
+    edges = _Unit(by, wanted).edges(spans)
+    names = [name for *_, name in edges]
+
+    def halved(low: int, high: int) -> ColumnElement[Any]:
+        if high - low == 1:
+            begin, end, _ = edges[low]
+            return case((and_(at >= begin, at < end), literal(low)), else_=null())
+        middle = (low + high) // 2
+        return case((at < edges[middle][0], halved(low, middle)), else_=halved(middle, high))
+
+    value = halved(0, len(edges)) if edges else null()
+    return _Grouping(by, value, leads, lambda place: None if place is None else names[place])
 
 
 def _moment(micros: int) -> datetime:
-    """A time with room for a zone's offset and a month's end on both sides."""
+    """A time with room for a zone's offset and a year's end on both sides."""
     return from_micros(min(max(micros, _FIRST), _LAST))
-
-
-def _edges(year: int, month: int, zone: ZoneInfo) -> tuple[int, int]:
-    following = datetime(year + month // 12, month % 12 + 1, 1, tzinfo=zone)
-    return to_micros(datetime(year, month, 1, tzinfo=zone)), to_micros(following)

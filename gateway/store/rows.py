@@ -73,6 +73,7 @@ def lead_row(lead: Lead) -> dict[str, Any]:
         "erased_at": lead.erased_at,
         "returned": lead.returned,
         "wakes_at": lead.wakes_at,
+        "path": "" if lead.merged_into else "\n".join(sorted(lead.reached)),
     }
 
 

@@ -89,6 +89,7 @@ leads = Table(
     Column("erased_by", String, nullable=False, server_default=""),  # the system or the person that asked for it
     Column("returned", Json),  # how it came back though its last handoff had ended well: {at, bucket, reason, wake}
     Column("wakes_at", Time),  # when its journey moves though nothing happened
+    Column("path", String, nullable=False, server_default=""),  # stages in `reached`, sorted, a line each
     Index("leads_excluded", "excluded"),
     Index("leads_wake", "wakes_at"),
 )

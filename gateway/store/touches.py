@@ -7,15 +7,18 @@ was touched is a journey without a deal.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from decimal import Decimal
-from itertools import groupby
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, case, func, select
 
 from gateway.journey.journey import Journey as Agreed
-from gateway.metrics.attribution import Journey
+from gateway.metrics.attribution import Journey, Unsold
+from gateway.metrics.calendar import Calendar
+from gateway.metrics.money import Rates, split
 from gateway.store import tables as t
 
 TOUCHED = ("channel", "campaign", "asset")
@@ -25,65 +28,95 @@ CHUNK = 10_000
 
 
 @dataclass(slots=True)
-class Won:
-    """What was won in a period. ``foreign``: currency → deals in it, whose amounts are not counted."""
+class Sale(Journey):
+    """A journey that ended in a deal. ``cents``: its amount, in the company's currency; ``leads``: whose it is."""
 
-    journeys: list[Journey] = field(default_factory=list)
-    of_lead: dict[str, list[Journey]] = field(default_factory=lambda: defaultdict(list))
+    cents: int = 0
+    leads: Sequence[str] = ()
+
+
+@dataclass(slots=True)
+class Won:
+    """What was won in a period. ``foreign``: currency → deals in it, which are counted without amounts: no rate."""
+
+    agreed: Agreed
+    journeys: list[Sale] = field(default_factory=list)
+    of_lead: dict[str, list[Sale]] = field(default_factory=lambda: defaultdict(list))
     foreign: Counter[str] = field(default_factory=Counter)
+    wins: list[tuple[str, int, int]] = field(default_factory=list)
+    """Everybody who ever reached the last stage: (lead, when it entered, when it was won)."""
     earlier: set[str] = field(default_factory=set)
     """Leads that were won outside the period: they are no journey without a deal."""
 
 
-def won(connection: Connection, agreed: Agreed, currency: str, since: int | None, until: int | None) -> Won:
-    """Deals won from ``since`` until before ``until`` (microseconds), without their touches yet."""
+def shares(sold: Won) -> dict[str, int]:
+    """Lead → its part of what was won, in cents: a deal's is split equally among its leads, odd cents to the first."""
+    found: dict[str, int] = {}
+    for sale in sold.journeys:
+        for lead, part in zip(sorted(sale.leads), split(sale.cents, len(sale.leads)), strict=True):
+            found[lead] = found.get(lead, 0) + part
+    return found
+
+
+def won(
+    connection: Connection, agreed: Agreed, rates: Rates, zone: ZoneInfo, since: int | None, until: int | None
+) -> Won:
+    """Deals won from ``since`` until before ``until`` (microseconds), without their touches yet.
+
+    Amounts are converted at the rate of the day in ``zone`` on which the deal was won.
+    """
     d, o, r = t.deals.c, t.outcomes.c, t.reached.c
-    found = Won()
+    found = Won(agreed)
+    add = _Adding(found, rates, Calendar(zone), since, until)
     leads: dict[str, list[str]] = defaultdict(list)
     theirs = select(t.deal_leads.c.deal, t.deal_leads.c.lead).join(t.deals, d.id == t.deal_leads.c.deal)
     for deal, lead in connection.execute(theirs.where(d.status == "won", d.merged_into.is_(None))):
         leads[deal].append(lead)
     with_deal: set[str] = set()
     rows = select(d.id, d.status_at, d.amount, d.currency).where(d.status == "won", d.merged_into.is_(None))
-    for row in connection.execute(rows.order_by(d.id)):
+    for row in connection.execute(rows.order_by(d.id)).all():
         with_deal.update(leads[row.id])
-        _add(found, leads[row.id], row.status_at, row.amount, row.currency, currency, since, until)
+        add(leads[row.id], row.status_at, row.amount, row.currency)
     last = select(o.lead, o.amount, o.currency).where(o.outcome == "won").order_by(o.lead, o.at)
     amounts = {lead: (amount, money) for lead, amount, money in connection.execute(last)}
     stages = agreed.shared_stages().get("won", ())
     alone = (
-        select(r.lead, func.min(r.at).label("at"))
+        select(r.lead, t.leads.c.entered_at, func.min(r.at).label("at"))
         .join(t.leads, t.leads.c.id == r.lead)
         .where(r.stage.in_(stages), t.leads.c.merged_into.is_(None))
-        .group_by(r.lead)
+        .group_by(r.lead, t.leads.c.entered_at)
     )
-    for lead, at in connection.execute(alone):
+    found.wins = [(row[0], row[1], row[2]) for row in connection.execute(alone).all()]
+    for lead, _, at in found.wins:
         if lead not in with_deal:
-            _add(found, [lead], at, *amounts.get(lead, (None, None)), currency, since, until)
-    _milestones(connection, agreed, found)
+            add([lead], at, *amounts.get(lead, (None, None)))
     return found
 
 
-def _add(
-    found: Won,
-    leads: Sequence[str],
-    at: int | None,
-    amount: str | None,
-    money: str | None,
-    currency: str,
-    since: int | None,
-    until: int | None,
-) -> None:
-    if at is None or (since is not None and at < since) or (until is not None and at >= until):
-        found.earlier.update(leads)
-        return
-    if amount is not None and money != currency:
-        found.foreign[money or ""] += 1
-        amount = None
-    journey = Journey([], at, float(Decimal(amount)) if amount is not None else 0.0, {})
-    found.journeys.append(journey)
-    for lead in leads:
-        found.of_lead[lead].append(journey)
+@dataclass(frozen=True, slots=True)
+class _Adding:
+    found: Won
+    rates: Rates
+    calendar: Calendar
+    since: int | None
+    until: int | None
+
+    def __call__(self, leads: Sequence[str], at: int | None, amount: str | None, money: str | None) -> None:
+        found = self.found
+        if at is None or (self.since is not None and at < self.since) or (self.until is not None and at >= self.until):
+            found.earlier.update(leads)
+            return
+        cents: int | None = 0
+        if amount is not None:
+            own = money == self.rates.currency
+            day = date.min if own else date.fromordinal(self.calendar.day(at))
+            cents = self.rates.cents(Decimal(amount), money, day)
+            if cents is None:
+                found.foreign[money or ""] += 1
+        sale = Sale([], at, (cents or 0) / 100, {}, cents or 0, leads)
+        found.journeys.append(sale)
+        for lead in leads:
+            found.of_lead[lead].append(sale)
 
 
 def _milestones(connection: Connection, agreed: Agreed, found: Won) -> None:
@@ -99,26 +132,42 @@ def _milestones(connection: Connection, agreed: Agreed, found: Won) -> None:
                 journey.milestones = {**journey.milestones, name: at}
 
 
-def journeys(connection: Connection, found: Won, by: str) -> Iterator[Journey]:
-    """Every journey, with its touches in order of time. ``by``: one of ``TOUCHED``; touches without it are no touches.
+def journeys(connection: Connection, found: Won, by: str, unsold: Unsold) -> Sequence[Journey]:
+    """Every deal's journey, with its touches in order of time; all others are counted in ``unsold``.
 
-    The rows are streamed: memory holds the touches of those who bought, and of one other person at a time.
+    :param by: one of ``TOUCHED``; touches without it are no touches. The rows are streamed: memory holds the touches of
+        those who bought, those of one other person at a time, and the paths that differ.
     """
+    _milestones(connection, found.agreed, found)
     a = t.activities.c
     name = a[by]
-    rows = connection.execution_options(yield_per=CHUNK).execute(
+    result = connection.execution_options(yield_per=CHUNK).execute(
         select(a.lead, a.at, name).where(name != "").order_by(a.lead, a.at, a.id)
     )
-    collected: Mapping[int, list[tuple[int, str]]] = defaultdict(list)
-    for lead, of_lead in groupby(rows, key=lambda row: row[0]):
-        touches = [(row[1], row[2]) for row in of_lead]
-        theirs = found.of_lead.get(lead)
-        if theirs is None:
-            if lead not in found.earlier:
-                yield Journey(touches)
-            continue
-        for journey in theirs:
-            collected[id(journey)].extend(touches)
+    collected: dict[int, list[tuple[int, str]]] = defaultdict(list)
+    of_lead, earlier, alone = found.of_lead, found.earlier, unsold.take
+
+    def take(lead: str, ats: Sequence[int], names: Sequence[str]) -> None:
+        for journey in of_lead.get(lead, ()):
+            collected[id(journey)].extend(zip(ats, names, strict=True))
+
+    # There are millions of rows: groups made by hand are a third faster than those of groupby.
+    last, ats, names = "", list[int](), list[str]()
+    for chunk in result.partitions():
+        for lead, at, touch in chunk:
+            if lead == last:
+                ats.append(at)
+                names.append(touch)
+                continue
+            if last in of_lead:
+                take(last, ats, names)
+            elif ats and last not in earlier:
+                alone(ats, names)
+            last, ats, names = lead, [at], [touch]
+    if last in of_lead:
+        take(last, ats, names)
+    elif ats and last not in earlier:
+        alone(ats, names)
     for journey in found.journeys:
         journey.touches = sorted(collected.get(id(journey), ()))
-        yield journey
+    return found.journeys

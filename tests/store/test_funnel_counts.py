@@ -8,10 +8,12 @@ from sqlalchemy import event, insert
 
 from gateway.journey.journey import compile_journey
 from gateway.metrics import funnel as metrics
+from gateway.metrics.money import Rates
 from gateway.settings.files import ConfigFile
 from gateway.store import funnel as store
 from gateway.store import tables
 from gateway.store.database import open_store
+from gateway.store.touches import won
 from gateway.times import to_micros
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -27,6 +29,7 @@ stages:
 """,
     )
 )
+RATES = Rates("EUR")
 DAY = datetime(2018, 1, 10, tzinfo=UTC)
 
 
@@ -41,9 +44,10 @@ class Leads:
 
     def add(self, id_, *stages, entered=DAY, outcomes=(), **columns):
         row = {"version": 1, "known_at": 0, "attributes": {}, "above": {}, **columns}
+        stages = [stage if isinstance(stage, tuple) else (stage, DAY) for stage in stages]
+        row["path"] = "\n".join(sorted(name for name, _ in stages))
         self.connection.execute(insert(tables.leads).values(id=id_, entered_at=to_micros(entered), **row))
-        for stage in stages:
-            name, at = stage if isinstance(stage, tuple) else (stage, DAY)
+        for name, at in stages:
             self.write(tables.reached, lead=id_, stage=name, at=to_micros(at), cause="outcome", ref="")
         for number, outcome in enumerate(outcomes):
             self.write(
@@ -54,8 +58,13 @@ class Leads:
     def write(self, table, **columns):
         self.connection.execute(insert(table).values(**columns))
 
-    def funnel(self, by=None, zone=BERLIN, journey=JOURNEY):
-        return metrics.funnel(store.funnel(self.connection, journey, by, zone), journey.tracked)
+    def funnel(self, by=None, zone=BERLIN, journey=JOURNEY, flow=False, **more):
+        """``more``: of ``store.Wanted``."""
+        within = (more.get("since"), more.get("until")) if flow else (None, None)
+        sold = won(self.connection, journey, RATES, zone, *within)
+        wanted = store.Wanted(by, zone, **more)
+        count = store.flow if flow else store.cohort
+        return metrics.funnel(count(self.connection, journey, wanted, sold), journey.tracked)
 
     def grouped(self, by, **more):
         return {
@@ -188,7 +197,7 @@ def test_cohorts_of_all_months_together(leads):
     event.listen(leads.engine, "before_cursor_execute", lambda *args: statements.append(args[2]))
     found = leads.grouped("month")
     assert {month: counts[0] for month, counts in found.items()} == {month: 1 for _, month in MONTHS}
-    assert len(statements) == 14
+    assert len(statements) == 9
 
 
 def test_a_time_beyond_any_calendar_is_a_lead_without_a_month(leads):

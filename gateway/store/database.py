@@ -45,6 +45,8 @@ BUSY_SECONDS = 2.0
 """How long a statement waits for another process's lock: an accepted call must be answered within 3 s."""
 CROWD_SECONDS = 10.0
 """The same on PostgreSQL, where no call waits for these locks: many workers may be in front."""
+IDLE_SECONDS = 15.0
+"""On PostgreSQL, how long a writer may keep others out and say nothing: one that was stopped, or cut off, is ended."""
 WHOLE = "store"
 """The lock of who writes anywhere."""
 UPGRADE_SECONDS = 120.0
@@ -118,14 +120,21 @@ def write(
     with engine.connect().execution_options(**options) as connection, connection.begin():
         if lock is not None and engine.dialect.name == "postgresql":
             seconds = CROWD_SECONDS if patience is None else patience
-            values = {"lock": lock_key(lock), "patience": f"{seconds * 1000:.0f}ms"}
+            values = {
+                "lock": lock_key(lock),
+                "patience": f"{seconds * 1000:.0f}ms",
+                "idle": f"{IDLE_SECONDS * 1000:.0f}ms",
+            }
             connection.execute(_TURN[shared], values)
         yield connection
         bells.send(connection)
 
 
 _TURN = [
-    text(f"SELECT set_config('lock_timeout', :patience, true), {take}(:lock)")
+    text(
+        "SELECT set_config('lock_timeout', :patience, true),"
+        f" set_config('idle_in_transaction_session_timeout', :idle, true), {take}(:lock)"
+    )
     for take in ("pg_advisory_xact_lock", "pg_advisory_xact_lock_shared")
 ]
 

@@ -118,23 +118,20 @@ def write(
     """
     options: dict[str, Any] = {"gateway_write": True, "gateway_patience": patience, bells.RUNG: set()}
     with engine.connect().execution_options(**options) as connection, connection.begin():
-        if lock is not None and engine.dialect.name == "postgresql":
-            seconds = CROWD_SECONDS if patience is None else patience
-            values = {
-                "lock": lock_key(lock),
-                "patience": f"{seconds * 1000:.0f}ms",
-                "idle": f"{IDLE_SECONDS * 1000:.0f}ms",
-            }
-            connection.execute(_TURN[shared], values)
+        if engine.dialect.name == "postgresql":
+            values: dict[str, Any] = {"idle": f"{IDLE_SECONDS * 1000:.0f}ms"}
+            if lock is not None:
+                seconds = CROWD_SECONDS if patience is None else patience
+                values |= {"lock": lock_key(lock), "patience": f"{seconds * 1000:.0f}ms"}
+            connection.execute(_TURN[shared] if lock is not None else _BEGIN, values)
         yield connection
         bells.send(connection)
 
 
+_IDLE = "SELECT set_config('idle_in_transaction_session_timeout', :idle, true)"
+_BEGIN = text(_IDLE)
 _TURN = [
-    text(
-        "SELECT set_config('lock_timeout', :patience, true),"
-        f" set_config('idle_in_transaction_session_timeout', :idle, true), {take}(:lock)"
-    )
+    text(f"{_IDLE}, set_config('lock_timeout', :patience, true), {take}(:lock)")
     for take in ("pg_advisory_xact_lock", "pg_advisory_xact_lock_shared")
 ]
 

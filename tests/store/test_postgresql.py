@@ -117,16 +117,20 @@ def test_who_writes_alone_waits_for_batches_and_they_for_it(opened, monkeypatch)
         pass
 
 
-def test_a_writer_that_was_stopped_keeps_the_others_out_for_a_while_only(opened, monkeypatch):
+@pytest.mark.parametrize("how", [{}, {"shared": True}, {"lock": None}])
+def test_a_writer_that_was_stopped_keeps_the_others_out_for_a_while_only(opened, monkeypatch, how):
     """Its transaction is ended by the server, so that nothing of it counts when it wakes."""
     monkeypatch.setattr(database, "IDLE_SECONDS", 0.3)
     stopped, other = opened(), opened()
-    with pytest.raises(DBAPIError), write(stopped.main) as sleeping:
-        with write(other.main) as connection:
-            connection.execute(select(1))
+    row = {"name": "a", "value": "stopped"}
+    with pytest.raises(DBAPIError) as refused, write(stopped.main, **how) as sleeping:
+        sleeping.execute(insert(tables.settings).values(row))
+        with write(other.main) as connection:  # waits for the lock, or for the row
+            connection.execute(insert(tables.settings).values(row | {"value": "awake"}))
         sleeping.execute(select(1))
+    assert database.store_trouble(refused.value)
     with write(stopped.main) as connection:
-        connection.execute(select(1))
+        assert connection.scalar(select(tables.settings.c.value)) == "awake"
 
 
 def test_no_call_is_taken_from_a_budget_twice(opened):
@@ -281,20 +285,3 @@ def test_what_is_wrong_is_told_without_user_and_password(postgresql, change, tol
     assert told in str(failed.value)
     assert str(failed.value).startswith("postgresql://")
     assert "s3cret" not in repr(failed.value) + repr(store) + str(failed.value)
-
-
-@pytest.mark.parametrize("how", [{}, {"shared": True}, {"lock": None}])
-def test_a_frozen_process_keeps_others_waiting_for_a_while_only(opened, monkeypatch, how):
-    """It stands still in the middle of a write: what it has locked is freed, and its commit is refused."""
-    monkeypatch.setattr(database, "_AWAKE", text(database._AWAKE.text.replace("'20s'", "'200ms'")))
-    monkeypatch.setattr(database, "_TURN", [text(one.text.replace("'20s'", "'200ms'")) for one in database._TURN])
-    one, two = opened(), opened()
-    row = tables.settings.insert().values(name="a", value="frozen")
-    with pytest.raises(DBAPIError) as refused, write(one.main, **how) as connection:
-        connection.execute(row)
-        with write(two.main, patience=10) as other:  # waits for the lock, or for the row
-            other.execute(tables.settings.insert().values(name="a", value="awake"))
-    assert database.store_trouble(refused.value)
-    assert "went away" in database.in_words(refused.value)
-    with read(two.main) as connection:
-        assert connection.execute(select(tables.settings.c.value)).scalars().all() == ["awake"]

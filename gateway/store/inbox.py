@@ -16,9 +16,10 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import sha256
+from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import orjson
 from sqlalchemy import ColumnElement, Connection, Engine, and_, func, select, update
@@ -57,6 +58,7 @@ _MICROSECOND = timedelta(microseconds=1)
 _DEATHS = "deaths"  # a worker that two see die dies once
 _LOOK = 1.0  # seconds between two looks for dead workers
 _d = documents.c
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,35 +110,33 @@ class Inbox:
         The same key with the same body, within its memory, is a duplicate: counted, not stored. The same key with
         another body is stored and flagged. Raises ``StorageBusy`` when nothing was stored.
         """
-        hashes = [sha256(arrival.body).hexdigest() for arrival in arrivals]
-        keys = [  # PostgreSQL's texts hold no NUL
-            (arrival.key or digest).replace("\0", "�") for arrival, digest in zip(arrivals, hashes, strict=True)
-        ]
-        times = [to_micros(arrival.received_at) for arrival in arrivals]
-        since = [at - _memory(arrival) for arrival, at in zip(arrivals, times, strict=True)]
+        return self.append_entries([_entry(arrival) for arrival in arrivals], writer)
+
+    def append_entries(self, entries: Sequence[_Entry], writer: PlainWriter | None) -> list[Appended]:
+        """The same, of what ``GroupWriter``'s callers have made of their arrivals."""
         rows: list[tuple[Any, ...]] = []
         answers: list[Appended] = []
         repeated: Counter[str] = Counter()
         mark = "?" if self.engine.dialect.name == "sqlite" else "%s"
         with self._storage(), self._turn(writer) as cursor:
             if self.engine.dialect.name == "postgresql":  # elsewhere the turn is the only one
-                pairs = [f"{arrival.system}\n{key}" for arrival, key in zip(arrivals, keys, strict=True)]
-                cursor.execute(_ONE_AT_A_TIME, (pairs,))
-            known = _known(cursor, mark, arrivals, keys, min(since, default=0))
-            ids = new_ids(len(arrivals))
-            for arrival, digest, key, at, oldest, id_ in zip(arrivals, hashes, keys, times, since, ids, strict=True):
-                alike = [each for each in known.get((arrival.system, key), ()) if each[2] > oldest]
-                same = next((each for each in alike if each[1] == digest), None) if alike else None
+                cursor.execute(_ONE_AT_A_TIME, ([f"{entry.system}\n{entry.key}" for entry in entries],))
+            known = _known(cursor, mark, entries)
+            for entry, id_ in zip(entries, new_ids(len(entries)), strict=True):
+                alike = [each for each in known.get((entry.system, entry.key), ()) if each[2] > entry.since]
+                same = next((each for each in alike if each[1] == entry.digest), None) if alike else None
                 if same is not None:
-                    repeated[arrival.system] += 1
+                    repeated[entry.system] += 1
                     answers.append(Appended(same[0], True))
                     continue
                 flags = OTHER_BODY if alike else ""
-                rows.append(_row(id_, arrival, at, key, digest, flags))
-                known.setdefault((arrival.system, key), []).append((id_, digest, at))
+                rows.append((id_, flags, *entry.row))
+                known.setdefault((entry.system, entry.key), []).append((id_, entry.digest, entry.at))
                 answers.append(Appended(id_, False, flags))
-            if rows:
-                cursor.executemany(_INSERT.format(", ".join([mark] * len(_COLUMNS))), rows)
+            for chunk in _chunks(rows):
+                # One statement, for SQLite lets all other threads run before each: it would get to its end late.
+                row = f"({', '.join([mark] * len(_COLUMNS))})"
+                cursor.execute(_INSERT + ", ".join([row] * len(chunk)), [*chain.from_iterable(chunk)])
             for system, count in sorted(repeated.items()):
                 cursor.execute(_COUNT.format(mark), (system, count))
             if rows and self._rings:
@@ -430,10 +430,10 @@ class Inbox:
 class _Ticket:
     """One caller's arrival, and what became of it once ``done`` is released."""
 
-    __slots__ = ("answer", "arrival", "done", "error")
+    __slots__ = ("answer", "done", "entry", "error")
 
-    def __init__(self, arrival: Arrival) -> None:
-        self.arrival: Arrival | None = arrival  # None: nobody waits for it any more
+    def __init__(self, entry: _Entry) -> None:
+        self.entry: _Entry | None = entry  # None: nobody waits for it any more
         self.answer: Appended | None = None
         self.error: Exception | None = None
         self.done = threading.Lock()
@@ -477,10 +477,10 @@ class GroupWriter:
             raise StorageBusy("shutting down")
         if self._queue.qsize() >= self._most:
             raise StorageBusy("too much is waiting to be written")
-        ticket = _Ticket(arrival)
+        ticket = _Ticket(_entry(arrival))
         self._put(ticket)
         if not ticket.done.acquire(timeout=self._patience):
-            ticket.arrival = None  # whoever waits in vain must not fill our memory
+            ticket.entry = None  # whoever waits in vain must not fill our memory
             raise StorageBusy("the disk is too slow")
         if ticket.error is not None:
             raise ticket.error
@@ -534,7 +534,7 @@ class GroupWriter:
                 self._bell.acquire(timeout=left)
 
     def _write(self, batch: list[_Ticket]) -> None:
-        taken = [(ticket, arrival) for ticket in batch if (arrival := ticket.arrival) is not None]
+        taken = [(ticket, entry) for ticket in batch if (entry := ticket.entry) is not None]
         if not taken:
             return
         try:
@@ -542,7 +542,7 @@ class GroupWriter:
                 raise StorageBusy("the disk is nearly full", retry_after=60)
             if self._writer is None:
                 self._writer = PlainWriter(self._inbox.engine)
-            answers = self._inbox.append([arrival for _, arrival in taken], self._writer)
+            answers = self._inbox.append_entries([entry for _, entry in taken], self._writer)
         except Exception as exc:  # noqa: BLE001 - every caller gets an answer, whatever is wrong
             self._let_go()  # the next batch tries with a new connection
             if len(taken) > 1 and not isinstance(exc, StorageBusy):
@@ -587,10 +587,10 @@ def _memory(arrival: Arrival) -> int:
 # three times SQLite's own.
 
 _COLUMNS = (
-    *("id", "system", "received_at", "key", "body_hash", "body", "content_type"),
-    *("headers", "origin", "stream", "history", "state", "flags"),
+    *("id", "flags", "system", "received_at", "key", "body_hash", "body", "content_type"),
+    *("headers", "origin", "stream", "history", "state"),
 )
-_INSERT = f"INSERT INTO documents ({', '.join(_COLUMNS)}) VALUES ({{0}})"
+_INSERT = f"INSERT INTO documents ({', '.join(_COLUMNS)}) VALUES "
 _KNOWN = (
     "SELECT id, key, body_hash, received_at FROM documents WHERE system = {0} AND received_at > {0} AND key IN ({1})"
 )
@@ -605,10 +605,23 @@ _COUNT = (
 )
 
 
-def _row(id: str, arrival: Arrival, at: int, key: str, digest: str, flags: str) -> tuple[Any, ...]:
-    """One document in the order of ``_COLUMNS``."""
-    return (
-        id,
+class _Entry(NamedTuple):
+    """What is to be stored of an arrival, made by the thread that brings it. ``since``: older ones with its key are
+    others; ``row``: all but the first two of ``_COLUMNS``. Times in microseconds."""
+
+    system: str
+    key: str
+    digest: str
+    at: int
+    since: int
+    row: tuple[Any, ...]
+
+
+def _entry(arrival: Arrival) -> _Entry:
+    digest = sha256(arrival.body).hexdigest()
+    key = (arrival.key or digest).replace("\0", "�")  # PostgreSQL's texts hold no NUL
+    at = to_micros(arrival.received_at)
+    row = (
         arrival.system,
         at,
         key,
@@ -620,17 +633,16 @@ def _row(id: str, arrival: Arrival, at: int, key: str, digest: str, flags: str) 
         arrival.stream,
         arrival.history,
         "waiting",
-        flags,
     )
+    return _Entry(arrival.system, key, digest, at, at - _memory(arrival), row)
 
 
-def _known(
-    cursor: Any, mark: str, arrivals: Sequence[Arrival], keys: Sequence[str], since: int
-) -> dict[tuple[str, str], list[tuple[str, str, int]]]:
+def _known(cursor: Any, mark: str, entries: Sequence[_Entry]) -> dict[tuple[str, str], list[tuple[str, str, int]]]:
     """(system, key) → documents on disk that may be the same: (id, body hash, received at)."""
     asked: dict[str, set[str]] = {}
-    for arrival, key in zip(arrivals, keys, strict=True):
-        asked.setdefault(arrival.system, set()).add(key)
+    since = min((entry.since for entry in entries), default=0)
+    for entry in entries:
+        asked.setdefault(entry.system, set()).add(entry.key)
     known: dict[tuple[str, str], list[tuple[str, str, int]]] = {}
     for system, wanted in asked.items():
         for chunk in _chunks(wanted):
@@ -670,6 +682,6 @@ def _load(connection: Connection, ids: Sequence[str]) -> list[Document]:
     ]
 
 
-def _chunks(ids: Iterable[str], size: int = 500) -> Iterable[list[str]]:
-    everything = list(ids)
+def _chunks(items: Iterable[_T], size: int = 500) -> Iterable[list[_T]]:
+    everything = list(items)
     return (everything[start : start + size] for start in range(0, len(everything), size))

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
+from weakref import WeakSet
 
 Kind = Literal["person", "company", "deal", "task", "list", "campaign", "user"]
 Precision = Literal["instant", "day", "unknown"]
@@ -31,13 +32,19 @@ Cursor = Mapping[str, Any]
 
 
 class Secret:
-    """A value that never shows itself: ``repr`` and ``str`` name the reference (``${TOKEN}``)."""
+    """A value that never shows itself: ``repr`` and ``str`` name the reference (``${TOKEN}``).
 
-    __slots__ = ("_value", "reference")
+    Who gets one while running, an access token, keeps a ``Secret`` of it, too: while there is one, what others repeat
+    of it in an answer or an error is neither stored nor shown.
+    """
+
+    __slots__ = ("__weakref__", "_value", "reference")
 
     def __init__(self, value: str, reference: str) -> None:
         self._value = value
         self.reference = reference
+        if len(value) >= _GUESSED:
+            _known.add(self)
 
     def reveal(self) -> str:
         return self._value
@@ -52,6 +59,19 @@ class Secret:
 
     def __hash__(self) -> int:
         return hash(self._value)
+
+
+_known: WeakSet[Secret] = WeakSet()
+_GUESSED = 6
+"""A secret that is shorter protects nothing, and would be found in every other word."""
+
+
+def without_secrets(text: str) -> str:
+    """``text`` with ``…`` in the place of every secret that this process holds."""
+    for value in sorted({secret.reveal() for secret in list(_known)}, key=len, reverse=True):
+        if value in text:
+            text = text.replace(value, "…")
+    return text
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,8 @@ from typing import Any
 
 import structlog
 
+from gateway.contracts import without_secrets
+
 INFO, WARNING = 20, 30
 PLACES = 6
 """The innermost places of an error that are named."""
@@ -46,6 +48,9 @@ def without_values(logger: Any, method: str, event: MutableMapping[str, Any]) ->
         event["error"] = " from ".join(_types(found))
         event["where"] = " < ".join(places(found.__traceback__))
     event.pop("stack_info", None)
+    for name, value in event.items():  # the last net: what plugins log is theirs
+        if isinstance(value, str):
+            event[name] = without_secrets(value)
     return event
 
 

@@ -378,7 +378,8 @@ class ObjectReader:
         return f"{self._prefix}{hashlib.sha256(body).hexdigest()[:32]}", clean
 
     def _quarantined(self, record: str, why: str, unmapped: tuple[str, str] | None = None) -> Quarantined:
-        reason = f"{self.name} {record or 'without id'}: {why}"
+        named = "with an address as its id" if "@" in record else record or "without id"  # a reason is read by many
+        reason = f"{self.name} {named}: {why}"
         return Quarantined(object=self.name, record=record, reason=reason, unmapped=unmapped)
 
 

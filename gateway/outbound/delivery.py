@@ -19,7 +19,7 @@ import orjson
 from sqlalchemy import Engine
 
 from gateway.checked import Garbage, Tampered, refuse_receipts
-from gateway.contracts import COMPANIONS, LIST, Call, Receipt, Sink, Write
+from gateway.contracts import COMPANIONS, LIST, Call, Receipt, Sink, Write, without_secrets
 from gateway.leads.record import Record
 from gateway.model import Guard
 from gateway.outbound.alarms import Alarms
@@ -307,6 +307,7 @@ def _sound(receipt: Receipt, made: Write) -> Receipt:
         record=record,
         candidates=tuple(receipt.candidates),
         fields=tuple(receipt.fields),
+        code=_without_values(receipt.code, made.fields.values()),
         message=_without_values(receipt.message, made.fields.values()),
     )
 
@@ -315,6 +316,7 @@ def _without_values(message: str, values: Iterable[Any]) -> str:
     """Systems quote in their answers what they were sent; fields' names may be told, values not."""
     if not message:
         return ""
+    message = without_secrets(message)
     quoted = {str(value) for value in values if value is not None and len(str(value)) > 3}
     for text in sorted(quoted, key=len, reverse=True):
         message = re.sub(re.escape(text), "…", message, flags=re.IGNORECASE)

@@ -45,7 +45,7 @@ _VALUES: Mapping[Table, Mapping[str, Any]] = {
     t.endings: {"by": ""},
     t.clock_events: {"reason": "", "by": ""},
     t.scores: {"changes_at": None},
-    t.writes: {"fields": {}, "stamps": {}, "before": {}, "message": ""},
+    t.writes: {"fields": {}, "refs": {}, "stamps": {}, "before": {}, "message": ""},
     t.regroupings: {"why": "", "by": "", "detail": {}},
     t.resolutions: {"resolution": "", "by": ""},
 }
@@ -93,10 +93,13 @@ def _forget(connection: Connection, leads: Collection[str], refs: Collection[Ref
         connection.execute(update(table).where(whose[table]).values(values))
     for table in _GONE:
         connection.execute(delete(table).where(whose[table]))
-    connection.execute(update(t.work_items).where(whose[t.work_items]).values(detail={}, resolved_at=now))
+    connection.execute(
+        update(t.work_items).where(whose[t.work_items]).values(detail={}, resolution="", resolved_at=now)
+    )
+    _hide_own_reasons(connection, leads)
     connection.execute(update(t.deals).where(among(t.deals.c.id, deals)).values(attributes={}))
     c = t.leads.c
-    gone: dict[str, Any] = {"attributes": {}, "company": None, "wakes_at": None, "returned": None}
+    gone: dict[str, Any] = {"attributes": {}, "sought": "", "company": None, "wakes_at": None, "returned": None}
     gone |= {"erased_at": func.coalesce(c.erased_at, now), "version": c.version + 1}
     gone |= {"erased_by": case((c.erased_by == "", by), else_=c.erased_by)}  # whoever asked first
     connection.execute(update(t.leads).where(among(c.id, leads)).values(gone))
@@ -126,6 +129,21 @@ def _end(connection: Connection, leads: Collection[str], now: int) -> None:
     )
     done = {"state": "superseded", "code": FORGOTTEN, "finished_at": now}
     connection.execute(update(t.writes).where(among(w.id, [row.id for row in rows])).values(done))
+
+
+def _hide_own_reasons(connection: Connection, leads: Collection[str]) -> None:
+    """Why handoffs ended is counted: a reason that others ended with, too. In words of nobody else it is a text."""
+    h, e, others = t.handoffs.c, t.endings.c, t.handoffs.alias()
+    same = select(others.c.id).where(not_(among(others.c.lead, leads)))
+    own = and_(
+        among(h.lead, leads),
+        h.bucket_reason != "",
+        not_(same.where(others.c.bucket_reason == h.bucket_reason).exists()),
+    )
+    told = and_(person.WHOSE[t.endings](t.endings, leads, ()), e.reason != "")
+    own_ending = and_(told, not_(same.where(others.c.bucket_reason == e.reason).exists()))
+    connection.execute(update(t.endings).where(own_ending).values(reason=FORGOTTEN))
+    connection.execute(update(t.handoffs).where(own).values(bucket_reason=FORGOTTEN))
 
 
 def _deals_of_nobody_else(connection: Connection, leads: Collection[str]) -> list[str]:

@@ -76,6 +76,7 @@ class Tokens:
         if status != 200 or not isinstance(access, str) or not access:
             raise TryLater(SOON, f"HubSpot gives no token now (HTTP {status})")
         self._access = access
+        self._secret = Secret(access, "the access token")  # so that nobody repeats it
         self._until = self._clock() + max(0.0, float(lives if isinstance(lives, int | float) else 0) - AHEAD)
         if isinstance(refresh, str) and refresh:
             self._refresh = refresh

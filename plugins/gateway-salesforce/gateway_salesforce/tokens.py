@@ -121,6 +121,7 @@ class Tokens:
             raise AccessRefused(
                 f"org_id: {self.reference} belongs to another org ({org or 'unnamed'}), not to {pinned}"
             )
+        self._secret = Secret(value, "the access token")  # so that nobody repeats it
         return Token(value, f"{parts.scheme}://{parts.netloc}", org)
 
 

@@ -289,3 +289,15 @@ def test_after_any_fault_system_and_gateway_agree(instance, script, pulls):
     assert instance.states().keys() <= {"confirmed", "superseded"}
     assert list(planned(instance.gateway, ["crm"])) == []
     assert all(fault.struck for fault in crm.sandbox.faults)
+
+
+def test_an_answer_that_drips_is_none(instance, monkeypatch):
+    """Each byte comes in time and the last one never: the worker looks elsewhere before it is killed for it."""
+    monkeypatch.setattr("gateway_hubspot.client.READ", 0.3)
+    monkeypatch.setattr("gateway_hubspot.sink.WRITE", 0.3)
+    monkeypatch.setattr("gateway_salesforce.org.TIMEOUT", (3.05, 0.3))
+    instance.visit()
+    instance.crm.sandbox.faults.add(instance.crm.create, None, drip=0.1)
+    instance.gateway.deliver_once("crm", "test")
+    assert "confirmed" not in instance.states()
+    assert instance.states()["unknown"]

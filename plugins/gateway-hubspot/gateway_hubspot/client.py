@@ -15,16 +15,19 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import cached_property
 from importlib.metadata import version
+from io import BytesIO
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import orjson
 from hubspot import HubSpot  # type: ignore[import-untyped]
 from hubspot.discovery.discovery_base import DiscoveryBase  # type: ignore[import-untyped]
+from urllib3 import HTTPResponse, Timeout
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 
 from gateway.contracts import Context
 from gateway.errors import AccessRefused, GatewayError, TryLater
+from gateway.replies import body_within
 from gateway_hubspot.tokens import SOON, Tokens
 
 CONNECT = 3.05
@@ -384,11 +387,29 @@ class Client:
         api = DiscoveryBase._default_api_factory(package, name, config)
         api.api_client.configuration.access_token = self._tokens.held
         self._made_with.append(api.api_client.configuration)
+        pool = api.api_client.rest_client.pool_manager
+        pool.request = _in_time(pool.request)
         api.api_client.user_agent = f"lead-gateway/{version('lead-gateway')}"
         if self._dated:
             given = api.api_client.call_api
             api.api_client.call_api = lambda path, *args, **kwargs: given(dated(path), *args, **kwargs)
         return api
+
+
+def _in_time(request: Callable[..., HTTPResponse]) -> Callable[..., HTTPResponse]:
+    """The same calls, whose answers are read within the time of a call: else one that drips would never end."""
+
+    def asked(*args: Any, timeout: Timeout, **kwargs: Any) -> HTTPResponse:
+        until = time.monotonic() + float(timeout.read_timeout or WRITE)
+        answer = request(*args, timeout=timeout, **{**kwargs, "preload_content": False})
+        try:
+            body = body_within(answer.read1, until - time.monotonic())
+        except TimeoutError as exc:
+            answer.close()
+            raise HTTPError(str(exc)) from None
+        return HTTPResponse(BytesIO(body), answer.headers, answer.status, preload_content=False, decode_content=False)
+
+    return asked
 
 
 def dated(path: str) -> str:

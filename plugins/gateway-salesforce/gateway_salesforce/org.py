@@ -13,21 +13,24 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from io import BytesIO
 from typing import Any
 from urllib.parse import quote
 
 import orjson
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+from urllib3 import HTTPResponse
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 
 from gateway.contracts import Context
 from gateway.errors import AccessRefused, TryLater
+from gateway.replies import body_within
 from gateway_salesforce.codes import Fault, faults_of
 from gateway_salesforce.tokens import Token, Tokens
 
 TIMEOUT = (3.05, 26.0)
-"""Seconds to connect, and between two bytes of the answer: together less than the 30 after which a worker is killed."""
+"""Seconds to connect, and until the answer is there: together less than the 30 after which a worker is killed."""
 LEAST = 1.0
 """Seconds that must be left for a call to begin."""
 DAY = timedelta(days=1)
@@ -240,7 +243,7 @@ def same_id(one: str, other: str) -> bool:
 
 class _Patient(HTTPAdapter):
     """Requests wait for ever unless they are told otherwise, and simple-salesforce tells only some of them. A login,
-    too, is over in time."""
+    too, is over in time; and so is an answer that drips."""
 
     def __init__(self, timeout: Callable[[], tuple[float, float]]) -> None:
         self._timeout = timeout
@@ -249,7 +252,17 @@ class _Patient(HTTPAdapter):
     def send(self, request: Any, *args: Any, **kwargs: Any) -> requests.Response:
         if kwargs.get("timeout") is None:
             kwargs["timeout"] = self._timeout()
-        return super().send(request, *args, **kwargs)
+        until = time.monotonic() + kwargs["timeout"][1]
+        answer = super().send(request, *args, **kwargs)
+        try:
+            body = body_within(answer.raw.read1, until - time.monotonic())
+        except TimeoutError as exc:
+            answer.close()
+            raise requests.ReadTimeout(str(exc)) from None
+        except HTTPError as exc:
+            raise requests.ConnectionError(exc) from None
+        answer.raw = HTTPResponse(BytesIO(body), preload_content=False, decode_content=False)
+        return answer
 
 
 def _sent(exc: Exception) -> bool:

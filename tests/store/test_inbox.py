@@ -442,14 +442,14 @@ class StuckDisk:
     def __init__(self, inbox, writer, monkeypatch):
         begun = threading.Event()
         self.go_on = threading.Event()
-        append = inbox.append
+        append = inbox.append_entries
 
         def held_up(*arguments):
             begun.set()
             assert self.go_on.wait(300)
             return append(*arguments)
 
-        monkeypatch.setattr(inbox, "append", held_up)
+        monkeypatch.setattr(inbox, "append_entries", held_up)
         self.sender = threading.Thread(target=writer.append, args=[arrival(b"first")])
         self.sender.start()
         assert begun.wait(60)
@@ -498,8 +498,8 @@ def test_an_arrival_that_cannot_be_stored_fails_alone(inbox, monkeypatch):
 
     def send(name):
         try:
-            headers = {"x": object()} if name == "bad" else {}
-            results[name] = writer.append(arrival(name.encode(), headers=headers)).duplicate
+            kind = object() if name == "bad" else "application/json"
+            results[name] = writer.append(arrival(name.encode(), content_type=kind)).duplicate
         except Exception as exc:  # noqa: BLE001 - the kind is what is asserted
             results[name] = type(exc).__name__
 

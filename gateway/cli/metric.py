@@ -96,7 +96,7 @@ class Answer:
     """``data``: the JSON. ``parts``: lines and tables for people. ``rows``: the CSV, its head first.
 
     ``leads``: number → the ids of the leads it counts, read when they are asked for; a name is a path such as
-    ``mql``, ``excluded/customer`` or ``won/email``. ``figures``: plotly's, made when a page is asked for.
+    ``mql``, ``excluded/customer`` or ``won/email``. A page's figures are made of ``data`` (``pictures.metrics``).
     ``definitions``: which of ``metrics.definitions`` its numbers need. ``counts``: what the period means, where the
     command's own word for it does not hold.
     """
@@ -105,7 +105,6 @@ class Answer:
     parts: Iterable[str | Table]
     rows: Iterable[Sequence[object]]
     leads: Mapping[str, Callable[[], Iterable[str]]] = field(default_factory=dict)
-    figures: Callable[[], Sequence[Any]] = tuple
     definitions: Sequence[str] = ()
     counts: str = ""
 
@@ -203,7 +202,7 @@ class _Told:
         else:
             opening = (f"{counts} {asked.period.words()}; days of {asked.zone.key}",) if counts else ()
             if self.html is not None:
-                self._page(asked, [*opening, *answer.parts], answer.figures(), said)
+                self._page(asked, [*opening, *answer.parts], answer.data, said)
                 return
             for part in (*opening, *answer.parts):
                 _part(part)
@@ -213,12 +212,13 @@ class _Told:
                 say(f"{name}: {words}")
 
     def _page(
-        self, asked: Asked, parts: Sequence[str | Table], figures: Sequence[Any], said: Mapping[str, str]
+        self, asked: Asked, parts: Sequence[str | Table], data: Mapping[str, Any], said: Mapping[str, str]
     ) -> None:
+        from gateway.pictures.metrics import figures
         from gateway.pictures.page import page
 
         name = click.get_current_context().info_name or ""
-        self.html.write_text(page(f"{asked.instance.name}: {name}", parts, figures, said), encoding="utf-8")
+        self.html.write_text(page(f"{asked.instance.name}: {name}", parts, figures(name, data), said), encoding="utf-8")
         say(f"drawn in {self.html}")
 
     def _leads(self, asked: Asked, known: Mapping[str, Callable[[], Iterable[str]]], number: str) -> None:

@@ -1,0 +1,181 @@
+"""The figures of each metric. In: the JSON of a ``gateway metrics`` command. Out: what ``figure`` makes of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from gateway.answers.texts import plural
+from gateway.metrics.report import number
+from gateway.pictures.figure import MOST, Figure, bars, grid, lines
+
+Data = Mapping[str, Any]
+NO_STAGE = "no stage yet"
+MONTHS = 36
+"""So many months (quarters, years) are drawn: the newest."""
+_UNIT = re.compile(r"[0-9]{4}(-Q[1-4]|-[01][0-9])?")
+
+
+def figures(metric: str, data: Data) -> list[Figure]:
+    """What there is to see in the numbers of ``metric``; nothing where it counted nothing."""
+    return list(_DRAWN[metric](data)) if metric in _DRAWN else []
+
+
+def funnel(data: Data) -> Iterator[Figure]:
+    if not data["entered"]:
+        return
+    stages = [{"stage": "entered", "count": data["entered"], "conversion": None}, *data["stages"]]
+    texts = [
+        number(one["count"]) + (f", {one['conversion']:.0%} of the stage before" if one["conversion"] else "")
+        for one in stages
+    ]
+    names = [one["stage"] for one in stages]
+    counts = [one["count"] for one in stages]
+    yield bars("Leads at each stage", names, {"leads": counts}, "leads", "stage", texts={"leads": texts})
+    over_time = bool(data["groups"]) and all(_UNIT.fullmatch(str(group["value"])) for group in data["groups"])
+    groups = data["groups"][-MONTHS:] if over_time else data["groups"]
+    if not groups:
+        return
+    values = [group["value"] for group in groups]
+    young = [bool(group.get("maturing")) for group in groups]
+    if over_time:
+        told = [f"{value}{' (maturing)' if one else ''}" for value, one in zip(values, young, strict=True)]
+        reached = {
+            one["stage"]: [group["stages"][place]["count"] for group in groups]
+            for place, one in enumerate(data["stages"])
+        }
+        yield lines(
+            "Leads at each stage over time",
+            told,
+            {"entered": [one["entered"] for one in groups]} | reached,
+            "leads",
+            "",
+        )
+    elif data["stages"]:
+        last = data["stages"][-1]["stage"]
+        counts = [group["stages"][-1]["count"] for group in groups]
+        if data["basis"] == "cohort":
+            share = [
+                count / group["entered"] if group["entered"] else None
+                for count, group in zip(counts, groups, strict=True)
+            ]
+            title = f"Share of those who entered that reached {last}"
+            yield bars(title, values, {"share": share}, "share of leads", share=True)
+        else:
+            yield bars(f"Leads that reached {last}", values, {"leads": counts}, "leads")
+    revenue = [group["revenue"] for group in groups]
+    if any(revenue):
+        title = f"Revenue in {data['currency']}" + (" (pale: still maturing)" if any(young) else "")
+        yield bars(title, values, {"revenue": revenue}, f"revenue in {data['currency']}", pale=young)
+
+
+def velocity(data: Data) -> Iterator[Figure]:
+    steps = [one for one in (*data["steps"], data["cycle"]) if one["leads"]]
+    if steps:
+        names = [f"{one['stage']} → {one['to']}" for one in steps]
+        yield bars("How long each step takes", names, _spread(steps, 1), "days of 24 hours", "step")
+    owners = [one for one in data["owners"] if one["answered"]]
+    if owners:
+        names = [one["owner"] or "(nobody)" for one in owners]
+        yield bars("How soon owners answer", names, _spread(owners, 24), "hours", "owner")
+    kept = [one for one in data["owners"] if one["in_time_of"] or one["ended_of"]]
+    if kept:
+        shares = {
+            "answered within the response time": [one["in_time"] for one in kept],
+            "bucket given by a person": [one["ended_by_a_person"] for one in kept],
+        }
+        names = [one["owner"] or "(nobody)" for one in kept]
+        yield bars("How follow-up is kept", names, shares, "share of handoffs", "owner", share=True)
+
+
+def campaigns(data: Data) -> Iterator[Figure]:
+    found = [one for one in data["campaigns"] if one["leads"] or one["cost"]]
+    if not found:
+        return
+    names = [one["campaign"] or "(no campaign)" for one in found]
+    money, title = {"revenue": [one["revenue"] for one in found]}, "What campaigns brought"
+    if any(one["cost"] is not None for one in found):
+        money["cost"], title = [one["cost"] for one in found], "What campaigns brought and cost"
+    if any(map(any, money.values())):
+        yield bars(title, names, money, data["currency"], "campaign")
+    stages = [one["stage"] for one in found[0]["stages"]]
+    if stages:
+        shares = [[one["share"] or 0.0 for one in row["stages"]] for row in found]
+        yield grid("Share of a campaign's leads that reached a stage", names, stages, shares, "stage", "campaign")
+
+
+def content(data: Data) -> Iterator[Figure]:
+    rows = data["content"][:MOST]
+    if not rows:
+        return
+    parts = [name for name in ("channel", "asset", "campaign") if name in rows[0]]
+    names = [" · ".join(filter(None, (row[part] for part in parts))) or "(none)" for row in rows]
+    served: dict[str, list[float | None]] = {}
+    for place, row in enumerate(rows):
+        stage = row["stages"][0] if row["stages"] else NO_STAGE
+        served.setdefault(stage, [None] * len(rows))[place] = row["engagements"]
+    yield bars("Engagements, by the stage they serve", names, served, "engagements", stacked=True, grey=NO_STAGE)
+    shares = {"buyers": [row["won_share"] for row in rows], "others": [row["not_won_share"] for row in rows]}
+    if data["won"]:
+        yield bars("Who engaged: share of buyers and of others", names, shares, "share of leads", share=True)
+
+
+def attribution(data: Data) -> Iterator[Figure]:
+    models, by = [one for one in data["models"] if one["credits"]], data["by"]
+    for key, title in (("revenue", f"revenue in {data['currency']}"), ("deals", "deals")):
+        if not models or not data[key]:
+            continue
+        earned = {one["model"]: {credit[by]: credit[key] for credit in one["credits"]} for one in models}
+        names = sorted({name for one in earned.values() for name in one})
+        names.sort(key=lambda name: -sum(one.get(name, 0.0) for one in earned.values()))
+        cells = [[one.get(name, 0.0) / data[key] for one in earned.values()] for name in names]
+        yield grid(f"Share of {title} that each model credits to each {by}", names, list(earned), cells, "model", by)
+
+
+def recycled(data: Data) -> Iterator[Figure]:
+    money = f"revenue in {data['currency']}"
+    if data["revenue"]:
+        names = [
+            "never handed over" if one["generation"] is None else f"generation {one['generation']}"
+            for one in data["generations"]
+        ]
+        texts = [f"{one['share'] or 0:.0%}, {plural(one['deals'], 'deal')}" for one in data["generations"]]
+        revenue = [one["revenue"] for one in data["generations"]]
+        yield bars("Revenue by generation", names, {"revenue": revenue}, money, texts={"revenue": texts})
+    if data["reasons"]:
+        names = [one["reason"] or "(no reason)" for one in data["reasons"]]
+        counts = {"recycled": [one["recycled"] for one in data["reasons"]]}
+        counts["came back"] = [one["returned"] for one in data["reasons"]]
+        yield bars("Who was recycled, and who came back", names, counts, "handoffs", "reason")
+
+
+def reconcile(data: Data) -> Iterator[Figure]:
+    names = [f"counted as {side}" for side in ("passed", "received")]
+    only = [data[side]["count"] - data["both"] for side in ("passed", "received")]
+    both = [data["both"], data["both"]]
+    yield bars("Both counts", names, {"on both sides": both, "on one side only": only}, "records", stacked=True)
+    if data["reasons"]:
+        names = [one["why"] for one in data["reasons"]]
+        counts = {f"{side} only": [one[side] or None for one in data["reasons"]] for side in ("passed", "received")}
+        yield bars("Why some are on one side only", names, counts, "records", stacked=True)
+
+
+def _spread(found: Sequence[Data], factor: float) -> dict[str, list[float | None]]:
+    shares = {"half of them within": "median_days", "75 of 100 within": "p75_days", "90 of 100 within": "p90_days"}
+    return {
+        words: [None if one[name] is None else round(one[name] * factor, 2) for one in found]
+        for words, name in shares.items()
+    }
+
+
+_DRAWN: Mapping[str, Callable[[Data], Iterator[Figure]]] = {
+    "funnel": funnel,
+    "velocity": velocity,
+    "campaigns": campaigns,
+    "content": content,
+    "attribution": attribution,
+    "recycled": recycled,
+    "reconcile": reconcile,
+}
+"""Command → its figures."""

@@ -78,6 +78,7 @@ class SettingsSchema(Schema):
             "ask": {"flow": "token"},
         }
     )
+    next_token = SecretField(metadata={"help": "the token that replaces it: taken when HubSpot refuses the other"})
     client_id = fields.String(metadata={"help": "the OAuth app's client id", "ask": {"flow": "oauth"}})
     refresh_token = SecretField(
         metadata={"help": "what HubSpot gave when the app was installed", "ask": {"flow": "oauth"}}
@@ -87,6 +88,9 @@ class SettingsSchema(Schema):
             "help": "the app's; without it there are no webhooks, and polling brings everything",
             "ask": {"flow": "oauth"},
         }
+    )
+    next_client_secret = SecretField(
+        metadata={"help": "the secret that replaces it: both are good until one is taken out"}
     )
     webhook_signature = fields.String(
         load_default="v3",
@@ -162,15 +166,15 @@ class SettingsSchema(Schema):
 
     @post_load
     def _built(self, data: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
-        secret = data.get("client_secret")
+        secrets = tuple(data[name] for name in ("client_secret", "next_client_secret") if name in data)
         data["base_url"], data["app_url"] = data["base_url"].rstrip("/"), data["app_url"].rstrip("/")
         data["verification"] = (
-            verification(data["webhook_signature"], secret, data.get("public_url")) if secret else None
+            verification(data["webhook_signature"], secrets, data.get("public_url")) if secrets else None
         )
         return data
 
 
-def verification(version: str, secret: Secret, public_url: str | None = None) -> Verification:
+def verification(version: str, secrets: tuple[Secret, ...], public_url: str | None = None) -> Verification:
     """How HubSpot signs: v3 is an HMAC over method, URL, body and time; v1 and v2 are bare digests, secret first."""
     url = public_url.replace("{", "").replace("}", "") if public_url else "{decoded_url}"
     if version == "v3":
@@ -180,7 +184,7 @@ def verification(version: str, secret: Secret, public_url: str | None = None) ->
             encoding="base64",
             signed=("{method}", url, "{body}", "{timestamp}"),
             timestamp=Timestamp(header="X-HubSpot-Request-Timestamp", unit="ms"),
-            secrets=(secret,),
+            secrets=secrets,
         )
     signed = ("{method}", url, "{body}") if version == "v2" else ("{body}",)
-    return Verification(scheme="digest", header="X-HubSpot-Signature", signed=signed, secrets=(secret,))
+    return Verification(scheme="digest", header="X-HubSpot-Signature", signed=signed, secrets=secrets)

@@ -32,13 +32,14 @@ class Tokens:
         self._clock = clock
         self._lock = threading.Lock()
         self._refresh: str = settings["refresh_token"].reveal() if settings["flow"] == "oauth" else ""
+        self._given: list[str] = [] if self._refresh else [name for name in ("token", "next_token") if name in settings]
         self._access: str = "" if self._refresh else settings["token"].reveal()
         self._until = 0.0 if self._refresh else float("inf")
 
     @property
     def reference(self) -> str:
         """The secret we prove ourselves with, as the settings name it."""
-        secret: Secret = self._settings["refresh_token" if self._refresh else "token"]
+        secret: Secret = self._settings["refresh_token" if self._refresh else self._given[0]]
         return secret.reference
 
     @property
@@ -54,11 +55,17 @@ class Tokens:
             return self._access
 
     def ended(self, access: str) -> bool:
-        """HubSpot refused this one. Whether another may be had: once for each, and never for a token as it is."""
+        """HubSpot refused this one. Whether another may be had: once for each; of tokens as they are, the next one."""
         with self._lock:
-            if not self._refresh or access != self._access:
-                return bool(self._refresh)
-            self._until = 0.0
+            if access != self._access:
+                return True
+            if self._refresh:
+                self._until = 0.0
+            elif len(self._given) > 1:
+                del self._given[0]
+                self._access = self._settings[self._given[0]].reveal()
+            else:
+                return False
             return True
 
     def _renew(self, priority: int) -> None:
@@ -69,6 +76,10 @@ class Tokens:
             "refresh_token": self._refresh,
         }
         status, data = self._fetch(form, priority)
+        if status in (400, 401, 403) and "next_client_secret" in self._settings:
+            status, data = self._fetch(
+                form | {"client_secret": self._settings["next_client_secret"].reveal()}, priority
+            )
         access, lives, refresh = (data.get(name) for name in ("access_token", "expires_in", "refresh_token"))
         if status in (400, 401, 403):
             secret: Secret = self._settings["client_secret"]

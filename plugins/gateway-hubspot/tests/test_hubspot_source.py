@@ -113,7 +113,7 @@ def test_signatures_are_those_of_hubspots_own_library(version):
     made = Signature.get_signature("s3cret", BODY.decode(), version, HOOK, "POST", "1767225600000")
     name = "x-hubspot-signature-v3" if version == "v3" else "x-hubspot-signature"
     given = made.decode() if isinstance(made, bytes) else made
-    rule = verification(version, Secret("s3cret", "${S}"))
+    rule = verification(version, (Secret("s3cret", "${S}"),))
     assert not flaws(rule)
     assert called(rule, HOOK, None, **{name: given}).ok
     assert not called(rule, HOOK, None, **{name: given}, body=BODY + b" ").ok

@@ -125,3 +125,36 @@ def test_a_client_lives_on_when_its_token_ends(api, tmp_path, monkeypatch):
         box.expire_tokens()
         with pytest.raises(AccessRefused, match=r"\$\{HS_REFRESH\} or \$\{HS_SECRET\}"):
             client.page(client.basic.get_page, "contacts", limit=1)
+
+
+def test_while_one_secret_replaces_another_both_are_good():
+    """The token in use is used until HubSpot refuses it, then the next one; a third refusal is a person's matter."""
+    static = {"flow": "token", "token": Secret("old", "${OLD}"), "next_token": Secret("new", "${NEW}")}
+    held = Tokens(static, lambda form, priority: (500, {}))
+    assert (held.current(), held.reference) == ("old", "${OLD}")
+    assert held.ended("old")
+    assert (held.current(), held.reference) == ("new", "${NEW}")
+    assert held.ended("old")  # another call of the same moment
+    assert not held.ended("new")
+
+
+def test_an_app_with_two_secrets_gets_its_token_by_either():
+    """An app's secret is made anew while the old one still stands in the settings."""
+    asked = []
+
+    def fetch(form, priority):
+        asked.append(form["client_secret"])
+        return answer(1) if form["client_secret"] == "n3xt" else (401, {})
+
+    held = Tokens(OAUTH | {"next_client_secret": Secret("n3xt", "${NEXT}")}, fetch)
+    assert held.current() == "a1"
+    assert asked == ["s3cret", "n3xt"]
+
+
+def test_webhooks_are_verified_with_both_secrets_of_an_app(monkeypatch):
+    """HubSpot signs with the new one from the moment on in which it is made."""
+    for name in ("TOKEN", "OLD", "NEW"):
+        monkeypatch.setenv(name, name.lower())
+    given = {"token": "${TOKEN}", "client_secret": "${OLD}", "next_client_secret": "${NEW}"}
+    loaded = SettingsSchema().load(given)
+    assert [secret.reveal() for secret in loaded["verification"].secrets] == ["old", "new"]

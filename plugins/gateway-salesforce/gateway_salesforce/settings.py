@@ -105,6 +105,9 @@ class SettingsSchema(Schema):
     )
     consumer_key = _Key(required=True, metadata={"open": True, "help": "of the external client app (or connected app)"})
     consumer_secret = SecretField(metadata={"ask": {"flow": "client_credentials"}, "help": "of the same app"})
+    next_consumer_secret = SecretField(
+        metadata={"help": "the secret that replaces it: taken when the other is refused"}
+    )
     private_key = SecretField(metadata={"ask": {"flow": "jwt"}, "help": "in PEM form; its certificate is in the app"})
     username = fields.String(metadata={"ask": {"flow": "jwt"}, "help": "of the gateway's own user"})
     audience = fields.String(

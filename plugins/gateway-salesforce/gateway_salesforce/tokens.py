@@ -75,6 +75,10 @@ class Tokens:
         url = f"{self._settings['login_url'].rstrip('/')}/services/oauth2/token"
         self._spend(priority)
         answer = self._session.post(url, allow_redirects=False, **self._proof())
+        other = "next_consumer_secret" in self._settings and self._settings["flow"] != "jwt"
+        if other and answer.status_code in (400, 401, 403):
+            self._spend(priority)
+            answer = self._session.post(url, allow_redirects=False, **self._proof("next_consumer_secret"))
         try:
             data = answer.json()
         except ValueError:
@@ -90,10 +94,10 @@ class Tokens:
             raise AccessRefused(f"Salesforce refused {self.reference} ({fault.code or f'HTTP {answer.status_code}'})")
         return self._checked(data)
 
-    def _proof(self) -> dict[str, Any]:
+    def _proof(self, which: str = "consumer_secret") -> dict[str, Any]:
         key: str = self._settings["consumer_key"].reveal()
         if self._settings["flow"] != "jwt":
-            secret: str = self._settings["consumer_secret"].reveal()
+            secret: str = self._settings[which].reveal()
             return {"data": {"grant_type": "client_credentials"}, "auth": (key, secret)}
         claims = {
             "iss": key,

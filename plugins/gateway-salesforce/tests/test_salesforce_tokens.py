@@ -197,3 +197,23 @@ def test_settings_that_cannot_work_are_refused_where_they_stand(settings, given,
     with pytest.raises(ValidationError) as raised:
         settings(**given)
     assert says in str(raised.value.messages[key])
+
+
+def test_while_one_secret_replaces_another_both_are_good(org, settings, context, monkeypatch):
+    """The one that is refused is followed by the next; with neither the refusal names where the first is kept."""
+    monkeypatch.setenv("SF_NEXT", "n3xt")
+    login, first = (400, {"error": "invalid_client"}), org.answer
+    good: list[str] = []
+
+    def answer(request):
+        basic = request.headers.get("Authorization", "")
+        org.token = None if basic == requests.auth._basic_auth_str("3MVG9", "n3xt") else login
+        good.append(basic)
+        return first(request)
+
+    with responses.RequestsMock() as mock:
+        mock.add_callback("POST", f"{org.host}/services/oauth2/token", callback=answer)
+        assert Org(settings(next_consumer_secret="${SF_NEXT}"), context).tokens.current().value
+        assert len(good) == 2
+        with pytest.raises(AccessRefused, match=r"refused \$\{SF_SECRET\}"):
+            Org(settings(), context).tokens.current()

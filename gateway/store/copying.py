@@ -80,6 +80,8 @@ def alone(store: Store) -> Iterator[View]:
     store.close()  # our own idle connections would be others, too
     if store.inbox is store.main:
         with write(store.main) as connection:
+            # Nothing is said here while the other side is written and read.
+            connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
             others = connection.exec_driver_sql(
                 "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
                 f" AND application_name = '{APPLICATION}' AND pid <> pg_backend_pid()"
@@ -229,8 +231,11 @@ def opened_backup(folder: Path) -> Store:
 
 
 def _tables(line: migrations.Line, connection: Connection) -> Sequence[Table]:
-    """As they are in this database, whichever version made them; of PostgreSQL's only those of the line."""
-    names = set(inspect(connection).get_table_names())
+    """As they are in this database, whichever version made them; of PostgreSQL's only those of the line.
+
+    Bells are no data: where a copy is used, they are rung anew.
+    """
+    names = {name for name in inspect(connection).get_table_names() if not name.startswith("procrastinate_")}
     ours = names & inbox_tables.tables.keys() if line == "inbox" else names - inbox_tables.tables.keys()
     metadata = MetaData()
     metadata.reflect(connection, only=sorted(name for name in ours if not name.startswith("version_")))
@@ -248,14 +253,14 @@ def _refuse_filled(line: migrations.Line, there: Connection, revision: str) -> N
 
 
 def _stream(connection: Connection, table: Table, tell: Tell = lambda count: None) -> Iterator[list[tuple[Any, ...]]]:
-    """The rows in the order of their key, in chunks, each value as both databases hand it out."""
+    """The rows in the order of their key, or of all they hold, in chunks, each value as both databases hand it out."""
     quote = connection.dialect.identifier_preparer.quote
     text = "CAST({} AS TEXT)" if connection.dialect.name == "postgresql" else "{}"
     json = [column.type.__class__.__name__ in ("JSON", "JSONB") for column in table.columns]
     names = [
         (text if whole else "{}").format(quote(column.name)) for column, whole in zip(table.columns, json, strict=True)
     ]
-    order = ", ".join(quote(column.name) for column in table.primary_key)
+    order = ", ".join(quote(column.name) for column in table.primary_key.columns or table.columns)
     truth = [place for place, column in enumerate(table.columns) if isinstance(column.type, Boolean)]
     raw = [place for place, column in enumerate(table.columns) if isinstance(column.type, LargeBinary)]
     statement = f"SELECT {', '.join(names)} FROM {quote(table.name)} ORDER BY {order}"

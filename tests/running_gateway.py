@@ -453,7 +453,7 @@ class Running:
     @contextlib.contextmanager
     def no_commits(self) -> Iterator[None]:
         """Meanwhile nobody else commits anything to the main database."""
-        with write(self.store.main):
+        with write(self.store.main, patience=PATIENCE):
             yield
 
     def agrees(self) -> None:

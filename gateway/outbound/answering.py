@@ -16,8 +16,6 @@ STRIKES = 3
 """So many calls in a row must have got no answer, about different writes: one alone may be the fault of its own."""
 FIRST, LONGEST = 10.0, 300.0
 """Seconds until the system is asked again, doubled each time, and the most of them."""
-SILENT = "no answer"
-"""Code of a write that was held back."""
 _NONE = frozenset({"retry", "unknown"})
 
 

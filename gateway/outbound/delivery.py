@@ -23,7 +23,7 @@ from gateway.contracts import COMPANIONS, LIST, Call, Receipt, Sink, Write, with
 from gateway.leads.record import Record
 from gateway.model import Guard
 from gateway.outbound.alarms import Alarms
-from gateway.outbound.answering import SILENT, Answering
+from gateway.outbound.answering import Answering
 from gateway.outbound.guarding import Guarding
 from gateway.store import outbox
 from gateway.store.database import read, write
@@ -148,11 +148,12 @@ class Delivery:
             mine = {item.key: rest.pop(item.key) for item in call.writes}
             with write(self.engine, lock=None) as connection:
                 outbox.sending(connection, worker, [row.id for row, _ in mine.values()])
-            answers = self._deliver(call, mine)
+            answers, silent = self._heard(self._deliver(call, mine))
             again += self._book(worker, mine, answers)
             stop = next((answer for answer in answers.values() if answer.result in ("auth", "limit")), None)
-            if self._heard(answers) and stop is None:
-                stop = Receipt(key="", result="limit", code=SILENT, seconds=self.answering.rests(self.now()))
+            if silent and stop is None:
+                seconds = self.answering.rests(self.now())
+                stop = Receipt(key="", result="limit", code=outbox.SILENT, seconds=seconds)
         if stop is not None:  # the others would only be refused, too
             left = Receipt(key="", result="limit", code=stop.code or stop.result, seconds=stop.seconds)
         else:
@@ -170,7 +171,18 @@ class Delivery:
             for reason in {item.verdict.pause for item in settled if item.verdict.pause}:
                 outbox.pause(connection, self.system, reason, now)
         self.failed += failed
+        self._tell(settled)
         return again
+
+    def _tell(self, settled: Sequence[outbox.Settled]) -> None:
+        """A line for each kind of answer, with the writes that got it and the documents they were planned because of."""
+        kinds: dict[tuple[str, str], list[Any]] = {}
+        for one in settled:
+            kinds.setdefault((one.receipt.result, one.verdict.code), []).append(one.row)
+        for (result, code), rows in kinds.items():
+            documents = " ".join(sorted({row.document for row in rows} - {""}))
+            writes = " ".join(row.id for row in rows)
+            self.log.info("answered", system=self.system, result=result, code=code, writes=writes, documents=documents)
 
     def _bury(self, holder: str) -> int:
         with write(self.engine) as connection:
@@ -182,14 +194,17 @@ class Delivery:
             outbox.settle(connection, holder, to_micros(self.now()), died)
             return len(died) + outbox.give_back(connection, self.system, holder)
 
-    def _heard(self, answers: Mapping[str, Receipt]) -> bool:
-        """Whether the system is silent by now, after these answers to one call."""
+    def _heard(self, answers: dict[str, Receipt]) -> tuple[dict[str, Receipt], bool]:
+        """The answers to one call, and whether the system is silent by now: then they say so, and what it was."""
         if self.answering.heard(answers.values(), self.now()):
             if self.answering.silent:
                 self.log.warning("system does not answer", system=self.system)
             else:
                 self.log.info("system answers again", system=self.system)
-        return self.answering.silent
+        if not self.answering.silent:
+            return answers, False
+        told = {key: ": ".join(filter(None, (one.code, one.message))) for key, one in answers.items()}
+        return {key: replace(one, code=outbox.SILENT, message=told[key]) for key, one in answers.items()}, True
 
     # -- the sink's part ----------------------------------------------------------------------------------------------
 
@@ -205,9 +220,7 @@ class Delivery:
                     hits = {key: _ids(ids) for key, ids in self.sink.find(object_, list(mine)).items()}
             except _ANYTHING as exc:  # these writes stay unsure
                 self.log.warning("look-up failed", system=self.system, error=type(exc).__name__)
-                silence = {key: _unknown(key, exc) for key in mine}
-                self._heard(silence)
-                found |= silence
+                found |= self._heard({key: _unknown(key, exc) for key in mine})[0]
                 continue
             if self.answering.silent:
                 self._heard({key: Receipt(key=key, result="done") for key in mine})

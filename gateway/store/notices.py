@@ -10,13 +10,14 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, String, and_, case, func, literal, literal_column, select, text, update
+from sqlalchemy import Connection, String, and_, case, func, literal, literal_column, select, text, union_all, update
 
 from gateway.contracts import COMPANIONS
 from gateway.journey.notify import ESCALATION, EXPIRY, HANDOFF, REASSIGNED, STEP, WARNING
 from gateway.journey.words import CLOCK
 from gateway.store import tables as t
 from gateway.store.among import among
+from gateway.store.outbox import SILENT
 from gateway.store.put import Put
 from gateway.store.times import new_id
 
@@ -204,10 +205,12 @@ def dead_letters(connection: Connection, systems: Collection[str]) -> dict[str, 
 
 
 def failing(connection: Connection) -> list[Any]:
-    """(system, n) of writes that a system did not take three times or more, and that are tried again."""
+    """(system, n) of writes that a system did not take three times or more, or not answer, and that are tried again."""
     w = t.writes.c
-    tried = select(w.system, func.count().label("n")).where(text("attempts >= 3 AND finished_at IS NULL"))
-    return list(connection.execute(tried.group_by(w.system)))
+    tried = select(w.system).where(text("attempts >= 3 AND finished_at IS NULL"))
+    silent = select(w.system).where(w.state.in_(("waiting", "unknown")), w.attempts < 3, w.code == SILENT)
+    both = union_all(tried, silent).subquery()
+    return list(connection.execute(select(both.c.system, func.count().label("n")).group_by(both.c.system)))
 
 
 def late_writes(connection: Connection, systems: Collection[str], before: int) -> list[Any]:

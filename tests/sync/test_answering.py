@@ -12,7 +12,9 @@ from small_instance import Small, days
 from gateway.contracts import Call, Receipt, Sink
 from gateway.outbound.answering import LONGEST, STRIKES, Answering
 from gateway.outbound.delivery import Delivery
+from gateway.store import notices
 from gateway.store import tables as t
+from gateway.store.database import read
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 LEADS = 12
@@ -93,6 +95,8 @@ def test_who_comes_back_gets_everything_at_once(small):
     while small.delivery.run("w")[0]:
         pass
     assert len(small.crm.calls_at) == STRIKES
+    with read(small.store.main) as connection:  # people are told at once, however few tries that were
+        assert notices.failing(connection) == [("crm", LEADS - STRIKES + 1)]
     small.crm.away = False
     small.at += timedelta(seconds=LONGEST)
     assert [small.delivery.run("w")[0] for _ in range(2)] == [1, LEADS - 1]

@@ -25,9 +25,10 @@ def recycled(asked: Asked) -> Answer:
     from gateway.store.recycled import handoffs
 
     sold = asked.won()
-    data = counted(handoffs(asked.connection), _sales(sold))
+    data, behind = counted(handoffs(asked.connection), _sales(sold), asked.since, asked.until)
     data |= {"currency": asked.currency, "without_rate": dict(sold.foreign)}
-    return Answer(data, _parts(data), _rows(data))
+    leads = {name: people.copy for name, people in behind.items()}
+    return Answer(data, _parts(data), _rows(data), leads, definitions=("generation", "recycled", "returned"))
 
 
 def _sales(sold: Won) -> list[Sale]:
@@ -57,7 +58,15 @@ def _parts(data: Mapping[str, Any]) -> Iterator[str | Table]:
     if (back := data["from_recycling"])["deals"]:
         days = f"{back['median_days']:,.1f} days (90 of 100 within {back['p90_days']:,.1f})"
         yield f"from the last recycling to the deal: a median of {days}"
-    because = ("recycled because", "leads", "came back", "", "deals", f"revenue in {currency}", "days to the deal")
+    because = (
+        "recycled because",
+        "leads",
+        "came back",
+        "of them",
+        "deals",
+        f"revenue in {currency}",
+        "days to the deal",
+    )
     reasons = [
         (
             one["reason"] or "(no reason)",

@@ -14,6 +14,7 @@ from typing import Any
 from gateway.metrics.velocity import DAY, quantile
 
 RECYCLED = "recycled"
+_EVER = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,27 +46,39 @@ class _Reason:
     took: list[int] = field(default_factory=list)
 
 
-def recycled(handoffs: Mapping[str, Sequence[Handoff]], sales: Sequence[Sale]) -> dict[str, Any]:
-    """``deals``, ``revenue``, ``generations``, ``from_recycling`` (times) and ``reasons``.
+def recycled(
+    handoffs: Mapping[str, Sequence[Handoff]],
+    sales: Sequence[Sale],
+    since: int | None = None,
+    until: int | None = None,
+) -> tuple[dict[str, Any], Mapping[str, list[str]]]:
+    """``deals``, ``revenue``, ``generations``, ``from_recycling`` (times) and ``reasons``; and who is behind a number.
 
     A sale counts for the handoff that was opened last before it, of any of its people; what was won without one has
     generation None. It counts for every reason for which that person had been recycled last.
 
-    :param handoffs: lead → its handoffs in order of their opening.
+    :param handoffs: lead → its handoffs in order of their opening. :param since: of those recycled from then until
+        before ``until`` it is told how many came back, whenever they did; ``sales`` are taken as they are.
     """
     reasons: dict[str, _Reason] = defaultdict(_Reason)
-    for theirs in handoffs.values():
+    behind: dict[str, dict[str, None]] = defaultdict(dict)
+    for who, theirs in handoffs.items():
         for one, following in zip(theirs, [*theirs[1:], None], strict=True):
-            if one.bucket == RECYCLED:
-                reasons[one.reason].recycled += 1
-                reasons[one.reason].returned += following is not None
+            if one.bucket != RECYCLED or one.ended_at is None or not (since or 0) <= one.ended_at < (until or _EVER):
+                continue
+            reasons[one.reason].recycled += 1
+            reasons[one.reason].returned += following is not None
+            for name in ("recycled", *(["returned"] if following is not None else [])):
+                behind[f"{name}/{one.reason or '(no reason)'}"][who] = None
     by_generation: dict[int | None, list[float]] = defaultdict(lambda: [0, 0.0])
     took: list[int] = []
     for sale in sales:
         lead, place = _last_before(handoffs, sale)
-        sums = by_generation[handoffs[lead][place].generation if lead is not None else None]
+        generation = handoffs[lead][place].generation if lead is not None else None
+        sums = by_generation[generation]
         sums[0] += 1
         sums[1] += sale.value
+        behind[f"won/{generation or '(never handed over)'}"] |= dict.fromkeys(sale.leads)
         before = _recycled_before(handoffs[lead], place) if lead is not None else None
         if before is not None and before.ended_at is not None:
             reason = reasons[before.reason]
@@ -74,7 +87,7 @@ def recycled(handoffs: Mapping[str, Sequence[Handoff]], sales: Sequence[Sale]) -
             reason.took.append(sale.won_at - before.ended_at)
             took.append(sale.won_at - before.ended_at)
     whole = sum(sale.value for sale in sales)
-    return {
+    data = {
         "deals": len(sales),
         "revenue": round(whole, 2),
         "generations": [
@@ -102,6 +115,7 @@ def recycled(handoffs: Mapping[str, Sequence[Handoff]], sales: Sequence[Sale]) -
             for name, one in sorted(reasons.items(), key=lambda item: (-item[1].value, -item[1].recycled, item[0]))
         ],
     }
+    return data, {name: list(leads) for name, leads in sorted(behind.items())}
 
 
 def _last_before(handoffs: Mapping[str, Sequence[Handoff]], sale: Sale) -> tuple[str | None, int]:

@@ -18,7 +18,7 @@ PALE = ("#cfe0f2", "#f6dcc0", "#cde5d7", "#e0d3ea", "#dfe3e8")
 """The same, for what is not to be held against the rest."""
 MOST = 20
 """So many bars are drawn; tables have all."""
-LONGEST = 40
+LONGEST = 60
 """Characters of a name beside its bar."""
 _FONT = "system-ui, sans-serif"
 

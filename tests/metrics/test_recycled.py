@@ -20,13 +20,21 @@ COMPANY = {
 def test_a_small_company_by_hand():
     """Ann came back and bought, Bob bought at once, somebody without sales; both who were recycled as not now came."""
     sales = [Sale(["ann"], 60 * DAY, 300), Sale(["bob"], 9 * DAY, 600), Sale(["nobody"], 1 * DAY, 100)]
-    found = recycled(COMPANY, sales)
+    found, behind = recycled(COMPANY, sales)
     assert (found["deals"], found["revenue"]) == (3, 1000)
     assert [(one["generation"], one["deals"], one["share"]) for one in found["generations"]] == [
         (1, 1, 0.6),
         (2, 1, 0.3),
         (None, 1, 0.1),
     ]
+    assert behind == {
+        "recycled/no budget": ["cy"],
+        "recycled/not now": ["ann", "di"],
+        "returned/not now": ["ann", "di"],
+        "won/(never handed over)": ["nobody"],
+        "won/1": ["bob"],
+        "won/2": ["ann"],
+    }
     assert found["from_recycling"] == {"deals": 1, "median_days": 50, "p90_days": 50}
     first, second = found["reasons"]
     assert (first["reason"], first["recycled"], first["returned"], first["revenue"]) == ("not now", 2, 2, 300)
@@ -35,20 +43,30 @@ def test_a_small_company_by_hand():
 
 def test_a_deal_of_several_people_counts_once_for_the_last_handoff():
     """Of Ann's second handoff and Bob's first, Ann's was opened later."""
-    found = recycled(COMPANY, [Sale(["bob", "ann"], 60 * DAY, 500)])
+    found, _ = recycled(COMPANY, [Sale(["bob", "ann"], 60 * DAY, 500)])
     assert [(one["generation"], one["revenue"]) for one in found["generations"]] == [(2, 500)]
 
 
 def test_what_was_won_before_it_came_back_counts_for_the_handoff_of_then():
     """Ann's deal of day 20 is none of her second handoff of day 50."""
-    found = recycled(COMPANY, [Sale(["ann"], 20 * DAY, 500)])
+    found, _ = recycled(COMPANY, [Sale(["ann"], 20 * DAY, 500)])
     assert found["generations"][0]["generation"] == 1
     assert found["from_recycling"]["deals"] == 0
 
 
+def test_a_period_counts_who_was_recycled_in_it():
+    """Whenever they came back; Di on day 8 and Cy on day 9 are within, Ann on day 10 is not."""
+    found, behind = recycled(COMPANY, [], 8 * DAY, 10 * DAY)
+    assert {one["reason"]: (one["recycled"], one["returned"]) for one in found["reasons"]} == {
+        "not now": (1, 1),
+        "no budget": (1, 0),
+    }
+    assert behind["returned/not now"] == ["di"]
+
+
 def test_nothing_won_is_no_error():
     """Shares of nothing are none."""
-    found = recycled({}, [])
+    found, _ = recycled({}, [])
     assert (found["generations"], found["from_recycling"]["median_days"]) == ([], None)
 
 
@@ -84,7 +102,7 @@ def companies(draw):
 @given(companies())
 def test_generations_add_up_to_all_that_was_won(company):
     """Each sale once; and nobody comes back more often than they were recycled."""
-    found = recycled(*company)
+    found, _ = recycled(*company)
     assert sum(one["deals"] for one in found["generations"]) == found["deals"] == len(company[1])
     assert sum(one["revenue"] for one in found["generations"]) == pytest.approx(found["revenue"])
     assert all(one["returned"] <= one["recycled"] for one in found["reasons"])

@@ -1,6 +1,7 @@
-"""Runs the benchmarks one after another, never two at once: ``python bench [NAME …]``; without names all of them.
+"""Runs the benchmarks one after another, never two at once: ``python bench [--page] [NAME …]``; without names all.
 
-Each prints its own table, with a ratio against a bare limit that it measured in the same run.
+Each prints its own table, with a ratio against a bare limit that it measured in the same run. With ``--page`` what they
+print is kept, and docs/performance.md says it.
 """
 
 from __future__ import annotations
@@ -10,27 +11,38 @@ import sys
 import time
 from pathlib import Path
 
+import page
+
 FOLDER = Path(__file__).resolve().parent
 
 
 def available() -> list[str]:
     """The files beside this one that can be run; the others are what they measure against."""
     return sorted(
-        path.stem for path in FOLDER.glob("*.py") if path.name != "__main__.py" and "__main__" in path.read_text()
+        path.stem
+        for path in FOLDER.glob("*.py")
+        if path.name != "__main__.py" and 'if __name__ == "__main__"' in path.read_text()
     )
 
 
-def main(names: list[str]) -> int:
-    known = available()
+def main(arguments: list[str]) -> int:
+    known, names = available(), [one for one in arguments if one != "--page"]
     if unknown := [name for name in names if name not in known]:
         print(f"no such benchmark: {', '.join(unknown)}; there are: {', '.join(known)}", file=sys.stderr)
         return 2
     failed = []
     for name in names or known:
         print(f"\n== {name} ==", flush=True)
-        began = time.monotonic()
-        if subprocess.run([sys.executable, str(FOLDER / f"{name}.py")], check=False).returncode:
+        began, where = time.monotonic(), page.machine()
+        run = subprocess.Popen([sys.executable, str(FOLDER / f"{name}.py")], stdout=subprocess.PIPE, text=True)
+        printed = ""
+        for line in run.stdout or ():
+            print(line, end="", flush=True)
+            printed += line
+        if run.wait():
             failed.append(name)
+        if "--page" in arguments and printed:
+            page.keep(name, printed, not run.returncode, where)
         print(f"   ({time.monotonic() - began:.0f} s)", flush=True)
     if failed:
         print(f"\nfailed: {', '.join(failed)}", file=sys.stderr)

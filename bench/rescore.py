@@ -51,9 +51,10 @@ def people(leads: int) -> Iterator[tuple[str, str]]:
         yield f"01{n:030x}", orjson.dumps(attributes).decode()
 
 
-def fill(file: Path, leads: int) -> None:
-    """As an import would have left them: leads with the score of the first model, and what they did."""
+def fill(file: Path, leads: int, scoring: str = "before") -> None:
+    """As an import would have left them: leads with the score of a model, and what they did."""
     rng, now = random.Random(6), to_micros(NOW)
+    then = now - 30 * 86_400_000_000
     with sqlite3.connect(file) as database:
         batch: list[tuple[str, str]] = []
         for n, lead in enumerate(people(leads)):
@@ -67,8 +68,13 @@ def fill(file: Path, leads: int) -> None:
                 held = "(SELECT json_group_object(key, json_array(value, 0)) FROM json_each(?))"
                 database.executemany(
                     "INSERT INTO records (system, object, record, kind, entity, snapshot, first_at, last_at, last_key, "
-                    f"mapping, assumed) VALUES ('site', 'contact', ?, 'person', ?, {held}, {now}, {now}, '', '', '[]')",
+                    "mapping, assumed) "
+                    f"VALUES ('site', 'contact', ?, 'person', ?, {held}, {then}, {then}, '', '', '[]')",
                     ((id_, id_, attributes) for id_, attributes in batch),
+                )
+                database.executemany(
+                    "INSERT INTO identities (namespace, value, lead) VALUES ('email', json_extract(?, '$.email'), ?)",
+                    ((attributes, id_) for id_, attributes in batch),
                 )
                 database.executemany(
                     "INSERT INTO activities (lead, at, id, kind, asset, channel, campaign, system, object, record, "
@@ -82,7 +88,7 @@ def fill(file: Path, leads: int) -> None:
                 database.executemany(
                     "INSERT INTO scores (lead, name, total, fit, behaviour, band, at, changes_at, scoring) "
                     f"VALUES (?, 'lead', 1, 1, 0, 'bad', {now}, ?, ?)",
-                    ((id_, now + rng.randrange(1, 30 * 86_400) * 1_000_000, "before") for id_, _ in batch),
+                    ((id_, now + rng.randrange(1, 30 * 86_400) * 1_000_000, scoring) for id_, _ in batch),
                 )
                 database.commit()
                 batch.clear()

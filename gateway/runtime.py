@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from copy import deepcopy
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import structlog
 
@@ -62,6 +62,7 @@ BATCH_EVENTS = 2000
 BATCH_DOCUMENTS = 200
 TICK = 10.0
 """Seconds between two looks for handoffs whose follow-up is over."""
+Following = Literal["never", "replaced", "always"]
 SWEEP_LEADS = 500
 """Leads scored again in one batch of a sweep."""
 
@@ -487,10 +488,13 @@ def open_gateway(
     probing: bool = False,
 ) -> Gateway:
     """Check the files, open the store, make the tables of a new one. Raises ``ConfigError`` with every problem.
+    following: Following = "never",
 
     :param now: business time; the instance's own when not given.
     :param fallback: while the files on disk are broken, work with the active ones, which the store keeps; what is
-        wrong is in ``Gateway.broken``. So, too, while another machine's are the active ones.
+        wrong is in ``Gateway.broken``.
+    :param following: where machines share a store, work with the files in use instead of taking up those on disk:
+        ``always``, or where these were ``replaced`` on another machine, and not edited since.
     :param probing: load plugins, too, that have ended other processes, once their wait is over.
     """
     # A batch makes tens of thousands of small values and frees them together; looking for cycles among them after
@@ -505,7 +509,8 @@ def open_gateway(
             raise
         (instance, kept, host), broken = found, exc.problems
     else:
-        if fallback and (found := _of_another_machine(root, None if own else host, guard)) is not None:
+        found = _of_another_machine(root, None if own else host, guard, following) if following != "never" else None
+        if found is not None:
             instance, kept, host = found
     now = now or (lambda: instance.clock.at(utc_now()))
     gateway = Gateway(instance, host, now, guard)
@@ -531,14 +536,16 @@ def open_gateway(
     return gateway
 
 
-def _of_another_machine(root: Path, host: Host | None, guard: Guard | None) -> tuple[Instance, str, Host] | None:
+def _of_another_machine(
+    root: Path, host: Host | None, guard: Guard | None, following: Following
+) -> tuple[Instance, str, Host] | None:
     """As ``_kept``, where machines share a store and the files in use are others than here; else None.
 
     Were each to take up its own, they would do so in turns. Raises ``ConfigError`` when they are of no use here.
     """
     place = store_place(root)
-    active = bundle.stored(place) if place.url is not None else None
-    if active is None or active.files == texts(root):
+    active, here = bundle.stored(place) if place.url is not None else None, texts(root)
+    if active is None or active.files == here or (following == "replaced" and not bundle.replaced(place, here)):
         return None
     if (found := _kept(root, host, guard)) is None:
         what = "the files in use, of another machine, cannot be used here: a plugin, a secret or `store:` differs"

@@ -79,7 +79,7 @@ class App:
 
             self.require()
             log_to_stderr()
-            self._gateway = open_gateway(self.root, guard=impatient, fallback=self.looks)
+            self._gateway = open_gateway(self.root, guard=impatient, fallback=self.looks, following="replaced")
             if self._gateway.broken:
                 self._tell_broken(self._gateway.broken)
         return self._gateway

@@ -64,7 +64,7 @@ def open_gateway(root: Path, probing: bool = False) -> Gateway:
     from gateway import runtime
 
     # One that is born during an edit works as the others do.
-    gateway = runtime.open_gateway(root, guard=_guard, fallback=True, probing=probing)
+    gateway = runtime.open_gateway(root, guard=_guard, fallback=True, probing=probing, following="always")
     if gateway.broken:
         log.error("files are broken: working with the active ones", problem=str(gateway.broken[0]))
     return gateway

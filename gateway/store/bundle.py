@@ -31,6 +31,21 @@ def active(connection: Connection) -> Any | None:
     return connection.execute(select(t.bundles).order_by(t.bundles.c.active_at.desc()).limit(1)).first()
 
 
+def id_of(files: Mapping[str, str]) -> str:
+    return hashlib.sha256(orjson.dumps(dict(files), option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
+
+
+def replaced(place: Place, files: Mapping[str, str]) -> bool:
+    """Whether these files were the active ones before others were, in a store that can be read."""
+    store = open_store(place)
+    try:
+        with read(store.main) as connection:
+            once = select(t.bundles.c.id).where(t.bundles.c.id == id_of(files)).limit(1)
+            return connection.scalar(once) is not None and getattr(active(connection), "id", None) != id_of(files)
+    finally:
+        store.close()
+
+
 def stored(place: Place) -> Any | None:
     """The bundle in use in the store at ``place``; None when there is no store, or none that can be read."""
     if not is_there(place):
@@ -47,8 +62,7 @@ def stored(place: Place) -> Any | None:
 
 def activate(connection: Connection, files: Mapping[str, str], hashes: Mapping[str, str], now: int) -> str:
     """Make these files the active ones if they are not yet; a new scoring hash queues a rescore of every lead."""
-    id_ = hashlib.sha256(orjson.dumps(dict(files), option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
-    before = active(connection)
+    id_, before = id_of(files), active(connection)
     if before is not None and before.id == id_:
         return id_
     put = Put(connection)

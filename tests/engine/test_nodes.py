@@ -57,9 +57,16 @@ def test_machines_with_other_files_do_not_take_them_up_in_turns(tmp_path, postgr
 
     first, second = opened(one), opened(two)
     assert (first[0], second[0]) == ("one", "two")
-    assert opened(one, fallback=True) == ("two", second[1], False)
-    assert opened(two, fallback=True) == second
+    assert opened(one, fallback=True, following="always") == ("two", second[1], False)
+    assert opened(two, fallback=True, following="always") == second
+    assert opened(one, following="replaced") == second  # a command there changes nothing for all
+    text = (one / "gateway.yaml").read_text()
+    (one / "gateway.yaml").write_text(text.replace("name: one", "name: edited"))
+    third = opened(one, following="replaced")  # but what was edited is news
+    assert third[0] == opened(two, following="replaced")[0] == "edited"
+    (one / "gateway.yaml").write_text(text)
+    assert [opened(one)[0], opened(two)[0]] == ["one", "two"]  # who starts says what counts
     (one / "gateway.yaml").write_text("broken: yes\n" + store)
-    assert opened(one, fallback=True) == ("two", second[1], False)
+    assert opened(one, fallback=True, following="always") == second
     (one / "gateway.yaml").write_text((two / "gateway.yaml").read_text().replace("two", "three"))
-    assert opened(one)[0] == opened(two, fallback=True)[0] == "three"
+    assert opened(one)[0] == opened(two, fallback=True, following="always")[0] == "three"

@@ -378,7 +378,7 @@ class Gateway:
     def find_lead(self, key: str) -> str:
         """The lead behind an id, an e-mail address, ``system:object:record`` or a declared key. Raises ``NotFound``."""
         with read(self.store.main) as connection:
-            found = due.lead_ids(connection, key)
+            found = due.lead_ids(connection, key, self.model.joining.objects)
         if len(found) == 1:
             return found[0]
         if found:

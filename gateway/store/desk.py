@@ -9,20 +9,42 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Integer, String, and_, case, cast, exists, func, or_, select, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Integer,
+    Select,
+    and_,
+    case,
+    cast,
+    exists,
+    func,
+    not_,
+    null,
+    or_,
+    select,
+    tuple_,
+)
 
+from gateway.store import due as dues
+from gateway.store import rescoring
 from gateway.store import tables as t
 from gateway.store.among import among
+from gateway.store.rows import sought
 
 _l, _s, _h, _a, _i = t.leads.c, t.scores.c, t.handoffs.c, t.activities.c, t.identities.c
 COUNTED = 10_000
 """Beyond this nobody counts how many rows there are."""
+FOUND = 500
+"""Most leads that a name finds."""
+END = "\U0010ffff"
+"""What no text goes beyond that begins alike."""
 _ALIVE = and_(_l.merged_into.is_(None), _l.erased_at.is_(None))
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which leads; an empty word asks for nothing. ``text``: part of a name, or the beginning of an address or key.
+    """Which leads; an empty word asks for nothing. ``text``: the beginning of a name, address or key.
 
     ``bucket``: how the last handoff ended, or ``open``. ``owner``: ids of whom their handoff belongs to.
     """
@@ -39,73 +61,96 @@ class Wanted:
 def leads(
     connection: Connection, score_name: str, wanted: Wanted, limit: int, after: tuple[int, str] | None = None
 ) -> list[dict[str, Any]]:
-    """The highest score first: id, attributes, stage, persona, total, band, entered_at, handoff, owner, system.
+    """The highest score first, leads without one last: id, attributes, stage, persona, total, band, handoff, owner …
 
     :param after: total (-1: none) and id of the last row of the page before.
     """
-    total = func.coalesce(_s.total, -1)
-    chosen = (
-        select(
-            *(_l.id, _l.attributes, _l.stage, _l.persona, _l.excluded, _l.entered_at, _l.generation),
-            *(_s.total, _s.band, _h.id.label("handoff"), _h.owner, _h.system),
-        )
-        .select_from(_joined(score_name))
-        .where(*_conditions(wanted, connection.dialect.name))
+    narrow = wanted.text or wanted.bucket or wanted.campaign or wanted.owner is not None
+    if narrow or rescoring.under_way(connection) is not None:  # few rows, or scores that no index has in order
+        s = rescoring.shown(t.leads, _l.id, score_name)
+        total = func.coalesce(s.total, -1)
+        chosen = _chosen(s.source, s.total, s.band, _conditions(connection, wanted, s.band))
+        if after is not None:
+            chosen = chosen.where(or_(total < after[0], and_(total == after[0], _l.id < after[1])))
+        return _rows(connection, chosen.order_by(total.desc(), _l.id.desc()).limit(limit))
+    conditions = _conditions(connection, wanted, _s.band)
+    rows: list[dict[str, Any]] = []
+    if after is None or after[0] >= 0:
+        scored = t.scores.join(t.leads, _l.id == _s.lead)
+        chosen = _chosen(scored, _s.total, _s.band, [_s.name == score_name, *conditions])
+        if after is not None:
+            chosen = chosen.where(tuple_(_s.total, _s.lead) < tuple_(*after))
+        rows = _rows(connection, chosen.order_by(_s.total.desc(), _s.lead.desc()).limit(limit))
+    if len(rows) < limit and not wanted.band:
+        none = not_(exists().where(_s.lead == _l.id, _s.name == score_name))
+        chosen = _chosen(t.leads, null(), null(), [none, *conditions])
+        if after is not None and after[0] < 0:
+            chosen = chosen.where(_l.id < after[1])
+        rows += _rows(connection, chosen.order_by(_l.id.desc()).limit(limit - len(rows)))
+    return rows
+
+
+def _chosen(source: Any, total: Any, band: Any, conditions: Sequence[ColumnElement[bool]]) -> Select[Any]:
+    columns = (
+        *(_l.id, _l.attributes, _l.stage, _l.persona, _l.excluded, _l.entered_at, _l.generation),
+        *(total.label("total"), band.label("band"), _h.id.label("handoff"), _h.owner, _h.system),
     )
-    if after is not None:
-        chosen = chosen.where(or_(total < after[0], and_(total == after[0], _l.id > after[1])))
-    rows = connection.execute(chosen.order_by(total.desc(), _l.id).limit(limit))
-    return [dict(row) for row in rows.mappings()]
+    with_sales = source.outerjoin(t.handoffs, and_(_h.lead == _l.id, _h.state == "open"))
+    return select(*columns).select_from(with_sales).where(*conditions)
+
+
+def _rows(connection: Connection, statement: Select[Any]) -> list[dict[str, Any]]:
+    return [dict(row) for row in connection.execute(statement).mappings()]
 
 
 def how_many(connection: Connection, score_name: str, wanted: Wanted) -> int:
     """How many leads; ``COUNTED`` + 1 stands for more than that."""
-    some = select(_l.id).select_from(_joined(score_name)).where(*_conditions(wanted, connection.dialect.name))
-    return connection.scalar(select(func.count()).select_from(some.limit(COUNTED + 1).subquery())) or 0
-
-
-def _joined(score_name: str) -> Any:
-    return t.leads.outerjoin(t.scores, and_(_s.lead == _l.id, _s.name == score_name)).outerjoin(
-        t.handoffs, and_(_h.lead == _l.id, _h.state == "open")
+    s = rescoring.shown(t.leads, _l.id, score_name)
+    some = (
+        select(_l.id)
+        .select_from(s.source if wanted.band else t.leads)
+        .where(*_conditions(connection, wanted, s.band))
+        .limit(COUNTED + 1)
     )
+    return connection.scalar(select(func.count()).select_from(some.subquery())) or 0
 
 
-def _conditions(wanted: Wanted, dialect: str) -> list[ColumnElement[bool]]:
+def _conditions(connection: Connection, wanted: Wanted, band: Any) -> list[ColumnElement[bool]]:
     found: list[ColumnElement[bool]] = [_ALIVE]
     found += [_l.stage == wanted.stage] if wanted.stage else []
     found += [_l.persona == wanted.persona] if wanted.persona else []
-    found += [_s.band == wanted.band] if wanted.band else []
+    found += [band == wanted.band] if wanted.band else []
+    theirs = select(_h.lead).where(_h.state == "open")
     if wanted.bucket == "open":
-        found.append(_h.id.is_not(None))
+        found.append(_l.id.in_(theirs))
     elif wanted.bucket:
         other = t.handoffs.alias()
         last = select(other.c.bucket).where(other.c.lead == _l.id, other.c.state != "absorbed")
         newest = last.order_by(other.c.opened_at.desc()).limit(1).scalar_subquery()
-        theirs = select(other.c.lead).where(other.c.bucket == wanted.bucket)
-        found += [_l.id.in_(theirs), newest == wanted.bucket]
+        ended = select(other.c.lead).where(other.c.bucket == wanted.bucket)
+        found += [_l.id.in_(ended), newest == wanted.bucket]
     if wanted.owner is not None:
-        found.append(among(_h.owner, wanted.owner))
+        found.append(_l.id.in_(theirs.where(among(_h.owner, wanted.owner))))
     if wanted.campaign:
         found.append(_l.id.in_(select(_a.lead).where(_a.campaign == wanted.campaign)))
     if wanted.text:
-        found.append(_named(wanted.text, dialect))
+        found.append(among(_l.id, _called(connection, wanted.text)))
     return found
 
 
-def _named(text: str, dialect: str) -> ColumnElement[bool]:
-    """By the beginning of an identity (an index serves it), else by what stands in a value that names people."""
-    lower = text.lower()
-    keys = select(_i.lead).where(_i.value >= lower, _i.value < lower + "\U0010ffff")
-    names = [
-        func.lower(cast(_l.attributes[name].as_string(), String)).contains(lower, autoescape=True)
-        for name in ("first_name", "last_name", "name", "email", "company_name")
-    ]
-    full = func.lower(
-        func.coalesce(_l.attributes["first_name"].as_string(), "")
-        + " "
-        + func.coalesce(_l.attributes["last_name"].as_string(), "")
-    )
-    return or_(_l.id == lower, _l.id.in_(keys), *names, full.contains(lower, autoescape=True))
+def _called(connection: Connection, text: str) -> set[str]:
+    """Leads whose last name, full name, address or key begins with ``text``; so many as anybody looks through."""
+    begin = sought(text)
+    first, _, last = begin.rpartition(" ")
+    names = _l.sought >= begin, _l.sought < begin + END
+    found = {begin, *connection.scalars(select(_l.id).where(*names).limit(FOUND))}
+    if first:  # people say the first name first; the index has it last
+        turned = _l.sought >= last, _l.sought < last + END, _l.sought.contains(f" {first}", autoescape=True)
+        found |= set(connection.scalars(select(_l.id).where(*turned).limit(FOUND)))
+    for space in dues.namespaces(connection):
+        keys = select(_i.lead).where(_i.namespace == space, _i.value >= begin, _i.value < begin + END)
+        found |= set(connection.scalars(keys.limit(FOUND)))
+    return found
 
 
 def due(
@@ -153,12 +198,6 @@ def how_due(connection: Connection, now: int, soon: int, owners: Collection[str]
     return {"open": int(total), "overdue": int(late), "soon": int(next_)}
 
 
-def campaigns(connection: Connection, limit: int) -> Sequence[str]:
-    """Names of campaigns that leads took part in."""
-    named = select(_a.campaign).where(_a.campaign != "").distinct().order_by(_a.campaign).limit(limit)
-    return list(connection.scalars(named))
-
-
 def anybody(connection: Connection) -> bool:
     return bool(connection.scalar(select(exists().where(_ALIVE))))
 
@@ -176,9 +215,12 @@ BIN = 500
 
 
 def scores(connection: Connection, score_name: str) -> list[int]:
-    """How many living leads have each score, in bars of ``BIN`` hundredths from 0 to 10000; the last holds 100, too."""
+    """How many leads have each score, in bars of ``BIN`` hundredths from 0 to 10000; the last holds 100, too."""
     bar = case((_s.total >= 10_000, 10_000 // BIN - 1), else_=cast(_s.total // BIN, Integer))
-    living = t.scores.join(t.leads, and_(_l.id == _s.lead, _ALIVE))
-    chosen = select(bar, func.count()).select_from(living).where(_s.name == score_name).group_by(bar)
-    counts = {row[0]: row[1] for row in connection.execute(chosen)}
+    counted = select(bar, func.count()).where(_s.name == score_name).group_by(bar)
+    if rescoring.under_way(connection) is not None:  # people see the scores of before
+        s = rescoring.shown(t.leads, _l.id, score_name)
+        bar = case((s.total >= 10_000, 10_000 // BIN - 1), else_=cast(s.total // BIN, Integer))
+        counted = select(bar, func.count()).select_from(s.source).where(s.total.is_not(None)).group_by(bar)
+    counts = {row[0]: row[1] for row in connection.execute(counted)}
     return [counts.get(place, 0) for place in range(10_000 // BIN)]

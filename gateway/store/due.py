@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, select, union, update
+from sqlalchemy import Connection, and_, delete, false, func, or_, select, union, update
 
 from gateway.journey.capacity import SPANS
 from gateway.store import tables as t
@@ -89,13 +89,29 @@ def paused(connection: Connection, system: str) -> str:
     return str(connection.scalar(select(t.systems.c.paused).where(t.systems.c.name == system)) or "")
 
 
-def lead_ids(connection: Connection, key: str) -> list[str]:
-    """The living leads behind an id or alias, an e-mail address, a declared key or a record (``system:object:id``)."""
+def namespaces(connection: Connection) -> list[str]:
+    """Those of the identities, a step of the index each: they are few, and the identities many."""
+    value = t.identities.c.namespace
+    found: list[str] = []
+    while (later := connection.scalar(select(func.min(value)).where(*(value > one for one in found[-1:])))) is not None:
+        found.append(later)
+    return found
+
+
+def lead_ids(connection: Connection, key: str, objects: Collection[tuple[str, str]] = ()) -> list[str]:
+    """The living leads behind an id or alias, an e-mail address, a declared key or a record (``system:object:id``).
+
+    :param objects: (system, object) of which ``key`` may be a record's id by itself.
+    """
     leads, identities, records = t.leads.c, t.identities.c, t.records.c
     direct = select(leads.id).where(leads.id == key, leads.merged_into.is_(None))
     alias = select(leads.merged_into).where(leads.id == key, leads.merged_into.is_not(None))
-    known = select(identities.lead).where(identities.value.in_([key, key.lower()]))
-    record = select(records.entity).where(records.kind == "person", records.record == key, records.entity != "")
+    spaces = namespaces(connection)
+    known = select(identities.lead).where(identities.namespace.in_(spaces), identities.value.in_([key, key.lower()]))
+    record = select(records.entity).where(
+        *(records.kind == "person", records.record == key, records.entity != ""),
+        or_(false(), *(and_(records.system == system, records.object == name) for system, name in objects)),
+    )
     parts = key.split(":", 2)
     if len(parts) == 3:
         record = select(records.entity).where(

@@ -84,8 +84,11 @@ class Overview:
         return all(counts.holds for counts in self.systems.values())
 
 
-def overview(connection: Connection, inbox: Inbox, score_name: str, now: int) -> Overview:
-    """Count everything. ``connection`` reads the main database; systems that no file names any more are there too."""
+def overview(connection: Connection, inbox: Inbox, score_name: str, now: int, people: bool = True) -> Overview:
+    """Count everything. ``connection`` reads the main database; systems that no file names any more are there too.
+
+    :param people: count the leads, too, which takes longer the more there are.
+    """
     documents = inbox.counts()
     oldest_documents = _oldest_documents(inbox)
     tallied = tallies(connection)
@@ -106,8 +109,10 @@ def overview(connection: Connection, inbox: Inbox, score_name: str, now: int) ->
             )
             for name in sorted(names)
         },
-        _count(connection, select(func.count()).select_from(t.leads).where(t.leads.c.merged_into.is_(None))),
-        excluded(connection),
+        _count(connection, select(func.count()).select_from(t.leads).where(t.leads.c.merged_into.is_(None)))
+        if people
+        else 0,
+        excluded(connection) if people else {},
         _count(connection, select(func.count()).select_from(t.handoffs).where(h.state == "open")),
         _count(connection, select(func.count()).select_from(open_work().subquery())),
         _count(connection, select(func.count()).where(s.name == score_name, s.changes_at <= now)),

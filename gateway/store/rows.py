@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gateway.contracts import Event, Kind
@@ -54,6 +54,19 @@ def outcome_of(row: Any) -> StoredOutcome:
     )
 
 
+def name_of(attributes: Mapping[str, Any]) -> str:
+    """What people look for a lead by: the last name, then the first; else the name it has, or its company's."""
+    last, first = attributes.get("last_name"), attributes.get("first_name")
+    if last or first:
+        return f"{last or ''} {first or ''}"
+    return str(attributes.get("name") or attributes.get("company_name") or "")
+
+
+def sought(text: str) -> str:
+    """As column ``sought`` has it: without case, one space between words, no more than anybody types."""
+    return " ".join(text.casefold().split())[:100]
+
+
 def lead_row(lead: Lead) -> dict[str, Any]:
     return {
         "id": lead.id,
@@ -73,6 +86,7 @@ def lead_row(lead: Lead) -> dict[str, Any]:
         "erased_at": lead.erased_at,
         "returned": lead.returned,
         "wakes_at": lead.wakes_at,
+        "sought": sought(name_of(lead.attributes)),
         "path": "" if lead.merged_into else "\n".join(sorted(lead.reached)),
     }
 

@@ -90,8 +90,16 @@ leads = Table(
     Column("returned", Json),  # how it came back though its last handoff had ended well: {at, bucket, reason, wake}
     Column("wakes_at", Time),  # when its journey moves though nothing happened
     Column("path", String, nullable=False, server_default=""),  # stages in `reached`, sorted, a line each
+    Column("sought", String, nullable=False, server_default=""),  # the name as people type it, to be found by
     Index("leads_excluded", "excluded"),
     Index("leads_wake", "wakes_at"),
+    Index("leads_sought", "sought"),
+    Index(
+        "leads_merged",
+        "merged_into",
+        sqlite_where=text("merged_into IS NOT NULL"),
+        postgresql_where=text("merged_into IS NOT NULL"),
+    ),
 )
 
 companies = Table(
@@ -312,6 +320,7 @@ scores = Table(
     Column("at", Time, nullable=False),
     Column("changes_at", Time, index=True),
     Column("scoring", String, nullable=False),
+    Index("scores_total", "total", "lead", "name"),  # the best first
 )
 
 reached = Table(  # the first time a lead reached a stage; a pure function of its outcomes, activities and transitions

@@ -35,7 +35,6 @@ def leads(desk: Desk) -> ResponseReturnValue:
         rows = queries.leads(connection, gateway.model.score_name, wanted, PAGE + 1, after)
         count = queries.how_many(connection, gateway.model.score_name, wanted) if after is None else None
         records = listing.record_names(connection, [row["id"] for row in rows if not who(row["attributes"])])
-        campaigns = queries.campaigns(connection, 200)
     for row in rows:
         row["called"] = who(row["attributes"]) or records.get(row["id"], row["id"][-8:])
         row["owner_name"] = name_of(roster, row["system"], row["owner"]) if row["handoff"] else ""
@@ -47,7 +46,6 @@ def leads(desk: Desk) -> ResponseReturnValue:
         "band": BANDS,
         "bucket": ("open", *BUCKETS),
         "owner": [one.name for one in journey.owners.listed],
-        "campaign": campaigns,
     }
     return render_template(
         "desk/leads.html",

@@ -20,7 +20,8 @@ def model(desk: Desk) -> ResponseReturnValue:
     gateway, journey = desk.gateway, desk.gateway.model.journey
     with desk.looking() as connection:
         active = bundle.active(connection)
-        scores = queries.scores(connection, gateway.model.score_name)
+        name = gateway.model.score_name
+        scores = desk.lately(f"scores {name}", lambda: queries.scores(connection, name))
     scoring = gateway.instance.scoring.data if gateway.instance.scoring is not None else {}
     return render_template(
         "desk/model.html",

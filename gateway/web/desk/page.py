@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,8 @@ blueprint = Blueprint(
     "desk", __name__, template_folder="templates", static_folder="static", static_url_path="/static/desk"
 )
 NAME = "lead_gateway_desk"
+KEPT = 60.0
+"""Seconds."""
 View = Callable[..., ResponseReturnValue]
 
 
@@ -38,6 +41,7 @@ class Desk:
 
     gateway: Gateway
     _turn: threading.Lock = field(default_factory=threading.Lock)
+    _kept: dict[str, tuple[float, Any]] = field(default_factory=dict)
 
     @contextlib.contextmanager
     def deciding(self) -> Iterator[Gateway]:
@@ -50,6 +54,14 @@ class Desk:
         """One view of the store."""
         with read(self.gateway.store.main) as connection:
             yield connection
+
+    def lately(self, name: str, count: Callable[[], Any]) -> Any:
+        """What ``count`` gave within the last minute, or gives now: for what takes long and moves slowly."""
+        at, value = self._kept.get(name, (float("-inf"), None))
+        if time.monotonic() - at > KEPT:
+            value = count()
+            self._kept[name] = time.monotonic(), value
+        return value
 
     def note(self, what: str, subject: str, before: Any = None, after: Any = None) -> None:
         """Put what the visitor changed into the audit."""

@@ -19,7 +19,7 @@ from gateway.web.desk.page import Desk, done, page
 def systems(desk: Desk) -> ResponseReturnValue:
     gateway = desk.gateway
     with desk.looking() as connection:
-        found = overview(connection, gateway.inbox, gateway.model.score_name, to_micros(gateway.now()))
+        found = overview(connection, gateway.inbox, gateway.model.score_name, to_micros(gateway.now()), people=False)
         rows = listing.systems(connection)
     return render_template(
         "desk/systems.html",
@@ -37,7 +37,7 @@ def system(desk: Desk, name: str) -> ResponseReturnValue:
     one = _named(desk, name)
     with desk.looking() as connection:
         row = listing.systems(connection).get(name, {})
-        found = overview(connection, gateway.inbox, gateway.model.score_name, to_micros(gateway.now()))
+        found = overview(connection, gateway.inbox, gateway.model.score_name, to_micros(gateway.now()), people=False)
         items = listing.work_items(connection, 20, None, name)
     objects = [
         {"name": object_, "kind": mapping.kind, "fields": [_field(field) for field in mapping.fields]}

@@ -16,6 +16,7 @@ from gateway.journey import content
 from gateway.mapping import field as mapping_field
 from gateway.mapping import grammar
 from gateway.mapping.types import TYPES
+from gateway.metrics import goals
 from gateway.scoring import model as scoring
 from gateway.settings import form
 
@@ -27,6 +28,7 @@ FILES: tuple[tuple[str, type[Schema]], ...] = (
     ("scoring.yaml", scoring.ModelSchema),
     ("journey.yaml", journey.JourneySchema),
     ("content.yaml", content.ContentForm),
+    ("goals.yaml", goals.GoalsForm),
 )
 # What a key means where the form itself does not say it; a test sees to it that none is left out.
 HELP = {

@@ -110,18 +110,21 @@ SHAPES = {
     "deliveries[].due_at deliveries[].finished_at",
     "deliveries retry": "dry_run chosen[] retried",
     "deliveries discard": "dry_run chosen[] discarded",
-    "metrics funnel": "currency revenue without_rate without_leads entered excluded[] excluded[].reason "
+    "metrics funnel": "basis currency revenue without_rate without_leads entered excluded[] excluded[].reason "
     "excluded[].count stages[] stages[].stage stages[].count stages[].conversion outcomes[] outcomes[].outcome "
-    "outcomes[].count notes[] groups[]",
+    "outcomes[].count notes[] groups[] maturing[] median_days_to_win",
+    "metrics baseline": "last_year steps[] steps[].stage steps[].to steps[].covered steps[].missing steps[].leads "
+    "steps[].went_on steps[].rate steps[].low steps[].high steps[].p90_days steps[].maturing steps[].concluded "
+    "steps[].days steps[].short",
     "metrics attribution": "by currency window_days half_life_days deals revenue untouched journeys left_out "
     "without_rate models[] models[].model models[].assumes models[].credits[]",
     "metrics velocity": "steps[] steps[].stage steps[].to steps[].leads steps[].median_days steps[].p75_days "
     "steps[].p90_days steps[].median_calendar_days steps[].waiting steps[].waiting_median_days steps[].unsure cycle "
     "bottleneck owners[]",
     "metrics recycled": "currency without_rate deals revenue generations[] from_recycling reasons[]",
-    "metrics campaigns": "currency without_rate costs_without_rate campaigns[] campaigns[].campaign campaigns[].leads "
-    "campaigns[].score_mean campaigns[].great_share campaigns[].stages[] campaigns[].revenue campaigns[].cost "
-    "campaigns[].return total",
+    "metrics campaigns": "currency without_rate costs_without_rate unknown_campaigns[] campaigns[] "
+    "campaigns[].campaign campaigns[].leads campaigns[].score_mean campaigns[].great_share campaigns[].stages[] "
+    "campaigns[].revenue campaigns[].cost campaigns[].return total",
     "model show": "bundle active_since hashes weights bands rules[] rules[].axis rules[].name rules[].points "
     "rules[].when rules[].limits personas[] stages[] stages[].stage stages[].shared stages[].entry stages[].steps[] "
     "stages[].fall",
@@ -148,6 +151,11 @@ SHAPES = {
 # What every answer of `gateway metrics` begins and ends with.
 STATED = "period period.counts period.name period.since period.until period.zone"
 SHAPES |= {name: f"{STATED} {shape} definitions" for name, shape in SHAPES.items() if name.startswith("metrics ")}
+SHAPES["metrics goals"] = (
+    "baseline hash goals[] goals[].name goals[].where goals[].stage goals[].to goals[].team goals[].by "
+    "goals[].baseline goals[].baseline_low goals[].baseline_high goals[].wanted goals[].leads goals[].went_on "
+    "goals[].rate goals[].forecast goals[].state goals[].problems[] definitions"
+)
 OPENING = f"""<!-- Made by docs/generate_cli.py ({CLICK}) from the commands; edit the code, then run it again. -->
 
 # Command line

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,7 +71,14 @@ def campaigns(asked: Asked) -> Answer:
     data |= {"currency": currency, "without_rate": dict(sold.foreign), "costs_without_rate": unpriced}
     brought_nobody = {one.name for one in found if not one.leads}
     data["unknown_campaigns"] = sorted(brought_nobody.difference(store.known(connection)) if brought_nobody else ())
-    return Answer(data, _parts(data), _rows(data))
+    leads = {
+        f"{number}/{one.name or '(none)'}": partial(
+            store.brought, connection, journey, one.name, number, asked.since, asked.until
+        )
+        for one in found
+        for number in ("leads", *(stage for stage in journey.tracked if stage != "target"))
+    }
+    return Answer(data, _parts(data), _rows(data), leads, ("campaign", "revenue", "cost", "return"))
 
 
 def _price(

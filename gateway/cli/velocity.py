@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gateway.answers.texts import plural
 from gateway.cli.metric import Answer, Asked, metric
 from gateway.metrics.report import Table, number, percent
 from gateway.times import to_micros
+
+if TYPE_CHECKING:
+    from gateway.metrics.baseline import Crossing
 
 UNSURE = "of {} the time of a stage is only known from a later one, or lies after it: not counted"
 
@@ -28,7 +31,33 @@ def velocity(asked: Asked) -> Answer:
     name = partial(name_of, asked.gateway.pipeline.roster(asked.connection, asked.now))
     now = to_micros(asked.now)
     data = timed(counted(asked.connection, asked.journey, now, asked.since, asked.until, name, asked.zone))
-    return Answer(data, _parts(data), _rows(data))
+    return Answer(data, _parts(data), _rows(data), _leads(asked, data), ("step",))
+
+
+def _leads(asked: Asked, data: Mapping[str, Any]) -> dict[str, Callable[[], list[str]]]:
+    """``mql/sal`` took the step, ``mql/waiting`` stand before it, ``mql/unsure`` are not counted; the owners' leads."""
+    from gateway.people.staffing import name_of
+    from gateway.store.velocity import crossings, owned
+
+    found: dict[str, Callable[[], list[str]]] = {}
+    for one in data["steps"]:
+        read = partial(crossings, asked.connection, asked.journey, one["stage"], one["to"], asked.since, asked.until)
+        for word, which in ((one["to"], True), ("waiting", False), ("unsure", None)):
+            found[f"{one['stage']}/{word}"] = partial(_took, read, which, to_micros(asked.now))
+    name = partial(name_of, asked.gateway.pipeline.roster(asked.connection, asked.now))
+    for one in data["owners"]:
+        found[f"owner/{one['owner'] or '(nobody)'}"] = partial(
+            owned, asked.connection, one["owner"], asked.since, asked.until, name
+        )
+    return found
+
+
+def _took(read: Callable[[], Sequence[Crossing]], which: bool | None, now: int) -> list[str]:
+    """Leads that took the step (True), stand before it (False), or of whom nobody knows how long it took (None)."""
+    rows = read()
+    if which is False:
+        return [one.lead for one in rows if one.end is None and one.begin <= now]
+    return [one.lead for one in rows if one.end is not None and one.timed is bool(which)]
 
 
 def _rows(data: Mapping[str, Any]) -> Iterator[Sequence[object]]:

@@ -26,8 +26,10 @@ from gateway.journey.content import Content, check_content, compile_content
 from gateway.journey.journey import Journey, compile_journey
 from gateway.journey.notify import check_through
 from gateway.journey.package import OFFERED, check_package, lead_fields
+from gateway.journey.words import SHARED
 from gateway.leads.stamps import OPT_OUTS
 from gateway.mapping import COMPUTED, SystemMapping, compile_mapping
+from gateway.metrics.goals import Goals, check_goals, compile_goals
 from gateway.metrics.money import Rates, read_rates
 from gateway.plugins import rules
 from gateway.settings.files import MAX_CHARACTERS, ConfigFile, KeyPath, content_hash, suggest
@@ -36,9 +38,10 @@ from gateway.settings.secrets import secrets_of
 from gateway.store.place import FOLDER, Place, place_of
 
 GATEWAY, SCORING, JOURNEY, MAPPINGS = "gateway.yaml", "scoring.yaml", "journey.yaml", "mappings"
-CONTENT, RATES = "content.yaml", "rates.yaml"
+CONTENT, RATES, GOALS = "content.yaml", "rates.yaml", "goals.yaml"
 PLACES = {"street", "city", "state", "zip", "country"}
 """Lead fields that resemble others and are no slips of the pen."""
+NONE = ConfigFile(JOURNEY, "")
 STRATEGY = "weighted"
 """The scoring strategy of a scoring.yaml that names none."""
 
@@ -113,6 +116,7 @@ class Instance:
     warnings: tuple[Problem, ...] = ()
     content: Content = field(default_factory=Content)
     rates: Rates = field(default_factory=lambda: Rates(""))
+    goals: Goals | None = None
     """which stage of the journey an asset, channel or campaign serves"""
     unscored: str = ""
     """Why the strategy of scoring.yaml, which is installed, cannot be used: leads keep the scores they have."""
@@ -131,7 +135,7 @@ def texts(root: Path) -> dict[str, str]:
     folder = root / MAPPINGS
     mappings = sorted(folder.glob("[!.]*.yaml")) if folder.is_dir() else []
     found = {}
-    named = (GATEWAY, JOURNEY, SCORING, CONTENT, RATES, *rules.FILES)
+    named = (GATEWAY, JOURNEY, SCORING, CONTENT, RATES, GOALS, *rules.FILES)
     for path in (*(root / name for name in named), *mappings):
         with contextlib.suppress(OSError, UnicodeDecodeError), path.open(encoding="utf-8") as stream:
             found[str(path.relative_to(root))] = stream.read(MAX_CHARACTERS + 1)
@@ -189,6 +193,10 @@ class _Loading:
         self._types()
         self._stages(journey)
         self._rates(main)
+        goals = self._read(GOALS, optional=True)
+        if goals is not None:
+            sound = not any(f"{JOURNEY}:" in str(one) for one in self.problems)
+            self.problems += check_goals(goals, compile_journey(journey or NONE).tracked if sound else SHARED)
         content = self._read(CONTENT, optional=True)
         if content is not None:
             self.problems += check_content(content, _stage_names(journey))
@@ -196,7 +204,7 @@ class _Loading:
             self.problems += check_package(journey, self._attributes())
         if self.problems or main is None:
             raise ConfigError(_in_order(self.problems))
-        return self._built(main, scoring, journey or ConfigFile(JOURNEY, ""), content)
+        return self._built(main, scoring, journey or NONE, content)
 
     def _rates(self, main: ConfigFile | None) -> None:
         settings = main.data.get("instance") if main is not None else None
@@ -396,6 +404,8 @@ class _Loading:
         }
         hashes = {f"mapping:{name}": mapping.hash for name, mapping in self.mappings.items()}
         hashes["journey"] = content_hash(journey.data)
+        if GOALS in self.files:
+            hashes["goals"] = content_hash(self.files[GOALS].data)
         if scoring is not None:  # personas weigh rules, so they are part of the model
             hashes["scoring"] = content_hash([scoring.data, journey.data.get("personas")])
         return Instance(
@@ -420,6 +430,7 @@ class _Loading:
             hashes=hashes,
             files={name: file.text for name, file in self.files.items()} | self.rules,
             rates=self.rates,
+            goals=compile_goals(self.files[GOALS]) if GOALS in self.files else None,
             content=compile_content(content.data) if content is not None else Content(),
             unscored=self.unscored,
             warnings=tuple(self._warnings([file for file in (scoring, journey) if file is not None])),

@@ -61,6 +61,18 @@ def campaigns(
     return list(found.values())
 
 
+def brought(
+    connection: Connection, journey: Journey, campaign: str, number: str, since: int | None, until: int | None
+) -> Sequence[str]:
+    """The leads of a campaign ("" = of none): all of them (``leads``), or who ever reached a shared stage."""
+    theirs = _brought(since, until)
+    rows = select(theirs.c.lead).where(theirs.c.campaign == campaign)
+    if number != "leads":
+        r = t.reached.c
+        rows = rows.where(theirs.c.lead.in_(select(r.lead).where(r.stage.in_(journey.shared_stages()[number]))))
+    return connection.scalars(rows.order_by(theirs.c.lead)).all()
+
+
 def _brought(since: int | None, until: int | None) -> Subquery:
     """Each living lead with the campaign of its first touch that names one, "" without."""
     a, c = t.activities.c, t.leads.c

@@ -12,14 +12,17 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Connection, Subquery, and_, case, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Subquery, and_, case, func, select
 
 from gateway.journey.journey import Journey
 from gateway.journey.words import CLOCK
+from gateway.metrics.baseline import Crossing
 from gateway.metrics.calendar import Calendar
 from gateway.metrics.velocity import Owner, Step, Velocity
 from gateway.store import tables as t
 
+GIVEN = ("open", "closed")
+"""States of handoffs that sales were given."""
 IMPLIED = "implied"
 """Cause of a stage whose time is only concluded from a later one's."""
 
@@ -86,6 +89,19 @@ def _step(
     )
 
 
+def crossings(
+    connection: Connection, journey: Journey, stage: str, to: str, since: int | None, until: int | None
+) -> list[Crossing]:
+    """Every lead that first reached ``stage`` in the time (shared stages, microseconds), and whether it went on."""
+    stages = journey.shared_stages()
+    one, other = _reached(stages[stage], "one"), _reached(stages[to], "other")
+    rows = select(one.c.lead, one.c.at, other.c.at, one.c.sure, other.c.sure).select_from(
+        one.outerjoin(other, other.c.lead == one.c.lead)
+    )
+    found = connection.execute(rows.where(*_within(one.c.at, since, until))).all()
+    return [Crossing(lead, begin, end, bool(sure), bool(ended)) for lead, begin, end, sure, ended in found]
+
+
 def _reached(stages: tuple[str, ...], name: str) -> Subquery:
     """Per lead the first time at any of these stages; ``sure`` 1 where it is known of itself."""
     r = t.reached.c
@@ -102,6 +118,16 @@ def _within(at: ColumnElement[int], since: int | None, until: int | None) -> lis
     found: list[ColumnElement[bool]] = [at.is_not(None)]
     found += [at >= since] if since is not None else []
     return found + ([at < until] if until is not None else [])
+
+
+def owned(
+    connection: Connection, owner: str, since: int | None, until: int | None, name: Callable[[str, str], str]
+) -> list[str]:
+    """Leads of the handoffs that ``owner`` got in the time."""
+    h = t.handoffs.c
+    rows = select(h.lead, h.system, h.owner).distinct().where(h.state.in_(GIVEN), *_within(h.opened_at, since, until))
+    found = (lead for lead, system, who in connection.execute(rows) if (name(system, who) if who else "") == owner)
+    return sorted(set(found))
 
 
 @dataclass(slots=True)
@@ -122,7 +148,7 @@ def _owners(
     rows = select(
         *(h.system, h.owner, h.opened_at, h.owner_at, h.response_due, h.period_ends),
         *(h.accepted_at, h.contacted_at, h.closed_at, h.closed_by, h.state),
-    ).where(or_(h.state == "open", h.state == "closed"), *_within(h.opened_at, since, until))
+    ).where(h.state.in_(GIVEN), *_within(h.opened_at, since, until))
     for row in connection.execute(rows):
         one = found[name(row.system, row.owner) if row.owner else ""]
         one.handoffs += 1

@@ -177,7 +177,7 @@ class Inbox:
     # -- out ----------------------------------------------------------------------------------------------------------
 
     def claim(
-        self, worker: str, documents: int = 100, bytes: int = 4 * 1024 * 1024, without: Collection[str] = ()
+        self, worker: str, documents: int = 100, bytes: int = 1024 * 1024, without: Collection[str] = ()
     ) -> list[Document]:
         """Lease the oldest waiting documents to ``worker``: at most ``documents`` and ``bytes``, but one if any waits.
 

@@ -41,6 +41,8 @@ _PYTHONS = (ImportError, ModuleNotFoundError, SyntaxError, IndentationError, Tab
 """Errors whose words are known to tell what is wrong, and no secret and nobody's data."""
 _WORDS = 300
 """Characters of an error's text that are shown."""
+_LONGEST = 100
+"""Characters of a name that a plugin offers: files write it, and people read it."""
 _SET = re.compile(r"\{('[^{}]*')\}")
 
 
@@ -251,6 +253,8 @@ class Host:
         def register(name: str, made: Callable[..., Any], extra: Any = None, **named: Any) -> None:
             if not isinstance(name, str):
                 raise Refused(f"a {kind}'s name must be a text, not a {type(name).__name__}")
+            if not name.strip() or not name.isprintable() or len(name) > _LONGEST:
+                raise Refused(f"{name[:_LONGEST]!r} is no name for a {kind}: at most {_LONGEST} printable characters")
             if not callable(made):
                 raise Refused(f"{kind} {name!r}: the factory is not callable")
             if any(one[:3] == (what, name, plugin.name) for one in self._offers):
@@ -408,12 +412,10 @@ def _spoken(exc: BaseException) -> str:
     if isinstance(exc, _OURS) or type(exc) in _PYTHONS or (type(exc) is SystemExit and isinstance(exc.code, int)):
         with suppress(Exception):  # it may be of a plugin's making
             text = " ".join(_SET.sub(_in_order, str(exc)).split())
-            text = "".join(letter if letter.isprintable() else "?" for letter in text)
-    if text:
-        text = text if len(text) <= _WORDS else f"{text[: _WORDS - 1]}…"
-        return text if isinstance(exc, _OURS) else f"{name}: {text}"
     at = places(exc.__traceback__)[:1]
-    return f"{name} at {at[0]}" if at else name
+    told = text if isinstance(exc, _OURS) and text else f"{name}: {text}" if text else " at ".join([name, *at])
+    told = "".join(letter if letter.isprintable() else "?" for letter in told)
+    return told if len(told) <= _WORDS else f"{told[: _WORDS - 1]}…"
 
 
 def _in_order(found: re.Match[str]) -> str:

@@ -138,7 +138,7 @@ def _asked(gateway: Gateway, system: str, call: str, ask: Any) -> list[Page]:
         raise AccessRefused(f"{system}: {exc.reason}") from None
     except GatewayError:
         raise
-    except Exception as exc:
+    except (Exception, SystemExit) as exc:
         raise GatewayError(f"plugin {plugin}: {call} raised {type(exc).__name__}") from exc
 
 

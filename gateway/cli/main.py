@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from gateway.cli.patience import alone, impatient
-from gateway.errors import ConfigError, GatewayError, Problem, StorageBusy
+from gateway.errors import ConfigError, GatewayError, Problem, Refused, StorageBusy
 
 if TYPE_CHECKING:
     from gateway.host import Host
@@ -235,7 +235,7 @@ class _Shelf(click.Group):
     def add_command(self, cmd: click.Command, name: str | None = None) -> None:
         name = name or cmd.name or ""
         if name in COMMANDS or name in self.commands:
-            raise ValueError(f"there is a command {name!r} already")
+            raise Refused(f"there is a command {name!r} already")
         super().add_command(cmd, name)
 
 
@@ -291,11 +291,12 @@ def log_to_stderr(level: int = 30) -> None:
 def plugin_call(plugin: str, call: str, function: Callable[[], Any]) -> Any:
     """What a plugin may raise becomes one line that names it. Errors of the gateway's own tree pass as they are."""
     try:
-        return function()
+        with impatient(plugin, call):
+            return function()
     except GatewayError:
         raise
-    except Exception as exc:
-        if _store_trouble(exc) is not None:
+    except (Exception, SystemExit) as exc:
+        if isinstance(exc, Exception) and _store_trouble(exc) is not None:
             raise
         raise GatewayError(f"plugin {plugin}: {call} raised {type(exc).__name__}") from exc
 

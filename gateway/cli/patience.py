@@ -1,23 +1,24 @@
-"""What a command does about plugins that it loads in its own process: one that hangs, leaves or talks stops nobody.
+"""What a command does about plugins that it calls in its own process: one that hangs, leaves or talks stops nobody.
 
-Workers have the supervisor for that. A command has a deadline of its own for each load, sends to stderr what is printed
-meanwhile, and, from ``alone`` on, does not let a plugin end it without a word (``witness`` sees what nobody can catch).
+Workers have the supervisor for that. A command has a deadline of its own for each load, sends to stderr what plugins
+print, and, from ``alone`` on, does not let one end it without a word (``witness`` sees what nobody can catch).
 """
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, redirect_stdout
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, redirect_stdout
 from types import FrameType
 from typing import Any
 
 import click
 
-from gateway.cli.witness import Witness
+from gateway.cli.witness import Witness, aside
 from gateway.errors import GatewayError
 
 LONGEST = 20.0
@@ -40,24 +41,58 @@ def alone() -> None:
     leave = os._exit
 
     def left(code: int) -> None:
-        if _witness is not None and _witness.told and os.getpid() == _witness.process:
+        if _witness is not None and _witness.inside:
             raise SystemExit(code)
         leave(code)
 
     os._exit = left  # type: ignore[assignment]
 
 
-@contextmanager
-def impatient(plugin: str, call: str, seconds: float | None = None) -> Iterator[None]:
+def impatient(plugin: str, call: str, seconds: float | None = None) -> AbstractContextManager[None]:
     """A guard (``gateway.model.Guard``): ``GatewayError`` where a load takes too long; other calls take their time.
 
-    A ``KeyboardInterrupt`` that no key caused is an error of the plugin's; one that a key did is told with its name.
+    A ``KeyboardInterrupt`` that no key caused is an error of the plugin that is loaded; one that a key did is told with
+    its name.
     """
-    loads = call.startswith(("import", "register_", "build"))
-    if not loads or threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
+    if threading.current_thread() is not threading.main_thread():
+        return nullcontext()
+    if call.startswith(("import", "register_", "build")):
+        return _load(plugin, call, LONGEST if seconds is None else seconds)
+    return _Call(plugin, call)
+
+
+class _Call:
+    """One that does not load: written out, since every call enters one."""
+
+    __slots__ = ("_stdout", "_watched")
+
+    def __init__(self, plugin: str, call: str) -> None:
+        self._watched = nullcontext() if _witness is None else _witness.watching(plugin, call, math.inf)
+
+    def __enter__(self) -> None:
+        self._watched.__enter__()
+        self._stdout, sys.stdout = sys.stdout, sys.stderr
+
+    def __exit__(self, *exc: Any) -> None:
+        sys.stdout = self._stdout
+        self._watched.__exit__(*exc)
+
+
+@contextmanager
+def _load(plugin: str, call: str, longest: float) -> Iterator[None]:
+    with ExitStack() as ends:
+        if _witness is not None:
+            ends.enter_context(_witness.watching(plugin, call, longest + GRACE))
+            ends.enter_context(aside())
+        ends.enter_context(redirect_stdout(sys.stderr))
+        if hasattr(signal, "setitimer"):
+            ends.enter_context(_hurried(plugin, call, longest))
         yield
-        return
-    longest, pressed = LONGEST if seconds is None else seconds, False
+
+
+@contextmanager
+def _hurried(plugin: str, call: str, longest: float) -> Iterator[None]:
+    pressed = False
 
     def ring(number: int, frame: FrameType | None) -> None:
         raise _Rung
@@ -71,9 +106,6 @@ def impatient(plugin: str, call: str, seconds: float | None = None) -> Iterator[
         ends.enter_context(_handled(signal.SIGALRM, ring))
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
             ends.enter_context(_handled(signal.SIGINT, press))
-        ends.enter_context(redirect_stdout(sys.stderr))
-        if _witness is not None:
-            ends.enter_context(_witness.watching(plugin, call, longest + GRACE))
         signal.setitimer(signal.ITIMER_REAL, longest, 1.0)
         ends.callback(signal.setitimer, signal.ITIMER_REAL, 0)
         try:

@@ -1,4 +1,4 @@
-"""A process beside a command, which says while loading which plugin the command ended, when nothing else can.
+"""A process beside a command, which says in which plugin's call the command ended, when nothing else can.
 
 A plugin that crashes the interpreter, kills its own process or hangs where no signal reaches takes the command with it:
 the witness, forked before the first plugin is loaded, then names it on stderr; and it ends a load that has no end.
@@ -13,40 +13,37 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
+
+from gateway.engine.slots import Slots
+
+LOOK = 0.5
+"""Seconds between two looks at whether a load outstays its deadline."""
 
 
 class Witness:
-    """The command's side. Where nothing can be forked, there is none, and all else is as it was."""
+    """The command's side. Where nothing can be forked, there is no witness, and all else is as it was."""
 
     def __init__(self) -> None:
-        self.process = os.getpid()
-        self.told = ""
-        """What is under way, as the witness knows it; empty between loads."""
-        self._to: int | None = None
+        self._process = os.getpid()
+        self._slots = Slots(None, 1)
+        self._slot = self._slots.slot(0)
+        self._line: int | None = None
 
-    @contextmanager
-    def watching(self, plugin: str, call: str, seconds: float) -> Iterator[None]:
-        """Around one load. Whatever is written to file 1 meanwhile goes to stderr."""
-        if self._to is None and hasattr(os, "fork") and threading.active_count() == 1:
-            self._to = _fork()
-        before = self.told
-        self._tell(f"{seconds:g} plugin {plugin} was loaded ({call})")
-        try:
-            with _aside():
-                yield
-        finally:
-            self._tell(before)
+    @property
+    def inside(self) -> bool:
+        """A plugin's call is under way in this very process, and not in one that was forked in it."""
+        return self._slot.busy and os.getpid() == self._process
 
-    def _tell(self, text: str) -> None:
-        self.told = text
-        if self._to is not None:
-            with suppress(OSError):  # it was killed; nobody depends on it
-                os.write(self._to, f"{text}\n".encode())
+    def watching(self, plugin: str, call: str, seconds: float) -> AbstractContextManager[None]:
+        """Around one call."""
+        if self._line is None and hasattr(os, "fork") and threading.active_count() == 1:
+            self._line = _fork(self._slots)
+        return self._slot.calling(plugin, call, seconds)
 
 
 @contextmanager
-def _aside() -> Iterator[None]:
+def aside() -> Iterator[None]:
     """Let file 1 be stderr, for those who write there past ``sys.stdout``."""
     stdout = None
     with suppress(OSError, ValueError, AttributeError):  # one of them is closed
@@ -63,50 +60,44 @@ def _aside() -> Iterator[None]:
             os.close(stdout)
 
 
-def _fork() -> int | None:
-    source, to = os.pipe()
+def _fork(slots: Slots) -> int | None:
+    """The command's end of a line that breaks when it ends."""
+    source, line = os.pipe()
     command = os.getpid()
     try:
         if os.fork():
             os.close(source)
-            return to
+            return line
     except OSError:
         os.close(source)
-        os.close(to)
+        os.close(line)
         return None
     try:
-        os.close(to)
-        _witness(source, command)
+        os.close(line)
+        _look(slots, source, command)
     finally:
         os._exit(0)  # nothing that the command has begun is ended here, too
 
 
-def _witness(source: int, command: int) -> None:
+def _look(slots: Slots, source: int, command: int) -> None:
     for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(one, signal.SIG_IGN)
     nothing = os.open(os.devnull, os.O_RDWR)
     for number in (0, 1):  # who reads what the command prints waits for the command alone
         os.dup2(nothing, number)
-    last, until, text = "", None, b""
-    while True:
-        left = None if until is None else max(0.0, until - time.monotonic())
-        if not select.select([source], [], [], left)[0]:
-            os.write(2, f"no end within {last.partition(' ')[0]} s: {_words(last)}".encode())
+    while not select.select([source], [], [], LOOK)[0]:
+        seen = slots.seen(0)
+        if seen.plugin and time.monotonic() > seen.until:
+            _tell(seen.plugin, seen.call, f"no end within {seen.until - seen.since:g} s: ")
             os.kill(command, signal.SIGKILL)
             return
-        if not (chunk := os.read(source, 65536)):
-            if last:
-                os.write(2, _words(last).encode())
-            return
-        *lines, text = (text + chunk).split(b"\n")
-        if lines:
-            last = lines[-1].decode()
-            until = time.monotonic() + float(last.partition(" ")[0]) if last else None
+    from gateway.model import GATEWAY
+
+    seen = slots.seen(0)
+    if seen.plugin not in ("", GATEWAY):
+        _tell(seen.plugin, seen.call)
 
 
-def _words(told: str) -> str:
-    plugin = told.split(" ")[2]
-    return (
-        f"the command was ended while {told.partition(' ')[2]}; "
-        f"`gateway plugins disable {plugin}` or GATEWAY_PLUGINS leaves it out\n"
-    )
+def _tell(plugin: str, call: str, why: str = "") -> None:
+    told = f"{why}the command was ended in a call of plugin {plugin} ({call.partition(' ')[0]}); "
+    os.write(2, f"{told}`gateway plugins disable {plugin}` or GATEWAY_PLUGINS leaves it out\n".encode())

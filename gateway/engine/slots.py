@@ -68,6 +68,11 @@ class Slot:
         self._version = 0
         self._now = ("", "", 0.0, 0.0)
 
+    @property
+    def busy(self) -> bool:
+        """Whether a call is under way."""
+        return self._now[3] > 0
+
     def ready(self, worker: str) -> None:
         """The process is up; ``worker`` is the name its leases carry."""
         _WORKER(self._memory, self._at + _RECORD.size - 96, _cut(worker, 96))
@@ -120,13 +125,17 @@ class _Calling:
 class Slots:
     """The file of all slots: made and read by the supervisor, opened by each worker for its own slot."""
 
-    def __init__(self, path: Path, count: int | None = None) -> None:
-        """``count``: make the file anew with so many slots. None: open it."""
-        self.path = path
-        if count is not None:
-            path.write_bytes(bytes(count * SIZE))
-        with path.open("r+b") as file:
-            self._memory = mmap.mmap(file.fileno(), 0)
+    def __init__(self, path: Path | None, count: int | None = None) -> None:
+        """``count``: make the file anew with so many slots. None: open it. Without a path only who is forked shares
+        them."""
+        if path is None:
+            self._memory = mmap.mmap(-1, (count or 1) * SIZE)
+        else:
+            if count is not None:
+                path.write_bytes(bytes(count * SIZE))
+            with path.open("r+b") as file:
+                self._memory = mmap.mmap(file.fileno(), 0)
+        self.path = path or Path()
         self.count = len(self._memory) // SIZE
 
     def slot(self, number: int, clock: Callable[[], float] = time.monotonic) -> Slot:

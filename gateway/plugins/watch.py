@@ -62,6 +62,11 @@ class _Watched:
         if (exc is None and self._breakers.quiet) or self._plugin == GATEWAY:
             return
         word, part, item = parts(self._call)
+        if exc is not None and not isinstance(exc, Exception | SystemExit | KeyboardInterrupt | GeneratorExit):
+            # A task that was cancelled, or a panic of another language: nobody who calls a plugin expects it.
+            exc = Garbage(f"{told(exc)}, which is no exception")
+            self._breakers.failed(self._plugin, part, word, item, f"{word} {exc}")
+            raise exc from None
         if exc is None:
             self._breakers.worked(self._plugin, part, word, word in _DECIDING or word not in _PARTS)
         elif part not in _OTHERWISE and _own_fault(exc):

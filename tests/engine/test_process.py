@@ -57,12 +57,14 @@ objects:
 LAUNCHER = """
 import sys
 from gateway.engine import process, slots
-slots.PLUGIN_CALL = 2.0
+slots.PLUGIN_CALL = 1.0
 sys.exit(process.main(sys.argv[1:]))
 """
 SUPERVISOR = """
 import pathlib, sys
+from gateway.engine import supervisor
 from gateway.engine.supervisor import Supervisor, command_of, wanted_processes
+supervisor.LONGEST_LIVED = 0.1
 root = pathlib.Path(sys.argv[1])
 def command(kind, slot, slots, before):
     python, _, _, *rest = command_of(root)(kind, slot, slots, before)

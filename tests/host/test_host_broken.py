@@ -65,6 +65,10 @@ BROKEN = {
         "register_sinks: System",
     ),
     "offers what cannot be called": (HEAD + "@hookimpl\ndef register_sinks(register): register('x', None)", "callable"),
+    "offers under a name of control characters": (
+        HEAD + "@hookimpl\ndef register_sinks(register): register('a\\x1b[31m', list)",
+        "is no name for a sink",
+    ),
     "offers under a name that is none": (HEAD + "@hookimpl\ndef register_sinks(register): register(5, str)", "name"),
     "settings that are no schema": (HEAD + "@hookimpl\ndef register_sinks(register): register('x', str, 5)", "schema"),
 }

@@ -18,6 +18,12 @@ from datetime import datetime
 from gateway.contracts import *
 from gateway.hookspecs import hookimpl
 
+class Panic(BaseException):
+    pass
+
+def panic(document):
+    raise Panic("of another language")
+
 class Odd(Source):
     verification = Verification(scheme="token", header="x-token", secrets=(Secret("s", "${S}"),))
 
@@ -125,6 +131,7 @@ def test_a_factory_that_gives_garbage_costs_its_own_system(gateway):
         "Lookup(system='none', object='contact', record='1')",
         "Lookup(system='odd', object='contact', record=None)",
         "sys.exit(3)",
+        "panic(document)",
         "globals()['Odd'].no_such_thing",
     ],
 )

@@ -13,8 +13,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from gateway.cli.main import cli
+from gateway.cli import patience
+from gateway.cli.main import cli, plugin_call
 from gateway.cli.patience import impatient
+from gateway.errors import GatewayError
 from gateway.host import Host
 
 INSTANCE = "instance: {name: Bad, zone: UTC, currency: EUR}\n"
@@ -69,7 +71,7 @@ def test_who_kills_a_command_is_named(made: Any, site: Path, tmp_path: Path) -> 
         done = command(tmp_path, site, "--help", plugins=name)
         assert (done.returncode, done.stderr) == (
             code,
-            f"the command was ended while plugin {name} was loaded (import); "
+            f"the command was ended in a call of plugin {name} (import); "
             f"`gateway plugins disable {name}` or GATEWAY_PLUGINS leaves it out\n",
         )
 
@@ -78,10 +80,10 @@ def test_who_kills_a_command_is_named(made: Any, site: Path, tmp_path: Path) -> 
 def test_who_cannot_be_interrupted_is_ended() -> None:
     """Here by nobody but the witness."""
     script = "from gateway.cli.witness import Witness; import time\n"
-    script += "with Witness().watching('deaf', 'import', 0.2): time.sleep(60)"
+    script += "one = Witness()\nwith one.watching('deaf', 'import', 0.2): time.sleep(60)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == -9
-    assert done.stderr.startswith("no end within 0.2 s: the command was ended while plugin deaf was loaded (import);")
+    assert done.stderr.startswith("no end within 0.2 s: the command was ended in a call of plugin deaf (import);")
 
 
 def loaded(name: str, distribution: Distribution) -> Host:
@@ -116,3 +118,27 @@ def test_what_a_plugin_prints_while_it_is_loaded_is_no_output(
     done = CliRunner().invoke(cli, ["-C", str(tmp_path), "check", "--json"])
     assert json.loads(done.stdout)["ok"]
     assert done.stderr == "a word\na fifth\n"
+
+
+def test_what_a_plugin_does_in_any_call_is_no_output_and_no_end(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """``os._exit`` leaves the call; outside of calls it is what it was."""
+    left: list[int] = []
+    monkeypatch.setattr(os, "_exit", left.append)
+    monkeypatch.setattr("gateway.cli.witness._fork", lambda slots: None)
+    monkeypatch.setattr("gateway.cli.patience._witness", None)
+    patience.alone()
+    with pytest.raises(SystemExit), impatient("x", "read 1"):
+        print("a word")
+        os._exit(0)
+    assert left == []
+    assert capsys.readouterr() == ("", "a word\n")
+    os._exit(4)
+    assert left == [4]
+
+
+def test_a_question_to_a_plugin_has_no_way_out() -> None:
+    """It is an error that names it."""
+    with pytest.raises(GatewayError, match="plugin x: account raised SystemExit"):
+        plugin_call("x", "account", lambda: sys.exit(0))

@@ -75,26 +75,26 @@ def fill(folder: Path, count: int) -> None:
 
 
 def bare(folder: Path) -> float:
-    """Seconds of Python and SQLite to read the same rows once, doing nothing with them."""
+    """Seconds of a processor for Python and SQLite to read the same rows once, doing nothing with them."""
     db = sqlite3.connect(folder / "var" / "gateway.db")
-    began = time.perf_counter()
+    began = time.process_time()
     for _ in db.execute("SELECT lead, at, channel FROM activities WHERE channel <> '' ORDER BY lead, at, id"):
         pass
     db.close()
-    return time.perf_counter() - began
+    return time.process_time() - began
 
 
 def work(folder: Path, options: list[str]) -> dict[str, float]:
-    """The command itself, in this process: seconds, MiB, journeys."""
+    """The command itself, in this process: seconds by the clock and of a processor, MiB, journeys."""
     from click.testing import CliRunner
 
     from gateway.cli.main import cli
 
-    began = time.perf_counter()
+    began, busy = time.perf_counter(), time.process_time()
     told = CliRunner().invoke(cli, ["-C", str(folder), "metrics", "attribution", "--json", *options])
-    seconds = time.perf_counter() - began
+    seconds, busy = time.perf_counter() - began, time.process_time() - busy
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"seconds": seconds, "mib": memory, "journeys": json.loads(told.stdout)["journeys"]}
+    return {"seconds": seconds, "cpu": busy, "mib": memory, "journeys": json.loads(told.stdout)["journeys"]}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -123,7 +123,7 @@ def main(argv: list[str] | None = None) -> int:
             shutil.rmtree(folder.parent)
     result = {
         "bench": "attribution",
-        "bare_s": round(base, 2),
+        "bare_cpu_s": round(base, 2),
         "target_s": SECONDS,
         "target_mib": MEMORY,
         "runs": found,
@@ -132,7 +132,8 @@ def main(argv: list[str] | None = None) -> int:
         print(json.dumps(result))
     for name, one in found.items() if not options.json else ():
         print(f"{name}: {one['seconds']:.1f} s and {one['mib']:.0f} MiB for {one['journeys']:,} journeys, ", end="")
-        print(f"{one['seconds'] / base:.1f} times a bare pass of {base:.1f} s (targets: {SECONDS} s, {MEMORY} MiB)")
+        print(f"{one['cpu']:.1f} s of a processor, {one['cpu'] / base:.1f} times a bare pass of {base:.1f} s ", end="")
+        print(f"(targets: {SECONDS} s, {MEMORY} MiB)")
     return int(any(one["seconds"] > SECONDS or one["mib"] > MEMORY for one in found.values()))
 
 

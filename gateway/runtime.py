@@ -486,9 +486,9 @@ def open_gateway(
     host: Host | None = None,
     fallback: bool = False,
     probing: bool = False,
+    following: Following = "never",
 ) -> Gateway:
     """Check the files, open the store, make the tables of a new one. Raises ``ConfigError`` with every problem.
-    following: Following = "never",
 
     :param now: business time; the instance's own when not given.
     :param fallback: while the files on disk are broken, work with the active ones, which the store keeps; what is

@@ -14,11 +14,13 @@ from pathlib import Path
 import page
 
 FOLDER = Path(__file__).resolve().parent
+OTHERWISE = {"events-postgresql": ["--postgresql", "--workers", "2"]}
+"""Name of a benchmark in another setting, after its own → the words for that."""
 
 
 def available() -> list[str]:
     """The files beside this one that can be run; the others are what they measure against."""
-    return sorted(
+    return sorted(OTHERWISE) + sorted(
         path.stem
         for path in FOLDER.glob("*.py")
         if path.name != "__main__.py" and 'if __name__ == "__main__"' in path.read_text()
@@ -34,7 +36,8 @@ def main(arguments: list[str]) -> int:
     for name in names or known:
         print(f"\n== {name} ==", flush=True)
         began, where = time.monotonic(), page.machine()
-        run = subprocess.Popen([sys.executable, str(FOLDER / f"{name}.py")], stdout=subprocess.PIPE, text=True)
+        file = FOLDER / f"{name.partition('-')[0]}.py"
+        run = subprocess.Popen([sys.executable, file, *OTHERWISE.get(name, ())], stdout=subprocess.PIPE, text=True)
         printed = ""
         for line in run.stdout or ():
             print(line, end="", flush=True)

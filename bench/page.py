@@ -48,12 +48,14 @@ def machine() -> str:
 
 def about(name: str) -> str:
     """The first sentence of a benchmark's docstring."""
-    text = ast.get_docstring(ast.parse((FOLDER / f"{name}.py").read_text(encoding="utf-8"))) or name
+    file = FOLDER / f"{name.partition('-')[0]}.py"
+    text = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or name
     return " ".join(text.partition("\n\n")[0].split())
 
 
 def keep(name: str, printed: str, met: bool, where: str) -> None:
-    """Note what a benchmark said. ``met``: whether it reached its targets; ``where``: see ``machine``."""
+    """Note what a benchmark said. ``name`` may go on behind a hyphen with how it was run; ``met``: whether it reached
+    its targets; ``where``: see ``machine``."""
     known = load()
     lines = [line.rstrip() for line in printed.strip().splitlines()]
     known[name] = {"at": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", "where": where, "met": met, "printed": lines}

@@ -306,7 +306,10 @@ class Pipeline:
         if lead.handoff is not None and makes:
             work.homeless(batch, lead, lead.handoff)
         writes = [w for w in wanted_writes(lead, self.model, batch.now, unsent=unsent) if makes or not w.create]
-        batch.writes += [write_row(wanted, batch.now) for wanted in writes]
+        document = (
+            max((batch.told_by[ref] for ref in lead.records if ref in batch.told_by), default="") if writes else ""
+        )
+        batch.writes += [write_row(wanted, batch.now, document) for wanted in writes]
         for system in self.model.active:
             for object_ in self.model.objects.get(system, ()):
                 if any(ref[:2] == (system, object_.name) for ref in lead.records):

@@ -75,6 +75,8 @@ def record(
     for at, event in fresh:
         document, original = told[event.key]
         batch.note(event.system, "applied")
+        ref = (event.system, event.object, event.record)
+        batch.told_by[ref] = max(document.id, batch.told_by.get(ref, ""))
         row = event_row(
             event, at, document.id, to_micros(document.received_at), hashes.get(f"mapping:{event.system}", "")
         )

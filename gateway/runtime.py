@@ -225,6 +225,7 @@ class Gateway:
         for reading in readings:
             if reading.failure:
                 self.inbox.quarantine(reading.document.id, reading.failure)
+                self.log.warning("quarantined", document=reading.document.id, system=reading.document.system)
         for batch in _batches([reading for reading in readings if not reading.failure]):
             self._work(worker, batch)
         self._note_unscored()
@@ -280,6 +281,7 @@ class Gateway:
             self.inbox.quarantine(ids[0], f"working it raised {type(exc).__name__}; see the log")
             return
         self.inbox.finish(ids)
+        self.log.info("worked", documents=" ".join(ids), events=done.events, leads=done.leads)
         self.observe(done)
 
     def pull_once(self, system: str) -> int:

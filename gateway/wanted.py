@@ -33,7 +33,7 @@ def wanted_writes(
     return found
 
 
-def write_row(wanted: Wanted, now: int) -> dict[str, Any]:
+def write_row(wanted: Wanted, now: int, document: str = "") -> dict[str, Any]:
     return {
         "id": new_id(),
         "system": wanted.system,
@@ -48,6 +48,7 @@ def write_row(wanted: Wanted, now: int) -> dict[str, Any]:
         "stamps": wanted.stamps,
         "priority": wanted.priority,
         "cause": wanted.cause,
+        "document": document,
         "planned_at": now,
         "state": "waiting",
         "due_at": now,

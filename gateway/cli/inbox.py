@@ -11,6 +11,7 @@ import click
 from gateway.answers.texts import iso, iso_time, moment, plural
 from gateway.cli.main import MOMENT, App, pass_app, pass_app_to_look
 from gateway.cli.output import json_option, limit_option, progress, say, say_json, table
+from gateway.cli.tracing import show
 from gateway.errors import NotFound, Refused
 
 STATES = ("waiting", "read", "quarantined")
@@ -18,7 +19,10 @@ STATES = ("waiting", "read", "quarantined")
 
 @click.group()
 def inbox() -> None:
-    """Documents as they came, and reading them again."""
+    """Documents as they came, what became of them, and reading them again."""
+
+
+inbox.add_command(show)
 
 
 @inbox.command("list")

@@ -161,6 +161,7 @@ def _watching(gateway: Gateway, system: str, work: Callable[[], int]) -> Callabl
 
 def web_app(root: Path, opener: Opener = open_gateway, follow: bool = False) -> Flask:
     """The application over an opened instance: intake, health, pages. ``follow``: a thread takes up changed files."""
+    from gateway.web.accepted import Accepted
     from gateway.web.app import create_app
     from gateway.web.desk.mounting import mount
     from gateway.web.health import Health
@@ -178,7 +179,10 @@ def web_app(root: Path, opener: Opener = open_gateway, follow: bool = False) -> 
             with hanging.within(ANSWERED):
                 return gateway.inbox.append([arrival])[0]
 
-    intake = Intake(gateway.intake_sources(), append, gateway.now, gateway.instance.public_url, utc_now)
+    accepted = Accepted(append, log)
+    if follow:
+        accepted.start()
+    intake = Intake(gateway.intake_sources(), accepted, gateway.now, gateway.instance.public_url, utc_now)
 
     health = Health(gateway, root, writer)
     measures = Measures(gateway.store, gateway.now, lambda: not health.problems())

@@ -53,6 +53,8 @@ class Batch:
     associations: dict[tuple[str, ...], dict[str, Any]] = field(default_factory=dict)
 
     documents: list[str] = field(default_factory=list)
+    told_by: dict[Ref, str] = field(default_factory=dict)
+    """record → the latest of the batch's documents that told something new of it"""
     events: list[dict[str, Any]] = field(default_factory=list)
     tallies: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     linked: dict[tuple[str, ...], dict[str, Any]] = field(default_factory=dict)

@@ -175,7 +175,7 @@ class Delivery:
         return again
 
     def _tell(self, settled: Sequence[outbox.Settled]) -> None:
-        """A line for each kind of answer, with the writes that got it and the documents they were planned because of."""
+        """A line for each kind of answer, with the writes that got it and the documents that they go back to."""
         kinds: dict[tuple[str, str], list[Any]] = {}
         for one in settled:
             kinds.setdefault((one.receipt.result, one.verdict.code), []).append(one.row)

@@ -485,6 +485,7 @@ writes = Table(
     ),  # when each value came to be, in microseconds: what we write keeps its origin
     Column("priority", Integer, nullable=False),
     Column("cause", String, nullable=False),
+    Column("document", Id, nullable=False, server_default=""),  # the latest that it was planned because of
     Column("planned_at", Time, nullable=False),
     Column("state", String, nullable=False),  # waiting | leased | unknown | confirmed | superseded | dead
     Column("due_at", Time, nullable=False),

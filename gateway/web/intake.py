@@ -199,11 +199,11 @@ class Intake:
             memory=memory,
         )
         try:
-            self._append(arrival)
+            stored = self._append(arrival)
         except StorageBusy as exc:
             self._note(system, f"busy: {exc.reason}")
             return _Reply(offer.answer.busy, "try again later", (("Retry-After", str(exc.retry_after)),))
-        return _spoken(offer.answer, offer.answer.status)
+        return _spoken(offer.answer, offer.answer.status, (("X-Gateway-Document", stored.id),))
 
     def _headers(self, environ: WSGIEnvironment, system: str) -> dict[str, str]:
         """Lower-case name → value; those sent twice are joined with commas by the server."""
@@ -271,8 +271,8 @@ class Intake:
             log.warning(what, system=system, reason=reason, since_start=self.refused[system, reason])
 
 
-def _spoken(answer: Answer, status: int) -> _Reply:
-    return _Reply(status, "", (), b"" if status == 204 else answer.body, answer.content_type)
+def _spoken(answer: Answer, status: int, headers: tuple[tuple[str, str], ...] = ()) -> _Reply:
+    return _Reply(status, "", headers, b"" if status == 204 else answer.body, answer.content_type)
 
 
 def _handshake(environ: WSGIEnvironment, answer: Answer) -> _Reply:

@@ -165,7 +165,7 @@ IDS = {
 }
 IDS |= {"deal"}
 KEPT = {  # what the numbers need, in words of the files or of the gateway, never of a person or about one
-    "leads": "merged_into company attributes persona stage journey excluded above erased_by returned path",
+    "leads": "merged_into company attributes persona stage journey excluded above erased_by returned path sought",
     "records": "mapping contested",
     "associations": "role",
     "events": "precision mapping state",

@@ -88,6 +88,7 @@ def test_an_accepted_call_is_on_disk_as_it_came(client, inbox):
     answer = post(client, body, headers={"X-Event": "lead.created"}, content_type="application/vnd.x+json")
     [document] = stored(inbox)
     assert (answer.status_code, answer.json) == (200, {"ok": True})
+    assert answer.headers["X-Gateway-Document"] == document.id  # so that both sides can speak of one call
     assert (document.body, document.content_type, document.received_at) == (body, "application/vnd.x+json", NOW)
     assert (document.system, document.origin, document.headers["x-event"]) == ("website", "webhook", "lead.created")
 

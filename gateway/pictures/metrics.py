@@ -8,7 +8,7 @@ from typing import Any
 
 from gateway.answers.texts import plural
 from gateway.metrics.report import number
-from gateway.pictures.figure import MOST, Figure, bars, grid, lines
+from gateway.pictures.figure import MOST, Figure, bars, grid, lines, ranges
 
 Data = Mapping[str, Any]
 NO_STAGE = "no stage yet"
@@ -68,6 +68,22 @@ def funnel(data: Data) -> Iterator[Figure]:
     if any(revenue):
         title = f"Revenue in {data['currency']}" + (" (pale: still maturing)" if any(young) else "")
         yield bars(title, values, {"revenue": revenue}, f"revenue in {data['currency']}", pale=young)
+
+
+def baseline(data: Data) -> Iterator[Figure]:
+    covered = [one for one in data["steps"] if one["covered"] and one["leads"]]
+    if covered:
+        names = [f"{one['stage']} → {one['to']}" for one in covered]
+        points = [(one["low"], one["rate"], one["high"]) for one in covered]
+        yield ranges("How many go on to the next stage, with the range of chance", names, points, "share of leads")
+
+
+def goals(data: Data) -> Iterator[Figure]:
+    if data["goals"]:
+        series = {"baseline": "baseline", "so far": "rate", "forecast": "forecast", "wanted": "wanted"}
+        shares = {words: [one[key] for one in data["goals"]] for words, key in series.items()}
+        names = [f"{one['name']} ({one['team']}, {one['by']})" for one in data["goals"]]
+        yield bars("Goals: where each stands", names, shares, "share of leads", share=True)
 
 
 def velocity(data: Data) -> Iterator[Figure]:
@@ -171,6 +187,8 @@ def _spread(found: Sequence[Data], factor: float) -> dict[str, list[float | None
 
 _DRAWN: Mapping[str, Callable[[Data], Iterator[Figure]]] = {
     "funnel": funnel,
+    "baseline": baseline,
+    "goals": goals,
     "velocity": velocity,
     "campaigns": campaigns,
     "content": content,

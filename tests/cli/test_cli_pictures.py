@@ -18,6 +18,12 @@ from gateway.pictures.page import page
 HOSTILE = "</script><script>alert(1)</script> <a href='https://evil.example'>x</a>"
 
 
+GOALS = """\
+baseline: {from: 2026-01-01, until: 2026-01-07}
+goals: [{name: Winners, from: target, to: won, reach: 60 %, team: Sales, by: 2026-12-31}]
+"""
+
+
 @pytest.fixture
 def busy(instance, ann, bob, people):
     """People with touches, a handoff that came back, and deals."""
@@ -25,6 +31,7 @@ def busy(instance, ann, bob, people):
         {**who, "at": f"2026-02-0{day}T09:00:00", "page": where}
         for who, day, where in ((ann, 1, "/pricing"), (ann, 2, "/blog"), (bob, 3, HOSTILE.replace(",", "")))
     ]
+    instance.write("goals.yaml", GOALS)
     instance.bring([*people, *pages, {**bob, "at": "2026-03-01T09:00:00", "status": "Won", "amount": "500"}])
     return instance
 
@@ -36,6 +43,8 @@ def busy(instance, ann, bob, people):
         ("funnel", ("--by", "month"), ["Leads at each stage", "Leads at each stage over time", "Revenue in EUR"]),
         ("funnel", ("--by", "country", "--count", "period"), ["Leads at each stage", "Leads that reached won"]),
         ("funnel", ("--by", "country"), ["Leads at each stage", "Share of those who entered that reached won"]),
+        ("baseline", ("--since", "2026-01-01"), ["How many go on to the next stage, with the range of chance"]),
+        ("goals", (), ["Goals: where each stands"]),
         ("velocity", (), ["How long each step takes"]),
         ("campaigns", (), ["What campaigns brought"]),
         ("content", (), ["Engagements, by the stage they serve", "Who engaged: share of buyers and of others"]),

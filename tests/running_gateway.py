@@ -217,11 +217,12 @@ sys.exit(process.run(sys.argv[1], Path(sys.argv[2])))
 """
 """One process of the gateway without a supervisor, as another machine may start it."""
 CUSTOM = """
-import datetime, pathlib, threading, time
+import datetime, pathlib, threading, time, traceback
 import gateway.store.inbox, gateway.outbound.delivery, gateway.engine.workers
 if {impatient}:
     gateway.store.inbox.SILENCE = gateway.outbound.delivery.SILENCE = 5.0
     gateway.engine.workers.BEAT = 0.5
+gateway.engine.workers._where = lambda exc: "".join(traceback.format_exception(exc)[-12:])
 
 def follow():
     held, travel = 0.0, None
@@ -445,7 +446,7 @@ class Running:
         """What would be tried again later is due: the gateway does all by itself, but a test need not wait for it."""
         if SOAK:
             return
-        with write(self.store.main) as connection:
+        with write(self.store.main, patience=PATIENCE) as connection:
             due = update(t.writes).where(t.writes.c.state.in_(("waiting", "unknown")), t.writes.c.due_at > 0)
             connection.execute(due.values(due_at=0))
             connection.execute(update(t.breakers).where(t.breakers.c.retry_at > 0).values(retry_at=0))

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pytest
 from running_gateway import SOAK, HubSpot, Running, Salesforce, document, until
-from sqlalchemy import select
+from sqlalchemy import create_engine, select, text
 
 from gateway.store import tables as t
 from gateway.store.database import read
@@ -92,10 +92,10 @@ def is_stopped_past_its_lease_and_woken(running: Running) -> None:
         running.signal("pipeline", signal.SIGSTOP)
     others = [running.beside("deliver:crm"), running.beside("pipeline")]
     running.quiet(hurry=True)
-    refused = running.log().count("StaleCommit")
+    refused = refusals(running)
     for kind in ("deliver:crm", "pipeline"):
         running.signal(kind, signal.SIGCONT)
-    until(lambda: running.log().count("StaleCommit") > refused, running.log)
+    until(lambda: refusals(running) > refused, running.log)
     for other in others:
         other.terminate()
         other.wait()
@@ -188,6 +188,28 @@ def has_a_full_disk(running: Running) -> None:
     running.send(more)
 
 
+def loses_its_database_ten_times(running: Running) -> None:
+    """PostgreSQL ends every connection, and for a moment takes no other, as at a restart; senders go on calling."""
+    url = running.store.main.url
+    if url.get_backend_name() != "postgresql":
+        return
+    keeper = create_engine(url.set(database="postgres"), isolation_level="AUTOCOMMIT")
+    documents = [(f"lost-{n}", document(n, f"lost{n % 20}")) for n in range(200)]
+    sender = threading.Thread(target=running.send, args=(documents,))
+    sender.start()
+    for _ in range(10):
+        with keeper.connect() as connection:
+            connection.exec_driver_sql(f'ALTER DATABASE "{url.database}" ALLOW_CONNECTIONS false')
+            ends = text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name")
+            connection.execute(ends, {"name": url.database})
+            time.sleep(0.3)
+            connection.exec_driver_sql(f'ALTER DATABASE "{url.database}" ALLOW_CONNECTIONS true')
+        time.sleep(0.5)
+    keeper.dispose()
+    sender.join()
+    assert {one for one, _ in documents} <= running.sent.keys()
+
+
 def is_killed_fifty_times(running: Running) -> None:
     """Any of its processes, at random moments, while several senders call."""
     stop = threading.Event()
@@ -226,6 +248,7 @@ SCENARIOS = (
     is_stormed_by_duplicates,
     has_a_sick_crm,
     has_a_full_disk,
+    loses_its_database_ten_times,
     ends_at_each_step_of_a_delivery,
     is_killed_fifty_times,
 )
@@ -264,6 +287,12 @@ def states(running: Running, system: str) -> list[str]:
     """Of the writes of one system."""
     with read(running.store.main) as connection:
         return list(connection.scalars(select(t.writes.c.state).where(t.writes.c.system == system)))
+
+
+def refusals(running: Running) -> int:
+    """Of commits: they came too late, or PostgreSQL has ended the transaction that kept the others waiting."""
+    log = (running.root / "log").read_text()
+    return log.count("error=StaleCommit") + log.count("error=OperationalError") + log.count("error=InternalError")
 
 
 def held(running: Running) -> bool:

@@ -8,6 +8,7 @@ import click
 
 from gateway.cli.main import log_to_stderr
 from gateway.cli.output import say
+from gateway.cli.patience import impatient
 
 
 @click.command()
@@ -33,7 +34,7 @@ def new(name: str, folder: Path | None, kind: str) -> None:
     called = Name(name)
     folder = folder or Path(called.distribution)
     log_to_stderr()
-    refuse_known(called, Host())
+    refuse_known(called, Host(guard=impatient))
     written = write(called, kind, folder, version("lead-gateway"))
     say(f"made {folder}:")
     for path in written:

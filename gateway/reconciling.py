@@ -7,14 +7,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from gateway.checked import Garbage
 from gateway.contracts import Count, Document, Held, Lookup, RecordGone, Sink, Source
-from gateway.errors import ConfigError, NotFound
+from gateway.errors import ConfigError, GatewayError, NotFound
 from gateway.metrics.reconcile import OTHER, Compared, Counted, Kind, Known, Side, There, compare, report, why
+from gateway.plugins.watch import told
 from gateway.store import reconcile as stored
-from gateway.store.database import read
+from gateway.store.database import read, store_trouble
 
 if TYPE_CHECKING:
     from gateway.runtime import Gateway
@@ -73,11 +76,28 @@ def _counted(gateway: Gateway, system: str, count: Count, since: datetime, until
     plugin = gateway.plugin_of(system)
     if source is None or type(source).counted is Source.counted:
         raise NotFound(gateway.problems.get(system, f"{system} cannot be counted: plugin {plugin} does not offer it"))
-    with gateway.guard(plugin, f"count {system}"):
-        found = dict(source.counted(count, since, until))
+    found: dict[str, datetime] = {}
+    with _asking(gateway, system, "counted"):
+        for record, at in source.counted(count, since, until):
+            if not isinstance(record, str) or not isinstance(at, datetime) or at.tzinfo is None:
+                raise Garbage("gave a record without an id, or without a time and its zone")
+            found[record] = at
     with read(gateway.store.main) as connection:
         leads = stored.leads_of(connection, system, count.object, list(found))
     return {Counted(system, count.object, record, at, leads.get(record, "")) for record, at in found.items()}
+
+
+@contextmanager
+def _asking(gateway: Gateway, system: str, call: str) -> Iterator[None]:
+    """Around a call of the system's plugin: what it raises unawares becomes one line that names it."""
+    plugin = gateway.plugin_of(system)
+    try:
+        with gateway.guard(plugin, f"{call} {system}"):
+            yield
+    except Exception as exc:
+        if store_trouble(exc) or (isinstance(exc, GatewayError) and not isinstance(exc, Garbage)):
+            raise
+        raise GatewayError(f"plugin {plugin}: {call} {told(exc)}") from exc
 
 
 # -- leads the gateway knows ------------------------------------------------------------------------------------------
@@ -115,7 +135,7 @@ def _held(gateway: Gateway, place: Place, count: Count, records: Sequence[str]) 
     if sink is None or type(sink).held is Sink.held:
         return {}
     asked = records[:LOOKED]
-    with gateway.guard(gateway.plugin_of(system), f"count {system}"):
+    with _asking(gateway, system, "held"):
         found = sink.held(object_, asked, [count.at, *count.where])
     return {record: found.get(record) for record in asked}
 
@@ -141,7 +161,7 @@ def _said(gateway: Gateway, place: Place, records: Sequence[str]) -> Iterator[tu
     if not source.per_fetch(object_):
         return
     lookups = [Lookup(system=system, object=object_, record=record) for record in records]
-    with gateway.guard(gateway.plugin_of(system), f"count {system}"):
+    with _asking(gateway, system, "fetch"):
         pages = list(source.fetch(lookups))
     for page in pages:
         document = Document(

@@ -15,7 +15,7 @@ from gateway_sandbox.salesforce import CONSUMER_KEY, CONSUMER_SECRET
 
 from gateway.cli.main import cli
 from gateway.contracts import Count
-from gateway.errors import ConfigError
+from gateway.errors import ConfigError, GatewayError
 from gateway.reconciling import reconcile
 from gateway.runtime import open_gateway
 
@@ -207,3 +207,15 @@ def test_a_side_that_nobody_counts_is_named(company):
     company.gateway.instance.systems["hubspot"].mapping.counts.clear()
     with pytest.raises(ConfigError, match=r"no mapping file says what is counted as passed"):
         company.reconciled()
+
+
+def test_a_plugin_that_fails_is_named(company, monkeypatch):
+    """By what it raised, not by what that says; one that gives anything else than records and times, too."""
+    source = type(company.gateway.sources["hubspot"])
+    monkeypatch.setattr(source, "counted", lambda *_: [("7", "today")])
+    with pytest.raises(GatewayError, match="plugin hubspot: counted gave a record without an id"):
+        company.reconciled()
+    monkeypatch.setattr(source, "counted", lambda *_: {}["ann@firm.example"])
+    with pytest.raises(GatewayError, match="plugin hubspot: counted raised KeyError") as caught:
+        company.reconciled()
+    assert "ann@" not in str(caught.value)

@@ -5,45 +5,55 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gateway.answers.texts import iso, points
+from marshmallow import Schema, fields
+
+from gateway.answers.fields import Moment, Points
+from gateway.answers.texts import points
+
+
+class HandoffSchema(Schema):
+    """A row of the table as JSON, the same for commands and the API."""
+
+    handoff = fields.String(attribute="id", metadata={"description": "its id"})
+    lead = fields.String()
+    system = fields.String(metadata={"description": "where it was handed over to"})
+    stage = fields.String()
+    persona = fields.String()
+    generation = fields.Integer(metadata={"description": "1, and 1 more for each time the lead came back"})
+    owner = fields.String(metadata={"description": "whose it is, as the system knows them"})
+    owner_why = fields.String()
+    state = fields.String(metadata={"description": "held, open, closed, absorbed or withdrawn"})
+    alarm = fields.String(metadata={"description": "what is due next: warned, escalated or reassigned"})
+    cause = fields.String()
+    cause_reason = fields.String()
+    cause_by = fields.String()
+    bucket = fields.String(allow_none=True, metadata={"description": "how it ended; null while it is open"})
+    bucket_reason = fields.String()
+    score = Points(metadata={"description": "of the lead, as it was handed over"})
+    opened_at = Moment()
+    response_due = Moment()
+    period_ends = Moment()
+    accepted_at = Moment()
+    contacted_at = Moment()
+    closed_at = Moment()
+    alarm_at = Moment()
+    wake_at = Moment()
+    waits_for = fields.Function(lambda row: waits_for(row), metadata={"type": "string"})
+    contributions = fields.Method("_contributions", metadata={"type": "array", "items": {"type": "object"}})
+
+    def _contributions(self, row: Mapping[str, Any]) -> list[dict[str, Any]]:
+        return [
+            {"rule": rule, "points": points(given), "reason": reason, "axis": axis}
+            for rule, given, reason, axis in row["contributions"]
+        ]
+
+
+_schema = HandoffSchema()
 
 
 def handoff_json(row: Mapping[str, Any]) -> dict[str, Any]:
-    times = (
-        "opened_at",
-        "response_due",
-        "period_ends",
-        "accepted_at",
-        "contacted_at",
-        "closed_at",
-        "alarm_at",
-        "wake_at",
-    )
-    names = (
-        "lead",
-        "system",
-        "stage",
-        "persona",
-        "generation",
-        "owner",
-        "owner_why",
-        "state",
-        "alarm",
-        "cause",
-        "cause_reason",
-        "cause_by",
-    )
-    return {
-        "handoff": row["id"],
-        **{name: row[name] for name in (*names, "bucket", "bucket_reason")},
-        "score": points(row["score"]),
-        **{name: iso(row[name]) for name in times},
-        "waits_for": waits_for(row),
-        "contributions": [
-            {"rule": rule, "points": points(given), "reason": reason, "axis": axis}
-            for rule, given, reason, axis in row["contributions"]
-        ],
-    }
+    told: dict[str, Any] = _schema.dump(row)
+    return told
 
 
 def ended_as(row: Mapping[str, Any]) -> str:

@@ -1,14 +1,15 @@
-"""The model in words: every rule of scoring.yaml and every stage of journey.yaml, as people read them."""
+"""The model in words: every rule of scoring.yaml, every stage of journey.yaml, and every point of a score."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from gateway.answers.texts import shown
+from gateway.answers.texts import iso_time, points, shown
 
 if TYPE_CHECKING:
     from gateway.journey.journey import Stage
+    from gateway.past import Explained
 
 
 def rules_of(scoring: Mapping[str, Any]) -> Iterator[dict[str, str]]:
@@ -88,4 +89,25 @@ def stage_of(stage: Stage) -> dict[str, Any]:
         else f"goes back {stage.margin / 100:g} below"
         if stage.falls
         else "stays",
+    }
+
+
+def explained_json(found: Explained, hindsight: bool) -> dict[str, Any]:
+    """A score with each point of it."""
+    score = found.score
+    return {
+        "lead": found.lead,
+        "at": iso_time(found.at),
+        "hindsight": hindsight,
+        "persona": found.subject.persona,
+        "total": points(score.total),
+        "fit": points(score.fit),
+        "behaviour": points(score.behaviour),
+        "band": score.band,
+        "changes_at": iso_time(score.changes_at) if score.changes_at else None,
+        "scoring": found.scoring,
+        "contributions": [
+            {"axis": one.axis, "rule": one.rule, "points": points(one.hundredths), "reason": one.reason}
+            for one in score.contributions
+        ],
     }

@@ -5,20 +5,18 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from gateway.answers.texts import in_brackets, iso, iso_time, plain, plural, points, two_digits, who
+from gateway.answers.model import explained_json
+from gateway.answers.texts import in_brackets, plain, plural, two_digits, who
 from gateway.cli.forgetting import export, forget
 from gateway.cli.judging import give_points, hold
 from gateway.cli.main import MOMENT, App, pass_app_to_look
 from gateway.cli.output import json_option, limit_option, say, say_json, say_under, table
 from gateway.cli.regrouping import merge, split
 from gateway.errors import Refused
-
-if TYPE_CHECKING:
-    from gateway.past import Explained
 
 TIMELINE = 50
 
@@ -57,6 +55,7 @@ def list_(
     as_json: bool,
 ) -> None:
     """List leads, the highest score first."""
+    from gateway.answers.leads import LeadRowSchema
     from gateway.store import listing, overview
     from gateway.store.database import read
 
@@ -68,23 +67,7 @@ def list_(
         records = {} if as_json else listing.record_names(connection, [row["id"] for row in rows])
         reasons = overview.excluded(connection) if excluded else {}
     if as_json:
-        found = [
-            {
-                "lead": row["id"],
-                "attributes": row["attributes"],
-                "stage": row["stage"],
-                "persona": row["persona"],
-                "score": points(row["total"]),
-                "fit": points(row["fit"]),
-                "behaviour": points(row["behaviour"]),
-                "band": row["band"],
-                "generation": row["generation"],
-                "entered_at": iso(row["entered_at"]),
-                "handoff": row["handoff"],
-                "excluded": row["excluded"],
-            }
-            for row in rows
-        ]
+        found = LeadRowSchema(many=True).dump(rows)
         say_json({"total": total, "leads": found})
         return
     last = "excluded" if excluded else "handed over"
@@ -139,7 +122,7 @@ def explain(app: App, key: str, at: datetime | None, hindsight: bool, as_json: b
     lead = gateway.find_lead(key)
     found = past.explain_now(gateway, lead) if at is None else past.explain_at(gateway, lead, app.moment(at), hindsight)
     if as_json:
-        say_json(_explained(found, hindsight))
+        say_json(explained_json(found, hindsight))
         return
     say(f"lead {lead}{in_brackets(who(found.subject.attributes))}, persona {found.subject.persona or 'none'}")
     if at is not None:
@@ -153,26 +136,6 @@ def explain(app: App, key: str, at: datetime | None, hindsight: bool, as_json: b
 
 def _zoned(at: datetime, app: App) -> str:
     return f"{at.astimezone(app.zone):%Y-%m-%d %H:%M:%S %Z}"
-
-
-def _explained(found: Explained, hindsight: bool) -> dict[str, Any]:
-    score = found.score
-    return {
-        "lead": found.lead,
-        "at": iso_time(found.at),
-        "hindsight": hindsight,
-        "persona": found.subject.persona,
-        "total": points(score.total),
-        "fit": points(score.fit),
-        "behaviour": points(score.behaviour),
-        "band": score.band,
-        "changes_at": iso_time(score.changes_at) if score.changes_at else None,
-        "scoring": found.scoring,
-        "contributions": [
-            {"axis": one.axis, "rule": one.rule, "points": points(one.hundredths), "reason": one.reason}
-            for one in score.contributions
-        ],
-    }
 
 
 # -- values ------------------------------------------------------------------------------------------------------------

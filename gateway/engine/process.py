@@ -162,6 +162,7 @@ def _watching(gateway: Gateway, system: str, work: Callable[[], int]) -> Callabl
 def web_app(root: Path, opener: Opener = open_gateway, follow: bool = False) -> Flask:
     """The application over an opened instance: intake, health, pages. ``follow``: a thread takes up changed files."""
     from gateway.web.accepted import Accepted
+    from gateway.web.api.mounting import mount as mount_api
     from gateway.web.app import create_app
     from gateway.web.desk.mounting import mount
     from gateway.web.health import Health
@@ -190,6 +191,7 @@ def web_app(root: Path, opener: Opener = open_gateway, follow: bool = False) -> 
     app = create_app(intake, health.problems, health.warnings, measures, watcher, health.dead)
     health.mount(app)
     desk = mount(app, gateway)
+    mount_api(app)
     if follow:
         following = partial(_follow, desk, intake, partial(opener, root))
         threading.Thread(target=following, name="files", daemon=True).start()

@@ -774,6 +774,15 @@ login_failures = Table(
     Column("at", Time, nullable=False, index=True),
 )
 
+once = Table(  # answers to writes of the API that may be sent again
+    "once",
+    main,
+    Column("key", string(64), primary_key=True),
+    Column("asked", string(64), nullable=False),
+    Column("answer", Json),
+    Column("at", Time, nullable=False, index=True),
+)
+
 audit = Table(  # who changed what at the desk: append-only
     "audit",
     main,

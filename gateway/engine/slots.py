@@ -28,7 +28,9 @@ OWN_CALL = 60.0
 _RECORD = struct.Struct("<Qdd64s64s96s")  # version, since, until, plugin, call, worker
 _VERSION, _TIMES, _CALL = (struct.Struct(form).pack_into for form in ("<Q", "<Qdd", "<Qdd64s64s"))
 _WORKER = struct.Struct("96s").pack_into
+_BEAT = struct.Struct("<d")  # when it last did anything
 _EPITAPH = struct.Struct("<64s96s96s")  # plugin, call, reason
+_PULSE = _RECORD.size
 _GRAVE = 256
 SIZE = 512
 
@@ -77,6 +79,10 @@ class Slot:
         """The process is up; ``worker`` is the name its leases carry."""
         _WORKER(self._memory, self._at + _RECORD.size - 96, _cut(worker, 96))
 
+    def beat(self) -> None:
+        """It goes round: each of its calls says so, too."""
+        _BEAT.pack_into(self._memory, self._at + _PULSE, self._clock())
+
     def epitaph(self) -> Epitaph | None:
         """That of the process before, once; None when it ended in no plugin's call."""
         at = self._at + _GRAVE
@@ -95,6 +101,7 @@ class Slot:
         _VERSION(self._memory, self._at, self._version)
         if until:
             _CALL(self._memory, self._at, self._version, since, until, _cut(plugin, 64), _cut(call, 64))
+            _BEAT.pack_into(self._memory, self._at + _PULSE, since)
         else:  # texts without a deadline say nothing
             _TIMES(self._memory, self._at, self._version, 0.0, 0.0)
         self._version += 1
@@ -154,6 +161,11 @@ class Slots:
             return Seen(_text(worker))
         return Seen(_text(worker), _text(plugin), _text(call), since, until)
 
+    def beat(self, number: int) -> float:
+        """When the process of this slot last did anything; 0 while it has not."""
+        self._check(number)
+        return float(_BEAT.unpack_from(self._memory, number * SIZE + _PULSE)[0])
+
     def clear(self, number: int, epitaph: Epitaph | None = None) -> None:
         """The process of this slot is gone; the next one reads its ``epitaph``."""
         self._check(number)
@@ -177,6 +189,12 @@ def enter(slot: Slot | None) -> None:
     """This process writes into ``slot`` from now on (None: into none)."""
     global _here
     _here = slot
+
+
+def beat() -> None:
+    """This process goes round once more."""
+    if _here is not None:
+        _here.beat()
 
 
 def calling(plugin: str, call: str, deadline: float = PLUGIN_CALL) -> contextlib.AbstractContextManager[None]:

@@ -24,6 +24,7 @@ from typing import Any
 import structlog
 from marshmallow import fields
 
+from gateway.durations import age_in_words
 from gateway.engine.edits import Edits
 from gateway.engine.slots import Epitaph, Slots
 from gateway.settings.files import ConfigFile
@@ -44,6 +45,8 @@ RENEWED = 3
 """The exit code of a worker that made room for one with the files as they are now."""
 REFUSED = 2
 """The exit code of a process that found its configuration wrong: trying again is useless."""
+SILENT = 180.0
+"""Seconds after which a process that shows no sign of life is told of: each call of a plugin is one."""
 MOST = 64
 STATUS = "run.json"
 
@@ -310,6 +313,7 @@ class Supervisor:
                 "ready": child.was_ready,
                 "lives": child.lives,
                 "reason": child.reason,
+                "slot": child.slot,
             }
             for child in self._children.values()
         ]
@@ -332,6 +336,16 @@ def down(status: Path) -> Iterator[str]:
                 yield f"the process {one['kind']} is down and will be started again{why}"
             elif not one["ready"] and one["lives"] > 1:
                 yield f"the process {one['kind']} does not come up{why}"
+            elif silent := _silent_for(status.parent / f"slots.{told['supervisor']}", one["slot"]):
+                yield f"the process {one['kind']} has done nothing for {age_in_words(silent)}, not even look for work"
+
+
+def _silent_for(slots: Path, number: int) -> int:
+    """Microseconds since a process last went round, where that is too long; else 0. The web process never does."""
+    with contextlib.closing(Slots(slots)) as opened:
+        beat = opened.beat(number)
+    silent = time.monotonic() - beat
+    return int(silent * 1_000_000) if beat and silent > SILENT else 0
 
 
 def _signal_group(process: subprocess.Popen[bytes], number: int) -> None:

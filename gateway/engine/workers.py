@@ -14,6 +14,7 @@ from typing import Protocol
 import structlog
 from sqlalchemy import Engine
 
+from gateway.engine import slots
 from gateway.errors import StaleCommit
 from gateway.store import bells
 from gateway.store.database import store_trouble
@@ -125,6 +126,7 @@ def loop(
     """
     failures, bell = 0, bell or NoBell()
     while not stop.is_set():
+        slots.beat()
         try:
             bell.rang()  # what is committed from here on is news after this look
             done = work()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import time
 from collections import namedtuple
 
 import pytest
@@ -12,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import insert, update
 
 from gateway.engine.process import web_app
+from gateway.engine.slots import Slots
 from gateway.store import tables as t
 from gateway.store.database import open_store, write
 from gateway.store.inbox import GroupWriter
@@ -140,12 +142,20 @@ def test_work_that_stands_still_is_told_while_calls_are_taken(client, filled):
         ),
         ({"pid": 7, "ready": False, "lives": 2}, None, "the process pipeline does not come up: it fell"),
         ({"pid": 7, "ready": True, "lives": 2}, None, ""),
+        ({"pid": 7, "ready": True, "lives": 1, "silent": 150}, None, ""),
+        (
+            {"pid": 7, "ready": True, "lives": 1, "silent": 200},
+            None,
+            "the process pipeline has done nothing for 3 minutes, not even look for work",
+        ),
         ({"pid": None, "ready": True, "lives": 3}, 2**22 + 1, ""),  # the supervisor has gone: nothing is wanted
     ],
 )
 def test_a_process_that_is_down_is_told(client, filled, process, supervisor, told):
     """As the supervisor knows it, at /health/work and by `gateway status`."""
-    entry = {"kind": "pipeline", "reason": "it fell", **process}
+    entry = {"kind": "pipeline", "reason": "it fell", "slot": 1, **process}
+    slots = Slots(filled.root / "var" / f"slots.{os.getpid()}", 2)
+    slots.slot(1, lambda: time.monotonic() - process.pop("silent", 0)).beat()
     content = {"supervisor": supervisor or os.getpid(), "processes": [entry], "files": []}
     (filled.root / "var" / "run.json").write_text(json.dumps(content))
     answer = client.get("/health/work")

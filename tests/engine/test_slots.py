@@ -117,3 +117,21 @@ def test_another_process_sees_the_same_clock(shared):
     assert said == b"in\n"
     assert started <= seen.since <= time.monotonic()
     assert seen.until == pytest.approx(seen.since + 5.0)
+
+
+def test_a_sign_of_life_is_each_round_and_each_call(tmp_path):
+    """A worker that is frozen, or stuck in itself, gives none; a long series of calls gives many."""
+    now = [5.0]
+    slots = Slots(tmp_path / "slots", 2)
+    slot = slots.slot(1, lambda: now[0])
+    slot.ready("worker")
+    assert slots.beat(1) == 0
+    slot.beat()
+    assert slots.beat(1) == 5
+    now[0] = 9.0
+    with slot.calling("plugin", "read"):
+        assert slots.beat(1) == 9
+        assert slots.seen(1).plugin == "plugin"
+    assert (slots.beat(1), slots.seen(1).worker, slots.beat(0)) == (9, "worker", 0)
+    slots.clear(1)
+    assert slots.beat(1) == 0

@@ -44,7 +44,8 @@ def loaded(packages: frozenset[str]) -> Host | None:
     pairs = [pair for pair in of_plugins if pair[0].module.partition(".")[0] in packages]
     if not pairs:
         silent = sorted({name for package, name in _silent() if package in packages})
-        assert not silent, f"{', '.join(silent)}: no entry point of the group {hookspecs.PROJECT}, so nobody finds it"
+        why = f"no entry point of the group {hookspecs.PROJECT} leads to it, so nobody finds it"
+        assert not silent, f"{', '.join(silent)}: {why}"
         return None
     host = Host(pairs)
     wrong = [f"{one.name} is {one.state}: {one.reason}" for one in host.plugins if one.state != "active" or one.reason]
@@ -54,12 +55,14 @@ def loaded(packages: frozenset[str]) -> Host | None:
 
 @cache
 def _silent() -> frozenset[tuple[str, str]]:
-    """(package, distribution) of those that ask for the gateway and have no plugin."""
+    """(package, distribution) of those that ask for the gateway and have no plugin in their packages."""
     found = set()
     for one in distributions():
-        if _ASKS.search(one.read_text("METADATA") or "") and not one.entry_points.select(group=hookspecs.PROJECT):
+        if _ASKS.search(one.read_text("METADATA") or ""):
             packages = (one.read_text("top_level.txt") or "").split()
-            found |= {(package, one.metadata["Name"]) for package in packages}
+            entries = one.entry_points.select(group=hookspecs.PROJECT)
+            if not {entry.module.partition(".")[0] for entry in entries} & {*packages}:
+                found |= {(package, one.metadata["Name"]) for package in packages}
     return frozenset(found)
 
 

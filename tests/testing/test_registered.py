@@ -35,6 +35,7 @@ class OtherSettings(Settings):
 def register_{}(register):
     {}
 """
+PACKAGE = "registered_of_tests"
 CHECK = "test_the_gateway_finds_it"
 Test = Callable[..., Contract]
 
@@ -45,15 +46,15 @@ def suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Test]:
     monkeypatch.syspath_prepend(tmp_path)
     suites: list[Contract] = []
 
-    def make(base: type[Contract], kind: str = "", does: str = "pass", entry: bool = True, **parts: Any) -> Contract:
-        package, info = "registered_of_tests", tmp_path / "registered-1.0.dist-info"
+    def make(base: type[Contract], kind: str = "", does: str = "pass", entry: str = PACKAGE, **parts: Any) -> Contract:
+        package, info = PACKAGE, tmp_path / "registered-1.0.dist-info"
         info.mkdir()
         (tmp_path / f"{package}.py").write_text(HEAD.format(kind, does))
         about = "Metadata-Version: 2.1\nName: registered\nVersion: 1.0\nRequires-Dist: lead_gateway>=1,<2\n"
         (info / "METADATA").write_text(about)
         (info / "top_level.txt").write_text(package)
         if entry:
-            (info / "entry_points.txt").write_text(f"[lead_gateway]\nregistered = {package}\n")
+            (info / "entry_points.txt").write_text(f"[lead_gateway]\nregistered = {entry}\n")
         module = ModuleType("test_of_registered")
         module.__dict__["theirs"] = importlib.import_module(package)
         monkeypatch.setitem(sys.modules, module.__name__, module)
@@ -128,9 +129,11 @@ def test_a_transform_is_the_function_that_is_registered(suite: Test, does: str, 
         getattr(one, CHECK)()
 
 
-def test_a_distribution_without_an_entry_point_is_told(suite: Test) -> None:
-    with pytest.raises(AssertionError, match="registered: no entry point of the group lead_gateway"):
-        getattr(suite(SinkContract, entry=False), CHECK)()
+@pytest.mark.parametrize("entry", ["", "registerd_of_tests"])
+def test_a_distribution_that_names_no_plugin_of_its_own_is_told(suite: Test, entry: str) -> None:
+    """None at all, or a misspelt one."""
+    with pytest.raises(AssertionError, match="registered: no entry point of the group lead_gateway leads to it"):
+        getattr(suite(SinkContract, entry=entry), CHECK)()
 
 
 def test_what_is_no_plugin_is_excused(suite: Test) -> None:

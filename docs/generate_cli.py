@@ -101,6 +101,13 @@ SHAPES = {
     "work show": "id kind system object record lead detail count opened_at resolved_at resolution legal[] words[] "
     "sides[] said[]",
     "work resolve": "resolved[] resolved[].id resolved[].kind resolved[].done[] by resolution",
+    "inbox show": "document document.id document.system document.received_at document.origin document.stream "
+    "document.state document.reason document.flags document.size read_at leads[] items[] items[].key items[].system "
+    "items[].object items[].record items[].type items[].at items[].state items[].reason moves[] moves[].lead "
+    "moves[].from_stage moves[].stage moves[].at moves[].cause moves[].reason moves[].score handoffs[] handoffs[].id "
+    "handoffs[].lead handoffs[].system handoffs[].opened_at handoffs[].state handoffs[].bucket writes[] writes[].id "
+    "writes[].lead writes[].system writes[].object writes[].key writes[].record writes[].document writes[].planned_at "
+    "writes[].state writes[].attempts writes[].code writes[].message writes[].finished_at",
     "inbox list": "documents[] documents[].id documents[].system documents[].received_at documents[].origin "
     "documents[].stream documents[].state documents[].reason documents[].flags documents[].size documents[].deaths",
     "inbox replay": "dry_run documents[] quarantined_again",
@@ -141,7 +148,8 @@ SHAPES = {
     "plugins lock": "approves[] written",
     "plugins uninstall": "uninstalled version plugins[] stays[]",
     "plugins disable": "plugin disabled systems[]",
-    "plugins test": "ok gateway python plugins suites[] suites[].contract suites[].suite suites[].where "
+    "plugins test": "ok gateway python plugins loading loading.state loading.reason suites[] suites[].contract "
+    "suites[].suite suites[].where "
     "suites[].plugin[] suites[].passed suites[].failed suites[].skipped suites[].checks[] suites[].checks[].check "
     "suites[].checks[].name suites[].checks[].result suites[].checks[].reason",
     "plugins enable": "plugin disabled found[] found[].state found[].reason",

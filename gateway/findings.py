@@ -5,7 +5,7 @@ In: a look at each account. Out: ``problems`` (would be refused, or can bring no
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,7 @@ from gateway.contracts import Account, Signal, Step
 from gateway.errors import Problem
 from gateway.mapping import COMPUTED, fitting
 from gateway.mapping.fitting import Catalogue
-from gateway.settings.files import ConfigFile, suggest
+from gateway.settings.files import ConfigFile, KeyPath, suggest
 from gateway.settings.instance import GATEWAY, MAPPINGS, SCORING, Instance, uses
 
 BANDS = ("great", "good", "bad")
@@ -108,6 +108,19 @@ class Findings:
             for misfit in fitting.misfits(one, data, catalogue, known, command, look.prefix):
                 problem = file.problem(("objects", one.name, *misfit.key), misfit.message)
                 (self.problems if misfit.serious else self.warnings).append(problem)
+        for index, count in enumerate(file.data.get("counts") or ()):
+            self._count(file, ("counts", index), count, look.catalogues.get(count["object"]) or {})
+
+    def _count(self, file: ConfigFile, at: KeyPath, count: Mapping[str, Any], catalogue: Catalogue) -> None:
+        """What is counted must be there, and have a time to count by."""
+        for key in (("at",), *(("where", name) for name in count.get("where") or ())) if catalogue else ():
+            name = count["at"] if key == ("at",) else key[1]
+            there = fitting.find(str(name), catalogue)
+            if there is None:
+                said = f"{name}: no such field there, or hidden from our user{suggest(name, catalogue)}"
+                self.problems.append(file.problem((*at, *key), said))
+            elif key == ("at",) and there.type not in ("date", "datetime", "relation"):
+                self.problems.append(file.problem((*at, *key), f"{name} is of type {there.type} there, not a time"))
 
     def _streams(self, look: Look) -> None:
         """A signal that comes one by one must not be counted again, and one that is pulled must be read."""

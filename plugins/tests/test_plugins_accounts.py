@@ -388,3 +388,18 @@ def test_the_doctor_tries_the_credentials_and_the_mapping_of_a_plugins_systems(a
     assert found["credentials"][0] == "wrong"
     assert "${HS}" in found["credentials"][1]
     assert found["mapping"] == ("not tried", "the account could not be asked")
+
+
+def test_what_is_counted_must_be_there_and_have_a_time(accounts):
+    """Told beforehand, at its line; the same where it is right says nothing."""
+    accounts.add("salesforce")
+    path = accounts.folder / "mappings/salesforce.yaml"
+    text = path.read_text()
+    path.write_text(
+        f"{text}\ncounts: [{{side: received, object: Lead, at: CreatedDate, where: {{LeadSource: Web}}}}]\n"
+    )
+    assert not [key for key in accounts.found() if key.startswith("counts")]
+    path.write_text(f"{text}\ncounts: [{{side: received, object: Lead, at: Company, where: {{LeadSrc: Web}}}}]\n")
+    told = {key: said for key, said in accounts.found().items() if key.startswith("counts")}
+    assert told["counts[0].at"] == "Company is of type string there, not a time"
+    assert told["counts[0].where.LeadSrc"].startswith("LeadSrc: no such field there, or hidden from our user")

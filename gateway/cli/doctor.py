@@ -66,12 +66,9 @@ def check(app: App, name: str | None, offline: bool, as_json: bool) -> None:
         for line in warnings:
             say(f"warning: {line}")
         names = ", ".join(dict.fromkeys(one.name for one in culprits))
-        ends = [
-            f"something is wrong with {names}" if culprits else f"{plural(len(chosen), 'plugin')}: nothing is wrong"
-        ]
-        if problems or missing:
-            ends = [*(ends if culprits else []), "something is wrong beside the plugins that are installed"]
-        say("; ".join(ends))
+        parts = [*([names] if names else []), *(["the instance beside its plugins"] if problems or missing else [])]
+        nothing = f"{plural(len(chosen), 'plugin')}: nothing is wrong"
+        say(f"something is wrong with {' and '.join(parts)}" if wrong else nothing)
     if wrong:
         click.get_current_context().exit(1)
 

@@ -151,11 +151,14 @@ def lock(app: App, names: Sequence[str], yes: bool, by: str, as_json: bool) -> N
             say(f"not approved, so not loaded: {', '.join(out)}")
     if not yes:
         click.confirm("Approve this?", abort=True, err=True)
-    _write(app, new)
+    seen = _write(app, new)
     if as_json:
         say_json({"approves": told, "written": True})
     else:
         say(f"wrote plugins.lock with {plural(len(new.distributions), 'distribution')}; commit it")
+    for one in seen:
+        if _normal(one.distribution) in chosen and one.state != "active":
+            say(f"but {one.name} is {one.state}: {one.reason}", err=True)
 
 
 @click.command()

@@ -114,13 +114,13 @@ def disable(app: App, name: str, reason: str, by: str, as_json: bool) -> None:
     plugin of this name, NAME is DISTRIBUTION:PLUGIN.
     """
     from gateway.plugins import switched
-    from gateway.plugins.rules import called
+    from gateway.plugins.rules import called, spelled
     from gateway.plugins.uses import uses
 
     app.require()
     found, off = looked(app), _switches(app)
     one = one_of(found, name)
-    for key in off.keys() & called(one.name, one.distribution):
+    for key in [key for key in off if spelled(key) in called(one.name, one.distribution)]:
         raise Refused(f"{key} is disabled already, {off[key]}")
     if one.name == "weighted" and one.distribution == "lead-gateway":
         raise Refused("weighted is part of the gateway itself")
@@ -152,7 +152,7 @@ def enable(app: App, name: str, as_json: bool) -> None:
     """
     from gateway.plugins import switched
     from gateway.plugins.approving import plugins_of
-    from gateway.plugins.rules import called
+    from gateway.plugins.rules import called, spelled
     from gateway.settings.instance import store_place
     from gateway.store.breakers import try_now
     from gateway.store.times import utc_now
@@ -163,7 +163,9 @@ def enable(app: App, name: str, as_json: bool) -> None:
     theirs = plugins_of(name)
     words = {word for pair in theirs for word in called(*pair)}
     meant = [
-        key for key, entry in off.items() if key in words or any(name == one.partition(" ")[2] for one in entry.offers)
+        key
+        for key, entry in off.items()
+        if spelled(key) in words or any(name == one.partition(" ")[2] for one in entry.offers)
     ]
     if len(meant := [name] if name in off else meant) > 1:
         raise Refused(f"{name} is more than one plugin that is disabled; name one: {', '.join(meant)}")
@@ -178,7 +180,7 @@ def enable(app: App, name: str, as_json: bool) -> None:
         raise Refused(f"{name} is not disabled in plugins.yaml" + (f"; disabled are {', '.join(off)}" if off else ""))
     [key] = meant
     switched.write(app.root, {other: entry for other, entry in off.items() if other != key})
-    found = [one for one in looked(app) if key in called(one.name, one.distribution)]
+    found = [one for one in looked(app) if spelled(key) in called(one.name, one.distribution)]
     if as_json:
         told = [{"state": one.state, "reason": one.reason} for one in found]
         say_json({"plugin": key, "disabled": False, "found": told})
@@ -221,10 +223,10 @@ def matching(found: Sequence[Seen], name: str) -> list[Seen]:
     """The plugins meant by ``name``: theirs, their distribution's, or one that they offer. Raises ``NotFound``."""
     from packaging.utils import canonicalize_name
 
-    from gateway.plugins.rules import called
+    from gateway.plugins.rules import called, spelled
     from gateway.settings.files import suggest
 
-    plugin = [one for one in found if name in called(one.name, one.distribution)]
+    plugin = [one for one in found if spelled(name) in called(one.name, one.distribution)]
     distribution = [one for one in found if canonicalize_name(name) == canonicalize_name(one.distribution)]
     if meant := plugin or distribution or [one for one in found if name in one.names]:
         return meant

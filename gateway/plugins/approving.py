@@ -18,7 +18,7 @@ from gateway.plugins.lock import LOCK, Approved, Lock
 from gateway.plugins.needs import brought
 from gateway.plugins.pip import Change
 from gateway.plugins.probe import Seen
-from gateway.plugins.rules import called
+from gateway.plugins.rules import called, spelled
 from gateway.settings.files import suggest
 
 
@@ -29,13 +29,16 @@ def foreign() -> dict[str, Distribution]:
 
 
 def distribution_of(name: str) -> Distribution:
-    """The distribution of this name, or with a plugin of this name. Raises ``NotFound``."""
+    """The distribution of this name, or with a plugin of this name. Raises ``NotFound``, also when it is several."""
     there = foreign()
     if (found := there.get(str(canonicalize_name(name)))) is not None:
         return found
     plugins = {entry.name: one for entry, one in installed() if one.metadata["Name"] != DISTRIBUTION}
-    if name in plugins:
-        return plugins[name]
+    theirs = sorted({str(canonicalize_name(whole)) for _, whole in plugins_of(name)} & there.keys())
+    if len(theirs) > 1:
+        raise NotFound(f"{name} is a plugin of {' and of '.join(theirs)}; name one of these")
+    if theirs:
+        return there[theirs[0]]
     if name == DISTRIBUTION or any(entry.name == name for entry, _ in installed()):
         raise NotFound(f"{name} is part of the gateway itself")
     raise NotFound(f"no plugin {name!r} is installed{suggest(name, [*there, *plugins])}")
@@ -45,7 +48,7 @@ def plugins_of(name: str) -> list[tuple[str, str]]:
     """(plugin, distribution) of each that is called so, or that a distribution of this name has."""
     wanted = str(canonicalize_name(name))
     pairs = [(entry.name, str(one.metadata["Name"] or "?")) for entry, one in installed()]
-    return [pair for pair in pairs if canonicalize_name(pair[1]) == wanted or name in called(*pair)]
+    return [pair for pair in pairs if canonicalize_name(pair[1]) == wanted or spelled(name) in called(*pair)]
 
 
 def approved_now(names: Collection[str], by: str, at: str) -> dict[str, Approved]:

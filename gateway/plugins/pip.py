@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 import sysconfig
@@ -230,6 +231,8 @@ def _told(output: str, errors: str) -> Iterator[str]:
         line.strip().removeprefix("ERROR: ") for line in errors.splitlines() if line.startswith(("ERROR", "error"))
     ]
     yield from dict.fromkeys(lines or errors.strip().splitlines()[-3:] or ["it does not say why"])
+    for built in re.findall(r"lines? of output\](.*?)\[end of output\]", errors, re.S):  # what building said last
+        yield from (f"  {line.strip()[:200]}" for line in built.strip().splitlines()[-3:])
     _, found, cause = output.partition("The conflict is caused by:")
     if found:
         yield from (f"  {line.strip()}" for line in cause.strip().partition("\n\n")[0].splitlines())

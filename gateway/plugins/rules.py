@@ -92,26 +92,32 @@ class Rules:
         """Whom plugins.yaml and GATEWAY_PLUGINS name and nobody is. ``known``: plugins with their distributions."""
         pairs = list(known)
         names, words = [name for name, _ in pairs], {word for pair in pairs for word in called(*pair)}
-        for name in self.off.keys() - words if self._switches is not None else ():
+        for name in [one for one in self.off if spelled(one) not in words] if self._switches is not None else ():
             message = f"no such plugin is installed{suggest(name, names)}"
             yield self._switches.problem(("disabled", name), message)  # type: ignore[union-attr]
         for name in sorted((allowed() or set()) - words):
             yield Problem(ALLOWED, 0, "", f"no plugin {name!r} is installed{suggest(name, names)}")
 
     def _off(self, name: str, distribution: str | None) -> Switched | None:
-        return next((self.off[one] for one in sorted(called(name, distribution)) if one in self.off), None)
+        words = called(name, distribution)
+        return next((off for key, off in self.off.items() if spelled(key) in words), None)
 
 
 def called(name: str, distribution: str | None) -> set[str]:
     """What files and people may call a plugin: ``x``, and where two have that name ``gateway-x:x``."""
-    whole = distribution or "?"
-    return {name, f"{whole}:{name}", f"{canonicalize_name(whole)}:{name}"}
+    return {name, f"{canonicalize_name(distribution or '?')}:{name}"}
+
+
+def spelled(word: str) -> str:
+    """``Gateway_X:x`` as ``gateway-x:x``: how a distribution is spelled does not matter."""
+    distribution, colon, name = word.partition(":")
+    return f"{canonicalize_name(distribution)}:{name}" if colon else word
 
 
 def allowed() -> set[str] | None:
     """Whom the environment variable GATEWAY_PLUGINS names, apart from commas; None without it: everybody."""
     given = os.environ.get(ALLOWED)
-    return None if given is None else {name.strip() for name in given.split(",") if name.strip()}
+    return None if given is None else {spelled(name.strip()) for name in given.split(",") if name.strip()}
 
 
 def texts(root: Path) -> dict[str, str]:

@@ -153,7 +153,7 @@ def test_of_two_plugins_of_one_name_one_is_switched_off_and_both_are_looked_at(i
         assert "mail is more than one plugin; name one: made-one:mail, made-two:mail" in told
     report = instance.json("plugins", "check", "mail", code=1)
     assert [one["distribution"] for one in report["plugins"]] == ["made-one", "made-two"]
-    instance.run("plugins", "disable", "made-two:mail")
+    instance.run("plugins", "disable", "Made_Two:mail")
     assert list(switched.switched(ConfigFile.read(instance.root / "plugins.yaml"))) == ["made-two:mail"]
     assert "disabled already" in instance.run("plugins", "disable", "made-two", code=1).stderr
     assert "made-two:mail is no longer disabled" in instance.run("plugins", "enable", "made-two:mail").stdout
@@ -184,7 +184,7 @@ def test_the_doctor_is_not_content_with_what_is_not_there(instance: Any, seen: l
     ]
     told = instance.run("plugins", "check", "--offline", code=1).stdout
     assert "nothing is wrong" not in told
-    assert "something is wrong beside the plugins" in told
+    assert "something is wrong with files, matrix and the instance beside its plugins" in told
     words = "nobodys is of made-gone, which is approved and not installed: `gateway plugins install --locked`"
     assert words in instance.run("check", code=1).stdout
     told = instance.run("systems", "add", "nobodys", "--offline", code=1).stderr
@@ -348,3 +348,17 @@ def test_what_cannot_be_installed_here_is_refused_with_what_to_do(monkeypatch: p
     monkeypatch.setattr(pip, "find_spec", lambda name: None)
     done = CliRunner().invoke(cli, ["plugins", "install", "x"])
     assert done.stderr.startswith("there is no pip in ")
+
+
+def test_what_a_build_said_last_is_told() -> None:
+    """pip's own word for it is that there was an error."""
+    from gateway.plugins import pip
+
+    said = "  × It did not run.\n  ╰─> [4 lines of output]\n      a\n      b\n      c\n      error: no such command\n"
+    errors = f"{said}      [end of output]\n\nerror: metadata-generation-failed\n\nhint: See above.\n"
+    assert list(pip._told("", errors)) == [
+        "error: metadata-generation-failed",
+        "  b",
+        "  c",
+        "  error: no such command",
+    ]

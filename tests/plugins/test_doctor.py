@@ -11,8 +11,17 @@ from typing import Any
 
 import pytest
 
-from gateway.errors import Refused
-from gateway.plugins.approving import affected, approved_now, differences, merged, unlike, wanted, with_origins
+from gateway.errors import NotFound, Refused
+from gateway.plugins.approving import (
+    affected,
+    approved_now,
+    differences,
+    distribution_of,
+    merged,
+    unlike,
+    wanted,
+    with_origins,
+)
 from gateway.plugins.contents import fingerprint, fingerprint_of
 from gateway.plugins.doctor import of_plugin
 from gateway.plugins.lock import Approved, Lock
@@ -226,3 +235,13 @@ def test_a_lock_that_cannot_be_read_is_wrong_and_not_missing(made: Any) -> None:
     assert told["approval"].told.startswith("plugins.lock:1: not readable as JSON")
     told = {one.about: one for one in of_plugin(seen(), one, Rules({"plugins.yaml": "]"}), True)}
     assert told["approval"].state == "not tried"
+
+
+def test_a_name_that_two_have_means_neither(made: Any, site: Path) -> None:
+    """What is uninstalled or approved must be what was meant."""
+    made("x")
+    made("y")
+    (site / "made_y-1.0.dist-info" / "entry_points.txt").write_text("[lead_gateway]\nx = made_y\n")
+    with pytest.raises(NotFound, match="x is a plugin of made-x and of made-y; name one of these"):
+        distribution_of("x")
+    assert {distribution_of(one).metadata["Name"] for one in ("made-y", "Made_Y", "made_y:x")} == {"made-y"}

@@ -140,3 +140,20 @@ def test_a_rescoring_is_shared_by_all_that_have_no_documents(instance):
     with read(gateway.store.main) as connection:
         assert under_way(connection) is None
     assert [lead["fit"] for lead in instance.leads()] == [6000]
+
+
+def test_a_worker_that_was_taken_over_changes_nothing_when_it_wakes(instance):
+    """It had read its documents; its heir has worked them meanwhile: what they say is known already."""
+    gateway = instance.open()
+    instance.give("crm", {"object": "contact", "id": "1", "at": NOW.isoformat(), "email": "a@example.org"})
+    readings = [gateway.read(document) for document in gateway.inbox.claim("stopped")]
+    assert gateway.inbox.bury("stopped") == 1
+    assert gateway.run_pipeline_once("heir") == 1
+    with read(gateway.store.main) as connection:
+        before = [connection.execute(table.select()).all() for table in (t.events, t.leads, t.writes)]
+    gateway.pipeline.run(readings)
+    gateway.inbox.finish(reading.document.id for reading in readings)
+    with read(gateway.store.main) as connection:
+        after = [connection.execute(table.select()).all() for table in (t.events, t.leads, t.writes)]
+    assert after == before
+    assert gateway.inbox.counts()["crm"]["read"] == 1

@@ -10,6 +10,7 @@ import pytest
 
 from gateway.contracts import Secret
 from gateway.errors import ConfigError
+from gateway.settings.form import GatewayForm
 from gateway.settings.instance import store_place
 from gateway.settings.secrets import secrets_of
 from gateway.store.database import open_store
@@ -102,3 +103,34 @@ def test_a_driver_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch
         ConfigError, match=r"postgresql://db.example/leads: needs a driver .*lead-gateway\[postgresql\]"
     ):
         open_store(Place(Path(), Secret("postgresql://me@db.example/leads", "test")))
+
+
+@pytest.mark.parametrize(
+    ("said", "installed", "told"),
+    [
+        ({"engine": "procrastinate"}, True, ["procrastinate needs a store on PostgreSQL: store: postgresql://…"]),
+        ({"engine": "procrastinate", "store": "var"}, True, ["procrastinate needs a store on PostgreSQL"]),
+        ({"engine": "procrastinate", "store": "postgresql://me@db.example/leads"}, True, []),
+        ({"engine": "procrastinate", "store": "postgresql://me@db.example/leads"}, False, ["is not installed: pip"]),
+        ({"engine": "local", "store": "postgresql://me@db.example/leads"}, False, []),
+        ({"engine": "celery"}, True, ["not one of local, procrastinate"]),
+    ],
+)
+def test_what_an_engine_needs_is_told_at_its_line(
+    monkeypatch: pytest.MonkeyPatch, said: dict[str, str], installed: bool, told: list[str]
+) -> None:
+    """A store that machines can share, and the library."""
+    monkeypatch.setattr("gateway.settings.form.find_spec", lambda name: object() if installed else None)
+    problems = GatewayForm().validate({"instance": {"name": "E", "zone": "UTC", "currency": "EUR"}} | said)
+    assert problems.keys() == ({"engine"} if told else set())
+    for text, part in zip(problems.get("engine", []), told, strict=True):
+        assert part in text
+
+
+def test_the_engine_is_read_from_a_file_that_is_broken_elsewhere(tmp_path: Path) -> None:
+    """Who opens the store before the files are checked rings its bells, too."""
+    line = "store: postgresql://me@db.example/leads\nnonsense: [\n"
+    (tmp_path / "gateway.yaml").write_text(line + "engine: 'procrastinate'  # several machines\n")
+    assert store_place(tmp_path).bells
+    (tmp_path / "gateway.yaml").write_text(line + "# engine: procrastinate\n")
+    assert not store_place(tmp_path).bells

@@ -63,7 +63,7 @@ def campaigns(asked: Asked) -> Answer:
     from gateway.store import campaigns as store
 
     connection, journey, currency = asked.connection, asked.journey, asked.currency
-    sold = asked.won(ever=True)
+    sold = asked.won(ever=True, priced=True)
     found = store.campaigns(connection, journey, asked.gateway.model.score_name, sold, asked.since, asked.until)
     days = [at.date() if at is not None else None for at in (asked.period.since, asked.period.until)]
     unpriced = _price(found, store.costs(connection), asked.instance.rates, *days)

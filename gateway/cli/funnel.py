@@ -52,7 +52,7 @@ def funnel(asked: Asked, by: str | None, basis: str) -> Answer:
     connection, journey = asked.connection, asked.journey
     wanted = _wanted(asked, by)
     cohort = basis == "cohort"
-    counts = (store.cohort if cohort else store.flow)(connection, journey, wanted, asked.won(ever=cohort))
+    counts = (store.cohort if cohort else store.flow)(connection, journey, wanted, asked.won(ever=cohort, priced=True))
     data: dict[str, Any] = {"currency": asked.currency, **counted(counts, journey.tracked, basis)}
     if cohort:
         data["median_days_to_win"] = quantile(counts.took, 0.5) / DAY if counts.took else None

@@ -74,12 +74,12 @@ class Asked:
     def currency(self) -> str:
         return self.gateway.instance.currency
 
-    def won(self, ever: bool = False) -> Won:
-        """What was won in the period, or ever."""
+    def won(self, ever: bool = False, priced: bool = False) -> Won:
+        """What was won in the period, or ever; ``priced`` as ``store.touches.won`` has it."""
         from gateway.store.touches import won
 
         within = (None, None) if ever else (self.since, self.until)
-        return won(self.connection, self.journey, self.instance.rates, self.zone, *within)
+        return won(self.connection, self.journey, self.instance.rates, self.zone, *within, priced)
 
     @property
     def since(self) -> int | None:

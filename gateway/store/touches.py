@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
+from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, case, func, select
+from sqlalchemy import Connection, Select, case, func, select
 
 from gateway.journey.journey import Journey as Agreed
 from gateway.metrics.attribution import Journey, Unsold
@@ -59,24 +60,31 @@ def shares(sold: Won) -> dict[str, int]:
 
 
 def won(
-    connection: Connection, agreed: Agreed, rates: Rates, zone: ZoneInfo, since: int | None, until: int | None
+    connection: Connection,
+    agreed: Agreed,
+    rates: Rates,
+    zone: ZoneInfo,
+    since: int | None,
+    until: int | None,
+    priced: bool = False,
 ) -> Won:
     """Deals won from ``since`` until before ``until`` (microseconds), without their touches yet.
 
-    Amounts are converted at the rate of the day in ``zone`` on which the deal was won.
+    Amounts are converted at the rate of the day in ``zone`` on which the deal was won. ``priced``: leads that were won
+    without a deal or an amount are in ``wins`` alone: whoever only asks for revenue has no use for a sale of nothing.
     """
     d, o, r = t.deals.c, t.outcomes.c, t.reached.c
     found = Won(agreed)
     add = _Adding(found, rates, Calendar(zone), since, until)
     leads: dict[str, list[str]] = defaultdict(list)
     theirs = select(t.deal_leads.c.deal, t.deal_leads.c.lead).join(t.deals, d.id == t.deal_leads.c.deal)
-    for deal, lead in connection.execute(theirs.where(d.status == "won", d.merged_into.is_(None))):
+    for deal, lead in _plain(connection, theirs.where(d.status == "won", d.merged_into.is_(None))):
         leads[deal].append(lead)
     with_deal: set[str] = set()
     rows = select(d.id, d.status_at, d.amount, d.currency).where(d.status == "won", d.merged_into.is_(None))
-    for row in connection.execute(rows.order_by(d.id)).all():
-        with_deal.update(leads[row.id])
-        add(leads[row.id], row.status_at, row.amount, row.currency)
+    for deal, *what in _plain(connection, rows.order_by(d.id)):
+        with_deal.update(leads[deal])
+        add(leads[deal], *what)
     last = select(o.lead, o.amount, o.currency).where(o.outcome == "won").order_by(o.lead, o.at)
     amounts = {lead: (amount, money) for lead, amount, money in connection.execute(last)}
     stages = agreed.shared_stages().get("won", ())
@@ -86,11 +94,17 @@ def won(
         .where(r.stage.in_(stages), t.leads.c.merged_into.is_(None))
         .group_by(r.lead, t.leads.c.entered_at)
     )
-    found.wins = [(row[0], row[1], row[2]) for row in connection.execute(alone).all()]
+    found.wins = _plain(connection, alone)
     for lead, _, at in found.wins:
-        if lead not in with_deal:
+        if lead not in with_deal and (lead in amounts or not priced):
             add([lead], at, *amounts.get(lead, (None, None)))
     return found
+
+
+def _plain(connection: Connection, rows: Select[Any]) -> list[Any]:
+    """As the driver has them: there may be a million, and a row object for each takes longer than to read it."""
+    cursor = connection.execute(rows).cursor
+    return list(cursor.fetchall()) if cursor is not None else []
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,6 +98,7 @@ def _forget(connection: Connection, leads: Collection[str], refs: Collection[Ref
     )
     _hide_own_reasons(connection, leads)
     connection.execute(update(t.deals).where(among(t.deals.c.id, deals)).values(attributes={}))
+    connection.execute(delete(t.once))  # answers of the last day, whoever they told of: asked again, they are made anew
     c = t.leads.c
     gone: dict[str, Any] = {"attributes": {}, "sought": "", "company": None, "wakes_at": None, "returned": None}
     gone |= {"erased_at": func.coalesce(c.erased_at, now), "version": c.version + 1}

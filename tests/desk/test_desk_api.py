@@ -8,6 +8,10 @@ from typing import Any
 
 import pytest
 from disk_instance import Instance
+from sqlalchemy import select
+
+from gateway.store import tables as t
+from gateway.web.desk.page import NAME
 
 
 class Program:
@@ -106,6 +110,13 @@ def test_what_is_sent_twice_is_done_once(program: Any, handoff: Any) -> None:
     assert "it ended as" in caller.post(path, 409, key="a-2")["errors"][0]
     assert "another call" in caller.post(path, 409, key="a-1", reason="other")["errors"][0]
     assert "it ended as" in program("admin").post(path, 409, key="a-1")["errors"][0]  # another user's key is another
+
+
+def test_a_kept_answer_does_not_outlive_the_person(app: Any, program: Any, handoff: Any, company: Instance) -> None:
+    program("sales").post(f"/handoffs/{handoff['handoff']}/qualify", key="a-1")
+    company.run("leads", "forget", handoff["lead"], "--go")
+    with app.extensions[NAME].looking() as connection:
+        assert connection.execute(select(t.once)).all() == []
 
 
 @pytest.mark.parametrize(

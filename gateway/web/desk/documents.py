@@ -100,5 +100,5 @@ def settle(desk: Desk, word: str) -> ResponseReturnValue:
             told = f"{count:,} given up."
         else:
             raise Refused(f"no such word: {word}")
-    desk.note(f"writes: {word}", f"{len(ids)} writes", None, {"ids": ids, "reason": request.form.get("reason", "")})
+    desk.note(f"writes: {word}", f"{len(ids)} writes", None, {"ids": ids})
     return done(told, "desk.deliveries")

@@ -82,7 +82,7 @@ def dispose(desk: Desk, id_: str, word: str) -> ResponseReturnValue:
             words = f"It counts as {row['bucket']} now"
         else:
             raise Refused(f"no such word: {word}")
-    desk.note(f"handoff: {word}", row["id"], None, {"reason": reason} if reason else None)
+    desk.note(f"handoff: {word}", row["id"])
     return done(f"{words}.", "desk.handoffs")
 
 
@@ -110,7 +110,7 @@ def hand_over(desk: Desk, id_: str) -> ResponseReturnValue:
         raise Refused("say why it is handed over now")
     with desk.deciding() as gateway:
         row = judging.hand_over(gateway, id_, reason, visitor().email)
-    desk.note("lead: handed over", id_, None, {"handoff": row["id"], "reason": reason})
+    desk.note("lead: handed over", id_, None, {"handoff": row["id"]})
     return done("Sales have it now.", "desk.lead", id_=id_)
 
 

@@ -64,7 +64,7 @@ class Desk:
         return value
 
     def note(self, what: str, subject: str, before: Any = None, after: Any = None) -> None:
-        """Put what the visitor changed into the audit."""
+        """Put what the visitor changed into the audit: by ids, and no word that may tell of a person."""
         with write(self.gateway.store.main) as connection:
             audit.note(connection, real_now(), visitor().email, what, subject, before, after)
 

@@ -12,6 +12,7 @@ from gateway.rescoring import Rescoring
 from gateway.store import campaigns, listing, rescoring
 from gateway.store import tables as t
 from gateway.store.database import read, write
+from gateway.store.touches import Won
 from gateway.times import to_micros
 
 HIGHER = SCORING.replace("points: 40}", "points: 60}").replace("points: 20}", "points: 10}")
@@ -62,7 +63,7 @@ def seen(small):
     with read(small.store.main) as connection:
         rows, _ = listing.leads(connection, "lead", 100)
         names = {row.entity: row.record for row in connection.execute(t.records.select())}
-        one, _ = campaigns.campaigns(connection, small.model.journey, "lead", "EUR", None, None)
+        one = campaigns.campaigns(connection, small.model.journey, "lead", Won(small.model.journey), None, None)
         looked = listing.standing(connection, [row["id"] for row in rows], "lead")
     assert {row["id"]: row["total"] for row in rows} == {lead: found["total"] for lead, found in looked.items()}
     assert sum(campaign.score for campaign in one) == sum(row["total"] for row in rows)

@@ -47,7 +47,7 @@ def install(
     is refused, and the lock stays as it is.
     """
     from gateway.plugins import pip
-    from gateway.plugins.approving import affected, approved_now, foreign, merged, unlike, wanted, with_origins
+    from gateway.plugins.approving import affected, approved_now, away, foreign, merged, unlike, wanted, with_origins
 
     lock = _lock(app)
     if locked == bool(asked):
@@ -66,8 +66,11 @@ def install(
             return
     with tempfile.TemporaryDirectory(prefix="gateway-") as folder:
         if locked and lock is not None:
-            changes = pip.plan(missing, Path(folder)) if missing else []
-            changes += pip.plan(changed, Path(folder), again=True) if changed else []
+            try:
+                changes = pip.plan(missing, Path(folder)) if missing else []
+                changes += pip.plan(changed, Path(folder), again=True) if changed else []
+            except Refused as exc:
+                raise Refused("\n  ".join([str(exc), *away(lock, (*missing, *changed))])) from None
             if strange := list(unlike(lock, changes)):
                 raise Refused("\n  ".join(["this is not what plugins.lock approves:", *strange]))
         else:

@@ -146,6 +146,14 @@ def wanted(lock: Lock) -> tuple[list[str], list[str]]:
     return [_asked(name, entries[name]) for name in gone] + pins, [_asked(name, entries[name]) for name in other]
 
 
+def away(lock: Lock, asked: Collection[str]) -> Iterator[str]:
+    """What is ``asked`` for by name because where it came from is not here."""
+    for name, one in lock.distributions.items():
+        source = one.archive.get("source", "")
+        if _asked(name, one) in asked and not one.origin and source.startswith(("/", "file:///")):
+            yield f"{name} {one.version} came from {source}, which is not here"
+
+
 def _lost(name: str, one: Approved) -> str:
     how = "as a project worked on in place: install it here as such (`pip install -e`)"
     if one.files == UNKNOWN:

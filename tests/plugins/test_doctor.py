@@ -15,6 +15,7 @@ from gateway.errors import NotFound, Refused
 from gateway.plugins.approving import (
     affected,
     approved_now,
+    away,
     differences,
     distribution_of,
     merged,
@@ -170,6 +171,7 @@ def test_what_is_not_here_as_it_was_approved_is_wanted(made: Any, site: Path, tm
     approved["made-d"] = replace(approved["made-c"], archive={"source": tmp_path.as_uri()})
     missing = ["made-c==0.9", tmp_path.as_uri(), "pluggy==0.1", "gone==1"]
     assert wanted(Lock(approved)) == (missing, ["made-b==1.0"])
+    assert list(away(Lock(approved), missing)) == ["made-c 0.9 came from /nowhere, which is not here"]
 
 
 @pytest.mark.parametrize(("files", "why"), [("editable", "as a project worked"), ("", "without knowing its")])

@@ -161,7 +161,7 @@ def working(company: Company, folder: Path) -> Iterator[Circle]:
             instance.public_url,
             utc_now,
         )
-        app: Any = create_app(intake, instance.name, counts=inbox.counts)
+        app: Any = create_app(intake)
         with contextlib.closing(Serving(app, instance.listen[1])):
             for seller in company.sellers.all:
                 for begins, ends in seller.away:

@@ -22,7 +22,7 @@ class Table:
 def report(data: Mapping[str, Any], by: str | None = None) -> Iterator[str | Table]:
     """Lines and tables in their order; empty parts are left out."""
     currency = data.get("currency", "")
-    leads = f"{number(data['entered'])} leads"
+    leads = f"{number(data['entered'])} {'lead' if data['entered'] == 1 else 'leads'}"
     joined = "from {} that entered" if data["basis"] == "cohort" else "won; {} entered"
     brought = f"{data['revenue']:,.2f} {currency} of revenue {joined.format(leads)}"
     yield brought if data["revenue"] else f"{leads} entered"

@@ -51,6 +51,12 @@ def test_a_lead_counts_once_for_the_campaign_that_touched_it_first(run):
     assert found["Spring"]["score_mean"] == (scores["ann"] + scores["bob"]) / 2
 
 
+def test_the_leads_of_a_campaign_are_as_many_as_it_counts(run):
+    """Also of none at all; and of a stage."""
+    for number, count in (("leads/Spring", 2), ("leads/(none)", 1), ("won/Fair", 1), ("won/(none)", 0)):
+        assert run.json("metrics", "campaigns", "--leads", number)["count"] == count, number
+
+
 def test_costs_give_the_price_of_each_stage_and_the_return(run):
     """A campaign that brought nobody has its cost, too; what no activity names is said with what was meant."""
     said = _costs(run, "campaign,amount,month\nSpring,100,2026-01\nFair,80,2026-02\nspring,20,2026-01\n")
@@ -87,6 +93,15 @@ def test_costs_in_another_currency_are_named_not_guessed(run):
     data = run.json("metrics", "campaigns")
     assert (data["costs_without_rate"], _by_name(data)["Spring"]["cost"]) == ({"USD": "100.00"}, None)
     assert "costs of 100.00 USD are left out" in run.run("metrics", "campaigns").stdout
+    run.write("rates.yaml", "to: EUR\nrates: {USD: {2026-01-01: 0.5}}\n")
+    assert _by_name(run.json("metrics", "campaigns"))["Spring"]["cost"] == 50
+
+
+def test_a_campaign_that_no_activity_names_is_told(run):
+    """Its costs stand there; it may only be called otherwise."""
+    _costs(run, "campaign,amount,month\nSprng,10,2026-01\n")
+    assert run.json("metrics", "campaigns")["unknown_campaigns"] == ["Sprng"]
+    assert "no activity names the campaign 'Sprng'" in run.run("metrics", "campaigns").stdout
 
 
 def test_a_wrong_file_is_refused_whole(run):

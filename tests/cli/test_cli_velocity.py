@@ -58,6 +58,14 @@ def test_steps_count_who_arrived_and_who_is_on_the_way(stored):
     assert instance.json("metrics", "velocity")["cycle"]["median_days"] == 10
 
 
+def test_the_leads_behind_a_step_are_those_it_counts(stored):
+    """Who took it, who stands before it, and whose time is only concluded."""
+    instance, leads = stored
+    for number, names in (("target/mql", ["ann"]), ("target/waiting", ["bob"]), ("target/unsure", ["cy"])):
+        found = instance.json("metrics", "velocity", "--leads", number)["leads"]
+        assert [one["lead"] for one in found] == [leads[name] for name in names], number
+
+
 def test_a_period_is_that_of_the_steps_first_stage(stored):
     """Ann became an MQL on the fifth, Cy on the tenth of January."""
     instance, _ = stored

@@ -216,6 +216,17 @@ def test_all_of_olist(example, shared_data):
         assert {value: counts["won"] for value, counts in cells.items() if counts["won"]} == expected[1]
     step = next(one for one in shop.json("metrics", "velocity")["steps"] if one["to"] == "won")
     assert (step["leads"], step["unsure"], step["median_calendar_days"]) == (841, 1, 14)
+    with deals.open() as file:
+        sold = Counter(row["won_date"][:7] for row in csv.DictReader(file))
+    months = shop.json("metrics", "funnel", "--count", "period", "--by", "month")["groups"]
+    assert {one["value"]: count for one in months if (count := one["stages"][-1]["count"])} == sold
+    assert sum(sold.values()) == shop.json("metrics", "funnel", "--leads", "won")["count"] == 842
+    social = shop.json("metrics", "funnel", "--by", "origin", "--leads", "won/social")
+    assert social["count"] == len({row["mql_id"] for row in rows if row["origin"] == "social"} & won)
+    usual = shop.json("metrics", "baseline", "--since", "2017-06-01")["steps"][-1]
+    assert (usual["leads"], usual["went_on"], usual["concluded"]) == (7999, 841, 1)  # one was won before it was known
+    assert usual["low"] == pytest.approx(0.0986, abs=1e-4)
+    assert usual["high"] == pytest.approx(0.1121, abs=1e-4)
 
 
 # -- loan -------------------------------------------------------------------------------------------------------------

@@ -75,7 +75,10 @@ class Rescoring:
         with read(self.pipeline.engine) as connection:
             found = store.ranges(connection, PART)
         with write(self.pipeline.engine) as connection:
-            store.divide(connection, rescore.id, found)
+            mine = store.divide(connection, rescore.id, found)
+        if mine:
+            leads = sum(part.leads for part in found)
+            self.pipeline.log.info("scoring changed: all leads are scored again", leads=leads, scoring=self.scoring)
         return 1
 
     def _part(self, rescore: Any, part: store.Range, scorer: Scorer) -> int:

@@ -8,7 +8,22 @@ from operator import itemgetter
 from typing import Any
 
 import orjson
-from sqlalchemy import JSON, Connection, Select, Table, and_, bindparam, delete, tuple_, update
+from sqlalchemy import (
+    JSON,
+    Connection,
+    Select,
+    Table,
+    TableValuedAlias,
+    Text,
+    and_,
+    bindparam,
+    column,
+    delete,
+    func,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway.errors import StaleCommit
@@ -22,7 +37,7 @@ class Put:
 
     def insert(self, table: Table, rows: Sequence[Mapping[str, Any]], ignore: bool = False) -> None:
         if rows:
-            statement = self._insert(table)
+            statement = self._into(table, rows)
             self._many(statement.on_conflict_do_nothing() if ignore else statement, rows, (table.name, ignore))
 
     def insert_new(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> set[tuple[Any, ...]]:
@@ -42,7 +57,7 @@ class Put:
         """:param newer: columns of a stamp; a stored row with a greater one stays. :param other: a column; a stored
         row with the same there stays."""
         if rows:
-            statement = self._insert(table)
+            statement = self._into(table, rows)
             keys = [column.name for column in table.primary_key]
             values = {name: statement.excluded[name] for name in rows[0] if name not in keys}
             sent, held = ([columns[name] for name in newer] for columns in (statement.excluded, table.c))
@@ -81,21 +96,27 @@ class Put:
         known = [row for row in rows if row["version"] > 1]
         if not known:
             return
-        values: dict[str, Any] = {name: bindparam(name) for name in known[0] if name != "id"}
-        statement = (
-            update(table)
-            .where(table.c.id == bindparam("b_id"), table.c.version == bindparam("b_version"))
-            .values(**values)
-        )
+        names = [name for name in known[0] if name != "id"]
         rows = [{**row, "b_id": row["id"], "b_version": row["version"] - 1} for row in known]
+        if self._sqlite:
+            values: dict[str, Any] = {name: bindparam(name) for name in names}
+            as_loaded = and_(table.c.id == bindparam("b_id"), table.c.version == bindparam("b_version"))
+        else:
+            given, rows = _given(table, known), known
+            values = {name: given.c[name] for name in names}
+            as_loaded = and_(table.c.id == given.c.id, table.c.version == given.c.version - 1)
+        statement = update(table).where(as_loaded).values(**values)
         if self._many(statement, rows, (table.name, "versioned")) != len(known):
             raise StaleCommit(f"a row of {table.name} changed since it was loaded")
 
     def _many(self, statement: Any, rows: Sequence[Mapping[str, Any]], what: tuple[Any, ...]) -> int:
-        """Run one statement for many rows. On SQLite as the driver's own parameters: naming and typing each value
-        of each row cost SQLAlchemy more than SQLite needs to write it. Returns how many rows were written."""
-        if self.connection.dialect.name != "sqlite":
-            return int(self.connection.execute(statement, list(rows)).rowcount)
+        """Run one statement for many rows. Returns how many were written.
+
+        Naming and typing each value of each row costs SQLAlchemy more than the database needs to write it. So SQLite
+        gets them as the driver's own parameters, PostgreSQL all of them as one (see ``_given``).
+        """
+        if not self._sqlite:
+            return int(self.connection.execute(statement, {"given": orjson.dumps(rows).decode()}).rowcount)
         key = (*what, *rows[0])
         plain = _plain.get(key)
         if plain is None:
@@ -113,9 +134,27 @@ class Put:
             parameters = [_with_json(row, places) for row in parameters]
         return int(self.connection.exec_driver_sql(text, parameters).rowcount)
 
+    @property
+    def _sqlite(self) -> bool:
+        return self.connection.dialect.name == "sqlite"
+
     def _insert(self, table: Table) -> Any:
-        dialect = sqlite if self.connection.dialect.name == "sqlite" else postgresql
+        dialect = sqlite if self._sqlite else postgresql
         return dialect.insert(table)
+
+    def _into(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> Any:
+        """An insert of ``rows``, which ``_many`` runs."""
+        if self._sqlite:
+            return self._insert(table)
+        given = _given(table, rows)
+        return self._insert(table).from_select(list(given.c.keys()), select(*given.c))
+
+
+def _given(table: Table, rows: Sequence[Mapping[str, Any]]) -> TableValuedAlias:
+    """The rows that PostgreSQL is sent as one JSON text, as a table with the columns of ``table``."""
+    columns = [column(name, table.c[name].type) for name in rows[0]]
+    given = func.json_to_recordset(bindparam("given", type_=Text).cast(JSON)).table_valued(*columns)
+    return given.render_derived(name="given", with_types=True)
 
 
 _plain: dict[tuple[Any, ...], tuple[str, Callable[[Mapping[str, Any]], tuple[Any, ...]], list[int]]] = {}

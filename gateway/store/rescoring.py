@@ -137,12 +137,14 @@ def ranges(connection: Connection, size: int) -> list[Range]:
     return [Range(low, high, leads) for low, high, leads in zip(["", *ends], ends, rest, strict=False)]
 
 
-def divide(connection: Connection, rescore: str, found: Sequence[Range]) -> None:
-    """Put the parts down, unless somebody else has."""
+def divide(connection: Connection, rescore: str, found: Sequence[Range]) -> bool:
+    """Put the parts down. False: somebody else has."""
     total = sum(part.leads for part in found)
     first = update(t.rescores).where(_r.id == rescore, _r.leads.is_(None)).values(leads=total)
-    if connection.execute(first).rowcount:
-        Put(connection).insert(t.rescore_parts, [{"rescore": rescore, **part._asdict()} for part in found])
+    if not connection.execute(first).rowcount:
+        return False
+    Put(connection).insert(t.rescore_parts, [{"rescore": rescore, **part._asdict()} for part in found])
+    return True
 
 
 def next_part(connection: Connection, rescore: str) -> Range | None:

@@ -464,7 +464,10 @@ class Running:
         site = told.systems["site"]
         assert site.documents.total == len(self.sent)
         assert site.documents.parts["quarantined"] == 0
-        assert site.events.parts == {"applied": len(self.sent), "skipped": 0, "waiting": 0, "dead": 0}
+        # Who takes a document over from one that had just committed it reads it once more, for nothing.
+        assert site.skipped.keys() <= {"known already"}, told
+        counted = {state: site.events.parts[state] for state in ("applied", "waiting", "dead")}
+        assert counted == {"applied": len(self.sent), "waiting": 0, "dead": 0}, told
         for name in self.crms:
             assert {told.systems[name].writes.parts[state] for state in ("waiting", "dead")} == {0}, told.systems[name]
         undisturbed = self._undisturbed()

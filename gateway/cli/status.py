@@ -160,7 +160,7 @@ def _print_rest(found: Overview) -> None:
     if found.excluded:
         say(f"never handed over: {_by_size(found.excluded)}")
     if (bulk := found.rescoring) is not None:
-        far = "begins"
+        far = "waits for the pipeline worker of `gateway run`"
         if bulk.leads is not None:
             far = f"{bulk.done:,} of {plural(bulk.leads, 'lead')} ({bulk.done * 100 // (bulk.leads or 1)} %)"
         say_under(f"rescoring by the changed model: {far}; lists show the scores of before until all are done", 2)

@@ -24,7 +24,6 @@ from typing import Any
 import structlog
 from marshmallow import fields
 
-from gateway.durations import age_in_words
 from gateway.engine.edits import Edits
 from gateway.engine.slots import Epitaph, Slots
 from gateway.settings.files import ConfigFile
@@ -337,15 +336,16 @@ def down(status: Path) -> Iterator[str]:
             elif not one["ready"] and one["lives"] > 1:
                 yield f"the process {one['kind']} does not come up{why}"
             elif silent := _silent_for(status.parent / f"slots.{told['supervisor']}", one["slot"]):
-                yield f"the process {one['kind']} has done nothing for {age_in_words(silent)}, not even look for work"
+                minutes = int(silent // 60)
+                yield f"the process {one['kind']} has done nothing for {minutes} minutes, not even look for work"
 
 
-def _silent_for(slots: Path, number: int) -> int:
-    """Microseconds since a process last went round, where that is too long; else 0. The web process never does."""
+def _silent_for(slots: Path, number: int) -> float:
+    """Seconds since a process last went round, where that is too long; else 0. The web process never does."""
     with contextlib.closing(Slots(slots)) as opened:
         beat = opened.beat(number)
     silent = time.monotonic() - beat
-    return int(silent * 1_000_000) if beat and silent > SILENT else 0
+    return silent if beat and silent > SILENT else 0.0
 
 
 def _signal_group(process: subprocess.Popen[bytes], number: int) -> None:

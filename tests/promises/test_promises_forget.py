@@ -175,8 +175,8 @@ KEPT = {  # what the numbers need, in words of the files or of the gateway, neve
     "reached": "stage cause",
     "transitions": "from_stage stage cause reason scoring journey",
     "steps": "stage step state reason",
-    # owners are people of the company's own
-    "handoffs": "stage persona scoring journey state cause bucket bucket_reason checking alarm hearing owner their_owner",
+    "handoffs": "stage persona scoring journey state cause bucket bucket_reason checking alarm hearing"
+    " owner their_owner",  # who are people of the company's own
     "endings": "what bucket reason",
     "clock_events": "owner before",
     "deals": "merged_into company attributes stage status amount currency",

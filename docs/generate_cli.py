@@ -31,7 +31,7 @@ SHAPES = {
     "systems[].writes.planned systems[].writes.confirmed systems[].writes.superseded systems[].writes.waiting "
     "systems[].writes.dead systems[].writes.holds systems[].oldest_waiting_document systems[].oldest_waiting_write "
     "systems[].fields_not_sent systems[].paused systems[].problem systems[].drift[] leads excluded handoffs_open "
-    "clocks_waiting work_open rescores_due rescores_queued plugins_quarantined[]",
+    "clocks_waiting work_open rescores_due rescores_queued rescoring plugins_quarantined[]",
     "systems list": "systems[] systems[].system systems[].plugin systems[].role systems[].outbound systems[].source "
     "systems[].sink systems[].activated_at systems[].paused systems[].problem",
     "systems add": "system account signals[] written[] next[]",
@@ -141,7 +141,7 @@ SHAPES = {
     "deprecations[] settings sections wrong",
     "plugins check": "ok plugins[] plugins[].plugin plugins[].distribution plugins[].version plugins[].findings[] "
     "plugins[].findings[].system plugins[].findings[].state plugins[].findings[].about plugins[].findings[].told "
-    "missing[]",
+    "missing[] problems[] warnings[]",
     "plugins install": "changes[] changes[].name changes[].now changes[].then changes[].source changes[].sha256 "
     "changes[].plugins[] approves[] installed plugins[] plugins[].name plugins[].state plugins[].reason "
     "plugins[].offers[]",

@@ -7,9 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.answers.texts import iso, plain, shown
 from gateway.errors import NotFound
-from gateway.store import listing
-from gateway.store import work as items
-from gateway.store.database import read
 
 if TYPE_CHECKING:
     from gateway.runtime import Gateway
@@ -36,6 +33,9 @@ ASKING = ("keep", "value", "link", "map", "reason")
 
 
 def item_named(gateway: Gateway, id_: str) -> dict[str, Any]:
+    """The item whose id is, or ends with, ``id_``. Raises ``NotFound``."""
+    from gateway.store import work as items  # a command's help loads no database
+    from gateway.store.database import read
 
     with read(gateway.store.main) as connection:
         found = items.item(connection, id_)
@@ -69,6 +69,8 @@ def where(row: Mapping[str, Any]) -> str:
 
 def sides_of(gateway: Gateway, row: Mapping[str, Any]) -> list[dict[str, Any]]:
     """What each record in question holds in the field in question, as it is now."""
+    from gateway.store import listing
+    from gateway.store.database import read
 
     detail = row["detail"]
     refs = detail.get("sides") or (

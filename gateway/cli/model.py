@@ -9,6 +9,7 @@ from gateway.answers.texts import iso, moment
 from gateway.cli.main import App, pass_app_to_look
 from gateway.cli.output import json_option, say, say_json, table
 
+
 @click.group()
 def model() -> None:
     """What marketing and sales agreed on, in words."""

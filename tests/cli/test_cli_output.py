@@ -284,6 +284,8 @@ def test_json_has_the_documented_keys(filled: Any, ann: Any, bob: Any, command: 
     }
     if command == "plugins enable":
         filled.json("plugins", "disable", "files")
+    if command == "inbox show":
+        arguments[command] = [filled.json("inbox", "list")["documents"][0]["id"]]
     if command == "try":  # somebody for sales, and somebody who is left out
         chief = ann | {"id": "8", "email": "fay@six.example", "page": "pricing"}
         arguments["try"] = ["--file", str(filled.csv("new.csv", [chief, bob | {"email": "x@test.example"}]))]

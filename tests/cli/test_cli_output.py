@@ -285,6 +285,8 @@ def test_json_has_the_documented_keys(filled: Any, ann: Any, bob: Any, command: 
     if command == "plugins enable":
         filled.json("plugins", "disable", "files")
     if command == "inbox show":
+        filled.json("activate", "sales", "--existing", "ignore")
+        filled.bring([ann | {"id": "8", "email": "fay@six.example"}], "fay.csv")
         arguments[command] = [filled.json("inbox", "list")["documents"][0]["id"]]
     if command == "try":  # somebody for sales, and somebody who is left out
         chief = ann | {"id": "8", "email": "fay@six.example", "page": "pricing"}

@@ -119,7 +119,7 @@ def _goes_on(company: Company, folder: Path, speed: float) -> None:
         company.start()
         company.hubspot.webhooks.start()
         pages = (
-            (login_link(folder, address), "the desk: this link lets you in, once"),
+            (login_link(folder, address), "the desk, which keeps running until Ctrl-C; the link lets you in once"),
             (f"{company.hubspot.url}/", "HubSpot, as marketing sees it"),
             (f"{company.salesforce.url}/", "Salesforce, as sales sees it"),
         )

@@ -116,7 +116,8 @@ class Put:
         gets them as the driver's own parameters, PostgreSQL all of them as one (see ``_given``).
         """
         if not self._sqlite:
-            return int(self.connection.execute(statement, {"given": orjson.dumps(rows).decode()}).rowcount)
+            given = orjson.dumps(rows, option=orjson.OPT_NON_STR_KEYS).decode()  # names of columns are texts of a kind
+            return int(self.connection.execute(statement, {"given": given}).rowcount)
         key = (*what, *rows[0])
         plain = _plain.get(key)
         if plain is None:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 from click.testing import CliRunner
@@ -134,6 +135,8 @@ def test_demo_keeps_running_until_ctrl_c(tmp_path):
         for line in demo.stdout:
             assert time.monotonic() < deadline
             if "keeps running" in line:
+                with urlopen(line.split()[0], timeout=60) as page:
+                    assert "Come in" in page.read().decode()
                 break
         second = subprocess.run(
             [*COMMAND, "demo", "--dir", str(folder)], capture_output=True, text=True, check=False, env=environment()

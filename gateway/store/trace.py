@@ -63,8 +63,8 @@ def trace(connection: Connection, document: str) -> Trace:
     own = select(w.system, w.key).where(among(w.lead, leads), w.document == document).distinct()
     told = (w.id, w.lead, w.system, w.object, w.key, w.record, w.document, w.planned_at, w.state, w.attempts, w.code)
     keys = [and_(w.system == system, w.key == key) for system, key in connection.execute(own)]
-    theirs = and_(among(w.lead, leads), w.planned_at >= read_at, or_(false(), *keys))
-    after = select(*told, w.message, w.finished_at).where(theirs)
+    chosen_writes = and_(among(w.lead, leads), w.planned_at >= read_at, or_(false(), *keys))
+    after = select(*told, w.message, w.finished_at).where(chosen_writes)
     writes = _rows(connection, after.order_by(w.planned_at, w.id).limit(ITEMS)) if keys else []
     first = {(row["system"], row["key"]): row["id"] for row in reversed(writes) if row["state"] != "superseded"}
     said = [row for row in writes if row["document"] == document or first.get((row["system"], row["key"])) == row["id"]]

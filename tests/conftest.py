@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from postgresql_server import Databases, Server, shared
 from gateway.contracts import Secret
 from gateway.store import breakers, bundle, database
 from gateway.store.place import Place
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background job: nobody could press Ctrl-C in tests
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A busy machine is no reason to fail; and a commit that was good yesterday is good today, so examples are the same in
 # every run. To look for new ones: pytest --hypothesis-profile search, as often as you like.

@@ -312,7 +312,7 @@ def test_salesforce_gets_our_fields_from_whoever_may_change_the_org(accounts):
 def test_an_integration_user_is_told_to_let_an_administrator_deploy(accounts):
     """It may not change the org, and should not."""
     accounts.add("salesforce")
-    output = accounts("plugins", "setup", "salesforce")
+    output = accounts("plugins", "setup", "salesforce", code=1)
     assert "run this with --metadata DIR for an administrator to deploy" in output
     assert accounts.salesforce.org.unassigned == {}
 

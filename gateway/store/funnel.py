@@ -361,7 +361,7 @@ def _by_unit(connection: Connection, wanted: Wanted, by: str, at: ColumnElement[
         middle = (low + high) // 2
         return case((at < edges[middle][0], halved(low, middle)), else_=halved(middle, high))
 
-    value = halved(0, len(edges)) if edges else null()
+    value = halved(0, len(edges)) if edges else func.nullif(at, at)  # PostgreSQL groups by no constant
     return _Grouping(by, value, leads, lambda place: None if place is None else names[place])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 
 import pytest
 
@@ -23,7 +24,8 @@ def test_every_metric_states_its_period_and_has_every_shape(filled, command):
     text = page.read_text(encoding="utf-8")
     assert text.startswith("<!doctype html>")
     assert "at any time" in text
-    assert 'src="http' not in text
+    told = re.sub(r"(?s)<script(?![^>]*\ssrc=)[^>]*>.*?</script>", "", text)  # plotly's own texts fetch nothing
+    assert 'src="http' not in told
 
 
 @pytest.mark.parametrize(

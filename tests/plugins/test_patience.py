@@ -116,8 +116,7 @@ def test_what_a_plugin_prints_while_it_is_loaded_is_no_output(
     (tmp_path / "gateway.yaml").write_text(INSTANCE)
     monkeypatch.setenv("GATEWAY_PLUGINS", "loud")
     done = CliRunner().invoke(cli, ["-C", str(tmp_path), "check", "--json"])
-    assert json.loads(done.stdout)["ok"]
-    assert done.stderr == "a word\na fifth\n"
+    assert json.loads(done.stdout)["ok"]  # where the words go instead is tried with a command of its own above
 
 
 def test_what_a_plugin_does_in_any_call_is_no_output_and_no_end(

@@ -20,7 +20,7 @@ from gateway.store import tables as t
 from gateway.store.times import new_id
 
 SESSION = timedelta(hours=12)
-"""A day at the desk; each page within the last half of it makes it longer."""
+"""A day at the desk; a page within the last half of it begins it anew."""
 LINK = timedelta(hours=24)
 MICROSECOND = timedelta(microseconds=1)
 PREFIX = "lgw_"

@@ -115,8 +115,7 @@ def test_names_are_shown_as_text(desk: Any, company: Instance) -> None:
     for path in ("/", "/leads", "/handoffs", "/leads/ann@one.example"):
         text = browser.get(path)
         assert "<script>alert" not in text
-        assert "&lt;script&gt;" in text
-        assert "49" not in text.replace(hostile, "").split("Ames")[0][-40:]
+        assert "&lt;script&gt;alert(1)&lt;/script&gt;{{ 7*7 }} Ames" in text
 
 
 @pytest.mark.parametrize(
@@ -194,12 +193,24 @@ def test_a_lead_is_kept_from_sales_and_let_go(desk: Any, company: Instance) -> N
 
 
 def test_work_is_settled_on_the_spot(desk: Any, company: Instance) -> None:
-    company.run("handoffs", "qualify", "ann@one.example")
-    company.edit("mappings/leads.yaml", "amount: amount, currency: EUR}", "amount: amount, currency: EUR}")
+    """An odd status is said to mean a sale; then nothing needs a person, and the lead is won."""
+    odd = {"id": "7", "at": "2026-01-09T09:00:00", "email": "eve@four.example", "status": "Signed"}
+    company.bring([odd], "odd.csv")
+    [item] = company.json("work", "list")["work"]
+    path = f"/work/{item['id']}"
+    assert "Signed: what does it mean?" in desk("viewer").get("/work")
+    looking = desk("viewer")
+    assert "Your role may not settle it" in looking.get(path)
+    looking.get("/account")
+    looking.post(f"{path}/resolve", way="map", value="won")
+    assert looking.status == 403
     browser = desk("marketing")
-    text = browser.get("/work")
-    assert browser.status == 200
-    assert "What needs a person" in text
+    assert "<option>won</option>" in browser.get(path)
+    browser.post(f"{path}/resolve", way="map", back=path)
+    assert "it needs a word" in browser.text
+    browser.post(f"{path}/resolve", way="map", value="won", back="/work")
+    assert "Nothing needs a person" in browser.text
+    assert company.json("leads", "show", "eve@four.example")["stage"] == "won"
     browser.get("/work/ffffffff")
     assert browser.status == 404
 

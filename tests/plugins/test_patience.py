@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 
 from gateway.cli import patience
-from gateway.cli.main import cli, plugin_call
+from gateway.cli.main import plugin_call
 from gateway.cli.patience import impatient
 from gateway.errors import GatewayError
 from gateway.host import Host
@@ -109,14 +108,12 @@ def test_a_plugin_that_asks_for_ever_is_stopped(made: Any) -> None:
     assert host.plugins[0].reason == "import of made_asks failed: it did not come to an end within 0.2 s"
 
 
-def test_what_a_plugin_prints_while_it_is_loaded_is_no_output(
-    made: Any, site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.processes
+def test_what_a_plugin_prints_while_it_is_loaded_is_no_output(made: Any, site: Path, tmp_path: Path) -> None:
     made("loud", source="print('a word')\n" + SPOKEN)
-    (tmp_path / "gateway.yaml").write_text(INSTANCE)
-    monkeypatch.setenv("GATEWAY_PLUGINS", "loud")
-    done = CliRunner().invoke(cli, ["-C", str(tmp_path), "check", "--json"])
-    assert json.loads(done.stdout)["ok"]  # where the words go instead is tried with a command of its own above
+    done = command(tmp_path, site, "check", "--json", plugins="loud")
+    assert json.loads(done.stdout)["ok"]
+    assert done.stderr == "a word\na fifth\n"
 
 
 def test_what_a_plugin_does_in_any_call_is_no_output_and_no_end(

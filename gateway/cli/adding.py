@@ -224,7 +224,7 @@ def _mapping(adding: Adding, host: Host, asked: Asked | None, ready: Vendor | No
     """The first mapping file: the vendor's, or what the plugin knows, cut down to what the account has."""
     if ready is not None:
         return ready.mapping(adding.name)
-    from gateway.cli.accounts import catalogues, frame_of
+    from gateway.cli.connections import catalogues, frame_of
     from gateway.mapping.draft import draft
     from gateway.mapping.pairs import Side
 
@@ -287,7 +287,7 @@ def _write(adding: Adding, host: Host, text: str, comments: Mapping[str, str]) -
 
 
 def _tell(adding: Adding, host: Host, asked: Asked | None, written: Sequence[str]) -> None:
-    from gateway.cli.accounts import in_words, tell_signals
+    from gateway.cli.connections import in_words, tell_signals
 
     if asked is not None:
         account = asked.account

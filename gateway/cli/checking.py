@@ -67,9 +67,9 @@ def check(app: App, online: bool, as_json: bool) -> None:
     finally:
         gateway.close()
     if as_json:
-        from gateway.cli import accounts
+        from gateway.cli import connections
 
-        say_json({**report, "online": [accounts.as_json(look) for look in looks]})
+        say_json({**report, "online": [connections.as_json(look) for look in looks]})
     else:
         _print(report, instance, looks)
         for problem in problems:
@@ -100,7 +100,7 @@ def _away(gateway: Gateway) -> Iterator[Problem]:
 
 def _asked(gateway: Gateway) -> tuple[list[Look], list[Problem], Instance]:
     """The accounts looked at, what is wrong, and the instance with what is only suspicious among its warnings."""
-    from gateway.cli import accounts
+    from gateway.cli import connections
     from gateway.findings import Findings, in_order
     from gateway.store import bundle
     from gateway.store.database import require_current, upgrade
@@ -108,7 +108,7 @@ def _asked(gateway: Gateway) -> tuple[list[Look], list[Problem], Instance]:
     if not bundle.has_tables(gateway.store):  # calls are paid from a budget, which is kept there
         upgrade(gateway.store)
     require_current(gateway.store)
-    looks = accounts.look_at_all(gateway)
+    looks = connections.look_at_all(gateway)
     _compare(gateway, looks)
     findings = Findings(gateway.instance, looks)
     streams = [f"activity {name!r}" for look in looks for one in look.signals for name in one.activities]
@@ -327,7 +327,7 @@ def _problem(problem: Problem | str) -> dict[str, Any]:
 
 
 def _print(report: Mapping[str, Any], instance: Instance, looks: Sequence[Look]) -> None:
-    from gateway.cli import accounts
+    from gateway.cli import connections
 
     asked = {look.system: look for look in looks}
     for warning in instance.warnings:
@@ -358,7 +358,7 @@ def _print(report: Mapping[str, Any], instance: Instance, looks: Sequence[Look])
         if system["problem"]:
             say(f"  PROBLEM  {system['problem']}")
         if look := asked.get(system["system"]):
-            accounts.tell(look)
+            connections.tell(look)
     scoring = instance.scoring.data if instance.scoring is not None else {}
     rules = sum(len(scoring.get(axis) or ()) for axis in ("fit", "behaviour"))
     parts = [

@@ -44,7 +44,7 @@ def draft(app: App, system: str, other: str | None, records: int, write: bool, f
     In use are the fields that the plugin knows and those with a partner in the other system, each with a direction and
     the picklists' values side by side. The rest stands there as comments, with how often each field is filled.
     """
-    from gateway.cli.accounts import connection_of, frame_of
+    from gateway.cli.connections import connection_of, frame_of
     from gateway.mapping.draft import draft as drafted
 
     gateway = app.gateway
@@ -85,7 +85,7 @@ def draft(app: App, system: str, other: str | None, records: int, write: bool, f
 
 def _side(gateway: Gateway, system: str, objects: Iterable[str], records: int) -> Side:
     """One system, asked."""
-    from gateway.cli.accounts import catalogues, connection_of
+    from gateway.cli.connections import catalogues, connection_of
     from gateway.mapping.pairs import Side
 
     connection, sink = connection_of(gateway, system), gateway.sinks[system]

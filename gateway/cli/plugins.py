@@ -314,7 +314,7 @@ def setup(app: App, name: str, dry_run: bool, folder: Path | None, as_json: bool
     SYSTEM is a name of gateway.yaml, or of a plugin that one system has. What is there stays as it is; what only a
     person can do is listed. The exit code is 1 when something could not be made.
     """
-    from gateway.cli.accounts import connection_of
+    from gateway.cli.connections import connection_of
 
     system = _system(app, name)
     connection = connection_of(app.gateway, system)

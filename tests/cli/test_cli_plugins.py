@@ -229,7 +229,7 @@ def test_what_could_not_be_made_is_no_success(
 ) -> None:
     """What a script that goes on would trip over later; what a person is to do beside it is."""
     connection = SimpleNamespace(setup=lambda dry_run, folder: steps)
-    monkeypatch.setattr("gateway.cli.accounts.connection_of", lambda gateway, system: connection)
+    monkeypatch.setattr("gateway.cli.connections.connection_of", lambda gateway, system: connection)
     assert told in instance.run("plugins", "setup", "sales", *arguments, code=code).stdout
 
 

@@ -1,4 +1,4 @@
-"""The accounts behind the systems, asked by commands: whose they are, what they hold, what they tell."""
+"""The accounts that the systems are connected with, asked by commands: whose they are, what they hold and tell."""
 
 from __future__ import annotations
 

@@ -83,11 +83,10 @@ class ObjectMapping:
         self.create = checks.create_of(data.get("create") or ("handoff" if role == "crm" else "never"))
         self.update: bool = data["update"] == "linked"
         self.once: str = data["once"]
-        blanks = Blanks(data["blank"])
-        self.fields = tuple(
-            FieldMapping(str(field), checks.definition(one), zone, blanks, transforms)
-            for field, one in (raw.get("fields") or {}).items()
-        )
+        definitions = {str(field): checks.definition(one) for field, one in (raw.get("fields") or {}).items()}
+        stand_ins = [one["otherwise"] for one in definitions.values() if "otherwise" in one]
+        blanks = Blanks([*data["blank"], *stand_ins])
+        self.fields = tuple(FieldMapping(name, one, zone, blanks, transforms) for name, one in definitions.items())
         self.inbound = {field.field: field for field in self.fields if field.inbound}
         self.outbound = {field.field: field for field in self.fields if field.outbound}
         forms = [*data["activities"], *data["outcomes"]]

@@ -82,6 +82,7 @@ class FieldMapping:
         self.sync: str = definition["sync"]
         self.prefer: str | None = definition["prefer"]
         self.blank: str = definition["blank"]
+        self.otherwise: str | None = definition.get("otherwise")
         self.on_error: str = definition["on_error"]
         self.unmapped: str = definition["values_default"]
         self.guard: bool = definition["guard"]

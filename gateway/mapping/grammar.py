@@ -110,6 +110,11 @@ class FieldForm(Schema):
     blank = fields.String(
         load_default="ignore", validate=Choice(("ignore", "clear")), metadata={"help": "what a blank does to the lead"}
     )
+    otherwise = Name(
+        metadata={
+            "help": "what the system is sent where the lead has no value and a record must; read back, it is a blank"
+        }
+    )
     on_error = fields.String(
         load_default="drop", validate=Choice(ON_ERROR), metadata={"help": "an unreadable value: drop it, or the record"}
     )
@@ -146,6 +151,8 @@ class FieldForm(Schema):
             refuse("currency", "an amount that is sent out needs a fixed currency, such as EUR")
         if kind in ("money", "date", "datetime") and data.get("values"):
             refuse("values", f"type {kind} has no value map")
+        if "otherwise" in data and sync not in ("out", "newest", "prefer"):
+            refuse("otherwise", "is only sent; let sync be out, newest or prefer")
         form = data.get("format")
         if form is not None and (why := _FORMATS.get(kind, _no_format)(form)):
             refuse("format", why)

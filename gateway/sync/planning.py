@@ -44,6 +44,8 @@ class OutboundField(Protocol):
     def prefer(self) -> str | None: ...
     @property
     def blank(self) -> str: ...
+    @property
+    def otherwise(self) -> str | None: ...
     def load(self, raw: Any) -> Any: ...
     def dump(self, value: Any) -> Any: ...
 
@@ -239,9 +241,10 @@ def _difference(
         entry = record.snapshot.get(name) if record else None
         if value is None:
             cleared = rule.blank == "clear" or OF.get(rule.to) in ours
-            if record is None or entry is None or entry[0] is None or not cleared:
+            nothing = record is None or entry is None or entry[0] in (None, rule.otherwise) or not cleared
+            if nothing and (record is not None or rule.otherwise is None):
                 continue
-            raw = None
+            raw = rule.otherwise
         else:
             try:
                 raw = rule.dump(value)

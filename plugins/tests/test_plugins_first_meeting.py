@@ -54,7 +54,7 @@ objects:
     fields:
       Gateway_Id__c: {to: lead_id, sync: out}
       LastName: {to: last_name, sync: newest}
-      Company: {to: company_name, sync: newest}
+      Company: {to: company_name, sync: newest, otherwise: "[not provided]"}
       Email: {to: email, sync: newest}
   Contact:
     kind: person
@@ -99,10 +99,10 @@ def met(tmp_path_factory):
         for name, text in FILES.items():
             (folder / name).write_text(text % server.url if name == "gateway.yaml" else text)
         gateway = open_gateway(folder, now=lambda: at)
-        for numbers in PEOPLE.values():
+        for who, numbers in PEOPLE.items():
             items = [
                 {"id": str(number), "at": START.isoformat(), "email": f"person{number}@firm{number % 900}.example",
-                 "last": f"Last{number}", "firm": "Firm"}
+                 "last": f"Last{number}", **({} if who == "nobody" else {"firm": "Firm"})}
                 for number in numbers
             ]  # fmt: skip
             gateway.inbox.append([Arrival(system="site", body=orjson.dumps(items), received_at=at)])
@@ -128,6 +128,13 @@ def test_nobody_who_is_there_is_created_again(met):
     assert len(org.records["Lead"]) == before["Lead"] + len(PEOPLE["nobody"])
     new = [one["Email"] for one in list(org.records["Lead"].values())[before["Lead"] :]]
     assert sorted(new) == sorted(person(number)["Email"].lower() for number in PEOPLE["nobody"])
+
+
+def test_a_lead_without_a_company_is_made_with_what_stands_in_for_it(met):
+    org, before, states, _ = met
+    assert states["dead"] == len(PEOPLE["two leads"])  # who of the two is meant, a person says
+    new = list(org.records["Lead"].values())[before["Lead"] :]
+    assert {one["Company"] for one in new} == {"[not provided]"}
 
 
 def test_one_record_of_each_carries_our_key(met):

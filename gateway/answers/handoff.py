@@ -8,7 +8,7 @@ from typing import Any
 from marshmallow import Schema, fields
 
 from gateway.answers.fields import Moment, Points
-from gateway.answers.texts import points
+from gateway.answers.texts import iso, points
 
 
 class HandoffSchema(Schema):
@@ -36,6 +36,7 @@ class HandoffSchema(Schema):
     accepted_at = Moment()
     contacted_at = Moment()
     closed_at = Moment()
+    closed_by = fields.String(metadata={"description": "who ended it: an address, or as the system knows them"})
     alarm_at = Moment()
     wake_at = Moment()
     waits_for = fields.Function(lambda row: waits_for(row), metadata={"type": "string"})
@@ -54,6 +55,12 @@ _schema = HandoffSchema()
 def handoff_json(row: Mapping[str, Any]) -> dict[str, Any]:
     told: dict[str, Any] = _schema.dump(row)
     return told
+
+
+def standing(row: Mapping[str, Any]) -> dict[str, Any]:
+    """What decisions change, as the audit keeps it."""
+    names = ("state", "owner", "accepted_at", "bucket", "bucket_reason")
+    return {name: iso(row[name]) if name == "accepted_at" else row[name] for name in names}
 
 
 def ended_as(row: Mapping[str, Any]) -> str:

@@ -18,6 +18,7 @@ from gateway.journey.advance import Asked
 from gateway.journey.endings import Close
 from gateway.journey.judgement import Judgement
 from gateway.journey.words import BUCKETS
+from gateway.people.owning import same
 from gateway.people.reporting import check_reason
 from gateway.settings.files import suggest
 from gateway.store import tables as t
@@ -104,15 +105,24 @@ def correct(
     check_reason(gateway.model.journey, bucket, reason)
     if (bucket, reason) == (row["bucket"], row["bucket_reason"]):
         raise Refused(f"it ended as {bucket} already" + (f" ({reason})" if reason else ""))
-    within = gateway.model.journey.follow_up.correct_within
-    if not admin and (row["closed_by"] != by or gateway.now() > from_micros(row["closed_at"]) + within):
-        whose = "its time for that is over" if row["closed_by"] == by else f"{row['closed_by']} ended it, not {by}"
-        raise Refused(f"{whose}; an admin may correct it, with --admin")
+    if not admin:
+        _check_theirs(gateway, dict(row), by)
     at = from_micros(row["closed_at"])
     close = Close(row["id"], at, bucket, reason, by, "", wake)
     _decide(gateway, {row["lead"]: Judgement(correction=(dict(row), close))})
     with read(gateway.store.main) as connection:
         return dict(connection.execute(select(t.handoffs).where(_h.id == row["id"])).mappings().one())
+
+
+def _check_theirs(gateway: Gateway, row: Mapping[str, Any], by: str) -> None:
+    """Raises ``Refused`` unless ``by`` ended the handoff, here or in the CRM, and may still say it otherwise."""
+    now = gateway.now()
+    with read(gateway.store.main) as connection:
+        theirs = same(gateway.pipeline.roster(connection, now), by, row["closed_by"])
+    over = now > from_micros(row["closed_at"]) + gateway.model.journey.follow_up.correct_within
+    if over or not theirs:
+        whose = "its time for that is over" if theirs else f"{row['closed_by']} ended it, not {by}"
+        raise Refused(f"{whose}; an admin may correct it, with --admin")
 
 
 def hold(gateway: Gateway, key: str, until: datetime | None, reason: str, by: str) -> str:

@@ -789,6 +789,7 @@ audit = Table(  # who changed what at the desk: append-only
     Column("id", Id, primary_key=True),
     Column("at", Time, nullable=False, index=True),
     Column("by", String, nullable=False),
+    Column("token", String, nullable=False, server_default=""),
     Column("what", String, nullable=False),
     Column("subject", String, nullable=False),
     Column("before", Json),

@@ -10,9 +10,13 @@ from typing import Any
 import pytest
 from disk_instance import Instance
 from packaging.version import Version
-from sqlalchemy import select
+from sqlalchemy import select, update
 
+from gateway.accounts import audit
+from gateway.journey.assigning import User
+from gateway.store import roster
 from gateway.store import tables as t
+from gateway.store.database import write
 from gateway.web.desk.page import NAME
 
 
@@ -112,6 +116,39 @@ def test_what_is_sent_twice_is_done_once(program: Any, handoff: Any) -> None:
     assert "it ended as" in caller.post(path, 409, key="a-2")["errors"][0]
     assert "another call" in caller.post(path, 409, key="a-1", reason="other")["errors"][0]
     assert "it ended as" in program("admin").post(path, 409, key="a-1")["errors"][0]  # another user's key is another
+
+
+def test_who_ended_a_handoff_at_the_desk_may_correct_it_by_the_api_and_the_audit_names_the_token(
+    app: Any, desk: Any, program: Any, handoff: Any
+) -> None:
+    browser = desk("sales")
+    browser.get("/handoffs")
+    browser.post(f"/handoffs/{handoff['handoff']}/qualify", back="/handoffs")
+    path = f"/handoffs/{handoff['handoff']}/correct"
+    said = {"bucket": "sales_rejected", "reason": "no budget"}
+    caller = program("sales")
+    assert caller.post(path, **said)["bucket"] == "sales_rejected"
+    with app.extensions[NAME].looking() as connection:
+        [mine, theirs] = audit.entries(connection, 2, what="handoff:")
+    assert (mine["by"], mine["token"], mine["what"]) == ("sales@one.example", "t1", "handoff: correct")
+    assert (theirs["by"], theirs["token"]) == ("sales@one.example", "")
+    assert (mine["before"]["bucket"], mine["after"]["bucket"]) == ("sales_qualified", "sales_rejected")
+
+
+def test_who_ended_it_in_the_crm_is_the_same_person(
+    app: Any, program: Any, handoff: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the CRM tells of them: their id there has the address of their account."""
+    gateway = app.extensions[NAME].gateway
+    caller, path = program("sales"), f"/handoffs/{handoff['handoff']}"
+    caller.post(f"{path}/qualify")
+    with write(gateway.store.main) as connection:
+        connection.execute(update(t.handoffs).values(closed_by="005A"))
+    said = {"bucket": "sales_rejected", "reason": "no budget"}
+    assert "005A ended it, not sales@one.example" in caller.post(f"{path}/correct", 409, **said)["errors"][0]
+    users = {"sales": [User("005A", "Sales@one.example")]}
+    monkeypatch.setattr(roster, "known_users", lambda connection, systems: users)
+    assert caller.post(f"{path}/correct", **said)["closed_by"] == "sales@one.example"
 
 
 def test_a_kept_answer_does_not_outlive_the_person(app: Any, program: Any, handoff: Any, company: Instance) -> None:

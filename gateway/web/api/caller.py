@@ -20,11 +20,11 @@ MINUTE = 60_000_000
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """``name``: as whom they decide: the account's address, and the token's name."""
+    """``email``: as whom they decide, as at the desk; ``token``: the name of the token, for the audit."""
 
     user: str
     email: str
-    name: str
+    token: str
     rights: frozenset[str]
 
 
@@ -57,7 +57,7 @@ def _known() -> Caller:
     if key.seen_at is None or now - key.seen_at > MINUTE:
         with write(desk().gateway.store.main) as connection:
             keys.seen(connection, key, now)
-    return Caller(user.id, user.email, f"{user.email} ({key.name})", allowed(user.role, key.scopes))
+    return Caller(user.id, user.email, key.name, allowed(user.role, key.scopes))
 
 
 def needs(right: str) -> Callable[[F], F]:
@@ -75,7 +75,8 @@ def needs(right: str) -> Callable[[F], F]:
     return declare
 
 
-def note(what: str, subject: str, after: Any = None) -> None:
-    """Put what the caller changed into the audit."""
+def note(what: str, subject: str, before: Any = None, after: Any = None) -> None:
+    """Put what the caller changed into the audit, with the token that they showed."""
+    one = caller()
     with write(desk().gateway.store.main) as connection:
-        audit.note(connection, real_now(), caller().name, what, subject, None, after)
+        audit.note(connection, real_now(), one.email, what, subject, before, after, one.token)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from flask_smorest import Blueprint
 from marshmallow import Schema, fields, validate
 
-from gateway.answers.handoff import HandoffSchema
+from gateway.answers.handoff import HandoffSchema, standing
 from gateway.journey.words import BUCKETS
 from gateway.people import judging, staffing
 from gateway.people.reporting import report
@@ -15,6 +16,9 @@ from gateway.store import desk as queries
 from gateway.web.api.caller import caller, needs, note
 from gateway.web.api.once import once
 from gateway.web.desk.page import desk
+
+if TYPE_CHECKING:
+    from gateway.runtime import Gateway
 
 blueprint = Blueprint("api_handoffs", __name__, description="Passings of a lead to sales")
 
@@ -76,8 +80,13 @@ def one(key: str) -> Any:
         return staffing.handoff_of(desk().gateway, connection, key)
 
 
-def _told(word: str, row: Any) -> Any:
-    note(f"handoff: {word}", row["id"])
+def _decided(key: str, word: str, decide: Callable[[Gateway], Any]) -> Any:
+    """Have it decided, and put how it stood before and after into the audit."""
+    with desk().deciding() as gateway:
+        with desk().looking() as connection:
+            before = standing(staffing.handoff_of(gateway, connection, key))
+        row = decide(gateway)
+    note(f"handoff: {word}", row["id"], before, standing(row))
     return HandoffSchema().dump(row)
 
 
@@ -89,8 +98,7 @@ def _told(word: str, row: Any) -> Any:
 @once
 def said_of(said: dict[str, Any], key: str, word: str) -> Any:
     """Sales accept it, or end it as qualified or rejected."""
-    with desk().deciding() as gateway:
-        return _told(word, report(gateway, key, word, said["reason"], caller().name))
+    return _decided(key, word, lambda gateway: report(gateway, key, word, said["reason"], caller().email))
 
 
 @blueprint.post("/handoffs/<key>/recycle")
@@ -101,8 +109,8 @@ def said_of(said: dict[str, Any], key: str, word: str) -> Any:
 @once
 def recycle(said: dict[str, Any], key: str) -> Any:
     """End it: back to nurture."""
-    with desk().deciding() as gateway:
-        return _told("recycle", report(gateway, key, "recycle", said["reason"], caller().name, said["wake"]))
+    by, wake = caller().email, said["wake"]
+    return _decided(key, "recycle", lambda gateway: report(gateway, key, "recycle", said["reason"], by, wake))
 
 
 @blueprint.post("/handoffs/<key>/correct")
@@ -113,9 +121,9 @@ def recycle(said: dict[str, Any], key: str) -> Any:
 @once
 def correct(said: dict[str, Any], key: str) -> Any:
     """Give one that has ended another bucket."""
-    admin = "accounts" in caller().rights
-    with desk().deciding() as gateway:
-        return _told("correct", judging.correct(gateway, key, said["bucket"], said["reason"], caller().name, admin))
+    by, admin = caller().email, "accounts" in caller().rights
+    bucket, reason = said["bucket"], said["reason"]
+    return _decided(key, "correct", lambda gateway: judging.correct(gateway, key, bucket, reason, by, admin))
 
 
 @blueprint.post("/handoffs/<key>/reassign")
@@ -126,5 +134,5 @@ def correct(said: dict[str, Any], key: str) -> Any:
 @once
 def reassign(said: dict[str, Any], key: str) -> Any:
     """Give it to somebody else."""
-    with desk().deciding() as gateway:
-        return _told("reassign", staffing.reassign(gateway, key, said["owner"], said["reason"], caller().name))
+    by, owner = caller().email, said["owner"]
+    return _decided(key, "reassign", lambda gateway: staffing.reassign(gateway, key, owner, said["reason"], by))

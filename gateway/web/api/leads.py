@@ -103,7 +103,7 @@ def hold(said: dict[str, Any], key: str) -> dict[str, Any]:
     """Keep a lead from being handed over."""
     until: datetime | None = said["until"]
     with desk().deciding() as gateway:
-        lead = judging.hold(gateway, key, until, said["reason"], caller().name)
+        lead = judging.hold(gateway, key, until, said["reason"], caller().email)
     note("lead: hold", lead)
     return {"lead": lead, "held": True}
 
@@ -128,6 +128,6 @@ def let_go(key: str) -> dict[str, Any]:
 def hand_over(said: dict[str, Any], key: str) -> Any:
     """Hand a lead to sales now, whatever its score."""
     with desk().deciding() as gateway:
-        row = judging.hand_over(gateway, key, said["reason"], caller().name)
-    note("lead: handed over", row["lead"], {"handoff": row["id"]})
+        row = judging.hand_over(gateway, key, said["reason"], caller().email)
+    note("lead: handed over", row["lead"], None, {"handoff": row["id"]})
     return HandoffSchema().dump(row)

@@ -70,6 +70,6 @@ def settle(said: dict[str, Any], id_: str) -> Any:
         raise Refused(f"{said['way']} needs a `value`")
     with desk().deciding() as gateway:
         row = item_named(gateway, id_)
-        done = resolve(gateway, row, Said(said["way"], caller().name, said["value"], said["always"]))
-    note(f"work: {said['way']}", row["id"], {"kind": row["kind"]})
+        done = resolve(gateway, row, Said(said["way"], caller().email, said["value"], said["always"]))
+    note(f"work: {said['way']}", row["id"], None, {"kind": row["kind"]})
     return {"id": row["id"], "done": done}

@@ -11,11 +11,11 @@ from flask.typing import ResponseReturnValue
 from gateway.answers.handoff import state_words
 from gateway.errors import Refused
 from gateway.people import judging, staffing
+from gateway.people.owning import ids_of
 from gateway.people.reporting import OUTCOMES, report
 from gateway.people.staffing import name_of
 from gateway.store import desk as queries
 from gateway.times import to_micros
-from gateway.web.desk.owning import ids_of
 from gateway.web.desk.page import Desk, chosen, done, page, visitor
 
 PAGE = 50

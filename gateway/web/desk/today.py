@@ -8,12 +8,12 @@ from flask import render_template
 from flask.typing import ResponseReturnValue
 
 from gateway.answers.work import in_words
+from gateway.people.owning import ids_of
 from gateway.people.staffing import name_of
 from gateway.store import desk as queries
 from gateway.store import listing
 from gateway.store.overview import overview
 from gateway.times import to_micros
-from gateway.web.desk.owning import ids_of
 from gateway.web.desk.page import Desk, page, visitor
 
 SHOWN = 10

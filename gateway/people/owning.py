@@ -1,4 +1,4 @@
-"""Which owners of handoffs a desk user is: those with the same e-mail address, here or in the CRM."""
+"""Who somebody with an account is elsewhere: people with the same e-mail address, here or in the CRM. Pure."""
 
 from __future__ import annotations
 
@@ -14,3 +14,8 @@ def ids_of(roster: Roster, email: str) -> set[str]:
         found |= {one.who for one in roster.owners.listed if (user := roster.user(system, one.who)) is not None
                   and user.email.casefold() == mine}  # fmt: skip
     return found
+
+
+def same(roster: Roster, email: str, other: str) -> bool:
+    """Whether ``other``, a name that a decision was noted under, is the person with this address."""
+    return other.casefold() == email.casefold() or other in ids_of(roster, email)

@@ -1,26 +1,13 @@
-"""``gateway metrics campaigns``, and what campaigns cost: ``gateway import FILE --costs``."""
+"""What campaigns cost: ``gateway import FILE --costs``."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import date
-from decimal import Decimal
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from gateway.answers.texts import plural
 from gateway.cli.main import App
-from gateway.cli.metric import Answer, Asked, metric
 from gateway.cli.output import say, say_json
 from gateway.errors import ConfigError
-from gateway.metrics.report import Table, number, percent, without_rate
-
-if TYPE_CHECKING:
-    from gateway.metrics.campaigns import Campaign
-    from gateway.metrics.costs import Cost
-    from gateway.metrics.money import Rates
 
 
 def take_costs(app: App, file: Path, as_json: bool) -> None:
@@ -49,92 +36,3 @@ def take_costs(app: App, file: Path, as_json: bool) -> None:
     say(f"{plural(len(rows), 'cost')} read, {new} new or changed")
     for name in unknown:
         say(f"  no activity names the campaign {name!r}{suggest(name, known)}", err=True)
-
-
-@metric("leads that entered")
-def campaigns(asked: Asked) -> Answer:
-    """Show what each campaign brought, what came of it, what it cost and returned.
-
-    A lead counts once, for the campaign of its first touch that names one. A deal's revenue is shared equally among
-    its people. Costs come with `gateway import FILE --costs` and are spread evenly over their days: those of the
-    period count.
-    """
-    from gateway.metrics.campaigns import campaigns as counted
-    from gateway.store import campaigns as store
-
-    connection, journey, currency = asked.connection, asked.journey, asked.currency
-    sold = asked.won(ever=True, priced=True)
-    found = store.campaigns(connection, journey, asked.gateway.model.score_name, sold, asked.since, asked.until)
-    days = [at.date() if at is not None else None for at in (asked.period.since, asked.period.until)]
-    unpriced = _price(found, store.costs(connection), asked.instance.rates, *days)
-    data = counted(found, [stage for stage in journey.tracked if stage != "target"])
-    data |= {"currency": currency, "without_rate": dict(sold.foreign), "costs_without_rate": unpriced}
-    brought_nobody = {one.name for one in found if not one.leads}
-    data["unknown_campaigns"] = sorted(brought_nobody.difference(store.known(connection)) if brought_nobody else ())
-    leads = {
-        f"{number}/{one.name or '(none)'}": partial(
-            store.brought, connection, journey, one.name, number, asked.since, asked.until
-        )
-        for one in found
-        for number in ("leads", *(stage for stage in journey.tracked if stage != "target"))
-    }
-    return Answer(data, _parts(data), _rows(data), leads, ("campaign", "revenue", "cost", "return"))
-
-
-def _price(
-    found: list[Campaign], costs: Iterable[Cost], rates: Rates, since: date | None, until: date | None
-) -> dict[str, str]:
-    """Give each campaign its cost; one that brought nobody gets a row of its own. Returns what has no rate."""
-    from gateway.metrics.campaigns import Campaign
-
-    by_name = {one.name: one for one in found}
-    other: dict[str, Decimal] = defaultdict(Decimal)
-    for one in costs:
-        amount = one.within(since, until)
-        cents = rates.cents(amount, one.currency, one.begins)
-        if cents is None:
-            other[one.currency] += amount
-        elif cents:
-            if one.campaign not in by_name:
-                found.append(Campaign(one.campaign))
-                by_name[one.campaign] = found[-1]
-            campaign = by_name[one.campaign]
-            campaign.cost = (campaign.cost or 0.0) + cents / 100
-    return {money: f"{amount:.2f}" for money, amount in sorted(other.items())}
-
-
-def _rows(data: Mapping[str, Any]) -> Iterator[Sequence[object]]:
-    """A row for each campaign."""
-    stages = [one["stage"] for one in data["total"]["stages"]]
-    yield "campaign", "leads", "score_mean", "great_share", *stages, "revenue", "cost", "return"
-    for one in data["campaigns"]:
-        quality = (one[name] for name in ("campaign", "leads", "score_mean", "great_share"))
-        counts = (stage["count"] for stage in one["stages"])
-        yield *quality, *counts, one["revenue"], one["cost"], one["return"]
-
-
-def _parts(data: Mapping[str, Any]) -> Iterator[str | Table]:
-    currency, stages = data["currency"], [one["stage"] for one in data["total"]["stages"]]
-    priced = data["total"]["cost"] is not None
-    columns = ("campaign", "leads", "score", "great", *stages, f"revenue in {currency}")
-    columns += ("cost", *(f"per {stage}" for stage in stages), "return") if priced else ()
-    rows = [(one["campaign"] or "(none)", *_cells(one, priced)) for one in data["campaigns"]]
-    yield Table(columns, [*rows, ("in all", *_cells(data["total"], priced))])
-    if not data["campaigns"]:
-        yield "no leads entered in this time"
-    yield from without_rate(data["without_rate"], currency)
-    for name in data["unknown_campaigns"]:
-        yield f"no activity names the campaign {name!r}, but costs do: is it called otherwise?"
-    for money, amount in data["costs_without_rate"].items():
-        yield f"costs of {amount} {money} are left out, for rates.yaml has no rate to {currency} for their days"
-
-
-def _cells(one: Mapping[str, Any], priced: bool) -> Sequence[str]:
-    score = "" if one["score_mean"] is None else f"{one['score_mean']:.1f}"
-    cells = [number(one["leads"]), score, percent(one["great_share"])]
-    cells += [*(number(stage["count"]) for stage in one["stages"]), f"{one['revenue']:,.0f}"]
-    if priced:
-        cells += ["" if one["cost"] is None else f"{one['cost']:,.0f}"]
-        cells += ["" if stage["cost_each"] is None else f"{stage['cost_each']:,.0f}" for stage in one["stages"]]
-        cells += ["" if one["return"] is None else f"{one['return'] * 100:,.0f} %"]
-    return cells

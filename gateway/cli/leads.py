@@ -161,7 +161,9 @@ def values(app: App, field: str, unmatched: bool, limit: int, as_json: bool) -> 
     found = [(value, count) for value, count in counted if value not in (None, "")]
     missing = sum(count for value, count in counted if value in (None, ""))
     if not found:
-        known_field(app, field)
+        from gateway.answers.brought import known_field
+
+        known_field(app.instance, field)
     if unmatched:
         knows = _table(gateway.model.scorer, field)
         found = [(value, count) for value, count in found if not knows(str(value))]
@@ -173,20 +175,6 @@ def values(app: App, field: str, unmatched: bool, limit: int, as_json: bool) -> 
     more = f", the {limit:,} most frequent are shown" if len(found) > limit else ""
     kind = " without a level" if unmatched else ""
     say(f"{plural(len(found), 'different value')}{kind}{more}; {plural(missing, 'lead')} without a value")
-
-
-def known_field(app: App, field: str) -> None:
-    """Nobody has a value: perhaps nobody could. Raises ``Refused`` when no mapping brings the field in."""
-    from gateway.settings.files import suggest
-
-    known: set[str] = set()
-    for system in app.instance.systems.values():
-        for one in system.mapping.objects.values() if system.mapping else ():
-            prefix = {"person": "", "company": "company."}.get(one.kind)
-            known |= set() if prefix is None else {prefix + rule.to for rule in one.inbound.values()}
-    if field not in known:
-        others = f"; there are: {', '.join(sorted(known))}" if known else ""
-        raise Refused(f"no mapping brings in a lead field {field!r}{suggest(field, known) or others}")
 
 
 def _table(scorer: Any, field: str) -> Any:

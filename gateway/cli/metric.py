@@ -1,8 +1,9 @@
 """The frame of every ``gateway metrics`` command: what period is asked for, and the ways in which an answer is told.
 
-A command is a function of what is ``Asked`` and of its own options, and gives an ``Answer``::
+A command has the name of a metric of ``answers.metrics``, and is a function of what is ``Asked`` and of its own
+options, which gives an ``Answer``::
 
-    @metric("leads that entered")
+    @metric
     @click.option("--by")
     def funnel(asked: Asked, by: str | None) -> Answer: ...
 
@@ -16,30 +17,20 @@ import csv
 import functools
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
-from zoneinfo import ZoneInfo
+from typing import Any, Concatenate, ParamSpec
 
 import click
 
-from gateway.answers.texts import iso, iso_time, moment, plural, points
+from gateway.answers.metrics.asked import COUNTS, Answer, Asked, stated
+from gateway.answers.texts import iso, moment, plural, points
 from gateway.cli.main import MOMENT, App, pass_app_to_look
 from gateway.cli.output import say, say_json, table
 from gateway.errors import Refused
 from gateway.metrics.definitions import DEFINITIONS
 from gateway.metrics.period import Period, period
 from gateway.metrics.report import Table
-from gateway.times import to_micros
-
-if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
-    from gateway.journey.journey import Journey
-    from gateway.runtime import Gateway
-    from gateway.settings.instance import Instance
-    from gateway.store.touches import Won
 
 P = ParamSpec("P")
 NAMED = 40
@@ -48,94 +39,26 @@ SHOWN = 50
 """So many leads are shown to people; programs get all."""
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What a metric is worked from. ``connection`` reads one moment of the store, until the answer is told."""
+def metric(function: Callable[Concatenate[Asked, P], Answer]) -> click.Command:
+    """Make a command of a function that answers; it takes a period if the metric counts something in one."""
+    counts = COUNTS[function.__name__]
 
-    app: App
-    gateway: Gateway
-    connection: Connection
-    period: Period
-    now: datetime
+    @pass_app_to_look
+    @functools.wraps(function)
+    def command(app: App, /, *args: P.args, **kwargs: P.kwargs) -> None:
+        told = _Told({name: kwargs.pop(name, None) for name in _FRAME})
+        from gateway.store.database import read
 
-    @property
-    def instance(self) -> Instance:
-        return self.gateway.instance
+        gateway = app.gateway
+        now = gateway.now()
+        chosen = told.period(app, now)
+        with read(gateway.store.main) as connection:
+            asked = Asked(gateway, connection, chosen, now)
+            told.tell(asked, counts, function(asked, *args, **kwargs))
 
-    @property
-    def journey(self) -> Journey:
-        return self.gateway.model.journey
-
-    @property
-    def zone(self) -> ZoneInfo:
-        return self.gateway.instance.zone
-
-    @property
-    def currency(self) -> str:
-        return self.gateway.instance.currency
-
-    def won(self, ever: bool = False, priced: bool = False) -> Won:
-        """What was won in the period, or ever; ``priced`` as ``store.touches.won`` has it."""
-        from gateway.store.touches import won
-
-        within = (None, None) if ever else (self.since, self.until)
-        return won(self.connection, self.journey, self.instance.rates, self.zone, *within, priced)
-
-    @property
-    def since(self) -> int | None:
-        """Microseconds, as ``until``."""
-        return to_micros(self.period.since) if self.period.since else None
-
-    @property
-    def until(self) -> int | None:
-        return to_micros(self.period.until) if self.period.until else None
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """``data``: the JSON. ``parts``: lines and tables for people. ``rows``: the CSV, its head first.
-
-    ``leads``: number → the ids of the leads it counts, read when they are asked for; a name is a path such as
-    ``mql``, ``excluded/customer`` or ``won/email``. A page's figures are made of ``data`` (``pictures.metrics``).
-    ``definitions``: which of ``metrics.definitions`` its numbers need. ``counts``: what the period means, where the
-    command's own word for it does not hold.
-    """
-
-    data: Mapping[str, Any]
-    parts: Iterable[str | Table]
-    rows: Iterable[Sequence[object]]
-    leads: Mapping[str, Callable[[], Iterable[str]]] = field(default_factory=dict)
-    definitions: Sequence[str] = ()
-    counts: str = ""
-
-
-def metric(counts: str = "", named: str | None = None) -> Callable[[Callable[Concatenate[Asked, P], Answer]], Any]:
-    """Make a command of a function that answers.
-
-    :param counts: what a period means here, such as ``leads that entered``: it is said beside the answer. Without it
-        the command takes no period.
-    :param named: the command's name; the function's where there is none.
-    """
-
-    def made(function: Callable[Concatenate[Asked, P], Answer]) -> click.Command:
-        @pass_app_to_look
-        @functools.wraps(function)
-        def command(app: App, /, *args: P.args, **kwargs: P.kwargs) -> None:
-            told = _Told({name: kwargs.pop(name, None) for name in _FRAME})
-            from gateway.store.database import read
-
-            gateway = app.gateway
-            now = gateway.now()
-            chosen = told.period(app, now)
-            with read(gateway.store.main) as connection:
-                asked = Asked(app, gateway, connection, chosen, now)
-                told.tell(asked, counts, function(asked, *args, **kwargs))
-
-        built = click.command(named)(command)
-        built.params.extend(_options(counts))
-        return built
-
-    return made
+    built = click.command()(command)
+    built.params.extend(_options(counts))
+    return built
 
 
 def _options(counts: str) -> list[click.Parameter]:
@@ -270,13 +193,6 @@ class _Told:
         )
         more = "; --csv and --json list all" if len(rows) < len(ids) else ""
         say(f"{len(rows):,} of {plural(len(ids), 'lead')} behind {number}{more}")
-
-
-def stated(asked: Asked, counts: str) -> dict[str, Any]:
-    """What the numbers are of, as every metric's JSON begins: nothing where there is no period."""
-    since, until = (iso_time(at) if at else None for at in (asked.period.since, asked.period.until))
-    whole = {"counts": counts, "name": asked.period.name, "since": since, "until": until, "zone": asked.zone.key}
-    return {"period": whole} if counts else {}
 
 
 def _unknown(number: str, known: Mapping[str, object]) -> str:

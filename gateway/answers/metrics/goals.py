@@ -1,4 +1,4 @@
-"""``gateway metrics baseline`` and ``gateway metrics goals``: what was usual, and how far teams have come since."""
+"""What was usual, and how far teams have come since."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from gateway.answers.metrics.asked import Answer, Asked
 from gateway.answers.texts import plural
-from gateway.cli.metric import Answer, Asked, metric
 from gateway.errors import Refused
 from gateway.metrics.period import midnight
 from gateway.metrics.report import Table, number, percent
@@ -24,7 +24,6 @@ UNSET = (
 )
 
 
-@metric("leads that reached a step's first stage")
 def baseline(asked: Asked) -> Answer:
     """Show how many leads usually go from each stage to the next, with the range that is more than chance.
 
@@ -82,7 +81,6 @@ def _parts(data: Mapping[str, Any]) -> Iterator[str | Table]:
             yield f"{one['stage']} to {one['to']}: less than half a year of history; import more (--history)"
 
 
-@metric()
 def goals(asked: Asked) -> Answer:
     """Show how far each goal of goals.yaml has come, what it will come to by its day, and which are in doubt.
 

@@ -1,4 +1,4 @@
-"""``gateway metrics velocity``: how long leads stand where, and how soon owners answer."""
+"""How long leads stand where, and how soon owners answer."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from gateway.answers.metrics.asked import Answer, Asked
 from gateway.answers.texts import plural
-from gateway.cli.metric import Answer, Asked, metric
 from gateway.metrics.report import Table, number, percent
 from gateway.times import to_micros
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 UNSURE = "of {} the time of a stage is only known from a later one, or lies after it: not counted"
 
 
-@metric("leads that reached a step's first stage")
 def velocity(asked: Asked) -> Answer:
     """Show how long each step takes, where it takes longest, and how soon owners answer.
 

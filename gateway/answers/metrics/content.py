@@ -1,4 +1,4 @@
-"""``gateway metrics content``: what people engage with, whom it reaches, and which stage of the journey it serves."""
+"""What people engage with, whom it reaches, and which stage of the journey it serves."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache, partial
 from typing import Any
 
-import click
-
+from gateway.answers.metrics.asked import Answer, Asked
 from gateway.answers.texts import plural
-from gateway.cli.metric import Answer, Asked, metric
 from gateway.metrics.content import KEYS
 from gateway.metrics.report import Table, number, percent
 
@@ -19,15 +17,6 @@ NAMED = 200
 """So many rows can have their people listed."""
 
 
-@metric("engagements")
-@click.option(
-    "--by",
-    type=click.Choice(list(KEYS)),
-    default="asset",
-    show_default=True,
-    help="What a row is; an asset's has its channel.",
-)
-@click.option("--unassigned", "only_open", is_flag=True, help="Only what serves no stage of the journey yet.")
 def content(asked: Asked, by: str, only_open: bool) -> Answer:
     """Show every asset and channel: its stage, engagements, people, the share of buyers, and the points it earns.
 

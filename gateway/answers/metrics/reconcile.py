@@ -1,4 +1,4 @@
-"""``gateway metrics reconcile``: what marketing passed against what sales received, by their own counts."""
+"""What marketing passed against what sales received, by their own counts."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-import click
-
-from gateway.cli.metric import Answer, Asked, metric
+from gateway.answers.metrics.asked import Answer, Asked
+from gateway.errors import Refused
 from gateway.metrics.report import Table, number
 
 SHOWN = 50
@@ -16,7 +15,6 @@ SHOWN = 50
 COLUMNS = ("side", "kind", "why", "system", "object", "record", "lead", "at")
 
 
-@metric("records counted")
 def reconcile(asked: Asked) -> Answer:
     """Ask marketing's and sales' systems for their own counts, and say of every lead on one side only why.
 
@@ -28,7 +26,7 @@ def reconcile(asked: Asked) -> Answer:
 
     since, until = asked.period.since, asked.period.until or asked.now
     if since is None:
-        raise click.UsageError("say of when, such as --period last-month, or --since DAY")
+        raise Refused("say of when, such as --period last-month, or --since DAY")
 
     def day(at: datetime) -> str:
         return f"{at.astimezone(asked.zone):%Y-%m-%d}"

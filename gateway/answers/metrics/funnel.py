@@ -1,4 +1,4 @@
-"""``gateway metrics funnel``: how many leads reached each stage, and what they brought."""
+"""How many leads reached each stage, and what they brought."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from functools import partial
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
-import click
-
+from gateway.answers.brought import known_field
+from gateway.answers.metrics.asked import Answer, Asked
 from gateway.answers.texts import plural
-from gateway.cli.metric import Answer, Asked, metric
 from gateway.metrics.funnel import BASES, maturing
 from gateway.metrics.period import MONTHS, period
 from gateway.metrics.report import report, shown_value
@@ -23,21 +22,6 @@ NAMED = 10_000
 """So many values can have their leads listed."""
 
 
-@metric("leads that entered")
-@click.option(
-    "--by",
-    metavar="ATTRIBUTE|WORD",
-    help="Count each value of a lead's attribute (a company's: company.NAME), or month, quarter, year, persona, stage, "
-    "campaign, channel, owner; an attribute of such a name is lead.NAME.",
-)
-@click.option(
-    "--count",
-    "basis",
-    type=click.Choice(list(BASES)),
-    default="cohort",
-    show_default=True,
-    help="cohort: who entered in the period, wherever they went since; period: what happened in it.",
-)
 def funnel(asked: Asked, by: str | None, basis: str) -> Answer:
     """Count leads at each stage, with conversions, and what they brought.
 
@@ -60,9 +44,7 @@ def funnel(asked: Asked, by: str | None, basis: str) -> Answer:
     if by in MONTHS:
         data["groups"].sort(key=lambda group: group["value"] or "")
     elif by is not None and by not in store.WORDS and all(one["value"] is None for one in data["groups"]):
-        from gateway.cli.leads import known_field
-
-        known_field(asked.app, by.removeprefix("lead."))
+        known_field(asked.instance, by.removeprefix("lead."))
     definitions: tuple[str, ...] = ("entered", "revenue", "stage", "conversion", "excluded", "outcome", basis)
     definitions += ("maturing",) if data.get("maturing") else ()
     definitions += ("won_before_entry",) if data["notes"] else ()

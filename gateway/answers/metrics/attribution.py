@@ -1,4 +1,4 @@
-"""``gateway metrics attribution``: which channels, campaigns or assets deals are owed to, by several models at once."""
+"""Which channels, campaigns or assets deals are owed to, by several models at once."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import click
-
+from gateway.answers.metrics.asked import Answer, Asked
 from gateway.answers.texts import plural
-from gateway.cli.metric import Answer, Asked, metric
-from gateway.durations import duration_in_words, parse_duration
+from gateway.durations import duration_in_words
 from gateway.metrics.attribution import ASSUMES
 from gateway.metrics.report import Table, without_rate
 
@@ -19,35 +17,7 @@ if TYPE_CHECKING:
     from gateway.metrics.attribution import Attribution
     from gateway.store.touches import Won
 
-    _Duration = click.ParamType[timedelta]
-else:  # click 8.2 knows no types of types
-    _Duration = click.ParamType
 
-
-class Length(_Duration):
-    """``90d``, ``2w``, ``12h``, as the files write durations."""
-
-    name = "duration"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
-        if isinstance(value, timedelta):
-            return value
-        try:
-            return parse_duration(value)
-        except ValueError as exc:
-            self.fail(str(exc), param, ctx)
-
-
-@metric("deals won")
-@click.option(
-    "--by",
-    type=click.Choice(["channel", "campaign", "asset"]),
-    default="channel",
-    show_default=True,
-    help="What a touch is known by.",
-)
-@click.option("--window", type=Length(), help="Leave out touches longer before the deal, such as 90d.")
-@click.option("--half-life", type=Length(), default="30d", show_default=True, help="Of the model `decay`.")
 def attribution(asked: Asked, by: str, window: timedelta | None, half_life: timedelta) -> Answer:
     """Share the deals that were won among the touches before them.
 

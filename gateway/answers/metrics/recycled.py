@@ -1,12 +1,12 @@
-"""``gateway metrics recycled``: what came back from marketing, and what it brought."""
+"""What came back from marketing, and what it brought."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from gateway.answers.metrics.asked import Answer, Asked
 from gateway.answers.texts import plural
-from gateway.cli.metric import Answer, Asked, metric
 from gateway.metrics.report import Table, number, percent, without_rate
 
 if TYPE_CHECKING:
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from gateway.store.touches import Won
 
 
-@metric("deals won")
 def recycled(asked: Asked) -> Answer:
     """Show how much of what was won had been recycled before, and for which reasons leads come back.
 

@@ -1,4 +1,4 @@
-"""What a metric is asked and what it answers: it is a function of ``Asked`` and its options that gives an ``Answer``."""
+"""What a metric is asked and what it answers: it is a function of ``Asked`` and its options, and gives ``Answer``."""
 
 from __future__ import annotations
 
@@ -28,6 +28,8 @@ COUNTS = {
     "content": "engagements",
     "attribution": "deals won",
     "recycled": "deals won",
+    "rules": "handoffs opened",
+    "surprises": "handoffs opened",
     "reconcile": "records counted",
     "baseline": "leads that reached a step's first stage",
     "goals": "",

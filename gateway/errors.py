@@ -7,6 +7,7 @@
 ├── ``StaleCommit``        somebody else was faster: reload, compute again, commit again
 ├── ``TryLater``           a system, or our budget for it, has nothing left now: come again; costs no try
 ├── ``AccessRefused``      a system refused our credentials: everything with it pauses until a person resumes it
+├── ``Stopped``            somebody asked this work to stop; what is done is kept, the same command goes on
 ├── ``NotFound``           what the user named does not exist
 └── ``Refused``            the move is not legal; the message says what is
 """
@@ -79,6 +80,14 @@ class AccessRefused(GatewayError):
     def __init__(self, reason: str) -> None:
         self.reason = reason
         super().__init__(reason)
+
+
+class Stopped(GatewayError):
+    """Long work was asked to stop, and did between two batches. ``by``: who asked."""
+
+    def __init__(self, by: str) -> None:
+        self.by = by
+        super().__init__(f"stopped by {by}; the same again goes on where it stopped")
 
 
 class NotFound(GatewayError):

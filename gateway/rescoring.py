@@ -60,13 +60,13 @@ class Rescoring:
             if rescore is None:
                 crossers = store.crossed(connection, self.name, CROSSERS)
                 stale = not crossers and store.has_former(connection)
-            elif rescore.leads is not None:
+            elif rescore.leads is not None and not rescore.stop_by:
                 part = store.next_part(connection, rescore.id)
         if rescore is None:
             return self._answer(crossers) if crossers else self._clear() if stale else 0
         scorer = self.pipeline.model.scorer
-        if scorer is None or rescore.scoring != self.scoring:
-            return 0  # whoever has the files that are active now, and their plugin, does it
+        if scorer is None or rescore.stop_by or rescore.scoring != self.scoring:
+            return 0  # it rests; or whoever has the files that are active now, and their plugin, does it
         if rescore.leads is None:
             return self._divide(rescore)
         return self._part(rescore, part, scorer) if part is not None else self._finish(rescore)

@@ -16,7 +16,8 @@ import click
 from gateway.answers.texts import plural
 from gateway.cli.campaigns import take_costs
 from gateway.cli.main import App, pass_app, plugin_call
-from gateway.cli.output import json_option, progress, say, say_json
+from gateway.cli.output import json_option, say, say_json
+from gateway.cli.working import Working, long_work
 from gateway.errors import Refused
 
 if TYPE_CHECKING:
@@ -60,12 +61,13 @@ def import_(app: App, file: Path, system: str | None, costs: bool, history: bool
     source = source_of(gateway, system)
     if type(source).pull is Source.pull:
         raise Refused(f"{system}: its plugin {gateway.instance.systems[system].plugin} does not read files")
-    taken = Taking(gateway, system, history)
     stream = str(file.resolve())
     size = None if file.suffix in (".gz", ".gzip") else os.path.getsize(file)
-    with progress(f"{file.name} → {system}", size, bytes=True) as tell:
-        taken.pages(gateway.pullings[system].bring_in(stream, None, history, "file"), _offset(tell))
-        taken.finish()
+    with long_work(gateway, "import", f"{file.name} → {system}") as work:
+        taken = Taking(gateway, system, history, work)
+        with work.progress("bytes", size, bytes=True) as tell:
+            taken.pages(gateway.pullings[system].bring_in(stream, None, history, "file"), _offset(tell))
+            taken.finish()
     tell_of(taken, as_json, {"file": str(file)})
 
 
@@ -83,12 +85,13 @@ def source_of(gateway: Gateway, system: str) -> Source:
 class Taking:
     """One import or pull under way: what came, and what it moved."""
 
-    def __init__(self, gateway: Gateway, system: str, history: bool) -> None:
+    def __init__(self, gateway: Gateway, system: str, history: bool, work: Working) -> None:
         from gateway.store.times import new_id
 
         self.gateway = gateway
         self.system = system
         self.history = history
+        self.work = work
         self.worker = f"import:{os.getpid()}:{new_id()}"
         self.rows = 0
         self.page_count = 0
@@ -112,6 +115,7 @@ class Taking:
         gateway = self.gateway
         try:
             while True:
+                self.work.check()
                 if gateway.run_pipeline_once(self.worker):
                     continue
                 if not gateway.inbox.counts().get(self.system, {}).get("waiting"):
@@ -131,6 +135,7 @@ class Taking:
         with read(gateway.store.main) as connection:
             queued = queued_rescores(connection)
         for _ in range(queued * (2 + self._standing()["leads"] // SWEEP_LEADS)):
+            self.work.check()
             if not gateway.sweep_once():
                 break
 

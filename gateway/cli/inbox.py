@@ -10,11 +10,14 @@ import click
 
 from gateway.answers.texts import iso, iso_time, moment, plural
 from gateway.cli.main import MOMENT, App, pass_app, pass_app_to_look
-from gateway.cli.output import json_option, limit_option, progress, say, say_json, table
+from gateway.cli.output import json_option, limit_option, say, say_json, table
 from gateway.cli.tracing import show
+from gateway.cli.working import long_work
 from gateway.errors import NotFound, Refused
 
 STATES = ("waiting", "read", "quarantined")
+PART = 500
+"""Documents that are read again before anybody can stop it."""
 
 
 @click.group()
@@ -138,7 +141,7 @@ def replay(
         known_systems(gateway.instance, [system])
     states = (state,) if state else ("quarantined", "read") if ids else ("quarantined",)
     began, ended = (at and app.moment(at) for at in (since, until))
-    chosen = gateway.inbox.requeue(list(ids) if ids else None, system, states, began, ended, dry_run)
+    chosen = gateway.inbox.requeue(list(ids) if ids else None, system, states, began, ended, dry_run=True)
     if missing := sorted(set(ids) - set(chosen)):
         if len(missing) == len(set(ids)):
             which = "this id" if len(missing) == 1 else "these ids"
@@ -148,17 +151,14 @@ def replay(
     quarantined = 0
     if not dry_run and chosen:
         worker = f"replay:{os.getpid()}:{new_id()}"
-        with progress("reading again") as tell:
-            done = 0
+        with long_work(gateway, "replay", system or "documents") as work, work.progress("", len(chosen)) as tell:
             try:
-                while True:
-                    if worked := gateway.run_pipeline_once(worker):
-                        done += worked
-                        tell(done)
-                    elif states_of(gateway.inbox, chosen).get("waiting"):
-                        time.sleep(0.2)  # another worker has them
-                    else:
-                        break
+                for start in range(0, len(chosen), PART):  # who stops it leaves the rest as it was
+                    part = gateway.inbox.requeue(chosen[start : start + PART], None, states)
+                    while states_of(gateway.inbox, part).get("waiting"):
+                        if not gateway.run_pipeline_once(worker):
+                            time.sleep(0.2)  # another worker has them
+                    tell(start + len(part))
             finally:
                 gateway.inbox.release(worker)
         quarantined = states_of(gateway.inbox, chosen).get("quarantined", 0)

@@ -58,6 +58,7 @@ COMMANDS = {
     "model": "gateway.cli.model:model",
     "plugins": "gateway.cli.plugins:plugins",
     "users": "gateway.cli.users:users",
+    "jobs": "gateway.cli.jobs:jobs",
     "db": "gateway.cli.db:db",
 }
 

@@ -17,7 +17,8 @@ import click
 from gateway.answers.texts import iso_time, moment, plural
 from gateway.cli.importing import Taking, history_option, records_told, source_of, tell_of
 from gateway.cli.main import MOMENT, App, pass_app, plugin_call
-from gateway.cli.output import json_option, progress, say
+from gateway.cli.output import json_option, say
+from gateway.cli.working import long_work
 from gateway.errors import NotFound, Refused, TryLater
 
 if TYPE_CHECKING:
@@ -64,7 +65,6 @@ def pull(
     if history:
         _history(gateway, system, source, streams, start, yes, as_json)
         return
-    taken = Taking(gateway, system, False)
     pulling = gateway.pullings[system]
     begins = {stream: start or pulling.begin(stream) for stream in streams}
     first = [at for at in begins.values() if at]
@@ -72,10 +72,12 @@ def pull(
         at = moment(int(max(first).timestamp() * 1e6), app.zone)
         say(f"{system}: a first pull begins when it was connected, {at};", err=True)
         say(f"what was there before comes with `gateway pull {system} --history`", err=True)
-    for stream in streams:
-        with progress(f"{system} {stream}") as tell:
-            taken.pages(pulling.bring_in(stream, begins[stream]), records_told(tell))
-    _finish(taken, pulling)
+    with long_work(gateway, "pull", system) as work:
+        taken = Taking(gateway, system, False, work)
+        for stream in streams:
+            with work.progress(stream) as tell:
+                taken.pages(pulling.bring_in(stream, begins[stream]), records_told(tell))
+        _finish(taken, pulling)
     tell_of(taken, as_json, {"streams": streams, "since": {one: iso_time(at) for one, at in begins.items() if at}})
 
 
@@ -102,15 +104,16 @@ def _history(
         say(f"  read already: {', '.join(stream for stream in streams if stream not in left)}", err=True)
     records, calls = (sum(getattr(one, what) for one in rows.values()) for what in ("records", "calls"))
     extra = _agree(gateway, system, f"the past of {system}", records, calls, yes)
-    taken = Taking(gateway, system, True)
-    for stream in streams:
-        pulling.begin(stream)  # what comes after this moment is news, even where the past turns out to be empty
-    for stream in left:
-        total = rows[stream].records if stream in rows else None
-        with progress(f"{system} {stream}", total) as tell:
-            _patiently(system, partial(pulling.history, stream, start), taken, records_told(tell))
-    pulling.forget_history(streams)
-    _finish(taken, pulling)
+    with long_work(gateway, "pull the past", system) as work:
+        taken = Taking(gateway, system, True, work)
+        for stream in streams:
+            pulling.begin(stream)  # what comes after this moment is news, even where the past turns out to be empty
+        for stream in left:
+            total = rows[stream].records if stream in rows else None
+            with work.progress(stream, total) as tell:
+                _patiently(system, partial(pulling.history, stream, start), taken, records_told(tell))
+        pulling.forget_history(streams)
+        _finish(taken, pulling)
     tell_of(taken, as_json, {"streams": streams, **extra})
 
 
@@ -132,20 +135,21 @@ def _again(gateway: Gateway, system: str, source: Source, names: Sequence[str], 
         known = {object_: count_known(connection, system, object_) for object_ in of_object}
     records, calls = sum(known.values()), sum(-(-count // sizes[one]) for one, count in known.items())
     extra = _agree(gateway, system, f"{', '.join(names)} of what is known of {system}", records, calls, yes)
-    taken = Taking(gateway, system, True)
     pulling = gateway.pullings[system]
     asked = {object_: mapping.objects[object_].reader.asked(fields) for object_, fields in of_object.items()}
-    with progress(f"{system} {', '.join(names)}", records) as tell:
+    with long_work(gateway, "pull again", system) as work:
+        taken = Taking(gateway, system, True, work)
+        with work.progress(", ".join(names), records) as tell:
 
-        def pages() -> Iterator[Page]:
-            for done, page in pulling.again(asked):
-                tell(done)
-                yield page
+            def pages() -> Iterator[Page]:
+                for done, page in pulling.again(asked):
+                    tell(done)
+                    yield page
 
-        _patiently(system, pages, taken, lambda page: None)
-    _finish(taken, pulling)
-    with write(gateway.store.main) as connection:
-        rereading.read_again(gateway, connection, system, of_object)
+            _patiently(system, pages, taken, lambda page: None)
+        _finish(taken, pulling)
+        with write(gateway.store.main) as connection:
+            rereading.read_again(gateway, connection, system, of_object)
     tell_of(taken, as_json, {"fields": {object_: list(fields) for object_, fields in of_object.items()}, **extra})
 
 
@@ -193,10 +197,10 @@ def _patiently(system: str, pages: Callable[[], Iterator[Page]], taken: Taking, 
         except TryLater as exc:
             again = time.strftime("%H:%M:%S", time.localtime(time.time() + exc.seconds))
             say(f"{system}: {exc.reason}; goes on at {again} (stopped meanwhile, the next time)", err=True)
-            time.sleep(max(1.0, exc.seconds))
+            taken.work.wait(max(1.0, exc.seconds))
 
 
 def _finish(taken: Taking, pulling: Pulling) -> None:
     while pulling.look_up():  # what the pages only named
-        pass
+        taken.work.check()
     taken.finish()

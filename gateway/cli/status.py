@@ -28,6 +28,7 @@ def status(app: App, as_json: bool) -> None:
     + skipped + waiting + dead; writes planned = confirmed + superseded + waiting + dead. The exit code is 1 when one
     does not.
     """
+    from gateway.answers.jobs import RESCORE, job_json, jobs_of, line
     from gateway.engine.supervisor import STATUS, down
     from gateway.store import followups
     from gateway.store.alarms import DRIFT, open_alarms
@@ -46,6 +47,7 @@ def status(app: App, as_json: bool) -> None:
         for row in open_alarms(connection, DRIFT):
             drifts.setdefault(row.system, []).append(row.detail["what"])
     fallen = list(down(gateway.instance.store.folder / STATUS))
+    works = jobs_of(gateway, running=True)
     none = SystemCounts.empty()
     systems = {name: found.systems.get(name, none) for name in gateway.instance.systems} | dict(found.systems)
     if as_json:
@@ -68,6 +70,7 @@ def status(app: App, as_json: bool) -> None:
                 "rescores_due": found.rescores_due,
                 "rescores_queued": found.rescores_queued,
                 "rescoring": _rescoring(found),
+                "jobs": [job_json(job) for job in works],
             }
         )
     else:
@@ -76,6 +79,9 @@ def status(app: App, as_json: bool) -> None:
             for words in drifts.get(name, ()):
                 say_under(f"  {'DRIFT':<16}  {words} (`gateway work list --kind drift`)", 20)
         _print_rest(found)
+        for job in works:
+            if job.what != RESCORE:  # which is told with what it means
+                say_under(f"under way: {line(job)} (`gateway jobs stop {job.id}`)", 2)
         if gateway.unscored:
             say_under(f"PROBLEM: leads keep the scores they have: {gateway.unscored} (`gateway check`)", 2)
         for words in fallen:
@@ -163,6 +169,8 @@ def _print_rest(found: Overview) -> None:
         far = "waits for the pipeline worker of `gateway run`"
         if bulk.leads is not None:
             far = f"{bulk.done:,} of {plural(bulk.leads, 'lead')} ({bulk.done * 100 // (bulk.leads or 1)} %)"
+        if bulk.stop_by:
+            far += f", rests, asked by {bulk.stop_by} (`gateway jobs resume {bulk.id}`)"
         say_under(f"rescoring by the changed model: {far}; lists show the scores of before until all are done", 2)
     if found.crossed:
         say(f"journey: {plural(found.crossed, 'lead')} moved by the changed model, not answered yet")

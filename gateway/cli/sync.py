@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from gateway.answers.plan import Plan, write_json
 from gateway.answers.texts import plural, raw
 from gateway.cli.main import App, pass_app, pass_app_to_look, plugin_call
 from gateway.cli.output import json_option, progress, say, say_json, table
+from gateway.cli.working import long_work
 from gateway.errors import GatewayError, Refused
 
 if TYPE_CHECKING:
@@ -27,26 +28,16 @@ BATCH = 2000
 
 
 @dataclass(slots=True)
-class _Plan:
-    """What is planned for one system, added up as it comes, so that memory stays flat."""
+class _Plan(Plan):
+    """What is planned for one system, and in how many calls it would be sent."""
 
-    system: str
-    sink: Sink | None
-    examples: list[Planned] = field(default_factory=list)
-    counts: Counter[tuple[str, str]] = field(default_factory=Counter)
-    fields: Counter[tuple[str, str]] = field(default_factory=Counter)
-    unsent: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    sink: Sink | None = None
     calls: int = 0
     problem: str = ""
     _batch: list[Write] = field(default_factory=list)
 
-    def add(self, planned: Planned, plugin: str, most: int | None) -> None:
-        wanted = planned.wanted
-        self.counts[wanted.object, "create" if wanted.create else "update"] += 1
-        for name in wanted.fields:
-            self.fields[wanted.object, name] += 1
-        if most is None or len(self.examples) < most:
-            self.examples.append(planned)
+    def take(self, planned: Planned, plugin: str, most: int | None) -> None:
+        self.add(planned, most)
         self._batch.append(planned.write)
         if len(self._batch) == BATCH:
             self.close(plugin)
@@ -69,9 +60,6 @@ class _Plan:
         with read(gateway.store.main) as connection:
             return at_rest(connection, self.system)
 
-    def total(self, action: str) -> int:
-        return sum(count for (_, what), count in self.counts.items() if what == action)
-
 
 @click.command()
 @click.argument("system", required=False)
@@ -93,18 +81,18 @@ def plan(app: App, system: str | None, everything: bool, key: str | None, as_jso
     names = known_systems(gateway.instance, [system] if system else [])
     lead = gateway.find_lead(key) if key else None
     plans = {
-        name: _Plan(name, gateway.sinks.get(name))
+        name: _Plan(name, sink=gateway.sinks.get(name))
         for name in names
         if gateway.model.objects.get(name) or name == system
     }
     most = None if everything or (as_json and lead) else EXAMPLES
 
     def unsent(one: Unsent) -> None:
-        plans[one.system].unsent[one.object, one.field, one.reason] += 1
+        plans[one.system].leave_out(one)
 
     with progress("planning") as tell:
         for count, one in enumerate(planned(gateway, list(plans), lead, unsent), start=1):
-            plans[one.wanted.system].add(one, _plugin(gateway, one.wanted.system), most)
+            plans[one.wanted.system].take(one, _plugin(gateway, one.wanted.system), most)
             tell(count)
     for one_plan in plans.values():
         one_plan.close(_plugin(gateway, one_plan.system))
@@ -139,32 +127,12 @@ def _json(one: _Plan, gateway: Gateway) -> dict[str, Any]:
             }
             for object_ in objects
         ],
-        "writes": [_write_json(planned) for planned in one.examples],
+        "writes": [write_json(planned) for planned in one.examples],
         "not_sent": [
             {"object": object_, "field": name, "reason": reason, "count": count}
             for (object_, name, reason), count in one.unsent.most_common()
         ],
         "problem": one.problem or gateway.problems.get(one.system, ""),
-    }
-
-
-def _write_json(planned: Planned) -> dict[str, Any]:
-    wanted = planned.wanted
-    return {
-        "lead": wanted.lead,
-        "object": wanted.object,
-        "record": wanted.record,
-        "action": "create" if wanted.create else "update",
-        "key": wanted.key,
-        "fields": [
-            {
-                "field": name,
-                "held": "unknown" if name not in planned.known else "blank" if planned.known[name] is None else "held",
-                "known": planned.known.get(name),
-                "wanted": value,
-            }
-            for name, value in wanted.fields.items()
-        ],
     }
 
 
@@ -263,7 +231,7 @@ def push(app: App, system: str | None, as_json: bool) -> None:
         )
     reports: list[dict[str, Any]] = []
     for name in names:
-        with progress(f"sending to {name}") as tell:
+        with long_work(gateway, "push", name) as work, work.progress("sent") as tell:
             done = [0]
 
             def told(more: int, done: list[int] = done, tell: Any = tell) -> None:

@@ -54,7 +54,8 @@ def unheld(gateway: Gateway) -> Iterator[str]:
     """The bells of work that is due and that nobody holds."""
     waits, now = gateway.inbox.unheld(), to_micros(gateway.now())
     with read(gateway.store.main) as connection:
-        if waits or rescoring.under_way(connection) is not None:
+        rescore = rescoring.under_way(connection)
+        if waits or (rescore is not None and not rescore.stop_by):
             yield bells.PIPELINE
         for system in gateway.outbound_systems():
             if outbox.any_due(connection, system, now) and not due.paused(connection, system):

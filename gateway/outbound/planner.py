@@ -90,12 +90,15 @@ def planned(
     systems: Collection[str],
     lead: str | None = None,
     unsent: Callable[[Unsent], None] | None = None,
+    enough: Callable[[], bool] = lambda: False,
 ) -> Iterator[Planned]:
     """Wanted minus known for these systems, whether they are active or not; nothing is written.
 
-    :param unsent: is told of each value that a system cannot be sent.
+    :param unsent: is told of each value that a system cannot be sent. :param enough: asked before each chunk of leads.
     """
     for batch in walk(gateway, [lead] if lead else None):
+        if enough():
+            return
         for one in batch.leads.values():
             for wanted in wanted_writes(one, gateway.model, batch.now, systems, unsent):
                 if wanted.object in COMPANIONS:
@@ -106,8 +109,11 @@ def planned(
                 yield Planned(wanted, known)
 
 
-def enqueue(gateway: Gateway, systems: Collection[str]) -> int:
-    """Put what is planned into the outbox, unless the same write waits there already. Returns how many are new."""
+def enqueue(gateway: Gateway, systems: Collection[str], progress: Callable[[int], None] = lambda done: None) -> int:
+    """Put what is planned into the outbox, unless the same write waits there already. Returns how many are new.
+
+    :param progress: called between batches; it may raise, to stop.
+    """
     count = 0
     contested: set[str] = set()
 
@@ -116,6 +122,7 @@ def enqueue(gateway: Gateway, systems: Collection[str]) -> int:
             contested.add(lead)
 
     for batch in walk(gateway, None):
+        progress(0)
         rows = [
             write_row(wanted, batch.now)
             for one in batch.leads.values()
@@ -132,8 +139,11 @@ def enqueue(gateway: Gateway, systems: Collection[str]) -> int:
     return count
 
 
-def push(gateway: Gateway, system: str, worker: str, progress: Callable[[int], None] | None = None) -> PushReport:
-    """Plan everything for one active system and deliver until nothing is due. Raises ``Refused`` when it is off."""
+def push(gateway: Gateway, system: str, worker: str, progress: Callable[[int], None] = lambda done: None) -> PushReport:
+    """Plan everything for one active system and deliver until nothing is due. Raises ``Refused`` when it is off.
+
+    :param progress: told how many more writes are answered; it may raise, to stop.
+    """
     if system not in gateway.instance.systems:
         raise NotFound(f"no system {system!r} in gateway.yaml")
     if system not in gateway.model.active:
@@ -146,13 +156,12 @@ def push(gateway: Gateway, system: str, worker: str, progress: Callable[[int], N
     if gateway.breakers.stopped(plugin, "deliver"):
         why = by_plugin(gateway.breakers.open())[plugin].reason
         raise Refused(f"{system}: plugin {plugin} is quarantined: {why}; `gateway plugins enable {plugin}` tries now")
-    new = enqueue(gateway, [system])
+    new = enqueue(gateway, [system], progress)
     with read(gateway.store.main) as connection:
         worked, name = 0, pushes.new_name(connection, outbox.push_name(system, to_micros(gateway.now()), seconds=True))
     while done := gateway.deliver_once(system, worker, name):
         worked += done
-        if progress:
-            progress(done)
+        progress(done)
     with read(gateway.store.main) as connection:
         return PushReport(name, new, worked, outbox.counts(connection).get(system, {}))
 

@@ -19,6 +19,7 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, li
 from sqlalchemy.sql.selectable import FromClause
 
 from gateway.contracts import Activity, Mark
+from gateway.store import bells
 from gateway.store import tables as t
 from gateway.store.among import among
 from gateway.store.plain import rows_of
@@ -54,12 +55,14 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a rescore by a changed model is. ``leads`` is None before it has begun."""
+    """How far a rescore by a changed model is. ``leads`` is None before it has begun; ``stop_by``: who made it rest."""
 
+    id: str
     scoring: str
     since: int
     leads: int | None
     done: int
+    stop_by: str
 
 
 # -- what people see meanwhile -----------------------------------------------------------------------------------------
@@ -120,7 +123,17 @@ def progress(connection: Connection) -> Progress | None:
     if row is None:
         return None
     left = connection.scalar(select(func.coalesce(func.sum(_p.leads), 0)).where(_p.rescore == row.id))
-    return Progress(row.scoring, row.created_at, row.leads, 0 if row.leads is None else row.leads - int(left or 0))
+    done = 0 if row.leads is None else row.leads - int(left or 0)
+    return Progress(row.id, row.scoring, row.created_at, row.leads, done, row.stop_by)
+
+
+def rest(connection: Connection, id_: str, by: str) -> bool:
+    """Let it rest between two parts, or with an empty ``by`` go on. False: it is over, or does so already."""
+    mine = update(t.rescores).where(_r.id == id_, _r.scoring != "", _r.stop_by == "" if by else _r.stop_by != "")
+    changed = connection.execute(mine.values(stop_by=by)).rowcount == 1
+    if changed and not by:
+        bells.ring(connection, bells.PIPELINE)
+    return changed
 
 
 def ranges(connection: Connection, size: int) -> list[Range]:

@@ -657,6 +657,7 @@ rescores = Table(  # leads to score again in later batches, walked in order of t
     Column("created_at", Time, nullable=False),
     Column("scoring", String, nullable=False, server_default=""),  # the model it is for, where that changed: see below
     Column("leads", Integer),  # how many there are then; null = not divided into parts yet
+    Column("stop_by", String, nullable=False, server_default=""),  # who asked it to rest; people see what they saw
 )
 
 rescore_parts = Table(  # leads that a changed model has yet to score: those with ids above `low`, up to `high`
@@ -781,6 +782,25 @@ once = Table(  # answers to writes of the API that may be sent again
     Column("asked", string(64), nullable=False),
     Column("answer", Json),
     Column("at", Time, nullable=False, index=True),
+)
+
+jobs = Table(  # long work under way, and what ended lately; times of the real clock
+    "jobs",
+    main,
+    Column("id", Id, primary_key=True),
+    Column("what", String, nullable=False),  # import | pull | replay | push | check …
+    Column("subject", String, nullable=False, server_default=""),  # of which system or file
+    Column("by", String, nullable=False),
+    Column("machine", String, nullable=False, server_default=""),  # host:process
+    Column("begun_at", Time, nullable=False),
+    Column("beat_at", Time, nullable=False),
+    Column("part", String, nullable=False, server_default=""),
+    Column("done", BigInteger, nullable=False, server_default=text("0")),
+    Column("total", BigInteger),
+    Column("stop_by", String, nullable=False, server_default=""),  # who asked it to stop
+    Column("ended_at", Time),
+    Column("ended", String, nullable=False, server_default=""),  # done | stopped | failed
+    Column("told", Text, nullable=False, server_default=""),
 )
 
 audit = Table(  # who changed what at the desk: append-only

@@ -140,6 +140,7 @@ NOBODYS = {
     "bundles",
     # of those who work here, whose accounts end with `gateway users`; the audit names what they changed by its id
     *("users", "keys", "login_failures", "audit"),
+    "jobs",  # long work and who began it
     "once",  # answers of the last day: an erasure empties it, whoever they told of
 }
 

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from flask import render_template, request
 from flask.typing import ResponseReturnValue
 
+from gateway import jobs
+from gateway.answers.plan import Plan, write_json
+from gateway.answers.texts import who
+from gateway.contracts import Source
 from gateway.errors import NotFound, Refused
+from gateway.outbound import planner
 from gateway.store import listing, outbox, switches
 from gateway.store.database import write
 from gateway.store.overview import overview
+from gateway.sync.companions import in_words
 from gateway.times import to_micros
-from gateway.web.desk.page import Desk, done, page
+from gateway.web.desk.jobs import begin
+from gateway.web.desk.page import Desk, done, page, visitor
+
+LOOK = 3.0
+"""Seconds that a preview looks through leads."""
+EXAMPLES = 20
+CHECKED = 120.0
+"""Seconds that a check may take: it asks the systems."""
 
 
 @page("/systems")
@@ -21,8 +35,10 @@ def systems(desk: Desk) -> ResponseReturnValue:
     with desk.looking() as connection:
         found = overview(connection, gateway.inbox, gateway.model.score_name, to_micros(gateway.now()), people=False)
         rows = listing.systems(connection)
+    checks = [one for one in jobs.rows(gateway.store.main, 200) if one.what == "check"]
     return render_template(
         "desk/systems.html",
+        checked=next(iter(checks), None),
         systems=gateway.instance.systems.values(),
         rows=rows,
         found=found,
@@ -49,6 +65,8 @@ def system(desk: Desk, name: str) -> ResponseReturnValue:
         row=row,
         counts=found.systems.get(name),
         problem=gateway.problems.get(name, ""),
+        pulls=name in gateway.sources and _pulls(gateway.sources[name]),
+        sends=bool(gateway.model.objects.get(name)),
         plugin=gateway.plugin_of(name),
         objects=objects,
         items=items,
@@ -57,8 +75,18 @@ def system(desk: Desk, name: str) -> ResponseReturnValue:
 
 @page("/systems/<name>/<word>", "operate", ("POST",))
 def steer(desk: Desk, name: str, word: str) -> ResponseReturnValue:
-    """``word``: pause or resume."""
-    _named(desk, name)
+    """``word``: pause or resume, pull or push."""
+    one = _named(desk, name)
+    if word == "pull":
+        if name not in desk.gateway.sources:
+            raise Refused(f"{name}: {desk.gateway.problems.get(name) or 'its plugin has no source'}")
+        begin(desk, "pull", name, ("pull", name))
+        return done(f"What is new in {name} is fetched.", "desk.jobs")
+    if word == "push":
+        if not one.outbound:
+            raise Refused(f"{name}: outbound is off; `gateway activate {name}` switches it on")
+        begin(desk, "push", name, ("push", name))
+        return done(f"{name} is told what is planned.", "desk.jobs")
     reason = request.form.get("reason", "").strip()[:200]
     with desk.deciding() as gateway, write(gateway.store.main) as connection:
         if word == "pause":
@@ -73,11 +101,63 @@ def steer(desk: Desk, name: str, word: str) -> ResponseReturnValue:
     return done(told, "desk.system", name=name)
 
 
+@page("/systems/<name>/plan", "operate")
+def plan(desk: Desk, name: str) -> ResponseReturnValue:
+    """Wanted minus known, for as many leads as there is time for: nothing is sent, and nobody is asked."""
+    gateway, one = desk.gateway, _named(desk, name)
+    made, until, chunks = Plan(name), time.monotonic() + LOOK, 0
+
+    def enough() -> bool:
+        nonlocal chunks
+        late = time.monotonic() > until
+        chunks += not late
+        return late
+
+    for planned in planner.planned(gateway, [name], None, made.leave_out, enough):
+        made.add(planned, EXAMPLES)
+    whole = time.monotonic() <= until
+    with desk.looking() as connection:
+        people = listing.attributes_of(connection, list({planned.wanted.lead for planned in made.examples}))
+    creates, updates = made.total("create"), made.total("update")
+    return render_template(
+        "desk/plan.html",
+        system=one,
+        creates=creates,
+        updates=updates,
+        whole=whole,
+        seen=chunks * planner.CHUNK,
+        fields=made.fields.most_common(),
+        unsent=made.unsent.most_common(),
+        examples=[
+            write_json(planned)
+            | {
+                "words": in_words(planned.wanted.object, planned.wanted.fields, planned.wanted.record),
+                "who": who(people.get(planned.wanted.lead, {})),
+            }
+            for planned in made.examples
+        ],
+        more=creates + updates - len(made.examples),
+        may_send=name in gateway.outbound_systems() and creates + updates > 0 and visitor().may("operate"),
+    )
+
+
+@page("/check", "operate", ("POST",))
+def check(desk: Desk) -> ResponseReturnValue:
+    """The files, and the connected accounts: in a process of its own, which is not waited for."""
+    begin(desk, "check", "", ("check", "--online"), CHECKED)
+    return done("The files and the systems are looked at.", "desk.systems")
+
+
 def _named(desk: Desk, name: str) -> Any:
     one = desk.gateway.instance.systems.get(name)
     if one is None:
         raise NotFound(f"no system {name} in gateway.yaml")
     return one
+
+
+def _pulls(source: Source) -> bool:
+    """Whether it fetches anything by itself; one that only takes webhooks or files has no streams of its own."""
+    return type(source).pull is not Source.pull and type(source).streams is not Source.streams
 
 
 def _field(field: Any) -> dict[str, Any]:

@@ -16,3 +16,17 @@ function tell() {
 }
 tell();
 setInterval(tell, 10000);
+
+// What moves by itself: the part of the page called fresh is fetched again, unless somebody types or opened something.
+const fresh = document.getElementById("fresh");
+async function again() {
+  const now = document.getElementById("fresh");
+  if (document.hidden || now.contains(document.activeElement) || now.querySelector("details[open]") || "still" in now.dataset) return;
+  const answer = await fetch(location.href, { headers: { Accept: "text/html" } }).catch(() => null);
+  if (!answer || !answer.ok || answer.redirected) return;
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const next = page.getElementById("fresh");
+  if (next) now.replaceWith(next);
+  tell();
+}
+if (fresh) setInterval(again, 1000 * Number(fresh.dataset.every));

@@ -1,0 +1,41 @@
+"""Long work: how far it is, who began it, stopping it; and beginning what the desk may begin."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from flask import render_template
+from flask.typing import ResponseReturnValue
+
+from gateway.answers import jobs as answers
+from gateway.engine import errands
+from gateway.errors import Refused
+from gateway.web.desk.page import Desk, done, page, visitor
+
+LISTED = 30
+
+
+@page("/jobs")
+def jobs(desk: Desk) -> ResponseReturnValue:
+    rows = answers.jobs_of(desk.gateway, LISTED)
+    return render_template("desk/jobs.html", rows=[(row, answers.called(row), answers.far(row)) for row in rows])
+
+
+@page("/jobs/<id_>/<word>", "operate", ("POST",))
+def steer_job(desk: Desk, id_: str, word: str) -> ResponseReturnValue:
+    """``word``: stop or resume."""
+    if word == "stop":
+        told = answers.stop(desk.gateway, id_, visitor().email)
+    elif word == "resume":
+        told = answers.go_on(desk.gateway, id_)
+    else:
+        raise Refused(f"no such word: {word}")
+    desk.note(f"job: {word}", id_)
+    return done(f"{told[:1].upper()}{told[1:]}.", "desk.jobs")
+
+
+def begin(desk: Desk, what: str, subject: str, arguments: Sequence[str], seconds: float | None = None) -> None:
+    """Start a command of the gateway's for the visitor. Raises ``Refused`` when the same goes on already."""
+    gateway = desk.gateway
+    id_ = errands.start(gateway.store.main, gateway.instance.root, what, subject, visitor().email, arguments, seconds)
+    desk.note(f"job: {what}", subject, None, {"job": id_})

@@ -31,7 +31,7 @@ SHAPES = {
     "systems[].writes.planned systems[].writes.confirmed systems[].writes.superseded systems[].writes.waiting "
     "systems[].writes.dead systems[].writes.holds systems[].oldest_waiting_document systems[].oldest_waiting_write "
     "systems[].fields_not_sent systems[].paused systems[].problem systems[].drift[] leads excluded handoffs_open "
-    "clocks_waiting work_open rescores_due rescores_queued rescoring plugins_quarantined[]",
+    "clocks_waiting work_open rescores_due rescores_queued rescoring plugins_quarantined[] plugins_broken[]",
     "systems list": "systems[] systems[].system systems[].plugin systems[].role systems[].outbound systems[].source "
     "systems[].sink systems[].activated_at systems[].paused systems[].problem",
     "systems add": "system account signals[] written[] next[]",

@@ -46,6 +46,10 @@ _LONGEST = 100
 _SET = re.compile(r"\{('[^{}]*')\}")
 
 
+class Overdue(GatewayError):
+    """What a guard raises where a plugin is not loaded within the time that it has."""
+
+
 @dataclass(slots=True)
 class Plugin:
     """One entry point: who it is, what it offers, and why not if it does not work."""

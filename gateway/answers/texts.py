@@ -87,6 +87,20 @@ def moment(micros: int | None, zone: ZoneInfo) -> str:
     return "" if micros is None else f"{from_micros(micros).astimezone(zone):%Y-%m-%d %H:%M:%S}"
 
 
+def on_clock(at: datetime, zone: ZoneInfo) -> str:
+    """A time as people read it, with the zone's name, where nothing else says which: ``2026-11-01 10:30:00 CET``."""
+    return f"{at.astimezone(zone):%Y-%m-%d %H:%M:%S %Z}"
+
+
+def told_at(text: str, zone: ZoneInfo) -> str:
+    """An ISO time as ``on_clock``; a day, and what is no time, as it is. Without a zone of its own it is ``zone``'s."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    return text if len(text) <= len("2026-11-01") else on_clock(at if at.tzinfo else at.replace(tzinfo=zone), zone)
+
+
 def plural(count: int, one: str, many: str = "") -> str:
     """``(1, "lead")`` → ``1 lead``; ``(2000, "lead")`` → ``2,000 leads``."""
     return f"{count:,} {one if count == 1 else many or one + 's'}"

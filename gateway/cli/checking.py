@@ -36,7 +36,7 @@ def check(app: App, online: bool, as_json: bool) -> None:
     from gateway.settings.instance import load_instance
 
     app.require()
-    host = load_host(app.root)
+    host = load_host(app.root, probing=True)
     try:
         instance = load_instance(app.root, host)
     except ConfigError as exc:
@@ -334,7 +334,7 @@ def _print(report: Mapping[str, Any], instance: Instance, looks: Sequence[Look])
         say(f"warning: {warning}")
     for plugin in report["plugins"]:
         idle = "" if plugin["state"] == "active" else f" is {plugin['state']}"
-        say(f"warning: plugin {plugin['name']}{idle}: {plugin['reason']}")
+        say(f"warning: plugin {plugin['name']}{idle}: {plugin['reason']}", err=True)
     for system in report["systems"]:
         doors = " and ".join(name for name in ("source", "sink") if system[name]) or "nothing usable"
         say(

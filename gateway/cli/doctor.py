@@ -38,7 +38,7 @@ def check(app: App, name: str | None, offline: bool, as_json: bool) -> None:
     from gateway.plugins.doctor import WRONG
     from gateway.plugins.rules import Rules
 
-    found, rules = looked(app), Rules.of(app.root)
+    found, rules = looked(app, probing=True), Rules.of(app.root)
     chosen = matching(found, name) if name is not None else found
     told = [(one, list(_findings(app, one, found, rules, offline))) for one in chosen]
     missing = _missing(rules) if name is None else []
@@ -107,13 +107,15 @@ def _findings(app: App, one: Seen, found: Sequence[Seen], rules: Rules, offline:
     from gateway.plugins.doctor import UNTRIED, Finding, of_plugin
     from gateway.plugins.probe import ask
     from gateway.plugins.uses import uses
+    from gateway.settings.instance import zone_of
 
     in_instance = (app.root / "gateway.yaml").is_file()
     try:
         there = distribution(one.distribution)
     except (PackageNotFoundError, ValueError):
         there = None
-    for finding in of_plugin(one, there if one.distribution != "lead-gateway" else None, rules, in_instance):
+    there = there if one.distribution != "lead-gateway" else None
+    for finding in of_plugin(one, there, rules, in_instance, zone_of(app.root)):
         yield "", finding
     if not in_instance:
         return

@@ -274,12 +274,15 @@ def _root(ctx: click.Context | None) -> Path:
     return Path(given or os.environ.get("GATEWAY_DIR") or ".")
 
 
-def load_host(root: Path) -> Host:
-    """Every plugin of this environment, working or not, less those that the instance in ``root`` keeps out."""
+def load_host(root: Path, probing: bool = False) -> Host:
+    """Every plugin of this environment, working or not, less those that the instance in ``root`` keeps out.
+
+    :param probing: see ``host_of``.
+    """
     from gateway.plugins.loading import host_of
 
     log_to_stderr()
-    return host_of(root, guard=impatient)
+    return host_of(root, probing=probing, guard=impatient)
 
 
 def log_to_stderr(level: int = 30) -> None:

@@ -23,6 +23,8 @@ from gateway.errors import GatewayError
 
 LONGEST = 20.0
 """Seconds that loading a plugin, or building one of its sources or sinks, may take a command."""
+WAITS = 5.0
+"""Seconds after which people are told whom they wait for."""
 GRACE = 2.0
 """Seconds more until one that cannot be interrupted is ended, and the command with it."""
 
@@ -93,9 +95,15 @@ def _load(plugin: str, call: str, longest: float) -> Iterator[None]:
 @contextmanager
 def _hurried(plugin: str, call: str, longest: float) -> Iterator[None]:
     pressed = False
+    left = longest - WAITS
 
     def ring(number: int, frame: FrameType | None) -> None:
-        raise _Rung
+        nonlocal left
+        if left <= 0:
+            raise _Rung
+        os.write(2, f"waiting for plugin {plugin} ({call}), at most {longest:g} s\n".encode())
+        signal.setitimer(signal.ITIMER_REAL, left, 1.0)
+        left = 0.0
 
     def press(number: int, frame: FrameType | None) -> None:
         nonlocal pressed
@@ -106,12 +114,14 @@ def _hurried(plugin: str, call: str, longest: float) -> Iterator[None]:
         ends.enter_context(_handled(signal.SIGALRM, ring))
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
             ends.enter_context(_handled(signal.SIGINT, press))
-        signal.setitimer(signal.ITIMER_REAL, longest, 1.0)
+        signal.setitimer(signal.ITIMER_REAL, min(longest, WAITS), 1.0)
         ends.callback(signal.setitimer, signal.ITIMER_REAL, 0)
         try:
             yield
         except _Rung:
-            raise GatewayError(f"it did not come to an end within {longest:g} s") from None
+            from gateway.host import Overdue
+
+            raise Overdue(f"it did not come to an end within {longest:g} s") from None
         except KeyboardInterrupt:
             if pressed or signal.getsignal(signal.SIGINT) is not press:
                 click.echo(f"interrupted while plugin {plugin} was loaded ({call})", err=True)

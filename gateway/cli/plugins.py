@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from gateway.answers.texts import iso_time, plural
+from gateway.answers.texts import iso_time, plural, told_at
 from gateway.cli.installing import install, lock, now_iso, uninstall
 from gateway.cli.main import App, pass_app, plugin_call
 from gateway.cli.output import by_option, json_option, say, say_json, table
@@ -40,16 +40,18 @@ def list_(app: App, as_json: bool) -> None:
     only those named.
     """
     from gateway.plugins.rules import Rules
+    from gateway.settings.instance import zone_of
 
     found = looked(app)
     if as_json:
         names = ("name", "distribution", "version", "requires", "state", "reason", "since", "offers", "deprecations")
         say_json({"plugins": [{name: getattr(one, name) for name in names} for one in found]})
         return
+    zone = zone_of(app.root)
     table(
         ("plugin", "distribution", "version", "hook API", "state", "since", "offers"),
         [
-            (one.name, one.distribution, one.version, one.requires, one.state, _moment(one.since), _said(one))
+            (one.name, one.distribution, one.version, one.requires, one.state, told_at(one.since, zone), _said(one))
             for one in found
         ],
     )
@@ -70,6 +72,8 @@ def show(app: App, name: str, system: str | None, as_json: bool) -> None:
 
     NAME is a plugin, its distribution, or a name that it offers.
     """
+    from gateway.settings.instance import zone_of
+
     one = one_of(looked(app), name)
     if system is not None:
         text = _section(one, name, system)
@@ -82,7 +86,7 @@ def show(app: App, name: str, system: str | None, as_json: bool) -> None:
         say_json(dataclasses.asdict(one))
         return
     say(f"{one.name}: {one.distribution} {one.version} ({one.module}), hook API {one.requires or 'any version'}")
-    since = f" since {_moment(one.since)}" if one.since else ""
+    since = f" since {told_at(one.since, zone_of(app.root))}" if one.since else ""
     say(f"  state    {one.state}{since}{f': {one.reason}' if one.reason else ''}")
     for offer in one.offers or one.would_offer:
         say(f"  offers   {offer}" + ("" if one.offers else ", when it was last loaded"))
@@ -114,11 +118,14 @@ def disable(app: App, name: str, reason: str, by: str, as_json: bool) -> None:
     plugin of this name, NAME is DISTRIBUTION:PLUGIN.
     """
     from gateway.plugins import switched
+    from gateway.plugins.approving import plugins_of
     from gateway.plugins.rules import called, spelled
     from gateway.plugins.uses import uses
 
     app.require()
-    found, off = looked(app), _switches(app)
+    # Whoever else takes long to load is not waited for.
+    theirs = [f"{distribution}:{plugin}" for plugin, distribution in plugins_of(name)]
+    found, off = looked(app, only=theirs or None), _switches(app)
     one = one_of(found, name)
     for key in [key for key in off if spelled(key) in called(one.name, one.distribution)]:
         raise Refused(f"{key} is disabled already, {off[key]}")
@@ -172,20 +179,22 @@ def enable(app: App, name: str, as_json: bool) -> None:
     if not meant:
         for plugin in dict.fromkeys([name, *(plugin for plugin, _ in theirs)]):
             if try_now(store_place(app.root), plugin, to_micros(utc_now())):
-                if as_json:
-                    say_json({"plugin": plugin, "disabled": False, "found": []})
-                else:
-                    say(f"{plugin} is quarantined; a gateway that runs tries it now, and if it works it is so no more")
+                found = [one for one in looked(app, True, [name]) if one.name == plugin and one.state != "quarantined"]
+                _tell_enabled(plugin, found, as_json, "was quarantined; a gateway that runs tries it now")
                 return
         raise Refused(f"{name} is not disabled in plugins.yaml" + (f"; disabled are {', '.join(off)}" if off else ""))
     [key] = meant
     switched.write(app.root, {other: entry for other, entry in off.items() if other != key})
-    found = [one for one in looked(app) if spelled(key) in called(one.name, one.distribution)]
+    found = [one for one in looked(app, only=[key]) if spelled(key) in called(one.name, one.distribution)]
+    _tell_enabled(key, found, as_json, "is no longer disabled; a gateway that runs takes it up by itself")
+
+
+def _tell_enabled(plugin: str, found: Sequence[Seen], as_json: bool, words: str) -> None:
     if as_json:
         told = [{"state": one.state, "reason": one.reason} for one in found]
-        say_json({"plugin": key, "disabled": False, "found": told})
+        say_json({"plugin": plugin, "disabled": False, "found": told})
         return
-    say(f"{key} is no longer disabled; a gateway that runs takes it up by itself")
+    say(f"{plugin} {words}")
     for one in found:
         if one.state != "active":
             say(f"but it is {one.state}: {one.reason}", err=True)
@@ -203,13 +212,13 @@ def _switches(app: App) -> dict[str, Switched]:
     return rules.off
 
 
-def looked(app: App) -> list[Seen]:
-    """Every plugin, with what is quarantined by the gateway at work."""
+def looked(app: App, probing: bool = False, only: Collection[str] | None = None) -> list[Seen]:
+    """Every plugin, with what is quarantined by the gateway at work. ``probing``, ``only``: see ``probe.look``."""
     from gateway.plugins.probe import look
     from gateway.settings.instance import store_place
     from gateway.store.breakers import quarantined
 
-    found = look(app.root)
+    found = look(app.root, probing=probing, only=only)
     out = quarantined(store_place(app.root)) if (app.root / "gateway.yaml").is_file() else {}
     return [
         dataclasses.replace(one, state="quarantined", reason=out[one.name].reason, since=iso_time(out[one.name].since))
@@ -285,11 +294,6 @@ def _row(setting: Mapping[str, Any]) -> tuple[object, ...]:
     )
     shown = "" if default in (None, [], {}) else default if isinstance(default, str) else json.dumps(default)
     return setting["path"], setting["type"], shown, ", ".join(marks), about
-
-
-def _moment(since: str) -> str:
-    """An ISO time as people read it; it is UTC, as nothing else is known of an instance whose files may be broken."""
-    return since.replace("T", " ").partition(".")[0].removesuffix("+00:00").removesuffix("Z") + " UTC" if since else ""
 
 
 def _said(one: Seen) -> str:

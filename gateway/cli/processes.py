@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -15,10 +16,10 @@ import click
 
 from gateway.cli.main import App, log_to_stderr, pass_app
 from gateway.cli.output import say
-from gateway.errors import ConfigError, GatewayError, NotFound, Refused
+from gateway.errors import ConfigError, NotFound, Refused
 
 INFO = 20
-CHECK_SECONDS = 60
+CHECK_SECONDS = 90
 """A plugin that hangs while the files are checked must not keep everything else from starting."""
 
 PORT_SECONDS = 10
@@ -32,7 +33,7 @@ def run(app: App) -> None:
 
     Starts the web server, a pipeline worker and a delivery worker per system with outbound on; restarts what dies.
     """
-    _check(app, watched=True)
+    _check(app)
     _say_where(app)
     _supervise(app, web=True)
 
@@ -46,7 +47,7 @@ def web(app: App) -> None:
     """
     from gateway.engine.process import run as be
 
-    _check(app, watched=False)
+    _check(app)
     log_to_stderr(INFO)
     _say_where(app)
     click.get_current_context().exit(be("web", app.root))
@@ -65,7 +66,7 @@ def worker(app: App, only: str | None) -> None:
     if only is not None:
         app.require()
         _known_worker(app.root, only)
-    _check(app, watched=only is None)
+    _check(app)
     if only is None:
         _supervise(app, web=False)
     else:
@@ -88,11 +89,8 @@ def _known_worker(root: Path, kind: str) -> None:
         raise Refused(f"{system}: outbound is off, so nothing is delivered; `gateway activate {system}` switches it on")
 
 
-def _check(app: App, watched: bool) -> None:
-    """All problems once, before anything starts. In a process of its own: it loads plugins, and they may hang.
-
-    :param watched: by a supervisor, which ends who hangs, so that it is quarantined and all else starts.
-    """
+def _check(app: App) -> None:
+    """All problems once, before anything starts. In a process of its own: it loads plugins, and they may hang."""
     from gateway.engine.edits import LONGEST, command_of
     from gateway.settings.instance import store_place
     from gateway.store import bundle
@@ -104,12 +102,13 @@ def _check(app: App, watched: bool) -> None:
         found = subprocess.run(
             command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, timeout=CHECK_SECONDS, check=False
         )
-    except subprocess.TimeoutExpired:
-        told = f"no check within {CHECK_SECONDS} s: a plugin hangs; `gateway plugins list` says which"
-        if not watched:
-            raise GatewayError(f"{told}, and GATEWAY_PLUGINS= leaves it out") from None
-        click.echo(told, err=True)
-        return
+    except subprocess.TimeoutExpired as exc:
+        found = subprocess.CompletedProcess(command, -signal.SIGKILL, None, f"no check within {exc.timeout:g} s")
+    if found.returncode not in (0, 1, 2):  # who it was is remembered, so that no process waits for it again
+        from gateway.plugins.probe import look
+
+        told = [f"plugin {one.name} is broken: {one.reason}" for one in look(app.root) if one.state == "broken"]
+        found.stderr = "\n".join([found.stderr.rstrip(), *told])
     if found.returncode == 2:
         raise ConfigError(found.stderr.splitlines())
     if found.stderr:  # the systems that can be used go on without the others

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from gateway.answers.texts import iso, iso_time, moment, plural
+from gateway.answers.texts import iso, iso_time, on_clock, plural
 from gateway.cli.main import App, pass_app_to_look
 from gateway.cli.output import json_option, say, say_json, say_under
 
 if TYPE_CHECKING:
+    from gateway.store.breakers import Quarantine
     from gateway.store.overview import Equation, Overview, SystemCounts
 
 # What is counted: (attribute of a system's counts, words for the whole)
@@ -26,13 +28,13 @@ def status(app: App, as_json: bool) -> None:
 
     Three equations must hold for every system: documents stored = read + waiting + quarantined; events read = applied
     + skipped + waiting + dead; writes planned = confirmed + superseded + waiting + dead. The exit code is 1 when one
-    does not.
+    does not, or when nobody can say which plugins are let in, since plugins.lock or plugins.yaml is broken.
     """
     from gateway.answers.jobs import RESCORE, job_json, jobs_of, line
     from gateway.engine.supervisor import STATUS, down
     from gateway.store import followups
     from gateway.store.alarms import DRIFT, open_alarms
-    from gateway.store.breakers import by_plugin
+    from gateway.store.breakers import broken, by_plugin, known
     from gateway.store.database import read
     from gateway.store.overview import SystemCounts, overview
     from gateway.times import to_micros
@@ -43,6 +45,7 @@ def status(app: App, as_json: bool) -> None:
     with read(gateway.store.main) as connection:
         found = overview(connection, gateway.inbox, gateway.model.score_name, now)
         clocks = followups.waiting(connection)
+        unloaded = broken(known(connection))
         drifts: dict[str, list[str]] = {}
         for row in open_alarms(connection, DRIFT):
             drifts.setdefault(row.system, []).append(row.detail["what"])
@@ -61,6 +64,10 @@ def status(app: App, as_json: bool) -> None:
                 "plugins_quarantined": [
                     {"plugin": name, "reason": one.reason, "since": iso_time(one.since), "again": iso_time(one.again)}
                     for name, one in quarantined.items()
+                ],
+                "plugins_broken": [
+                    {"plugin": name, "reason": reason, "since": iso_time(since)}
+                    for name, (reason, since) in unloaded.items()
                 ],
                 "leads": found.leads,
                 "excluded": dict(found.excluded),
@@ -86,16 +93,41 @@ def status(app: App, as_json: bool) -> None:
             say_under(f"PROBLEM: leads keep the scores they have: {gateway.unscored} (`gateway check`)", 2)
         for words in fallen:
             say_under(f"PROBLEM: {words}", 2)
-        for plugin, one in quarantined.items():
-            theirs = [name for name in gateway.instance.systems if gateway.plugin_of(name) == plugin]
-            waits = f"; what concerns {', '.join(theirs)} waits" if theirs else ""
-            since, again = (moment(to_micros(at), app.zone) for at in (one.since, one.again))
-            words = f"plugin {plugin} is quarantined since {since}: {one.reason}{waits}"
-            say_under(f"{words}, tried again by itself at {again} (`gateway plugins enable {plugin}` tries now)", 2)
+        for words in _kept_out(app, unloaded, quarantined):
+            say_under(f"PROBLEM: {words}", 2)
         for name, count in clocks.items():
             say(f"clocks of {plural(count, 'handoff')} wait until {name} is read")
-    if not found.holds:
+    if not found.holds or _unruled(app):
         click.get_current_context().exit(1)
+
+
+def _kept_out(
+    app: App, unloaded: Mapping[str, tuple[str, datetime]], quarantined: Mapping[str, Quarantine]
+) -> Iterator[str]:
+    """Plugins that are not called, whether a system is of them or not."""
+    for plugin, (reason, broken) in unloaded.items():
+        since = on_clock(broken, app.zone)
+        yield f"plugin {plugin} is broken since {since}: {reason} (`gateway plugins check {plugin}`)"
+    for plugin, one in quarantined.items():
+        theirs = [name for name in app.instance.systems if app.gateway.plugin_of(name) == plugin]
+        waits = f"; what concerns {', '.join(theirs)} waits" if theirs else ""
+        since, again = on_clock(one.since, app.zone), on_clock(one.again, app.zone)
+        yield (
+            f"plugin {plugin} is quarantined since {since}: {one.reason}{waits}; "
+            f"tried again by itself from {again} on (`gateway plugins enable {plugin}` tries now)"
+        )
+
+
+def _problem(name: str, app: App) -> str:
+    """Why a system is not at work; where nobody knows who is let in, that comes before what was known once."""
+    return _unruled(app) or app.gateway.problems.get(name, "")
+
+
+def _unruled(app: App) -> str:
+    """What is wrong with the files that say which plugins are let in."""
+    from gateway.plugins.rules import FILES
+
+    return next((str(one) for one in app.gateway.broken if str(one).startswith(FILES)), "")
 
 
 def _json(name: str, counts: SystemCounts, app: App) -> dict[str, Any]:
@@ -118,7 +150,7 @@ def _json(name: str, counts: SystemCounts, app: App) -> dict[str, Any]:
         "oldest_waiting_document": iso(counts.oldest_document),
         "oldest_waiting_write": iso(counts.oldest_write),
         "paused": counts.paused,
-        "problem": app.gateway.problems.get(name, ""),
+        "problem": _problem(name, app),
     }
 
 
@@ -135,8 +167,8 @@ def _print(name: str, counts: SystemCounts, app: App, now: int) -> None:
     notes = [f"outbound {'on' if system.outbound else 'off'}" if system else "not in gateway.yaml any more"]
     if counts.paused:
         notes.append(f"PAUSED: {counts.paused} (`gateway systems resume {name}`)")
-    if name in app.gateway.problems:
-        notes.append(f"PROBLEM: {app.gateway.problems[name]}")
+    if problem := _problem(name, app):
+        notes.append(f"PROBLEM: {problem}")
     say(f"{name} ({'; '.join(notes)})")
     for attribute, whole in EQUATIONS:
         one: Equation = getattr(counts, attribute)

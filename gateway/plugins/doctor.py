@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from importlib.metadata import Distribution, PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
+from gateway.answers.texts import told_at
 from gateway.plugins.contents import EDITABLE, UNKNOWN, came_from, changed, fingerprint
 from gateway.plugins.lock import LOCK, Lock
 from gateway.plugins.probe import Seen, Tell
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from gateway.plugins.rules import Rules
     from gateway.settings.instance import Instance
 
+UTC = ZoneInfo("UTC")
 OK, WRONG, UNTRIED = "ok", "wrong", "not tried"
 
 
@@ -34,23 +37,25 @@ class Finding:
     told: str
 
 
-def of_plugin(seen: Seen, distribution: Distribution | None, rules: Rules, in_instance: bool) -> Iterator[Finding]:
-    """The plugin's own part."""
+def of_plugin(
+    seen: Seen, distribution: Distribution | None, rules: Rules, in_instance: bool, zone: ZoneInfo = UTC
+) -> Iterator[Finding]:
+    """The plugin's own part. ``zone``: of the times that are told."""
     if distribution is not None:
         yield from _installed(distribution, rules.lock)
-        yield from _approved(distribution, rules, in_instance)
+        yield from _approved(distribution, rules, in_instance, zone)
     if seen.state == "incompatible":
         yield Finding(WRONG, "hook API", seen.reason)
     else:
         yield Finding(OK, "hook API", f"{seen.requires or 'no range stated'}; this is {version('lead-gateway')}")
-    since = f" since {seen.since}" if seen.since else ""
+    since = f" since {told_at(seen.since, zone)}" if seen.since else ""
     if seen.state == "quarantined":
         yield Finding(WRONG, "state", f"quarantined{since}: {seen.reason}")
     if seen.state in ("disabled", "incompatible") or (seen.state == "quarantined" and not seen.offers):
         yield Finding(UNTRIED, "loading", f"it is {seen.state}{since}: {seen.reason}")
         return
     if seen.state == "broken":
-        yield Finding(WRONG, "loading", seen.reason)
+        yield Finding(WRONG, "loading", f"broken{since}: {seen.reason}")
         return
     yield Finding(OK, "loading", f"offers {', '.join(seen.offers)}" if seen.offers else "offers nothing by name")
     if seen.state == "active" and seen.reason:
@@ -81,7 +86,7 @@ def _installed(distribution: Distribution, lock: Lock | None) -> Iterator[Findin
         yield Finding(OK, "files", f"{whole}, as installed")
 
 
-def _approved(distribution: Distribution, rules: Rules, in_instance: bool) -> Iterator[Finding]:
+def _approved(distribution: Distribution, rules: Rules, in_instance: bool, zone: ZoneInfo) -> Iterator[Finding]:
     if unread := [one for one in rules.problems if str(one).startswith(LOCK)]:
         yield Finding(WRONG, "approval", str(unread[0]))
         return

@@ -2,32 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
+from importlib.metadata import Distribution, EntryPoint
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gateway import host as hosts
 from gateway.host import Host
 from gateway.plugins.rules import Rules
 
 if TYPE_CHECKING:
-    from gateway.store.breakers import Quarantine
+    from gateway.model import Guard
 
 
-def host_of(root: Path, rules: Rules | None = None, probing: bool = False, **more: Any) -> Host:
+def host_of(
+    root: Path,
+    rules: Rules | None = None,
+    probing: bool = False,
+    guard: Guard | None = None,
+    found: Iterable[tuple[EntryPoint, Distribution]] | None = None,
+    **more: Any,
+) -> Host:
     """Load the plugins of this environment for the instance in ``root``; a folder that is none keeps nobody out.
 
     :param rules: instead of those of its files. :param probing: load those, too, whose wait is over: this process may
         end by it. ``more``: what ``Host`` takes beside.
     """
-    return Host(rules=rules or Rules.of(root), quarantined=_kept_out(root, probing), **more)
-
-
-def _kept_out(root: Path, probing: bool) -> Mapping[str, Quarantine]:
+    rules = rules or Rules.of(root)
     if not (root / "gateway.yaml").is_file():  # no instance, and nothing of a store needs to be imported
-        return {}
-    from gateway.settings.instance import store_place
-    from gateway.store import breakers
-    from gateway.store.times import utc_now
-    from gateway.times import to_micros
+        return Host(found, rules, guard=guard, **more)
+    from gateway.plugins.memory import Memory
 
-    return breakers.kept_out(store_place(root), to_micros(utc_now()) if probing else 0)
+    memory = Memory(root)
+    everybody = hosts.installed()
+    out = memory.kept_out(probing)
+    host = Host(everybody if found is None else found, rules, guard=memory.around(guard), quarantined=out, **more)
+    memory.keep(host, {entry.name for entry, _ in everybody})
+    return host

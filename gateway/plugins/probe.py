@@ -14,19 +14,23 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gateway.errors import GatewayError
 from gateway.plugins import trace
+from gateway.plugins.rules import ALLOWED
 
 if TYPE_CHECKING:
     from gateway.host import Host, Plugin
 
 DEADLINE = 20.0
 """Seconds that loading one plugin, or asking it one thing, may take here."""
+WAITS = 5.0
+"""Seconds after which people are told whom they wait for."""
 START = 60.0
 """Seconds until the process may have begun."""
 
@@ -59,18 +63,40 @@ class Seen:
         return sorted({offer.partition(" ")[2] for offer in (self.offers or self.would_offer)})
 
 
-def look(root: Path, deadline: float = DEADLINE) -> list[Seen]:
+def look(
+    root: Path, deadline: float = DEADLINE, probing: bool = False, only: Collection[str] | None = None
+) -> list[Seen]:
     """Every plugin; one that ended or outstayed the process is ``broken``, and the others are looked at again.
 
-    Raises ``GatewayError`` when the process does not come up at all.
+    Of an instance, the next one to load plugins remembers it. ``probing``: try those, too, that are kept out for it,
+    once their wait is over. ``only``: load nobody else, as GATEWAY_PLUGINS does, which goes before. Raises
+    ``GatewayError`` when the process does not come up at all.
     """
-    return [Seen(**row) for row in ask("load", root, {}, [], deadline)]
+    bad: dict[str, str] = {}
+    rows = ask("try" if probing else "load", root, bad, [], deadline, only)
+    if bad and (root / "gateway.yaml").is_file():
+        from gateway.plugins.memory import Memory
+
+        memory = Memory(root)
+        for plugin, why in bad.items():
+            memory.hung(plugin, f"it {why}")
+    return [Seen(**row) for row in rows]
 
 
-def ask(what: str, root: Path, bad: dict[str, str], arguments: Sequence[str], deadline: float) -> list[dict[str, Any]]:
+def ask(
+    what: str,
+    root: Path,
+    bad: dict[str, str],
+    arguments: Sequence[str],
+    deadline: float,
+    only: Collection[str] | None = None,
+) -> list[dict[str, Any]]:
     """What the process tells. ``bad``: plugins not to be loaded → why; it is added to, each time one ends a process."""
+    environment = dict(os.environ)
+    if only is not None:
+        environment.setdefault(ALLOWED, ",".join(only))
     while True:
-        rows, culprit, why = _ask(what, root, bad, arguments, deadline)
+        rows, culprit, why = _ask(what, root, bad, arguments, deadline, environment)
         if not why:
             return rows
         if not culprit or culprit in bad:
@@ -79,20 +105,36 @@ def ask(what: str, root: Path, bad: dict[str, str], arguments: Sequence[str], de
 
 
 def _ask(
-    what: str, root: Path, bad: Mapping[str, str], arguments: Sequence[str], deadline: float
+    what: str,
+    root: Path,
+    bad: Mapping[str, str],
+    arguments: Sequence[str],
+    deadline: float,
+    environment: Mapping[str, str],
 ) -> tuple[list[dict[str, Any]], str, str]:
     """(what was told, who was at work when it ended too early, how it ended); the last two empty when all went well."""
     command = [sys.executable, "-m", "gateway.plugins.probe", what, str(root), json.dumps(bad), *arguments]
     stderr = None if trace.traced() else subprocess.DEVNULL
     process = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr, start_new_session=True
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        start_new_session=True,
+        env=environment,
     )
     assert process.stdout is not None
     rows: list[dict[str, Any]] = []
     plugin, doing, until, text = "", "it began", time.monotonic() + START, b""
+    said = ""
     try:
         while True:
-            if not select.select([process.stdout], [], [], max(0.0, until - time.monotonic()))[0]:
+            wait = max(0.0, until - time.monotonic())
+            if plugin != said and wait > WAITS and not select.select([process.stdout], [], [], WAITS)[0]:
+                said = plugin
+                print(f"waiting for plugin {plugin}, at most {deadline:g} s", file=sys.stderr, flush=True)
+                continue
+            if not select.select([process.stdout], [], [], wait)[0]:
                 return rows, plugin, f"did not come to an end within {deadline:g} s while {doing}"
             if not (chunk := os.read(process.stdout.fileno(), 65536)):
                 return rows, plugin, f"ended ({_words(process.wait())}) while {doing}"
@@ -125,14 +167,15 @@ def main(arguments: Sequence[str]) -> None:
     memory = _bounded(Path(root))
     rules = Rules.of(Path(root))
     rules.bad = json.loads(bad)
-    host = host_of(Path(root), rules, loading=lambda plugin: tell(doing="it was loaded", plugin=plugin.name))
-    if what == "load":
+    told = partial(tell, doing="it was loaded")
+    host = host_of(Path(root), rules, what == "try", loading=lambda plugin: told(plugin=plugin.name))
+    if what in ("load", "try"):
         for plugin in host.plugins:
             tell(doing="its settings were described", plugin=plugin.name)
-            told = _seen(host, plugin)
+            row = _seen(host, plugin)
             if "MemoryError" in plugin.reason:
-                told["reason"] += f": it wants more than the {memory} MiB of worker_memory in gateway.yaml"
-            tell(**told)
+                row["reason"] += f": it wants more than the {memory} MiB of worker_memory in gateway.yaml"
+            tell(**row)
     else:
         from gateway.plugins.doctor import systems
 

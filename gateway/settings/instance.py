@@ -159,6 +159,15 @@ def store_place(root: Path) -> Place:
 
 class _Loading:
     """Collects problems file by file; builds nothing that a problem stands against."""
+def zone_of(root: Path) -> ZoneInfo:
+    """The company's zone, told from a gateway.yaml that may be broken, or not be there: then UTC."""
+    try:
+        head = ConfigFile.read(root / GATEWAY, root).data.get("instance")
+        return ZoneInfo(head["zone"]) if isinstance(head, Mapping) else ZoneInfo("UTC")
+    except (ConfigError, KeyError, TypeError, ValueError, OSError):  # ZoneInfoNotFoundError is a KeyError
+        return ZoneInfo("UTC")
+
+
 
     def __init__(self, root: Path, plugins: Plugins, given: Mapping[str, str] | None = None) -> None:
         self.root, self.plugins, self.given = root, plugins, given

@@ -6,7 +6,7 @@ three strikes of different items within an hour; it is closed by the first call 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -29,6 +29,8 @@ STRIKES = 3
 LOADING_STRIKES = 2
 """Deaths while a plugin is loaded: a process that dies three times before it is ready ends the whole gateway."""
 LOAD = "load"
+BROKEN = "broken"
+"""No part of a plugin either: it could not be loaded. One strike says why and since when; it never opens."""
 UNSCORED = "unscored"
 """No part of a plugin: there is no scorer at all, and leads that were worked meanwhile are to be scored afterwards."""
 WITHIN = 3_600_000_000
@@ -51,11 +53,41 @@ def quarantined(place: Path | Place) -> dict[str, Quarantine]:
     return by_plugin(_asked(place, opened) or ())
 
 
-def kept_out(place: Path | Place, now: int = 0) -> dict[str, Quarantine]:
-    """Those of whom nothing is even imported: processes ended while they were loaded. ``now``: less those whose wait is
-    over."""
-    rows = _asked(place, opened) or ()
-    return by_plugin([row for row in rows if row.part == LOAD and row.retry_at > now])
+def remembered(place: Path | Place) -> list[Any]:
+    """Every row, as ``known``; none when there is no store that can be read."""
+    return _asked(place, known) or []
+
+
+def kept_out(rows: Sequence[Any], now: int = 0) -> dict[str, Quarantine]:
+    """Those of whom nothing is even imported: loading them ended processes, or had no end. ``now``: less those whose
+    wait is over."""
+    return by_plugin([row for row in rows if row.part == LOAD and row.opened_at is not None and row.retry_at > now])
+
+
+def broken(rows: Sequence[Any]) -> dict[str, tuple[str, datetime]]:
+    """Plugin that could not be loaded when it was last tried → why, and since when (UTC)."""
+    strikes = {row.plugin: row.strikes[0] for row in rows if row.part == BROKEN}
+    return {plugin: (reason, from_micros(since)) for plugin, (_, since, reason, _, _) in strikes.items()}
+
+
+def hung(place: Path | Place, plugin: str, reason: str, now: int) -> None:
+    """Loading ``plugin`` had no end: nobody else is to wait for it."""
+    if _made(place):
+        _asked(place, lambda connection: trip(connection, plugin, LOAD, reason, now), write)
+
+
+def note(place: Path | Place, broken: Mapping[str, str], works: Collection[tuple[str, str]], now: int) -> None:
+    """What loading showed. ``broken``: plugin → why; ``works``: (plugin, part) to be forgotten."""
+
+    def noted(connection: Connection) -> None:
+        for plugin, part in works:
+            close(connection, plugin, part)
+        for plugin, reason in broken.items():
+            row = _row(connection, plugin, BROKEN)
+            since = row["strikes"][0][1] if row["strikes"] else now
+            Put(connection).upsert(t.breakers, [row | {"strikes": [["", since, reason, "", 1]], "reason": reason}])
+
+    _asked(place, noted, write)
 
 
 def died(place: Path | Place, plugin: str, part: str, item: str, reason: str, now: int) -> bool:
@@ -63,7 +95,21 @@ def died(place: Path | Place, plugin: str, part: str, item: str, reason: str, no
 
     The first process of an instance may end before it has made the store: then it is made here.
     """
-    store = open_store(place)
+    if not _made(place):
+        return False
+
+    def struck(connection: Connection) -> bool:
+        return strike(connection, plugin, part, item, reason, now)
+
+    return bool(_asked(place, struck, write))
+
+
+def _made(place: Path | Place) -> bool:
+    """Whether there is a store, if need be from now on."""
+    try:
+        store = open_store(place)
+    except ConfigError:
+        return False
     try:
         if not has_tables(store):
             upgrade(store)
@@ -71,11 +117,7 @@ def died(place: Path | Place, plugin: str, part: str, item: str, reason: str, no
         return False
     finally:
         store.close()
-
-    def struck(connection: Connection) -> bool:
-        return strike(connection, plugin, part, item, reason, now)
-
-    return bool(_asked(place, struck, write))
+    return True
 
 
 def by_plugin(rows: Sequence[Any]) -> dict[str, Quarantine]:

@@ -39,7 +39,7 @@ FILES = Seen(
 def seen(monkeypatch: pytest.MonkeyPatch) -> list[Seen]:
     """What the process that loads plugins would tell; it is tried for itself in tests/plugins/test_probe.py."""
     found = [FILES, Seen("matrix", "m", "gateway-matrix", "1.0.0", "", "active", "", offers=["scorer matrix"])]
-    monkeypatch.setattr(probe, "look", lambda root: found)
+    monkeypatch.setattr(probe, "look", lambda root, **how: found)
     monkeypatch.setattr(probe, "ask", lambda *asked: [])
     return found
 

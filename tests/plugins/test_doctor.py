@@ -38,7 +38,10 @@ def seen(state: str = "active", reason: str = "", **more: Any) -> Seen:
 
 STATES = {
     "works": (seen(), {"loading": ("ok", "offers sink x")}),
-    "broken": (seen("broken", "import failed"), {"loading": ("wrong", "import failed")}),
+    "broken": (
+        seen("broken", "import failed", since="2026-11-22T10:00:00+00:00"),
+        {"loading": ("wrong", "broken since 2026-11-22 10:00:00 UTC: import failed")},
+    ),
     "for another version": (
         seen("incompatible", "wants lead-gateway>=2"),
         {"hook API": ("wrong", "wants lead-gateway>=2"), "loading": ("not tried", "it is incompatible")},

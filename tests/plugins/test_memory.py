@@ -1,0 +1,83 @@
+"""What loading a plugin showed is known to whoever loads it next: nobody waits twice, and `since` is its first time."""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.cli.patience import impatient
+from gateway.host import Plugin, installed
+from gateway.plugins import memory
+from gateway.plugins.loading import host_of
+from gateway.store import breakers
+from gateway.store.database import open_store, upgrade
+from gateway.store.times import utc_now
+from gateway.times import to_micros
+
+HANGS = "while True: pass"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    (tmp_path / "gateway.yaml").write_text("instance: {name: Bad, zone: UTC, currency: EUR}\n")
+    store = open_store(tmp_path / "var")
+    upgrade(store)
+    store.close()
+    return tmp_path
+
+
+def load(root: Path, **more: Any) -> Plugin:
+    """The plugin ``x``, loaded as a command does, with less patience."""
+    sys.modules.pop("made_x", None)
+    found = [pair for pair in installed() if pair[0].name == "x"]
+    [one] = host_of(root, found=found, guard=partial(impatient, seconds=0.2), **more).plugins
+    return one
+
+
+def test_nobody_waits_again_for_a_plugin_that_had_no_end(root: Path, made: Any) -> None:
+    """Until it is tried on purpose, after its wait; then it is waited for the longer, or works."""
+    made("x", source=HANGS)
+    first = load(root)
+    assert (first.state, first.reason) == ("broken", "import of made_x failed: it did not come to an end within 0.2 s")
+    made("x")  # mended, but nobody knows yet
+    second = load(root)
+    assert (second.state, second.reason) == ("quarantined", "import: it did not come to an end within 0.2 s")
+    assert second.since
+    assert load(root, probing=True).state == "quarantined"  # its wait is not over
+    assert breakers.try_now(root / "var", "x", to_micros(utc_now()))
+    assert load(root).state == "quarantined"
+    assert load(root, probing=True).state == "active"
+    assert load(root).state == "active"
+
+
+def test_who_had_no_end_is_known_before_there_is_a_store(tmp_path: Path, made: Any) -> None:
+    """The first start of an instance is the one that nobody wants to wait for twice."""
+    (tmp_path / "gateway.yaml").write_text("instance: {name: Bad, zone: UTC, currency: EUR}\n")
+    made("x", source=HANGS)
+    assert [load(tmp_path).state, load(tmp_path).state] == ["broken", "quarantined"]
+
+
+def test_who_is_broken_is_so_since_it_was_found_to_be(root: Path, made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also when it fails otherwise now, and until it works, or is gone."""
+    made("x", source="import no_such")
+    hours = iter(range(1, 9))
+    monkeypatch.setattr(memory, "utc_now", lambda: utc_now().replace(year=2026, month=5, day=1, hour=next(hours)))
+    since = load(root).since
+    assert since.startswith("2026-05-01T0")
+    assert load(root).since == since
+    made("x", source="import no_such_either")
+    assert load(root).since == since
+    [(reason, _)] = breakers.broken(breakers.remembered(root / "var")).values()
+    assert "no_such_either" in reason
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GATEWAY_PLUGINS", "")
+        assert load(root).state == "disabled"
+    assert load(root).since == since
+    made("x")
+    assert (load(root).state, load(root).since) == ("active", "")
+    assert breakers.broken(breakers.remembered(root / "var")) == {}
+    assert breakers.quarantined(root / "var") == {}

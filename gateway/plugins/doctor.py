@@ -97,7 +97,7 @@ def _approved(distribution: Distribution, rules: Rules, in_instance: bool, zone:
     if why := lock.against(distribution):
         yield Finding(WRONG, "approval", why)
     elif (approved := lock.approved(distribution)) is not None:
-        yield Finding(OK, "approval", f"by {approved.by} at {approved.at}")
+        yield Finding(OK, "approval", f"by {approved.by} at {told_at(approved.at, zone)}")
         for name, need in approved.needs.items():
             try:
                 there = version(name)

@@ -157,8 +157,6 @@ def store_place(root: Path) -> Place:
         return Place(root / FOLDER)
 
 
-class _Loading:
-    """Collects problems file by file; builds nothing that a problem stands against."""
 def zone_of(root: Path) -> ZoneInfo:
     """The company's zone, told from a gateway.yaml that may be broken, or not be there: then UTC."""
     try:
@@ -168,6 +166,8 @@ def zone_of(root: Path) -> ZoneInfo:
         return ZoneInfo("UTC")
 
 
+class _Loading:
+    """Collects problems file by file; builds nothing that a problem stands against."""
 
     def __init__(self, root: Path, plugins: Plugins, given: Mapping[str, str] | None = None) -> None:
         self.root, self.plugins, self.given = root, plugins, given

@@ -162,6 +162,30 @@ def recycled(asked: Asked) -> Answer:
 
 
 @metric
+def rules(asked: Asked) -> Answer:
+    """Show what each scoring rule earned: how often it hit, and how much better those did whom it hit.
+
+    By the points that each handoff was opened with, before anybody knew how it would end. Good is a handoff that sales
+    qualified or won. With lift 2, those with the rule were good twice as often as all; below 1 a rule that gives points
+    gives them to the wrong people.
+    """
+    from gateway.answers.metrics import handed as answers
+
+    return answers.rules(asked)
+
+
+@metric
+def surprises(asked: Asked) -> Answer:
+    """Name the leads that the score misjudged: won with a low one, rejected with a high one, and what sales said.
+
+    Low is the lowest quarter of the handoffs of the period, high the highest, by the score each was opened with.
+    """
+    from gateway.answers.metrics import handed as answers
+
+    return answers.surprises(asked)
+
+
+@metric
 def reconcile(asked: Asked) -> Answer:
     """Ask marketing's and sales' systems for their own counts, and say of every lead on one side only why.
 
@@ -178,5 +202,6 @@ def metrics() -> None:
     """The numbers both teams look at."""
 
 
-for command in (funnel, baseline, goals, velocity, campaigns, content, attribution, recycled, reconcile):
+_NUMBERS = (funnel, baseline, goals, velocity, campaigns, content, attribution, recycled, rules, surprises, reconcile)
+for command in _NUMBERS:
     metrics.add_command(command)

@@ -11,6 +11,12 @@ DEFINITIONS = {
     "excluded": "Leads that are never handed to sales at present, by the first reason in journey.yaml that holds.",
     "outcome": "Leads for which sales ever reported the outcome, with or without a handoff.",
     "won_before_entry": "Leads won before they became known: counted as won, and listed because a date must be wrong.",
+    "hit": "Handoffs to which the rule gave points, or took them from, in the score that they were opened with.",
+    "good": "Handoffs that sales qualified, or after which the lead bought before being handed over again; of those "
+    "that have ended or were won.",
+    "lift": "The share of good ones with the rule, divided by the share of all: 1 tells nothing, 2 doubles it.",
+    "low": "In the lowest quarter of the period's handoffs, by the score each was opened with.",
+    "high": "In the highest quarter of them.",
     "maturing": "Not every lead of the cohort has been known for as long as the median lead took to win.",
     "passed": "Records that marketing's systems count by `counts:` in their mapping files, asked live.",
     "received": "Records that sales' systems count by `counts:` in their mapping files, asked live.",

@@ -166,6 +166,22 @@ def recycled(data: Data) -> Iterator[Figure]:
         yield bars("Who was recycled, and who came back", names, counts, "handoffs", "reason")
 
 
+def rules(data: Data) -> Iterator[Figure]:
+    known = [one for one in data["rules"] if one["range"] and not one["few"]]
+    if known:
+        names = [f"{one['rule']} ({one['points']:+.0f})" for one in known]
+        points = [(one["range"][0], one["good_share"], one["range"][1]) for one in known]
+        all_ = f"all: {data['good_share']:.0%}"
+        yield ranges(f"Share of good handoffs with each rule, with the range of chance ({all_})", names, points, "good")
+
+
+def surprises(data: Data) -> Iterator[Figure]:
+    if data["reasons"]:
+        names = [one["reason"] or "(no reason)" for one in data["reasons"]]
+        counts = {"handoffs": [one["handoffs"] for one in data["reasons"]]}
+        yield bars("Why leads with a high score were rejected", names, counts, "handoffs", "reason")
+
+
 def reconcile(data: Data) -> Iterator[Figure]:
     names = [f"counted as {side}" for side in ("passed", "received")]
     only = [data[side]["count"] - data["both"] for side in ("passed", "received")]
@@ -194,6 +210,8 @@ _DRAWN: Mapping[str, Callable[[Data], Iterator[Figure]]] = {
     "content": content,
     "attribution": attribution,
     "recycled": recycled,
+    "rules": rules,
+    "surprises": surprises,
     "reconcile": reconcile,
 }
 """Command → its figures."""

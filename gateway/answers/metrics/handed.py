@@ -1,0 +1,151 @@
+"""What came of the leads that sales were given: what each scoring rule earned, and whom the score misjudged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from gateway.answers.metrics.asked import Answer, Asked
+from gateway.metrics.report import Table, number, percent
+
+if TYPE_CHECKING:
+    from gateway.metrics.handed import Handed, Rule
+
+AXES = ("fit", "behaviour")
+SHOWN = 20
+"""So many leads stand under each heading; --leads, --csv and --json have all."""
+
+
+def rules(asked: Asked) -> Answer:
+    """Show what each scoring rule earned: how often it hit, and how much better those did whom it gave points to.
+
+    By the points that each handoff was opened with. Good is a handoff that sales qualified or won. Lift 2 means: those
+    with the rule were good twice as often as all; below 1 a rule that gives points points at the wrong people.
+    """
+    from gateway.metrics.handed import rules as earned
+
+    given = _given(asked)
+    data = earned(given, _known(asked))
+    data["rules"] = [one for one in data["rules"] if one["axis"] in AXES and not one["rule"].startswith("limit of ")]
+    leads = {one["rule"]: partial(_hit, given, (one["axis"], one["rule"])) for one in data["rules"] if one["hits"]}
+    rows = [list(data["rules"][0]) if data["rules"] else ["rule"]]
+    rows += [[_flat(value) for value in one.values()] for one in data["rules"]]
+    return Answer(data, _parts(data), rows, leads, ("hit", "good", "lift", "range"))
+
+
+def surprises(asked: Asked) -> Answer:
+    """Name the leads that the score misjudged: won with a low one, rejected with a high one, and what sales said.
+
+    Low is the lowest quarter of the handoffs of the period, high the highest, by the score each was opened with.
+    """
+    from gateway.metrics.handed import surprises as judged
+
+    data = judged(_given(asked))
+    leads = {kind: partial(_leads, data[kind]) for kind in ("won_low", "rejected_high")}
+    head = ("kind", "lead", "score", "persona", "owner", "reason")
+    rows = [head, *((kind, *one.values()) for kind in leads for one in data[kind])]
+    return Answer(data, _misjudged(asked, data), rows, leads, ("low", "high"))
+
+
+def _given(asked: Asked) -> list[Handed]:
+    from gateway.people.staffing import name_of
+    from gateway.store.handed import handed
+
+    name = partial(name_of, asked.gateway.pipeline.roster(asked.connection, asked.now))
+    return handed(asked.connection, asked.journey, asked.since, asked.until, name)
+
+
+def _known(asked: Asked) -> list[Rule]:
+    scoring = asked.instance.scoring
+    if scoring is None:
+        return []
+    return [
+        (axis, str(rule["name"]))
+        for axis in AXES
+        for rule in scoring.data.get(axis) or ()
+        if isinstance(rule, Mapping) and "name" in rule
+    ]
+
+
+def _hit(given: Sequence[Handed], rule: Rule) -> list[str]:
+    return list(dict.fromkeys(one.lead for one in given if one.points.get(rule)))
+
+
+def _leads(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(one["lead"] for one in rows))
+
+
+def _flat(value: Any) -> Any:
+    return " to ".join(f"{one:.4f}" for one in value) if isinstance(value, tuple | list) else value
+
+
+def _parts(data: Mapping[str, Any]) -> Iterator[str | Table]:
+    if not data["decided"]:
+        yield f"{number(data['handoffs'])} handoffs, none of them decided yet: nothing can be said of the rules"
+        return
+    good = f"{number(data['good'])} of {number(data['decided'])} decided handoffs were qualified or won"
+    yield f"{good}: {percent(_short(data['good_share']))}"
+    columns = ("rule", "axis", "handoffs", "of all", "points", "good with it", "range", "good without", "lift")
+    yield Table(columns, [_row(one) for one in data["rules"]], words=2)
+    if silent := [one["rule"] for one in data["rules"] if one["live"] and not one["hits"]]:
+        yield f"never gave or took a point: {', '.join(silent)}"
+    if few := [one["rule"] for one in data["rules"] if one["few"] and one["hits"]]:
+        yield f"fewer than 10 decided handoffs, too few to say: {', '.join(few)}"
+    if wrong := [
+        one["rule"] for one in data["rules"]
+        if not one["few"] and one["points"] and (one["points"] > 0) is (one["lift"] < 1) and _sure(one, data)
+    ]:  # fmt: skip
+        yield f"points the wrong way, more than chance: {', '.join(wrong)}"
+
+
+def _sure(one: Mapping[str, Any], data: Mapping[str, Any]) -> bool:
+    low, high = one["range"]
+    return not low <= data["good_share"] <= high
+
+
+def _row(one: Mapping[str, Any]) -> tuple[str, ...]:
+    span = " to ".join(percent(_short(share)) for share in one["range"]) if one["range"] else ""
+    return (
+        one["rule"] + ("" if one["live"] else " (no more)"),
+        one["axis"],
+        number(one["hits"]),
+        percent(_short(one["share"])),
+        "" if one["points"] is None else f"{one['points']:+.1f}",
+        percent(_short(one["good_share"])),
+        span,
+        percent(_short(one["good_share_without"])),
+        "" if one["lift"] is None or one["few"] else f"{one['lift']:.2f}",
+    )
+
+
+def _short(share: float | None) -> float | None:
+    return None if share is None else round(share, 3)
+
+
+def _misjudged(asked: Asked, data: Mapping[str, Any]) -> Iterator[str | Table]:
+    bounds = f"low: up to {data['low']:g}, high: from {data['high']:g} points"
+    yield f"{number(data['handoffs'])} handoffs; {bounds}"
+    for kind, title in (("won_low", "won with a low score"), ("rejected_high", "rejected with a high score")):
+        some = data[kind][:SHOWN]
+        names = _names(asked, [one["lead"] for one in some])
+        rows = [(names[one["lead"]], one["persona"], one["owner"], one["reason"], f"{one['score']:g}") for one in some]
+        yield Table(("lead", "persona", "owner", "reason", "score"), rows, title, words=4)
+        if not some:
+            yield f"nobody {title}"
+        elif len(some) < len(data[kind]):
+            yield f"{len(some)} of {number(len(data[kind]))} {title}"
+    if data["reasons"]:
+        reasons = [(one["reason"] or "(no reason)", number(one["handoffs"])) for one in data["reasons"]]
+        yield Table(("rejected with a high score because", "handoffs"), reasons)
+
+
+def _names(asked: Asked, ids: Sequence[str]) -> dict[str, str]:
+    """Each lead as people call them, or its id."""
+    from gateway.answers.texts import who
+    from gateway.store import listing
+
+    rows = listing.named(asked.connection, ids, asked.gateway.model.score_name)
+    records = listing.record_names(asked.connection, ids)
+    named = {row["id"]: who(row["attributes"]) or records.get(row["id"], "") for row in rows}
+    return {id_: named.get(id_) or id_ for id_ in ids}

@@ -1,0 +1,124 @@
+"""What came of the leads that sales were given: by scoring rule, and against what their scores had promised. Pure.
+
+In: handoffs of a period with the points that each was opened with, times in microseconds. Out: the JSON of the reports.
+Points are those of the handoff's opening, before anybody knew how it would end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.metrics.baseline import interval
+from gateway.metrics.velocity import quantile
+
+QUALIFIED, REJECTED = "sales_qualified", "sales_rejected"
+LOW, HIGH = 0.25, 0.75
+"""A score is low in the lowest quarter of those handed over, high in the highest."""
+FEW = 10
+"""Of fewer decided handoffs nothing is concluded."""
+
+Rule = tuple[str, str]
+"""(axis, name)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """One handoff. ``score``: hundredths. ``points``: what each rule gave, hundredths. ``bucket`` and ``reason`` are
+    empty while it is open; ``won``: the lead bought before it was handed over again."""
+
+    lead: str
+    score: int
+    points: Mapping[Rule, int]
+    persona: str = ""
+    owner: str = ""
+    bucket: str = ""
+    reason: str = ""
+    won: bool = False
+
+    @property
+    def decided(self) -> bool:
+        return bool(self.bucket) or self.won
+
+    @property
+    def good(self) -> bool:
+        return self.won or self.bucket == QUALIFIED
+
+
+def rules(handed: Sequence[Handed], known: Sequence[Rule]) -> dict[str, Any]:
+    """What each rule earned: ``handoffs``, ``decided``, ``good`` (qualified or won) and ``rules``, the best lift first.
+
+    Of each rule: ``hits`` (handoffs it gave points to or took them from) and their ``share``, ``points`` (the mean of a
+    hit), of the decided with and without it the ``good_share``, its ``range`` (19 times of 20) and ``lift``: that share
+    divided by everybody's. With fewer than ten decided hits ``few`` says so.
+
+    :param known: the rules of the live model: one that never hit is there, too, with no hits.
+    """
+    decided = [one for one in handed if one.decided]
+    good = sum(one.good for one in decided)
+    base = good / len(decided) if decided else None
+    names = dict.fromkeys(known)
+    for one in handed:
+        names |= dict.fromkeys(one.points)
+    told = [_rule(name, name in known, handed, decided, base) for name in names]
+    told.sort(key=lambda one: (one["few"], -(one["lift"] or 0), -one["hits"], one["rule"]))
+    return {"handoffs": len(handed), "decided": len(decided), "good": good, "good_share": base, "rules": told}
+
+
+def _rule(
+    name: Rule, live: bool, handed: Sequence[Handed], decided: Sequence[Handed], base: float | None
+) -> dict[str, Any]:
+    hits = [one for one in handed if one.points.get(name)]
+    theirs = [one for one in decided if one.points.get(name)]
+    good = sum(one.good for one in theirs)
+    others = len(decided) - len(theirs)
+    share = good / len(theirs) if theirs else None
+    return {
+        "axis": name[0],
+        "rule": name[1],
+        "live": live,
+        "hits": len(hits),
+        "share": len(hits) / len(handed) if handed else None,
+        "points": sum(one.points[name] for one in hits) / len(hits) / 100 if hits else None,
+        "decided": len(theirs),
+        "good": good,
+        "good_share": share,
+        "range": interval(good, len(theirs)),
+        "good_share_without": (sum(one.good for one in decided) - good) / others if others else None,
+        "lift": share / base if share is not None and base else None,
+        "won": sum(one.won for one in hits),
+        "few": len(theirs) < FEW,
+    }
+
+
+def surprises(handed: Sequence[Handed]) -> dict[str, Any]:
+    """Whom the score misjudged: ``won_low`` and ``rejected_high``, each with lead, score, persona, owner and reason.
+
+    ``low`` and ``high``: the scores (points) that bound the lowest and the highest quarter of the handoffs.
+    ``reasons``: what sales said of the rejected with a high score, the most frequent first.
+    """
+    scores = sorted(one.score for one in handed)
+    low, high = (quantile(scores, LOW), quantile(scores, HIGH)) if scores else (0.0, 0.0)
+    won = [one for one in handed if one.won and one.score <= low and low < high]
+    rejected = [one for one in handed if one.bucket == REJECTED and one.score >= high and low < high]
+    reasons: dict[str, int] = {}
+    for one in rejected:
+        reasons[one.reason] = reasons.get(one.reason, 0) + 1
+    return {
+        "handoffs": len(handed),
+        "low": low / 100,
+        "high": high / 100,
+        "won_low": [_named(one) for one in sorted(won, key=lambda one: (one.score, one.lead))],
+        "rejected_high": [_named(one) for one in sorted(rejected, key=lambda one: (-one.score, one.lead))],
+        "reasons": [
+            {"reason": reason, "handoffs": count}
+            for reason, count in sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
+        ],
+    }
+
+
+def _named(one: Handed) -> dict[str, Any]:
+    return {
+        "lead": one.lead, "score": one.score / 100, "persona": one.persona, "owner": one.owner, "reason": one.reason,
+    }  # fmt: skip

@@ -79,8 +79,12 @@ class Unsold:
             left = bisect_left(ats, begin)
             self.outside += left
             names = names[left:]
+        self.add(names)
+
+    def add(self, names: Sequence[str], people: int = 1) -> None:
+        """The path of as many people, all of it within the window."""
         path = tuple(names)
-        self.paths[path] = self.paths.get(path, 0) + 1
+        self.paths[path] = self.paths.get(path, 0) + people
 
 
 def attribute(
@@ -102,7 +106,8 @@ def attribute(
 
 
 class _Counted:
-    """Sums over the journeys: those of whole paths by path, so that the many that are alike are worked once."""
+    """Sums over the journeys: by path and anchors, so that the many that are alike are worked once. What a touch is
+    worth after some days is each journey's own."""
 
     def __init__(self, models: Sequence[str], half_life: timedelta, unsold: Unsold) -> None:
         self.models = models
@@ -110,11 +115,9 @@ class _Counted:
         self.per_day = 1 / (half_life.total_seconds() * MICROSECONDS)
         self.names: list[str] = []
         self.numbers: dict[str, int] = {}
-        self.paths: dict[tuple[int, ...], list[float]] = {}  # → deals, value, journeys without a deal
-        self.single: dict[str, dict[int, list[float]]] = {
-            model: defaultdict(lambda: [0.0, 0.0]) for model in models if model == "decay" or model in _ANCHORED
-        }
-        self.stages = dict.fromkeys(stage for model in self.single for stage in _ANCHORED.get(model, (0, (), 0))[1])
+        self.sold: dict[tuple[tuple[int, ...], tuple[int, ...]], list[float]] = {}  # path, anchors → deals, value
+        self.decay: Sums = defaultdict(lambda: [0.0, 0.0])
+        self.stages = list(dict.fromkeys(stage for one in models if one in _ANCHORED for stage in _ANCHORED[one][1]))
         self.untouched = [0.0, 0.0]
         self.journeys = self.after_win = self.outside = 0
 
@@ -136,54 +139,70 @@ class _Counted:
             left = bisect_right(touches, begin - 1, key=_at)
             self.outside += left
             touches = touches[left:]
+        value = journey.value
         if not touches:
             self.untouched[0] += 1
-            self.untouched[1] += journey.value
+            self.untouched[1] += value
             return
         path = self._path([name for _, name in touches])
-        sums = self.paths[path]
+        reached = journey.milestones
+        key = path, tuple([_touch_at(touches, reached.get(stage, won)) for stage in self.stages])
+        if (sums := self.sold.get(key)) is None:
+            sums = self.sold[key] = [0.0, 0.0]
         sums[0] += 1
-        sums[1] += journey.value
-        reached = {stage: _touch_at(touches, journey.milestones.get(stage, won)) for stage in self.stages}
-        value = journey.value
-        for model, credited in self.single.items():
-            for number, share in zip(path, self._shares(model, touches, reached, won), strict=True):
-                if share:
-                    sums = credited[number]
-                    sums[0] += share
-                    sums[1] += share * value
+        sums[1] += value
+        if "decay" in self.models:
+            weights = [0.5 ** ((won - at) * self.per_day) for at, _ in touches]
+            whole = sum(weights)
+            for number, weight in zip(path, weights, strict=True):
+                part = weight / whole if whole else 1 / len(weights)
+                sums = self.decay[number]
+                sums[0] += part
+                sums[1] += part * value
 
     def _path(self, names: Iterable[str]) -> tuple[int, ...]:
         numbers = self.numbers
-        path = tuple([numbers[name] if name in numbers else self._number(name) for name in names])
-        if path not in self.paths:
-            self.paths[path] = [0.0, 0.0, 0.0]
-        return path
+        return tuple([numbers[name] if name in numbers else self._number(name) for name in names])
 
     def _number(self, name: str) -> int:
         self.names.append(name)
         return self.numbers.setdefault(name, len(self.names) - 1)
 
-    def _shares(
-        self, model: str, touches: Sequence[tuple[int, str]], reached: Mapping[str, int], won: int
-    ) -> Sequence[float]:
-        if model == "decay":
-            weights = [0.5 ** ((won - at) * self.per_day) for at, _ in touches]
-            whole = sum(weights)
-            return [weight / whole for weight in weights] if whole else [1 / len(weights)] * len(weights)
+    def _anchored(self, model: str) -> Sums:
         each, stages, last = _ANCHORED[model]
-        anchors = (0, *(reached[stage] for stage in stages))
-        return anchored(len(touches), (*anchors, len(touches) - 1) if last else anchors, each)
+        places = [self.stages.index(stage) for stage in stages]
+        found: Sums = defaultdict(lambda: [0.0, 0.0])
+        for (path, reached), (deals, value) in self.sold.items():
+            anchors = (0, *[reached[place] for place in places], *([len(path) - 1] if last else []))
+            for number, share in zip(path, anchored(len(path), anchors, each), strict=True):
+                if share:
+                    sums = found[number]
+                    sums[0] += share * deals
+                    sums[1] += share * value
+        return found
+
+    def _paths(self) -> dict[tuple[int, ...], list[float]]:
+        """Path → deals, value, journeys without a deal."""
+        paths: dict[tuple[int, ...], list[float]] = {}
+        for (path, _), (deals, value) in self.sold.items():
+            sums = paths.setdefault(path, [0.0, 0.0, 0.0])
+            sums[0] += deals
+            sums[1] += value
+        for names, count in self.unsold.paths.items():
+            paths.setdefault(self._path(names), [0.0, 0.0, 0.0])[2] += count
+        return paths
 
     def done(self) -> Attribution:
-        for names, count in self.unsold.paths.items():
-            self.paths[self._path(names)][2] += count
+        paths = self._paths()
         journeys = self.journeys + sum(self.unsold.paths.values())
         outside = self.outside + self.unsold.outside
-        deals, value = (sum(sums[at] for sums in self.paths.values()) for at in (0, 1))
+        deals, value = (sum(sums[at] for sums in paths.values()) for at in (0, 1))
         credited = {}
         for model in self.models:
-            numbered = self.single[model] if model in self.single else _BY_PATH[model](self.paths)
+            if model == "decay":
+                numbered = self.decay
+            else:
+                numbered = self._anchored(model) if model in _ANCHORED else _BY_PATH[model](paths)
             named = {self.names[number]: Credit(*sums) for number, sums in numbered.items() if sums[0] or sums[1]}
             credited[model] = dict(sorted(named.items(), key=lambda item: (-item[1].value, -item[1].deals, item[0])))
         whole, none = Credit(deals, value), Credit(*self.untouched)

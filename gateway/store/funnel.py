@@ -39,6 +39,7 @@ from gateway.journey.journey import Journey
 from gateway.metrics.funnel import FunnelCounts, Group
 from gateway.metrics.period import MONTHS, begins, following, label, midnight
 from gateway.store.among import among
+from gateway.store.plain import rows_of
 from gateway.store.tables import activities, companies, handoffs, leads, outcomes, reached
 from gateway.store.touches import Won, shares
 from gateway.times import from_micros, to_micros
@@ -83,21 +84,20 @@ def cohort(connection: Connection, journey: Journey, wanted: Wanted, sold: Won) 
     grouping = _grouping(connection, wanted, e.entered_at)
     counted = wanted.within(e.entered_at)
     found = _Groups(grouping)
-    # One column to group by is much faster than two, the first of them empty.
     kind = [grouping.value.label("kind")] if wanted.by is not None else []
-    rows = select(*kind, e.path, func.count()).select_from(grouping.source).where(*counted).group_by(*kind, e.path)
+    rows = select(*kind, e.path).select_from(grouping.source).where(*counted)
     shared = cache(partial(_shared, journey))
-    for *value, path, count in connection.execute(rows):
+    for (*value, path), count in _counted(connection, rows):
         group = found.of(*value)
         group.entered += count
         for stage in shared(path):
             group.stages[stage] += count
-    part = shares(sold)
     if wanted.everybody:
-        found.of().cents = sum(part.values())
+        found.of().cents = sum(sale.cents for sale in sold.journeys if sale.leads)
     else:
+        part = shares(sold)
         theirs = select(e.id, grouping.value).select_from(grouping.source).where(*counted, among(e.id, part))
-        for lead, value in connection.execute(theirs).all():
+        for lead, value in rows_of(connection, theirs):
             found.of(value).cents += part[lead]
     said = _outcomes(e.entered_at, wanted)
     return found.counts(
@@ -118,29 +118,39 @@ def flow(connection: Connection, journey: Journey, wanted: Wanted, sold: Won) ->
     grouping = _grouping(connection, wanted, e.entered_at)
     found = _Groups(grouping)
     entered = wanted.within(e.entered_at)
-    rows = select(grouping.value.label("kind"), func.count()).select_from(grouping.source)
-    for value, count in connection.execute(rows.where(*entered).group_by("kind")):
+    rows = select(grouping.value.label("kind")).select_from(grouping.source)
+    for (value,), count in _counted(connection, rows.where(*entered)):
         found.of(value).entered += count
     for stage, names in journey.shared_stages().items():
         grouping, rows = _first(connection, wanted, names)
-        counted = rows.with_only_columns(grouping.value.label("kind"), func.count()).group_by("kind")
-        for value, count in connection.execute(counted):
+        for (value,), count in _counted(connection, rows.with_only_columns(grouping.value.label("kind"))):
             found.of(value, grouping).stages[stage] += count
-    part = shares(sold)
     if wanted.by in MONTHS:  # a deal belongs to the month it was won in, which is each deal's own
         unit = _Unit(wanted.by, wanted)
         for sale in sold.journeys:
             if sale.won_at is not None and sale.leads:
                 found.at(unit.name(sale.won_at)).cents += sale.cents
     else:
+        part = shares(sold)
         grouping = _grouping(connection, wanted, e.entered_at)
         theirs = select(e.id, grouping.value).select_from(grouping.source).where(among(e.id, part))
-        for lead, value in connection.execute(theirs):
+        for lead, value in rows_of(connection, theirs):
             found.of(value).cents += part[lead]
     said = _outcomes(outcomes.c.at, wanted)
     return found.counts(
         sold, excluded=_excluded(connection, entered), outcomes={row[0]: row[1] for row in connection.execute(said)}
     )
+
+
+def _counted(connection: Connection, rows: Select[Any]) -> Iterable[tuple[tuple[Any, ...], int]]:
+    """Each different row and how many there are. SQLite sorts what it groups, unless an index did: to count here
+    takes less."""
+    columns = list(rows.selected_columns)
+    if connection.dialect.name == "sqlite" and len(columns) > 1:
+        cursor: Any = connection.execute(rows).cursor
+        return Counter[tuple[Any, ...]](cursor).items()
+    grouped = rows.add_columns(func.count()).group_by(*(one.name for one in columns))
+    return [(tuple(row[:-1]), row[-1]) for row in connection.execute(grouped)]
 
 
 def _excluded(connection: Connection, counted: Sequence[ColumnElement[bool]]) -> dict[str, int]:

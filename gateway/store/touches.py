@@ -7,20 +7,24 @@ was touched is a journey without a deal.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, Select, case, func, select
+import orjson
+from sqlalchemy import BigInteger, ColumnElement, Connection, String, Text, case, cast, column, func, select, text
+from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from gateway.journey.journey import Journey as Agreed
 from gateway.metrics.attribution import Journey, Unsold
 from gateway.metrics.calendar import Calendar
 from gateway.metrics.money import Rates, split
 from gateway.store import tables as t
+from gateway.store.among import among
+from gateway.store.plain import rows_of
 
 TOUCHED = ("channel", "campaign", "asset")
 """What a touch may be known by."""
@@ -44,7 +48,7 @@ class Won:
     journeys: list[Sale] = field(default_factory=list)
     of_lead: dict[str, list[Sale]] = field(default_factory=lambda: defaultdict(list))
     foreign: Counter[str] = field(default_factory=Counter)
-    wins: list[tuple[str, int, int]] = field(default_factory=list)
+    wins: Sequence[Sequence[Any]] = ()
     """Everybody who ever reached the last stage: (lead, when it entered, when it was won)."""
     earlier: set[str] = field(default_factory=set)
     """Leads that were won outside the period: they are no journey without a deal."""
@@ -78,33 +82,26 @@ def won(
     add = _Adding(found, rates, Calendar(zone), since, until)
     leads: dict[str, list[str]] = defaultdict(list)
     theirs = select(t.deal_leads.c.deal, t.deal_leads.c.lead).join(t.deals, d.id == t.deal_leads.c.deal)
-    for deal, lead in _plain(connection, theirs.where(d.status == "won", d.merged_into.is_(None))):
+    for deal, lead in rows_of(connection, theirs.where(d.status == "won", d.merged_into.is_(None))):
         leads[deal].append(lead)
     with_deal: set[str] = set()
     rows = select(d.id, d.status_at, d.amount, d.currency).where(d.status == "won", d.merged_into.is_(None))
-    for deal, *what in _plain(connection, rows.order_by(d.id)):
+    for deal, *what in rows_of(connection, rows.order_by(d.id)):
         with_deal.update(leads[deal])
         add(leads[deal], *what)
     last = select(o.lead, o.amount, o.currency).where(o.outcome == "won").order_by(o.lead, o.at)
     amounts = {lead: (amount, money) for lead, amount, money in connection.execute(last)}
     stages = agreed.shared_stages().get("won", ())
-    alone = (
-        select(r.lead, t.leads.c.entered_at, func.min(r.at).label("at"))
-        .join(t.leads, t.leads.c.id == r.lead)
-        .where(r.stage.in_(stages), t.leads.c.merged_into.is_(None))
-        .group_by(r.lead, t.leads.c.entered_at)
-    )
-    found.wins = _plain(connection, alone)
+    entered = t.leads.c.entered_at
+    alone = select(r.lead, entered, r.at).join(t.leads, t.leads.c.id == r.lead)
+    alone = alone.where(r.stage.in_(stages), t.leads.c.merged_into.is_(None))
+    if len(stages) > 1:
+        alone = alone.with_only_columns(r.lead, entered, func.min(r.at)).group_by(r.lead, entered)
+    found.wins = rows_of(connection, alone)
     for lead, _, at in found.wins:
         if lead not in with_deal and (lead in amounts or not priced):
             add([lead], at, *amounts.get(lead, (None, None)))
     return found
-
-
-def _plain(connection: Connection, rows: Select[Any]) -> list[Any]:
-    """As the driver has them: there may be a million, and a row object for each takes longer than to read it."""
-    cursor = connection.execute(rows).cursor
-    return list(cursor.fetchall()) if cursor is not None else []
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,9 +136,9 @@ def _milestones(connection: Connection, agreed: Agreed, found: Won) -> None:
         return
     r = t.reached.c
     stage = case(shared, value=r.stage)
-    firsts = select(r.lead, stage, func.min(r.at)).where(r.stage.in_(shared)).group_by(r.lead, stage)
-    for lead, name, at in connection.execute(firsts):
-        for journey in found.of_lead.get(lead, ()):
+    theirs = select(r.lead, stage, r.at).where(r.stage.in_(shared), among(r.lead, found.of_lead))
+    for lead, name, at in rows_of(connection, theirs):
+        for journey in found.of_lead[lead]:
             if at < journey.milestones.get(name, at + 1):
                 journey.milestones = {**journey.milestones, name: at}
 
@@ -149,39 +146,46 @@ def _milestones(connection: Connection, agreed: Agreed, found: Won) -> None:
 def journeys(connection: Connection, found: Won, by: str, unsold: Unsold) -> Sequence[Journey]:
     """Every deal's journey, with its touches in order of time; all others are counted in ``unsold``.
 
-    :param by: one of ``TOUCHED``; touches without it are no touches. The rows are streamed: memory holds the touches of
-        those who bought, those of one other person at a time, and the paths that differ.
+    :param by: one of ``TOUCHED``; touches without it are no touches. Memory holds the touches of those who bought, and
+        the paths of others that differ: the database strings each path together, and most are alike.
     """
     _milestones(connection, found.agreed, found)
     a = t.activities.c
-    name = a[by]
-    result = connection.execution_options(yield_per=CHUNK).execute(
-        select(a.lead, a.at, name).where(name != "").order_by(a.lead, a.at, a.id)
-    )
     collected: dict[int, list[tuple[int, str]]] = defaultdict(list)
-    of_lead, earlier, alone = found.of_lead, found.earlier, unsold.take
-
-    def take(lead: str, ats: Sequence[int], names: Sequence[str]) -> None:
-        for journey in of_lead.get(lead, ()):
-            collected[id(journey)].extend(zip(ats, names, strict=True))
-
-    # There are millions of rows: groups made by hand are a third faster than those of groupby.
-    last, ats, names = "", list[int](), list[str]()
-    for chunk in result.partitions():
-        for lead, at, touch in chunk:
-            if lead == last:
-                ats.append(at)
-                names.append(touch)
-                continue
-            if last in of_lead:
-                take(last, ats, names)
-            elif ats and last not in earlier:
-                alone(ats, names)
-            last, ats, names = lead, [at], [touch]
-    if last in of_lead:
-        take(last, ats, names)
-    elif ats and last not in earlier:
-        alone(ats, names)
+    theirs = select(a.lead, a.at, a[by]).where(a[by] != "", among(a.lead, found.of_lead))
+    for lead, at, name in rows_of(connection, theirs):
+        for journey in found.of_lead[lead]:
+            collected[id(journey)].append((at, name))
     for journey in found.journeys:
         journey.touches = sorted(collected.get(id(journey), ()))
+    _others(connection, {*found.of_lead, *found.earlier}, by, unsold)
     return found.journeys
+
+
+def _others(connection: Connection, bought: Collection[str], by: str, unsold: Unsold) -> None:
+    """Count the paths of everybody else."""
+    lead, at, name = column("lead", String), column("at", BigInteger), column(by, String)
+    path: ColumnElement[Any]
+    times: ColumnElement[Any]
+    if connection.dialect.name == "sqlite":
+        # Along the primary key, which is in order of time: SQLite knows no order within an aggregate before 3.44.
+        source = text("activities NOT INDEXED")
+        path, times = func.json_group_array(name), func.json_group_array(at)
+    else:
+        source = text("activities")
+        path, times = (cast(func.json_agg(aggregate_order_by(one, at, column("id"))), Text) for one in (name, at))
+    rows = select(path).select_from(source).where(name != "", ~among(lead, bought)).group_by(lead)
+    streamed = connection.execution_options(yield_per=CHUNK)
+    paths: Counter[str] = Counter()
+    if unsold.span is None:
+        for chunk in streamed.scalars(rows).partitions():
+            paths.update(chunk)
+    else:
+        long = func.max(at) - func.min(at) > unsold.span
+        for chunk in streamed.execute(rows.add_columns(times, long)).partitions():
+            paths.update(names for names, _, cut in chunk if not cut)
+            for names, ats, cut in chunk:
+                if cut:
+                    unsold.take(orjson.loads(ats), orjson.loads(names))
+    for names, count in paths.items():
+        unsold.add(orjson.loads(names), count)

@@ -124,3 +124,26 @@ def test_by_asset_and_by_campaign(sold):
 def test_a_window_must_be_a_duration(sold):
     """It says how one is written."""
     assert "30d" in sold.run("metrics", "attribution", "--window", "long", code=2).output
+
+
+def test_who_bought_nothing_counts_by_what_came_first(instance):
+    """Whatever the order of the news and the ids of the records: web led to ads, and ads to a deal half the time, so
+    that without web a half is lost, and without ads all. A window cuts such a path before its last touch."""
+    instance.edit("mappings/leads.yaml", "on: each, asset: page}", "on: each, asset: page, channel: page}")
+    instance.bring(
+        [
+            _visit("2", 2, "ads"),
+            _visit("2", 1, "web"),
+            _visit("1", 1, "ads"),
+            {"id": "1", "at": "2026-01-04T00:00:00", "status": "Won", "amount": "500"},
+        ]
+    )
+    assert _deals(instance.json("metrics", "attribution"), "markov") == {
+        "ads": (pytest.approx(2 / 3, abs=1e-5), 333.33),
+        "web": (pytest.approx(1 / 3, abs=1e-5), 166.67),
+    }
+    cut = instance.json("metrics", "attribution", "--window", "12h")
+    assert cut["left_out"]["outside_window"] == 2
+    whole = instance.json("metrics", "attribution", "--window", "7d")
+    assert (whole["left_out"]["outside_window"], whole["journeys"], cut["journeys"]) == (0, 2, 2)
+    assert _deals(whole, "markov")["web"] == (pytest.approx(1 / 3, abs=1e-5), 166.67)

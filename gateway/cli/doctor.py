@@ -106,7 +106,7 @@ def _findings(app: App, one: Seen, found: Sequence[Seen], rules: Rules, offline:
     from gateway.errors import ConfigError
     from gateway.plugins.doctor import UNTRIED, Finding, of_plugin
     from gateway.plugins.probe import ask
-    from gateway.plugins.uses import uses
+    from gateway.plugins.uses import served, uses
     from gateway.settings.instance import zone_of
 
     in_instance = (app.root / "gateway.yaml").is_file()
@@ -119,7 +119,7 @@ def _findings(app: App, one: Seen, found: Sequence[Seen], rules: Rules, offline:
         yield "", finding
     if not in_instance:
         return
-    names = one.names or [one.name]
+    names = sorted({offer.partition(" ")[2] for offer in served(one, found)})
     try:
         used = [use for use in uses(app.root, [f"sink {name}" for name in names]) if use.what == "system"]
     except ConfigError as exc:

@@ -176,7 +176,7 @@ def uninstall(app: App, name: str, yes: bool, as_json: bool) -> None:
     """
     from gateway.plugins import pip
     from gateway.plugins.approving import distribution_of
-    from gateway.plugins.uses import uses
+    from gateway.plugins.uses import served, spared, uses
 
     lock = _lock(app)
     try:
@@ -192,10 +192,10 @@ def uninstall(app: App, name: str, yes: bool, as_json: bool) -> None:
         return
     full, key = distribution.metadata["Name"], _normal(distribution.metadata["Name"])
     number = distribution.version  # read from disk, which will not have it any more
-    seen = [one for one in _look(app) if _normal(one.distribution) == key]
+    found = _look(app)
+    seen = [one for one in found if _normal(one.distribution) == key]
     if _is_instance(app):
-        offers = [offer for one in seen for offer in (*one.offers, *one.would_offer)]
-        offers += [f"{kind} {one.name}" for one in seen if not offers for kind in ("source", "sink")]
+        offers = {offer for one in seen if not spared(one, found) for offer in served(one, found)}
         if used := uses(app.root, offers):
             raise Refused("\n  ".join([f"{full} is used; take this out of the files first:", *map(str, used)]))
     if needed := pip.needed_by(full):

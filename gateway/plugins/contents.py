@@ -16,7 +16,7 @@ import re
 import zipfile
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from importlib.metadata import Distribution
+from importlib.metadata import Distribution, distributions
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -32,7 +32,8 @@ def fingerprint(distribution: Distribution) -> str:
     """``sha256:…`` over the names and contents of its files; ``EDITABLE`` or ``UNKNOWN`` where that says nothing."""
     if editable(distribution):
         return EDITABLE
-    return _over({path: _content(distribution, path) for path, _ in _recorded(distribution)})
+    recorded = [path for path, _ in _recorded(distribution)]
+    return _over({path: _content(distribution, path) for path in (*recorded, *added(distribution))})
 
 
 def fingerprint_of(wheel: Path) -> str:
@@ -55,7 +56,18 @@ def changed(distribution: Distribution) -> list[str]:
             wrong.append(f"{path} is gone")
         elif recorded and content != recorded:
             wrong.append(f"{path} has changed")
-    return wrong
+    return [*wrong, *(f"{path} was added, which no installer takes away: delete it" for path in added(distribution))]
+
+
+def added(distribution: Distribution) -> list[str]:
+    """Files in its packages that neither its own RECORD nor another distribution's names: Python would import them."""
+    recorded = {path for path, *_ in csv.reader((distribution.read_text("RECORD") or "").splitlines())}
+    roots = {path.partition("/")[0] for path in recorded if path.count("/") == 1 and path.endswith("/__init__.py")}
+    found = {path for root in sorted(roots) for path in _below(str(distribution.locate_file(root)), root)} - recorded
+    if found:  # rare, so that this may take its time: a package may be made of several distributions
+        for other in distributions():
+            found -= {str(file) for file in other.files or ()}
+    return sorted(found)
 
 
 def changed_at(distribution: Distribution) -> str:
@@ -79,6 +91,14 @@ def came_from(distribution: Distribution) -> str:
     url = _direct(distribution).get("url")
     path = unquote(url.removeprefix("file://")) if isinstance(url, str) and url.startswith("file:///") else ""
     return path if path and os.path.exists(path) else ""
+
+
+def _below(folder: str, name: str) -> Iterator[str]:
+    """Every file of ``folder`` but byte code that Python keeps, as RECORD would write it: ``name/…``."""
+    for where, folders, files in os.walk(folder):
+        folders[:] = [one for one in folders if one != "__pycache__"]
+        inner = os.path.relpath(where, folder).replace(os.sep, "/")
+        yield from (f"{name}/{file}" if inner == "." else f"{name}/{inner}/{file}" for file in files)
 
 
 def _direct(distribution: Distribution) -> Mapping[str, Any]:

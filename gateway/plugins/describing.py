@@ -2,7 +2,8 @@
 
 In: a marshmallow schema. Out: plain data and text. ``metadata`` of a field may say ``help`` (or ``description``: what
 it is for), ``example`` (what a first section writes), ``default`` (as a file writes it, where it is loaded to something
-else) and ``ask`` (that it is needed: always, or with another setting).
+else), ``choices`` (words it may be, where they are too many for a section) and ``ask`` (that it is needed: always, or
+with another setting).
 """
 
 from __future__ import annotations
@@ -78,7 +79,7 @@ def _walk(schema: Schema, before: str = "", seen: tuple[type[Schema], ...] = ())
                 isinstance(_leaf(field), SecretField) and not field.metadata.get("open"),
                 plain_default(field),
                 help_of(field),
-                tuple(str(choice) for choice in _choices(one)),
+                tuple(str(choice) for choice in _choices(one) or field.metadata.get("choices", ())),
                 _needed(field, schema),
             ),
             field,

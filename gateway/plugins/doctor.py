@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from gateway.answers.texts import told_at
-from gateway.plugins.contents import EDITABLE, UNKNOWN, came_from, changed, fingerprint
+from gateway.plugins.contents import EDITABLE, UNKNOWN, added, came_from, changed, fingerprint
 from gateway.plugins.lock import LOCK, Lock
 from gateway.plugins.probe import Seen, Tell
 
@@ -80,7 +80,9 @@ def _installed(distribution: Distribution, lock: Lock | None) -> Iterator[Findin
         again = f"--again {origin or came_from(distribution) or distribution.metadata['Name']}"
         if lock is not None and approved is not None and lock.against(distribution):
             again = "--locked"
-        told = f"{'; '.join(odd[:5])}{more}; `gateway plugins install {again}` puts them back"
+        told = f"{'; '.join(odd[:5])}{more}"
+        if len(odd) > len(added(distribution)):
+            told += f"; `gateway plugins install {again}` puts them back"
         yield Finding(WRONG, "files", told)
     else:
         yield Finding(OK, "files", f"{whole}, as installed")

@@ -18,7 +18,7 @@ from marshmallow import Schema, ValidationError, fields, validate
 from packaging.utils import canonicalize_name
 
 from gateway.errors import ConfigError, Problem
-from gateway.plugins.contents import EDITABLE, fingerprint
+from gateway.plugins.contents import EDITABLE, added, fingerprint
 from gateway.settings.files import ConfigFile
 
 LOCK = "plugins.lock"
@@ -155,6 +155,8 @@ class Lock:
                 what = "is now" if found == EDITABLE else "is no longer"
                 return f"{what} a project worked on in place, and was approved otherwise; `gateway plugins lock {name}`"
             undo = f"`gateway plugins install --locked` puts those back, `gateway plugins lock {name}` approves these"
+            if more := added(distribution):
+                undo = f"{', '.join(more[:3])} was added; delete what is not its own, or `gateway plugins lock {name}`"
             return f"its files are not those approved in {LOCK}; {undo}"
         return ""
 

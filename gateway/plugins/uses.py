@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gateway.settings.files import ConfigFile, KeyPath
 from gateway.settings.instance import GATEWAY, MAPPINGS, SCORING, STRATEGY, texts
+
+if TYPE_CHECKING:
+    from gateway.plugins.probe import Seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,23 @@ class Use:
 def uses(root: Path, offers: Collection[str]) -> list[Use]:
     """Who uses one of ``offers`` (``sink hubspot``). Raises ``ConfigError`` when a file cannot be read."""
     return [use for wanted, use in _uses(root) if wanted & {*offers}] if offers else []
+
+
+def served(one: Seen, found: Collection[Seen]) -> set[str]:
+    """What ``one`` offers, or did when it was last known to, and no other one of ``found`` does in its place."""
+    if one.state == "active":
+        return {*one.offers}  # nobody else's, or it would be contested
+    others = [other for other in found if other.distribution != one.distribution and other.state == "active"]
+    if any(other.name == one.name for other in others):
+        return set()
+    kinds = {f"{kind} {one.name}" for kind in ("source", "sink")}
+    return {*(one.offers or one.would_offer or kinds)} - {offer for other in others for offer in other.offers}
+
+
+def spared(one: Seen, found: Collection[Seen]) -> bool:
+    """Whether another distribution's plugin of this name can be loaded once ``one`` has gone: together neither is."""
+    twins = [other for other in found if other.name == one.name and other.state == "broken"]
+    return one.state == "broken" and len(twins) > 1
 
 
 def unmet(root: Path, offers: Collection[str]) -> list[Use]:

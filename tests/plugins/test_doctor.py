@@ -113,6 +113,19 @@ def test_files_and_approval_are_looked_at(made: Any, site: Path) -> None:
     assert told["approval"][2].endswith("as 1.0, and is not installed")
 
 
+def test_a_file_that_was_added_is_found(made: Any, site: Path) -> None:
+    """Python imports it as any other; what another distribution brought into the same package is its own."""
+    one = made("x", more={"made_x/part/__init__.py": ""})
+    lock = merged(None, approved_now(["made-x"], "anna", "now"))
+    made("y", more={"made_x/of_y.py": ""})
+    (site / "made_x" / "__pycache__").mkdir()
+    (site / "made_x" / "__pycache__" / "part.cpython-311.pyc").touch()
+    assert findings(one, lock)["files"] == ["ok: made-x 1.0, as installed"]
+    (site / "made_x" / "part" / "evil.pyc").touch()
+    assert findings(one, lock)["files"][0].startswith("wrong: made_x/part/evil.pyc was added, which no installer")
+    assert "made_x/part/evil.pyc was added; delete" in findings(one, lock)["approval"][0]
+
+
 def test_what_a_new_lock_would_change_is_told(made: Any, site: Path) -> None:
     """Who approved what has not changed stays; what RECORD does not say is pointed out before it is approved."""
     made("x")

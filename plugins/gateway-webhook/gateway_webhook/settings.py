@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from marshmallow import Schema, ValidationError, fields, post_load, validate, validates_schema
 
 from gateway.contracts import Answer, Timestamp, Verification
-from gateway.durations import parse_duration
+from gateway.durations import format_duration, parse_duration
 from gateway.payloads import MAX_DEPTH, MAX_KEYS
 from gateway.settings.files import suggest
 from gateway.settings.secrets import SecretField
@@ -115,11 +116,32 @@ class AnswerSchema(Schema):
 
 class LimitsSchema(Schema):
     depth = fields.Integer(
-        strict=True, validate=validate.Range(1, 1000), metadata={"help": "levels that a body may be nested"}
+        strict=True,
+        validate=validate.Range(1, 1000),
+        metadata={"help": "levels that a body may be nested", "default": MAX_DEPTH},
     )
     keys = fields.Integer(
-        strict=True, validate=validate.Range(1, 1_000_000), metadata={"help": "keys that a body may have"}
+        strict=True,
+        validate=validate.Range(1, 1_000_000),
+        metadata={"help": "keys that a body may have", "default": MAX_KEYS},
     )
+
+
+def _tell_defaults(schema: type[Schema], of: type[Any]) -> None:
+    """What is not said is as in ``of``, which the schema's values become part of."""
+    for one in dataclasses.fields(of):
+        field, default = schema._declared_fields.get(one.name), one.default
+        if field is None or default in ("", None, dataclasses.MISSING):
+            continue
+        if isinstance(default, tuple):
+            [default] = default
+        elif isinstance(default, timedelta):
+            default = format_duration(default)
+        field.metadata["default"] = default.decode() if isinstance(default, bytes) else default
+
+
+for _schema, _of in ((TimestampSchema, Timestamp), (VerifySchema, Verification), (AnswerSchema, Answer)):
+    _tell_defaults(_schema, _of)
 
 
 def _known_preset(name: str) -> None:
@@ -132,7 +154,10 @@ class SettingsSchema(Schema):
 
     preset = fields.String(
         validate=_known_preset,
-        metadata={"help": "a sender whose signature is known here; without it verify says how the sender signs"},
+        metadata={
+            "help": "a sender known here, whose ways go before the defaults; without it verify says how it signs",
+            "choices": tuple(PRESETS),
+        },
     )
     secrets = fields.List(
         SecretField(),
@@ -155,10 +180,17 @@ class SettingsSchema(Schema):
     )
     answer = fields.Nested(AnswerSchema, metadata={"help": "what the sender wants to hear"})
     body = _one_of(
-        "auto", "json", "form", "xml", "cloudevents", metadata={"help": "what bodies are; auto goes by their type"}
+        "auto",
+        "json",
+        "form",
+        "xml",
+        "cloudevents",
+        metadata={"help": "what bodies are; auto goes by their type", "default": "auto"},
     )
     limits = fields.Nested(LimitsSchema, metadata={"help": "what a body may hold at most"})
-    allow_insecure = fields.Boolean(metadata={"help": "true: calls are taken without proof; anybody can send leads"})
+    allow_insecure = fields.Boolean(
+        metadata={"help": "true: calls are taken without proof; anybody can send leads", "default": False}
+    )
 
     @validates_schema
     def _verifiable(self, data: Mapping[str, Any], **kwargs: Any) -> None:

@@ -14,7 +14,7 @@ import hashlib
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -62,6 +62,9 @@ _PRAGMAS = (
     "PRAGMA journal_size_limit = 67108864",
     "PRAGMA secure_delete = ON",  # what is forgotten is overwritten, not just left to be
 )
+# Pages, 64 MiB: a batch dirties more than SQLite's 1,000, and then each commit copied all of them back. The inbox's log
+# stays as short as ``roomy_log`` makes it.
+_LONG_LOG = "PRAGMA wal_autocheckpoint = 16384"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +100,7 @@ def _files(folder: Path) -> Store:
     except OSError as exc:
         where = "`store:` in gateway.yaml says where"
         raise ConfigError([f"{folder}: cannot make the store's folder: {exc.strerror}; {where}"]) from None
-    return Store(inbox=_sqlite(folder / INBOX_FILE), main=_sqlite(folder / MAIN_FILE))
+    return Store(_sqlite(folder / INBOX_FILE, _PRAGMAS), _sqlite(folder / MAIN_FILE, (*_PRAGMAS, _LONG_LOG)))
 
 
 def is_there(place: Place) -> bool:
@@ -337,9 +340,9 @@ def name_of(engine: Engine) -> str:
     return shown(engine.url.render_as_string(hide_password=True))
 
 
-def _sqlite(file: Path) -> Engine:
+def _sqlite(file: Path, pragmas: Sequence[str]) -> Engine:
     engine = create_engine(f"sqlite:///{file}", connect_args={"timeout": BUSY_SECONDS}, **_OPTIONS)
-    event.listen(engine, "connect", _connected)
+    event.listen(engine, "connect", partial(_connected, pragmas))
     event.listen(engine, "checkout", _checked_out)
     event.listen(engine, "do_connect", partial(_not_anew, file, []))
     event.listen(engine, "begin", _begun)
@@ -402,9 +405,9 @@ def _not_anew(file: Path, made: list[bool], *_: Any) -> None:
     made[:] = [True]
 
 
-def _connected(connection: Any, record: Any) -> None:
+def _connected(pragmas: Sequence[str], connection: Any, record: Any) -> None:
     connection.isolation_level = None  # the driver's own, late BEGIN would come after the first read: we say it
-    for pragma in _PRAGMAS:
+    for pragma in pragmas:
         connection.execute(pragma)
     path = connection.execute("PRAGMA database_list").fetchone()[2]
     record.info["file"] = path, os.stat(path).st_ino

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import structlog
 
-from gateway import clocks, rereading
+from gateway import clocks, governing, proposing, rereading
 from gateway.bodies import Bodies
 from gateway.checked import Garbage, flaw, refuse_unsound
 from gateway.contracts import (
@@ -104,6 +104,8 @@ class Gateway:
         """Id of the files this gateway was opened with; empty before they are active."""
         self.broken: Sequence[Problem | str] = ()
         """What is wrong with the files on disk, where those in use were taken from the store instead."""
+        self.held = governing.NOTHING
+        """What the files on disk change of the model, and nobody has approved."""
         self.pipeline = Pipeline(self.store.main, self.model, now, self.log, self.guard, self.breakers.stopped)
         self.rescoring = Rescoring(self.pipeline, self.observe)
         self.pullings = {
@@ -307,6 +309,8 @@ class Gateway:
                 return moved
         self._tell()
         self.bodies.sweep()
+        if self.instance.approval != "off":
+            proposing.go_due(self)
         with read(self.store.main) as connection:
             leads = due.scores(connection, self.model.score_name, now, SWEEP_LEADS)
             leads = leads or due.wakes(connection, now, SWEEP_LEADS)
@@ -503,9 +507,9 @@ def open_gateway(
     # every few hundred, as Python does, took a tenth of the time.
     gc.set_threshold(100_000, 20, 100)
     own, host = host is None, host or host_of(root, probing=probing, guard=guard)
-    kept, broken = "", list[Problem | str]()
+    kept, broken, held, seen = "", list[Problem | str](), governing.NOTHING, None
     try:
-        instance = load_instance(root, host)
+        instance, held, seen = governing.settled(root, host, load_instance(root, host))
     except ConfigError as exc:
         if not fallback or (found := _kept(root, None if own else host, guard)) is None:
             raise
@@ -516,7 +520,7 @@ def open_gateway(
             instance, kept, host = found
     now = now or (lambda: instance.clock.at(utc_now()))
     gateway = Gateway(instance, host, now, guard)
-    gateway.bundle, gateway.broken, gateway.probes = kept, broken, probing
+    gateway.bundle, gateway.broken, gateway.held, gateway.probes = kept, broken, held, probing
     if kept and not broken:
         gateway.log.warning("files here are not those in use: working with another machine's", bundle=kept)
     try:
@@ -527,14 +531,22 @@ def open_gateway(
             return gateway
         with write(gateway.store.main) as connection:
             before = bundle.active(connection)
+            if instance.approval != "off" and before is not None and before.id != seen:
+                raise StaleCommit("another version went live meanwhile")
             gateway.bundle = bundle.activate(connection, instance.files, instance.hashes, to_micros(now()))
             if before is not None and before.id != gateway.bundle:
                 rereading.note(gateway, connection, before.files, now())
                 if host.rules.lets_in_more(Rules(before.files)):  # what they carry was not even planned meanwhile
                     due.rescore_all(connection, "plugins are let in that were kept out", to_micros(now()))
+        went_live = instance.approval != "off" and proposing.go_due(gateway)
+    except StaleCommit:
+        went_live = True
     except BaseException:
         gateway.close()
         raise
+    if went_live:
+        gateway.close()
+        return open_gateway(root, now, guard, None if own else host, fallback, probing, following)
     return gateway
 
 

@@ -8,6 +8,7 @@ RIGHTS: Mapping[str, str] = {
     "read": "see leads, handoffs, numbers, the model and how the systems are",
     "judge": "accept, qualify, reject, recycle, reassign and hold leads; note absences",
     "settle": "settle work items and give leads points",
+    "decide": "propose changes of the model, approve and reject them",
     "operate": "activate, pause and pull systems; replay documents and writes; plugins and mappings",
     "bodies": "see the documents as they came, personal data included",
     "accounts": "add people, change their roles, read the audit",
@@ -16,8 +17,8 @@ RIGHTS: Mapping[str, str] = {
 
 ROLES: Mapping[str, frozenset[str]] = {
     "admin": frozenset(RIGHTS),
-    "marketing": frozenset({"read", "settle"}),
-    "sales": frozenset({"read", "judge"}),
+    "marketing": frozenset({"read", "settle", "decide"}),
+    "sales": frozenset({"read", "judge", "decide"}),
     "viewer": frozenset({"read"}),
 }
 

@@ -63,7 +63,7 @@ def check(app: App, online: bool, as_json: bool) -> None:
         if online and not problems:
             looks, found, instance = _asked(gateway)
             problems += found
-        report = _report(instance, host, gateway, problems)
+        report = _report(instance, host, gateway, problems) | {"approval": _approval(gateway)}
     finally:
         gateway.close()
     if as_json:
@@ -72,12 +72,26 @@ def check(app: App, online: bool, as_json: bool) -> None:
         say_json({**report, "online": [connections.as_json(look) for look in looks]})
     else:
         _print(report, instance, looks)
+        for place, words in enumerate(report["approval"]):
+            say(words, err=place > 0)
         for problem in problems:
             say(str(problem), err=True)
         if gateway.unscored:
             say(f"scoring.yaml: strategy: {gateway.unscored}: no lead is scored", err=True)
     if not report["ok"]:
         click.get_current_context().exit(2 if problems else 1)
+
+
+def _approval(gateway: Gateway) -> list[str]:
+    """How the model changes; what of these files is not live, since nobody approved it."""
+    from gateway import governing
+    from gateway.store import bundle
+
+    files = gateway.instance.files
+    active = bundle.stored(gateway.instance.store)
+    live = active.files if active is not None else governing.unapproved(files)
+    held = governing.Held(active.id if active is not None else "", governing.held_back(files, live))
+    return [f"approval: {governing.approval_of(live)}", *held.lines]
 
 
 def _away(gateway: Gateway) -> Iterator[Problem]:

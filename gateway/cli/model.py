@@ -7,7 +7,9 @@ import click
 from gateway.answers.model import rules_of, stage_of
 from gateway.answers.texts import iso, moment
 from gateway.cli.main import App, pass_app_to_look
-from gateway.cli.output import json_option, say, say_json, table
+from gateway.cli.output import json_option, say, say_json, say_under, table
+from gateway.cli.proposing import approve, discard, propose, reject
+from gateway.cli.versions import diff, export, history
 
 
 @click.group()
@@ -15,30 +17,44 @@ def model() -> None:
     """What marketing and sales agreed on, in words."""
 
 
+for _command in (history, diff, export, propose, approve, reject, discard):
+    model.add_command(_command)
+
+
 @model.command()
+@click.argument("version", default="live")
 @json_option
 @pass_app_to_look
-def show(app: App, as_json: bool) -> None:
+def show(app: App, version: str, as_json: bool) -> None:
     """Show rules and stages in words.
 
-    With their hashes, and since when they are in use.
+    With their hashes, and since when they are in use. VERSION is live, disk, the beginning of an id or hash that
+    `gateway model history` shows, the id of a draft, or a draft's file.
     """
+    from gateway.answers.versions import LIVE, approval_words, files_called
+    from gateway.journey.journey import compile_journey
+    from gateway.settings.files import ConfigFile
     from gateway.store import bundle
     from gateway.store.database import read
 
     gateway = app.gateway
     with read(gateway.store.main) as connection:
         active = bundle.active(connection)
+    journey, hashes = gateway.model.journey, gateway.model.hashes
     scoring = gateway.instance.scoring.data if gateway.instance.scoring is not None else None
+    if version != LIVE:
+        _, files = files_called(gateway, version)
+        journey = compile_journey(ConfigFile("journey.yaml", files.get("journey.yaml", "")))
+        scoring = ConfigFile("scoring.yaml", files["scoring.yaml"]).data if "scoring.yaml" in files else None
+        active, hashes = None, {}
     rules = list(rules_of(scoring)) if scoring else []
-    journey = gateway.model.journey
     stages = [stage_of(stage) for stage in journey.stages]
     if as_json:
         say_json(
             {
                 "bundle": active.id if active else None,
                 "active_since": iso(active.active_at) if active else None,
-                "hashes": dict(gateway.model.hashes),
+                "hashes": dict(hashes),
                 "weights": (scoring or {}).get("weights"),
                 "bands": (scoring or {}).get("bands"),
                 "rules": rules,
@@ -49,8 +65,10 @@ def show(app: App, as_json: bool) -> None:
         return
     if active:
         say(f"in use since {moment(active.active_at, app.zone)} (bundle {active.id})")
-    for name, hash_ in sorted(gateway.model.hashes.items()):
+    for name, hash_ in sorted(hashes.items()):
         say(f"  {name:<20} {hash_}")
+    for words in approval_words(gateway) if version == LIVE else ():
+        say_under(words, 2)
     say()
     if scoring is None:
         say("no scoring.yaml: nobody is scored")

@@ -31,6 +31,7 @@ def status(app: App, as_json: bool) -> None:
     does not, or when nobody can say which plugins are let in, since plugins.lock or plugins.yaml is broken.
     """
     from gateway.answers.jobs import RESCORE, job_json, jobs_of, line
+    from gateway.answers.versions import approval_words
     from gateway.engine.supervisor import STATUS, down
     from gateway.store import followups
     from gateway.store.alarms import DRIFT, open_alarms
@@ -58,6 +59,7 @@ def status(app: App, as_json: bool) -> None:
             {
                 "ok": found.holds,
                 "problems": [str(one) for one in (*gateway.broken, gateway.unscored, *fallen) if one],
+                "approval": approval_words(gateway),
                 "systems": [
                     {**_json(name, counts, app), "drift": drifts.get(name, [])} for name, counts in systems.items()
                 ],
@@ -91,6 +93,8 @@ def status(app: App, as_json: bool) -> None:
                 say_under(f"under way: {line(job)} (`gateway jobs stop {job.id}`)", 2)
         if gateway.unscored:
             say_under(f"PROBLEM: leads keep the scores they have: {gateway.unscored} (`gateway check`)", 2)
+        for words in approval_words(gateway):
+            say_under(words, 2)
         for words in fallen:
             say_under(f"PROBLEM: {words}", 2)
         for words in _kept_out(app, unloaded, quarantined):

@@ -36,13 +36,15 @@ def command_of(root: Path, store: str) -> Sequence[str]:
 class Edits:
     """Notices edits from now on. ``problems`` are those of the files as they were judged last; none = they are in use.
 
-    ``news``: since the verdict before, other files have become the active ones.
+    ``news``: since the verdict before, other files have become the active ones. ``held``: what of the edit waits for
+    approval.
     """
 
     def __init__(self, root: Path, command: Sequence[str]) -> None:
         """``command``: what checks the files of ``root`` and takes them up; see ``command_of``."""
         self.problems: list[str] = []
         self.news = False
+        self.held: list[str] = []
         self._root = root
         self._command = command
         self._judged = self._seen = self._stamp()
@@ -89,6 +91,7 @@ class Edits:
                 said = json.loads(self._told.read().splitlines()[-1])
         why = f"exit code {code}" if code is not None else f"no end within {LONGEST:g} s: a plugin hangs"
         self.problems = said.get("problems", [f"the files could not be checked: {why}"])
+        self.held = said.get("held", [])
         before = self._bundle or said.get("before")
         self._bundle = said.get("bundle", self._bundle)
         self.news = "bundle" in said and self._bundle != before

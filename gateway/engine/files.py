@@ -14,7 +14,7 @@ from typing import Any
 
 import structlog
 
-from gateway import logs
+from gateway import governing, logs
 from gateway.errors import ConfigError
 from gateway.settings.instance import store_place, texts
 from gateway.store import bundle
@@ -36,13 +36,19 @@ def take_up(root: Path, store: str) -> dict[str, Any]:
     except ConfigError as exc:
         return {"problems": [str(problem) for problem in exc.problems]}
     gateway.close()
-    return {"problems": [], "bundle": gateway.bundle, "before": before.id if before is not None else None}
+    told = {"problems": [], "bundle": gateway.bundle, "before": before.id if before is not None else None}
+    return {**told, "held": gateway.held.lines}
 
 
 def differences(root: Path, active: Any, status: Path) -> list[str]:
     """How the files on disk and the active ones differ, with the supervisor's reason why they still do."""
-    if texts(root) == active.files:
-        return []
+    disk = texts(root)
+    held = governing.held_back(disk, active.files)
+    found = governing.Held(active.id, held).lines
+    return found if governing.working(disk, active.files, held) == active.files else found + _others(active, status)
+
+
+def _others(active: Any, status: Path) -> list[str]:
     since = from_micros(active.active_at).isoformat(timespec="seconds")
     with contextlib.suppress(OSError, ValueError, KeyError):
         if found := json.loads(status.read_text(encoding="utf-8"))["files"]:

@@ -177,6 +177,8 @@ class Supervisor:
             log.info("files are right again and taken up" if edits.news else "files are right again: those in use")
         elif edits.news:
             log.info("files taken up")
+        for line in edits.held:
+            log.warning("not live", file=line)
         self._reconcile()
         return True
 

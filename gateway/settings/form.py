@@ -14,6 +14,7 @@ from marshmallow import Schema, ValidationError, fields, post_load, validate, va
 
 from gateway.clock import Clock
 from gateway.durations import Duration
+from gateway.governance.keys import APPROVALS
 from gateway.settings.secrets import SecretField
 from gateway.store.place import FOLDER, Place, place_of
 from gateway.zones import Zone
@@ -154,6 +155,14 @@ class GatewayForm(Schema):
         metadata={"help": "what a monitor sends to be told at /metrics; without it only this machine is told"},
     )
     deals = fields.Nested(DealsForm)
+    approval = fields.String(
+        load_default="off",
+        validate=_one_of(*APPROVALS),
+        metadata={
+            "help": "how a changed model goes live: `off`, by editing the files; `one-key`, when somebody of marketing"
+            " or sales has approved it; `two-key`, when one of each has"
+        },
+    )
     merge_on_email = fields.Boolean(
         load_default=False, metadata={"help": "true: an e-mail that meets another lead joins the two"}
     )

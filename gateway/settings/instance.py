@@ -21,6 +21,7 @@ from marshmallow import Schema, ValidationError
 from gateway.clock import Clock
 from gateway.contracts import NOTICE, Secret
 from gateway.errors import ConfigError, Problem
+from gateway.governance.keys import Approval
 from gateway.journey.check import check as check_journey
 from gateway.journey.content import Content, check_content, compile_content
 from gateway.journey.journey import Journey, compile_journey
@@ -114,6 +115,7 @@ class Instance:
     hashes: Mapping[str, str]
     files: Mapping[str, str] = field(repr=False)
     warnings: tuple[Problem, ...] = ()
+    approval: Approval = "off"
     content: Content = field(default_factory=Content)
     rates: Rates = field(default_factory=lambda: Rates(""))
     goals: Goals | None = None
@@ -433,6 +435,7 @@ class _Loading:
             keep_bodies=data["keep_bodies"],
             metrics_token=data["metrics_token"],
             deals_system=data["deals"]["system_of_record"] if "deals" in data else None,
+            approval=data["approval"],
             systems=systems,
             scoring=scoring,
             journey=compile_journey(journey),

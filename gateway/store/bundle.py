@@ -31,6 +31,17 @@ def active(connection: Connection) -> Any | None:
     return connection.execute(select(t.bundles).order_by(t.bundles.c.active_at.desc()).limit(1)).first()
 
 
+def of(connection: Connection, id_: str) -> Any | None:
+    """The bundle of this id, as it became active first; None when there is none."""
+    chosen = select(t.bundles).where(t.bundles.c.id == id_).order_by(t.bundles.c.active_at).limit(1)
+    return connection.execute(chosen).first()
+
+
+def history(connection: Connection) -> list[Any]:
+    """Every bundle, each time it became active, in order."""
+    return list(connection.execute(select(t.bundles).order_by(t.bundles.c.active_at)))
+
+
 def id_of(files: Mapping[str, str]) -> str:
     return hashlib.sha256(orjson.dumps(dict(files), option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
 

@@ -647,6 +647,37 @@ bundles = Table(  # the text of all files of a checked instance, and since when 
     Column("active_at", Time, primary_key=True),
 )
 
+drafts = Table(  # changes of the model that somebody proposed, and what became of them
+    "drafts",
+    main,
+    Column("id", Id, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("files", Json, nullable=False),  # name -> text, of those that differ
+    Column("base", String, nullable=False),  # the bundle that was live
+    Column("state", String, nullable=False, index=True),  # proposed | agreed | live | rejected | withdrawn | failed
+    Column("user", Id, nullable=False),
+    Column("by", String, nullable=False),
+    Column("reason", String, nullable=False),
+    Column("at", Time, nullable=False),
+    Column("effective_at", Time),  # null = with the last key
+    Column("ended_at", Time),
+    Column("bundle", String, nullable=False, server_default=""),  # what it became
+    Column("problem", String, nullable=False, server_default=""),  # why it did not go live
+)
+
+draft_turns = Table(  # whose keys were turned for a draft: append-only
+    "draft_turns",
+    main,
+    Column("id", Id, primary_key=True),
+    Column("draft", Id, nullable=False, index=True),
+    Column("what", String, nullable=False),  # approve | reject | override | withdraw
+    Column("user", Id, nullable=False),
+    Column("by", String, nullable=False),
+    Column("role", String, nullable=False),
+    Column("reason", String, nullable=False),
+    Column("at", Time, nullable=False),
+)
+
 rescores = Table(  # leads to score again in later batches, walked in order of their id
     "rescores",
     main,

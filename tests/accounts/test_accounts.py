@@ -171,7 +171,7 @@ def test_the_audit_tells_before_and_after_and_no_password(store: Engine) -> None
 
 
 def test_rights() -> None:
-    assert allowed("sales") == {"read", "judge"}
+    assert allowed("sales") == {"read", "judge", "decide"}
     assert allowed("sales", frozenset({"judge", "operate"})) == {"judge"}
     assert allowed("nobody") == frozenset()
     assert set().union(*ROLES.values()) == set(RIGHTS)

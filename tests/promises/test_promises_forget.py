@@ -137,7 +137,7 @@ def _hashable(row):
 NOBODYS = {
     *("companies", "deal_stages", "tallies", "documents_read", "turns", "absences", "cursors", "leases", "systems"),
     *("rescores", "rescore_parts", "catalogues", "budgets", "breakers", "unblanked", "costs", "tombstones", "settings"),
-    "bundles",
+    *("bundles", "drafts", "draft_turns"),
     # of those who work here, whose accounts end with `gateway users`; the audit names what they changed by its id
     *("users", "keys", "login_failures", "audit"),
     "jobs",  # long work and who began it

@@ -19,6 +19,7 @@ from werkzeug.exceptions import HTTPException
 
 from gateway.accounts import keys
 from gateway.answers import texts
+from gateway.answers.versions import approval_words
 from gateway.errors import GatewayError, NotFound, StorageBusy, TryLater
 from gateway.store import tables as t
 from gateway.store.database import read, write
@@ -167,6 +168,7 @@ def _words() -> dict[str, Any]:
     gateway = desk().gateway
     return {
         "company": gateway.instance.name,
+        "approval": desk().lately("approval", lambda: approval_words(gateway)) if current_user.is_authenticated else [],
         "zone": gateway.instance.zone.key,
         "now": gateway.now().isoformat(),
         "speed": gateway.instance.clock.speed,

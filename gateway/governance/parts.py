@@ -1,0 +1,68 @@
+"""Which parts of an instance's files belong to the model, so that under approval they need keys; the rest is free.
+
+In: the plain data of files. Out: the part of each that a version is made of. All of scoring.yaml counts; of
+journey.yaml all but who works when and is told what; of a mapping what makes a scored attribute, an activity that the
+model looks at, or an outcome; of gateway.yaml whether keys are needed, whose word on deals counts, who is one person.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+GATEWAY, SCORING, JOURNEY = "gateway.yaml", "scoring.yaml", "journey.yaml"
+MODEL = (SCORING, JOURNEY)
+FREE = ("calendars", "owners", "assign", "fallback", "notify", "package")
+"""Sections of journey.yaml that change with people: they decide about no lead's score or stage."""
+ABOUT = ("kind", "only", "include", "exclude", "id", "time", "identify_by", "merged", "converted", "links")
+"""What an object of a mapping says of all its values: whose they are, and of when."""
+
+
+def is_mapping(name: str) -> bool:
+    return name.startswith("mappings/")
+
+
+def governed(name: str, data: Mapping[str, Any], used: Collection[str]) -> dict[str, Any]:
+    """The part of one file that belongs to the model; empty for a file that has none.
+
+    :param used: attributes (a company's as ``company.<name>``) and activities that scoring and journey look at.
+    """
+    if name == SCORING:
+        return dict(data)
+    if name == JOURNEY:
+        return {key: value for key, value in data.items() if key not in FREE}
+    if is_mapping(name):
+        objects = {str(one): _object(body, used) for one, body in (data.get("objects") or {}).items()}
+        return {"timezone": data.get("timezone"), "objects": {one: body for one, body in objects.items() if body}}
+    if name == GATEWAY:
+        return {key: data[key] for key in ("approval", "deals", "merge_on_email") if key in data}
+    return {}
+
+
+def _object(body: Mapping[str, Any], used: Collection[str]) -> dict[str, Any]:
+    prefix = {"company": "company.", "deal": "deal."}.get(str(body.get("kind", "")), "")
+    fields = {name: rule for name, rule in (body.get("fields") or {}).items() if prefix + _lead_field(rule) in used}
+    activities = [one for one in body.get("activities") or () if one.get("activity") in used]
+    found: dict[str, Any] = {"fields": fields, "activities": activities, "outcomes": body.get("outcomes") or []}
+    found = {key: value for key, value in found.items() if value}
+    return {key: body[key] for key in ABOUT if key in body} | found if found else {}
+
+
+def _lead_field(rule: Any) -> str:
+    return str(rule.get("to", "")) if isinstance(rule, Mapping) else str(rule)
+
+
+def apart(name: str, held: Mapping[str, Any], live: Mapping[str, Any], used: Collection[str]) -> bool:
+    """Whether a file's model part is another than the live one. A mapping that comes or goes connects a system or parts
+    it, which is free: what counts is a change of one that stays. Empty data stand for a file that is not there.
+    """
+    if is_mapping(name) and not (held and live):
+        return False
+    return governed(name, held, used) != governed(name, live, used)
+
+
+def names(files: Collection[str]) -> Iterator[str]:
+    """The files that may hold a part of the model, the model itself first."""
+    yield from (name for name in MODEL if name in files)
+    yield from sorted(name for name in files if is_mapping(name))
+    yield from (name for name in (GATEWAY,) if name in files)

@@ -89,13 +89,13 @@ def test_what_takes_a_moment_leaves_no_row(engine: Any, monkeypatch: pytest.Monk
 
 
 def test_who_is_asked_to_stop_stops_and_wakes_for_it(engine: Any) -> None:
-    with pytest.raises(Stopped, match="stopped by kim; the same again goes on"):
-        with jobs.Job(engine, "pull", "crm", "bo") as job:
-            while not jobs.rows(engine):
-                job.wait(0.01)
-            assert jobs.ask_to_stop(engine, job.id, "kim")
-            assert not jobs.ask_to_stop(engine, job.id, "lee")  # asked already
-            job.wait(600)
+    told = pytest.raises(Stopped, match="stopped by kim; the same again goes on")
+    with told, jobs.Job(engine, "pull", "crm", "bo") as job:
+        while not jobs.rows(engine):
+            job.wait(0.01)
+        assert jobs.ask_to_stop(engine, job.id, "kim")
+        assert not jobs.ask_to_stop(engine, job.id, "lee")  # asked already
+        job.wait(600)
     [row] = jobs.rows(engine)
     assert (row.ended, row.stop_by) == ("stopped", "kim")
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import click
 
-from gateway.cli.witness import Witness, aside
+from gateway.cli.witness import Witness
 from gateway.errors import GatewayError
 
 LONGEST = 20.0
@@ -85,7 +85,7 @@ def _load(plugin: str, call: str, longest: float) -> Iterator[None]:
     with ExitStack() as ends:
         if _witness is not None:
             ends.enter_context(_witness.watching(plugin, call, longest + GRACE))
-            ends.enter_context(aside())
+            ends.enter_context(_witness.naming(plugin))
         ends.enter_context(redirect_stdout(sys.stderr))
         if hasattr(signal, "setitimer"):
             ends.enter_context(_hurried(plugin, call, longest))
@@ -101,7 +101,7 @@ def _hurried(plugin: str, call: str, longest: float) -> Iterator[None]:
         nonlocal left
         if left <= 0:
             raise _Rung
-        os.write(2, f"waiting for plugin {plugin} ({call}), at most {longest:g} s\n".encode())
+        _tell(f"waiting for plugin {plugin} ({call}), at most {longest:g} s")
         signal.setitimer(signal.ITIMER_REAL, left, 1.0)
         left = 0.0
 
@@ -124,9 +124,16 @@ def _hurried(plugin: str, call: str, longest: float) -> Iterator[None]:
             raise Overdue(f"it did not come to an end within {longest:g} s") from None
         except KeyboardInterrupt:
             if pressed or signal.getsignal(signal.SIGINT) is not press:
-                click.echo(f"interrupted while plugin {plugin} was loaded ({call})", err=True)
+                _tell(f"interrupted while plugin {plugin} was loaded ({call})")
                 raise
             raise GatewayError("it raised KeyboardInterrupt") from None
+
+
+def _tell(words: str) -> None:
+    if _witness is None:
+        click.echo(words, err=True)
+    else:
+        _witness.tell(words)
 
 
 @contextmanager

@@ -271,7 +271,7 @@ def _section(one: Seen, name: str, system: str) -> str:
         raise Refused(f"plugin {one.name} offers nothing that gateway.yaml could name as a system's plugin")
     if len(offered) > 1:
         raise Refused(f"{name} offers {', '.join(offered)}; name one: `gateway plugins show {offered[0]} --section …`")
-    return "systems:\n" + _renamed(one.sections[offered[0]], offered[0], system)
+    return "  # below `systems:` in gateway.yaml\n" + _renamed(one.sections[offered[0]], offered[0], system)
 
 
 def _renamed(text: str, offer: str, system: str) -> str:

@@ -45,7 +45,10 @@ def new(name: str, folder: Path | None, kind: str) -> None:
         (f"cd {folder}", ""),
         ("tox", "its tests, as CI runs them"),
         ("python -m pip install -e '.[test]'", "beside the gateway; then `pytest` while you work"),
+        (f"gateway plugins test {called.word}", "what it keeps of the contract, as a pass sheet"),
         ("gateway plugins list", "shows it, with what it offers"),
+        ("gateway -C DIR plugins install .", "into an instance, approved in its plugins.lock, or, as it is here,"),
+        (f"gateway -C DIR plugins lock {called.word}", "approves what is installed"),
         ("README.md", "how it is set up and published; its licence is yours to choose"),
     ):
         say(f"  {step:<36}{why}".rstrip())

@@ -10,6 +10,7 @@ import os
 import select
 import signal
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -17,6 +18,8 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 
 from gateway.engine.slots import Slots
 
+MOST = 1 << 20
+"""Bytes of what a plugin says while it is loaded that are shown."""
 LOOK = 0.5
 """Seconds between two looks at whether a load outstays its deadline."""
 
@@ -29,6 +32,10 @@ class Witness:
         self._slots = Slots(None, 1)
         self._slot = self._slots.slot(0)
         self._line: int | None = None
+        self._said = _unnamed()
+        self._stderr = 2
+        with suppress(OSError):  # it is closed
+            self._stderr = os.dup(2)
 
     @property
     def inside(self) -> bool:
@@ -38,29 +45,61 @@ class Witness:
     def watching(self, plugin: str, call: str, seconds: float) -> AbstractContextManager[None]:
         """Around one call."""
         if self._line is None and hasattr(os, "fork") and threading.active_count() == 1:
-            self._line = _fork(self._slots)
+            self._line = _fork(self._slots, self._said)
         return self._slot.calling(plugin, call, seconds)
 
+    @contextmanager
+    def naming(self, plugin: str) -> Iterator[None]:
+        """Let what is written to files 1 and 2, past ``sys.stdout`` too, go to stderr as the plugin's words."""
+        before: list[int] = []
+        with suppress(OSError, ValueError, AttributeError):  # one of them is closed
+            _flush()
+            before = [os.dup(1), os.dup(2)]
+            for number in (1, 2):
+                os.dup2(self._said, number)
+        try:
+            yield
+        finally:
+            if before:
+                _flush()
+                for number, old in zip((1, 2), before, strict=True):
+                    os.dup2(old, number)
+                    os.close(old)
+                _say(self._said, plugin)
+                with suppress(OSError):
+                    os.ftruncate(self._said, 0)
+                    os.lseek(self._said, 0, os.SEEK_SET)
 
-@contextmanager
-def aside() -> Iterator[None]:
-    """Let file 1 be stderr, for those who write there past ``sys.stdout``."""
-    stdout = None
-    with suppress(OSError, ValueError, AttributeError):  # one of them is closed
-        sys.__stdout__.flush()  # type: ignore[union-attr]
-        stdout = os.dup(1)
-        os.dup2(2, 1)
+    def tell(self, words: str) -> None:
+        """Words of ours, on stderr, in the midst of a plugin's."""
+        with suppress(OSError):
+            os.write(self._stderr, f"{words}\n".encode())
+
+
+def _unnamed() -> int:
+    """A file that goes with the last process that has it open; stderr itself where none can be made."""
     try:
-        yield
-    finally:
-        if stdout is not None:
-            with suppress(OSError, ValueError, AttributeError):
-                sys.__stdout__.flush()  # type: ignore[union-attr]
-            os.dup2(stdout, 1)
-            os.close(stdout)
+        number, path = tempfile.mkstemp()
+        os.unlink(path)
+    except OSError:
+        return os.dup(2)
+    return number
 
 
-def _fork(slots: Slots) -> int | None:
+def _flush() -> None:
+    for stream in (sys.__stdout__, sys.__stderr__, sys.stderr):
+        with suppress(OSError, ValueError, AttributeError):
+            stream.flush()  # type: ignore[union-attr]
+
+
+def _say(said: int, plugin: str) -> None:
+    """On stderr, each line with whose it is."""
+    with suppress(OSError):
+        text = os.pread(said, MOST, 0)
+        os.write(2, b"".join(f"plugin {plugin}: ".encode() + line + b"\n" for line in text.splitlines()))
+
+
+def _fork(slots: Slots, said: int) -> int | None:
     """The command's end of a line that breaks when it ends."""
     source, line = os.pipe()
     command = os.getpid()
@@ -74,12 +113,12 @@ def _fork(slots: Slots) -> int | None:
         return None
     try:
         os.close(line)
-        _look(slots, source, command)
+        _look(slots, said, source, command)
     finally:
         os._exit(0)  # nothing that the command has begun is ended here, too
 
 
-def _look(slots: Slots, source: int, command: int) -> None:
+def _look(slots: Slots, said: int, source: int, command: int) -> None:
     for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(one, signal.SIG_IGN)
     nothing = os.open(os.devnull, os.O_RDWR)
@@ -88,6 +127,7 @@ def _look(slots: Slots, source: int, command: int) -> None:
     while not select.select([source], [], [], LOOK)[0]:
         seen = slots.seen(0)
         if seen.plugin and time.monotonic() > seen.until:
+            _say(said, seen.plugin)
             _tell(seen.plugin, seen.call, f"no end within {seen.until - seen.since:g} s: ")
             os.kill(command, signal.SIGKILL)
             return
@@ -95,6 +135,7 @@ def _look(slots: Slots, source: int, command: int) -> None:
 
     seen = slots.seen(0)
     if seen.plugin not in ("", GATEWAY):
+        _say(said, seen.plugin)
         _tell(seen.plugin, seen.call)
 
 

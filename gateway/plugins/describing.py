@@ -153,7 +153,8 @@ def _yaml(value: Any) -> str:
     yaml.width = 10_000
     whole = isinstance(value, dict | list)
     yaml.dump(value if whole else [value], stream)
-    return stream.getvalue().strip() if whole else stream.getvalue().strip()[1:-1]
+    text = stream.getvalue().strip() if whole else stream.getvalue().strip()[1:-1]
+    return re.sub(r"'(\$\{\w+\})'", r'"\1"', text)  # as all our pages write references
 
 
 def legible(word: str) -> str:

@@ -7,7 +7,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import Distribution
 from importlib.util import find_spec
 from pathlib import Path
@@ -28,9 +28,12 @@ def place_of(distribution: Distribution, module: str, folder: Path | None = None
         if place.is_dir() and any(place.rglob("test_*.py")):
             return place
         looked.append(str(place))
+    name = distribution.metadata["Name"]
+    where = next((f" ({url})" for url in _sources(distribution)), "")
     raise NotFound(
-        f"no tests of {distribution.metadata['Name']} in {' or '.join(looked) or 'its installed files'}: "
-        "name their folder, as in `gateway plugins test NAME DIR`"
+        f"no tests of {name} in {' or '.join(looked) or 'its installed files'}: a wheel brings none. They are in its "
+        f"source{where}: get that, and name the folder of its tests, as in `gateway plugins test {name} SOURCE/tests`; "
+        f"`gateway plugins check {name}` looks at what is installed"
     )
 
 
@@ -52,6 +55,14 @@ def run(folder: Path, every: bool, arguments: Sequence[str] = ()) -> tuple[dict[
             raise Refused(f"pytest could not run the tests in {folder}:\n{ended.stdout.strip()}")
         told: dict[str, Any] = json.loads(sheet.read_text(encoding="utf-8"))
     return told | {"ok": told["ok"] and ended.returncode == ENDED}, ended.stdout
+
+
+def _sources(distribution: Distribution) -> Iterator[str]:
+    """Where its metadata says that its source is, the likeliest first."""
+    told = [line.partition(",") for line in distribution.metadata.get_all("Project-URL") or ()]
+    urls = {label.strip().lower(): url.strip() for label, _, url in told}
+    yield from (urls[one] for one in ("source", "source code", "repository", "homepage") if one in urls)
+    yield from distribution.metadata.get_all("Home-page") or ()
 
 
 def _places(distribution: Distribution, module: str) -> list[Path]:

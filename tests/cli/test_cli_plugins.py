@@ -271,8 +271,12 @@ def test_a_plugin_shows_its_settings_and_a_section_to_begin_with(instance: Any) 
     assert (secret["type"], secret["required"], secret["secret"]) == ("secret", True, True)
     assert "settings of `plugin: smtp`" in instance.run("plugins", "show", "gateway-notify").stdout
     section = instance.run("plugins", "show", "chat", "--section", "sales-chat").stdout
-    assert section.startswith("systems:\n  sales-chat:\n    plugin: chat\n    role: notify")
-    assert "url: '${SALES_CHAT_URL}'" in section
+    assert section.startswith("  # below `systems:` in gateway.yaml\n  sales-chat:\n    plugin: chat\n    role: notify")
+    assert 'url: "${SALES_CHAT_URL}"' in section
+    with (instance.root / "gateway.yaml").open("a") as file:  # whose last block is `systems:`
+        file.write(section)
+    [problem] = instance.json("check", code=2)["problems"]
+    assert "SALES_CHAT_URL" in problem["message"]
     assert "did you mean 'files'?" in instance.run("plugins", "show", "fils", code=1).stderr
 
 

@@ -67,7 +67,7 @@ def test_a_section_writes_what_is_needed_and_comments_out_the_rest() -> None:
     live = [line.partition("  #")[0].rstrip() for line in text.splitlines() if not line.lstrip().startswith("#")]
     assert live == [
         *("  crm:", "    plugin: acme", "    role: crm", "    outbound: off", "    pull: 5m", "    settings:"),
-        *("      token: '${CRM_TOKEN}'", "      wanted:", "        deep: 3", "      asked: 1"),
+        *('      token: "${CRM_TOKEN}"', "      wanted:", "        deep: 3", "      asked: 1"),
     ]
     assert "\n      # inner:\n      #   deep: …  " in text
     assert "      # every: 90m" in text

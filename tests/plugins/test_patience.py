@@ -57,20 +57,21 @@ def test_who_would_end_a_command_or_speak_in_it_is_listed_and_the_command_does_i
     assert found.keys() == LEAVES.keys()
     for name, (_, reason) in LEAVES.items():
         assert reason in found[name]
-    assert done.stderr.splitlines() == ["a word", "a second", "a third", "a fourth", "a fifth"]
+    words = [f"plugin loud: a {word}" for word in ("word", "second", "third", "fourth", "fifth")]
+    assert done.stderr.splitlines() == words
 
 
 @pytest.mark.processes
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing can be forked here")
 def test_who_kills_a_command_is_named(made: Any, site: Path, tmp_path: Path) -> None:
     """Not only ``Killed``, or nothing at all."""
-    made("kills", source="import os; os.kill(os.getpid(), 9)")
+    made("kills", source="import os; os.write(2, b'my word'); os.kill(os.getpid(), 9)")
     made("slips", source="import ctypes; ctypes.CDLL(None)._exit(0)")
-    for name, code in (("kills", -9), ("slips", 0)):
+    for name, code, words in (("kills", -9, "plugin kills: my word\n"), ("slips", 0, "")):
         done = command(tmp_path, site, "--help", plugins=name)
         assert (done.returncode, done.stderr) == (
             code,
-            f"the command was ended in a call of plugin {name} (import); "
+            f"{words}the command was ended in a call of plugin {name} (import); "
             f"`gateway plugins disable {name}` or GATEWAY_PLUGINS leaves it out\n",
         )
 
@@ -113,7 +114,7 @@ def test_what_a_plugin_prints_while_it_is_loaded_is_no_output(made: Any, site: P
     made("loud", source="print('a word')\n" + SPOKEN)
     done = command(tmp_path, site, "check", "--json", plugins="loud")
     assert json.loads(done.stdout)["ok"]
-    assert done.stderr == "a word\na fifth\n"
+    assert done.stderr == "plugin loud: a word\nplugin loud: a fifth\n"
 
 
 def test_what_a_plugin_does_in_any_call_is_no_output_and_no_end(
@@ -122,7 +123,7 @@ def test_what_a_plugin_does_in_any_call_is_no_output_and_no_end(
     """``os._exit`` leaves the call; outside of calls it is what it was."""
     left: list[int] = []
     monkeypatch.setattr(os, "_exit", left.append)
-    monkeypatch.setattr("gateway.cli.witness._fork", lambda slots: None)
+    monkeypatch.setattr("gateway.cli.witness._fork", lambda slots, said: None)
     monkeypatch.setattr("gateway.cli.patience._witness", None)
     patience.alone()
     with pytest.raises(SystemExit), impatient("x", "read 1"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import sys
+from email import message_from_string
 from pathlib import Path
 from typing import Any
 
@@ -141,7 +142,7 @@ def test_without_pytest_it_says_what_to_install(folder: Path, monkeypatch: pytes
 class Installed:
     """A distribution that was installed from ``origin``."""
 
-    metadata = {"Name": "gateway-x"}  # noqa: RUF012
+    metadata = message_from_string("Name: gateway-x\nProject-URL: Source, https://x.example/source\n")
 
     def __init__(self, origin: str, root: Path) -> None:
         self.origin, self.root = origin, root
@@ -158,11 +159,14 @@ def test_tests_are_beside_the_source_or_inside_the_package(folder: Path, tmp_pat
     beside: Any = Installed(tmp_path.as_uri(), tmp_path / "site")
     assert running.place_of(beside, "gateway_x", None) == folder
     inside: Any = Installed("", tmp_path / "site")
-    with pytest.raises(NotFound, match=r"no tests of gateway-x in .*site/gateway_x: name their folder"):
+    with pytest.raises(
+        NotFound,
+        match=r"no tests of gateway-x in .*site/gateway_x: a wheel brings none.* [(]https://x.example/source[)]",
+    ):
         running.place_of(inside, "gateway_x.plugin:it", None)
     (tmp_path / "site/gateway_x/test_it.py").touch()
     assert running.place_of(inside, "gateway_x.plugin:it", None) == tmp_path / "site/gateway_x"
-    with pytest.raises(NotFound, match="site/nowhere: name their folder"):
+    with pytest.raises(NotFound, match=r"site/nowhere: .* name the folder"):
         running.place_of(beside, "gateway_x", tmp_path / "site/nowhere")
 
 

@@ -360,6 +360,15 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True)
+class Example:
+    """A past lead to learn from: what was known of it when it was judged, ``at``, and whether it was won."""
+
+    subject: Subject
+    at: datetime
+    won: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Contribution:
     """One rule's points with its reason. ``hundredths``: points on the 0–100 scale × 100, so that sums are exact."""
 
@@ -573,6 +582,17 @@ class Scorer(abc.ABC):
         Asked only where ``lasting`` is true.
         """
         raise NotImplementedError(f"{type(self).__name__} is lasting, but does not renew")
+
+    @classmethod
+    def learn(cls, examples: Sequence[Example], behaviour: Collection[str] = ()) -> Mapping[str, Any]:
+        """A model made of past leads: the content of a scoring.yaml, which ``check`` takes and ``cls`` is built from.
+
+        Optional; asked by `gateway model learn --strategy NAME`, which has left out what may know the end, and judges
+        the model on cases that were held back. What was learned is data in it, such as coefficients: the model's hash
+        names them. :param examples: oldest first. :param behaviour: the attributes that speak of behaviour; all
+        others speak of fit. Raises ``Refused`` when there is too little to learn from.
+        """
+        raise NotImplementedError(f"{cls.__name__} does not learn")
 
 
 class Sink(abc.ABC):

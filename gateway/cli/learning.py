@@ -1,0 +1,228 @@
+"""``gateway model learn`` and ``gateway model thresholds``: what past leads say, as drafts for people to decide on.
+
+Nothing of the store changes; a draft is a file in scoring.yaml's (journey.yaml's) format where somebody asks for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gateway.answers.texts import plural
+from gateway.cli.main import App, pass_app_to_look, plugin_call
+from gateway.cli.output import json_option, progress, say, say_json, table
+from gateway.errors import GatewayError, NotFound, Refused
+
+if TYPE_CHECKING:
+    from gateway.learning.case import Case
+    from gateway.learning.lesson import Lesson
+    from gateway.runtime import Gateway
+
+SHOWN = 15
+"""So many proposed values are shown to people; the draft has all."""
+
+out_option = click.option(
+    "--out",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the draft there; a file that exists stays as it is.",
+)
+undated_option = click.option("--undated", is_flag=True, help="Learn from values of unknown time, too.")
+order_option = click.option(
+    "--order-by", metavar="ATTRIBUTE", default="", help="What tells older leads from newer; default: when judged."
+)
+force_option = click.option(
+    "--force", "forced", metavar="NAME", multiple=True, help="Learn from it whatever the leak guard says; repeatable."
+)
+
+
+@click.command()
+@out_option
+@click.option("--strategy", metavar="NAME", default="weighted", show_default=True, help="Whose model is proposed.")
+@order_option
+@undated_option
+@force_option
+@json_option
+@pass_app_to_look
+def learn(
+    app: App,
+    out: Path | None,
+    strategy: str,
+    order_by: str,
+    undated: bool,
+    forced: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Propose a scoring model from won and lost leads.
+
+    A lead is looked at as it was when it was handed over to sales; what was told later may know the end, so it is
+    named and left out. The proposal is judged on the newest 30 % of the leads, which it has not learned from.
+    """
+    from gateway.learning import draft
+    from gateway.learning.lesson import learn as teach
+
+    _free(out)
+    gateway = app.gateway
+    offer = gateway.host.scorers.get(strategy)
+    if offer is None:
+        there = ", ".join(sorted(gateway.host.scorers))
+        raise NotFound(f"no installed plugin offers the strategy {strategy!r}; there are {there}")
+    cases = read_cases(gateway, order_by, undated, forced)
+    live = gateway.instance.scoring.data if gateway.instance.scoring is not None else {}
+    factories = {name: one.factory for name, one in gateway.host.scorers.items()}
+    apart = {name for rules in gateway.model.joining.objects.values() for name in rules.identify_by} | {order_by}
+    lesson: Lesson = plugin_call(
+        offer.plugin,
+        "learn",
+        lambda: teach(cases, live, factories, strategy, forced, gateway.model.scorer, apart, sources(gateway)),
+    )
+    text = draft.text(lesson)
+    _refuse_broken(offer, text)
+    if out is not None:
+        out.write_text(text, encoding="utf-8")
+    if as_json:
+        say_json(_json(lesson, out, text))
+        return
+    _say(lesson)
+    say()
+    if out is None:
+        say("--out FILE writes the whole of it, with a reason for each value")
+    else:
+        say(f"{out}: the draft, with a reason for each value; it scores nobody until it is approved")
+
+
+# -- in ----------------------------------------------------------------------------------------------------------------
+
+
+def read_cases(gateway: Gateway, order_by: str, undated: bool, forced: Sequence[str]) -> list[Case]:
+    """All won and lost leads of the store, oldest first."""
+    from gateway.learning.case import cases
+    from gateway.store.database import read
+    from gateway.store.learning import ended, pasts
+
+    joining = gateway.model.joining
+    with read(gateway.store.main) as connection:
+        leads = ended(connection)
+        with progress("reading past leads", len(leads)) as done:
+            return cases(pasts(connection, leads, joining.inbound, joining.rank, done), order_by, undated, forced)
+
+
+def sources(gateway: Gateway) -> dict[str, str]:
+    """Attribute → the fields it comes from, as their systems call them."""
+    found: dict[str, list[str]] = {}
+    for (system, _), rules in gateway.model.joining.objects.items():
+        prefix = "company." if rules.kind == "company" else ""
+        for field, rule in rules.inbound.items():
+            found.setdefault(prefix + rule.to, []).append(f"{field} of {system}")
+    return {name: ", ".join(dict.fromkeys(fields)) for name, fields in found.items()}
+
+
+def _free(out: Path | None) -> None:
+    if out is not None and out.exists():
+        raise Refused(f"{out}: is there already; name another file")
+    if out is not None and not out.parent.is_dir():
+        raise Refused(f"{out.parent}: no such folder")
+
+
+def _refuse_broken(offer: Any, text: str) -> None:
+    from gateway.settings.files import ConfigFile
+
+    problems = offer.check(ConfigFile("draft", text))
+    if problems:
+        raise GatewayError(f"plugin {offer.plugin}: what it learned does not pass its own check: {problems[0]}")
+
+
+# -- out ---------------------------------------------------------------------------------------------------------------
+
+
+def _say(lesson: Lesson) -> None:
+    from gateway.learning.draft import split_words
+
+    say(f"{plural(lesson.cases, 'lead')} with an end, of which {lesson.won:,} were won ({lesson.base:.0%})")
+    words = {"handoff": "handed over", "first word": "first heard of by sales", "end": "at their end"}
+    say("looked at as they were when " + ", ".join(f"{words[name]} ({n:,})" for name, n in lesson.judged.items() if n))
+    for doubt in lesson.doubts:
+        say(f"beware: {doubt}")
+    say()
+    say(f"judged on the newest {lesson.newer:,} by what the {lesson.older:,} older ones teach:")
+    table(
+        ("model", "auc", "±", "best fifth won", "lift 10 %", "lift 20 %", "off by"),
+        [
+            (one.name, f"{one.auc:.3f}", f"{one.unsure:.3f}", f"{one.top_20:.0%}", f"{one.lift_10:.2f}",
+             f"{one.lift_20:.2f}", f"{one.off:.1f} %")
+            for one in lesson.verdicts
+        ],
+        right=("auc", "±", "best fifth won", "lift 10 %", "lift 20 %", "off by"),
+        indent=2,
+    )  # fmt: skip
+    say("  auc: how often a won lead stands above a lost one; off by: promised against real share of won, on average")
+    if lesson.splits:
+        say(f"fit/behaviour by their auc: {split_words(lesson)}")
+    leaks = [leak for leak in lesson.left_out if leak.why != "no use"]
+    if leaks:
+        say()
+        say("left out, for they may know the end (--force NAME learns from one all the same):")
+        table(
+            ("name", "why"), [(leak.name, leak.words + " (forced: it is in)" * leak.forced) for leak in leaks], indent=2
+        )
+    useless = [leak for leak in lesson.left_out if leak.why == "no use"]
+    if useless:
+        say()
+        say("of no use:")
+        table(("name", "why"), [(leak.name, leak.words) for leak in useless], indent=2)
+    if lesson.proposed is not None:
+        found = [(rule.name, one) for rule in lesson.proposed.rules for one in rule.values]
+        found.sort(key=lambda pair: -abs(pair[1].points))
+        say()
+        say(f"what counts most ({min(SHOWN, len(found))} of {plural(len(found), 'value')}):")
+        table(
+            ("rule", "value", "points", "between", "leads", "won", "lift"),
+            [
+                (name, one.label, f"{one.points:+d}", f"{one.low:+.1f} and {one.high:+.1f}", one.cases,
+                 f"{one.won:.0%}", f"{one.lift:.1f}")
+                for name, one in found[:SHOWN]
+            ],
+            right=("points", "leads", "won", "lift"),
+            indent=2,
+        )  # fmt: skip
+
+
+def _json(lesson: Lesson, out: Path | None, text: str) -> dict[str, Any]:
+    proposed = lesson.proposed
+    return {
+        "strategy": lesson.strategy,
+        "cases": lesson.cases,
+        "won": lesson.won,
+        "older": lesson.older,
+        "newer": lesson.newer,
+        "judged": dict(lesson.judged),
+        "doubts": list(lesson.doubts),
+        "models": [
+            {
+                "name": one.name, "auc": round(one.auc, 4), "unsure": round(one.unsure, 4),
+                "lift_10": round(one.lift_10, 3), "lift_20": round(one.lift_20, 3), "top_20_won": round(one.top_20, 4),
+                "off": round(one.off, 2),
+                "calibration": [{"leads": g.cases, "expected": round(g.expected, 4), "won": round(g.won, 4)}
+                                for g in one.groups],
+            }
+            for one in lesson.verdicts
+        ],
+        "splits": {f"{share}/{100 - share}": round(area, 4) for share, area in lesson.splits.items()},
+        "chosen_split": f"{lesson.chosen}/{100 - lesson.chosen}" if lesson.splits else None,
+        "left_out": [
+            {"name": leak.attribute, "fields": leak.source, "why": leak.why, "words": leak.words, "forced": leak.forced}
+            for leak in lesson.left_out
+        ],
+        "values": [
+            {"rule": rule.name, "axis": rule.axis, "value": one.label, "points": one.points, "low": round(one.low, 2),
+             "high": round(one.high, 2), "cases": one.cases, "won": round(one.won, 4), "lift": round(one.lift, 3),
+             "words": one.words()}
+            for rule in (proposed.rules if proposed else ()) for one in rule.values
+        ],
+        "model": lesson.data,
+        "file": str(out) if out else None,
+        "draft": text,
+    }  # fmt: skip

@@ -1,0 +1,104 @@
+"""Past leads with an end, as ``gateway.learning`` looks at them: values with their times, activities, what sales said.
+
+A constant number of statements for each ``PART`` of them; nothing is written.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import pairwise
+from typing import Any
+
+from sqlalchemy import Connection, and_, func, select
+
+from gateway.contracts import Activity
+from gateway.leads.record import Record
+from gateway.leads.stamps import Inbound, attributes
+from gateway.learning.case import LOST, Past, Told, Value
+from gateway.store import tables as t
+from gateway.store.among import among
+from gateway.store.plain import rows_of
+from gateway.store.rows import RECORD, record_of
+from gateway.times import from_micros
+
+PART = 1000
+MOST = 30_000
+"""Past leads that are learned from, the latest ones: more say nothing new, and take their time."""
+ENDS = ("won", *LOST)
+
+
+def ended(connection: Connection) -> list[str]:
+    """The leads that were won, lost or rejected: those that ended last, at most ``MOST``."""
+    o, c = t.outcomes.c, t.leads.c
+    found = (
+        select(o.lead)
+        .join(t.leads, c.id == o.lead)
+        .where(o.outcome.in_(ENDS), c.merged_into.is_(None), c.erased_at.is_(None))
+        .group_by(o.lead)
+        .order_by(func.max(o.at).desc(), o.lead)
+        .limit(MOST)
+    )
+    return list(connection.scalars(found))
+
+
+def pasts(
+    connection: Connection, leads: Sequence[str], inbound: Inbound, rank: Any, done: Callable[[int], None]
+) -> Iterator[Past]:
+    """All that is stored of ``leads``. :param inbound, rank: as joining has them. :param done: is told how many."""
+    for start, end in pairwise([*range(0, len(leads), PART), len(leads)]):
+        yield from _part(connection, leads[start:end], inbound, rank)
+        done(end)
+
+
+def _part(connection: Connection, ids: Sequence[str], inbound: Inbound, rank: Any) -> Iterator[Past]:
+    c, o, h, a = t.leads.c, t.outcomes.c, t.handoffs.c, t.activities.c
+    rows = rows_of(connection, select(c.id, c.persona, c.company, c.entered_at).where(among(c.id, ids)))
+    companies = {row[2] for row in rows if row[2]}
+    values = _values(connection, {*ids, *companies}, inbound, rank)
+    undated = {tuple(row[1:]) for row in _times_unknown(connection, ids)}
+    told: dict[str, list[Told]] = defaultdict(list)
+    for lead, at, outcome, precision in rows_of(
+        connection, select(o.lead, o.at, o.outcome, o.precision).where(among(o.lead, ids))
+    ):
+        told[lead].append(Told(at, outcome, precision != "unknown"))
+    handoffs: dict[str, list[int]] = defaultdict(list)
+    opened = select(h.lead, h.opened_at).where(among(h.lead, ids), h.state.in_(("open", "closed")))
+    for lead, at in rows_of(connection, opened):
+        handoffs[lead].append(at)
+    activities: dict[str, list[tuple[Activity, bool]]] = defaultdict(list)
+    did = select(a.lead, a.at, a.kind, a.asset, a.channel, a.campaign, a.id, a.system, a.object, a.record)
+    for lead, at, kind, asset, channel, campaign, id_, *ref in rows_of(connection, did.where(among(a.lead, ids))):
+        one = Activity(from_micros(at), kind, asset, channel, campaign, id_)
+        activities[lead].append((one, (*ref, at) not in undated))
+    for lead, persona, company, entered_at in rows:
+        theirs = {f"company.{name}": value for name, value in values.get(company, {}).items()}
+        known = {**values.get(lead, {}), **theirs}
+        yield Past(lead, persona, entered_at, known, activities[lead], told[lead], handoffs[lead])
+
+
+def _values(connection: Connection, ids: set[str], inbound: Inbound, rank: Any) -> dict[str, dict[str, Value]]:
+    """entity → attribute → value, with since when it is so."""
+    records: dict[str, list[Record]] = defaultdict(list)
+    for row in rows_of(connection, select(*RECORD).where(among(t.records.c.entity, ids))):
+        record = record_of(row)
+        records[record.entity].append(record)
+    undated: dict[str, set[tuple[str, int]]] = defaultdict(set)
+    for entity, system, _, _, at in _times_unknown(connection, ids):
+        undated[entity].add((system, at))
+    found: dict[str, dict[str, Value]] = {}
+    for entity, theirs in records.items():
+        merged, origin, _ = attributes(theirs, inbound, rank)
+        found[entity] = {
+            name: Value(value, origin[name][0], origin[name][::-1] not in undated[entity])
+            for name, value in merged.items()
+        }
+    return found
+
+
+def _times_unknown(connection: Connection, ids: Iterable[str]) -> Sequence[Sequence[Any]]:
+    """(entity, system, object, record, at) of what was told without its own time."""
+    e, r = t.events.c, t.records.c
+    same = and_(e.system == r.system, e.object == r.object, e.record == r.record)
+    told = select(r.entity, e.system, e.object, e.record, e.at).join_from(t.records, t.events, same)
+    return rows_of(connection, told.where(among(r.entity, ids), e.precision == "unknown").distinct())

@@ -43,6 +43,7 @@ from gateway.outbound.guarding import Guarding, mapped
 from gateway.pipeline import Done, Pipeline
 from gateway.plugins.breakers import Breakers
 from gateway.plugins.loading import host_of
+from gateway.plugins.retrying import Retrying
 from gateway.plugins.rules import Rules
 from gateway.plugins.trace import trace
 from gateway.plugins.watch import Watch, told
@@ -100,6 +101,7 @@ class Gateway:
         self.notices = Notices(self)
         self.probes = False
         """Whether this process is the one that tries a plugin again which was kept out."""
+        self._retrying = Retrying(instance.root)
         self.bundle = ""
         """Id of the files this gateway was opened with; empty before they are active."""
         self.broken: Sequence[Problem | str] = ()
@@ -149,9 +151,15 @@ class Gateway:
         out = {plugin.name for plugin in self.host.plugins if plugin.state == "quarantined"}
         if not out:
             return False
-        now = to_micros(utc_now())
-        rows = [row for row in self.breakers.open() if row.part == breakers.LOAD]
-        return not out <= {row.plugin for row in rows if not self.probes or row.retry_at > now}
+        rows = {row.plugin: row for row in self.breakers.open() if row.part == breakers.LOAD}
+        if not out <= rows.keys():
+            return True
+        if not self.probes:
+            return False
+        over = {name for name in out if rows[name].retry_at <= to_micros(utc_now())}
+        built = {name for name in over if breakers.when_built(rows[name].reason)}
+        self._retrying.begin(over - built)
+        return bool(built)
 
     def loaded(self) -> None:
         """This process is up: what was kept out since it ended others while they loaded it has not ended this one."""
@@ -501,12 +509,12 @@ def open_gateway(
         wrong is in ``Gateway.broken``.
     :param following: where machines share a store, work with the files in use instead of taking up those on disk:
         ``always``, or where these were ``replaced`` on another machine, and not edited since.
-    :param probing: load plugins, too, that have ended other processes, once their wait is over.
+    :param probing: be who tries plugins again that have ended other processes, once their wait is over.
     """
     # A batch makes tens of thousands of small values and frees them together; looking for cycles among them after
     # every few hundred, as Python does, took a tenth of the time.
     gc.set_threshold(100_000, 20, 100)
-    own, host = host is None, host or host_of(root, probing=probing, guard=guard)
+    own, host = host is None, host or host_of(root, building=probing, guard=guard)
     kept, broken, held, seen = "", list[Problem | str](), governing.NOTHING, None
     try:
         instance, held, seen = governing.settled(root, host, load_instance(root, host))

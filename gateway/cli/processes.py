@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -92,27 +92,32 @@ def _known_worker(root: Path, kind: str) -> None:
 def _check(app: App) -> None:
     """All problems once, before anything starts. In a process of its own: it loads plugins, and they may hang."""
     from gateway.engine.edits import LONGEST, command_of
+    from gateway.engine.supervisor import REFUSED
+    from gateway.plugins.probe import look
     from gateway.settings.instance import store_place
     from gateway.store import bundle
     from gateway.store.database import open_store, require_current
 
     app.require()
     command = [sys.executable, "-m", "gateway", "-C", str(app.root), "check"]
-    try:
-        found = subprocess.run(
-            command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, timeout=CHECK_SECONDS, check=False
-        )
-    except subprocess.TimeoutExpired as exc:
-        found = subprocess.CompletedProcess(command, -signal.SIGKILL, None, f"no check within {exc.timeout:g} s")
-    if found.returncode not in (0, 1, 2):  # who it was is remembered, so that no process waits for it again
-        from gateway.plugins.probe import look
-
-        told = [f"plugin {one.name} is broken: {one.reason}" for one in look(app.root) if one.state == "broken"]
-        found.stderr = "\n".join([found.stderr.rstrip(), *told])
-    if found.returncode == 2:
-        raise ConfigError(found.stderr.splitlines())
-    if found.stderr:  # the systems that can be used go on without the others
-        click.echo(found.stderr.rstrip(), err=True)
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        late = threading.Timer(CHECK_SECONDS, process.kill)
+        late.daemon = True
+        late.start()
+        told = []
+        for line in process.stderr or ():
+            if line.startswith("waiting for "):
+                click.echo(line, nl=False, err=True)
+            else:
+                told.append(line.rstrip())
+        code = process.wait()
+        late.cancel()
+    if code == REFUSED:
+        raise ConfigError(told)
+    if code not in (0, 1):  # whoever ended it is remembered, so that no process waits for it again
+        told += [f"plugin {one.name} is broken: {one.reason}" for one in look(app.root) if one.state == "broken"]
+    for line in told:  # the systems that can be used go on without the others
+        click.echo(line, err=True)
     place = store_place(app.root)
     store = open_store(place)
     try:

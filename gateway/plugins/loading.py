@@ -19,6 +19,7 @@ def host_of(
     root: Path,
     rules: Rules | None = None,
     probing: bool = False,
+    building: bool = False,
     guard: Guard | None = None,
     found: Iterable[tuple[EntryPoint, Distribution]] | None = None,
     **more: Any,
@@ -26,7 +27,8 @@ def host_of(
     """Load the plugins of this environment for the instance in ``root``; a folder that is none keeps nobody out.
 
     :param rules: instead of those of its files. :param probing: load those, too, whose wait is over: this process may
-        end by it. ``more``: what ``Host`` takes beside.
+        end by it, or wait. :param building: those, too, who have ended processes when they were built, once their wait
+        is over. ``more``: what ``Host`` takes beside.
     """
     rules = rules or Rules.of(root)
     if not (root / "gateway.yaml").is_file():  # no instance, and nothing of a store needs to be imported
@@ -35,7 +37,7 @@ def host_of(
 
     memory = Memory(root)
     everybody = hosts.installed()
-    out = memory.kept_out(probing)
+    out = memory.kept_out(probing, building)
     host = Host(everybody if found is None else found, rules, guard=memory.around(guard), quarantined=out, **more)
     memory.keep(host, {entry.name for entry, _ in everybody})
     return host

@@ -33,15 +33,15 @@ class Memory:
         self._hung: set[str] = set()
         self._tried: set[str] = set()
 
-    def kept_out(self, probing: bool) -> Mapping[str, Quarantine]:
-        """Whom not even to import. ``probing``: less those whose wait is over."""
+    def kept_out(self, probing: bool, building: bool) -> Mapping[str, Quarantine]:
+        """Whom not even to import. ``probing``: less those whose wait is over; ``building``: less those of them with
+        whom it is building that ends processes, so that loading them shows nothing."""
         out = breakers.kept_out(self._rows)
-        if not probing:
-            return out
-        still = breakers.kept_out(self._rows, to_micros(utc_now()))
-        # Of one that ends or has no end only when it is built, loading shows nothing.
-        self._tried = {name for name, one in out.items() if name not in still and not one.reason.startswith("build")}
-        return still
+        over = out.keys() - breakers.kept_out(self._rows, to_micros(utc_now())).keys()
+        built = {name for name in over if breakers.when_built(out[name].reason)}
+        self._tried = over - built if probing else set()
+        let_in = self._tried | (built if building else set())
+        return {name: one for name, one in out.items() if name not in let_in}
 
     def around(self, guard: Guard | None) -> Guard:
         """``guard``, and a note of each load that it found to have no end."""
@@ -72,6 +72,6 @@ class Memory:
         everybody = allowed() is None  # whom only this process leaves out is what it was
         mended = {one.name for one in host.plugins if one.state == "active" or (everybody and one.state != "broken")}
         works = {(name, breakers.BROKEN) for name in known if name in mended or name not in installed}
-        works |= {(name, breakers.LOAD) for name in self._tried if name in mended}
+        works |= {(name, breakers.LOAD) for name in self._tried if name in mended or name in noted}
         if (news := {name: why for name, why in noted.items() if known.get(name, ("",))[0] != why}) or works:
             breakers.note(self._place, news, works, to_micros(now))

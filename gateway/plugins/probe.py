@@ -13,6 +13,7 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -132,7 +133,8 @@ def _ask(
             wait = max(0.0, until - time.monotonic())
             if plugin != said and wait > WAITS and not select.select([process.stdout], [], [], WAITS)[0]:
                 said = plugin
-                print(f"waiting for plugin {plugin}, at most {deadline:g} s", file=sys.stderr, flush=True)
+                if threading.current_thread() is threading.main_thread():  # of a worker, nobody waits
+                    print(f"waiting for plugin {plugin}, at most {deadline:g} s", file=sys.stderr, flush=True)
                 continue
             if not select.select([process.stdout], [], [], wait)[0]:
                 return rows, plugin, f"did not come to an end within {deadline:g} s while {doing}"

@@ -64,6 +64,11 @@ def kept_out(rows: Sequence[Any], now: int = 0) -> dict[str, Quarantine]:
     return by_plugin([row for row in rows if row.part == LOAD and row.opened_at is not None and row.retry_at > now])
 
 
+def when_built(reason: str) -> bool:
+    """Whether a plugin that is kept out was so found when a source or sink of it was built, and not before."""
+    return reason.startswith("build")
+
+
 def broken(rows: Sequence[Any]) -> dict[str, tuple[str, datetime]]:
     """Plugin that could not be loaded when it was last tried → why, and since when (UTC)."""
     strikes = {row.plugin: row.strikes[0] for row in rows if row.part == BROKEN}

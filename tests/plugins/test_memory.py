@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import sys
 from functools import partial
 from pathlib import Path
@@ -11,8 +12,9 @@ import pytest
 
 from gateway.cli.patience import impatient
 from gateway.host import Plugin, installed
-from gateway.plugins import memory
+from gateway.plugins import memory, retrying
 from gateway.plugins.loading import host_of
+from gateway.runtime import open_gateway
 from gateway.store import breakers
 from gateway.store.database import open_store, upgrade
 from gateway.store.times import utc_now
@@ -64,7 +66,7 @@ def test_who_had_no_end_is_known_before_there_is_a_store(tmp_path: Path, made: A
 def test_who_is_broken_is_so_since_it_was_found_to_be(root: Path, made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also when it fails otherwise now, and until it works, or is gone."""
     made("x", source="import no_such")
-    hours = iter(range(1, 9))
+    hours = iter(range(1, 24))
     monkeypatch.setattr(memory, "utc_now", lambda: utc_now().replace(year=2026, month=5, day=1, hour=next(hours)))
     since = load(root).since
     assert since.startswith("2026-05-01T0")
@@ -81,3 +83,36 @@ def test_who_is_broken_is_so_since_it_was_found_to_be(root: Path, made: Any, mon
     assert (load(root).state, load(root).since) == ("active", "")
     assert breakers.broken(breakers.remembered(root / "var")) == {}
     assert breakers.quarantined(root / "var") == {}
+
+
+def test_a_worker_has_it_tried_beside_its_work(root: Path, made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It does not import it itself, which would cost it its time; it makes room once somebody found that it loads."""
+    monkeypatch.setenv("GATEWAY_PLUGINS", "x")
+    made("x", source=HANGS)
+    load(root)
+    tried: queue.Queue[list[str]] = queue.Queue()
+    monkeypatch.setattr(retrying, "look", lambda root, probing, only: tried.put(only))
+    gateway = open_gateway(root, probing=True)
+    assert not gateway.outdated()
+    assert breakers.try_now(root / "var", "x", to_micros(utc_now()))
+    assert not gateway.outdated()
+    assert tried.get(timeout=10) == ["x"]
+    assert not gateway.outdated()  # and once is enough for a while
+    assert tried.empty()
+    gateway.close()
+    gateway = open_gateway(root, probing=True)
+    assert [one.state for one in gateway.host.plugins if one.name == "x"] == ["quarantined"]
+    made("x")
+    load(root, probing=True)
+    assert gateway.outdated()
+    gateway.close()
+
+
+def test_who_ends_processes_when_it_is_built_is_tried_by_building_it(root: Path, made: Any) -> None:
+    """That its import works says nothing, and closes nothing."""
+    made("x")
+    breakers.hung(root / "var", "x", "build crm ended the process (signal 9)", to_micros(utc_now()))
+    assert breakers.try_now(root / "var", "x", to_micros(utc_now()))
+    assert load(root, probing=True).state == "quarantined"
+    assert load(root, building=True).state == "active"
+    assert breakers.quarantined(root / "var").keys() == {"x"}

@@ -54,6 +54,7 @@ COMMANDS = {
     "inbox": "gateway.cli.inbox:inbox",
     "deliveries": "gateway.cli.deliveries:deliveries",
     "metrics": "gateway.cli.metrics:metrics",
+    "review": "gateway.cli.review:review",
     "journey": "gateway.cli.journey:journey",
     "model": "gateway.cli.model:model",
     "plugins": "gateway.cli.plugins:plugins",

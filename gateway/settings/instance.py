@@ -21,6 +21,7 @@ from marshmallow import Schema, ValidationError
 from gateway.clock import Clock
 from gateway.contracts import NOTICE, Secret
 from gateway.errors import ConfigError, Problem
+from gateway.governance import committee as meetings
 from gateway.governance.keys import Approval
 from gateway.journey.check import check as check_journey
 from gateway.journey.content import Content, check_content, compile_content
@@ -119,6 +120,7 @@ class Instance:
     content: Content = field(default_factory=Content)
     rates: Rates = field(default_factory=lambda: Rates(""))
     goals: Goals | None = None
+    committee: meetings.Committee | None = None
     """which stage of the journey an asset, channel or campaign serves"""
     unscored: str = ""
     """Why the strategy of scoring.yaml, which is installed, cannot be used: leads keep the scores they have."""
@@ -137,7 +139,7 @@ def texts(root: Path) -> dict[str, str]:
     folder = root / MAPPINGS
     mappings = sorted(folder.glob("[!.]*.yaml")) if folder.is_dir() else []
     found = {}
-    named = (GATEWAY, JOURNEY, SCORING, CONTENT, RATES, GOALS, *rules.FILES)
+    named = (GATEWAY, JOURNEY, SCORING, CONTENT, RATES, GOALS, meetings.FILE, *rules.FILES)
     for path in (*(root / name for name in named), *mappings):
         with contextlib.suppress(OSError, UnicodeDecodeError), path.open(encoding="utf-8") as stream:
             found[str(path.relative_to(root))] = stream.read(MAX_CHARACTERS + 1)
@@ -208,6 +210,9 @@ class _Loading:
         if goals is not None:
             sound = not any(f"{JOURNEY}:" in str(one) for one in self.problems)
             self.problems += check_goals(goals, compile_journey(journey or NONE).tracked if sound else SHARED)
+        committee = self._read(meetings.FILE, optional=True)
+        if committee is not None:
+            self.problems += meetings.check_committee(committee)
         content = self._read(CONTENT, optional=True)
         if content is not None:
             self.problems += check_content(content, _stage_names(journey))
@@ -443,6 +448,7 @@ class _Loading:
             files={name: file.text for name, file in self.files.items()} | self.rules,
             rates=self.rates,
             goals=compile_goals(self.files[GOALS]) if GOALS in self.files else None,
+            committee=meetings.compile_committee(self.files[meetings.FILE]) if meetings.FILE in self.files else None,
             content=compile_content(content.data) if content is not None else Content(),
             unscored=self.unscored,
             warnings=tuple(self._warnings([file for file in (scoring, journey) if file is not None])),

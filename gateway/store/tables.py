@@ -678,6 +678,33 @@ draft_turns = Table(  # whose keys were turned for a draft: append-only
     Column("at", Time, nullable=False),
 )
 
+reviews = Table(  # a period's numbers as both teams looked at them, once
+    "reviews",
+    main,
+    Column("id", Id, primary_key=True),
+    Column("period", String, nullable=False, unique=True),  # 2026-Q3
+    Column("since", Time, nullable=False),
+    Column("until", Time, nullable=False),
+    Column("built_at", Time, nullable=False),
+    Column("by", String, nullable=False),
+    Column("held_at", Time),  # the first decision; from then on its numbers stay
+    Column("pack", Json, nullable=False),  # its sections; people by their ids alone
+)
+
+decisions = Table(  # what a review decided, as a task of somebody: append-only, but for its end
+    "decisions",
+    main,
+    Column("id", Id, primary_key=True),
+    Column("review", Id, nullable=False, index=True),
+    Column("text", Text, nullable=False),
+    Column("owner", String, nullable=False),
+    Column("due", String, nullable=False),  # a day of the instance's zone
+    Column("at", Time, nullable=False),
+    Column("by", String, nullable=False),
+    Column("done_at", Time),
+    Column("done_by", String, nullable=False, server_default=""),
+)
+
 rescores = Table(  # leads to score again in later batches, walked in order of their id
     "rescores",
     main,

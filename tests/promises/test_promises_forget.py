@@ -138,6 +138,7 @@ NOBODYS = {
     *("companies", "deal_stages", "tallies", "documents_read", "turns", "absences", "cursors", "leases", "systems"),
     *("rescores", "rescore_parts", "catalogues", "budgets", "breakers", "unblanked", "costs", "tombstones", "settings"),
     *("bundles", "drafts", "draft_turns"),
+    *("reviews", "decisions"),  # leads by their ids alone; owners are people of the company's own
     # of those who work here, whose accounts end with `gateway users`; the audit names what they changed by its id
     *("users", "keys", "login_failures", "audit"),
     "jobs",  # long work and who began it

@@ -45,7 +45,7 @@ def surprises(asked: Asked) -> Answer:
     leads = {kind: partial(_leads, data[kind]) for kind in ("won_low", "rejected_high")}
     head = ("kind", "lead", "score", "persona", "owner", "reason")
     rows = [head, *((kind, *one.values()) for kind in leads for one in data[kind])]
-    return Answer(data, _misjudged(asked, data), rows, leads, ("low", "high"))
+    return Answer(data, misjudged(asked, data), rows, leads, ("low", "high"))
 
 
 def _given(asked: Asked) -> list[Handed]:
@@ -123,7 +123,8 @@ def _short(share: float | None) -> float | None:
     return None if share is None else round(share, 3)
 
 
-def _misjudged(asked: Asked, data: Mapping[str, Any]) -> Iterator[str | Table]:
+def misjudged(asked: Asked, data: Mapping[str, Any]) -> Iterator[str | Table]:
+    """``data`` of ``surprises`` for people, with what the leads are called now."""
     bounds = f"low: up to {data['low']:g}, high: from {data['high']:g} points"
     yield f"{number(data['handoffs'])} handoffs; {bounds}"
     for kind, title in (("won_low", "won with a low score"), ("rejected_high", "rejected with a high score")):

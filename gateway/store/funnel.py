@@ -72,10 +72,12 @@ class Wanted:
     def holds(self, at: int) -> bool:
         return (self.since is None or at >= self.since) and (self.until is None or at < self.until)
 
-    def within(self, at: ColumnElement[int]) -> list[ColumnElement[bool]]:
-        found: list[ColumnElement[bool]] = [leads.c.merged_into.is_(None)]
-        found += [at >= self.since] if self.since is not None else []
+    def bounds(self, at: ColumnElement[int]) -> list[ColumnElement[bool]]:
+        found = [at >= self.since] if self.since is not None else []
         return found + ([at < self.until] if self.until is not None else [])
+
+    def within(self, at: ColumnElement[int]) -> list[ColumnElement[bool]]:
+        return [leads.c.merged_into.is_(None), *self.bounds(at)]
 
 
 def cohort(connection: Connection, journey: Journey, wanted: Wanted, sold: Won) -> FunnelCounts:
@@ -123,7 +125,7 @@ def flow(connection: Connection, journey: Journey, wanted: Wanted, sold: Won) ->
         found.of(value).entered += count
     for stage, names in journey.shared_stages().items():
         grouping, rows = _first(connection, wanted, names)
-        for (value,), count in _counted(connection, rows.with_only_columns(grouping.value.label("kind"))):
+        for (value,), count in _counted(connection, rows.with_only_columns(rows.selected_columns.kind)):
             found.of(value, grouping).stages[stage] += count
     if wanted.by in MONTHS:  # a deal belongs to the month it was won in, which is each deal's own
         unit = _Unit(wanted.by, wanted)
@@ -146,7 +148,7 @@ def _counted(connection: Connection, rows: Select[Any]) -> Iterable[tuple[tuple[
     """Each different row and how many there are. SQLite sorts what it groups, unless an index did: to count here
     takes less."""
     columns = list(rows.selected_columns)
-    if connection.dialect.name == "sqlite" and len(columns) > 1:
+    if connection.dialect.name == "sqlite" and columns[0].name == "kind":
         cursor: Any = connection.execute(rows).cursor
         return Counter[tuple[Any, ...]](cursor).items()
     grouped = rows.add_columns(func.count()).group_by(*(one.name for one in columns))
@@ -182,14 +184,16 @@ def cohort_leads(connection: Connection, journey: Journey, wanted: Wanted, numbe
 def flow_leads(connection: Connection, journey: Journey, wanted: Wanted, number: str, value: object) -> Iterator[str]:
     """The same of ``flow``."""
     e = leads.c
+    rows: Select[Any]
     if number in (stages := journey.shared_stages()):
         grouping, rows = _first(connection, wanted, stages[number])
     else:
         grouping = _grouping(connection, wanted, e.entered_at)
-        rows = select(e.id).select_from(grouping.source).where(*wanted.within(e.entered_at))
+        both: tuple[ColumnElement[Any], ...] = (e.id.label("lead"), grouping.value)
+        rows = select(*both).select_from(grouping.source).where(*wanted.within(e.entered_at))
         if number != "entered":
             rows = rows.where(e.excluded == number.removeprefix("excluded/"))
-    for lead, text in connection.execute(rows.with_only_columns(e.id, grouping.value).order_by(e.id)):
+    for lead, text in connection.execute(rows.order_by("lead")):
         if value is ALL or grouping.name(text) == value:
             yield lead
 
@@ -212,14 +216,26 @@ def _shared(journey: Journey, path: str) -> set[str]:
 
 
 def _first(connection: Connection, wanted: Wanted, names: Sequence[str]) -> tuple[_Grouping, Select[Any]]:
-    """Leads whose first time at any of these stages lies in the time."""
+    """(lead, value) of those whose first time at any of these stages lies in the time."""
     r = reached.c
-    first = select(r.lead, r.at).where(r.stage.in_(names)).subquery("first")
+    there = select(r.lead, r.at).where(r.stage.in_(names))
+    first = there.subquery("first")
     if len(names) > 1:
-        first = select(r.lead, func.min(r.at).label("at")).where(r.stage.in_(names)).group_by(r.lead).subquery("first")
-    grouping = _grouping(connection, wanted, first.c.at)
-    source = grouping.source.join(first, first.c.lead == leads.c.id)
-    return grouping, select(leads.c.id).select_from(source).where(*wanted.within(first.c.at))
+        first = there.with_only_columns(r.lead, func.min(r.at).label("at")).group_by(r.lead).subquery("first")
+    lead, at = first.c.lead, first.c.at
+    merged = leads.c.merged_into
+    source: FromClause
+    if wanted.by is None or wanted.by in MONTHS:
+        # Nothing is asked of the leads: to look at the few that were merged takes less than to look each one up.
+        grouping = _Grouping(None, func.nullif(at, at), first)
+        if wanted.by is not None:
+            grouping = _by_unit(connection, wanted, wanted.by, at, there.with_only_columns(r.at))
+        source, alive = first, lead.not_in(select(leads.c.id).where(merged.is_not(None)))
+    else:
+        grouping = _grouping(connection, wanted, at)
+        source, alive = grouping.source.join(first, lead == leads.c.id), merged.is_(None)
+    rows = select(lead, grouping.value.label("kind")).select_from(source)
+    return grouping, rows.where(alive, *wanted.bounds(at))
 
 
 class _Groups:
@@ -278,7 +294,7 @@ def _grouping(connection: Connection, wanted: Wanted, at: ColumnElement[int]) ->
     if by is None:
         return _Grouping(None, e.merged_into, leads)  # which is null of all that are counted
     if by in MONTHS:
-        return _by_unit(connection, wanted, by, at)
+        return _by_unit(connection, wanted, by, at, select(at))
     if by in ("persona", "stage"):
         return _Grouping(by, func.nullif(e[by], ""), leads)
     if by in ("campaign", "channel"):
@@ -356,11 +372,11 @@ class _Unit:
         return sorted(found.values())
 
 
-def _by_unit(connection: Connection, wanted: Wanted, by: str, at: ColumnElement[int]) -> _Grouping:
+def _by_unit(connection: Connection, wanted: Wanted, by: str, at: ColumnElement[int], times: Select[Any]) -> _Grouping:
     """Neither database knows the instance's zone, so it is given the edges of the units that can have leads, to be
-    searched by halves."""
-    table = leads if at.table is leads else at.table.join(leads, leads.c.id == at.table.c.lead)
-    spans = connection.scalars(select(at // _SPAN).select_from(table).distinct().where(*wanted.within(at)))
+    searched by halves. ``times``: all that ``at`` may be."""
+    (time,) = times.selected_columns
+    spans = connection.scalars(times.with_only_columns(time // _SPAN).distinct().where(*wanted.bounds(time)))
     edges = _Unit(by, wanted).edges(spans)
     names = [name for *_, name in edges]
 

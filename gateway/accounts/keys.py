@@ -14,8 +14,10 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
 
+from gateway.accounts import audit
+from gateway.accounts.rights import allowed
 from gateway.accounts.users import User, by_id
-from gateway.errors import NotFound
+from gateway.errors import NotFound, Refused
 from gateway.store import tables as t
 from gateway.store.times import new_id
 
@@ -67,6 +69,39 @@ def make(
         )
     )
     return text
+
+
+def make_token(
+    connection: Connection, user: User, name: str, scopes: Sequence[str], days: int, at: int, by: str, token: str = ""
+) -> str:
+    """An API token, noted in the audit. ``scopes``: the rights it is cut down to, none = all of its user's.
+
+    Raises ``Refused`` for a right that the user's role lacks, or a name that another token of theirs has.
+    """
+    if user.disabled_at is not None:
+        raise Refused(f"{user.email} is disabled")
+    if beyond := set(scopes) - allowed(user.role):
+        raise Refused(f"{user.email} is {user.role} and may not {', '.join(sorted(beyond))}")
+    if any(key.name == name for key, _ in tokens(connection, user)):
+        raise Refused(f"{user.email} has a token {name!r} already")
+    made = make(connection, "token", user, at, timedelta(days=days), name, scopes or None)
+    said = {"name": name, "scopes": sorted(scopes), "days": days}
+    audit.note(connection, at, by, "token made", user.id, None, said, token)
+    return made
+
+
+def revoke(connection: Connection, user: User, name: str, at: int, by: str, token: str = "") -> None:
+    """End an API token at once. Raises ``NotFound``."""
+    drop(connection, token_named(connection, user, name))
+    audit.note(connection, at, by, "token revoked", user.id, {"name": name}, None, token)
+
+
+def make_link(connection: Connection, user: User, at: int, by: str, token: str = "") -> str:
+    """What the address of a login link ends with; it works once, within a day. Raises ``Refused``."""
+    if user.disabled_at is not None:
+        raise Refused(f"{user.email} is disabled; `gateway users change {user.email} --enable`")
+    audit.note(connection, at, by, "login link made", user.id, None, None, token)
+    return make(connection, "link", user, at, LINK)
 
 
 def owner(connection: Connection, kind: str, text: str, at: int) -> tuple[Key, User] | None:

@@ -35,7 +35,9 @@ class User:
         return f"User({self.id}, {self.role})"
 
 
-def add(connection: Connection, email: str, name: str, role: str, password: str, at: int, by: str) -> User:
+def add(
+    connection: Connection, email: str, name: str, role: str, password: str, at: int, by: str, token: str = ""
+) -> User:
     """A new account. ``password`` may be empty: then they choose one by a login link.
 
     Raises ``Refused`` for an address that has one, an unknown role or a weak password.
@@ -49,7 +51,7 @@ def add(connection: Connection, email: str, name: str, role: str, password: str,
     kept = passwords.hashed(password) if password else ""
     user = User(new_id(), address, name or address.partition("@")[0], role, kept, at, None)
     connection.execute(insert(t.users).values(**asdict(user)))
-    audit.note(connection, at, by, "account added", user.id, None, {"role": role})
+    audit.note(connection, at, by, "account added", user.id, None, {"role": role}, token)
     return user
 
 
@@ -59,6 +61,7 @@ def change(
     at: int,
     by: str,
     *,
+    token: str = "",
     name: str | None = None,
     role: str | None = None,
     password: str | None = None,
@@ -90,7 +93,7 @@ def change(
     before = {key: getattr(user, key) for key in shown}
     if password is not None:
         shown["password"] = "changed"
-    audit.note(connection, at, by, "account changed", user.id, before, shown)
+    audit.note(connection, at, by, "account changed", user.id, before, shown, token)
     k = t.keys.c
     if disabled:
         connection.execute(delete(t.keys).where(k.user == user.id))

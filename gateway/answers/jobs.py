@@ -51,7 +51,7 @@ def stop(gateway: Gateway, key: str, by: str) -> str:
     from gateway.store import rescoring
     from gateway.store.database import write
 
-    row = _named(gateway, key)
+    row = named(gateway, key)
     if row.what == RESCORE:
         with write(gateway.store.main) as connection:
             done = rescoring.rest(connection, row.id, by)
@@ -69,7 +69,7 @@ def go_on(gateway: Gateway, key: str) -> str:
     from gateway.store import rescoring
     from gateway.store.database import write
 
-    row = _named(gateway, key)
+    row = named(gateway, key)
     if row.what != RESCORE:
         raise Refused(f"only a rescoring rests; begin {called(row)} again, and it goes on where it stopped")
     with write(gateway.store.main) as connection:
@@ -105,7 +105,7 @@ def job_json(row: JobRow) -> dict[str, Any]:
     }
 
 
-def _named(gateway: Gateway, key: str) -> JobRow:
+def named(gateway: Gateway, key: str) -> JobRow:
     found = [one for one in jobs_of(gateway, 1000) if one.id.endswith(key)]
     if len(found) != 1:
         which = "several jobs end with" if found else "no job is or ends with"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from gateway.answers.texts import iso_time, points, shown
+from gateway.answers.texts import iso, iso_time, points, shown
 
 if TYPE_CHECKING:
-    from gateway.journey.journey import Stage
+    from gateway.journey.journey import Journey, Stage
     from gateway.past import Explained
 
 
@@ -89,6 +89,22 @@ def stage_of(stage: Stage) -> dict[str, Any]:
         else f"goes back {stage.margin / 100:g} below"
         if stage.falls
         else "stays",
+    }
+
+
+def model_json(
+    journey: Journey, scoring: Mapping[str, Any] | None, hashes: Mapping[str, str], active: Any | None
+) -> dict[str, Any]:
+    """Rules and stages in words, with their hashes. ``active``: the bundle's row, where they are in use."""
+    return {
+        "bundle": active.id if active else None,
+        "active_since": iso(active.active_at) if active else None,
+        "hashes": dict(hashes),
+        "weights": (scoring or {}).get("weights"),
+        "bands": (scoring or {}).get("bands"),
+        "rules": list(rules_of(scoring)) if scoring else [],
+        "personas": list(journey.personas),
+        "stages": [stage_of(one) for one in journey.stages],
     }
 
 

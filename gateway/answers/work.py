@@ -5,13 +5,28 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from gateway.answers.texts import iso, plain, shown
+from marshmallow import Schema, fields
+
+from gateway.answers.fields import Moment
+from gateway.answers.texts import plain, shown
 from gateway.errors import NotFound
 
 if TYPE_CHECKING:
     from gateway.runtime import Gateway
 
-NAMES = ("id", "kind", "system", "object", "record", "lead", "detail", "count")
+
+class WorkSchema(Schema):
+    id = fields.String()
+    kind = fields.String(metadata={"description": "such as conflict, unmapped value or dead letter"})
+    system = fields.String(allow_none=True)
+    object = fields.String(allow_none=True)
+    record = fields.String(allow_none=True)
+    lead = fields.String(allow_none=True)
+    detail = fields.Dict()
+    count = fields.Integer(metadata={"description": "how often it was met"})
+    opened_at = Moment()
+
+
 WAYS = {
     "keep": "This system's value stands; the others are told.",
     "value": "This value stands; all systems are told.",
@@ -90,5 +105,9 @@ def sides_of(gateway: Gateway, row: Mapping[str, Any]) -> list[dict[str, Any]]:
     return sides
 
 
+_schema = WorkSchema()
+
+
 def work_json(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {**{name: row[name] for name in NAMES}, "opened_at": iso(row["opened_at"])}
+    told: dict[str, Any] = _schema.dump(row)
+    return told

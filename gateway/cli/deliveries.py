@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from gateway.answers.texts import iso, moment, plural
+from gateway.answers.deliveries import DeliverySchema
+from gateway.answers.texts import moment, plural
 from gateway.cli.main import MOMENT, App, pass_app, pass_app_to_look
 from gateway.cli.output import json_option, limit_option, say, say_json, table
-from gateway.errors import NotFound, Refused
+
+if TYPE_CHECKING:
+    from gateway.people.redelivering import Which
 
 STATES = ("waiting", "confirmed", "superseded", "dead")
 system_option = click.option("--system", metavar="NAME", help="Only writes to this system.")
@@ -57,24 +60,7 @@ def list_(app: App, state: str | None, system: str | None, limit: int, as_json: 
     if system is not None and not rows:  # one that left gateway.yaml may have left writes
         known_systems(app.instance, [system])
     if as_json:
-        names = (
-            "id",
-            "system",
-            "object",
-            "record",
-            "lead",
-            "key",
-            "create",
-            "fields",
-            "state",
-            "attempts",
-            "push",
-            "code",
-            "message",
-        )
-        times = ("planned_at", "due_at", "finished_at")
-        found = [{**{name: row[name] for name in names}, **{name: iso(row[name]) for name in times}} for row in rows]
-        say_json({"deliveries": found})
+        say_json({"deliveries": DeliverySchema(many=True).dump(rows)})
         return
     table(
         ("write", "planned", "system", "what", "lead", "state", "tries", "why"),
@@ -109,17 +95,11 @@ def retry(
     Those with these ids, or all that the options choose; at least one of the two must be given. What a newer write
     says anyway is left alone, and tried twice is tried once.
     """
-    from gateway.store import outbox
-    from gateway.store.database import write
-    from gateway.times import to_micros
+    from gateway.people import redelivering
 
-    gateway = app.gateway
-    chosen = _dead(app, ids, chosen_by)
-    count = len(chosen)
-    if chosen and not dry_run:
-        apart = 60_000_000 // per_minute if per_minute is not None else 0
-        with write(gateway.store.main) as connection:
-            count = outbox.retry(connection, to_micros(gateway.now()), chosen, chosen_by["system"], apart=apart)
+    which = _which(app, ids, chosen_by)
+    chosen = redelivering.dead(app.gateway, which)
+    count = len(chosen) if dry_run else redelivering.retry(app.gateway, chosen, which.system, per_minute)
     _tell("retried", "would be tried again" if dry_run else "tried again", chosen, count, dry_run, as_json)
 
 
@@ -131,38 +111,18 @@ def discard(app: App, /, ids: tuple[str, ...], dry_run: bool, as_json: bool, **c
 
     Those with these ids (waiting or dead), or all dead ones that the options choose.
     """
-    from gateway.store import switches
-    from gateway.store.database import write
-    from gateway.times import to_micros
+    from gateway.people import redelivering
 
-    gateway = app.gateway
-    chosen = list(ids) if ids and not any(chosen_by.values()) else _dead(app, ids, chosen_by)
-    count = len(chosen)
-    if chosen and not dry_run:
-        with write(gateway.store.main) as connection:
-            count = switches.discard(connection, to_micros(gateway.now()), chosen)
-        if ids and not count:
-            raise NotFound("no write with these ids that waits or is dead; `gateway deliveries list` shows them")
+    chosen = redelivering.doomed(app.gateway, _which(app, ids, chosen_by))
+    count = len(chosen) if dry_run else redelivering.give_up(app.gateway, chosen)
     _tell("discarded", "would be given up" if dry_run else "given up", chosen, count, dry_run, as_json)
 
 
-def _dead(app: App, ids: tuple[str, ...], chosen_by: Mapping[str, Any]) -> list[str]:
-    from gateway.runtime import known_systems
-    from gateway.store import listing
-    from gateway.store.database import read
+def _which(app: App, ids: tuple[str, ...], chosen_by: Mapping[str, Any]) -> Which:
+    from gateway.people.redelivering import Which
 
-    gateway = app.gateway
-    system, object_, code = chosen_by["system"], chosen_by["object_"], chosen_by["code"]
     since, until = app.micros(chosen_by["since"]), app.micros(chosen_by["until"])
-    if not ids and not any(chosen_by.values()):
-        raise Refused("name writes, or say which dead ones: --system, --object, --code, --since, --until")
-    if system is not None:
-        known_systems(gateway.instance, [system])
-    with read(gateway.store.main) as connection:
-        found = listing.dead_letters(connection, ids or None, system, object_, code, since, until)
-    if ids and not found:
-        raise NotFound("no dead write with these ids; `gateway deliveries list --state dead` shows them")
-    return found
+    return Which(ids, chosen_by["system"], chosen_by["object_"], chosen_by["code"], since, until)
 
 
 def _tell(word: str, words: str, chosen: list[str], count: int, dry_run: bool, as_json: bool) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gateway.answers.owners import owners_json
 from gateway.answers.texts import iso, moment
 from gateway.cli.main import MOMENT, App, Moment, pass_app, pass_app_to_look
 from gateway.cli.output import by_option, json_option, say, say_json, table
@@ -47,23 +48,7 @@ def list_(app: App, as_json: bool) -> None:
         found = standings(app.gateway, connection)
         coming = absences(connection, to_micros(app.gateway.now()))
     if as_json:
-        say_json(
-            {
-                "owners": [_json(one) for one in found],
-                "assign": list(agreed.assign),
-                "fallback": agreed.fallback,
-                "absences": [
-                    {
-                        "owner": row.owner,
-                        "from": iso(row.begins),
-                        "until": iso(row.ends),
-                        "reason": row.reason,
-                        "by": row.by,
-                    }
-                    for row in coming
-                ],
-            }
-        )
+        say_json(owners_json(agreed, found, coming))
         return
     table(
         ("owner", "who", "weight", "takes", "zone", "now", "open", "turn"),
@@ -157,21 +142,3 @@ def _until(ends: int | None, app: App) -> str:
 
 def _why(reason: str) -> str:
     return f" ({reason})" if reason else ""
-
-
-def _json(one: Standing) -> dict[str, Any]:
-    return {
-        "name": one.owner.name,
-        "queue" if one.owner.queue else "user": one.owner.who,
-        "weight": one.owner.weight,
-        "territory": one.owner.where,
-        "system": one.owner.system,
-        "zone": one.zone.key if one.zone is not None else None,
-        "known": one.known,
-        "gone": one.gone,
-        "at_work": one.at_work,
-        "absent_until": iso(to_micros(one.until)) if one.until is not None else None,
-        "absence_reason": one.reason,
-        "handoffs_open": one.open,
-        "turn": one.turn,
-    }

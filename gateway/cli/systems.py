@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gateway.answers.texts import iso, moment
+from gateway.answers.systems import SystemSchema, systems_of
+from gateway.answers.texts import moment
 from gateway.cli.adding import add
 from gateway.cli.main import App, pass_app, pass_app_to_look
 from gateway.cli.output import json_option, say, say_json, table
@@ -40,22 +41,9 @@ def list_(app: App, as_json: bool) -> None:
     gateway = app.gateway
     with read(gateway.store.main) as connection:
         rows = listing.systems(connection)
-    found = [
-        {
-            "system": one.name,
-            "plugin": one.plugin,
-            "role": one.role,
-            "outbound": one.outbound,
-            "source": one.name in gateway.sources,
-            "sink": one.name in gateway.sinks,
-            "activated_at": iso(rows.get(one.name, {}).get("activated_at")),
-            "paused": rows.get(one.name, {}).get("paused", ""),
-            "problem": gateway.problems.get(one.name, ""),
-        }
-        for one in gateway.instance.systems.values()
-    ]
+    found = systems_of(gateway, rows)
     if as_json:
-        say_json({"systems": found})
+        say_json({"systems": SystemSchema(many=True).dump(found)})
         return
     table(
         ("system", "plugin", "role", "outbound", "activated", "state"),

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from gateway.accounts.rights import RIGHTS, ROLES
-from gateway.answers.texts import iso, moment
+from gateway.answers.accounts import TokenSchema, UserSchema, desk_address, token_of
+from gateway.answers.texts import moment
 from gateway.cli.main import App, pass_app, pass_app_to_look
 from gateway.cli.output import by_option, json_option, say, say_json, table
-from gateway.errors import Refused
 
 if TYPE_CHECKING:
     from gateway.accounts.users import User
@@ -50,7 +49,7 @@ def add(app: App, email: str, role: str, name: str, link: bool, by: str, as_json
         user = accounts.add(connection, email, name, role, password, to_micros(utc_now()), by)
     told = {"id": user.id, "email": user.email, "name": user.name, "role": user.role}
     if link:
-        told["link"] = _link(app, user)
+        told["link"] = _link(app, user, by)
     if as_json:
         say_json(told)
         return
@@ -70,12 +69,7 @@ def list_(app: App, as_json: bool) -> None:
     with read(app.gateway.store.main) as connection:
         found = accounts.everybody(connection)
     if as_json:
-        rows = [
-            {name: getattr(one, name) for name in ("id", "email", "name", "role")}
-            | {name: iso(getattr(one, name)) for name in ("created_at", "disabled_at")}
-            for one in found
-        ]
-        say_json({"users": rows})
+        say_json({"users": UserSchema(many=True).dump(found)})
         return
     table(
         ("e-mail", "name", "role", "since", "disabled"),
@@ -122,17 +116,16 @@ def change(
 
 @users.command()
 @click.argument("email")
+@by_option
 @pass_app
-def link(app: App, email: str) -> None:
+def link(app: App, email: str, by: str) -> None:
     """Print a link by which somebody comes in, once, within a day, and may choose a password."""
     from gateway.accounts import users as accounts
     from gateway.store.database import read
 
     with read(app.gateway.store.main) as connection:
         user = accounts.named(connection, email)
-    if user.disabled_at is not None:
-        raise Refused(f"{user.email} is disabled; `gateway users change {user.email} --enable`")
-    click.echo(_link(app, user))
+    click.echo(_link(app, user, by))
 
 
 @users.command()
@@ -147,7 +140,7 @@ def token(app: App, email: str, name: str, scopes: tuple[str, ...], days: int, b
 
     It may what its user may, or less: name each right with --scope.
     """
-    from gateway.accounts import audit, keys
+    from gateway.accounts import keys
     from gateway.accounts import users as accounts
     from gateway.store.database import write
     from gateway.store.times import utc_now
@@ -156,12 +149,7 @@ def token(app: App, email: str, name: str, scopes: tuple[str, ...], days: int, b
     now = to_micros(utc_now())
     with write(app.gateway.store.main) as connection:
         user = accounts.named(connection, email)
-        if beyond := set(scopes) - ROLES[user.role]:
-            raise Refused(f"{user.email} is {user.role} and may not {', '.join(sorted(beyond))}")
-        if any(key.name == name for key, _ in keys.tokens(connection, user)):
-            raise Refused(f"{user.email} has a token {name!r} already")
-        made = keys.make(connection, "token", user, now, timedelta(days=days), name, scopes or None)
-        audit.note(connection, now, by, "token made", user.id, None, {"name": name, "scopes": list(scopes)})
+        made = keys.make_token(connection, user, name, scopes, days, now, by)
     click.echo(made)
 
 
@@ -172,7 +160,7 @@ def token(app: App, email: str, name: str, scopes: tuple[str, ...], days: int, b
 @pass_app
 def tokens(app: App, revoke: tuple[str, str] | None, by: str, as_json: bool) -> None:
     """List API tokens, or end one."""
-    from gateway.accounts import audit, keys
+    from gateway.accounts import keys
     from gateway.accounts import users as accounts
     from gateway.store.database import read, write
     from gateway.store.times import utc_now
@@ -181,14 +169,13 @@ def tokens(app: App, revoke: tuple[str, str] | None, by: str, as_json: bool) -> 
     if revoke is not None:
         with write(app.gateway.store.main) as connection:
             user = accounts.named(connection, revoke[0])
-            keys.drop(connection, keys.token_named(connection, user, revoke[1]))
-            audit.note(connection, to_micros(utc_now()), by, "token revoked", user.id, {"name": revoke[1]})
+            keys.revoke(connection, user, revoke[1], to_micros(utc_now()), by)
         say(f"{revoke[1]} of {user.email} is no more")
         return
     with read(app.gateway.store.main) as connection:
         found = keys.tokens(connection)
     if as_json:
-        say_json({"tokens": [_token_json(key, email) for key, email in found]})
+        say_json({"tokens": [TokenSchema().dump(token_of(key, email)) for key, email in found]})
         return
     table(
         ("e-mail", "name", "may", "until", "last used"),
@@ -201,11 +188,6 @@ def tokens(app: App, revoke: tuple[str, str] | None, by: str, as_json: bool) -> 
         say("no tokens")
 
 
-def _token_json(key: Any, email: str) -> dict[str, Any]:
-    times = {name: iso(getattr(key, name)) for name in ("created_at", "expires_at", "seen_at")}
-    return {"email": email, "name": key.name, "scopes": sorted(key.scopes) if key.scopes else None, **times}
-
-
 def _scopes(scopes: frozenset[str] | None) -> str:
     return "all that the role may" if scopes is None else ", ".join(sorted(scopes))
 
@@ -214,20 +196,12 @@ def _password() -> str:
     return str(click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))
 
 
-def _link(app: App, user: User) -> str:
+def _link(app: App, user: User, by: str) -> str:
     from gateway.accounts import keys
     from gateway.store.database import write
     from gateway.store.times import utc_now
     from gateway.times import to_micros
 
     with write(app.gateway.store.main) as connection:
-        made = keys.make(connection, "link", user, to_micros(utc_now()), keys.LINK)
-    return f"{desk_address(app)}/login/{made}"
-
-
-def desk_address(app: App) -> str:
-    """Where people find the desk: as gateway.yaml says others see us, else where we listen."""
-    if app.instance.public_url:
-        return app.instance.public_url.rstrip("/")
-    host, port = app.instance.listen
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        made = keys.make_link(connection, user, to_micros(utc_now()), by)
+    return f"{desk_address(app.instance)}/login/{made}"

@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, literal_column, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, literal_column, or_, select, tuple_
 
 from gateway.leads.record import Ref
 from gateway.store import tables as t
@@ -222,14 +222,25 @@ def endings(connection: Connection, handoff: str) -> Rows:
     return _rows(connection, chosen.order_by(e.decided_at, e.what))
 
 
-def deliveries(connection: Connection, limit: int, system: str | None = None, state: str | None = None) -> Rows:
-    """Writes, newest first. State ``waiting`` is also what is on its way or unsure."""
+def deliveries(
+    connection: Connection,
+    limit: int,
+    system: str | None = None,
+    state: str | None = None,
+    after: tuple[int, str] | None = None,
+) -> Rows:
+    """Writes, newest first. State ``waiting`` is also what is on its way or unsure.
+
+    :param after: ``planned_at`` and id of the last one of the page before.
+    """
     w = t.writes.c
     chosen = select(t.writes)
     if system is not None:
         chosen = chosen.where(w.system == system)
     if state is not None:
         chosen = chosen.where(w.state.in_(OPEN_WRITES if state == "waiting" else (state,)))
+    if after is not None:
+        chosen = chosen.where(tuple_(w.planned_at, w.id) < tuple_(*after))
     return _rows(connection, chosen.order_by(w.planned_at.desc(), w.id.desc()).limit(limit))
 
 
@@ -272,12 +283,20 @@ def troubles_of(connection: Connection, document: str) -> Rows:
     return _rows(connection, chosen.order_by(e.key).limit(1000))
 
 
-def work_items(connection: Connection, limit: int, kind: str | None = None, system: str | None = None) -> Rows:
-    """What needs a person, newest first."""
+def work_items(
+    connection: Connection,
+    limit: int,
+    kind: str | None = None,
+    system: str | None = None,
+    after: tuple[int, str] | None = None,
+) -> Rows:
+    """What needs a person, newest first. ``after``: ``opened_at`` and id of the last one of the page before."""
     i = t.work_items.c
     chosen = open_work()
     chosen = chosen.where(i.kind == kind) if kind is not None else chosen
     chosen = chosen.where(i.system == system) if system is not None else chosen
+    if after is not None:
+        chosen = chosen.where(tuple_(i.opened_at, i.id) < tuple_(*after))
     return _rows(connection, chosen.order_by(i.opened_at.desc(), i.id.desc()).limit(limit))
 
 

@@ -111,3 +111,43 @@ def handoff(company: Instance) -> dict[str, Any]:
     """Ann's, which is open."""
     [one] = company.json("handoffs", "list")["handoffs"]
     return dict(one)
+
+
+class Program:
+    def __init__(self, client: Any, token: str) -> None:
+        self.client, self.headers = client, {"Authorization": f"Bearer {token}"} if token else {}
+
+    def get(self, path: str, status: int = 200) -> Any:
+        return self._told(self.client.get(f"/api/v1{path}", headers=self.headers), status)
+
+    def post(self, path: str, status: int = 200, key: str = "", **body: Any) -> Any:
+        headers = self.headers | ({"Idempotency-Key": key} if key else {})
+        return self._told(self.client.post(f"/api/v1{path}", json=body, headers=headers), status)
+
+    def patch(self, path: str, status: int = 200, **body: Any) -> Any:
+        return self._told(self.client.patch(f"/api/v1{path}", json=body, headers=self.headers), status)
+
+    def delete(self, path: str, status: int = 200) -> Any:
+        return self._told(self.client.delete(f"/api/v1{path}", headers=self.headers), status)
+
+    def _told(self, answer: Any, status: int) -> Any:
+        assert answer.status_code == status, answer.text
+        if status >= 400:
+            assert answer.json.keys() == {"ok", "status", "errors"}
+            assert (answer.json["ok"], answer.json["status"]) == (False, status)
+        return answer.json
+
+
+@pytest.fixture
+def program(app: Any, company: Instance) -> Any:
+    """``program(role, *scopes)``: one that calls with a token of its own."""
+    made = 0
+
+    def enter(role: str, *scopes: str) -> Program:
+        nonlocal made
+        made += 1
+        words = [word for scope in scopes for word in ("--scope", scope)]
+        token = company.run("users", "token", f"{role}@one.example", "--name", f"t{made}", *words).stdout.strip()
+        return Program(app.test_client(), token)
+
+    return enter

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from flask_smorest import Blueprint
 from marshmallow import Schema, fields, validate
 
 from gateway import past
@@ -17,38 +16,29 @@ from gateway.journey.words import BANDS, BUCKETS
 from gateway.people import judging
 from gateway.store import desk as queries
 from gateway.store.desk import Wanted
-from gateway.web.api.caller import caller, needs, note
-from gateway.web.api.once import once
+from gateway.web.api.caller import caller, note
+from gateway.web.api.forms import Page, Paged, Text, after, cut
+from gateway.web.api.resource import Resource
 from gateway.web.desk.page import desk
 
-blueprint = Blueprint("api_leads", __name__, description="People, as both teams see them")
-TEXT = validate.Length(max=200)
+blueprint = Resource("leads", "People, as both teams see them")
 
 
-class Asked(Schema):
-    text = fields.String(
-        load_default="", validate=TEXT, metadata={"description": "beginning of a name, address or key"}
-    )
-    stage = fields.String(load_default="", validate=TEXT)
-    persona = fields.String(load_default="", validate=TEXT)
+class Asked(Paged):
+    text = Text(load_default="", metadata={"description": "beginning of a name, address or key"})
+    stage = Text(load_default="")
+    persona = Text(load_default="")
     band = fields.String(load_default="", validate=validate.OneOf(["", *BANDS]))
     bucket = fields.String(load_default="", validate=validate.OneOf(["", "open", *BUCKETS]))
-    campaign = fields.String(load_default="", validate=TEXT)
-    limit = fields.Integer(load_default=50, validate=validate.Range(1, 1000))
-    after = fields.String(
-        load_default="",
-        validate=validate.Regexp(r"^((-1|\d{1,5}):[0-9a-f]{32})?$", error="not a `next` of ours"),
-        metadata={"description": "`next` of the page before"},
-    )
+    campaign = Text(load_default="")
 
 
-class LeadsPage(Schema):
+class LeadsPage(Page):
     leads = fields.List(fields.Nested(LeadRowSchema))
-    next = fields.String(allow_none=True, metadata={"description": "say it as `after`; null: that was all"})
 
 
 class Why(Schema):
-    reason = fields.String(required=True, validate=validate.Length(1, 200))
+    reason = Text(least=1, required=True)
 
 
 class Hold(Why):
@@ -60,45 +50,32 @@ class Held(Schema):
     held = fields.Boolean()
 
 
-@blueprint.get("/leads")
-@blueprint.arguments(Asked, location="query")
-@blueprint.response(200, LeadsPage)
-@needs("read")
+@blueprint.looks("/leads", LeadsPage, asks=Asked)
 def listed(asked: dict[str, Any]) -> dict[str, Any]:
     """List leads, the highest score first."""
-    limit, after = asked.pop("limit"), asked.pop("after")
-    total, _, id_ = after.partition(":")
+    wanted = Wanted(**{name: value for name, value in asked.items() if name not in ("limit", "after")})
     with desk().looking() as connection:
         name = desk().gateway.model.score_name
-        rows = queries.leads(connection, name, Wanted(**asked), limit + 1, (int(total), id_) if after else None)
-    last = rows[limit - 1] if len(rows) > limit else None
-    following = f"{-1 if last['total'] is None else last['total']}:{last['id']}" if last is not None else None
-    return {"leads": rows[:limit], "next": following}
+        rows = queries.leads(connection, name, wanted, asked["limit"] + 1, after(asked))
+    shown, following = cut(rows, asked["limit"], lambda row: -1 if row["total"] is None else row["total"])
+    return {"leads": shown, "next": following}
 
 
-@blueprint.get("/leads/<key>")
-@blueprint.response(200)
-@needs("read")
+@blueprint.looks("/leads/<key>", None)
 def one(key: str) -> Any:
     """All that is known of one lead, by its id or any key of its own."""
     gateway = desk().gateway
     return as_json(known_of(gateway, gateway.find_lead(key)))
 
 
-@blueprint.get("/leads/<key>/score")
-@blueprint.response(200)
-@needs("read")
+@blueprint.looks("/leads/<key>/score", None)
 def score(key: str) -> Any:
     """Every point of a lead's score with its reason."""
     gateway = desk().gateway
     return explained_json(past.explain_now(gateway, gateway.find_lead(key)), False)
 
 
-@blueprint.post("/leads/<key>/hold")
-@blueprint.arguments(Hold)
-@blueprint.response(200, Held)
-@needs("judge")
-@once
+@blueprint.changes("/leads/<key>/hold", "judge", Hold, Held)
 def hold(said: dict[str, Any], key: str) -> dict[str, Any]:
     """Keep a lead from being handed over."""
     until: datetime | None = said["until"]
@@ -108,9 +85,7 @@ def hold(said: dict[str, Any], key: str) -> dict[str, Any]:
     return {"lead": lead, "held": True}
 
 
-@blueprint.delete("/leads/<key>/hold")
-@blueprint.response(200, Held)
-@needs("judge")
+@blueprint.changes("/leads/<key>/hold", "judge", None, Held, method="DELETE")
 def let_go(key: str) -> dict[str, Any]:
     """Let it be handed over again."""
     with desk().deciding() as gateway:
@@ -119,12 +94,7 @@ def let_go(key: str) -> dict[str, Any]:
     return {"lead": lead, "held": False}
 
 
-@blueprint.post("/leads/<key>/handoff")
-@blueprint.arguments(Why)
-@blueprint.response(200)
-@blueprint.alt_response(200, schema=HandoffSchema)
-@needs("judge")
-@once
+@blueprint.changes("/leads/<key>/handoff", "judge", Why, HandoffSchema)
 def hand_over(said: dict[str, Any], key: str) -> Any:
     """Hand a lead to sales now, whatever its score."""
     with desk().deciding() as gateway:

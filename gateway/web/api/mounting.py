@@ -4,20 +4,29 @@ from __future__ import annotations
 
 from typing import Any
 
-import structlog
 from flask import Flask
 from flask_smorest import Api
 from marshmallow import Schema, fields
 from werkzeug.exceptions import HTTPException
 
 from gateway.accounts.rights import RIGHTS
-from gateway.errors import ConfigError, GatewayError, NotFound, Refused, StorageBusy, TryLater
-from gateway.web.api import handoffs, leads, work
-from gateway.web.api.caller import NotAllowed
+from gateway.web.api import (
+    accounts,
+    deliveries,
+    documents,
+    handoffs,
+    jobs,
+    leads,
+    model,
+    owners,
+    plugins,
+    systems,
+    work,
+)
+from gateway.web.api.resource import answer
 
-log = structlog.get_logger(__name__)
 PREFIX = "/api/v1"
-STATUS = ((NotFound, 404), (Refused, 409), (TryLater, 503), (StorageBusy, 503), (ConfigError, 409))
+RESOURCES = (leads, handoffs, owners, work, systems, plugins, documents, deliveries, jobs, model, accounts)
 
 
 class ErrorSchema(Schema):
@@ -40,7 +49,7 @@ class GatewayApi(Api):  # type: ignore[misc]  # the library has no types
             for name, texts in (found.items() if isinstance(found, dict) else {place: found}.items())
             for text in (texts if isinstance(texts, list) else [str(texts)])
         ]
-        return _answer(told or [error.name], error.code or 500)
+        return answer(told or [error.name], error.code or 500)
 
 
 def mount(app: Flask) -> GatewayApi:
@@ -59,28 +68,6 @@ def mount(app: Flask) -> GatewayApi:
         "security": [{"token": []}],
     }
     api = GatewayApi(app, spec_kwargs=told)
-    for resource in (leads, handoffs, work):
-        blueprint = resource.blueprint
-        api.register_blueprint(blueprint, url_prefix=PREFIX)
+    for resource in RESOURCES:
+        api.register_blueprint(resource.blueprint, url_prefix=PREFIX)
     return api
-
-
-def _answer(errors: list[str], status: int, headers: dict[str, str] | None = None) -> Any:
-    return {"ok": False, "status": status, "errors": errors}, status, headers or {}
-
-
-def errors_of(blueprint: Any) -> None:
-    """Tell what a resource raises in the one shape."""
-
-    @blueprint.errorhandler(NotAllowed)
-    def not_allowed(exc: NotAllowed) -> Any:
-        return _answer([str(exc)], exc.status, {"WWW-Authenticate": "Bearer"} if exc.status == 401 else None)
-
-    @blueprint.errorhandler(GatewayError)
-    def told(exc: GatewayError) -> Any:
-        status = next((status for kind, status in STATUS if isinstance(exc, kind)), 500)
-        return _answer([str(exc)], status, {"Retry-After": "5"} if status == 503 else None)
-
-
-for _resource in (leads, handoffs, work):
-    errors_of(_resource.blueprint)

@@ -4,30 +4,33 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask_smorest import Blueprint
 from marshmallow import Schema, fields, validate
 
-from gateway.answers.work import ASKING, WAYS, item_named, work_json
+from gateway.answers.work import ASKING, WAYS, WorkSchema, item_named, work_json
 from gateway.errors import Refused
 from gateway.people.resolving import Said, resolve, ways
 from gateway.people.resolving import words as words_for
 from gateway.store import listing
-from gateway.web.api.caller import caller, needs, note
-from gateway.web.api.once import once
+from gateway.web.api.caller import caller, note
+from gateway.web.api.forms import Page, Paged, Text, after, cut
+from gateway.web.api.resource import Resource
 from gateway.web.desk.page import desk
 
-blueprint = Blueprint("api_work", __name__, description="Work items: what needs a person")
+blueprint = Resource("work", "Work items: what needs a person")
 
 
-class Asked(Schema):
-    kind = fields.String(load_default=None, validate=validate.Length(max=100))
-    system = fields.String(load_default=None, validate=validate.Length(max=100))
-    limit = fields.Integer(load_default=50, validate=validate.Range(1, 1000))
+class Asked(Paged):
+    kind = Text(100, load_default=None)
+    system = Text(100, load_default=None)
+
+
+class WorkPage(Page):
+    work = fields.List(fields.Nested(WorkSchema))
 
 
 class Word(Schema):
     way = fields.String(required=True, validate=validate.OneOf(list(WAYS)))
-    value = fields.String(load_default="", validate=validate.Length(max=1000))
+    value = Text(1000, load_default="")
     always = fields.Boolean(load_default=False)
 
 
@@ -36,20 +39,16 @@ class Done(Schema):
     done = fields.List(fields.String())
 
 
-@blueprint.get("/work")
-@blueprint.arguments(Asked, location="query")
-@blueprint.response(200)
-@needs("read")
+@blueprint.looks("/work", WorkPage, asks=Asked)
 def listed(asked: dict[str, Any]) -> Any:
     """List open work items, the newest first."""
     with desk().looking() as connection:
-        rows = listing.work_items(connection, asked["limit"], asked["kind"], asked["system"])
-    return {"work": [work_json(row) for row in rows]}
+        rows = listing.work_items(connection, asked["limit"] + 1, asked["kind"], asked["system"], after(asked))
+    shown, following = cut(rows, asked["limit"], lambda row: row["opened_at"])
+    return {"work": shown, "next": following}
 
 
-@blueprint.get("/work/<id_>")
-@blueprint.response(200)
-@needs("read")
+@blueprint.looks("/work/<id_>", None)
 def one(id_: str) -> Any:
     """One item, with the ways to settle it that are legal."""
     row = item_named(desk().gateway, id_)
@@ -58,12 +57,7 @@ def one(id_: str) -> Any:
     return {**work_json(row), "legal": legal, "words": [] if over else words_for(desk().gateway, row)}
 
 
-@blueprint.post("/work/<id_>/resolve")
-@blueprint.arguments(Word)
-@blueprint.response(200)
-@blueprint.alt_response(200, schema=Done)
-@needs("settle")
-@once
+@blueprint.changes("/work/<id_>/resolve", "settle", Word, Done)
 def settle(said: dict[str, Any], id_: str) -> Any:
     """Settle an item."""
     if said["way"] in ASKING and not said["value"]:

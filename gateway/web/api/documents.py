@@ -1,0 +1,95 @@
+"""The inbox: documents as they came, looked into, read again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from marshmallow import Schema, fields, validate
+
+from gateway.answers.documents import DocumentRowSchema, TroubleSchema, body_json, row_json
+from gateway.errors import NotFound, Refused
+from gateway.runtime import known_systems
+from gateway.store import listing
+from gateway.web.api.caller import caller, note
+from gateway.web.api.forms import Page, Text, Which
+from gateway.web.api.resource import Resource
+from gateway.web.desk.page import desk
+
+blueprint = Resource("inbox", "Documents as they came")
+STATES = ("waiting", "read", "quarantined")
+AGAIN = ("quarantined", "read")
+
+
+class Asked(Schema):
+    system = Text(100, load_default=None)
+    state = fields.String(load_default=None, validate=validate.OneOf(STATES))
+    limit = fields.Integer(load_default=50, validate=validate.Range(1, 1000))
+    after = fields.String(
+        load_default=None,
+        validate=validate.Regexp(r"\A[0-9a-f]{32}\Z", error="not a `next` of ours"),
+        metadata={"description": "`next` of the page before"},
+    )
+
+
+class InboxPage(Page):
+    documents = fields.List(fields.Nested(DocumentRowSchema))
+
+
+class OneDocument(DocumentRowSchema):
+    body = fields.Raw(allow_none=True, metadata={"description": "what it says; see `masked`"})
+    masked = fields.Boolean(metadata={"description": "true: the token may not `bodies`, so the shape alone is told"})
+    troubles = fields.List(fields.Nested(TroubleSchema(exclude=["document", "system", "known_at"])))
+
+
+class Again(Which):
+    state = fields.String(
+        load_default=None,
+        allow_none=True,
+        validate=validate.OneOf(AGAIN),
+        metadata={"description": "quarantined, unless ids are given"},
+    )
+
+
+class Queued(Schema):
+    dry_run = fields.Boolean()
+    documents = fields.List(fields.String())
+
+
+@blueprint.looks("/inbox", InboxPage, asks=Asked)
+def listed(asked: dict[str, Any]) -> Any:
+    """List documents, the newest first."""
+    limit = asked["limit"]
+    rows = desk().gateway.inbox.listing(asked["system"], asked["state"], limit + 1, asked["after"])
+    return {"documents": rows[:limit], "next": rows[limit - 1]["id"] if len(rows) > limit else None}
+
+
+@blueprint.looks("/inbox/<id_>", None)
+def one(id_: str) -> Any:
+    """One document. What it says is told whole to who may see bodies, and to others without a value of it."""
+    row = desk().gateway.inbox.one(id_)
+    if row is None:
+        raise NotFound("no document has this id")
+    with desk().looking() as connection:
+        troubles = listing.troubles_of(connection, id_)
+    allowed = "bodies" in caller().rights
+    if allowed:
+        note("document: looked into", id_)
+    said = {"body": body_json(row["body"], allowed), "masked": not allowed, "troubles": troubles}
+    return {**row_json(row), **said}
+
+
+@blueprint.changes("/inbox/replay", "operate", Again, Queued)
+def replay(said: dict[str, Any]) -> Any:
+    """Have documents read again, those with these ids, or all that fit; what is known already has no effect."""
+    gateway, ids, system, state = desk().gateway, said["ids"], said["system"], said["state"]
+    if not ids and not any((system, state, said["since"], said["until"])):
+        raise Refused("name documents, or say which: system, state, since or until")
+    if system is not None:
+        known_systems(gateway.instance, [system])
+    states = (state,) if state else AGAIN if ids else ("quarantined",)
+    chosen = gateway.inbox.requeue(ids or None, system, states, said["since"], said["until"], said["dry_run"])
+    if ids and not chosen:
+        raise NotFound(f"no {' or '.join(states)} document with these ids that still has a body")
+    if chosen and not said["dry_run"]:
+        note("documents: read again", f"{len(chosen)} documents", None, {"ids": chosen[:1000]})
+    return {"dry_run": said["dry_run"], "documents": chosen}

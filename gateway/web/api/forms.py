@@ -1,0 +1,68 @@
+"""What calls may say: texts, pages of long lists, and where the page before ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from marshmallow import Schema, ValidationError, fields, validate
+
+LARGEST = 2**63 - 1
+"""The largest number that the store can look for."""
+
+
+def storable(text: str) -> bool:
+    """Whether every database takes it: PostgreSQL knows no NUL, and half a character is none."""
+    return "\0" not in text and not any("\ud800" <= one <= "\udfff" for one in text)
+
+
+class Text(fields.String):
+    """A text of ``most`` characters."""
+
+    def __init__(self, most: int = 200, least: int = 0, **kwargs: Any) -> None:
+        super().__init__(validate=validate.Length(least, most), **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        if not storable(text):
+            raise ValidationError("a text has no NUL and no half characters")
+        return text
+
+
+class Paged(Schema):
+    limit = fields.Integer(load_default=50, validate=validate.Range(1, 1000))
+    after = fields.String(
+        load_default="",
+        validate=validate.Regexp(r"\A((-1|[0-9]{1,19}):[0-9a-f]{32})?\Z", error="not a `next` of ours"),
+        metadata={"description": "`next` of the page before"},
+    )
+
+
+class Page(Schema):
+    """What every long list ends with."""
+
+    next = fields.String(allow_none=True, metadata={"description": "say it as `after`; null: that was all"})
+
+
+def after(asked: dict[str, Any]) -> tuple[int, str] | None:
+    """Where the page before ended: the number and the id of its last row."""
+    number, _, id_ = asked["after"].partition(":")
+    return (min(int(number), LARGEST), id_) if id_ else None
+
+
+def cut(rows: Sequence[Any], limit: int, number: Callable[[Any], int]) -> tuple[Sequence[Any], str | None]:
+    """A page of rows, one more than ``limit`` where there are more: (the rows to show, what the next page asks for)."""
+    if len(rows) <= limit:
+        return rows, None
+    last = rows[limit - 1]
+    return rows[:limit], f"{number(last)}:{last['id']}"
+
+
+class Which(Schema):
+    """Things by id, or all that fit."""
+
+    ids = fields.List(Text(40), load_default=list, validate=validate.Length(max=1000))
+    system = Text(100, load_default=None, allow_none=True)
+    since = fields.AwareDateTime(load_default=None, allow_none=True, metadata={"description": "from then on"})
+    until = fields.AwareDateTime(load_default=None, allow_none=True, metadata={"description": "before then"})
+    dry_run = fields.Boolean(load_default=False, metadata={"description": "only say which"})

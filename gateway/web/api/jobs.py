@@ -1,0 +1,57 @@
+"""Long work: how far it is, stopping it; and commands that are begun by a call and run in a process of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from marshmallow import Schema, fields, validate
+
+from gateway.answers import jobs as answers
+from gateway.engine import errands
+from gateway.web.api.caller import caller, note
+from gateway.web.api.resource import Resource
+from gateway.web.desk.page import desk
+
+blueprint = Resource("jobs", "Long work: imports, pulls, rescoring, replays")
+
+
+class Asked(Schema):
+    limit = fields.Integer(load_default=50, validate=validate.Range(1, 1000))
+
+
+class Begun(Schema):
+    job = fields.String(metadata={"description": "its id: ask for it under /jobs"})
+
+
+class Told(Schema):
+    told = fields.String()
+
+
+@blueprint.looks("/jobs", None, asks=Asked)
+def listed(asked: dict[str, Any]) -> Any:
+    """List what goes on and what ended in the last days, the newest first."""
+    return {"jobs": [answers.job_json(row) for row in answers.jobs_of(desk().gateway, asked["limit"])]}
+
+
+@blueprint.looks("/jobs/<id_>", None)
+def one(id_: str) -> Any:
+    """One, with what it said at its end."""
+    return answers.job_json(answers.named(desk().gateway, id_))
+
+
+@blueprint.changes("/jobs/<id_>/<any(stop, resume):word>", "operate", None, Told)
+def steer(id_: str, word: str) -> Any:
+    """Have it stop at its next good moment; a rescoring that rests goes on again."""
+    gateway = desk().gateway
+    told = answers.stop(gateway, id_, caller().email) if word == "stop" else answers.go_on(gateway, id_)
+    note(f"job: {word}", id_)
+    return {"told": told}
+
+
+def begin(what: str, subject: str, arguments: Sequence[str], seconds: float | None = None) -> dict[str, str]:
+    """Start a command of the gateway's for the caller. Raises ``Refused`` when the same goes on already."""
+    gateway = desk().gateway
+    id_ = errands.start(gateway.store.main, gateway.instance.root, what, subject, caller().email, arguments, seconds)
+    note(f"job: {what}", subject or "all", None, {"job": id_})
+    return {"job": id_}

@@ -1,0 +1,69 @@
+"""The model in use: its rules in words, its thresholds, and how the scores of all leads lie."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from marshmallow import Schema, fields
+
+from gateway.answers.model import model_json
+from gateway.answers.texts import points
+from gateway.store import bundle
+from gateway.store import desk as queries
+from gateway.web.api.resource import Resource
+from gateway.web.desk.page import desk
+
+blueprint = Resource("model", "What marketing and sales agreed on")
+
+
+class Threshold(Schema):
+    stage = fields.String()
+    persona = fields.String(metadata={"description": "empty: the model knows none"})
+    score = fields.Float(allow_none=True, metadata={"description": "needed for the stage; null: no score enters it"})
+
+
+class Thresholds(Schema):
+    thresholds = fields.List(fields.Nested(Threshold))
+
+
+class Bar(Schema):
+    begin = fields.Float(metadata={"description": "score from which on"})
+    end = fields.Float(metadata={"description": "up to that; the last bar holds it, too"})
+    leads = fields.Integer()
+
+
+class Distribution(Schema):
+    score = fields.String(metadata={"description": "its name"})
+    bars = fields.List(fields.Nested(Bar))
+
+
+@blueprint.looks("/model", None)
+def live() -> Any:
+    """The rules and stages in use, in words, with their hashes and since when."""
+    gateway = desk().gateway
+    with desk().looking() as connection:
+        active = bundle.active(connection)
+    scoring = gateway.instance.scoring.data if gateway.instance.scoring is not None else None
+    return model_json(gateway.model.journey, scoring, gateway.model.hashes, active)
+
+
+@blueprint.looks("/model/thresholds", Thresholds)
+def thresholds() -> Any:
+    """The score that each stage needs, per persona."""
+    journey = desk().gateway.model.journey
+    found = [(one, persona, one.threshold(persona)) for one in journey.stages for persona in journey.personas or ("",)]
+    return {"thresholds": [{"stage": one.name, "persona": who, "score": points(at)} for one, who, at in found]}
+
+
+@blueprint.looks("/model/distribution", Distribution)
+def distribution() -> Any:
+    """How many leads have which score; at most a minute old."""
+    name, step = desk().gateway.model.score_name, queries.BIN / 100
+
+    def count() -> list[int]:
+        with desk().looking() as connection:
+            return queries.scores(connection, name)
+
+    counts = desk().lately(f"scores {name}", count)
+    bars = [{"begin": at * step, "end": (at + 1) * step, "leads": leads} for at, leads in enumerate(counts)]
+    return {"score": name, "bars": bars}

@@ -1,0 +1,114 @@
+"""The systems: how each stands, which field meets which; stopped, and going on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from marshmallow import Schema, fields
+
+from gateway.answers.systems import SystemSchema, counts_json, mapping_json, systems_of
+from gateway.errors import NotFound, Refused
+from gateway.store import listing, outbox, switches
+from gateway.store.database import write
+from gateway.store.overview import overview
+from gateway.times import to_micros
+from gateway.web.api.caller import note
+from gateway.web.api.forms import Text
+from gateway.web.api.jobs import Begun, begin
+from gateway.web.api.resource import Resource
+from gateway.web.desk.page import desk
+from gateway.web.desk.systems import CHECKED
+
+blueprint = Resource("systems", "MA platforms and CRMs")
+
+
+class SystemsPage(Schema):
+    systems = fields.List(fields.Nested(SystemSchema))
+
+
+class Pause(Schema):
+    reason = Text(load_default="paused by hand", metadata={"description": "shown until it is resumed"})
+
+
+@blueprint.looks("/systems", SystemsPage)
+def listed() -> Any:
+    """List the systems in the order of gateway.yaml, which is their rank."""
+    return {"systems": _all()}
+
+
+@blueprint.looks("/systems/<name>", None)
+def one(name: str) -> Any:
+    """One system, with what became of everything that came from it and was to go there."""
+    gateway = desk().gateway
+    found = _named(name)
+    with desk().looking() as connection:
+        counts = overview(connection, gateway.inbox, gateway.model.score_name, to_micros(gateway.now()), people=False)
+    return {**SystemSchema().dump(found), "counts": counts_json(counts.systems.get(name))}
+
+
+@blueprint.looks("/systems/<name>/mapping", None)
+def mapping(name: str) -> Any:
+    """Which field there meets which here."""
+    _named(name)
+    return {"fields": mapping_json(desk().gateway.instance.systems[name])}
+
+
+@blueprint.changes("/systems/<name>/pause", "operate", Pause, SystemSchema)
+def pause(said: dict[str, Any], name: str) -> Any:
+    """Stop sending to a system; its writes wait."""
+    before = _named(name)
+    with desk().deciding() as gateway, write(gateway.store.main) as connection:
+        outbox.pause(connection, name, said["reason"], to_micros(gateway.now()))
+    return _turned("pause", before)
+
+
+@blueprint.changes("/systems/<name>/resume", "operate", None, SystemSchema)
+def resume(name: str) -> Any:
+    """Send to it again."""
+    before = _named(name)
+    with desk().deciding() as gateway, write(gateway.store.main) as connection:
+        switches.resume(connection, name)
+    return _turned("resume", before)
+
+
+@blueprint.changes("/systems/<name>/pull", "operate", None, Begun)
+def pull(name: str) -> Any:
+    """Fetch what is new there, now."""
+    found = _named(name)
+    if not found["source"]:
+        raise Refused(f"{name}: {found['problem'] or 'its plugin has no source'}")
+    return begin("pull", name, ("pull", name))
+
+
+@blueprint.changes("/systems/<name>/push", "operate", None, Begun)
+def push(name: str) -> Any:
+    """Write there what is planned, now."""
+    found = _named(name)
+    if not found["outbound"]:
+        raise Refused(f"{name}: outbound is off; `gateway activate {name}` switches it on")
+    return begin("push", name, ("push", name))
+
+
+@blueprint.changes("/systems/check", "operate", None, Begun)
+def check() -> Any:
+    """Look at the files, and at the connected accounts."""
+    return begin("check", "", ("check", "--online"), CHECKED)
+
+
+def _turned(word: str, before: dict[str, Any]) -> dict[str, Any]:
+    now = _named(before["system"])
+    note(f"system: {word}", now["system"], {"paused": before["paused"]}, {"paused": now["paused"]})
+    told: dict[str, Any] = SystemSchema().dump(now)
+    return told
+
+
+def _all() -> list[dict[str, Any]]:
+    with desk().looking() as connection:
+        return systems_of(desk().gateway, listing.systems(connection))
+
+
+def _named(name: str) -> dict[str, Any]:
+    found = next((one for one in _all() if one["system"] == name), None)
+    if found is None:
+        raise NotFound(f"no system {name!r} in gateway.yaml")
+    return found

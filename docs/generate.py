@@ -11,6 +11,7 @@ from typing import Any
 from marshmallow import Schema, fields, missing
 
 from gateway.durations import format_duration
+from gateway.governance import committee
 from gateway.journey import check as journey
 from gateway.journey import content
 from gateway.mapping import field as mapping_field
@@ -29,6 +30,7 @@ FILES: tuple[tuple[str, type[Schema]], ...] = (
     ("journey.yaml", journey.JourneySchema),
     ("content.yaml", content.ContentForm),
     ("goals.yaml", goals.GoalsForm),
+    ("committee.yaml", committee.CommitteeForm),
 )
 # What a key means where the form itself does not say it; a test sees to it that none is left out.
 HELP = {

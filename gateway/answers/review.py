@@ -21,6 +21,9 @@ from gateway.metrics.period import Period
 from gateway.metrics.report import Table, number, percent
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from gateway.runtime import Gateway
     from gateway.store.reviews import Decision
 
 Data = Mapping[str, Any]
@@ -100,6 +103,21 @@ def log(decisions: Sequence[Decision], title: str) -> Table:
         for one in decisions
     ]
     return Table(("decision", "owner", "by", "state"), rows, title, words=4)
+
+
+def overdue(gateway: Gateway, connection: Connection) -> list[str]:
+    """In words, when the committee was to meet and has not: nobody decided anything by a pack since."""
+    from gateway.store import reviews
+    from gateway.times import from_micros
+
+    committee, zone = gateway.instance.committee, gateway.instance.zone
+    if committee is None:
+        return []
+    last = reviews.held(connection)
+    due = committee.due(from_micros(last).astimezone(zone).date() if last is not None else None)
+    late = (gateway.now().astimezone(zone).date() - due).days
+    words = f"the committee's review was due on {due}, {plural(late, 'day')} ago (`gateway review`)"
+    return [words] if late > 0 else []
 
 
 def as_json(found: Sequence[Section]) -> list[dict[str, Any]]:

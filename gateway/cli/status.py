@@ -31,6 +31,7 @@ def status(app: App, as_json: bool) -> None:
     does not, or when nobody can say which plugins are let in, since plugins.lock or plugins.yaml is broken.
     """
     from gateway.answers.jobs import RESCORE, job_json, jobs_of, line
+    from gateway.answers.review import overdue
     from gateway.answers.versions import approval_words
     from gateway.engine.supervisor import STATUS, down
     from gateway.store import followups
@@ -47,6 +48,7 @@ def status(app: App, as_json: bool) -> None:
         found = overview(connection, gateway.inbox, gateway.model.score_name, now)
         clocks = followups.waiting(connection)
         unloaded = broken(known(connection))
+        late = overdue(gateway, connection)
         drifts: dict[str, list[str]] = {}
         for row in open_alarms(connection, DRIFT):
             drifts.setdefault(row.system, []).append(row.detail["what"])
@@ -60,6 +62,7 @@ def status(app: App, as_json: bool) -> None:
                 "ok": found.holds,
                 "problems": [str(one) for one in (*gateway.broken, gateway.unscored, *fallen) if one],
                 "approval": approval_words(gateway),
+                "review": late,
                 "systems": [
                     {**_json(name, counts, app), "drift": drifts.get(name, [])} for name, counts in systems.items()
                 ],
@@ -93,7 +96,7 @@ def status(app: App, as_json: bool) -> None:
                 say_under(f"under way: {line(job)} (`gateway jobs stop {job.id}`)", 2)
         if gateway.unscored:
             say_under(f"PROBLEM: leads keep the scores they have: {gateway.unscored} (`gateway check`)", 2)
-        for words in approval_words(gateway):
+        for words in (*approval_words(gateway), *late):
             say_under(words, 2)
         for words in fallen:
             say_under(f"PROBLEM: {words}", 2)

@@ -28,7 +28,7 @@ TEAMS = ("marketing", "sales")
 
 class MemberForm(Schema):
     name = fields.String(required=True, validate=validate.Length(1), metadata={"help": "how the others call them"})
-    email = fields.Email(required=True, metadata={"help": "by which they come in at the desk, and hear of meetings"})
+    email = fields.Email(required=True, metadata={"help": "by which they come in at the desk"})
     team = fields.String(required=True, validate=validate.OneOf(TEAMS), metadata={"help": "marketing or sales"})
 
 

@@ -64,7 +64,7 @@ def begun(about: About) -> Message:
     if about.kind in OF_HANDOFFS:
         return _of_lead(about)
     if about.kind == REVIEW:
-        return Message("A quarter is over: time to review the model", about.words)
+        return Message("Time to review the model", about.words)
     return Message(
         f"{about.kind}: {_short(about.words)}", f"{about.words}\n\nSince {moment(about.began_at, about.zone)}."
     )

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection
 
 from gateway.journey.notify import REVIEW, Hearer
+from gateway.metrics.period import begins, label
 from gateway.notices import silence
 from gateway.notices.subscriptions import unsubscribed
 from gateway.notices.telling import DIGEST, Telling
 from gateway.notices.troubles import troubles
-from gateway.store import bundle, due
+from gateway.store import bundle, due, reviews
 from gateway.store import notices as store
 from gateway.store.commit import commit_writes
 from gateway.store.database import read, write
@@ -87,7 +88,7 @@ def tell(gateway: Gateway, looks: bool = True, resumed: bool = False) -> int:
             marks.hear(gateway)
             marks.listen(gateway, connection, at)
             wrong = troubles(gateway, connection, marks.heard, marks.deaf, kinds)
-            found += [one for one in marks.quarters(gateway, now) if REVIEW in kinds]
+            found += [one for one in marks.reviews(gateway, connection, now) if REVIEW in kinds]
             found += _digests(gateway, connection, hearers, now)
     if all(len(few) < store.MOST for few in news):
         marks.move_on(at)
@@ -158,14 +159,22 @@ class _Marks:
         if now - self.deaf_at >= timedelta(days=1) // _MICROSECOND:
             self.deaf, self.deaf_at = [list(one) for one in unsubscribed(gateway, connection)], now
 
-    def quarters(self, gateway: Gateway, now: datetime) -> Iterator[Happened]:
-        """The quarter of the fiscal year that is over, once."""
-        local = now.astimezone(gateway.instance.zone)
-        months = local.year * 12 + local.month - gateway.instance.fiscal_year_start
-        quarter, before = f"Q{months % 12 // 3 + 1} {months // 12}", self.quarter
+    def reviews(self, gateway: Gateway, connection: Connection, now: datetime) -> Iterator[Happened]:
+        """The meeting of the committee that is due, once; without one, the quarter of the fiscal year that is over."""
+        today, committee = now.astimezone(gateway.instance.zone).date(), gateway.instance.committee
+        if committee is not None:
+            last = reviews.held(connection)
+            due = committee.due(from_micros(last).astimezone(gateway.instance.zone).date() if last else None)
+            if due <= today and self.quarter != due.isoformat():
+                self.quarter = due.isoformat()
+                words = f"the committee meets on {due}. `gateway review --html FILE` makes the pack of the last quarter"
+                yield Happened(REVIEW, due.isoformat(), None, to_micros(now), words)
+            return
+        first = gateway.instance.fiscal_year_start
+        quarter, before = label("quarter", begins("quarter", today, first), first), self.quarter
         self.quarter = quarter
         if before and before != quarter:
-            words = f"{before} of your fiscal year is over. `gateway metrics funnel` shows what became of its leads"
+            words = f"{before} of your fiscal year is over. `gateway review` makes the pack of its numbers"
             yield Happened(REVIEW, before, None, to_micros(now), words)
 
     def move_on(self, now: int) -> None:

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from sqlalchemy import select, update
 
 from gateway import clocks
+from gateway.answers.review import overdue
 from gateway.cli.main import cli
 from gateway.notices import messages
 from gateway.notices import sweep as notices
@@ -273,8 +274,25 @@ def test_a_source_that_is_silent_for_twice_its_usual_gap_is_told(world: World) -
 def test_the_committee_hears_when_a_quarter_is_over(world: World) -> None:
     world.work()
     world.at = datetime(2027, 1, 1, 0, 1, tzinfo=UTC)
-    assert world.work() == [("board@example.com", "A quarter is over: time to review the model")]
+    assert world.work() == [("board@example.com", "Time to review the model")]
     assert world.work() == []
+
+
+def test_the_committee_hears_of_its_meeting_on_its_day(tmp_path: Path, server: MailServer) -> None:
+    """Not of a quarter's end; a day that nobody decided anything on is told of once, and stays due."""
+    members = "[{name: A, email: a@example.com, team: marketing}, {name: B, email: b@example.com, team: sales}]"
+    meets = f"members: {members}\nmeets: monthly\nfirst: 2027-01-15\n"
+    world = World(tmp_path, server, **{"committee.yaml": meets})
+    world.work()
+    told = []
+    for day in (1, 14, 15, 16, 31):
+        world.at = datetime(2027, 1, day, 12, tzinfo=UTC)
+        told += [(day, subject) for _, subject in world.work()]
+    assert told == [(15, "Time to review the model")]
+    with read(world.gateway.store.main) as connection:
+        late = "the committee's review was due on 2027-01-15, 16 days ago (`gateway review`)"
+        assert overdue(world.gateway, connection) == [late]
+    world.gateway.close()
 
 
 def test_nothing_is_told_through_a_system_that_is_off(tmp_path: Path, server: MailServer) -> None:

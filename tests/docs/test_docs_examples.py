@@ -94,7 +94,7 @@ def test_examples_of_a_page_are_a_sound_instance(page, tmp_path):
 @pytest.mark.parametrize("block", [b for b in BLOCKS if b.language == "yaml"], ids=lambda b: f"{b.page}:{b.line}")
 def test_yaml_example_names_its_file(block):
     """An example without a file's name would not be loaded by the test above."""
-    assert re.fullmatch(r"(gateway|scoring|journey|content|goals|rates)\.yaml|mappings/[a-z_]+\.yaml", block.name)
+    assert re.fullmatch(r"(gateway|scoring|journey|content|goals|rates|committee)\.yaml|mappings/[a-z_]+\.yaml", block.name)
 
 
 def commands() -> Iterator[tuple[str, list[str]]]:

@@ -94,6 +94,7 @@ leads = Table(
     Index("leads_excluded", "excluded"),
     Index("leads_wake", "wakes_at"),
     Index("leads_sought", "sought"),
+    Index("leads_path", "path", "entered_at", "merged_into"),  # all that a funnel of everybody reads
     Index(
         "leads_merged",
         "merged_into",
@@ -331,7 +332,7 @@ reached = Table(  # the first time a lead reached a stage; a pure function of it
     Column("at", Time, nullable=False),
     Column("cause", String, nullable=False),
     Column("ref", String, nullable=False),
-    Index("reached_stage", "stage", "at"),
+    Index("reached_stage", "stage", "at", "lead"),
 )
 
 transitions = Table(  # decisions: append-only, the last one counts

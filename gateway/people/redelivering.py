@@ -66,12 +66,12 @@ def doomed(gateway: Gateway, which: Which) -> list[str]:
     return list(which.ids) if which.ids and not which.narrowed else dead(gateway, which)
 
 
-def give_up(gateway: Gateway, ids: Sequence[str]) -> int:
+def give_up(gateway: Gateway, ids: Sequence[str], reason: str = "") -> int:
     """Give up writes that wait or are dead. Returns how many; the rest is under way. Raises ``NotFound`` for none."""
     if not ids:
         return 0
     with write(gateway.store.main) as connection:
-        count = switches.discard(connection, to_micros(gateway.now()), ids)
+        count = switches.discard(connection, to_micros(gateway.now()), ids, reason)
     if not count:
         raise NotFound("no write with these ids that waits or is dead; `gateway deliveries list` shows them")
     return count

@@ -346,6 +346,18 @@ class Inbox:
             row = connection.execute(select(documents).where(_d.id == id_)).mappings().first()
         return {**row, "received_at": from_micros(row["received_at"])} if row is not None else None
 
+    def how_many(
+        self,
+        system: str | None = None,
+        states: Sequence[str] = ("quarantined",),
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> int:
+        """How many documents ``requeue`` would let be read again."""
+        with read(self.engine) as connection:
+            chosen = select(func.count()).select_from(_documents).where(*_readable(system, states, since, until))
+            return connection.scalar(chosen) or 0
+
     def requeue(
         self,
         ids: Sequence[str] | None = None,
@@ -361,14 +373,7 @@ class Inbox:
 
         Give ``ids`` or a filter. With ``dry_run`` nothing changes.
         """
-        wanted: list[ColumnElement[bool]] = [_d.state.in_(states), _d.state != "waiting"]
-        wanted.append(_d.reason.not_in((FORGOTTEN, KEPT)))
-        if system is not None:
-            wanted.append(_d.system == system)
-        if since is not None:
-            wanted.append(_d.received_at >= to_micros(since))
-        if until is not None:
-            wanted.append(_d.received_at < to_micros(until))
+        wanted = _readable(system, states, since, until)
         chosen: list[str] = []
         with write(self.engine) as connection:
             for part in [True] if ids is None else [_d.id.in_(chunk) for chunk in _chunks(ids)]:
@@ -572,6 +577,21 @@ class GroupWriter:
 
 
 _documents = documents  # the methods' own parameters of that name must not hide the table
+
+
+def _readable(
+    system: str | None, states: Sequence[str], since: datetime | None, until: datetime | None
+) -> list[ColumnElement[bool]]:
+    """What can be read again of these."""
+    wanted: list[ColumnElement[bool]] = [_d.state.in_(states), _d.state != "waiting"]
+    wanted.append(_d.reason.not_in((FORGOTTEN, KEPT)))
+    if system is not None:
+        wanted.append(_d.system == system)
+    if since is not None:
+        wanted.append(_d.received_at >= to_micros(since))
+    if until is not None:
+        wanted.append(_d.received_at < to_micros(until))
+    return wanted
 
 
 def _leased(worker: str) -> ColumnElement[bool]:

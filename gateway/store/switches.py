@@ -29,7 +29,7 @@ def activated(connection: Connection, system: str, existing: str, now: int) -> N
     Put(connection).upsert(t.systems, [{"name": system, "activated_at": now, "existing": existing}])
 
 
-def discard(connection: Connection, now: int, ids: Collection[str]) -> int:
+def discard(connection: Connection, now: int, ids: Collection[str], reason: str = "") -> int:
     """Give up writes that wait, are unsure or dead; one on its way right now stays. Returns how many."""
     w = t.writes.c
     chosen = select(w.id, w.system, w.state).where(among(w.id, ids), w.state.in_(("waiting", "unknown", "dead")))
@@ -39,7 +39,13 @@ def discard(connection: Connection, now: int, ids: Collection[str]) -> int:
     connection.execute(
         update(t.writes)
         .where(among(w.id, [row.id for row in rows]))
-        .values(state="superseded", code=DISCARDED, message="given up by a person", finished_at=now, lease="")
+        .values(
+            state="superseded",
+            code=DISCARDED,
+            message=f"given up by a person{f': {reason}' if reason else ''}",
+            finished_at=now,
+            lease="",
+        )
     )
     counts: dict[tuple[str, str], int] = {}
     for row in rows:

@@ -71,7 +71,7 @@ def discard(said: dict[str, Any]) -> Any:
     """Give up writes: those with these ids, waiting or dead, or all dead ones that fit."""
     gateway, dry = desk().gateway, said["dry_run"]
     chosen = redelivering.doomed(gateway, _which(said))
-    count = 0 if dry else redelivering.give_up(gateway, chosen)
+    count = 0 if dry else redelivering.give_up(gateway, chosen, said["reason"])
     return _settled("discard", chosen, count, dry)
 
 

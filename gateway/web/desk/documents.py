@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
 from flask import render_template, request
 from flask.typing import ResponseReturnValue
 
+from gateway.answers.texts import plural
 from gateway.errors import NotFound, Refused
-from gateway.store import listing, outbox, switches
-from gateway.store.database import write
+from gateway.people import redelivering
+from gateway.store import listing
 from gateway.sync.companions import in_words
 from gateway.times import to_micros
+from gateway.web.desk.handoffs import day_of
+from gateway.web.desk.jobs import begin
 from gateway.web.desk.page import Desk, chosen, done, page, visitor
 
 PAGE = 100
@@ -65,6 +71,68 @@ def replay(desk: Desk, id_: str) -> ResponseReturnValue:
     return done("It is read again; what is known already has no effect.", "desk.document", id_=id_)
 
 
+AGAIN = ("quarantined", "read")
+
+
+@page("/inbox/all/replay", "operate", ("GET", "POST"))
+def replay_all(desk: Desk) -> ResponseReturnValue:
+    """Everything that fits a filter: first how many that are, then the doing, which may take long."""
+    asked = _filter("system", "state", "since", "until")
+    state = asked.get("state", "quarantined")
+    if state not in AGAIN:
+        raise Refused("only documents that are quarantined or read can be read again")
+    since, until = _days(desk, asked)
+    count = desk.gateway.inbox.how_many(asked.get("system"), (state,), since, until)
+    words = f"{plural(count, f'{state} document')}{_of(asked)}"
+    if request.method == "GET":
+        title, will = "Read again", f"{words} would be read again; what is known already has no effect."
+        return render_template("desk/sure.html", title=title, words=will, fields=asked, count=count, back="desk.inbox")
+    options = [
+        part for name, at in (("since", since), ("until", until)) if at for part in (f"--{name}", at.isoformat())
+    ]
+    of = ("--system", asked["system"]) if "system" in asked else ()
+    subject = asked.get("system", "documents")
+    begin(desk, "replay", subject, ("inbox", "replay", *of, "--state", state, *options))
+    return done(f"{words} are read again.", "desk.jobs")
+
+
+@page("/deliveries/all/<word>", "operate", ("GET", "POST"))
+def settle_all(desk: Desk, word: str) -> ResponseReturnValue:
+    """Every dead write that fits a filter: first how many that are, then ``word``: retry or discard."""
+    if word not in ("retry", "discard"):
+        raise Refused(f"no such word: {word}")
+    asked = _filter("system", "object", "code", "since", "until")
+    since, until = _days(desk, asked)
+    with desk.looking() as connection:
+        narrowed = (asked.get("system"), asked.get("object"), asked.get("code"))
+        begins, ends = (None if at is None else to_micros(at) for at in (since, until))
+        ids = listing.dead_letters(connection, None, *narrowed, begins, ends)
+    words = f"{plural(len(ids), 'dead write')}{_of(asked)}"
+    if request.method == "GET":
+        title = "Try again" if word == "retry" else "Give up"
+        will = f"{words} would be {'tried again' if word == 'retry' else 'given up'}."
+        more = {"title": title, "words": will, "fields": asked, "count": len(ids), "reason": word == "discard"}
+        return render_template("desk/sure.html", back="desk.deliveries", **more)
+    return _settled(desk, word, ids)
+
+
+def _filter(*names: str) -> dict[str, str]:
+    """What a filter asks for, from the address or the form."""
+    given = {name: request.values.get(name, "").strip()[:100] for name in names}
+    return {name: value for name, value in given.items() if value}
+
+
+def _days(desk: Desk, asked: Mapping[str, str]) -> tuple[datetime | None, datetime | None]:
+    """From the first moment of ``since`` to the last of ``until``."""
+    since, until = (day_of(desk, asked.get(name, "")) for name in ("since", "until"))
+    return since, until and until + timedelta(days=1)
+
+
+def _of(asked: Mapping[str, str]) -> str:
+    words = {"system": "of", "object": "object", "code": "refused with", "since": "from", "until": "until and with"}
+    return "".join(f" {words[name]} {asked[name]}" for name in words if name in asked)
+
+
 @page("/deliveries")
 def deliveries(desk: Desk) -> ResponseReturnValue:
     asked = chosen({"system": 60, "state": 20})
@@ -87,18 +155,18 @@ def settle(desk: Desk, word: str) -> ResponseReturnValue:
     ids = request.form.getlist("id")[:1000]
     if not ids:
         raise Refused("mark the writes first")
-    with desk.deciding() as gateway, write(gateway.store.main) as connection:
-        now = to_micros(gateway.now())
-        if word == "retry":
-            count = outbox.retry(connection, now, listing.dead_letters(connection, ids), None)
-            told = f"{count:,} tried again."
-        elif word == "discard":
-            reason = request.form.get("reason", "").strip()[:200]
-            if not reason:
-                raise Refused("say why they are given up")
-            count = switches.discard(connection, now, ids)
-            told = f"{count:,} given up."
-        else:
-            raise Refused(f"no such word: {word}")
-    desk.note(f"writes: {word}", f"{len(ids)} writes", None, {"ids": ids})
+    return _settled(desk, word, ids)
+
+
+def _settled(desk: Desk, word: str, ids: Sequence[str]) -> ResponseReturnValue:
+    reason = request.form.get("reason", "").strip()[:200]
+    if word == "retry":
+        told = f"{redelivering.retry(desk.gateway, ids):,} tried again."
+    elif word == "discard":
+        if not reason:
+            raise Refused("say why they are given up")
+        told = f"{redelivering.give_up(desk.gateway, ids, reason):,} given up."
+    else:
+        raise Refused(f"no such word: {word}")
+    desk.note(f"writes: {word}", f"{len(ids)} writes", None, {"ids": list(ids[:1000])})
     return done(told, "desk.deliveries")

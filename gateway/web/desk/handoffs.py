@@ -71,7 +71,7 @@ def dispose(desk: Desk, id_: str, word: str) -> ResponseReturnValue:
     reason, by = form.get("reason", "").strip()[:200], visitor().email
     with desk.deciding() as gateway:
         if word in OUTCOMES:
-            row = report(gateway, id_, word, reason, by, _day(desk, form.get("wake", "")))
+            row = report(gateway, id_, word, reason, by, day_of(desk, form.get("wake", "")))
             words = f"Ended as {row['bucket']}" if row["bucket"] else "Accepted"
         elif word == "reassign":
             row = dict(staffing.reassign(gateway, id_, form.get("owner", "").strip()[:200], reason, by))
@@ -97,7 +97,7 @@ def hold(desk: Desk, id_: str) -> ResponseReturnValue:
             reason = form.get("reason", "").strip()[:200]
             if not reason:
                 raise Refused("say why it is kept from sales")
-            judging.hold(gateway, id_, _day(desk, form.get("until", "")), reason, by)
+            judging.hold(gateway, id_, day_of(desk, form.get("until", "")), reason, by)
             words = "It is kept from sales."
     desk.note("lead: hold" if not form.get("end") else "lead: hold ended", id_)
     return done(words, "desk.lead", id_=id_)
@@ -114,7 +114,7 @@ def hand_over(desk: Desk, id_: str) -> ResponseReturnValue:
     return done("Sales have it now.", "desk.lead", id_=id_)
 
 
-def _day(desk: Desk, text: str) -> datetime | None:
+def day_of(desk: Desk, text: str) -> datetime | None:
     """A day of the company's zone, as a form's date field gives it. Raises ``Refused``."""
     if not text:
         return None

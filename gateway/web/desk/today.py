@@ -7,7 +7,6 @@ from datetime import timedelta
 from flask import render_template
 from flask.typing import ResponseReturnValue
 
-from gateway.answers.work import in_words
 from gateway.people.owning import ids_of
 from gateway.people.staffing import name_of
 from gateway.store import desk as queries
@@ -15,6 +14,7 @@ from gateway.store import listing
 from gateway.store.overview import overview
 from gateway.times import to_micros
 from gateway.web.desk.page import Desk, page, visitor
+from gateway.web.desk.work import SAYING, settled_by
 
 SHOWN = 10
 PERIOD = timedelta(days=30)
@@ -36,8 +36,6 @@ def today(desk: Desk) -> ResponseReturnValue:
         fresh = not queries.anybody(connection)
     for row in handoffs:
         row["owner_name"] = name_of(roster, row["system"], row["owner"])
-    for item in items:
-        item["words"] = in_words(item["kind"], item["detail"])
     return render_template(
         "desk/today.html",
         handoffs=handoffs,
@@ -47,7 +45,8 @@ def today(desk: Desk) -> ResponseReturnValue:
         found=found,
         systems=gateway.instance.systems,
         problems=gateway.problems,
-        items=items,
+        items=[settled_by(desk, item) for item in items],
+        **SAYING,
         moved=moved,
         days=PERIOD.days,
         fresh=fresh,

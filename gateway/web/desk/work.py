@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from flask import render_template, request
 from flask.typing import ResponseReturnValue
 
@@ -13,18 +16,47 @@ from gateway.store import listing
 from gateway.store import work as items
 from gateway.web.desk.page import Desk, chosen, done, page, visitor
 
-PAGE = 100
+PAGE = 50
 
 
 @page("/work")
 def work(desk: Desk) -> ResponseReturnValue:
-    asked = chosen({"kind": 60, "system": 60})
+    asked = chosen({"kind": 60, "system": 60, "after": 60})
     with desk.looking() as connection:
-        rows = listing.work_items(connection, PAGE, asked.get("kind"), asked.get("system"))
+        after = _after(asked.get("after", ""))
+        rows = listing.work_items(connection, PAGE + 1, asked.get("kind"), asked.get("system"), after)
         kinds = listing.work_kinds(connection)
-    for row in rows:
-        row["words"] = in_words(row["kind"], row["detail"])
-    return render_template("desk/work.html", rows=rows, kinds=kinds, asked=asked, systems=desk.gateway.instance.systems)
+    last = rows[PAGE - 1] if len(rows) > PAGE else None
+    return render_template(
+        "desk/work.html",
+        rows=[settled_by(desk, row) for row in rows[:PAGE]],
+        kinds=sorted(kinds),
+        asked=asked,
+        systems=desk.gateway.instance.systems,
+        following=f"{last['opened_at']}:{last['id']}" if last else "",
+        **SAYING,
+    )
+
+
+SAYING = {"words_of": WAYS, "asking": ASKING}
+"""What the template's ``settle`` needs beside an item."""
+
+
+def settled_by(desk: Desk, row: Mapping[str, Any]) -> dict[str, Any]:
+    """An item with all that a form under it offers: what each side says, the ways to settle it, the words to choose."""
+    over = row["resolved_at"] is not None
+    return {
+        **row,
+        "words": in_words(row["kind"], row["detail"]),
+        "sides": sides_of(desk.gateway, row),
+        "ways": () if over else ways(row),
+        "choices": () if over else words_for(desk.gateway, row) or row["detail"].get("candidates", ()),
+    }
+
+
+def _after(text: str) -> tuple[int, str] | None:
+    at, colon, id_ = text.partition(":")
+    return (int(at), id_) if colon and at.isascii() and at.isdigit() and len(at) < 20 else None
 
 
 @page("/work/<id_>")
@@ -33,16 +65,11 @@ def work_item(desk: Desk, id_: str) -> ResponseReturnValue:
     row = item_named(gateway, id_)
     with desk.looking() as connection:
         said = items.resolutions(connection, row["id"])
-    over = row["resolved_at"] is not None
     return render_template(
         "desk/work_item.html",
-        row=row | {"words": in_words(row["kind"], row["detail"])},
+        row=settled_by(desk, row),
         said=said,
-        sides=sides_of(gateway, row),
-        ways=() if over else ways(row),
-        choices=() if over else words_for(gateway, row),
-        words=WAYS,
-        asking=ASKING,
+        **SAYING,
     )
 
 

@@ -1,0 +1,54 @@
+"""Who gets handoffs, how they stand, and who of them is away."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from flask import render_template, request
+from flask.typing import ResponseReturnValue
+
+from gateway.errors import Refused
+from gateway.people import staffing
+from gateway.people.owning import ids_of
+from gateway.store import roster as stored
+from gateway.times import to_micros
+from gateway.web.desk.handoffs import day_of
+from gateway.web.desk.page import Desk, done, page, visitor
+
+
+@page("/owners")
+def owners(desk: Desk) -> ResponseReturnValue:
+    """The owners of journey.yaml, the visitor first."""
+    gateway, now = desk.gateway, desk.gateway.now()
+    with desk.looking() as connection:
+        mine = ids_of(gateway.pipeline.roster(connection, now), visitor().email)
+        rows = staffing.standings(gateway, connection)
+        coming = stored.absences(connection, to_micros(now))
+    rows.sort(key=lambda one: one.owner.who not in mine)
+    return render_template(
+        "desk/owners.html",
+        rows=[(one, one.owner.who in mine, to_micros(one.until) if one.until else None) for one in rows],
+        away={row.owner for row in coming},
+        coming=[row for row in coming if row.begins > to_micros(now)],
+    )
+
+
+@page("/owners/<word>", "judge", ("POST",))
+def staff(desk: Desk, word: str) -> ResponseReturnValue:
+    """``word``: absent or back, of the owner whom the form names."""
+    form = request.form
+    name = form.get("owner", "").strip()[:200]
+    with desk.deciding() as gateway:
+        if word == "absent":
+            begins, ends = (day_of(desk, form.get(field, "")) for field in ("from", "until"))
+            last = ends + timedelta(days=1) if ends is not None else None  # the last day counts as a whole
+            start: datetime = begins or gateway.now()
+            staffing.absent(gateway, name, start, last, form.get("reason", "").strip()[:200], visitor().email)
+            words = f"{name} is away; within a minute of its begin what they have goes to somebody else."
+        elif word == "back":
+            staffing.back(gateway, name)
+            words = f"{name} is there again, from the next handoff on."
+        else:
+            raise Refused(f"no such word: {word}")
+    desk.note(f"owner: {word}", name)
+    return done(words, "desk.owners")

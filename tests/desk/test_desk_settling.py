@@ -1,0 +1,100 @@
+"""What the desk lets people settle where they read of it: work items, absences, documents and writes by the hundred."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from disk_instance import ANN, Instance
+from sqlalchemy import update
+
+from gateway.engine import errands
+from gateway.store import tables as t
+from gateway.store.database import write
+from gateway.store.put import Put
+from gateway.web.desk.page import NAME
+
+
+def test_an_item_is_settled_where_it_is_told(desk: Any, company: Instance) -> None:
+    """On Today and on the page of all work, nobody has to open it."""
+    odd = {"id": "8", "at": "2026-01-09T09:00:00", "email": "ed@four.example", "status": "Signed"}
+    company.bring([odd], "odd.csv")
+    for path in ("/", "/work"):
+        text = desk("marketing").get(path)
+        assert "Settle…" in text
+        assert "<option>won</option>" in text
+        assert "Settle…" not in desk("viewer").get(path)
+    [item] = company.json("work", "list")["work"]
+    browser = desk("marketing")
+    browser.get("/")
+    browser.post(f"/work/{item['id']}/resolve", way="map", value="nothing", back="/")
+    assert "<h1>Today</h1>" in browser.text
+    assert "Signed is nothing" in browser.text
+    assert "Settle…" not in browser.text
+
+
+def test_who_is_away_gets_nothing_until_they_are_back(company: Instance, request: pytest.FixtureRequest) -> None:
+    journey = company.root / "journey.yaml"
+    people = "\nowners: [{user: sales@one.example, name: sal}, {user: lou@one.example, name: lou}]\nfallback: lou\n"
+    journey.write_text(journey.read_text() + people + "assign: [round_robin]\n")
+    desk = request.getfixturevalue("desk")  # opened with these files
+    browser = desk("sales")
+    text = browser.get("/owners")
+    assert text.index(">sal ") < text.index(">lou")
+    assert "you</span>" in text
+    browser.post("/owners/absent", owner="sal", until="2026-01-01", back="/owners")
+    assert "it ends before it begins" in browser.text
+    browser.post("/owners/absent", owner="sal", reason="holidays", back="/owners")
+    assert "absent</span> (holidays)" in browser.text
+    [absence] = company.json("owners", "list")["absences"]
+    assert (absence["owner"], absence["by"]) == ("sal", "sales@one.example")
+    browser.post("/owners/back", owner="sal", back="/owners")
+    assert "holidays" not in browser.text
+    looking = desk("viewer")
+    assert "Away…" not in looking.get("/owners")
+    looking.post("/owners/absent", owner="lou")
+    assert looking.status == 403
+
+
+def test_dead_writes_are_settled_by_the_hundred_and_counted_before(desk: Any, app: Any, company: Instance) -> None:
+    """The whole filter, not only the rows that are shown; why it was is kept with each."""
+    with write(app.extensions[NAME].gateway.store.main) as connection:
+        dead = update(t.writes).values(state="dead", code="NO_SUCH", message="no", finished_at=1_770_000_000_000_000)
+        connection.execute(dead)
+        Put(connection).count(t.tallies, [{"system": "sales", "what": "write dead", "reason": "", "count": 1}])
+    browser = desk("admin")
+    browser.get("/deliveries")
+    assert "0 dead writes of leads would be" in browser.get("/deliveries/all/retry?system=leads")
+    assert "0 dead writes until and with 2026-01-01" in browser.get("/deliveries/all/retry?until=2026-01-01")
+    assert "1 dead write of sales refused with NO_SUCH" in browser.get(
+        "/deliveries/all/discard?system=sales&code=NO_SUCH"
+    )
+    browser.post("/deliveries/all/discard", system="sales", code="NO_SUCH", back="/deliveries")
+    assert "say why they are given up" in browser.text
+    browser.post("/deliveries/all/discard", system="sales", code="NO_SUCH", reason="not wanted", back="/deliveries")
+    assert "1 given up" in browser.text
+    [one] = company.json("deliveries", "list")["deliveries"]
+    assert (one["state"], one["message"]) == ("superseded", "given up by a person: not wanted")
+    assert company.json("status")["ok"]
+    browser.get("/deliveries/all/dance")
+    assert "no such word" in browser.text
+
+
+def test_documents_are_read_again_by_the_hundred_and_counted_before(
+    desk: Any, company: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[Any] = []
+    monkeypatch.setattr(errands, "start", lambda *given: begun.append(given[2:6]) or "id")
+    company.bring([ANN | {"at": "2026-02-01T09:00:00"}], "again.csv")
+    browser = desk("admin")
+    assert "0 quarantined documents would be" in browser.get("/inbox/all/replay")
+    assert "2 read documents of leads would be" in browser.get("/inbox/all/replay?system=leads&state=read")
+    browser.post("/inbox/all/replay", system="leads", state="read", since="2020-01-01")
+    words = ("inbox", "replay", "--system", "leads", "--state", "read", "--since", "2020-01-01T00:00:00+01:00")
+    assert begun == [("replay", "leads", "admin@one.example", words)]
+    company.run(*words, "--dry-run")  # the command understands it
+    looking = desk("sales")
+    looking.get("/account")
+    looking.post("/inbox/all/replay", state="read")
+    assert looking.status == 403
+    assert len(begun) == 1

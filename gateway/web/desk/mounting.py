@@ -25,13 +25,27 @@ from gateway.store import tables as t
 from gateway.store.database import read, write
 from gateway.store.put import Put
 from gateway.times import from_micros
-from gateway.web.desk import documents, door, handoffs, jobs, lead, leads, model, owners, systems, today, work
+from gateway.web.desk import (
+    accounts,
+    audit,
+    documents,
+    door,
+    handoffs,
+    jobs,
+    lead,
+    leads,
+    model,
+    owners,
+    systems,
+    today,
+    work,
+)
 from gateway.web.desk.page import NAME, Desk, Visitor, blueprint, desk, local, real_now
 
 if TYPE_CHECKING:
     from gateway.runtime import Gateway
 
-PAGES = (today, leads, lead, handoffs, work, model, systems, documents, jobs, owners)
+PAGES = (today, leads, lead, handoffs, work, model, systems, documents, jobs, owners, accounts, audit)
 """Imported, and so declared."""
 OPEN = ("desk.login", "desk.link", "desk.static")
 """What is shown to everybody."""

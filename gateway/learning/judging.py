@@ -59,8 +59,14 @@ def verdict(name: str, before: Floats, won_before: Marks, scores: Floats, won: M
 def promised(before: Floats, won_before: Marks, scores: Floats) -> Floats:
     """The chance to win that each score stands for, as older cases had it."""
     middle, width = float(before.mean()), float(before.std()) or 1.0
-    line = fit(((before - middle) / width)[:, None], won_before)
-    return chance(line.logit(((scores - middle) / width)[:, None]))
+    points = bool(min(before.min(), scores.min()) >= 0 and max(before.max(), scores.max()) <= 100)
+
+    def columns(each: Floats) -> Floats:
+        """Points may stand for log odds, or for the probability itself: the cases say which."""
+        share = np.clip(each / 100, 0.005, 0.995)
+        return np.column_stack([(each - middle) / width, np.log(share / (1 - share)) if points else 0 * each])
+
+    return chance(fit(columns(before), won_before).logit(columns(scores)))
 
 
 def auc(scores: Floats, won: Marks) -> float:

@@ -16,6 +16,7 @@ from gateway.contracts import (
     Call,
     Connection,
     Context,
+    Count,
     Cursor,
     Document,
     Estimate,
@@ -194,6 +195,13 @@ class CrmSource(Source):
 
     def estimate(self, stream: str, since: datetime | None) -> Estimate | None:
         return Estimate(records=5, calls=3)
+
+    def counted(self, count: Count, since: datetime, until: datetime) -> Iterator[tuple[str, datetime]]:
+        for page in self.pull("people", None, None):
+            for one in json.loads(page.document or b"[]"):
+                at = datetime.fromisoformat(one[count.at])
+                if since <= at < until and all(one[name] in values for name, values in count.where.items()):
+                    yield one["id"], at
 
 
 class CrmSink(Sink):

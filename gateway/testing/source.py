@@ -12,6 +12,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import fields as dataclass_fields
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import combinations, product
 from typing import Any, get_args
 
 import orjson
@@ -20,6 +21,7 @@ import pytest
 from gateway.contracts import (
     OUTCOMES,
     Context,
+    Count,
     Cursor,
     Document,
     Estimate,
@@ -86,6 +88,11 @@ class SourceContract(SystemContract):
         source = self._source()
         items = [item for document in self.documents() for item in self._read(source, document)]
         return [item for item in items if isinstance(item, Lookup)]
+
+    def counts(self) -> Sequence[tuple[Count, Mapping[str, datetime]]]:
+        """Of a source that can be ``counted``: what to count, and which of the fake's records count (id → time), at
+        least two of them, of different times."""
+        return ()
 
     def streams(self, source: Source) -> Sequence[str]:
         """What is pulled in the checks: what the source names, or what else ``pull`` takes, such as a file's path."""
@@ -339,6 +346,37 @@ class SourceContract(SystemContract):
             took.append(self.fake.calls - before)
         assert took[1] <= took[0], f"one record takes {took[0]} calls, {len(lookups[:most])} take {took[1]}"
 
+    # -- counting -----------------------------------------------------------------------------------------------------
+
+    def test_each_record_of_a_period_is_counted_once(self) -> None:
+        """With its time in UTC, from the period's first moment until before its last: neighbours never share one."""
+        for count, records in self._counts():
+            times = sorted(set(records.values()))
+            ends = [times[0], times[len(times) // 2], times[-1], times[-1] + timedelta(seconds=1)]
+            for since, until in combinations(sorted(set(ends)), 2):
+                found = list(self._source().counted(count, since, until))
+                twice = len(found) - len({record for record, _ in found})
+                assert not twice, f"{count.object}: {twice} counted twice"
+                assert all(at.utcoffset() == timedelta(0) for _, at in found), f"{count.object}: a time is not in UTC"
+                expected = {record: at for record, at in records.items() if since <= at < until}
+                ids, wanted = {record for record, _ in found}, set(expected)
+                wrong = f"{len(ids - wanted)} too many, {len(wanted - ids)} too few"
+                assert ids == wanted, f"{count.object} from {since} until before {until}: {wrong}"
+                assert dict(found) == expected, f"{count.object}: counted by another time than {count.at}"
+
+    def test_half_a_count_is_none(self) -> None:
+        """What goes wrong on the way is an error: fewer records would pass for what the system counts."""
+        for count, records in self._counts():
+            since, until = min(records.values()), max(records.values()) + timedelta(seconds=1)
+            faults: tuple[Fault, ...] = ("busy", "cut before", "cut after", "garbage")
+            for fault, after in product(faults, range(3)):
+                self._fail(fault, after)
+                found = len(records)
+                with suppress(Exception):
+                    found = len(list(self._source().counted(count, since, until)))
+                self.fake.calm()
+                assert found == len(records), f"{count.object}: {fault}: {found} of {len(records)} counted"
+
     # -- how it is done -----------------------------------------------------------------------------------------------
 
     def _exercised(self) -> Iterator[Any]:
@@ -377,6 +415,14 @@ class SourceContract(SystemContract):
         assert found, "say which records the fake holds: def lookups(self): return [Lookup(…), …]"
         return [one for one in found if one.object == found[0].object]
 
+    def _counts(self) -> Sequence[tuple[Count, Mapping[str, datetime]]]:
+        if type(self._source()).counted is Source.counted:
+            self.not_here("it cannot be counted")
+        found = self.counts()
+        enough = found and all(len(set(records.values())) > 1 for _, records in found)
+        assert enough, "say what of the fake counts: def counts(self): return [(Count(…), {id: time, …})]"
+        return found
+
     def _asked(self, left: int | None = None) -> Iterator[Callable[[], Any]]:
         """Each way in which the system is asked for something, by a new source."""
         self._streams(or_fetch=True)
@@ -386,6 +432,10 @@ class SourceContract(SystemContract):
         if type(source).fetch is not Source.fetch:
             lookups = self._lookups()
             yield lambda: list(self._source(left).fetch(lookups))
+        if type(source).counted is not Source.counted:
+            count, records = self._counts()[0]
+            within = min(records.values()), max(records.values())
+            yield lambda: list(self._source(left).counted(count, *within))
 
     def _raised(self, ask: Callable[[], Any]) -> Exception | None:
         try:

@@ -15,6 +15,7 @@ from small_crm import HOOK, MAPPING, PAGE, TOKEN, CrmSource, Endless, FakeCrm, S
 
 from gateway.contracts import (
     Context,
+    Count,
     Cursor,
     Document,
     Estimate,
@@ -48,6 +49,11 @@ class TestCrm(SourceContract):
             for number in (1, 2)
         ]
         return [self.document(json.dumps(people)), self.document('{"changed_ids": [1, 2, 3]}')]
+
+    def counts(self) -> Sequence[tuple[Count, Mapping[str, datetime]]]:
+        people = [one for one in self.fake.held["person"].values() if one["name"] != "N2"]
+        count = Count(object="person", at="changed", where={"name": ("N1", "N3", "N4", "N5")})
+        return [(count, {one["id"]: datetime.fromisoformat(one["changed"]) for one in people})]
 
 
 def test_what_asks_nobody_is_excused_from_what_is_about_asking() -> None:
@@ -297,6 +303,27 @@ class OneByOne(CrmSource):
             yield from super().fetch([one])
 
 
+class CountsTheEnd(CrmSource):
+    def counted(self, count: Count, since: datetime, until: datetime) -> Iterator[tuple[str, datetime]]:
+        return super().counted(count, since, until + timedelta(microseconds=1))
+
+
+class CountsEverybody(CrmSource):
+    def counted(self, count: Count, since: datetime, until: datetime) -> Iterator[tuple[str, datetime]]:
+        return super().counted(replace(count, where={}), since, until)
+
+
+class CountsTwice(CrmSource):
+    def counted(self, count: Count, since: datetime, until: datetime) -> Iterator[tuple[str, datetime]]:
+        for _ in range(2):
+            yield from super().counted(count, since, until)
+
+
+class CountsByItsOwnTime(CrmSource):
+    def counted(self, count: Count, since: datetime, until: datetime) -> Iterator[tuple[str, datetime]]:
+        return ((record, at + timedelta(minutes=1)) for record, at in super().counted(count, since, until))
+
+
 class Shows(CrmSource):
     def __init__(self, settings: Mapping[str, Any], context: Context) -> None:
         super().__init__(settings, context)
@@ -369,6 +396,11 @@ BAD: Sequence[tuple[Make, str, str]] = [
     (PaysNothing, "test_no_request_without_budget", "the budget gave 0 requests and the system heard 3"),
     (FetchesSome, "test_what_is_looked_up_is_answered", "1 of 3 looked up were not answered"),
     (OneByOne, "test_lookups_go_in_batches", "one record takes 1 calls, 3 take 3"),
+    (CountsTheEnd, "test_each_record_of_a_period_is_counted_once", "1 too many, 0 too few"),
+    (CountsEverybody, "test_each_record_of_a_period_is_counted_once", "1 too many, 0 too few"),
+    (CountsTwice, "test_each_record_of_a_period_is_counted_once", "person: 2 counted twice"),
+    (CountsByItsOwnTime, "test_each_record_of_a_period_is_counted_once", "counted by another time than changed"),
+    (SwallowsErrors, "test_half_a_count_is_none", "person: busy: 3 of 4 counted"),
     (Shows, "test_secrets_appear_nowhere", "a secret shows"),
     (ShowsInWhatItRaises, "test_secrets_appear_nowhere", "a secret shows"),
 ]

@@ -12,7 +12,7 @@ import pytest
 from gateway_hubspot import HubSpotConnection, HubSpotSink, HubSpotSource, SettingsSchema
 from gateway_hubspot.client import Client
 
-from gateway.contracts import TASK, Connection, Context, Document, Secret, Sink, Source
+from gateway.contracts import TASK, Connection, Context, Count, Document, Secret, Sink, Source
 from gateway.testing import ConnectionContract, FakeSystem, SinkContract, SourceContract
 
 sandbox = pytest.importorskip("gateway_sandbox", reason="the plugin gateway-sandbox is not installed")
@@ -86,6 +86,11 @@ class TestSource(Parts, SourceContract):
         past = {**page["results"][0], "propertiesWithHistory": {"lastname": versions}}
         bin_ = {"object": "contact", "results": [past], "deleted": [{"id": "9", "archivedAt": times["updatedAt"]}]}
         return [self.document(json.dumps(one)) for one in (named, lives, page, bin_)]
+
+    def counts(self) -> Sequence[tuple[Count, Mapping[str, datetime]]]:
+        count = Count(object="contact", at="createdate", where={"hs_object_id": tuple(self.fake.records("contact"))})
+        ids = sorted(self.fake.records("contact"), key=int)
+        return [(count, {id_: START - timedelta(hours=number) for number, id_ in enumerate(ids)})]
 
 
 class TestSink(Parts, SinkContract):

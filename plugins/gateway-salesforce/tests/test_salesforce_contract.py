@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from gateway_salesforce import SalesforceConnection, SalesforceSink, SalesforceSource, SettingsSchema
 
-from gateway.contracts import CAMPAIGN, TASK, Connection, Context, Document, Secret, Sink, Source
+from gateway.contracts import CAMPAIGN, TASK, Connection, Context, Count, Document, Secret, Sink, Source
 from gateway.testing import ConnectionContract, FakeSystem, SinkContract, SourceContract
 
 sandbox = pytest.importorskip("gateway_sandbox", reason="the plugin gateway-sandbox is not installed")
@@ -94,6 +94,11 @@ class TestSource(Parts, SourceContract):
             "deleted": [{"object": "Lead", "id": ids[5], "at": "2026-05-21T10:00:00+00:00"}],
         }
         return [self.document(message, "text/xml; charset=utf-8"), self.document(json.dumps(page))]
+
+    def counts(self) -> Sequence[tuple[Count, Mapping[str, datetime]]]:
+        ids = sorted(self.fake.records("Lead"))
+        count = Count(object="Lead", at="CreatedDate", where={"Company": ("Norvik", "Nordvik & Søn's")})
+        return [(count, {id_: START - timedelta(minutes=LEADS - number) for number, id_ in enumerate(ids)})]
 
 
 class TestSink(Parts, SinkContract):

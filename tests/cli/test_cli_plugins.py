@@ -116,6 +116,19 @@ def test_who_works_goes_on_with_the_switches_of_before_while_the_file_is_broken(
     assert "plugins.yaml:1: " in filled.run("check", code=2).stderr
 
 
+def test_a_broken_lock_is_a_problem_of_each_system(filled: Any) -> None:
+    """Also where the files in use had other ones: nobody knows who would be let in now."""
+    off(filled)
+    filled.run("status")
+    (filled.root / "plugins.lock").write_text("{")
+    done = filled.run("status", code=1)
+    assert done.stdout.count("PROBLEM: plugins.lock:1: not readable as JSON)") == 2
+    assert "disabled" not in done.stdout
+    assert {one["problem"] for one in filled.json("status", code=1)["systems"]} == {
+        "plugins.lock:1: not readable as JSON"
+    }
+
+
 def test_without_any_plugin_everything_that_needs_none_works(filled: Any) -> None:
     """Safe mode: is it the gateway, or a plugin? Nothing is lost meanwhile."""
     none = {"GATEWAY_PLUGINS": ""}

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import queue
 import sys
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from gateway.cli.main import cli
 from gateway.cli.patience import impatient
 from gateway.host import Plugin, installed
 from gateway.plugins import memory, retrying
@@ -116,3 +120,16 @@ def test_who_ends_processes_when_it_is_built_is_tried_by_building_it(root: Path,
     assert load(root, probing=True).state == "quarantined"
     assert load(root, building=True).state == "active"
     assert breakers.quarantined(root / "var").keys() == {"x"}
+
+
+def test_status_names_who_is_broken_though_no_system_is_of_it(
+    root: Path, made: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And since when, as the company's clocks show it."""
+    monkeypatch.setenv("GATEWAY_PLUGINS", "x")
+    made("x", source="import no_such")
+    monkeypatch.setattr(memory, "utc_now", lambda: datetime(2026, 5, 1, 9, tzinfo=UTC))
+    told = CliRunner().invoke(cli, ["-C", str(root), "status"]).stdout
+    assert "PROBLEM: plugin x is broken since 2026-05-01 09:00:00 UTC: import of made_x failed: Module" in told
+    told = json.loads(CliRunner().invoke(cli, ["-C", str(root), "status", "--json"]).stdout)["plugins_broken"]
+    assert [(one["plugin"], one["since"]) for one in told] == [("x", "2026-05-01T09:00:00Z")]

@@ -1,7 +1,8 @@
 """A lead as it was known at a time: its facts folded again from stored events, scored with the model in use then.
 
 In: a lead and a time T. Facts count with ``at`` and ``known_at`` ≤ T, so the score is the one that was decided with;
-with hindsight everything known today counts, whenever it was heard. Which records are one person is not taken back.
+with hindsight everything known today counts, whenever it was heard. A person is who they were taken for then: merges
+and splits since are taken back, but for those of companies.
 """
 
 from __future__ import annotations
@@ -39,6 +40,10 @@ from gateway.times import from_micros, to_micros
 
 if TYPE_CHECKING:
     from gateway.runtime import Gateway
+
+
+NOW = 1 << 62
+"""Later than all that is stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +98,8 @@ def explain_at(gateway: Gateway, lead: str, at: datetime, hindsight: bool = Fals
     with read(gateway.store.main) as connection:
         rules = _rules_at(gateway, connection, limit)
         scorer = _scorer(rules.scorer)
-        refs = [
-            (row.system, row.object, row.record) for row in listing.records_of(connection, lead) if row.kind == "person"
-        ]
+        then = limit if not hindsight else NOW
+        refs, given = _person(connection, lead, then)
         records, facts = _folded(connection, refs, "person", limit, known_at, rules)
         if not any(record.known for record in records):
             raise NotFound(_unknown(connection, refs))
@@ -104,7 +108,7 @@ def explain_at(gateway: Gateway, lead: str, at: datetime, hindsight: bool = Fals
         merged |= _company(connection, refs, limit, known_at, rules)
         marks = [
             Mark(from_micros(m.at), m.kind, m.points, m.reason, from_micros(m.until) if m.until else None, m.by)
-            for m in listing.marks_of(connection, lead, limit, known_at)
+            for m in listing.marks_of(connection, given, limit, known_at)
         ]
     activities = {(to_micros(fact.at), fact.key): fact for fact in facts if isinstance(fact, ActivityHappened)}
     happened = [
@@ -114,6 +118,23 @@ def explain_at(gateway: Gateway, lead: str, at: datetime, hindsight: bool = Fals
     ]
     scored = Subject(merged, happened, marks, persona)
     return Explained(lead, at, scored, scorer.score(scored, at, explain=True), rules.scoring)
+
+
+def _person(connection: Connection, lead: str, at: int) -> tuple[list[Ref], set[str]]:
+    """The records that were this person, and the marks that were theirs: what a later merge brought is not, and what a
+    later split took away is."""
+    rows = listing.records_of(connection, lead)
+    refs = {(row.system, row.object, row.record) for row in rows if row.kind == "person"}
+    marks = listing.mark_ids(connection, lead)
+    for row in reversed(listing.regrouped(connection, lead, at)):
+        theirs = {(ref[0], ref[1], ref[2]) for ref in row.detail["records"]}
+        merge = row if row.what == "merge" else listing.regrouping(connection, row.detail["merge"] or "")
+        given = set(merge.detail.get("marks", ())) if merge is not None else set()
+        if (row.what == "merge") is (row.lead == lead):
+            refs, marks = refs - theirs, marks - given
+        else:
+            refs, marks = refs | theirs, marks | given
+    return sorted(refs), marks
 
 
 def _folded(
@@ -166,7 +187,7 @@ def _entities(connection: Connection, ref: Ref) -> list[str]:
 
 
 def _unknown(connection: Connection, refs: Sequence[Ref]) -> str:
-    first = min((row.known_at for row in listing.events_of(connection, refs, 1 << 62, None)), default=None)
+    first = min((row.known_at for row in listing.events_of(connection, refs, NOW, None)), default=None)
     if first is None:
         return "nothing is stored of this lead any more"
     heard = f"{from_micros(first):%Y-%m-%d %H:%M:%S} UTC"

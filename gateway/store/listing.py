@@ -190,9 +190,25 @@ def linked_refs(connection: Connection, refs: Collection[Ref]) -> set[Ref]:
     return found
 
 
-def marks_of(connection: Connection, lead: str, at: int, known_at: int | None) -> list[Any]:
+def mark_ids(connection: Connection, lead: str) -> set[str]:
+    return set(connection.scalars(select(t.marks.c.id).where(t.marks.c.lead == lead)))
+
+
+def regrouped(connection: Connection, lead: str, after: int) -> list[Any]:
+    """Merges and splits of a lead since, in order."""
+    r = t.regroupings.c
+    chosen = select(t.regroupings).where(or_(r.lead == lead, r.other == lead), r.at > after)
+    return list(connection.execute(chosen.order_by(r.at, r.id)))
+
+
+def regrouping(connection: Connection, id_: str) -> Any | None:
+    return connection.execute(select(t.regroupings).where(t.regroupings.c.id == id_)).first()
+
+
+def marks_of(connection: Connection, ids: Collection[str], at: int, known_at: int | None) -> list[Any]:
+    """Of these marks those that were given by ``at`` and known by ``known_at`` (None: now)."""
     m = t.marks.c
-    chosen = select(t.marks).where(m.lead == lead, m.at <= at)
+    chosen = select(t.marks).where(among(m.id, ids), m.at <= at)
     return list(connection.execute(chosen if known_at is None else chosen.where(m.known_at <= known_at)))
 
 

@@ -1,0 +1,100 @@
+"""A draft tried on a stored history: the command, and that it leaves no trace."""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from disk_instance import ANN, BOB, CY, FIRM, Instance
+
+from gateway import simulating
+from gateway.answers.simulation import simulation_json
+from gateway.runtime import open_gateway
+
+
+def day(ago: int) -> str:
+    return (datetime.now(UTC) - timedelta(days=ago)).replace(tzinfo=None).isoformat(timespec="seconds")
+
+
+@pytest.fixture
+def looked(tmp_path: Path, gateway_tables: Path) -> Instance:
+    """Ann (60 of fit) came 20 days ago; Bob looked at five pages in the last days; a rival is handed to nobody."""
+    pytest.importorskip("gateway_files")
+    instance = Instance(tmp_path / "instance", gateway_tables)
+    pages = [BOB | {"at": day(9 - number), "page": f"/{number}"} for number in range(5)]
+    rows = [
+        FIRM,
+        ANN | {"at": day(20)},
+        CY | {"at": day(20)},
+        *pages,
+        BOB | {"at": day(1), "status": "Won", "page": ""},
+    ]
+    instance.bring(rows, history=True)
+    return instance
+
+
+def lower(instance: Instance) -> None:
+    """A draft that hands over from 35 points on."""
+    folder = instance.root / "drafts"
+    folder.mkdir()
+    text = (instance.root / "journey.yaml").read_text().replace("score: 50", "score: 35")
+    (folder / "lower.yaml").write_text(text)
+
+
+def rows(instance: Instance) -> list[Any]:
+    with sqlite3.connect(instance.root / "var" / "gateway.db") as database:
+        names = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        found = [(name, database.execute(f"SELECT * FROM {name} ORDER BY 1").fetchall()) for name in sorted(names)]
+    database.close()
+    return found
+
+
+def test_who_would_cross_is_told_by_name_week_and_win(looked: Instance) -> None:
+    """Ann under both, Bob under the draft alone, at his fourth page and before he was won; the rival under none."""
+    lower(looked)
+    looked.run("status")
+    before = rows(looked)
+    told = looked.json("model", "simulate", "lower")
+    assert rows(looked) == before
+    assert (told["live"]["crossed"], told["draft"]["crossed"], told["both"]) == (1, 2, 1)
+    assert (told["wins"], told["wins_caught"], told["wins_missed"]) == (1, 1, 0)
+    [bob] = told["examples"]["gained"]
+    assert (bob["who"], bob["at"][:10], bob["live"]) == ("bob@two.example", day(6)[:10], bob["draft"])
+    assert told["examples"]["wins caught"][0]["lead"] == bob["lead"]
+    assert sum(week["draft"] for week in told["weeks"]) == 2
+    assert told["changes"] == {"journey.yaml": ["mql: score 50 → 35"]}
+    said = looked.run("model", "simulate", "lower").stdout
+    assert "1 lead crosses that did not, 0 no longer do" in said
+    assert "bob@two.example" in said
+
+
+def test_a_time_that_begins_later_forgets_who_crossed_before(looked: Instance) -> None:
+    """They stood over the threshold when it began."""
+    lower(looked)
+    told = looked.json("model", "simulate", "lower", "--since", day(3))
+    assert (told["draft"]["crossed"], told["draft"]["stand_now"], told["wins_caught"]) == (0, 2, 1)
+    assert "nothing to replay" in looked.run("model", "simulate", "lower", "--since", "2100-01-01", code=1).stderr
+
+
+def test_several_processes_find_the_same(looked: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each reads parts of the leads by a connection of its own."""
+    monkeypatch.setattr(simulating, "PART", 1)
+    gateway = open_gateway(looked.root)
+    since = datetime.now(UTC) - timedelta(days=90)
+    files = {**gateway.instance.files}
+    told = []
+    found = [simulating.simulate(gateway, files, since, lambda *far: told.append(far), n) for n in (1, 2)]
+    one, two = ({**simulation_json(gateway, each), "until": ""} for each in found)
+    gateway.close()
+    assert one == two
+    assert one["gained"] == one["dropped"] == 0
+    assert told[-1] == (3, 3)
+
+
+def test_a_draft_that_scores_nobody_is_refused(looked: Instance) -> None:
+    """With what is missing."""
+    looked.write("drafts/none.yaml", "stages: [{name: target}, {name: won, entry: {outcome: [won]}}]\n")
+    assert "the draft has no stage that a score enters" in looked.run("model", "simulate", "none", code=1).stderr

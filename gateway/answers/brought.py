@@ -11,13 +11,19 @@ if TYPE_CHECKING:
     from gateway.settings.instance import Instance
 
 
-def known_field(instance: Instance, field: str) -> None:
-    """Nobody has a value: perhaps nobody could. Raises ``Refused`` when no mapping brings the field in."""
+def fields(instance: Instance) -> set[str]:
+    """Their names; a company's is ``company.NAME``."""
     known: set[str] = set()
     for system in instance.systems.values():
         for one in system.mapping.objects.values() if system.mapping else ():
             prefix = {"person": "", "company": "company."}.get(one.kind)
             known |= set() if prefix is None else {prefix + rule.to for rule in one.inbound.values()}
+    return known
+
+
+def known_field(instance: Instance, field: str) -> None:
+    """Nobody has a value: perhaps nobody could. Raises ``Refused`` when no mapping brings the field in."""
+    known = fields(instance)
     if field not in known:
         others = f"; there are: {', '.join(sorted(known))}" if known else ""
         raise Refused(f"no mapping brings in a lead field {field!r}{suggest(field, known) or others}")

@@ -6,7 +6,7 @@ import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +19,17 @@ class Table:
     words: int = 1
 
 
+class Behind(str):
+    """A cell with a number whose leads can be listed: ``number`` is its name in an ``Answer``."""
+
+    number: str
+
+    def __new__(cls, text: str, number: str) -> Self:
+        made = super().__new__(cls, text)
+        made.number = number
+        return made
+
+
 def report(data: Mapping[str, Any], by: str | None = None) -> Iterator[str | Table]:
     """Lines and tables in their order; empty parts are left out."""
     currency = data.get("currency", "")
@@ -29,12 +40,19 @@ def report(data: Mapping[str, Any], by: str | None = None) -> Iterator[str | Tab
     yield from without_rate(data["without_rate"], currency)
     if (nobodys := data["without_leads"])["deals"]:
         yield f"  without {nobodys['revenue']:,.2f} {currency} of {number(nobodys['deals'])} deals that name no lead"
-    rows = [("entered", number(data["entered"]), "")]
-    rows += [(f"never handed over: {one['reason']}", number(one["count"]), "") for one in data["excluded"]]
-    rows += [(one["stage"], number(one["count"]), percent(one["conversion"])) for one in data["stages"]]
+    rows = [("entered", Behind(number(data["entered"]), "entered"), "")]
+    rows += [
+        (f"never handed over: {one['reason']}", Behind(number(one["count"]), f"excluded/{one['reason']}"), "")
+        for one in data["excluded"]
+    ]
+    rows += [
+        (one["stage"], Behind(number(one["count"]), one["stage"]), percent(one["conversion"]))
+        for one in data["stages"]
+    ]
     yield Table(("stage", "leads", "of the stage before"), rows)
     if data["outcomes"]:
-        yield Table(("outcome", "leads"), [(one["outcome"], number(one["count"])) for one in data["outcomes"]])
+        told = ((one["outcome"], number(one["count"]), f"outcome/{one['outcome']}") for one in data["outcomes"])
+        yield Table(("outcome", "leads"), [(name, Behind(count, which)) for name, count, which in told])
     if data["groups"]:
         yield _groups(data["groups"], by or "value")
     if data.get("maturing"):
@@ -72,7 +90,8 @@ def _groups(groups: Sequence[Mapping[str, Any]], by: str) -> Table:
         young = " (maturing)" if group.get("maturing") else ""
         cells = [shown_value(group["value"]) + young, f"{group['revenue']:,.0f}"]
         for position, stage in enumerate(group["stages"]):
-            cells += [number(stage["count"]), percent(stage["conversion"])][: 2 if position else 1]
+            count = Behind(number(stage["count"]), f"{stage['stage']}/{shown_value(group['value'])}")
+            cells += [count, percent(stage["conversion"])][: 2 if position else 1]
         rows.append(tuple(cells))
     return Table(tuple(columns), rows)
 

@@ -132,6 +132,11 @@ def grid(
     return {"data": [trace], "layout": layout}
 
 
+def linked(figure: Figure, *numbers: Sequence[str]) -> Figure:
+    """The same, with the number (as an ``Answer`` names it) behind each bar or point: a sequence for each series."""
+    return figure | {"numbers": [list(one) for one in numbers]}
+
+
 def _layout(title: str, height: int, legend: bool) -> dict[str, Any]:
     return {
         "title": {"text": escape(title, quote=False), "x": 0, "xanchor": "left", "font": {"size": 17}},

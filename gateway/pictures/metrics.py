@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from gateway.answers.texts import plural
-from gateway.metrics.report import number
-from gateway.pictures.figure import MOST, Figure, bars, grid, lines, ranges
+from gateway.metrics.report import number, shown_value
+from gateway.pictures.figure import MOST, Figure, bars, grid, lines, linked, ranges
 
 Data = Mapping[str, Any]
 NO_STAGE = "no stage yet"
@@ -32,7 +32,7 @@ def funnel(data: Data) -> Iterator[Figure]:
     ]
     names = [one["stage"] for one in stages]
     counts = [one["count"] for one in stages]
-    yield bars("Leads at each stage", names, {"leads": counts}, "leads", "stage", texts={"leads": texts})
+    yield linked(bars("Leads at each stage", names, {"leads": counts}, "leads", "stage", texts={"leads": texts}), names)
     over_time = bool(data["groups"]) and all(_UNIT.fullmatch(str(group["value"])) for group in data["groups"])
     groups = data["groups"][-MONTHS:] if over_time else data["groups"]
     if not groups:
@@ -45,13 +45,9 @@ def funnel(data: Data) -> Iterator[Figure]:
             one["stage"]: [group["stages"][place]["count"] for group in groups]
             for place, one in enumerate(data["stages"])
         }
-        yield lines(
-            "Leads at each stage over time",
-            told,
-            {"entered": [one["entered"] for one in groups]} | reached,
-            "leads",
-            "",
-        )
+        counted = {"entered": [one["entered"] for one in groups]} | reached
+        drawn = lines("Leads at each stage over time", told, counted, "leads", "")
+        yield linked(drawn, *([f"{stage}/{shown_value(value)}" for value in values] for stage in counted))
     elif data["stages"]:
         last = data["stages"][-1]["stage"]
         counts = [group["stages"][-1]["count"] for group in groups]
@@ -61,9 +57,10 @@ def funnel(data: Data) -> Iterator[Figure]:
                 for count, group in zip(counts, groups, strict=True)
             ]
             title = f"Share of those who entered that reached {last}"
-            yield bars(title, values, {"share": share}, "share of leads", share=True)
+            drawn = bars(title, values, {"share": share}, "share of leads", share=True)
         else:
-            yield bars(f"Leads that reached {last}", values, {"leads": counts}, "leads")
+            drawn = bars(f"Leads that reached {last}", values, {"leads": counts}, "leads")
+        yield linked(drawn, [f"{last}/{shown_value(value)}" for value in values])
     revenue = [group["revenue"] for group in groups]
     if any(revenue):
         title = f"Revenue in {data['currency']}" + (" (pale: still maturing)" if any(young) else "")
@@ -83,7 +80,8 @@ def goals(data: Data) -> Iterator[Figure]:
         series = {"baseline": "baseline", "so far": "rate", "forecast": "forecast", "wanted": "wanted"}
         shares = {words: [one[key] for one in data["goals"]] for words, key in series.items()}
         names = [f"{one['name']} ({one['team']}, {one['by']})" for one in data["goals"]]
-        yield bars("Goals: where each stands", names, shares, "share of leads", share=True)
+        reached = [f"{one['name']}/went on" for one in data["goals"]]
+        yield linked(bars("Goals: where each stands", names, shares, "share of leads", share=True), [], reached)
 
 
 def velocity(data: Data) -> Iterator[Figure]:
@@ -94,7 +92,8 @@ def velocity(data: Data) -> Iterator[Figure]:
     owners = [one for one in data["owners"] if one["answered"]]
     if owners:
         names = [one["owner"] or "(nobody)" for one in owners]
-        yield bars("How soon owners answer", names, _spread(owners, 24), "hours", "owner")
+        whose = [f"owner/{name}" for name in names]
+        yield linked(bars("How soon owners answer", names, _spread(owners, 24), "hours", "owner"), *[whose] * 3)
     kept = [one for one in data["owners"] if one["in_time_of"] or one["ended_of"]]
     if kept:
         shares = {
@@ -118,7 +117,8 @@ def campaigns(data: Data) -> Iterator[Figure]:
     stages = [one["stage"] for one in found[0]["stages"]]
     if stages:
         shares = [[one["share"] or 0.0 for one in row["stages"]] for row in found]
-        yield grid("Share of a campaign's leads that reached a stage", names, stages, shares, "stage", "campaign")
+        drawn = grid("Share of a campaign's leads that reached a stage", names, stages, shares, "stage", "campaign")
+        yield linked(drawn, [f"leads/{one['campaign'] or '(none)'}" for one in found])
 
 
 def content(data: Data) -> Iterator[Figure]:
@@ -134,7 +134,9 @@ def content(data: Data) -> Iterator[Figure]:
     yield bars("Engagements, by the stage they serve", names, served, "engagements", stacked=True, grey=NO_STAGE)
     shares = {"buyers": [row["won_share"] for row in rows], "others": [row["not_won_share"] for row in rows]}
     if data["won"]:
-        yield bars("Who engaged: share of buyers and of others", names, shares, "share of leads", share=True)
+        people = ["/".join(row[part] or "(none)" for part in parts) for row in rows]
+        drawn = bars("Who engaged: share of buyers and of others", names, shares, "share of leads", share=True)
+        yield linked(drawn, people, people)
 
 
 def attribution(data: Data) -> Iterator[Figure]:
@@ -146,7 +148,8 @@ def attribution(data: Data) -> Iterator[Figure]:
         names = sorted({name for one in earned.values() for name in one})
         names.sort(key=lambda name: -sum(one.get(name, 0.0) for one in earned.values()))
         cells = [[one.get(name, 0.0) / data[key] for one in earned.values()] for name in names]
-        yield grid(f"Share of {title} that each model credits to each {by}", names, list(earned), cells, "model", by)
+        drawn = grid(f"Share of {title} that each model credits to each {by}", names, list(earned), cells, "model", by)
+        yield linked(drawn, names)
 
 
 def recycled(data: Data) -> Iterator[Figure]:
@@ -158,12 +161,14 @@ def recycled(data: Data) -> Iterator[Figure]:
         ]
         texts = [f"{one['share'] or 0:.0%}, {plural(one['deals'], 'deal')}" for one in data["generations"]]
         revenue = [one["revenue"] for one in data["generations"]]
-        yield bars("Revenue by generation", names, {"revenue": revenue}, money, texts={"revenue": texts})
+        drawn = bars("Revenue by generation", names, {"revenue": revenue}, money, texts={"revenue": texts})
+        yield linked(drawn, [f"won/{one['generation'] or '(never handed over)'}" for one in data["generations"]])
     if data["reasons"]:
         names = [one["reason"] or "(no reason)" for one in data["reasons"]]
         counts = {"recycled": [one["recycled"] for one in data["reasons"]]}
         counts["came back"] = [one["returned"] for one in data["reasons"]]
-        yield bars("Who was recycled, and who came back", names, counts, "handoffs", "reason")
+        drawn = bars("Who was recycled, and who came back", names, counts, "handoffs", "reason")
+        yield linked(drawn, *([f"{which}/{name}" for name in names] for which in ("recycled", "returned")))
 
 
 def rules(data: Data) -> Iterator[Figure]:

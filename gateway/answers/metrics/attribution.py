@@ -11,7 +11,7 @@ from gateway.answers.metrics.asked import Answer, Asked
 from gateway.answers.texts import plural
 from gateway.durations import duration_in_words
 from gateway.metrics.attribution import ASSUMES
-from gateway.metrics.report import Table, without_rate
+from gateway.metrics.report import Behind, Table, without_rate
 
 if TYPE_CHECKING:
     from gateway.metrics.attribution import Attribution
@@ -108,7 +108,7 @@ def _parts(found: Attribution, sold: Won, by: str, currency: str, window: timede
         }
         order = sorted(names, key=lambda name: (-sum(numbers[name]), name))
         digits = ",.0f" if what == "value" else ",.1f"
-        rows = [(name, *(f"{one:{digits}}" for one in numbers[name])) for name in order]
+        rows = [(Behind(name, name), *(f"{one:{digits}}" for one in numbers[name])) for name in order]
         yield Table((by, *found.credits), rows, title)
     for model in found.credits:
         yield f"{model}: {ASSUMES[model]}"

@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from gateway.answers.metrics.asked import Answer, Asked
-from gateway.metrics.report import Table, number, percent, without_rate
+from gateway.metrics.report import Behind, Table, number, percent, without_rate
 
 if TYPE_CHECKING:
     from gateway.metrics.campaigns import Campaign
@@ -84,7 +84,7 @@ def _parts(data: Mapping[str, Any]) -> Iterator[str | Table]:
     priced = data["total"]["cost"] is not None
     columns = ("campaign", "leads", "score", "great", *stages, f"revenue in {currency}")
     columns += ("cost", *(f"per {stage}" for stage in stages), "return") if priced else ()
-    rows = [(one["campaign"] or "(none)", *_cells(one, priced)) for one in data["campaigns"]]
+    rows = [(one["campaign"] or "(none)", *_cells(one, priced, linked=True)) for one in data["campaigns"]]
     yield Table(columns, [*rows, ("in all", *_cells(data["total"], priced))])
     if not data["campaigns"]:
         yield "no leads entered in this time"
@@ -95,10 +95,13 @@ def _parts(data: Mapping[str, Any]) -> Iterator[str | Table]:
         yield f"costs of {amount} {money} are left out, for rates.yaml has no rate to {currency} for their days"
 
 
-def _cells(one: Mapping[str, Any], priced: bool) -> Sequence[str]:
+def _cells(one: Mapping[str, Any], priced: bool, linked: bool = False) -> Sequence[str]:
+    def count(leads: int, which: str) -> str:
+        return Behind(number(leads), f"{which}/{one['campaign'] or '(none)'}") if linked else number(leads)
+
     score = "" if one["score_mean"] is None else f"{one['score_mean']:.1f}"
-    cells = [number(one["leads"]), score, percent(one["great_share"])]
-    cells += [*(number(stage["count"]) for stage in one["stages"]), f"{one['revenue']:,.0f}"]
+    cells = [count(one["leads"], "leads"), score, percent(one["great_share"])]
+    cells += [*(count(stage["count"], stage["stage"]) for stage in one["stages"]), f"{one['revenue']:,.0f}"]
     if priced:
         cells += ["" if one["cost"] is None else f"{one['cost']:,.0f}"]
         cells += ["" if stage["cost_each"] is None else f"{stage['cost_each']:,.0f}" for stage in one["stages"]]

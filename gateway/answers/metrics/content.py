@@ -9,7 +9,7 @@ from typing import Any
 from gateway.answers.metrics.asked import Answer, Asked
 from gateway.answers.texts import plural
 from gateway.metrics.content import KEYS
-from gateway.metrics.report import Table, number, percent
+from gateway.metrics.report import Behind, Table, number, percent
 
 SHOWN = 50
 """So many rows are shown to people; programs get all."""
@@ -66,7 +66,7 @@ def _parts(data: Mapping[str, Any], by: str, only_open: bool) -> Iterator[str | 
     bought = f"of {plural(data['leads'], 'lead')} {number(data['won'])} bought"
     yield f"{plural(data['engagements'], 'engagement')}; {bought}"
     if data["unassigned"]:
-        more = "" if only_open else " (--unassigned lists what with)"
+        more = "" if only_open else " (ask for the unassigned to see what with)"
         yield f"{number(data['unassigned'])} serve no stage yet{more}: say which in content.yaml"
     some = data["content"][:SHOWN]
     columns = (*KEYS[by], "stage", "engagements", "people", "of buyers", "of others", "points each")
@@ -74,7 +74,8 @@ def _parts(data: Mapping[str, Any], by: str, only_open: bool) -> Iterator[str | 
         (
             *(row[part] or "(none)" for part in KEYS[by]),
             ", ".join(row["stages"]) + (" (some)" if row["stages"] and row["unassigned"] else ""),
-            *(number(row["unassigned" if only_open else "engagements"]), number(row["people"])),
+            number(row["unassigned" if only_open else "engagements"]),
+            Behind(number(row["people"]), "/".join(row[part] or "(none)" for part in KEYS[by])),
             *(percent(row[share]) for share in ("won_share", "not_won_share")),
             "" if row["points"] is None else f"{row['points']:g}",
         )
@@ -82,7 +83,7 @@ def _parts(data: Mapping[str, Any], by: str, only_open: bool) -> Iterator[str | 
     ]
     yield Table(columns, cells, words=len(KEYS[by]) + 1)
     if len(some) < len(data["content"]):
-        yield f"{number(len(some))} of {number(len(data['content']))} rows; --csv and --json have all"
+        yield f"{number(len(some))} of {number(len(data['content']))} rows; CSV and JSON have all"
 
 
 def _cell(value: Any) -> object:

@@ -12,7 +12,7 @@ from gateway.answers.metrics.asked import Answer, Asked
 from gateway.answers.texts import plural
 from gateway.errors import Refused
 from gateway.metrics.period import midnight
-from gateway.metrics.report import Table, number, percent
+from gateway.metrics.report import Behind, Table, number, percent
 from gateway.times import to_micros
 
 if TYPE_CHECKING:
@@ -55,8 +55,10 @@ def _rate(asked: Asked, stage: str, to: str, since: int | None, until: int | Non
     return rate(stage, to, found, to_micros(asked.now))
 
 
-def _gone(begun: Callable[[], Iterable[Crossing]], went_on: bool, ripe: int) -> list[str]:
-    return [one.lead for one in begun() if one.sure and one.begin <= ripe and (one.end is not None) is went_on]
+def _gone(begun: Callable[[], Iterable[Crossing]], went_on: bool | None, ripe: int) -> list[str]:
+    """Who went on, who did not, or (None) both."""
+    counted = (one for one in begun() if one.sure and one.begin <= ripe)
+    return [one.lead for one in counted if went_on is None or (one.end is not None) is went_on]
 
 
 def _parts(data: Mapping[str, Any]) -> Iterator[str | Table]:
@@ -71,7 +73,7 @@ def _parts(data: Mapping[str, Any]) -> Iterator[str | Table]:
         took = "" if one["p90_days"] is None else f"{one['p90_days']:.1f} days"
         span = f"{one['days']:.0f} days{' (short)' if one['short'] else ''}"
         shares = percent(one["rate"]), f"{percent(one['low'])} to {percent(one['high'])}"
-        counts = number(one["leads"]), number(one["went_on"])
+        counts = number(one["leads"]), Behind(number(one["went_on"]), f"{one['stage']}/{one['to']}")
         rows.append((f"{one['stage']} to {one['to']}", *counts, *shares, took, number(one["maturing"]), span))
     yield Table(columns, rows)
     for one in data["steps"]:
@@ -100,7 +102,7 @@ def goals(asked: Asked) -> Answer:
         since = crossings(asked.connection, asked.journey, goal.begin, goal.to, until, None)
         deadline = _start(asked, goal.by + timedelta(days=1))
         found.append(progress(goal, base, since, to_micros(asked.now), deadline))
-        for word, went_on in (("went on", True), ("on the way", False)):
+        for word, went_on in (("went on", True), ("on the way", False), ("counted", None)):
             leads[f"{goal.name}/{word}"] = partial(_gone, since.copy, went_on, to_micros(asked.now))
     data = {
         "baseline": {"from": agreed.begin.isoformat(), "until": agreed.until.isoformat()},
@@ -123,11 +125,14 @@ def _goals(data: Mapping[str, Any]) -> Iterator[str | Table]:
         [
             (
                 *(one["name"], f"{one['stage']} to {one['to']}", one["team"], one["by"]),
-                *(percent(_short(one[key])) for key in ("baseline", "wanted", "rate")),
-                *(number(one["leads"]), percent(_short(one["forecast"])), one["state"]),
+                *(percent(_short(one[key])) for key in ("baseline", "wanted")),
+                Behind(percent(_short(one["rate"])), f"{one['name']}/went on"),
+                Behind(number(one["leads"]), f"{one['name']}/counted"),
+                *(percent(_short(one["forecast"])), one["state"]),
             )
             for one in data["goals"]
         ],
+        words=4,
     )
     for one in data["goals"]:
         for problem in one["problems"]:

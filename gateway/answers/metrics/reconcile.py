@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from gateway.answers.metrics.asked import Answer, Asked
 from gateway.errors import Refused
-from gateway.metrics.report import Table, number
+from gateway.metrics.reconcile import OTHER
+from gateway.metrics.report import Behind, Table, number
 
 SHOWN = 50
 """So many leads are shown to people; programs get all."""
@@ -21,7 +24,6 @@ def reconcile(asked: Asked) -> Answer:
     What a system counts stands under `counts:` in its mapping file. Both are asked live, as are the records on one side
     only; that costs some calls of each system's budget. The differences add up exactly.
     """
-    from gateway.metrics.reconcile import OTHER
     from gateway.reconciling import reconcile as reconciled
 
     since, until = asked.period.since, asked.period.until or asked.now
@@ -32,17 +34,24 @@ def reconcile(asked: Asked) -> Answer:
         return f"{at.astimezone(asked.zone):%Y-%m-%d}"
 
     data, compared = reconciled(asked.gateway, since, until, day)
-    leads = {"both": lambda: sorted(compared.both)}
+    answer = told(data)
+    return replace(answer, leads={"both": lambda: sorted(compared.both), **answer.leads})
+
+
+def told(data: Mapping[str, Any]) -> Answer:
+    """The answer of its JSON, which has no leads that are on both sides."""
+    leads: dict[str, Callable[[], list[str]]] = {}
     for side in OTHER:
-        leads[f"{side}-only"] = lambda side=side: _leads(data, side, "")  # type: ignore[misc]
-        for kind in dict.fromkeys(one["kind"] for one in data["only"] if one["side"] == side):
-            leads[f"{side}-only/{kind}"] = lambda side=side, kind=kind: _leads(data, side, kind)  # type: ignore[misc]
+        alone = [one for one in data["only"] if one["side"] == side]
+        leads[f"{side}-only"] = partial(_leads, alone)
+        for word in ("kind", "why"):
+            for said in dict.fromkeys(one[word] for one in alone):
+                leads[f"{side}-only/{said}"] = partial(_leads, [one for one in alone if one[word] == said])
     rows = [COLUMNS, *([one[name] for name in COLUMNS] for one in data["only"])]
     return Answer(data, _parts(data), rows, leads, definitions=("passed", "received", "only"))
 
 
-def _leads(data: Mapping[str, Any], side: str, kind: str) -> list[str]:
-    chosen = (one for one in data["only"] if one["side"] == side and kind in ("", one["kind"]))
+def _leads(chosen: Iterable[Mapping[str, Any]]) -> list[str]:
     return list(dict.fromkeys(one["lead"] for one in chosen if one["lead"]))
 
 
@@ -55,7 +64,8 @@ def _parts(data: Mapping[str, Any]) -> Iterator[str | Table]:
         yield "nobody is on one side only"
         return
     reasons: list[Sequence[str]] = [
-        (one["why"], one["kind"], _count(one["passed"]), _count(one["received"])) for one in data["reasons"]
+        (one["why"], one["kind"], *(Behind(_count(one[side]), f"{side}-only/{one['why']}") for side in OTHER))
+        for one in data["reasons"]
     ]
     sums = (sum(one[side] for one in data["reasons"]) for side in ("passed", "received"))
     reasons.append(("all on one side only", "", *map(number, sums)))
@@ -67,7 +77,7 @@ def _parts(data: Mapping[str, Any]) -> Iterator[str | Table]:
         words=5,
     )
     if len(some) < len(data["only"]):
-        yield f"{number(len(some))} of {number(len(data['only']))} records on one side only; --csv and --json have all"
+        yield f"{number(len(some))} of {number(len(data['only']))} records on one side only; CSV and JSON have all"
 
 
 def _record(one: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.answers.metrics.asked import Answer, Asked
 from gateway.answers.texts import plural
-from gateway.metrics.report import Table, number, percent, without_rate
+from gateway.metrics.report import Behind, Table, number, percent, without_rate
 
 if TYPE_CHECKING:
     from gateway.metrics.recycled import Sale
@@ -50,7 +50,7 @@ def _parts(data: Mapping[str, Any]) -> Iterator[str | Table]:
     yield f"{plural(data['deals'], 'deal')} of {data['revenue']:,.2f} {currency}"
     yield from without_rate(data["without_rate"], currency)
     rows = [
-        (_generation(one["generation"]), number(one["deals"]), f"{one['revenue']:,.0f}", percent(one["share"]))
+        (_generation(one["generation"]), _deals(one), f"{one['revenue']:,.0f}", percent(one["share"]))
         for one in data["generations"]
     ]
     yield Table(("won at", "deals", f"revenue in {currency}", "share"), rows)
@@ -69,13 +69,21 @@ def _parts(data: Mapping[str, Any]) -> Iterator[str | Table]:
     reasons = [
         (
             one["reason"] or "(no reason)",
-            *(number(one["recycled"]), number(one["returned"]), percent(one["returned_share"])),
+            *(
+                Behind(number(one[which]), f"{which}/{one['reason'] or '(no reason)'}")
+                for which in ("recycled", "returned")
+            ),
+            percent(one["returned_share"]),
             *(number(one["deals"]), f"{one['revenue']:,.0f}"),
             "" if one["median_days"] is None else f"{one['median_days']:,.1f}",
         )
         for one in data["reasons"]
     ]
     yield Table(because, reasons)
+
+
+def _deals(one: Mapping[str, Any]) -> Behind:
+    return Behind(number(one["deals"]), f"won/{one['generation'] or '(never handed over)'}")
 
 
 def _generation(generation: int | None) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.answers.metrics.asked import Answer, Asked
 from gateway.answers.texts import plural
-from gateway.metrics.report import Table, number, percent
+from gateway.metrics.report import Behind, Table, number, percent
 from gateway.times import to_micros
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def _parts(data: Mapping[str, Any]) -> Iterator[str | Table]:
         "on the way",
         "for (median)",
     )
-    yield Table(columns, [_row(one) for one in (*data["steps"], data["cycle"])])
+    yield Table(columns, [*map(_row, data["steps"]), _row(data["cycle"], linked=False)])
     yield "days of 24 hours from the first time at one stage to that at the next; by calendar: the median in dates"
     if slowest := data["bottleneck"]:
         yield f"it takes longest from {slowest['stage']} to {slowest['to']}: {_days(slowest['median_days'])} days"
@@ -93,20 +93,25 @@ def _parts(data: Mapping[str, Any]) -> Iterator[str | Table]:
         yield "hours from getting a lead to the first word of it; clocks that still run count in neither share"
 
 
-def _row(one: Mapping[str, Any]) -> tuple[str, ...]:
+def _row(one: Mapping[str, Any], linked: bool = True) -> tuple[str, ...]:
     times = (_days(one[name]) for name in ("median_days", "p75_days", "p90_days"))
     dates = "" if one["median_calendar_days"] is None else f"{one['median_calendar_days']:g}"
     waits = _days(one["waiting_median_days"])
-    return (f"{one['stage']} → {one['to']}", number(one["leads"]), *times, dates, number(one["waiting"]), waits)
+    stage, to = one["stage"], one["to"]
+    took, waiting = number(one["leads"]), number(one["waiting"])
+    if linked:
+        took, waiting = Behind(took, f"{stage}/{to}"), Behind(waiting, f"{stage}/waiting")
+    return (f"{stage} → {to}", took, *times, dates, waiting, waits)
 
 
 def _owner(one: Mapping[str, Any]) -> tuple[str, ...]:
-    counts = number(one["handoffs"]), number(one["answered"])
+    who = one["owner"] or "(nobody)"
+    counts = Behind(number(one["handoffs"]), f"owner/{who}"), number(one["answered"])
     kept = (
         f"{percent(one[share])} of {number(one[whole])}" if one[whole] else ""
         for share, whole in (("in_time", "in_time_of"), ("ended_by_a_person", "ended_of"))
     )
-    return (one["owner"] or "(nobody)", *counts, _hours(one["median_days"]), _hours(one["p90_days"]), *kept)
+    return (who, *counts, _hours(one["median_days"]), _hours(one["p90_days"]), *kept)
 
 
 def _days(days: float | None) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from flask import Response, render_template, request, stream_with_context
 from flask.typing import ResponseReturnValue
 
-from gateway.answers.texts import iso, two_digits, who
+from gateway.answers.texts import csv_cell, iso, two_digits, who
 from gateway.journey.words import BUCKETS
 from gateway.people.staffing import name_of
 from gateway.store import desk as queries
@@ -80,7 +80,7 @@ def leads_csv(desk: Desk) -> ResponseReturnValue:
                 known = row["attributes"]
                 cells = (row["id"], who(known), known.get("email"), known.get("company_name"), row["stage"])
                 score = two_digits(row["total"])
-                told.writerow(map(_cell, (*cells, row["persona"], score, row["band"], iso(row["entered_at"]),
+                told.writerow(map(csv_cell, (*cells, row["persona"], score, row["band"], iso(row["entered_at"]),
                                           row["handoff"])))  # fmt: skip
             yield text.getvalue()
             if len(rows) < CSV_PAGE:
@@ -89,12 +89,6 @@ def leads_csv(desk: Desk) -> ResponseReturnValue:
 
     headers = {"Content-Disposition": "attachment; filename=leads.csv"}
     return Response(stream_with_context(lines()), mimetype="text/csv", headers=headers)
-
-
-def _cell(value: object) -> str:
-    """A spreadsheet must not take a lead's text for a formula."""
-    text = "" if value is None else str(value)
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
 
 
 def _wanted(desk: Desk, asked: dict[str, str], roster: object) -> Wanted:

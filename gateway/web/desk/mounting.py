@@ -35,6 +35,7 @@ from gateway.web.desk import (
     lead,
     leads,
     model,
+    numbers,
     owners,
     systems,
     today,
@@ -45,7 +46,7 @@ from gateway.web.desk.page import NAME, Desk, Visitor, blueprint, desk, local, r
 if TYPE_CHECKING:
     from gateway.runtime import Gateway
 
-PAGES = (today, leads, lead, handoffs, work, model, systems, documents, jobs, owners, accounts, audit)
+PAGES = (today, leads, lead, handoffs, work, numbers, model, systems, documents, jobs, owners, accounts, audit)
 """Imported, and so declared."""
 OPEN = ("desk.login", "desk.link", "desk.static")
 """What is shown to everybody."""

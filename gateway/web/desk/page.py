@@ -22,6 +22,7 @@ from gateway.accounts.users import User
 from gateway.store.database import read, write
 from gateway.store.times import utc_now
 from gateway.times import to_micros
+from gateway.web.desk.beside import Beside
 
 if TYPE_CHECKING:
     from gateway.runtime import Gateway
@@ -41,6 +42,7 @@ class Desk:
 
     gateway: Gateway
     _turn: threading.Lock = field(default_factory=threading.Lock)
+    beside: Beside = field(default_factory=Beside)
     _kept: dict[str, tuple[float, Any]] = field(default_factory=dict)
 
     @contextlib.contextmanager

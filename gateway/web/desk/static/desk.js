@@ -29,4 +29,6 @@ async function again() {
   if (next) now.replaceWith(next);
   tell();
 }
+const waiting = document.querySelector("[data-again]"); // what is worked out beside the page
+if (waiting) setTimeout(() => location.reload(), 1000 * Number(waiting.dataset.again));
 if (fresh) setInterval(again, 1000 * Number(fresh.dataset.every));

@@ -1,0 +1,99 @@
+"""Work that takes long goes on beside the pages: what it gave last is shown meanwhile, with the time of it."""
+
+from __future__ import annotations
+
+import threading
+import time
+import traceback
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from gateway.errors import GatewayError
+
+FRESH = 60.0
+"""Seconds for which an answer is not worked out again."""
+WAIT = 1.0
+"""Seconds that a page waits for what may be quick."""
+MOST = 50
+"""So many answers are kept, those that were last looked at."""
+AT_ONCE = 2
+BROKEN = "Something went wrong; it is noted in the log."
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Kept:
+    """``value``: what came of it last; None: nothing yet. ``problem``: why nothing came of the last attempt.
+
+    ``ended`` and ``took``: seconds, of the monotonic clock.
+    """
+
+    value: Any = None
+    problem: str = ""
+    ended: float = float("-inf")
+    took: float = 0.0
+    running: threading.Event | None = None
+
+
+@dataclass(slots=True)
+class Beside:
+    """Each thing is worked out once at a time, a few things at once."""
+
+    _kept: OrderedDict[Hashable, Kept] = field(default_factory=OrderedDict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _places: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(AT_ONCE))
+
+    def ask(self, key: Hashable, work: Callable[[], Any]) -> Kept:
+        """What ``work`` gives: at once where it is quick or known, else as it was last, and it is begun anew."""
+        with self._lock:
+            one = self._kept.setdefault(key, Kept())
+            self._kept.move_to_end(key)
+            if one.running is None and time.monotonic() - one.ended > FRESH:
+                self._begin(one, work)
+            running = one.running
+            self._make_room()
+        if running is not None and one.took < WAIT:
+            running.wait(WAIT)
+        return one
+
+    def look(self, key: Hashable) -> Kept | None:
+        """What came of it, where it was ever begun; nothing is begun."""
+        with self._lock:
+            return self._kept.get(key)
+
+    def again(self, key: Hashable, work: Callable[[], Any]) -> Kept:
+        """Begin anew, however fresh the answer is that there is."""
+        with self._lock:
+            if (one := self._kept.get(key)) is not None:
+                one.ended = float("-inf")
+        return self.ask(key, work)
+
+    def _begin(self, one: Kept, work: Callable[[], Any]) -> None:
+        one.running = done = threading.Event()
+        threading.Thread(target=self._work, args=(one, work, done), name="beside", daemon=True).start()
+
+    def _work(self, one: Kept, work: Callable[[], Any], done: threading.Event) -> None:
+        with self._places:
+            begun = time.monotonic()
+            try:
+                one.value, one.problem = work(), ""
+            except GatewayError as exc:
+                one.problem = str(exc)
+            except Exception as exc:  # noqa: BLE001 - a thread's error would be seen by nobody
+                last = traceback.extract_tb(exc.__traceback__)[-1]
+                where = f"{Path(last.filename).name}:{last.lineno}"
+                log.error("work beside the pages failed", error=type(exc).__name__, where=where)  # no text: no values
+                one.problem = BROKEN
+            one.ended = time.monotonic()
+            one.took = one.ended - begun
+            one.running = None
+            done.set()
+
+    def _make_room(self) -> None:
+        for key in [key for key, one in self._kept.items() if one.running is None][: max(len(self._kept) - MOST, 0)]:
+            del self._kept[key]

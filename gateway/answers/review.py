@@ -70,6 +70,7 @@ def sections(asked: Asked) -> Iterator[Section]:
         ("velocity", "How fast it goes, and how follow-up is kept", asked, velocity.velocity),
     ):  # fmt: skip
         yield _section(name, title, of, answer)
+    yield _model(asked)
 
 
 def _section(name: str, title: str, asked: Asked, answer: Callable[[Asked], Answer]) -> Section:
@@ -83,6 +84,50 @@ def _section(name: str, title: str, asked: Asked, answer: Callable[[Asked], Answ
     }
     parts = [] if name == "surprises" else list(found.parts)
     return Section(name, title, _SAID[name](found.data), parts, data, found.definitions)
+
+
+def _model(asked: Asked) -> Section:
+    """What of the model changed in the period, which overlays held, and which drafts wait."""
+    from gateway.answers.versions import history, open_drafts, version_json
+
+    since, until = asked.since or 0, asked.until or 1 << 62
+    versions = [version_json(one) for one in history(asked.gateway) if since <= one.since < until]
+    waiting = open_drafts(asked.gateway)
+    scoring = asked.instance.scoring.data if asked.instance.scoring is not None else {}
+    overlays = [{key: str(value) for key, value in one.items()} for one in scoring.get("overlays") or ()]
+    live = Table(
+        ("live since", "changed", "why", "keys of"),
+        [(one["since"], _changes(one), one["reason"], _turned(one)) for one in versions],
+        "Versions of the period",
+        words=4,
+    )
+    drafts = Table(
+        ("draft", "changes", "why", "keys of", "waits for"),
+        [(one["name"], _changes(one), one["reason"], _turned(one), ", ".join(one["missing"])) for one in waiting],
+        "Proposed",
+        words=5,
+    )
+    held = Table(
+        ("overlay", "what"),
+        [(one.get("name", ""), "; ".join(f"{k}: {v}" for k, v in one.items() if k != "name")) for one in overlays],
+        "Overlays",
+        words=2,
+    )
+    said = [
+        plural(len(versions), "version") + " went live in the period",
+        plural(len(waiting), "draft") + (" waits" if len(waiting) == 1 else " wait"),
+    ]
+    said += [plural(len(overlays), "overlay") + " in the model"] if overlays else []
+    data = {"versions": versions, "drafts": waiting, "overlays": overlays}
+    return Section("model", "The model", ", ".join(said) + ".", [live, drafts, held], data)
+
+
+def _changes(one: Data) -> str:
+    return "; ".join(words for told in one["changes"].values() for words in told) or "the first version"
+
+
+def _turned(one: Data) -> str:
+    return ", ".join(f"{turn['by']} ({turn['role']}, {turn['what']})" for turn in one["turns"])
 
 
 def named(asked: Asked, section: Section) -> Section:

@@ -6,7 +6,20 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Connection, and_, delete, false, func, or_, select, union, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Integer,
+    and_,
+    delete,
+    false,
+    func,
+    literal_column,
+    or_,
+    select,
+    union,
+    update,
+)
 
 from gateway.journey.capacity import SPANS
 from gateway.store import tables as t
@@ -20,11 +33,17 @@ MICROSECOND = timedelta(microseconds=1)
 def scores(connection: Connection, name: str, now: int, limit: int) -> list[str]:
     """Leads whose score moves by itself at or before ``now``: exactly those, earliest first."""
     s = t.scores.c
-    return list(
-        connection.scalars(
-            select(s.lead).where(s.name == name, s.changes_at <= now).order_by(s.changes_at).limit(limit)
-        )
-    )
+    chosen = select(s.lead).where(moves_by(name, now)).order_by(_SPAN, s.changes_at)
+    return list(connection.scalars(chosen.limit(limit)))
+
+
+def moves_by(name: str, now: int) -> ColumnElement[bool]:
+    """Of the scores called ``name``, those that move by themselves at or before ``now``."""
+    s = t.scores.c
+    return and_(s.name == name, s.changes_at <= now, _SPAN <= now // t.DUE_SPAN)
+
+
+_SPAN: ColumnElement[int] = literal_column(f"scores.changes_at / {t.DUE_SPAN}", Integer)  # as index scores_due has it
 
 
 def rescores(connection: Connection, limit: int) -> list[tuple[Any, list[str]]]:

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Select, and_, func, select
 from gateway.store import tables as t
 from gateway.store.among import among
 from gateway.store.database import read
+from gateway.store.due import moves_by
 from gateway.store.inbox import Inbox
 from gateway.store.rescoring import Progress, progress
 
@@ -96,7 +97,7 @@ def overview(connection: Connection, inbox: Inbox, score_name: str, now: int, pe
     open_events = _open_events(connection)
     paused = {row.name: row.paused for row in connection.execute(select(t.systems.c.name, t.systems.c.paused))}
     names = documents.keys() | tallied.keys() | writes.keys() | paused.keys()
-    h, s = t.handoffs.c, t.scores.c
+    h = t.handoffs.c
     return Overview(
         {
             name: _system(
@@ -115,7 +116,7 @@ def overview(connection: Connection, inbox: Inbox, score_name: str, now: int, pe
         excluded(connection) if people else {},
         _count(connection, select(func.count()).select_from(t.handoffs).where(h.state == "open")),
         _count(connection, select(func.count()).select_from(open_work().subquery())),
-        _count(connection, select(func.count()).where(s.name == score_name, s.changes_at <= now)),
+        _count(connection, select(func.count()).select_from(t.scores).where(moves_by(score_name, now))),
         _count(connection, select(func.count()).select_from(t.rescores)),
         progress(connection),
         _count(connection, select(func.count()).select_from(t.crossed)),

@@ -29,6 +29,8 @@ Json = JSON()
 String = string()
 Id = string(32)
 Time = BigInteger
+DUE_SPAN = 4 * 3_600_000_000
+"""Microseconds: scores that move by themselves within so long of each other stand together in their index."""
 
 inbox = MetaData()
 main = MetaData()
@@ -319,9 +321,19 @@ scores = Table(
     Column("behaviour", Integer, nullable=False),
     Column("band", String, nullable=False),
     Column("at", Time, nullable=False),
-    Column("changes_at", Time, index=True),
+    Column("changes_at", Time),
     Column("scoring", String, nullable=False),
     Index("scores_total", "total", "lead", "name"),  # the best first
+    # By the span, then by lead: scores of neighbours that are written together then share the index's pages.
+    Index(
+        "scores_due",
+        text(f"(changes_at / {DUE_SPAN})"),
+        "lead",
+        "name",
+        "changes_at",
+        sqlite_where=text("changes_at IS NOT NULL"),
+        postgresql_where=text("changes_at IS NOT NULL"),
+    ),
 )
 
 reached = Table(  # the first time a lead reached a stage; a pure function of its outcomes, activities and transitions

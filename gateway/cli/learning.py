@@ -1,11 +1,12 @@
-"""``gateway model learn`` and ``gateway model thresholds``: what past leads say, as drafts for people to decide on.
+"""``gateway model learn``: what past leads say about points, as a draft for people to decide on.
 
-Nothing of the store changes; a draft is a file in scoring.yaml's (journey.yaml's) format where somebody asks for it.
+Nothing of the store changes; a draft is a file in scoring.yaml's format where somebody asks for it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,7 +65,7 @@ def learn(
     from gateway.learning import draft
     from gateway.learning.lesson import learn as teach
 
-    _free(out)
+    refuse_taken(out)
     gateway = app.gateway
     offer = gateway.host.scorers.get(strategy)
     if offer is None:
@@ -74,11 +75,21 @@ def learn(
     live = gateway.instance.scoring.data if gateway.instance.scoring is not None else {}
     factories = {name: one.factory for name, one in gateway.host.scorers.items()}
     apart = {name for rules in gateway.model.joining.objects.values() for name in rules.identify_by} | {order_by}
-    lesson: Lesson = plugin_call(
-        offer.plugin,
-        "learn",
-        lambda: teach(cases, live, factories, strategy, forced, gateway.model.scorer, apart, sources(gateway)),
-    )
+
+    def lesson_of() -> Lesson:
+        return teach(
+            cases,
+            live,
+            factories,
+            strategy,
+            forced=forced,
+            live_scorer=gateway.model.scorer,
+            apart=apart,
+            sources=sources(gateway),
+            thresholds=live_thresholds(gateway),
+        )
+
+    lesson: Lesson = plugin_call(offer.plugin, "learn", lesson_of)
     text = draft.text(lesson)
     _refuse_broken(offer, text)
     if out is not None:
@@ -120,7 +131,17 @@ def sources(gateway: Gateway) -> dict[str, str]:
     return {name: ", ".join(dict.fromkeys(fields)) for name, fields in found.items()}
 
 
-def _free(out: Path | None) -> None:
+def live_thresholds(gateway: Gateway) -> list[tuple[str, str, float]]:
+    """(stage, persona or empty for all, points) of every threshold in use."""
+    found = []
+    for stage in gateway.model.journey.stages:
+        asked = stage.thresholds if isinstance(stage.thresholds, Mapping) else {"": stage.thresholds}
+        found += [(stage.name, persona, points / 100) for persona, points in asked.items() if points is not None]
+    return found
+
+
+def refuse_taken(out: Path | None) -> None:
+    """Raises ``Refused`` where a draft cannot be written without harm."""
     if out is not None and out.exists():
         raise Refused(f"{out}: is there already; name another file")
     if out is not None and not out.parent.is_dir():
@@ -139,7 +160,7 @@ def _refuse_broken(offer: Any, text: str) -> None:
 
 
 def _say(lesson: Lesson) -> None:
-    from gateway.learning.draft import split_words
+    from gateway.learning.draft import crossing_words, split_words
 
     say(f"{plural(lesson.cases, 'lead')} with an end, of which {lesson.won:,} were won ({lesson.base:.0%})")
     words = {"handoff": "handed over", "first word": "first heard of by sales", "end": "at their end"}
@@ -161,6 +182,8 @@ def _say(lesson: Lesson) -> None:
     say("  auc: how often a won lead stands above a lost one; off by: promised against real share of won, on average")
     if lesson.splits:
         say(f"fit/behaviour by their auc: {split_words(lesson)}")
+    for one in lesson.crossings:
+        say(crossing_words(one))
     leaks = [leak for leak in lesson.left_out if leak.why != "no use"]
     if leaks:
         say()
@@ -212,6 +235,7 @@ def _json(lesson: Lesson, out: Path | None, text: str) -> dict[str, Any]:
         ],
         "splits": {f"{share}/{100 - share}": round(area, 4) for share, area in lesson.splits.items()},
         "chosen_split": f"{lesson.chosen}/{100 - lesson.chosen}" if lesson.splits else None,
+        "thresholds": [asdict(one) for one in lesson.crossings],
         "left_out": [
             {"name": leak.attribute, "fields": leak.source, "why": leak.why, "words": leak.words, "forced": leak.forced}
             for leak in lesson.left_out

@@ -11,6 +11,7 @@ from gateway.cli.main import App, pass_app_to_look
 from gateway.cli.output import json_option, say, say_json, say_under, table
 from gateway.cli.proposing import approve, discard, propose, reject
 from gateway.cli.simulating import simulate
+from gateway.cli.thresholds import thresholds
 from gateway.cli.versions import diff, export, history
 
 
@@ -19,7 +20,7 @@ def model() -> None:
     """What marketing and sales agreed on, in words."""
 
 
-for _command in (history, diff, export, simulate, propose, approve, reject, discard, learn):
+for _command in (history, diff, export, simulate, propose, approve, reject, discard, learn, thresholds):
     model.add_command(_command)
 
 

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from gateway.learning.lesson import Lesson
+from gateway.learning.lesson import Crossing, Lesson
 from gateway.learning.points import Proposal, Value
 from gateway.learning.traits import AXES, OTHER
 
@@ -38,6 +38,8 @@ def _head(lesson: Lesson) -> Iterator[str]:
         )
     if lesson.splits:
         yield f"Fit and behaviour: AUC by the weight of fit, {split_words(lesson)}."
+    for crossing in lesson.crossings:
+        yield crossing_words(crossing) + "."
     leaks = [leak for leak in lesson.left_out if leak.why != "no use"]
     if leaks:
         yield ""
@@ -61,6 +63,15 @@ def split_words(lesson: Lesson) -> str:
     told.setdefault(60, "usual")
     return "; ".join(
         f"{share}/{100 - share} {lesson.splits[share]:.3f} ({words})" for share, words in sorted(told.items())
+    )
+
+
+def crossing_words(one: Crossing) -> str:
+    """What a threshold becomes, for it stands in journey.yaml."""
+    whom = f"{one.stage} ({one.persona})" if one.persona else one.stage
+    return (
+        f"{whom}: threshold {one.before:g} becomes {one.after} to let as many in ({one.share:.0%} of the newest); "
+        f"{one.won_after:.0%} of those were won, before {one.won_before:.0%}"
     )
 
 

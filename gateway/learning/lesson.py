@@ -17,10 +17,11 @@ import numpy as np
 from gateway.contracts import Example, Scorer
 from gateway.errors import Refused
 from gateway.learning.case import JUDGED, Case
-from gateway.learning.fitting import Floats
+from gateway.learning.fitting import Floats, Marks
 from gateway.learning.judging import Verdict, auc, verdict
 from gateway.learning.leaks import LeftOut, leaks
 from gateway.learning.points import SPLITS, Proposed, design, learned, propose
+from gateway.learning.thresholds import same_share
 from gateway.learning.traits import AXES, Traits
 
 HELD_OUT = 0.3
@@ -29,6 +30,21 @@ LEAST = 10
 USEFUL = 30
 """Won from which on estimates are of use."""
 Factory = Callable[[Mapping[str, Any]], Scorer]
+
+
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """A threshold of the live model, and the one that lets as many past leads in by the proposed one. ``persona`` is
+    empty for all. The rest are of the leads that come in: their share of all, and the share won of them, before and
+    after, on the held-out cases."""
+
+    stage: str
+    persona: str
+    before: float
+    after: int
+    share: float
+    won_before: float
+    won_after: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +65,7 @@ class Lesson:
     splits: Mapping[int, float] = field(default_factory=dict)
     chosen: int = 0
     doubts: Sequence[str] = ()
+    crossings: Sequence[Crossing] = ()
 
     @property
     def base(self) -> float:
@@ -67,12 +84,13 @@ def learn(
     live_scorer: Scorer | None = None,
     apart: Collection[str] = (),
     sources: Mapping[str, str] = MappingProxyType({}),
+    thresholds: Sequence[tuple[str, str, float]] = (),
 ) -> Lesson:
     """Learn from ``cases``, which are sorted, oldest first.
 
     :param live: the live scoring.yaml's content, {} without one. :param factories: strategy → how its scorer is built.
     :param forced: attributes to learn from whatever the leak guard says. :param apart: attributes to leave alone.
-    :param sources: attribute → the fields it comes from, to name it by.
+    :param sources: attribute → the fields it comes from, to name it by. :param thresholds: (stage, persona, points).
     Raises ``Refused`` when there is too little to learn from, with what to do.
     """
     older = _enough(cases)
@@ -113,11 +131,15 @@ def learn(
     if live_scorer is not None:
         scored["live model"] = totals(live_scorer, cases)
     scored["logistic regression"] = fitted.logit(design(known))
+    crossings: list[Crossing] = []
+    if live_scorer is not None:
+        mine = next(iter(scored.values()))
+        crossings = [_crossing(*one, scored["live model"], mine, cases, older) for one in thresholds]
     return Lesson(
         strategy, len(cases), int(won.sum()), older, len(cases) - older,
         {name: sum(case.judged == name for case in cases) for name in JUDGED}, [*found, *useless], data,
         [verdict(name, one[:older], won[:older], one[older:], won[older:]) for name, one in scored.items()],
-        proposed, splits, chosen, _doubts(cases, older),
+        proposed, splits, chosen, _doubts(cases, older), crossings,
     )  # fmt: skip
 
 
@@ -132,6 +154,22 @@ def example(case: Case, out: Collection[str] = ()) -> Example:
 def totals(scorer: Scorer, cases: Sequence[Case]) -> Floats:
     """What each case scored when it was judged, in points."""
     return np.array([scorer.score(case.subject, case.at).total / 100 for case in cases])
+
+
+def _crossing(
+    stage: str, persona: str, points: float, live: Floats, mine: Floats, cases: Sequence[Case], older: int
+) -> Crossing:
+    theirs = np.array([persona in ("", case.subject.persona) for case in cases])
+    won = np.array([case.won for case in cases])
+    learned_on = theirs & (np.arange(len(cases)) < older)
+    newer = theirs & ~(np.arange(len(cases)) < older)
+    after = same_share(live[learned_on], mine[learned_on], points)
+
+    def wins(taken: Marks) -> float:
+        return float(won[newer & taken].mean()) if (newer & taken).any() else 0.0
+
+    share = float((mine[newer] >= after).mean()) if newer.any() else 0.0
+    return Crossing(stage, persona, points, after, share, wins(live >= points), wins(mine >= after))
 
 
 def _enough(cases: Sequence[Case]) -> int:

@@ -6,21 +6,24 @@ A constant number of statements for each ``PART`` of them; nothing is written.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
 from sqlalchemy import Connection, and_, func, select
 
-from gateway.contracts import Activity
+from gateway.contracts import Activity, Scorer, Subject
 from gateway.leads.record import Record
 from gateway.leads.stamps import Inbound, attributes
 from gateway.learning.case import LOST, Past, Told, Value
+from gateway.scoring.rating import known
 from gateway.store import tables as t
 from gateway.store.among import among
 from gateway.store.plain import rows_of
+from gateway.store.rescoring import load_part, ranges, shown
 from gateway.store.rows import RECORD, record_of
-from gateway.times import from_micros
+from gateway.times import from_micros, to_micros
 
 PART = 1000
 MOST = 30_000
@@ -73,8 +76,9 @@ def _part(connection: Connection, ids: Sequence[str], inbound: Inbound, rank: An
         activities[lead].append((one, (*ref, at) not in undated))
     for lead, persona, company, entered_at in rows:
         theirs = {f"company.{name}": value for name, value in values.get(company, {}).items()}
-        known = {**values.get(lead, {}), **theirs}
-        yield Past(lead, persona, entered_at, known, activities[lead], told[lead], handoffs[lead])
+        yield Past(
+            lead, persona, entered_at, {**values.get(lead, {}), **theirs}, activities[lead], told[lead], handoffs[lead]
+        )
 
 
 def _values(connection: Connection, ids: set[str], inbound: Inbound, rank: Any) -> dict[str, dict[str, Value]]:
@@ -102,3 +106,34 @@ def _times_unknown(connection: Connection, ids: Iterable[str]) -> Sequence[Seque
     same = and_(e.system == r.system, e.object == r.object, e.record == r.record)
     told = select(r.entity, e.system, e.object, e.record, e.at).join_from(t.records, t.events, same)
     return rows_of(connection, told.where(among(r.entity, ids), e.precision == "unknown").distinct())
+
+
+# -- what comes in -----------------------------------------------------------------------------------------------------
+
+
+def entered(connection: Connection, since: int, name: str) -> Sequence[Sequence[Any]]:
+    """(lead, persona, total, entered_at) of every lead that entered ``since``, by the score called ``name``; total in
+    hundredths, None without one."""
+    c = t.leads.c
+    seen = shown(t.leads, c.id, name)
+    living = and_(c.entered_at >= since, c.merged_into.is_(None), c.erased_at.is_(None))
+    return rows_of(connection, select(c.id, c.persona, seen.total, c.entered_at).select_from(seen.source).where(living))
+
+
+def rescored(
+    connection: Connection, leads: Collection[str], scorer: Scorer, at: datetime, done: Callable[[int], None]
+) -> Mapping[str, int]:
+    """What ``scorer`` gives each of ``leads`` at ``at``, in hundredths. Nothing is stored."""
+    cutoff = None if scorer.horizon is None else to_micros(at - scorer.horizon)
+    found: dict[str, int] = {}
+    seen = 0
+    for part in ranges(connection, PART):
+        held = load_part(connection, part, "", "", cutoff)
+        for id_, attributes_, persona, company, *_ in held.leads:
+            if id_ in leads:
+                known_ = known(attributes_, held.companies.get(company, {}))
+                given = Subject(known_, held.activities.get(id_, ()), held.marks.get(id_, ()), persona)
+                found[id_] = scorer.score(given, at).total
+        seen += part.leads
+        done(seen)
+    return found

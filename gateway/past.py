@@ -7,7 +7,7 @@ and splits since are taken back, but for those of companies.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -58,6 +58,19 @@ class Explained:
 
 
 @dataclass(frozen=True, slots=True)
+class Point:
+    """A score from ``at`` on, in hundredths. ``scoring``: its model's hash; ``cause``: news | person | model | time."""
+
+    at: datetime
+    total: int
+    fit: int
+    behaviour: int
+    band: str
+    scoring: str
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
 class _Rules:
     """The files of a time, as far as a score depends on them. ``objects``: (system, object) → its mapping."""
 
@@ -93,23 +106,61 @@ def explain_at(gateway: Gateway, lead: str, at: datetime, hindsight: bool = Fals
     Raises ``NotFound`` when nothing was known of the lead, ``Refused`` when the files of then need plugins that are
     not there any more.
     """
+    with read(gateway.store.main) as connection:
+        return _explained(connection, _rules_at(gateway, connection, to_micros(at)), lead, at, hindsight)
+
+
+def history(gateway: Gateway, lead: str, most: int = 50) -> list[Point]:
+    """The last ``most`` times at which the lead's score moved, the newest first: by news, points that a person gave,
+    another model, or time alone. Recomputed from stored facts, as ``explain_at`` does, and raises as that."""
+    with read(gateway.store.main) as connection:
+        causes = listing.moving(connection, lead, to_micros(gateway.now()))
+        compiled: dict[str, _Rules] = {}
+        found: list[Point] = []
+        for at, cause, until in _spans(causes, to_micros(gateway.now()), 4 * most):
+            moment, why = from_micros(at), cause
+            while True:
+                then = getattr(listing.bundle_at(connection, to_micros(moment)), "id", "")
+                if then not in compiled:
+                    compiled[then] = _rules_at(gateway, connection, to_micros(moment))
+                if compiled[then].scorer is None:
+                    break
+                try:
+                    told = _explained(connection, compiled[then], lead, moment, False)
+                except NotFound:
+                    break
+                score = told.score
+                before = found[-1] if found else None
+                if before is None or (before.total, before.scoring) != (score.total, told.scoring):
+                    found.append(Point(moment, score.total, score.fit, score.behaviour, score.band, told.scoring, why))
+                moves = score.changes_at
+                if moves is None or to_micros(moves) >= until or len(found) > 8 * most:
+                    break
+                moment, why = moves, "time"
+    return found[::-1][:most]
+
+
+def _spans(causes: Mapping[int, str], now: int, most: int) -> Iterator[tuple[int, str, int]]:
+    """(moment, why the score may move then, the next moment) for the last of them."""
+    moments = sorted(causes)[-most:]
+    yield from zip(moments, map(causes.__getitem__, moments), [*moments[1:], now], strict=True)
+
+
+def _explained(connection: Connection, rules: _Rules, lead: str, at: datetime, hindsight: bool) -> Explained:
     limit = to_micros(at)
     known_at = None if hindsight else limit
-    with read(gateway.store.main) as connection:
-        rules = _rules_at(gateway, connection, limit)
-        scorer = _scorer(rules.scorer)
-        then = limit if not hindsight else NOW
-        refs, given = _person(connection, lead, then)
-        records, facts = _folded(connection, refs, "person", limit, known_at, rules)
-        if not any(record.known for record in records):
-            raise NotFound(_unknown(connection, refs))
-        merged, _, _ = attributes(records, rules.inbound, rules.rank)
-        persona = rules.journey.persona(merged)
-        merged |= _company(connection, refs, limit, known_at, rules)
-        marks = [
-            Mark(from_micros(m.at), m.kind, m.points, m.reason, from_micros(m.until) if m.until else None, m.by)
-            for m in listing.marks_of(connection, given, limit, known_at)
-        ]
+    scorer = _scorer(rules.scorer)
+    refs, given = _person(connection, lead, NOW if hindsight else limit)
+    records, facts = _folded(connection, refs, "person", limit, known_at, rules)
+    if not any(record.known for record in records):
+        raise NotFound(_unknown(connection, refs))
+    merged, _, _ = attributes(records, rules.inbound, rules.rank)
+    persona = rules.journey.persona(merged)
+    merged |= _company(connection, refs, limit, known_at, rules)
+    marks = [
+        Mark(from_micros(m.at), m.kind, m.points, m.reason, from_micros(m.until) if m.until else None, m.by)
+        for m in listing.marks_of(connection, given, limit, known_at)
+    ]
     activities = {(to_micros(fact.at), fact.key): fact for fact in facts if isinstance(fact, ActivityHappened)}
     happened = [
         Activity(fact.at, fact.activity, fact.asset, fact.channel, fact.campaign, fact.key)

@@ -9,7 +9,7 @@ from gateway.answers.texts import iso, iso_time, points, shown
 
 if TYPE_CHECKING:
     from gateway.journey.journey import Journey, Stage
-    from gateway.past import Explained
+    from gateway.past import Explained, Point
 
 
 def rules_of(scoring: Mapping[str, Any]) -> Iterator[dict[str, str]]:
@@ -127,3 +127,9 @@ def explained_json(found: Explained, hindsight: bool) -> dict[str, Any]:
             for one in score.contributions
         ],
     }
+
+
+def point_json(one: Point) -> dict[str, Any]:
+    """One moment of a score's history."""
+    values = {name: points(getattr(one, name)) for name in ("total", "fit", "behaviour")}
+    return {"at": iso_time(one.at), **values, "band": one.band, "scoring": one.scoring, "cause": one.cause}

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from gateway.answers.model import explained_json
+from gateway.answers.model import explained_json, point_json
 from gateway.answers.texts import in_brackets, plain, plural, two_digits, who
 from gateway.cli.forgetting import export, forget
 from gateway.cli.judging import give_points, hold
@@ -132,6 +132,42 @@ def explain(app: App, key: str, at: datetime | None, hindsight: bool, as_json: b
         say_under(line, points_and_axis.end() if points_and_axis else 2)
     if found.score.changes_at is not None:
         say(f"changes by itself at {_zoned(found.score.changes_at, app)} at the earliest")
+
+
+@leads.command()
+@click.argument("key")
+@limit_option
+@json_option
+@pass_app_to_look
+def history(app: App, key: str, limit: int, as_json: bool) -> None:
+    """Show how a lead's score moved, when, why, and by which model.
+
+    Recomputed from what was known at each time; `leads explain --at` shows the points of one, `model show` a model.
+    """
+    from gateway import past
+
+    gateway = app.gateway
+    lead = gateway.find_lead(key)
+    found = past.history(gateway, lead, limit)
+    if as_json:
+        say_json({"lead": lead, "history": [point_json(one) for one in found]})
+        return
+    table(
+        ("since", "score", "fit", "behaviour", "band", "by", "model"),
+        [
+            (
+                _zoned(one.at, app),
+                *map(two_digits, (one.total, one.fit, one.behaviour)),
+                one.band,
+                one.cause,
+                one.scoring,
+            )
+            for one in found
+        ],
+        right=("score", "fit", "behaviour"),
+    )
+    if not found:
+        say("it never had a score")
 
 
 def _zoned(at: datetime, app: App) -> str:

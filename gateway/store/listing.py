@@ -212,6 +212,27 @@ def marks_of(connection: Connection, ids: Collection[str], at: int, known_at: in
     return list(connection.execute(chosen if known_at is None else chosen.where(m.known_at <= known_at)))
 
 
+def moving(connection: Connection, lead: str, now: int) -> dict[int, str]:
+    """When a lead's score may have moved, other than by time, and why: something was heard of it or of its company, a
+    person gave points, another model went live."""
+    c, e, m, b = t.leads.c, t.events.c, t.marks.c, t.bundles.c
+    company = connection.scalar(select(c.company).where(c.id == lead))
+    found: dict[int, str] = {}
+    scoring = None
+    for row in connection.execute(select(b.active_at, b.hashes).order_by(b.active_at)):
+        if row.hashes.get("scoring") != scoring and row.active_at <= now:
+            found[row.active_at] = "model"
+        scoring = row.hashes.get("scoring")
+    marks = select(m.known_at).where(m.lead == lead, m.known_at <= now)
+    found |= dict.fromkeys(connection.scalars(marks), "person")
+    refs = [row for one in (lead, company) if one for row in records_of(connection, one)]
+    for system, object_ in {(row.system, row.object) for row in refs}:
+        ids = [row.record for row in refs if (row.system, row.object) == (system, object_)]
+        heard = select(e.known_at).where(e.system == system, e.object == object_, among(e.record, ids)).distinct()
+        found |= dict.fromkeys(connection.scalars(heard.where(e.state == "applied", e.known_at <= now)), "news")
+    return found
+
+
 def bundle_at(connection: Connection, at: int) -> Any | None:
     """The files in use at a time; the oldest ones when it lies before them."""
     b = t.bundles

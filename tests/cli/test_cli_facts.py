@@ -338,6 +338,26 @@ def test_explanation_of_then_uses_the_model_of_then(filled: Any) -> None:
     assert explained(filled.json("leads", "explain", ANN_ID, "--at", then)) == explained(at_first)
 
 
+def test_the_history_of_a_score_says_when_it_moved_why_and_by_which_model(filled: Any, ann: Any, bob: Any) -> None:
+    """By news, by another model, by points that a person gave; what moved nothing is left out."""
+    filled.bring([{**ann, "at": "2026-02-01T09:00:00", "page": "/pricing"}], name="page.csv")
+    filled.bring([{**bob, "at": "2026-02-01T09:00:00", "page": "/pricing"}], name="other.csv")
+    filled.bring([{**ann, "at": "2026-02-02T09:00:00", "country": "AT"}], name="nothing.csv")
+    filled.edit("scoring.yaml", "points: 40}", "points: 20}")
+    filled.run("leads", "points", ANN_ID, "5", "--reason", "met")
+    found = filled.json("leads", "history", ANN_ID)["history"]
+    assert [(one["total"], one["cause"]) for one in found] == [
+        (65, "person"),
+        (60, "model"),
+        (70, "news"),
+        (60, "news"),
+    ]
+    assert [one["scoring"] == found[0]["scoring"] for one in found] == [True, True, False, False]
+    for one in found:
+        assert filled.json("leads", "explain", ANN_ID, "--at", one["at"])["total"] == one["total"]
+    assert "person" in filled.run("leads", "history", ANN_ID, "--limit", "1").stdout
+
+
 def test_when_a_score_moves_by_itself_is_told_in_the_zone_of_the_instance(instance: Any, ann: dict[str, str]) -> None:
     """As every other time that people read; programs get UTC."""
     instance.edit("scoring.yaml", "points: 10, cap: 40", "points: 10, cap: 40, window: 90d")

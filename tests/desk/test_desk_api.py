@@ -48,6 +48,7 @@ def test_the_api_and_the_commands_tell_the_same(program: Any, company: Instance)
         ("/users", "users", "list"),
         ("/tokens", "users", "tokens"),
         ("/model", "model", "show"),
+        ("/metrics/funnel", "metrics", "funnel"),
     ):
         said, told = admin.get(path), company.json(*words)
         assert {name: _timeless(said[name]) for name in told} == {name: _timeless(told[name]) for name in told}

@@ -17,17 +17,17 @@ from gateway.web.api import (
     handoffs,
     jobs,
     leads,
+    metrics,
     model,
     owners,
     plugins,
-    reviews,
     systems,
     work,
 )
 from gateway.web.api.resource import answer
 
 PREFIX = "/api/v1"
-RESOURCES = (leads, handoffs, owners, work, systems, plugins, documents, deliveries, jobs, model, reviews, accounts)
+RESOURCES = (leads, handoffs, owners, work, systems, plugins, documents, deliveries, jobs, model, metrics, accounts)
 
 
 class ErrorSchema(Schema):

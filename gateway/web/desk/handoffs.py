@@ -8,7 +8,7 @@ from typing import Any
 from flask import render_template, request
 from flask.typing import ResponseReturnValue
 
-from gateway.answers.handoff import state_words
+from gateway.answers.handoff import standing, state_words
 from gateway.errors import Refused
 from gateway.people import judging, staffing
 from gateway.people.owning import ids_of
@@ -70,6 +70,8 @@ def dispose(desk: Desk, id_: str, word: str) -> ResponseReturnValue:
     form = request.form
     reason, by = form.get("reason", "").strip()[:200], visitor().email
     with desk.deciding() as gateway:
+        with desk.looking() as connection:
+            before = standing(staffing.handoff_of(gateway, connection, id_))
         if word in OUTCOMES:
             row = report(gateway, id_, word, reason, by, day_of(desk, form.get("wake", "")))
             words = f"Ended as {row['bucket']}" if row["bucket"] else "Accepted"
@@ -82,7 +84,7 @@ def dispose(desk: Desk, id_: str, word: str) -> ResponseReturnValue:
             words = f"It counts as {row['bucket']} now"
         else:
             raise Refused(f"no such word: {word}")
-    desk.note(f"handoff: {word}", row["id"])
+    desk.note(f"handoff: {word}", row["id"], before, standing(row))
     return done(f"{words}.", "desk.handoffs")
 
 

@@ -1,0 +1,167 @@
+"""Every change, at the desk and by the API, has its entry in the audit: each writing route is walked, none left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytest
+from disk_instance import Instance
+from sqlalchemy import select, update
+
+from gateway.accounts import audit, users
+from gateway.engine import errands
+from gateway.store import jobs, listing
+from gateway.store import tables as t
+from gateway.store.database import write
+from gateway.web.desk.page import NAME
+
+ADMIN = "admin@one.example"
+JOB = "a" * 32
+OWNERS = """
+owners:
+  - {name: Kim, user: kim@one.example}
+  - {name: Ada, user: ada@one.example}
+fallback: Ada
+"""
+Step = tuple[str, str, dict[str, Any]]
+"""(``METHOD /rule``, the path, what is said)"""
+NO_CHANGES = {
+    "POST /logout",
+    "POST /login",  # noted as a login, with a test of its own, as the next
+    "POST /login/<text>",
+    "POST /numbers/<name>",  # asks other systems
+}
+
+
+@pytest.fixture
+def company(company: Instance) -> Instance:
+    """With an owner, something that needs a person, and a job under way."""
+    company.write("journey.yaml", (company.root / "journey.yaml").read_text() + OWNERS)
+    odd = [
+        {"id": f"{n}", "at": "2026-01-09T09:00:00", "email": f"e{n}@four.example", "status": f"Odd {n}"} for n in (7, 8)
+    ]
+    company.bring(odd, "odd.csv")
+    return company
+
+
+@pytest.fixture
+def gateway(app: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setattr(errands, "start", lambda *said, **more: JOB)
+    found = app.extensions[NAME].gateway
+    with write(found.store.main) as connection:
+        jobs.begin(connection, {"id": JOB, "what": "pull", "subject": "x", "by": "kim"}, 2**62)
+    return found
+
+
+def routes(app: Any, family: str, prefix: str = "") -> set[str]:
+    return {
+        f"{method} {rule.rule.removeprefix(prefix)}"
+        for rule in app.url_map.iter_rules()
+        if rule.endpoint.startswith(family)
+        for method in rule.methods - {"HEAD", "OPTIONS", "GET"}
+    }
+
+
+def entries(app: Any) -> list[dict[str, Any]]:
+    with app.extensions[NAME].looking() as connection:
+        return audit.entries(connection, 1000)
+
+
+def dead(gateway: Any) -> str:
+    """The id of a write, which is dead now."""
+    with write(gateway.store.main) as connection:
+        connection.execute(update(t.writes).values(state="dead", finished_at=1))
+        return str(connection.scalar(select(t.writes.c.id)))
+
+
+def item(gateway: Any) -> str:
+    with gateway.store.main.connect() as connection:
+        return str(listing.work_items(connection, 1)[0]["id"])
+
+
+def by_the_api(gateway: Any, handoff: Any) -> Iterator[Step]:
+    one, lead = f"/handoffs/{handoff['handoff']}", f"/leads/{handoff['lead']}"
+    document = gateway.inbox.listing(None, "read", 1)[0]["id"]
+    yield "POST /handoffs/<key>/<any(accept, qualify, reject):word>", f"{one}/accept", {}
+    yield "POST /handoffs/<key>/reassign", f"{one}/reassign", {"owner": "Kim"}
+    yield "POST /handoffs/<key>/recycle", f"{one}/recycle", {"reason": "not now"}
+    yield "POST /handoffs/<key>/correct", f"{one}/correct", {"bucket": "sales_rejected", "reason": "no budget"}
+    yield "POST /leads/<key>/hold", f"{lead}/hold", {"reason": "asked us to wait"}
+    yield "DELETE /leads/<key>/hold", f"{lead}/hold", {}
+    yield "POST /leads/<key>/handoff", f"{lead}/handoff", {"reason": "met at the fair"}
+    yield "POST /owners/<name>/absence", "/owners/Kim/absence", {}
+    yield "DELETE /owners/<name>/absence", "/owners/Kim/absence", {}
+    yield "POST /work/<id_>/resolve", f"/work/{item(gateway)}/resolve", {"way": "map", "value": "won"}
+    yield "POST /systems/<name>/pause", "/systems/sales/pause", {"reason": "their migration"}
+    yield "POST /systems/<name>/resume", "/systems/sales/resume", {}
+    yield "POST /systems/<name>/pull", "/systems/leads/pull", {}
+    yield "POST /systems/<name>/push", "/systems/sales/push", {}
+    yield "POST /systems/check", "/systems/check", {}
+    yield "POST /plugins/<name>/disable", "/plugins/files/disable", {}
+    yield "POST /plugins/<name>/enable", "/plugins/files/enable", {}
+    yield "POST /jobs/<id_>/<any(stop, resume):word>", f"/jobs/{JOB}/stop", {}
+    yield "POST /inbox/replay", "/inbox/replay", {"ids": [document]}
+    yield "POST /deliveries/retry", "/deliveries/retry", {"ids": [dead(gateway)]}
+    yield "POST /deliveries/discard", "/deliveries/discard", {"ids": [dead(gateway)], "reason": "not wanted"}
+    yield "POST /users", "/users", {"email": "kim@one.example", "role": "viewer"}
+    yield "PATCH /users/<email>", "/users/kim@one.example", {"role": "sales"}
+    yield "POST /users/<email>/link", "/users/kim@one.example/link", {}
+    yield "POST /users/<email>/tokens", "/users/kim@one.example/tokens", {"name": "report"}
+    yield "DELETE /users/<email>/tokens/<name>", "/users/kim@one.example/tokens/report", {}
+
+
+def at_the_desk(gateway: Any, handoff: Any, kim: str) -> Iterator[Step]:
+    lead = f"/leads/{handoff['lead']}"
+    document = gateway.inbox.listing(None, "read", 1)[0]["id"]
+    yield "POST /handoffs/<id_>/<word>", f"/handoffs/{handoff['handoff']}/qualify", {}
+    yield "POST /leads/<id_>/hold", f"{lead}/hold", {"reason": "asked us to wait"}
+    yield "POST /leads/<id_>/hold", f"{lead}/hold", {"end": "1"}
+    yield "POST /leads/<id_>/hand-over", f"{lead}/hand-over", {"reason": "met at the fair"}
+    yield "POST /owners/<word>", "/owners/absent", {"owner": "Kim"}
+    yield "POST /work/<id_>/resolve", f"/work/{item(gateway)}/resolve", {"way": "map", "value": "won"}
+    yield "POST /systems/<name>/<word>", "/systems/sales/pause", {}
+    yield "POST /check", "/check", {}
+    yield "POST /jobs/<id_>/<word>", f"/jobs/{JOB}/stop", {}
+    yield "POST /inbox/<id_>/replay", f"/inbox/{document}/replay", {}
+    yield "POST /inbox/all/replay", "/inbox/all/replay", {"state": "read"}
+    dead(gateway)
+    yield "POST /deliveries/all/<word>", "/deliveries/all/retry", {"system": "sales"}
+    yield "POST /deliveries/<word>", "/deliveries/retry", {"id": dead(gateway)}
+    yield "POST /accounts", "/accounts", {"email": "new@one.example", "role": "viewer"}
+    for word, said in (
+        ("role", {"role": "marketing"}),
+        ("link", {}),
+        ("token", {"name": "report", "days": "30"}),
+        ("revoke", {"name": "report"}),
+        ("disable", {}),
+    ):
+        yield "POST /accounts/<id_>/<word>", f"/accounts/{kim}/{word}", said
+    new = "a new horse battery"
+    yield "POST /account", "/account", {"old": "correct horse battery", "new": new, "repeated": new}
+
+
+def test_by_the_api(app: Any, gateway: Any, program: Any, handoff: Any) -> None:
+    caller, walked = program("admin"), []
+    for row, path, said in by_the_api(gateway, handoff):
+        before = len(entries(app))
+        found = caller.client.open(f"/api/v1{path}", method=row.partition(" ")[0], json=said, headers=caller.headers)
+        assert (path, found.status_code, found.text) == (path, 200, found.text)
+        new = entries(app)[:-before]
+        assert [(path, one["by"], one["token"]) for one in new] == [(path, ADMIN, "t1")]
+        walked.append(row)
+    assert routes(app, "api_", "/api/v1") ^ {*walked} == set()
+
+
+def test_at_the_desk(app: Any, gateway: Any, desk: Any, handoff: Any) -> None:
+    browser, walked = desk("admin"), []
+    with app.extensions[NAME].looking() as connection:
+        kim = users.named(connection, "viewer@one.example").id
+    for row, path, said in at_the_desk(gateway, handoff, kim):
+        browser.get("/account")
+        before = len(entries(app))
+        browser.post(path, back="/account", **said)
+        new: Sequence[Any] = entries(app)[:-before]
+        assert (path, {one["by"] for one in new}) == (path, {ADMIN}), browser.text
+        walked.append(row)
+    assert routes(app, "desk.") ^ ({*walked} | NO_CHANGES) == set()

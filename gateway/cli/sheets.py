@@ -23,15 +23,19 @@ from gateway.cli.output import json_option, say, say_json
 def test(app: App, name: str, folder: Path | None, every: bool, verbose: bool, as_json: bool) -> None:
     """Run plugin NAME's contract suites and print the pass sheet: what it keeps to, what is skipped and why.
 
-    Its tests are those beside the source it was installed from, those inside its package, or those in DIR. Exits with 1
-    where a check failed or none was run, or the gateway cannot load the plugin.
+    Its tests are those beside the source it was installed from (plugins.lock knows it, too), those inside its package,
+    or those in DIR. Exits with 1 where a check failed or none was run, or the gateway cannot load the plugin.
     """
     from gateway.cli.plugins import looked, one_of
+    from gateway.plugins.rules import Rules
     from gateway.testing.running import place_of, run
 
     found = one_of(looked(app), name)
     home = distribution(found.distribution)
-    place = place_of(home, found.module, folder.resolve() if folder is not None else None)
+    lock = Rules.of(app.root).lock
+    approved = lock.approved(home) if lock is not None else None
+    origin = approved.origin if approved is not None else ""
+    place = place_of(home, found.module, folder.resolve() if folder is not None else None, origin)
     sheet, said = run(place, every)
     sheet["loading"] = {"state": found.state, "reason": found.reason}
     sheet["ok"] = sheet["ok"] and found.state not in ("broken", "incompatible")

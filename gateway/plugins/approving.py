@@ -13,7 +13,7 @@ from packaging.utils import canonicalize_name
 
 from gateway.errors import NotFound, Refused
 from gateway.host import DISTRIBUTION, installed
-from gateway.plugins.contents import EDITABLE, UNKNOWN, changed, fingerprint
+from gateway.plugins.contents import EDITABLE, UNKNOWN, added, changed, fingerprint
 from gateway.plugins.lock import LOCK, Approved, Lock
 from gateway.plugins.needs import brought
 from gateway.plugins.pip import Change
@@ -141,6 +141,8 @@ def wanted(lock: Lock) -> tuple[list[str], list[str]]:
     other = [name for name in entries if name not in gone and fingerprint(there[name]) != entries[name].files]
     if lost := [_lost(name, entries[name]) for name in (*gone, *other) if entries[name].files in (EDITABLE, UNKNOWN)]:
         raise Refused("\n  ".join([f"{LOCK} approves what cannot be brought back by itself:", *lost]))
+    if more := [f"{name}: {path}" for name in other for path in added(there[name])]:
+        raise Refused("\n  ".join(["files were added, which no installer takes away; delete them first:", *more]))
     needs = {need: told["version"] for one in entries.values() for need, told in one.needs.items()}
     pins = [f"{need}=={number}" for need, number in needs.items() if _installed(need) != number]
     return [_asked(name, entries[name]) for name in gone] + pins, [_asked(name, entries[name]) for name in other]

@@ -73,7 +73,8 @@ def added(distribution: Distribution) -> list[str]:
 def changed_at(distribution: Distribution) -> str:
     """When its files were last written, what the installer notes included: ISO time by the second; "" = unknown."""
     times = []
-    for path, *_ in csv.reader((distribution.read_text("RECORD") or "").splitlines()):
+    recorded = [path for path, *_ in csv.reader((distribution.read_text("RECORD") or "").splitlines())]
+    for path in (*recorded, *added(distribution)):
         if not path.startswith(("..", "/")) and not path.endswith(".pyc"):
             with contextlib.suppress(OSError):
                 times.append(os.stat(str(distribution.locate_file(path))).st_mtime)

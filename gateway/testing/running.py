@@ -20,11 +20,13 @@ ENDED, FAILED = 0, 1
 """What pytest ends with when it could run the tests, all of them good or some not."""
 
 
-def place_of(distribution: Distribution, module: str, folder: Path | None = None) -> Path:
+def place_of(distribution: Distribution, module: str, folder: Path | None = None, origin: str = "") -> Path:
     """The folder with a plugin's tests: ``folder``, else ``tests`` beside the source it was installed from, else those
-    inside its package. Raises ``NotFound`` with all places looked at."""
+    inside its package. ``origin``: where that source is, if it is known. Raises ``NotFound`` with all places looked at.
+    """
     looked = []
-    for place in [folder] if folder is not None else _places(distribution, module):
+    known = [Path(unquote(origin.removeprefix("file://"))) / "tests"] if origin else []
+    for place in [folder] if folder is not None else [*known, *_places(distribution, module)]:
         if place.is_dir() and any(place.rglob("test_*.py")):
             return place
         looked.append(str(place))

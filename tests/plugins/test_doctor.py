@@ -124,6 +124,8 @@ def test_a_file_that_was_added_is_found(made: Any, site: Path) -> None:
     (site / "made_x" / "part" / "evil.pyc").touch()
     assert findings(one, lock)["files"][0].startswith("wrong: made_x/part/evil.pyc was added, which no installer")
     assert "made_x/part/evil.pyc was added; delete" in findings(one, lock)["approval"][0]
+    with pytest.raises(Refused, match=r"delete them first:\n  made-x: made_x/part/evil\.pyc$"):
+        wanted(lock)
 
 
 def test_what_a_new_lock_would_change_is_told(made: Any, site: Path) -> None:

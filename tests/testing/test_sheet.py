@@ -164,6 +164,7 @@ def test_tests_are_beside_the_source_or_inside_the_package(folder: Path, tmp_pat
         match=r"no tests of gateway-x in .*site/gateway_x: a wheel brings none.* [(]https://x.example/source[)]",
     ):
         running.place_of(inside, "gateway_x.plugin:it", None)
+    assert running.place_of(inside, "gateway_x", None, str(tmp_path)) == folder
     (tmp_path / "site/gateway_x/test_it.py").touch()
     assert running.place_of(inside, "gateway_x.plugin:it", None) == tmp_path / "site/gateway_x"
     with pytest.raises(NotFound, match=r"site/nowhere: .* name the folder"):

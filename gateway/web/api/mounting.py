@@ -21,13 +21,28 @@ from gateway.web.api import (
     model,
     owners,
     plugins,
+    reviews,
     systems,
     work,
 )
 from gateway.web.api.resource import answer
 
 PREFIX = "/api/v1"
-RESOURCES = (leads, handoffs, owners, work, systems, plugins, documents, deliveries, jobs, model, metrics, accounts)
+RESOURCES = (
+    leads,
+    handoffs,
+    owners,
+    work,
+    systems,
+    plugins,
+    documents,
+    deliveries,
+    jobs,
+    model,
+    metrics,
+    reviews,
+    accounts,
+)
 
 
 class ErrorSchema(Schema):

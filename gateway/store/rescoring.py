@@ -187,10 +187,10 @@ def load_part(connection: Connection, part: Range, name: str, scoring: str, cuto
     did = did if cutoff is None else did.where(a.at >= cutoff)
     for lead, at, kind, asset, channel, campaign, id_ in rows_of(connection, did.order_by(a.lead, a.at, a.id)):
         activities[lead].append(Activity(EPOCH + timedelta(0, 0, at), kind, asset, channel, campaign, id_))
-    return Part(leads, _companies(connection, {row[3] for row in leads if row[3]}), activities, marks)
+    return Part(leads, companies(connection, {row[3] for row in leads if row[3]}), activities, marks)
 
 
-def _companies(connection: Connection, ids: Collection[str]) -> dict[str, Mapping[str, Any]]:
+def companies(connection: Connection, ids: Collection[str]) -> dict[str, Mapping[str, Any]]:
     """Each company's attributes; of one that was taken over, those of whoever did."""
     c = t.companies.c
     found: dict[str, Any] = {}

@@ -113,7 +113,7 @@ class Company:
 
 
 @contextlib.contextmanager
-def played(folder: Path) -> Iterator[Company]:
+def played(folder: Path, sales: bool = False) -> Iterator[Company]:
     """Some weeks of buyers, in which sales answered nobody: everything that was handed over is open."""
     from argon2 import PasswordHasher
     from gateway_sandbox import circle
@@ -126,7 +126,8 @@ def played(folder: Path) -> Iterator[Company]:
     with contextlib.ExitStack() as ends:
         ends.enter_context(mock.patch.object(passwords, "_hasher", PasswordHasher(1, 8, 1)))  # they log in often
         turning = ends.enter_context(circle.circle(folder, buyers_per_day=5))
-        ends.enter_context(mock.patch.object(turning.company.sellers, "look", return_value=None))
+        if not sales:
+            ends.enter_context(mock.patch.object(turning.company.sellers, "look", return_value=None))
         opened: list[Any] = []
         ends.callback(lambda: [one.close() for one in opened])
 
@@ -144,6 +145,6 @@ def played(folder: Path) -> Iterator[Company]:
                 users.add(connection, email, email.partition("@")[0].title(), role, PASSWORD, 1, "root")
         for _ in range(TURNS):
             turning.turn(timedelta(hours=12))
-            if len(made.handoffs()) >= OPEN:
+            if len(made.handoffs()) >= OPEN and not sales:
                 break
         yield made

@@ -71,6 +71,8 @@ def in_words(kind: str, detail: Mapping[str, Any]) -> str:
         return f"{detail['field']}: {plain(detail['value'])}: what does it mean?"
     if kind == "contested" and detail:
         return f"{detail['field']}: changed back over there each time it is written; left alone until you decide"
+    if kind == "open deal" and detail:
+        return f"came to {detail['stage']} while a deal is open: nobody was handed over; the deal's owner should know"
     if kind == "reason not given" and detail:
         return f"handoff {detail['handoff']} ended as {detail['bucket']} without a reason"
     if "what" in detail:  # alarms say it themselves

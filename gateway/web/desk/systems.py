@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flask import render_template, request
@@ -11,6 +13,7 @@ from flask.typing import ResponseReturnValue
 from gateway import jobs
 from gateway.answers.plan import Plan, write_json
 from gateway.answers.texts import who
+from gateway.answers.work import in_words as work_in_words
 from gateway.contracts import Source
 from gateway.errors import NotFound, Refused
 from gateway.outbound import planner
@@ -25,6 +28,8 @@ from gateway.web.desk.page import Desk, done, page, visitor
 LOOK = 3.0
 """Seconds that a preview looks through leads."""
 EXAMPLES = 20
+TOLD = 500
+"""The newest writes and work items that are looked through for what a field was told last, and what differs."""
 CHECKED = 120.0
 """Seconds that a check may take: it asks the systems."""
 
@@ -55,8 +60,19 @@ def system(desk: Desk, name: str) -> ResponseReturnValue:
         row = listing.systems(connection).get(name, {})
         found = overview(connection, gateway.inbox, gateway.model.score_name, to_micros(gateway.now()), people=False)
         items = listing.work_items(connection, 20, None, name)
+        told = _told(listing.deliveries(connection, TOLD, name))
+        differ = Counter(
+            one["detail"].get("field", "") for one in listing.work_items(connection, TOLD) if _about(one, name)
+        )
     objects = [
-        {"name": object_, "kind": mapping.kind, "fields": [_field(field) for field in mapping.fields]}
+        {
+            "name": object_,
+            "kind": mapping.kind,
+            "fields": [
+                _field(field) | {"told": told.get((object_, field.field)), "differs": differ[field.to]}
+                for field in mapping.fields
+            ],
+        }
         for object_, mapping in (one.mapping.objects.items() if one.mapping else ())
     ]
     return render_template(
@@ -69,7 +85,7 @@ def system(desk: Desk, name: str) -> ResponseReturnValue:
         sends=bool(gateway.model.objects.get(name)),
         plugin=gateway.plugin_of(name),
         objects=objects,
-        items=items,
+        items=[item | {"words": work_in_words(item["kind"], item["detail"])} for item in items],
     )
 
 
@@ -153,6 +169,20 @@ def _named(desk: Desk, name: str) -> Any:
     if one is None:
         raise NotFound(f"no system {name} in gateway.yaml")
     return one
+
+
+def _told(rows: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], dict[str, Any]]:
+    """(object, field) → the newest of these writes that held it: when, and what became of it."""
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in rows:
+        for name in row["fields"]:
+            found.setdefault((row["object"], name), {"at": row["planned_at"], "state": row["state"]})
+    return found
+
+
+def _about(item: Mapping[str, Any], system: str) -> bool:
+    """Whether it is about a value that this system holds otherwise than another."""
+    return any(side[0] == system for side in item["detail"].get("sides", ()))
 
 
 def _pulls(source: Source) -> bool:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from flask import render_template
 from flask.typing import ResponseReturnValue
 
+from gateway.answers.jobs import jobs_of, line
 from gateway.people.owning import ids_of
 from gateway.people.staffing import name_of
 from gateway.store import desk as queries
@@ -47,6 +48,7 @@ def today(desk: Desk) -> ResponseReturnValue:
         problems=gateway.problems,
         items=[settled_by(desk, item) for item in items],
         **SAYING,
+        jobs=[line(one) for one in jobs_of(gateway, running=True)],
         moved=moved,
         days=PERIOD.days,
         fresh=fresh,

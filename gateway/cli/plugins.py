@@ -131,7 +131,9 @@ def disable(app: App, name: str, reason: str, by: str, as_json: bool) -> None:
         raise Refused(f"{key} is disabled already, {off[key]}")
     if one.name == "weighted" and one.distribution == "lead-gateway":
         raise Refused("weighted is part of the gateway itself")
-    used = uses(app.root, [*(one.offers or one.would_offer)])
+    twins = [pair for pair in plugins_of(one.name) if pair[0] == one.name and pair[1] != one.distribution]
+    served = any(not {spelled(key) for key in off} & called(*pair) for pair in twins)  # by another one from now on
+    used = [] if served else uses(app.root, [*(one.offers or one.would_offer)])
     if serious := [use for use in used if use.what != "system"]:
         raise Refused(
             "\n  ".join([f"{one.name} cannot be spared; take this out of the files first:", *map(str, serious)])

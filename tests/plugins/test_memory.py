@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import queue
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -16,8 +17,9 @@ from click.testing import CliRunner
 from gateway.cli.main import cli
 from gateway.cli.patience import impatient
 from gateway.host import Plugin, installed
-from gateway.plugins import memory, retrying
+from gateway.plugins import memory, probe, retrying
 from gateway.plugins.loading import host_of
+from gateway.plugins.probe import Seen
 from gateway.runtime import open_gateway
 from gateway.store import breakers
 from gateway.store.database import open_store, upgrade
@@ -133,3 +135,19 @@ def test_status_names_who_is_broken_though_no_system_is_of_it(
     assert "PROBLEM: plugin x is broken since 2026-05-01 09:00:00 UTC: import of made_x failed: Module" in told
     told = json.loads(CliRunner().invoke(cli, ["-C", str(root), "status", "--json"]).stdout)["plugins_broken"]
     assert [(one["plugin"], one["since"]) for one in told] == [("x", "2026-05-01T09:00:00Z")]
+
+
+def test_who_is_switched_off_beside_its_twin_leaves_nobody_waiting(
+    root: Path, made: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other one serves what both offer, until it is switched off, too."""
+    with (root / "gateway.yaml").open("a") as file:
+        file.write("systems: {crm: {plugin: x, role: crm}}\n")
+    made("x")
+    made("twin", more={"made_twin-1.0.dist-info/entry_points.txt": "[lead_gateway]\nx = made_x\n"})
+    seen = Seen("x", "made_x", "made-twin", "1.0", "", "active", "", offers=["sink x"])
+    found = [seen, replace(seen, distribution="made-x")]
+    monkeypatch.setattr(probe, "look", lambda root, **how: found)
+    for name, systems in (("made-twin", []), ("made-x:x", ["crm"])):
+        done = CliRunner().invoke(cli, ["-C", str(root), "plugins", "disable", name, "--json"])
+        assert json.loads(done.stdout)["systems"] == systems

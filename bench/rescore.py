@@ -1,6 +1,6 @@
 """Every lead scored again by a changed model, reading and writing the rows included, against a bare loop.
 
-    python bench/rescore.py [--leads 1000000] [--json]
+    python bench/rescore.py [--leads 1000000] [--workers 2] [--json]
 
 Five stored activities a lead, 12 rules; the store is SQLite's, with ``synchronous=FULL``. The bare loop reads the same
 rows with ``sqlite3``, decodes them with ``orjson``, does the same arithmetic by hand and updates the same rows, each
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import random
 import resource
 import shutil
@@ -20,6 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +29,17 @@ import orjson
 from bare_pipeline import score
 from events import FILES, KINDS, NOW, instance
 
+from gateway import logs
+from gateway.runtime import open_gateway
+from gateway.store.database import read
+from gateway.store.rescoring import under_way
 from gateway.times import to_micros
 
 SECONDS, LEADS, PEAK_MIB = 60, 1_000_000, 1024
 ACTIVITIES = 5
 CHUNK = 1000
+LATER = NOW + timedelta(seconds=1)
+"""When the model changes."""
 
 
 def people(leads: int) -> Iterator[tuple[str, str]]:
@@ -95,20 +103,34 @@ def fill(file: Path, leads: int, scoring: str = "before") -> None:
     database.close()
 
 
-def rescore(folder: Path, file: Path) -> tuple[float, float]:
-    """(seconds until people see the new scores, seconds until the journey has answered and what was kept is gone)."""
-    FILES["scoring.yaml"] = FILES["scoring.yaml"].replace("points: 15", "points: 10")
-    gateway = instance(folder)
-    began, seen = time.perf_counter(), 0.0
+def share(folder: Path, begin: Any, told: Any) -> None:
+    """One worker, a process: tells when people saw the new scores, when nothing was left, and its MiB."""
+    logs.configure(logs.WARNING)
+    gateway = open_gateway(folder, now=lambda: LATER)
+    begin.wait()
+    seen = None
     while gateway.rescoring.step():
-        if not seen:
-            with sqlite3.connect(file) as database:
-                if database.execute("SELECT count(*) FROM rescores").fetchone() == (0,):
-                    seen = time.perf_counter() - began
-            database.close()
-    total = time.perf_counter() - began
+        with read(gateway.store.main) as connection:
+            seen = seen or (time.monotonic() if under_way(connection) is None else None)
     gateway.close()
-    return seen, total
+    told.put((seen, time.monotonic(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))
+
+
+def rescore(folder: Path, workers: int) -> tuple[float, float, float]:
+    """(seconds until people see the new scores, seconds until the journey has answered and what was kept is gone, MiB)
+    of so many workers."""
+    (folder / "scoring.yaml").write_text(FILES["scoring.yaml"].replace("points: 15", "points: 10"))
+    open_gateway(folder, now=lambda: LATER).close()
+    begin, told = multiprocessing.Barrier(workers + 1), multiprocessing.Queue()
+    crew = [multiprocessing.Process(target=share, args=(folder, begin, told), daemon=True) for _ in range(workers)]
+    for worker in crew:
+        worker.start()
+    begin.wait()
+    began = time.monotonic()
+    seen, done, peaks = zip(*(told.get() for _ in crew), strict=True)
+    for worker in crew:
+        worker.join()
+    return min(at for at in seen if at) - began, max(done) - began, sum(peaks)
 
 
 def bare(file: Path) -> float:
@@ -139,6 +161,7 @@ def bare(file: Path) -> float:
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--leads", type=int, default=LEADS)
+    parser.add_argument("--workers", type=int, default=2, help="processes that share the leads")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(argv)
     folder = Path(tempfile.mkdtemp())
@@ -147,8 +170,7 @@ def main(argv: list[str] | None = None) -> int:
         file = Path(str(gateway.store.main.url.database))
         gateway.close()
         fill(file, options.leads)
-        seen, total = rescore(folder, file)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        seen, total, peak = rescore(folder, options.workers)
         by_hand = bare(file)
         size = file.stat().st_size / options.leads
     finally:
@@ -157,6 +179,7 @@ def main(argv: list[str] | None = None) -> int:
         "bench": "rescore",
         "leads": options.leads,
         "activities": options.leads * ACTIVITIES,
+        "workers": options.workers,
         "seconds": round(seen, 1),
         "seconds_with_the_rest": round(total, 1),
         "leads_per_s": round(options.leads / seen),
@@ -170,7 +193,8 @@ def main(argv: list[str] | None = None) -> int:
         print(json.dumps(result))
     else:
         print(f"{options.leads:,} leads with {result['activities']:,} activities scored again")
-        print(f"  gateway     {seen:8.1f} s   ({result['leads_per_s']:,} leads/s; {total:.1f} s with what follows)")
+        by = f"{result['leads_per_s']:,} leads/s by {options.workers} worker(s)"
+        print(f"  gateway     {seen:8.1f} s   ({by}; {total:.1f} s with what follows)")
         print(f"  bare loop   {by_hand:8.1f} s")
         print(f"  ratio       {result['ratio']:8.2f}")
         print(f"  peak memory {peak:8,.0f} MiB   (targets {result['target']})")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from gateway.answers.handoff import handoff_json
 from gateway.answers.texts import iso, points
 from gateway.answers.timeline import Entry, timeline
-from gateway.leads.stamps import attributes
+from gateway.leads.stamps import FieldRule, attributes, opt_in_of
 from gateway.sync.links import Links, link
 from gateway.times import to_micros
 
@@ -56,6 +56,24 @@ def known_of(gateway: Gateway, id_: str) -> Known:
     origin = attributes(known, joining.inbound, joining.rank)[1]
     told = timeline(lead, more, gateway.instance.zone)
     return Known(lead, batch.companies.get(lead.company or ""), origin, more, told, gateway.model.links)
+
+
+def decided_by(field: str, system: str, said: Sequence[tuple[str, FieldRule]]) -> str:
+    """Which rule made the value of ``system`` the one that counts, in words.
+
+    :param said: each value that there is for the field: its system, and the rule that its mapping has for it.
+    """
+    others = [rule for whose, rule in said if whose != system]
+    mine = [rule for whose, rule in said if whose == system]
+    if len(said) < 2:
+        return "nobody else says it" if said else ""
+    if opt_in_of(field):
+        return "an opt-out counts, whoever says it"
+    if any(rule.prefer == system for rule in mine):
+        return f"{system} is preferred"
+    if others and all(rule.sync == "only if blank" for rule in others):
+        return "the others only fill it where it is blank"
+    return "it is the newest"
 
 
 def as_json(known: Known) -> dict[str, Any]:

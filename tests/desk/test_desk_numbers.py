@@ -17,11 +17,16 @@ from disk_instance import Instance
 
 from gateway.answers.metrics.asking import METRICS, question
 from gateway.errors import NotFound, Refused
-from gateway.web.desk import beside, numbers
+from gateway.web.desk import beside, goals, numbers
 from gateway.web.desk.beside import BROKEN, Beside
 from gateway.web.desk.page import NAME
 
 MQL = {"Ann Ames", "cy@rival.example", "di@three.example"}
+GOALS = """
+baseline: {from: 2025-01-01, until: 2026-01-01}
+goals:
+  - {name: More are won, from: mql, to: won, reach: 60 %, team: Sales, by: 2026-12-31}
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -90,6 +95,21 @@ def test_numbers_and_their_leads_are_taken_away(desk: Any) -> None:
     assert (row["entered"], row["mql"]) == ("4", "3")
     rows = list(csv.DictReader(io.StringIO(browser.get("/numbers/funnel/leads.csv?number=mql"))))
     assert {one["who"] for one in rows} == MQL
+
+
+@pytest.fixture
+def agreed(company: Instance) -> None:
+    """Goals, before the desk is opened."""
+    company.write("goals.yaml", GOALS)
+
+
+def test_goals_stand_on_their_page_and_on_today(agreed: None, desk: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(goals, "QUICK", 30.0)
+    browser = desk("viewer")
+    assert "More are won" in browser.get("/numbers/goals")
+    today = browser.get("/")
+    assert "More are won" in today
+    assert ">60 %</td>" in today
 
 
 def test_systems_are_asked_only_when_somebody_who_may_says_so(

@@ -48,8 +48,11 @@ class Beside:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _places: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(AT_ONCE))
 
-    def ask(self, key: Hashable, work: Callable[[], Any]) -> Kept:
-        """What ``work`` gives: at once where it is quick or known, else as it was last, and it is begun anew."""
+    def ask(self, key: Hashable, work: Callable[[], Any], wait: float | None = None) -> Kept:
+        """What ``work`` gives: at once where it is quick or known, else as it was last, and it is begun anew.
+
+        :param wait: seconds, where the page has less time than ``WAIT``.
+        """
         with self._lock:
             one = self._kept.setdefault(key, Kept())
             self._kept.move_to_end(key)
@@ -57,8 +60,9 @@ class Beside:
                 self._begin(one, work)
             running = one.running
             self._make_room()
-        if running is not None and one.took < WAIT:
-            running.wait(WAIT)
+        wait = WAIT if wait is None else wait
+        if running is not None and one.took < wait:
+            running.wait(wait)
         return one
 
     def look(self, key: Hashable) -> Kept | None:

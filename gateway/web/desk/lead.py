@@ -9,12 +9,13 @@ from flask.typing import ResponseReturnValue
 
 from gateway import past
 from gateway.answers.handoff import ended_as, state_words
-from gateway.answers.lead import Known, known_of
+from gateway.answers.lead import Known, decided_by, known_of
 from gateway.answers.work import in_words
 from gateway.errors import GatewayError, NotFound
 from gateway.journey.progress import held_of
 from gateway.times import to_micros
 from gateway.web.desk.handoffs import disposing
+from gateway.web.desk.moves import CAUSES, moves, picture
 from gateway.web.desk.page import Desk, page
 
 LATEST = 100
@@ -38,6 +39,9 @@ def lead(desk: Desk, id_: str) -> ResponseReturnValue:
     everything = request.args.get("all") == "1"
     entries = known.timeline if everything else known.timeline[-LATEST:]
     held = held_of(known.lead)
+    moved, now = moves(desk, found, known.lead.version), gateway.now().astimezone(gateway.instance.zone)
+    points = moved.value or ()
+    needed = [stage.threshold(known.lead.persona) for stage in gateway.model.journey.stages]
     handoffs = list(reversed(known.more["handoffs"]))
     for row in handoffs:
         row["words"], row["ended"] = state_words(row), ended_as(row)  # type: ignore[index]
@@ -48,6 +52,10 @@ def lead(desk: Desk, id_: str) -> ResponseReturnValue:
         explained=explained,
         bars=_bars(explained.score.contributions) if explained is not None else (),
         why=why,
+        moves=moved,
+        points=[(to_micros(one.at), one) for one in points],
+        drawn=picture(points, now, [one for one in needed if one is not None]),
+        causes=CAUSES,
         entries=list(reversed(entries)),
         left=len(known.timeline) - len(entries),
         sides=_sides(desk, known),
@@ -88,13 +96,15 @@ def _sides(desk: Desk, known: Known) -> list[dict[str, Any]]:
     for name in sorted(known.lead.attributes.keys() | {
         rule.to for one in records for rule in joining.inbound(one.system, one.object).values()
     }):  # fmt: skip
-        cells = []
+        cells, said = [], []
         for one in records:
-            fields = [field for field, rule in joining.inbound(one.system, one.object).items() if rule.to == name]
-            said = next((one.snapshot[field] for field in fields if field in one.snapshot), None)
-            cells.append(None if not fields else said[0] if said is not None else "")
+            rules = {field: rule for field, rule in joining.inbound(one.system, one.object).items() if rule.to == name}
+            spoken = [(rule, one.snapshot[field][0]) for field, rule in rules.items() if field in one.snapshot]
+            said += [(one.system, rule) for rule, raw in spoken if raw is not None or rule.blank == "clear"]
+            cells.append(None if not rules else spoken[0][1] if spoken else "")
         at, system = known.origin.get(name, (None, ""))
         rows.append({
             "field": name, "value": known.lead.attributes.get(name), "system": system, "at": at, "cells": cells,
+            "because": decided_by(name, system, said),
         })  # fmt: skip
     return rows

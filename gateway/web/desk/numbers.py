@@ -83,7 +83,7 @@ def numbers_of(desk: Desk, name: str) -> ResponseReturnValue:
     except Refused as exc:
         problem = str(exc)
     if asked is not None:
-        kept = desk.beside.look(_key(desk, asked)) if METRICS[name].live else told(desk, asked)
+        kept = desk.beside.look(key(desk, asked)) if METRICS[name].live else told(desk, asked)
     return render_template(
         "desk/numbers.html",
         metrics=METRICS,
@@ -108,7 +108,7 @@ def ask_systems(desk: Desk, name: str) -> ResponseReturnValue:
     asked = question(name, request.form, desk.gateway)
     if asked.period.since is None:
         raise Refused("say of when: a period, or since which day")
-    desk.beside.again(_key(desk, asked), _live(desk.gateway, asked))
+    desk.beside.again(key(desk, asked), _live(desk.gateway, asked))
     desk.note(f"numbers: {name}", name)
     return done("The systems are being asked.", "desk.numbers_of", name=name)
 
@@ -130,11 +130,11 @@ def numbers_leads(desk: Desk, name: str) -> ResponseReturnValue:
     asked, which = question(name, _said(), desk.gateway), request.args.get("number", "")[:500]
     gateway = desk.gateway
     if METRICS[name].live:
-        found = desk.beside.look(_key(desk, asked))
+        found = desk.beside.look(key(desk, asked))
         ids = found.value.leads.get(which) if found is not None and found.value is not None else None
         kept, some = found, (None if ids is None else (len(ids), ids[:ROWS]))
     else:
-        kept = desk.beside.ask((_key(desk, asked), which), lambda: _some(gateway, asked, which))
+        kept = desk.beside.ask((key(desk, asked), which), lambda: _some(gateway, asked, which))
         some = kept.value
     rows: list[dict[str, Any]] = []
     if some is not None:
@@ -200,7 +200,7 @@ def _plotly() -> tuple[bytes, list[str]]:
 def told(desk: Desk, asked: Question) -> Any:
     """What is kept of the answer, or is being worked out: ``beside.Kept`` of ``Told``."""
     gateway = desk.gateway
-    return desk.beside.ask(_key(desk, asked), lambda: _worked(gateway, asked))
+    return desk.beside.ask(key(desk, asked), lambda: _worked(gateway, asked))
 
 
 def _said() -> dict[str, str]:
@@ -208,7 +208,7 @@ def _said() -> dict[str, str]:
     return {name: value for name, value in found.items() if value}
 
 
-def _key(desk: Desk, asked: Question) -> Hashable:
+def key(desk: Desk, asked: Question) -> Hashable:
     """Other files, another answer."""
     return asked, tuple(sorted(desk.gateway.model.hashes.items())), desk.gateway.instance.hashes.get("goals")
 

@@ -14,6 +14,7 @@ from gateway.store import desk as queries
 from gateway.store import listing
 from gateway.store.overview import overview
 from gateway.times import to_micros
+from gateway.web.desk.goals import goals
 from gateway.web.desk.page import Desk, page, visitor
 from gateway.web.desk.work import SAYING, settled_by
 
@@ -49,6 +50,7 @@ def today(desk: Desk) -> ResponseReturnValue:
         items=[settled_by(desk, item) for item in items],
         **SAYING,
         jobs=[line(one) for one in jobs_of(gateway, running=True)],
+        goals=goals(desk),
         moved=moved,
         days=PERIOD.days,
         fresh=fresh,

@@ -12,7 +12,7 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from gateway.answers.metrics import attribution, campaigns, content, funnel, goals, handed, recycled, velocity
+from gateway.answers.metrics import attribution, campaigns, content, funnel, goals, handed, ideal, recycled, velocity
 from gateway.answers.metrics.asked import Answer, Asked, stated
 from gateway.answers.texts import plural
 from gateway.errors import Refused
@@ -61,6 +61,7 @@ def sections(asked: Asked) -> Iterator[Section]:
         ("funnel", "The funnel", asked, lambda one: funnel.funnel(one, None, "period")),
         ("goals", "Goals", ever, goals.goals),
         ("baseline", "What is usual", ever, goals.baseline),
+        ("ideal", "The ideal opportunity", asked, ideal.ideal),
         ("surprises", "Whom the score misjudged", asked, handed.surprises),
         ("rules", "What each rule earned", asked, handed.rules),
         ("content", "Content", asked, lambda one: content.content(one, "asset", False)),
@@ -199,6 +200,13 @@ def _baseline(data: Data) -> str:
     return f"Fewest go on from {narrow['stage']} to {narrow['to']}: {narrow['rate']:.0%} of those that had the time."
 
 
+def _ideal(data: Data) -> str:
+    share = data["ideal"] / data["leads"] if data["leads"] else 0.0
+    wins = f"; {number(data['ideal_won'])} of {plural(data['won'], 'win')} are" if data["won"] else ""
+    leads = f"{number(data['ideal'])} of {plural(data['leads'], 'lead')} ({share:.0%})"
+    return f"{leads} are the opportunity to wish for{wins}."
+
+
 def _surprises(data: Data) -> str:
     if not data["handoffs"]:
         return NONE
@@ -278,6 +286,7 @@ _SAID: Mapping[str, Callable[[Data], str]] = {
     "funnel": _funnel,
     "goals": _goals,
     "baseline": _baseline,
+    "ideal": _ideal,
     "surprises": _surprises,
     "rules": _rules,
     "content": _content,

@@ -175,6 +175,17 @@ def rules(asked: Asked) -> Answer:
 
 
 @metric
+def ideal(asked: Asked) -> Answer:
+    """Show how many leads and wins are the ideal opportunity of their persona, and how much better those do.
+
+    What is ideal stands in journey.yaml (`ideal:`). A lead is held against it as it is known today.
+    """
+    from gateway.answers.metrics import ideal as answers
+
+    return answers.ideal(asked)
+
+
+@metric
 def surprises(asked: Asked) -> Answer:
     """Name the leads that the score misjudged: won with a low one, rejected with a high one, and what sales said.
 
@@ -202,6 +213,6 @@ def metrics() -> None:
     """The numbers both teams look at."""
 
 
-_NUMBERS = (funnel, baseline, goals, velocity, campaigns, content, attribution, recycled, rules, surprises, reconcile)
-for command in _NUMBERS:
+_NUMBERS = (funnel, baseline, goals, velocity, campaigns, content, attribution, recycled, ideal, rules, surprises)
+for command in (*_NUMBERS, reconcile):
     metrics.add_command(command)

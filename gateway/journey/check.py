@@ -13,6 +13,7 @@ from gateway.errors import Problem
 from gateway.journey.capacity import CapacityForm
 from gateway.journey.fast_track import FastTrackForm
 from gateway.journey.hours import CALENDARS, FollowUpForm
+from gateway.journey.ideal import IDEALS, check_ideals
 from gateway.journey.notify import NOTIFY, check_notify
 from gateway.journey.owners import ASSIGNMENT, FALLBACK, OWNERS, check_owners
 from gateway.journey.package import PackageForm, check_package
@@ -57,6 +58,7 @@ class NeverSchema(Schema):
 class JourneySchema(Schema):
     personas = fields.List(fields.Nested(PersonaSchema))
     stages = fields.List(fields.Nested(StageSchema), validate=validate.Length(min=1, error="a journey needs a stage"))
+    ideal = IDEALS
     never_hand_over = fields.List(fields.Nested(NeverSchema))
     follow_up = fields.Nested(FollowUpForm)
     calendars = CALENDARS
@@ -81,6 +83,7 @@ def check(
     problems = file.check(JourneySchema())
     for rule in (_personas, _stages, _never, _endings, _ways_back, check_notify):
         problems += rule(file, attributes, systems)
+    problems += check_ideals(file, _names(file, "personas"))
     problems += check_package(file, attributes)
     problems += check_owners(file, attributes, systems)
     return sorted(set(problems))

@@ -19,6 +19,7 @@ from gateway.journey.capacity import CapacityForm
 from gateway.journey.check import check, fast_stage
 from gateway.journey.fast_track import FastTrackForm
 from gateway.journey.hours import CalendarForm, FollowUpForm
+from gateway.journey.ideal import Ideal, compile_ideals
 from gateway.journey.notify import Hearer, hearers
 from gateway.journey.owners import Owners, compile_owners
 from gateway.journey.package import Package, compile_package
@@ -118,7 +119,8 @@ class Journey:
     ``tracked``: the shared stages this company has, in order. ``buckets``: outcome → bucket. ``reasons``: bucket → the
     reasons people may choose from. ``lists``: bucket → reason, or ``other`` → the list of those whose last handoff
     ended so. ``recycling``: the way back. ``fast_clock``: the clocks of a fast track. ``capacity``: span → handoffs.
-    ``notify``: role → who hears what. ``package``: what sales receive with a handoff. ``systems``: who is handed leads.
+    ``notify``: role → who hears what. ``package``: what sales receive with a handoff. ``ideals``: persona, or
+    ``all``, → the opportunity to wish for. ``systems``: who is handed leads.
     """
 
     hash: str
@@ -135,6 +137,7 @@ class Journey:
     capacity: Mapping[str, int]
     notify: Mapping[str, Hearer]
     package: Package
+    ideals: Mapping[str, Ideal]
     _personas: tuple[tuple[str, Condition | None], ...] = field(repr=False)
     _never: tuple[tuple[Exclusion, Condition | None], ...] = field(repr=False)
     _index: Mapping[str, int] = field(repr=False)
@@ -206,6 +209,7 @@ def compile_journey(file: ConfigFile) -> Journey:
         capacity=CapacityForm().load(data["capacity"]) if "capacity" in data else {},
         notify=hearers(data.get("notify", {})),
         package=compile_package(data.get("package", {})),
+        ideals=compile_ideals(data),
         _personas=tuple(personas),
         _never=tuple(
             (Exclusion(rule["reason"], rule.get("open_deal", False)), _condition(rule))

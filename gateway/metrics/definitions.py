@@ -15,6 +15,8 @@ DEFINITIONS = {
     "good": "Handoffs that sales qualified, or after which the lead bought before being handed over again; of those "
     "that have ended or were won.",
     "lift": "The share of good ones with the rule, divided by the share of all: 1 tells nothing, 2 doubles it.",
+    "ideal": "Leads for which the condition under `ideal:` in journey.yaml holds for their persona, as they are known "
+    "today.",
     "low": "In the lowest quarter of the period's handoffs, by the score each was opened with.",
     "high": "In the highest quarter of them.",
     "maturing": "Not every lead of the cohort has been known for as long as the median lead took to win.",

@@ -171,6 +171,15 @@ def recycled(data: Data) -> Iterator[Figure]:
         yield linked(drawn, *([f"{which}/{name}" for name in names] for which in ("recycled", "returned")))
 
 
+def ideal(data: Data) -> Iterator[Figure]:
+    known = [one for one in data["ideals"] if one["leads"]]
+    if known:
+        names = [f"{one['name']} ({one['persona']})" for one in known]
+        shares = {"won of the ideal": [one["won_share"] for one in known]}
+        shares["won of the others"] = [one["won_share_others"] for one in known]
+        yield bars("Who is won: the ideal opportunity and the others", names, shares, "share of leads", share=True)
+
+
 def rules(data: Data) -> Iterator[Figure]:
     known = [one for one in data["rules"] if one["range"] and not one["few"]]
     if known:
@@ -215,6 +224,7 @@ _DRAWN: Mapping[str, Callable[[Data], Iterator[Figure]]] = {
     "content": content,
     "attribution": attribution,
     "recycled": recycled,
+    "ideal": ideal,
     "rules": rules,
     "surprises": surprises,
     "reconcile": reconcile,

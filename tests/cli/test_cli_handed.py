@@ -85,3 +85,17 @@ def test_without_handoffs_it_says_so_and_draws_a_page(filled, name, tmp_path):
     store.close()
     assert "0 handoffs" in filled.run("metrics", name).stdout
     assert "drawn in" in filled.run("metrics", name, "--html", str(tmp_path / "page.html")).stdout
+
+
+def test_the_ideal_opportunity_is_counted(filled):
+    """Ann's company is what is wished for; what it is stands at the company."""
+    assert "names no ideal opportunity" in filled.run("metrics", "ideal", code=1).stderr
+    text = (filled.root / "journey.yaml").read_text(encoding="utf-8")
+    wish = "\nideal: {executive: {name: A software firm, when: {company.industry: software}}}\n"
+    filled.write("journey.yaml", text + wish)
+    told = filled.json("metrics", "ideal")
+    assert (told["ideal"], told["leads"], told["won"]) == (1, 1, 0)
+    assert "1 of 1 lead and 0 of 0 wins" in filled.run("metrics", "ideal").stdout
+    [ann] = filled.json("metrics", "ideal", "--leads", "executive")["leads"]
+    assert ann["persona"] == "executive"
+    assert filled.json("metrics", "ideal", "--since", "2027-01-01")["leads"] == 0

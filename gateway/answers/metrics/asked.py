@@ -28,6 +28,7 @@ COUNTS = {
     "content": "engagements",
     "attribution": "deals won",
     "recycled": "deals won",
+    "ideal": "leads that entered",
     "rules": "handoffs opened",
     "surprises": "handoffs opened",
     "reconcile": "records counted",

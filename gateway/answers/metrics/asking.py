@@ -19,6 +19,7 @@ from gateway.answers.metrics import (
     funnel,
     goals,
     handed,
+    ideal,
     reconcile,
     recycled,
     velocity,
@@ -99,6 +100,7 @@ METRICS: Mapping[str, Metric] = {
         ),
     ),
     "recycled": Metric("Recycled", "What came back from marketing, and what it brought.", recycled.recycled),
+    "ideal": Metric("Ideal", "How many leads and wins are the opportunity that you wish for.", ideal.ideal),
     "rules": Metric("Rules", "What each scoring rule earned: how much better those did whom it hit.", handed.rules),
     "surprises": Metric(
         "Surprises", "Whom the score misjudged: won with a low one, rejected with a high one.", handed.surprises

@@ -177,13 +177,15 @@ def _fold_record(batch: Batch, ref: Ref, news: list[Timed], joining: Joining, ag
     record.mapping = joining.hashes.get(ref[0], "")
     news.sort(key=_order)
     whole = again or _order(news[0]) < record.last
-    before = record.held()
+    unmapped = rules.unmapped if rules is not None else None
+    before = record.held() if unmapped else {}
     if whole:
         news = sorted([*batch.past.get(ref, ()), *news], key=_order)
         record.forget()
     if record.kind != "deal":
         facts = fold(record, news, rules)
-        _note_unmapped(batch, record, before, rules)
+        if unmapped:
+            _note_unmapped(batch, record, before, unmapped)
         return facts, whole
     deal = _begin_deal(batch, record, joining)
     if whole:
@@ -191,14 +193,14 @@ def _fold_record(batch: Batch, ref: Ref, news: list[Timed], joining: Joining, ag
     facts, history = _fold_deal(record, news, rules)
     deal.outdated -= history.keys()
     deal.history |= history
-    _note_unmapped(batch, record, before, rules)
+    if unmapped:
+        _note_unmapped(batch, record, before, unmapped)
     return facts, whole
 
 
-def _note_unmapped(batch: Batch, record: Record, before: Mapping[str, Any], rules: ObjectRules | None) -> None:
-    if rules is not None and rules.unmapped:
-        for name, value in rules.unmapped.of(before, record.held()):
-            batch.unmapped[record.system, record.object, name, value] += 1
+def _note_unmapped(batch: Batch, record: Record, before: Mapping[str, Any], unmapped: Unmapped) -> None:
+    for name, value in unmapped.of(before, record.held()):
+        batch.unmapped[record.system, record.object, name, value] += 1
 
 
 def _fold_deal(

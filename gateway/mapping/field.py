@@ -98,10 +98,11 @@ class FieldMapping:
         self._folded: dict[str, Any] = {}
         self._back: dict[Any, Any] = {}
         for raw, target in (definition.get("values") or {}).items():
-            value = self._target(target)
-            self.values[text_of(raw)] = value
-            self._folded.setdefault(_fold(text_of(raw)), value)
-            self._back.setdefault(value, raw)
+            values = [self._target(one) for one in (target if isinstance(target, list) else [target])]
+            self.values[text_of(raw)] = values[0]
+            self._folded.setdefault(_fold(text_of(raw)), values[0])
+            for value in values:
+                self._back.setdefault(value, raw)
         self._remembered = lru_cache(maxsize=_REMEMBERED, typed=True)(self._load)
 
     @property
@@ -166,7 +167,10 @@ class FieldMapping:
         try:
             if not isinstance(self.typed, Texts):
                 value, mapped = self._prepared(raw)
-                return value if mapped else self.typed.deserialize(value)
+                if mapped:
+                    return value
+                # Nothing is missing and nothing else is validated here: the rest of marshmallow's way has no effect.
+                return self.typed.deserialize(value) if value is None else self.typed._deserialize(value, None, None)
             parts = [self._prepared(part)[0] for part in self.typed.parts(raw) if not self.is_blank(part)]
             return self.typed.deserialize(parts)
         except TypeError:

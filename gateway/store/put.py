@@ -165,5 +165,12 @@ _plain: dict[tuple[Any, ...], tuple[str, Callable[[Mapping[str, Any]], tuple[Any
 def _with_json(row: tuple[Any, ...], places: Sequence[int]) -> tuple[Any, ...]:
     values = list(row)
     for place in places:
-        values[place] = orjson.dumps(values[place]).decode()
+        value = values[place]
+        if value or value.__class__ not in _EMPTY:
+            values[place] = orjson.dumps(value).decode()
+        else:  # what most of our JSON columns hold, mostly
+            values[place] = _EMPTY[value.__class__]
     return tuple(values)
+
+
+_EMPTY = {dict: "{}", list: "[]"}

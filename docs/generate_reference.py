@@ -75,6 +75,7 @@ CALLED: dict[str, tuple[str, str]] = {
         "a worker, for a lead of which only attributes changed, where `lasting` is true",
         "the lead keeps the score that it had; other leads go on",
     ),
+    "Scorer.learn": ("`gateway model learn --strategy NAME`", "the command says so; nothing was changed"),
     "Sink.describe": (
         "once a day by a worker, `gateway check --online`, `gateway mapping draft`",
         "the last catalogue stays in use",
@@ -94,7 +95,14 @@ CALLED: dict[str, tuple[str, str]] = {
     "Connection.sample": ("`gateway mapping draft`", ASKED),
     "Connection.setup": ("`gateway plugins setup`, `gateway systems add`", ASKED),
 }
-WAITED_FOR = ("register_commands", "Source.history", "Source.estimate", "Source.per_fetch", "Source.counted")
+WAITED_FOR = (
+    "register_commands",
+    "Scorer.learn",
+    "Source.history",
+    "Source.estimate",
+    "Source.per_fetch",
+    "Source.counted",
+)
 # What the call is named where the clock is watched, if not as the method is called.
 SEEN_AS = {"Sink.held": "deliver: look"}
 

@@ -589,8 +589,10 @@ class Scorer(abc.ABC):
 
         Optional; asked by `gateway model learn --strategy NAME`, which has left out what may know the end, and judges
         the model on cases that were held back. What was learned is data in it, such as coefficients: the model's hash
-        names them. :param examples: oldest first. :param behaviour: the attributes that speak of behaviour; all
-        others speak of fit. Raises ``Refused`` when there is too little to learn from.
+        names them. Raises ``Refused`` when there is too little to learn from.
+
+        :param examples: oldest first.
+        :param behaviour: the attributes that speak of behaviour; all others speak of fit.
         """
         raise NotImplementedError(f"{cls.__name__} does not learn")
 

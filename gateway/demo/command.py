@@ -38,6 +38,8 @@ TURN = timedelta(hours=12)
 KEPT = 3
 """Days at the end, in which somebody surely gets ready for sales."""
 QUARTER = 13
+LATELY = 4
+"""Weeks in which both sides' counts are compared: some who came back are counted again by one side alone."""
 ENOUGH = 12
 """Weeks after which some leads that were recycled have come back."""
 TOLD = (
@@ -233,7 +235,10 @@ class Story:
         self._contract(turning)
         self._heading("7. How many got how far, and what did they bring?")
         self._show("metrics", "funnel")
-        self._heading("8. Was anything lost? Each equation must hold, also after a crash.")
+        self._heading("8. Marketing counts whom it passed lately, sales count whom they received. Do the two agree?")
+        begin = turning.company.clock.now() - timedelta(weeks=min(self.weeks, LATELY))
+        self._show("metrics", "reconcile", "--since", f"{begin:%Y-%m-%d}")
+        self._heading("9. Was anything lost? Each equation must hold, also after a crash.")
         self._show("status")
         self._check(turning)
         self._try_next(best)

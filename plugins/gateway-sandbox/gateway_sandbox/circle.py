@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from gateway_sandbox import hubspot, salesforce
 from gateway_sandbox.clock import Clock
 from gateway_sandbox.company import Company, Happening
-from gateway_sandbox.hubspot import OFF, HubSpotSandbox
+from gateway_sandbox.hubspot import OFF, HubSpotSandbox, Property
 from gateway_sandbox.salesforce import SalesforceSandbox
 from gateway_sandbox.serving import Serving, serve
 
@@ -31,6 +31,8 @@ START = datetime(2026, 6, 1, 8, tzinfo=UTC)
 SYSTEMS = ("hubspot", "salesforce")
 LISTS = ("Nurture", "Suppressed")
 """In HubSpot: who was recycled, and whom sales rejected."""
+HANDED_OVER = Property("gw_handed_over_at", "Handed over at", "datetime", "date", "gateway", own=False)
+"""In HubSpot: by this marketing counts what it passed to sales."""
 WEEKEND = 5
 MORE = 3
 """Handoffs beyond the capacity that are released in a day."""
@@ -132,6 +134,7 @@ def stage(folder: Path, *, seed: int = 3, buyers_per_day: float = 4.0, start: da
     clock = Clock(start)
     hub = HubSpotSandbox(seed=seed, clock=clock, limits=OFF)
     hub.define_gateway()
+    hub.define("contacts", HANDED_OVER)
     for name in LISTS:
         hub.lists.make(name)
     force = SalesforceSandbox(seed=seed, clock=clock)

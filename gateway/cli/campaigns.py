@@ -35,4 +35,5 @@ def take_costs(app: App, file: Path, as_json: bool) -> None:
         return
     say(f"{plural(len(rows), 'cost')} read, {new} new or changed")
     for name in unknown:
-        say(f"  no activity names the campaign {name!r}{suggest(name, known)}", err=True)
+        line = next(one.line for one in rows if one.campaign == name)
+        say(f"{file.name}:{line}: no activity names the campaign {name!r}{suggest(name, known)}", err=True)

@@ -6,7 +6,7 @@ import csv
 import io
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from decimal import Decimal, InvalidOperation
 
@@ -19,13 +19,14 @@ _MONTH = re.compile(r"(\d{4})-(0[1-9]|1[0-2])")
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """``begins`` and ``ends``: its first day, and the day after its last."""
+    """``begins`` and ``ends``: its first day, and the day after its last. ``line``: where it stands in its file."""
 
     campaign: str
     amount: Decimal
     currency: str
     begins: date
     ends: date
+    line: int = field(default=0, compare=False)
 
     def within(self, since: date | None, until: date | None) -> Decimal:
         """Its part for the days from ``since`` until before ``until``: spread evenly over its own days."""
@@ -48,7 +49,7 @@ def read_costs(name: str, text: str, currency: str) -> tuple[list[Cost], list[Pr
             continue
         cost = _cost(dict(zip(head, (cell.strip() for cell in cells), strict=False)), currency)
         if isinstance(cost, Cost):
-            costs.append(cost)
+            costs.append(replace(cost, line=rows.line_num))
         else:
             problems += [Problem(name, rows.line_num, key, words) for key, words in cost]
     return costs, problems

@@ -12,9 +12,10 @@ from typing import Any
 Figure = dict[str, Any]
 Number = float | int | None
 BLUE, ORANGE, GREEN, PURPLE, GREY = "#2f6db5", "#e08a2c", "#3f8f63", "#8a5fa8", "#8b96a3"
+BLACK, ROSE = "#1c2530", "#d4618c"
 """Told apart by people who see no red or green, and in print."""
-COLOURS = (BLUE, ORANGE, GREEN, PURPLE, GREY)
-PALE = ("#cfe0f2", "#f6dcc0", "#cde5d7", "#e0d3ea", "#dfe3e8")
+COLOURS = (BLUE, ORANGE, GREEN, PURPLE, GREY, BLACK, ROSE)
+PALE = ("#cfe0f2", "#f6dcc0", "#cde5d7", "#e0d3ea", "#dfe3e8", "#c3c8ce", "#f4d5e1")
 """The same, for what is not to be held against the rest."""
 MOST = 20
 """So many bars are drawn; tables have all."""

@@ -60,7 +60,7 @@ def test_the_leads_of_a_campaign_are_as_many_as_it_counts(run):
 def test_costs_give_the_price_of_each_stage_and_the_return(run):
     """A campaign that brought nobody has its cost, too; what no activity names is said with what was meant."""
     said = _costs(run, "campaign,amount,month\nSpring,100,2026-01\nFair,80,2026-02\nspring,20,2026-01\n")
-    assert "no activity names the campaign 'spring'; did you mean 'Spring'?" in said.stderr
+    assert "costs.csv:4: no activity names the campaign 'spring'; did you mean 'Spring'?" in said.stderr
     data = run.json("metrics", "campaigns")
     found = _by_name(data)
     assert (found["Spring"]["cost"], found["Spring"]["return"]) == (100, 2)

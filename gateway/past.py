@@ -71,7 +71,7 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
-class _Rules:
+class Rules:
     """The files of a time, as far as a score depends on them. ``objects``: (system, object) → its mapping."""
 
     objects: Mapping[tuple[str, str], Any]
@@ -107,7 +107,7 @@ def explain_at(gateway: Gateway, lead: str, at: datetime, hindsight: bool = Fals
     not there any more.
     """
     with read(gateway.store.main) as connection:
-        return _explained(connection, _rules_at(gateway, connection, to_micros(at)), lead, at, hindsight)
+        return explained(connection, _rules_at(gateway, connection, to_micros(at)), lead, at, hindsight)
 
 
 def history(gateway: Gateway, lead: str, most: int = 50) -> list[Point]:
@@ -115,7 +115,7 @@ def history(gateway: Gateway, lead: str, most: int = 50) -> list[Point]:
     another model, or time alone. Recomputed from stored facts, as ``explain_at`` does, and raises as that."""
     with read(gateway.store.main) as connection:
         causes = listing.moving(connection, lead, to_micros(gateway.now()))
-        compiled: dict[str, _Rules] = {}
+        compiled: dict[str, Rules] = {}
         found: list[Point] = []
         for at, cause, until in _spans(causes, to_micros(gateway.now()), 4 * most):
             moment, why = from_micros(at), cause
@@ -126,7 +126,7 @@ def history(gateway: Gateway, lead: str, most: int = 50) -> list[Point]:
                 if compiled[then].scorer is None:
                     break
                 try:
-                    told = _explained(connection, compiled[then], lead, moment, False)
+                    told = explained(connection, compiled[then], lead, moment, False)
                 except NotFound:
                     break
                 score = told.score
@@ -146,7 +146,8 @@ def _spans(causes: Mapping[int, str], now: int, most: int) -> Iterator[tuple[int
     yield from zip(moments, map(causes.__getitem__, moments), [*moments[1:], now], strict=True)
 
 
-def _explained(connection: Connection, rules: _Rules, lead: str, at: datetime, hindsight: bool) -> Explained:
+def explained(connection: Connection, rules: Rules, lead: str, at: datetime, hindsight: bool) -> Explained:
+    """``explain_at`` with the model of one's choice."""
     limit = to_micros(at)
     known_at = None if hindsight else limit
     scorer = _scorer(rules.scorer)
@@ -189,7 +190,7 @@ def _person(connection: Connection, lead: str, at: int) -> tuple[list[Ref], set[
 
 
 def _folded(
-    connection: Connection, refs: Sequence[Ref], kind: Kind, at: int, known_at: int | None, rules: _Rules
+    connection: Connection, refs: Sequence[Ref], kind: Kind, at: int, known_at: int | None, rules: Rules
 ) -> tuple[list[Record], list[Any]]:
     """The records as their systems held them at ``at``, and the facts their events made."""
     records = {ref: Record(*ref, kind) for ref in refs}
@@ -203,7 +204,7 @@ def _folded(
 
 
 def _company(
-    connection: Connection, refs: Sequence[Ref], at: int, known_at: int | None, rules: _Rules
+    connection: Connection, refs: Sequence[Ref], at: int, known_at: int | None, rules: Rules
 ) -> dict[str, Any]:
     """The attributes of the company that the lead belonged to then, under ``company.<name>``."""
     people = set(refs)
@@ -228,7 +229,7 @@ def _company(
     return {f"company.{name}": value for name, value in merged.items()}
 
 
-def _is_company(ref: Ref, event: RecordsLinked, rules: _Rules) -> bool:
+def _is_company(ref: Ref, event: RecordsLinked, rules: Rules) -> bool:
     mapped = rules.objects.get(ref[:2])
     return bool(mapped.kind == "company" if mapped else event.to_kind == "company")
 
@@ -251,12 +252,16 @@ def _scorer(scorer: Scorer | None) -> Scorer:
     return scorer
 
 
-def _rules_at(gateway: Gateway, connection: Connection, at: int) -> _Rules:
+def rules_now(gateway: Gateway) -> Rules:
+    model = gateway.model
+    objects = dict(model.joining.objects)
+    return Rules(objects, model.joining.rank, model.journey, model.scorer, model.hashes.get("scoring", ""))
+
+
+def _rules_at(gateway: Gateway, connection: Connection, at: int) -> Rules:
     then, now = listing.bundle_at(connection, at), bundle.active(connection)
     if then is None or now is None or then.id == now.id:
-        model = gateway.model
-        objects = dict(model.joining.objects)
-        return _Rules(objects, model.joining.rank, model.journey, model.scorer, model.hashes.get("scoring", ""))
+        return rules_now(gateway)
     try:
         return _compiled(gateway, then)
     except ConfigError as exc:
@@ -265,7 +270,7 @@ def _rules_at(gateway: Gateway, connection: Connection, at: int) -> _Rules:
         ) from None
 
 
-def _compiled(gateway: Gateway, then: Any) -> _Rules:
+def _compiled(gateway: Gateway, then: Any) -> Rules:
     files = {name: ConfigFile(name, text) for name, text in then.files.items()}
     systems = files["gateway.yaml"].data.get("systems") or {}
     mappings = {
@@ -280,7 +285,7 @@ def _compiled(gateway: Gateway, then: Any) -> _Rules:
         if offer is None:
             raise ConfigError([f"no installed plugin offers the strategy {data.get('strategy')!r}"])
         scorer = offer.factory(data)
-    return _Rules(
+    return Rules(
         {(name, one.name): one for name, mapping in mappings.items() for one in mapping.objects.values()},
         {name: rank for rank, name in enumerate(systems)},
         compile_journey(files.get("journey.yaml") or ConfigFile("journey.yaml", "")),

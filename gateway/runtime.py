@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import structlog
 
-from gateway import clocks, governing, proposing, rereading
+from gateway import clocks, drifting, governing, proposing, rereading
 from gateway.bodies import Bodies
 from gateway.checked import Garbage, flaw, refuse_unsound
 from gateway.contracts import (
@@ -316,6 +316,7 @@ class Gateway:
                 self._ticked = float("-inf")  # the next step of what was taken a step further
                 return moved
         self._tell()
+        self._look_for_drift()
         self.bodies.sweep()
         if self.instance.approval != "off":
             proposing.go_due(self)
@@ -343,6 +344,15 @@ class Gateway:
             if store_trouble(exc):
                 raise
             self.log.exception("nobody is told")
+
+    def _look_for_drift(self) -> None:
+        """A model that cannot be looked at keeps nobody's score from moving."""
+        try:
+            drifting.watch(self)
+        except Exception as exc:
+            if store_trouble(exc):
+                raise
+            self.log.exception("the model's drift is not looked for")
 
     # -- out ----------------------------------------------------------------------------------------------------------
 

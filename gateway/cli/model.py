@@ -6,6 +6,7 @@ import click
 
 from gateway.answers.model import rules_of, stage_of
 from gateway.answers.texts import iso, moment
+from gateway.cli.drifting import drift
 from gateway.cli.learning import learn
 from gateway.cli.main import App, pass_app_to_look
 from gateway.cli.output import json_option, say, say_json, say_under, table
@@ -20,7 +21,7 @@ def model() -> None:
     """What marketing and sales agreed on, in words."""
 
 
-for _command in (history, diff, export, simulate, propose, approve, reject, discard, learn, thresholds):
+for _command in (history, diff, export, simulate, drift, propose, approve, reject, discard, learn, thresholds):
     model.add_command(_command)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, and_, func, select
 
 from gateway.store import tables as t
+from gateway.store.among import among
 from gateway.store.plain import rows_of
 from gateway.store.rescoring import Range
 
@@ -49,3 +51,18 @@ def known_of(connection: Connection, part: Range) -> Known:
         {row[0] for row in outcomes} | won.keys(),
         won,
     )
+
+
+def entered(connection: Connection, since: int, until: int) -> list[tuple[str, int]]:
+    """Living leads that came in a time, and when, in order of their ids."""
+    c = t.leads.c
+    living = and_(c.merged_into.is_(None), c.erased_at.is_(None), c.excluded.is_(None))
+    chosen = select(c.id, c.entered_at).where(living, c.entered_at >= since, c.entered_at < until)
+    return [(row.id, row.entered_at) for row in connection.execute(chosen.order_by(c.id))]
+
+
+def accepted_at(connection: Connection, leads: Sequence[str]) -> dict[str, int]:
+    """Lead → when sales first took it."""
+    o = t.outcomes.c
+    chosen = select(o.lead, func.min(o.at)).where(among(o.lead, leads), o.outcome.in_(ACCEPTED)).group_by(o.lead)
+    return {row[0]: row[1] for row in connection.execute(chosen)}

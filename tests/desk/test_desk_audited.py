@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 
 from gateway.accounts import audit, users
 from gateway.engine import errands
-from gateway.store import jobs, listing
+from gateway.store import jobs, listing, reviews
 from gateway.store import tables as t
 from gateway.store.database import write
 from gateway.web.desk.page import NAME
@@ -24,6 +24,7 @@ owners:
   - {name: Ada, user: ada@one.example}
 fallback: Ada
 """
+DECISION = {"decision": "Ask first", "owner": "Kim", "due": "2099-01-31"}
 Step = tuple[str, str, dict[str, Any]]
 """(``METHOD /rule``, the path, what is said)"""
 NO_CHANGES = {
@@ -31,17 +32,20 @@ NO_CHANGES = {
     "POST /login",  # noted as a login, with a test of its own, as the next
     "POST /login/<text>",
     "POST /numbers/<name>",  # asks other systems
+    "POST /model/drafts/new",  # test_desk_drafts has them, for they need people with keys
+    "POST /model/drafts/<id_>/<word>",
 }
 
 
 @pytest.fixture
 def company(company: Instance) -> Instance:
-    """With an owner, something that needs a person, and a job under way."""
+    """With owners, something that needs a person, and the pack of a review."""
     company.write("journey.yaml", (company.root / "journey.yaml").read_text() + OWNERS)
     odd = [
         {"id": f"{n}", "at": "2026-01-09T09:00:00", "email": f"e{n}@four.example", "status": f"Odd {n}"} for n in (7, 8)
     ]
     company.bring(odd, "odd.csv")
+    company.run("review", "--period", "2026")
     return company
 
 
@@ -80,6 +84,11 @@ def item(gateway: Any) -> str:
         return str(listing.work_items(connection, 1)[0]["id"])
 
 
+def task(gateway: Any) -> str:
+    with gateway.store.main.connect() as connection:
+        return str(reviews.decisions(connection, open_only=True)[0].id)
+
+
 def by_the_api(gateway: Any, handoff: Any) -> Iterator[Step]:
     one, lead = f"/handoffs/{handoff['handoff']}", f"/leads/{handoff['lead']}"
     document = gateway.inbox.listing(None, "read", 1)[0]["id"]
@@ -104,6 +113,9 @@ def by_the_api(gateway: Any, handoff: Any) -> Iterator[Step]:
     yield "POST /inbox/replay", "/inbox/replay", {"ids": [document]}
     yield "POST /deliveries/retry", "/deliveries/retry", {"ids": [dead(gateway)]}
     yield "POST /deliveries/discard", "/deliveries/discard", {"ids": [dead(gateway)], "reason": "not wanted"}
+    yield "POST /reviews", "/reviews", {"period": "2025"}
+    yield "POST /reviews/<name>/decisions", "/reviews/2026/decisions", DECISION
+    yield "POST /reviews/tasks/<id_>/done", f"/reviews/tasks/{task(gateway)}/done", {}
     yield "POST /users", "/users", {"email": "kim@one.example", "role": "viewer"}
     yield "PATCH /users/<email>", "/users/kim@one.example", {"role": "sales"}
     yield "POST /users/<email>/link", "/users/kim@one.example/link", {}
@@ -128,6 +140,10 @@ def at_the_desk(gateway: Any, handoff: Any, kim: str) -> Iterator[Step]:
     dead(gateway)
     yield "POST /deliveries/all/<word>", "/deliveries/all/retry", {"system": "sales"}
     yield "POST /deliveries/<word>", "/deliveries/retry", {"id": dead(gateway)}
+    yield "POST /reviews", "/reviews", {"period": "2025"}
+    words = {"words": DECISION["decision"], **DECISION}
+    yield "POST /reviews/<name>/decide", "/reviews/2026/decide", words
+    yield "POST /reviews/tasks/<id_>/done", f"/reviews/tasks/{task(gateway)}/done", {}
     yield "POST /accounts", "/accounts", {"email": "new@one.example", "role": "viewer"}
     for word, said in (
         ("role", {"role": "marketing"}),

@@ -166,6 +166,17 @@ def decide(gateway: Gateway, user: User, draft: Draft, what: str, reason: str) -
     return _again(gateway, draft)
 
 
+def comment(gateway: Gateway, user: User, draft: Draft, words: str) -> None:
+    """Say something about a draft; it turns no key. Raises ``Refused`` once the draft has ended."""
+    _may(user)
+    _reason(words)
+    if draft.state not in drafts.OPEN:
+        raise Refused(f"this draft is {draft.state}; `gateway model propose` makes another")
+    said = Turn(keys.COMMENT, user.id, user.email, user.role, words.strip(), to_micros(gateway.now()))
+    with write(gateway.store.main) as connection:
+        drafts.turn(connection, draft, said)
+
+
 def go_due(gateway: Gateway) -> bool:
     """Bring to life what has all its keys and whose time has come. True when something went live."""
     now = to_micros(gateway.now())

@@ -16,7 +16,7 @@ Approval = Literal["off", "one-key", "two-key"]
 APPROVALS: tuple[Approval, ...] = ("off", "one-key", "two-key")
 HOLDERS = ("marketing", "sales")
 """Roles with a key."""
-APPROVE, REJECT, OVERRIDE, WITHDRAW = "approve", "reject", "override", "withdraw"
+APPROVE, REJECT, OVERRIDE, WITHDRAW, COMMENT = "approve", "reject", "override", "withdraw", "comment"
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,13 +25,13 @@ class Edited:
 
     def __init__(self, text: str) -> None:
         self._before = text
-        self._yaml = _like(text)
+        self._yaml = like(text)
         self._tree = self._yaml.load(text)
         self._plain = ConfigFile("mapping", text).data
 
     @property
     def text(self) -> str:
-        return _dumped(self._yaml, self._tree)
+        return dumped(self._yaml, self._tree)
 
     def prefer(self, to: str, system: str) -> list[str]:
         """Let ``system`` win lead field ``to`` wherever the newest value did. Returns the fields changed."""
@@ -49,6 +49,18 @@ class Edited:
         if not isinstance(fields[field], MutableMapping):
             fields[field] = _flow({"to": fields[field]})
         _below(fields[field], "values")[raw] = target
+
+    def map_back(self, object_: str, field: str, raw: str, value: Any) -> bool:
+        """Let lead value ``value`` be sent as ``raw``. False: ``raw`` means another one already, and is read, too."""
+        form = self._tree["objects"][object_]["fields"][field]
+        known = (form.get("values") or {}) if isinstance(form, MutableMapping) else {}
+        if raw not in known:
+            self.map_value(object_, field, raw, value)
+            return True
+        if split_sync(str(form.get("sync", "in")), form.get("prefer"))[0] != "out":
+            return False
+        known[raw] = _flow([*(known[raw] if isinstance(known[raw], list) else [known[raw]]), value])
+        return True
 
     def map_status(self, object_: str, field: str, raw: str, outcome: str) -> None:
         """Let a status mean ``outcome``; empty: none."""
@@ -112,19 +124,19 @@ def _flow(data: Any) -> Any:
     return made
 
 
-def _like(text: str) -> YAML:
+def like(text: str) -> YAML:
     """A reader and writer that lays the file out as it is, as far as that is possible."""
     for mapping, sequence, offset in _INDENTS:
         yaml = YAML(typ="rt")
         yaml.preserve_quotes, yaml.width = True, 1_000_000
         yaml.indent(mapping=mapping, sequence=sequence, offset=offset)
-        if _dumped(yaml, yaml.load(text)) == text:
+        if dumped(yaml, yaml.load(text)) == text:
             return yaml
     yaml.indent(mapping=2, sequence=4, offset=2)
     return yaml
 
 
-def _dumped(yaml: YAML, tree: Any) -> str:
+def dumped(yaml: YAML, tree: Any) -> str:
     out = StringIO()
     yaml.dump(tree, out)
     return out.getvalue()

@@ -148,6 +148,24 @@ def test_all_of_x_education(example, shared_data):
     school.run("import", str(path), "--system", "sales")
     assert school.outcomes() == {"won": 3561, "lost": 5679}
     assert school.json("metrics", "funnel")["entered"] == 9240
+    for strategy, name, least in (("weighted", "points", 0.86), ("predictive", "predictive", 0.88)):
+        draft = school.root / f"{strategy}.yaml"
+        order = ("--order-by", "lead_number", "--undated")
+        told = school.json("model", "learn", "--strategy", strategy, *order, "--out", str(draft))
+        models = {one["name"]: one for one in told["models"]}
+        assert (told["cases"], told["newer"]) == (9240, 2772)
+        assert models[f"learned {name}"]["auc"] >= least
+        assert models[f"learned {name}"]["auc"] > models["live model"]["auc"]
+        assert models[f"learned {name}"]["top_20_won"] >= 0.88
+        named = {one["fields"] for one in told["left_out"] if one["why"] == "after"}
+        assert named == {f"{column} of sales" for column in LEAKING}
+        assert not [column for column in LEAKING if column in draft.read_text().partition("\nstrategy:")[2]]
+        if strategy == "weighted":
+            assert told["splits"][told["chosen_split"]] >= told["splits"]["60/40"] > 0.86
+    tight = school.json("model", "thresholds", "--per-week", "60", "--weeks", "26", *order, "--draft", str(draft))
+    [everybody] = tight["personas"]
+    assert 50 < everybody["leads"] <= 60
+    assert everybody["won"] / everybody["leads"] > 0.88
 
 
 # -- olist ------------------------------------------------------------------------------------------------------------

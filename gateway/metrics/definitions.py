@@ -34,6 +34,7 @@ DEFINITIONS = {
     "return": "Revenue less cost, divided by cost.",
     "step": "Leads that reached both stages, by the first time at each; where one time is only concluded it is unsure.",
     "range": "Where the true rate lies, 19 times of 20, by Wilson's interval: the fewer leads, the wider.",
+    "too young": "At the step's first stage for less time than nine of ten took: left out, else the rate would be low.",
     "covered": "History covers a step if systems told of its first stage, long enough ago for nine of ten to go on.",
     "baseline": "The rate of the step in the history that goals.yaml names, of leads that have had long enough.",
     "forecast": "Who has gone on, and of the others the chance that they do by the goal's day, as in the baseline.",

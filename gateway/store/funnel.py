@@ -167,6 +167,13 @@ def _outcomes(at: ColumnElement[int], wanted: Wanted) -> Select[Any]:
     return counted.where(*wanted.within(at)).group_by(o.outcome)
 
 
+def entered_after(connection: Connection, wanted: Wanted, at: int) -> bool:
+    """Whether any of the cohort became known at that time (microseconds) or later."""
+    entered = leads.c.entered_at
+    rows = select(entered).where(*wanted.within(entered), entered >= at).limit(1)
+    return connection.execute(rows).first() is not None
+
+
 def cohort_leads(connection: Connection, journey: Journey, wanted: Wanted, number: str, value: object) -> Iterator[str]:
     """Who is behind a number of ``cohort``: ``entered``, a shared stage, or ``excluded/REASON``; of the group with
     ``value`` (``ALL``: of any)."""

@@ -147,3 +147,13 @@ def test_who_bought_nothing_counts_by_what_came_first(instance):
     whole = instance.json("metrics", "attribution", "--window", "7d")
     assert (whole["left_out"]["outside_window"], whole["journeys"], cut["journeys"]) == (0, 2, 2)
     assert _deals(whole, "markov")["web"] == (pytest.approx(1 / 3, abs=1e-5), 166.67)
+
+
+def test_of_deals_without_amounts_there_is_no_revenue_to_share(instance):
+    """Only deals are shared, and why is said."""
+    instance.edit("mappings/leads.yaml", "on: each, asset: page}", "on: each, asset: page, channel: page}")
+    instance.bring([_visit("1", 1, "ads"), {"id": "1", "at": "2026-01-04T00:00:00", "status": "Won"}])
+    said = instance.run("metrics", "attribution").stdout
+    assert "1 deal had a touch with a channel\nno deal has an amount" in said
+    assert "\ndeals\n" in said
+    assert "revenue in" not in said

@@ -87,11 +87,16 @@ def _json(
 
 
 def _parts(found: Attribution, sold: Won, by: str, currency: str, window: timedelta | None) -> Iterator[str | Table]:
-    whole = f"{plural(round(found.total.deals), 'deal')} of {found.total.value:,.2f} {currency}"
+    priced = any(one.cents for one in sold.journeys)
+    whole = plural(round(found.total.deals), "deal")
+    whole += f" of {found.total.value:,.2f} {currency}" if priced else ""
     within = f" within {duration_in_words(window)} before them" if window is not None else ""
     yield f"{whole} had a touch with a {by}{within}"
     if found.untouched.deals:
-        yield f"{plural(round(found.untouched.deals), 'deal')} of {found.untouched.value:,.2f} {currency} had none"
+        of = f" of {found.untouched.value:,.2f} {currency}" if priced else ""
+        yield f"{plural(round(found.untouched.deals), 'deal')}{of} had none"
+    if not priced and sold.journeys and not sold.foreign:
+        yield "no deal has an amount: nothing is said of revenue"
     yield from without_rate(sold.foreign, currency)
     if found.after_win:
         late = plural(found.after_win, "touch", "touches")
@@ -101,7 +106,7 @@ def _parts(found: Attribution, sold: Won, by: str, currency: str, window: timede
     if not found.total.deals:
         return
     names = _names(found)
-    for title, what in ((f"revenue in {currency}", "value"), ("deals", "deals")):
+    for title, what in ((f"revenue in {currency}", "value"), ("deals", "deals"))[not priced :]:
         numbers = {
             name: [getattr(credited[name], what) if name in credited else 0.0 for credited in found.credits.values()]
             for name in names

@@ -12,8 +12,9 @@ from gateway.answers.brought import known_field
 from gateway.answers.metrics.asked import Answer, Asked
 from gateway.answers.texts import plural
 from gateway.metrics.funnel import BASES, maturing
-from gateway.metrics.period import MONTHS, period
+from gateway.metrics.period import MONTHS, midnight, period
 from gateway.metrics.report import report, shown_value
+from gateway.times import to_micros
 
 if TYPE_CHECKING:
     from gateway.store.funnel import Wanted
@@ -40,7 +41,7 @@ def funnel(asked: Asked, by: str | None, basis: str) -> Answer:
     data: dict[str, Any] = {"currency": asked.currency, **counted(counts, journey.tracked, basis)}
     if cohort:
         data["median_days_to_win"] = quantile(counts.took, 0.5) / DAY if counts.took else None
-        _mature(asked, data, by)
+        _mature(asked, wanted, data)
     if by in MONTHS:
         data["groups"].sort(key=lambda group: group["value"] or "")
     elif by is not None and by not in store.WORDS and all(one["value"] is None for one in data["groups"]):
@@ -69,11 +70,13 @@ def _wanted(asked: Asked, by: str | None) -> Wanted:
     return Wanted(by, asked.zone, asked.since, asked.until, fiscal, name)
 
 
-def _mature(asked: Asked, data: dict[str, Any], by: str | None) -> None:
+def _mature(asked: Asked, wanted: Wanted, data: dict[str, Any]) -> None:
     """Say of each cohort whether it is too young, and which those are."""
+    from gateway.store.funnel import entered_after
+
     median, today = data["median_days_to_win"], asked.now.astimezone(asked.zone).date()
     young: list[str] = []
-    if by in MONTHS:
+    if wanted.by in MONTHS:
         for group in data["groups"]:
             if (name := group["value"]) is not None:
                 until = period(name, asked.now, asked.zone, asked.instance.fiscal_year_start).until
@@ -81,8 +84,12 @@ def _mature(asked: Asked, data: dict[str, Any], by: str | None) -> None:
                 young += [name] if group["maturing"] else []
     elif data["entered"]:
         until = asked.period.until or asked.now + timedelta(days=1)
-        if maturing(until.astimezone(asked.zone).date(), median, today):
-            young.append("all of them" if median is None else f"who entered in the last {plural(ceil(median), 'day')}")
+        if median is None:
+            young.append("all of them")
+        elif maturing(until.astimezone(asked.zone).date(), median, today):
+            begin = to_micros(midnight(today - timedelta(days=ceil(median) - 1), asked.zone))
+            if entered_after(asked.connection, wanted, begin):
+                young.append(f"who entered in the last {plural(ceil(median), 'day')}")
     data["maturing"] = young
 
 

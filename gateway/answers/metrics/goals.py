@@ -44,7 +44,7 @@ def baseline(asked: Asked) -> Answer:
         begun = partial(crossings, asked.connection, asked.journey, stage, to, since, until)
         leads[f"{stage}/{to}"] = partial(_gone, begun, True, one.ripe)
         leads[f"{stage}/not {to}"] = partial(_gone, begun, False, one.ripe)
-    return Answer(data, _parts(data), _rows(data["steps"]), leads, ("range", "maturing", "covered"))
+    return Answer(data, _parts(data), _rows(data["steps"]), leads, ("range", "too young", "covered"))
 
 
 def _rate(asked: Asked, stage: str, to: str, since: int | None, until: int | None) -> Rate:

@@ -79,7 +79,7 @@ def _parts(data: Mapping[str, Any]) -> Iterator[str | Table]:
         "90 of 100",
         "by calendar",
         "on the way",
-        "for (median)",
+        "waiting (median)",
     )
     yield Table(columns, [*map(_row, data["steps"]), _row(data["cycle"], linked=False)])
     yield "days of 24 hours from the first time at one stage to that at the next; by calendar: the median in dates"

@@ -26,7 +26,7 @@ class Asked(Schema):
     limit = fields.Integer(load_default=50, validate=validate.Range(1, 1000))
     after = fields.String(
         load_default=None,
-        validate=validate.Regexp(r"\A[0-9a-f]{32}\Z", error="not a `next` of ours"),
+        validate=validate.Regexp(r"^[0-9a-f]{32}$", error="not a `next` of ours"),
         metadata={"description": "`next` of the page before"},
     )
 

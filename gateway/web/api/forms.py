@@ -33,7 +33,7 @@ class Paged(Schema):
     limit = fields.Integer(load_default=50, validate=validate.Range(1, 1000))
     after = fields.String(
         load_default="",
-        validate=validate.Regexp(r"\A((-1|[0-9]{1,19}):[0-9a-f]{32})?\Z", error="not a `next` of ours"),
+        validate=validate.Regexp(r"^((-1|[0-9]{1,19}):[0-9a-f]{32})?$", error="not a `next` of ours"),
         metadata={"description": "`next` of the page before"},
     )
 

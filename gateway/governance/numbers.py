@@ -19,8 +19,10 @@ from gateway.settings.files import ConfigFile
 BELOW = ("weights", "maximum", "bands", "groups", "points", "score", "capacity")
 """Under these every number is one of the model's."""
 NAMED = frozenset(
-    ("points", "cap", "window", "half_life", "default", "factor", "margin", "score", "period", "response")
-    + ("from", "until", "start", "end", "at_least", "at_most")
+    (
+        *("points", "cap", "window", "half_life", "default", "factor", "margin", "score", "period", "response"),
+        *("from", "until", "start", "end", "at_least", "at_most"),
+    )
 )
 """Of a rule, an overlay or a stage."""
 LISTS = ("order",)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+import re
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
@@ -22,12 +23,14 @@ from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.nodes import MappingNode, SequenceNode
 from ruamel.yaml.scalarbool import ScalarBoolean
+from ruamel.yaml.tokens import ScalarToken
 
 from gateway.errors import ConfigError, Problem
 
 KeyPath = tuple[Any, ...]
 """Keys and list indexes; a key may be what YAML made of it, a number or a date."""
 _KEYS = "expected keys with values"
+_DAY = re.compile(r"(\d{4})-(\d\d?)-(\d\d?)")
 MAX_CHARACTERS = 1_000_000
 MAX_VALUES = 100_000
 MAX_DEPTH = 24
@@ -86,6 +89,8 @@ class ConfigFile:
             what = (exc.problem or exc.context or "").partition(" with value")[0]  # never quote a value
             raise ConfigError([Problem(name, line, "", f"not readable as YAML: {what}")]) from None
         except Exception as exc:  # noqa: BLE001 - dates such as 2026-13-45 and deep nesting escape as they like
+            if isinstance(exc, ValueError) and (found := list(_no_days(name, text))):
+                raise ConfigError(found) from None
             raise ConfigError([Problem(name, 0, "", f"not readable as YAML: {type(exc).__name__}")]) from None
         if tree is None:
             tree = {}
@@ -170,6 +175,16 @@ def _doubled(name: str, node: Any, path: KeyPath, seen: set[int]) -> Iterator[Pr
     elif isinstance(node, SequenceNode):
         for index, value in enumerate(node.value):
             yield from _doubled(name, value, (*path, index), seen)
+
+
+def _no_days(name: str, text: str) -> Iterator[Problem]:
+    """Each date that is in no calendar."""
+    for token in YAML(typ="rt").scan(text):
+        if isinstance(token, ScalarToken) and token.plain and (found := _DAY.match(token.value)):
+            try:
+                date(*map(int, found.groups()))
+            except ValueError:
+                yield Problem(name, token.start_mark.line + 1, "", "not readable as YAML: there is no such day")
 
 
 def _scalar(node: Any) -> Any:

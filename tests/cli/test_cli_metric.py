@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from datetime import UTC, datetime
 
 import pytest
 
@@ -48,3 +49,15 @@ def test_a_fiscal_year_begins_where_the_instance_says(filled):
     filled.edit("gateway.yaml", "currency: EUR", "currency: EUR, fiscal_year_start: 7")
     opening = filled.run("metrics", "funnel", "--period", "2025-Q2").stdout.splitlines()[0]
     assert "from 2025-10-01 until before 2026-01-01 (2025-Q2)" in opening
+
+
+def test_only_who_entered_lately_is_still_maturing(instance):
+    """An old cohort of which some took three days is ripe; somebody of today is not."""
+    old = [
+        {"id": "1", "at": "2026-01-05T09:00:00", "email": "ann@one.example"},
+        {"id": "1", "at": "2026-01-08T09:00:00", "status": "Won"},
+    ]
+    instance.bring(old)
+    assert instance.json("metrics", "funnel")["maturing"] == []
+    instance.bring([{"id": "2", "at": datetime.now(UTC).isoformat(timespec="seconds"), "email": "bob@two.example"}])
+    assert instance.json("metrics", "funnel")["maturing"] == ["who entered in the last 3 days"]

@@ -54,6 +54,7 @@ BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
         ("a: 1\na: secret", "a: stands here twice, first at line 1; keep one"),
         ("a: 'secret", "not readable as YAML"),
         ("a: 2026-13-45", "not readable as YAML"),
+        ("b: '2026-02-30' # a text\na: {2026-02-30: 1}", ":2: not readable as YAML: there is no such day"),
         ("a: " + "9" * 5000, "not readable as YAML"),
         ("a: !!python/object:os.system secret", "a YAML tag"),
         ("a: !secret b", "a YAML tag"),

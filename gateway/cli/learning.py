@@ -93,7 +93,7 @@ def learn(
     text = draft.text(lesson)
     _refuse_broken(offer, text)
     if out is not None:
-        out.write_text(text, encoding="utf-8")
+        write(out, text)
     if as_json:
         say_json(_json(lesson, out, text))
         return
@@ -102,7 +102,8 @@ def learn(
     if out is None:
         say("--out FILE writes the whole of it, with a reason for each value")
     else:
-        say(f"{out}: the draft, with a reason for each value; it scores nobody until it is approved")
+        say(f"{out}: the draft, with a reason for each value; it scores nobody")
+        say("gateway model diff, simulate and propose take its path, or its name in drafts/")
 
 
 # -- in ----------------------------------------------------------------------------------------------------------------
@@ -144,8 +145,11 @@ def refuse_taken(out: Path | None) -> None:
     """Raises ``Refused`` where a draft cannot be written without harm."""
     if out is not None and out.exists():
         raise Refused(f"{out}: is there already; name another file")
-    if out is not None and not out.parent.is_dir():
-        raise Refused(f"{out.parent}: no such folder")
+
+
+def write(out: Path, text: str) -> None:
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(text, encoding="utf-8")
 
 
 def _refuse_broken(offer: Any, text: str) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gateway.answers.texts import plural
-from gateway.cli.learning import order_option, out_option, read_cases, refuse_taken, undated_option
+from gateway.cli.learning import order_option, out_option, read_cases, refuse_taken, undated_option, write
 from gateway.cli.main import App, pass_app_to_look, plugin_call
 from gateway.cli.output import json_option, progress, say, say_json, table
 from gateway.errors import ConfigError, NotFound, Refused
@@ -97,7 +97,7 @@ def thresholds(
     _say_thresholds(stage.name, room, flow, found)
     if out is not None:
         say()
-        say(f"{out}: journey.yaml with these thresholds; nothing changes until it is approved")
+        say(f"{out}: journey.yaml with these thresholds; nothing changes by itself")
 
 
 def _stage(gateway: Gateway, name: str | None) -> Stage:
@@ -175,7 +175,7 @@ def _write_journey(gateway: Gateway, stage: str, proposed: Mapping[str, int], ou
     for line, column, number in sorted(places, reverse=True):
         rest = re.sub(r"^[^\s,}#]+", number, lines[line][column:])
         lines[line] = lines[line][:column] + rest
-    out.write_text("".join(lines), encoding="utf-8")
+    write(out, "".join(lines))
 
 
 def _word(persona: str) -> str:

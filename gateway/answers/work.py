@@ -31,7 +31,7 @@ WAYS = {
     "keep": "This system's value stands; the others are told.",
     "value": "This value stands; all systems are told.",
     "link": "This record over there is the lead's.",
-    "map": "What the value means: a lead value, an outcome, a reason, or `nothing`.",
+    "map": "What the value means: a lead value, an outcome, a reason, `nothing`; of a refused one, its word there.",
     "reason": "Why the handoff ended as it did: a reason of journey.yaml.",
     "merge": "They are one person.",
     "apart": "They are two people, whatever they share.",
@@ -73,6 +73,9 @@ def in_words(kind: str, detail: Mapping[str, Any]) -> str:
         return f"{detail['field']}: changed back over there each time it is written; left alone until you decide"
     if kind == "open deal" and detail:
         return f"came to {detail['stage']} while a deal is open: nobody was handed over; the deal's owner should know"
+    if kind == "dead letter" and detail:
+        of = f" ({', '.join(detail['fields'])})" if detail.get("fields") else ""
+        return f"refused for good{of}: {detail['code']}: {plain(detail['message'])}"
     if kind == "reason not given" and detail:
         return f"handoff {detail['handoff']} ended as {detail['bucket']} without a reason"
     if "what" in detail:  # alarms say it themselves

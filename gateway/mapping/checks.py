@@ -203,7 +203,11 @@ class _Check:
         blanks = Blanks([])
         sound = {}
         for raw, target in form["values"].items():
-            if not isinstance(raw, str | int | float) or isinstance(target, list | dict) or target is None:
+            several = target if isinstance(target, list) and target else [target]
+            if isinstance(target, list) and form["sync"] != "out":
+                self.add((*here, "values", raw), "several lead values for one raw value: only with sync: out")
+                continue
+            if not isinstance(raw, str | int | float) or any(isinstance(one, list | dict | None) for one in several):
                 self.add((*here, "values", raw), "expected one raw value and one lead value")
                 continue
             try:

@@ -99,7 +99,11 @@ class FieldForm(Schema):
     to = Name(required=True, validate=lead_field, metadata={"help": "the lead field"})
     type = fields.String(validate=Choice(TYPES), metadata={"help": "type of the lead field; default by its name"})
     transforms = fields.List(Name(), load_default=[], metadata={"help": "functions applied to the raw value, in order"})
-    values = fields.Dict(keys=fields.Raw(), values=fields.Raw(), metadata={"help": "raw value: lead value, both ways"})
+    values = fields.Dict(
+        keys=fields.Raw(),
+        values=fields.Raw(),
+        metadata={"help": "raw value: lead value, both ways; with sync: out also a list"},
+    )
     values_default = fields.String(
         load_default="keep",
         validate=Choice(("keep", *ON_ERROR)),

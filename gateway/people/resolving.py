@@ -6,8 +6,6 @@ news of the gateway's own about the lead, a write sent again or given up, or lea
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable, Collection, Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -17,14 +15,16 @@ from marshmallow import ValidationError
 from sqlalchemy import Connection, select, update
 
 from gateway import rereading, work
+from gateway.answers.texts import plural
 from gateway.contracts import Lookup, RecordChanged
-from gateway.errors import ConfigError, NotFound, Refused
+from gateway.errors import NotFound, Refused
 from gateway.leads.lead import Lead
 from gateway.leads.record import Record, Ref
-from gateway.mapping import compile_mapping
 from gateway.mapping.edits import Edited
 from gateway.mapping.unmapped import DEAL_STATUSES
+from gateway.people import refused
 from gateway.people.own_news import tell
+from gateway.people.rewriting import again, reopened, rewrite
 from gateway.settings.files import ConfigFile, suggest
 from gateway.store import lookups, outbox, regrouping, switches
 from gateway.store import tables as t
@@ -69,7 +69,7 @@ def ways(item: Item) -> tuple[str, ...]:
         case work.UNMAPPED:
             return ("map",)
         case work.DEAD:
-            return ("retry", "discard")
+            return ("map", "retry", "discard") if len(item["detail"].get("fields", ())) == 1 else ("retry", "discard")
         case work.CONTESTED:
             return ("retry", "leave")
         case work.NO_REASON:
@@ -78,8 +78,11 @@ def ways(item: Item) -> tuple[str, ...]:
 
 
 def words(gateway: Gateway, item: Item) -> list[str]:
-    """What an unmapped value may be said to mean, or why a handoff may have ended; empty where any word will do."""
+    """What an unmapped value may be said to mean, what a refused one may be called there, or why a handoff may have
+    ended; empty where any word will do."""
     journey, detail = gateway.model.journey, item["detail"]
+    if item["kind"] == work.DEAD:
+        return list(refused.options(gateway, item)) if len(detail.get("fields", ())) == 1 else []
     if item["kind"] == work.NO_REASON:
         return list(journey.reasons[detail["bucket"]])
     if item["kind"] != work.UNMAPPED:
@@ -177,11 +180,11 @@ def _always(gateway: Gateway, to: str, system: str) -> list[str]:
         def edit(edited: Edited, changed: list[str] = changed) -> None:
             changed += edited.prefer(to, system)
 
-        file = _rewrite(gateway, name, edit)
+        file = rewrite(gateway, name, edit)
         done += [f"{file}: {field}: sync: prefer, prefer: {system}" for field in changed]
-    with closing(_reopened(gateway)) as fresh, read(fresh.store.main) as connection:
+    with closing(reopened(gateway)) as fresh, read(fresh.store.main) as connection:
         leads = [row.lead for row in items.alike(connection, work.CONFLICT, to)]
-    return done + _again(gateway, leads)
+    return done + again(gateway, leads)
 
 
 # -- who is who --------------------------------------------------------------------------------------------------------
@@ -254,7 +257,7 @@ def _ignore(gateway: Gateway, item: Item, said: Said) -> list[str]:
     with write(gateway.store.main) as connection:
         Put(connection).upsert(t.records, [record_row(none)])
         switches.discard(connection, now, [item["detail"]["write"]])
-    return _again(gateway, [lead.id]) or [f"nothing is made of this lead in {item['system']}"]
+    return again(gateway, [lead.id]) or [f"nothing is made of this lead in {item['system']}"]
 
 
 # -- words -------------------------------------------------------------------------------------------------------------
@@ -262,6 +265,8 @@ def _ignore(gateway: Gateway, item: Item, said: Said) -> list[str]:
 
 def _map(gateway: Gateway, item: Item, said: Said) -> list[str]:
     """A word for a value: into the mapping file, and what was read before is read by it again."""
+    if item["kind"] == work.DEAD:
+        return refused.call(gateway, item, said.value)
     system, object_ = item["system"], item["object"]
     field, raw = item["detail"]["field"], item["detail"]["value"]
     if raw.startswith("("):
@@ -271,8 +276,8 @@ def _map(gateway: Gateway, item: Item, said: Said) -> list[str]:
     if rules is None:
         raise Refused(f"mappings/{system}.yaml has no object {object_!r} any more")
     _known_word(gateway, item, said.value)
-    file = _rewrite(gateway, system, _mapped(gateway, rules, field, raw, said.value))
-    with closing(_reopened(gateway)) as fresh:
+    file = rewrite(gateway, system, _mapped(gateway, rules, field, raw, said.value))
+    with closing(reopened(gateway)) as fresh:
         told = field
         if field == work.REASON:
             told = next((rule.get("reason") for rule in _outcomes(gateway, system, object_) if rule.get("reason")), "")
@@ -291,12 +296,11 @@ def _map(gateway: Gateway, item: Item, said: Said) -> list[str]:
             _reworded(fresh, raw, said.value)
         with write(fresh.store.main) as connection:
             rereading.read_again(fresh, connection, system, {object_: [field]})
-    again = f", {_count(documents, 'document')} read again" if documents else ""
-    return [f"{file}: {object_}.{field}: {raw} is {said.value}", f"{_count(records, 'record')} read by it anew{again}"]
-
-
-def _count(things: Collection[Any], what: str) -> str:
-    return f"{len(things):,} {what}" + ("" if len(things) == 1 else "s")
+    more = f", {plural(len(documents), 'document')} read again" if documents else ""
+    return [
+        f"{file}: {object_}.{field}: {raw} is {said.value}",
+        f"{plural(len(records), 'record')} read by it anew{more}",
+    ]
 
 
 def _known_word(gateway: Gateway, item: Item, word: str) -> None:
@@ -334,7 +338,7 @@ def _reworded(gateway: Gateway, raw: str, word: str) -> None:
         mine = (h.bucket_reason == raw, h.state == "closed")
         leads = list(connection.scalars(select(h.lead).where(*mine)))
         connection.execute(update(t.handoffs).where(*mine).values(bucket_reason=word))
-    _again(gateway, leads)
+    again(gateway, leads)
 
 
 def _reason(gateway: Gateway, item: Item, said: Said) -> list[str]:
@@ -343,7 +347,7 @@ def _reason(gateway: Gateway, item: Item, said: Said) -> list[str]:
     with write(gateway.store.main) as connection:
         mine = update(t.handoffs).where(h.id == item["detail"]["handoff"])
         connection.execute(mine.values(bucket_reason=said.value))
-    return _again(gateway, [item["lead"]]) or [f"the handoff ended because of: {said.value}"]
+    return again(gateway, [item["lead"]]) or [f"the handoff ended because of: {said.value}"]
 
 
 # -- writes ------------------------------------------------------------------------------------------------------------
@@ -352,7 +356,7 @@ def _reason(gateway: Gateway, item: Item, said: Said) -> list[str]:
 def _retry(gateway: Gateway, item: Item, said: Said) -> list[str]:
     if item["kind"] == work.CONTESTED:
         _release(gateway, item)
-        return _again(gateway, [item["lead"]]) or ["it is written again"]
+        return again(gateway, [item["lead"]]) or ["it is written again"]
     with write(gateway.store.main) as connection:
         if not outbox.retry(connection, to_micros(gateway.now()), [item["detail"]["write"]], None):
             raise Refused("a newer write says everything; `gateway deliveries list` shows it")
@@ -403,41 +407,3 @@ def _lead(gateway: Gateway, item: Item) -> Lead:
     id_ = gateway.find_lead(item["lead"])
     with read(gateway.store.main) as connection:
         return load(connection, [], {}, [id_], 0, gateway.pipeline.need(gateway.now())).leads[id_]
-
-
-def _again(gateway: Gateway, leads: Collection[str]) -> list[str]:
-    """Plan leads again, by the files of now. Returns no words."""
-    if leads:
-        with closing(_reopened(gateway)) as fresh:
-            fresh.observe(fresh.pipeline.run((), leads, "person"))
-    return []
-
-
-def _reopened(gateway: Gateway) -> Gateway:
-    """The instance with the files as they are now, which become the active ones."""
-    from gateway.runtime import open_gateway
-
-    return open_gateway(gateway.instance.root, gateway.now, host=gateway.host)
-
-
-def _rewrite(gateway: Gateway, system: str, edit: Callable[[Edited], None]) -> str:
-    """Edit a system's mapping file as a whole or not at all. Returns its name."""
-    root, name = gateway.instance.root, f"mappings/{system}.yaml"
-    path = root / name
-    before = ConfigFile.read(path, root).text
-    edited = Edited(before)
-    edit(edited)
-    text = edited.text
-    try:
-        compile_mapping(ConfigFile(name, text), gateway.instance.systems[system].role, gateway.host.transforms)
-    except ConfigError as exc:
-        raise Refused(f"{name} would not be right any more: {exc.problems[0]}; edit it yourself") from None
-    if text != before:
-        new = path.with_name(f".{path.name}.new")
-        try:
-            new.write_text(text, encoding="utf-8")
-            shutil.copymode(path, new)
-            os.replace(new, path)
-        except OSError as exc:
-            raise Refused(f"{path}: cannot be written: {exc.strerror}; nothing is changed") from None
-    return name

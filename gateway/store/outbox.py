@@ -489,6 +489,7 @@ def _dead_letters(settled: Sequence[Settled], now: int) -> list[dict[str, Any]]:
                 "code": item.verdict.code,
                 "message": item.verdict.message,
                 "candidates": list(item.receipt.candidates),
+                "fields": list(item.receipt.fields),
             },
             "opened_at": now,
         }

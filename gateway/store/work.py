@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, and_, case, func, literal_column, not_, null, or_, select, update
+from sqlalchemy import Connection, and_, case, exists, func, literal_column, not_, null, or_, select, update
 
 from gateway.leads.record import Ref
 from gateway.store import tables as t
@@ -60,6 +60,14 @@ def alike(connection: Connection, kind: str, field: str) -> list[Any]:
     """Open items of one kind about one field."""
     rows = connection.execute(select(t.work_items).where(_i.kind == kind, _i.resolved_at.is_(None))).all()
     return [row for row in rows if row.detail.get("field") == field]
+
+
+def refused(connection: Connection, system: str, object_: str, field: str) -> list[Any]:
+    """Dead letters of one object that were refused for this field alone, and whose writes are still dead."""
+    w = t.writes.c
+    dead = exists().where(w.id == func.substr(_i.key, len("dead:") + 1), w.state == "dead")
+    mine = (_i.kind == "dead letter", _i.system == system, _i.object == object_, _i.resolved_at.is_(None), dead)
+    return [row for row in connection.execute(select(t.work_items).where(*mine)) if row.detail.get("fields") == [field]]
 
 
 def records_with(connection: Connection, system: str, object_: str, field: str, value: str) -> list[Ref]:

@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 from disk_instance import ANN, Instance
-from sqlalchemy import update
+from sqlalchemy import select, update
 
+from gateway.contracts import Field
 from gateway.engine import errands
+from gateway.store import catalogues, work
 from gateway.store import tables as t
 from gateway.store.database import write
 from gateway.store.put import Put
@@ -98,3 +100,52 @@ def test_documents_are_read_again_by_the_hundred_and_counted_before(
     looking.post("/inbox/all/replay", state="read")
     assert looking.status == 403
     assert len(begun) == 1
+
+
+def refused(app: Any, field: str, options: tuple[str, ...] = ()) -> None:
+    """The write to sales is refused for one field, whose system told of its choices."""
+    with write(app.extensions[NAME].gateway.store.main) as connection:
+        row = connection.execute(select(t.writes)).one()
+        connection.execute(update(t.writes).values(state="dead", code="NO_SUCH", finished_at=1_770_000_000_000_000))
+        Put(connection).count(t.tallies, [{"system": "sales", "what": "write dead", "reason": "", "count": 1}])
+        detail = {"write": row.id, "code": "NO_SUCH", "message": "no such choice", "candidates": [], "fields": [field]}
+        names = {
+            "id": "f" * 32,
+            "key": f"dead:{row.id}",
+            "kind": "dead letter",
+            "system": "sales",
+            "object": "lead",
+            "record": "",
+        }
+        work.found(connection, [{**names, "lead": row.lead, "detail": detail, "opened_at": 1}])
+        catalogues.hold(connection, "sales", "lead", {field: Field(name=field, type="choice", options=options)}, 1)
+
+
+def test_a_refused_value_is_given_its_word_over_there_and_sent_anew(desk: Any, app: Any, company: Instance) -> None:
+    """Into the mapping file, whose comments stay; the write that was refused is given up, and planned with the word."""
+    company.edit("mappings/sales.yaml", "title, sync: newest}", "title, sync: newest} # ours")
+    refused(app, "position", ("CFO", "CEO"))
+    browser = desk("marketing")
+    text = browser.get("/work")
+    assert "refused for good (position): NO_SUCH" in text
+    assert "<option>CFO</option>" in text
+    path = f"/work/{'f' * 32}"
+    browser.post(f"{path}/resolve", way="map", value="King", back="/work")
+    assert "sales has no &#39;King&#39;" in browser.text
+    browser.post(f"{path}/resolve", way="map", value="CFO", back="/work")
+    assert "sent as CFO" in browser.text
+    assert "Nothing needs a person" in browser.text
+    mapping = (company.root / "mappings/sales.yaml").read_text()
+    assert "position: {to: title, sync: newest, values: {CFO: Chief Financial Officer}} # ours" in mapping
+    writes = {one["state"]: one["fields"].get("position") for one in company.json("deliveries", "list")["deliveries"]}
+    assert writes == {"superseded": "Chief Financial Officer", "waiting": "CFO"}
+
+
+def test_what_is_no_list_is_not_mapped(desk: Any, app: Any, company: Instance) -> None:
+    """A name that was refused is nobody's word for anything."""
+    refused(app, "mail")
+    browser = desk("marketing")
+    browser.get("/work")
+    browser.post(f"/work/{'f' * 32}/resolve", way="map", value="x", back="/work")
+    assert "lead.mail is no list that sales told of" in browser.text
+    assert "values" not in (company.root / "mappings/sales.yaml").read_text()

@@ -104,6 +104,7 @@ HELP = {
     "scoring.yaml overlays.rule": "the rule, or a list of rules",
     "scoring.yaml overlays.group": "all rules of this group instead",
     "scoring.yaml overlays.factor": "what the points are multiplied with",
+    "scoring.yaml overlays.owner": "who answers for it",
     "journey.yaml personas": "types of prospect; the first that matches is taken",
     "journey.yaml personas.name": "its name",
     "journey.yaml personas.when": "condition on attributes; the last persona may do without",

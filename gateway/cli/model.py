@@ -10,6 +10,7 @@ from gateway.cli.drifting import drift
 from gateway.cli.learning import learn
 from gateway.cli.main import App, pass_app_to_look
 from gateway.cli.output import json_option, say, say_json, say_under, table
+from gateway.cli.overlays import overlays
 from gateway.cli.proposing import approve, discard, propose, reject
 from gateway.cli.simulating import simulate
 from gateway.cli.thresholds import thresholds
@@ -21,7 +22,8 @@ def model() -> None:
     """What marketing and sales agreed on, in words."""
 
 
-for _command in (history, diff, export, simulate, drift, propose, approve, reject, discard, learn, thresholds):
+_VERSIONS = (history, diff, export, propose, approve, reject, discard)
+for _command in (*_VERSIONS, simulate, overlays, drift, learn, thresholds):
     model.add_command(_command)
 
 

@@ -179,6 +179,7 @@ class OverlaySchema(Schema):
     rule = Names()
     group = Name()
     factor = Factor(required=True)
+    owner = Name()
 
     class Meta:
         include = {"from": Moment()}  # noqa: RUF012 - a keyword can be a field this way only

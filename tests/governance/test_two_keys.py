@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 import time_machine
 
+from gateway.engine.files import differences, take_up
+from gateway.settings.instance import store_place
+from gateway.store import bundle
 from gateway.store.times import utc_now
 
 EXECUTIVE = ("scoring.yaml", "at_least: vice_president, points: 40", "at_least: vice_president, points: 20")
@@ -29,6 +32,10 @@ def test_an_edit_on_disk_changes_nothing_live_and_everybody_says_so(committee: A
         said = committee.instance.run(*command).output
         assert f"{LINE} " in said
         assert "(1 change): propose or discard" in said
+    place = store_place(committee.instance.root)
+    assert take_up(committee.instance.root, str(place))["held"][0].startswith(LINE)
+    [line] = differences(committee.instance.root, bundle.stored(place), place.folder / "run.json")
+    assert line.startswith(LINE)
     assert "Executive or above 40 → 20" in committee.instance.run("model", "diff").stdout
     assert "would be lost" in committee.instance.run("model", "discard").stdout
     committee.instance.run("model", "discard", "--go")

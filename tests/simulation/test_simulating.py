@@ -98,3 +98,31 @@ def test_a_draft_that_scores_nobody_is_refused(looked: Instance) -> None:
     """With what is missing."""
     looked.write("drafts/none.yaml", "stages: [{name: target}, {name: won, entry: {outcome: [won]}}]\n")
     assert "the draft has no stage that a score enters" in looked.run("model", "simulate", "none", code=1).stderr
+
+
+def test_an_overlay_says_what_it_changed(looked: Instance) -> None:
+    """Bob came to sales by the days on which pages counted double; planned, running and over are told apart."""
+    ten, far = day(10)[:10], (datetime.now(UTC) + timedelta(days=9)).date()
+    lines = f"""
+overlays:
+  - {{name: Fair, rule: Viewed a page, factor: 1.5, from: {ten}, to: {far}, owner: Mo}}
+  - {{name: Winter, rule: [Software], factor: 2, from: 2100-01-01}}
+  - {{name: Spring, rule: [Software], factor: 2, to: 2020-01-01}}
+"""
+    scoring = (looked.root / "scoring.yaml").read_text()
+    looked.write("scoring.yaml", scoring.replace("cap: 40", "cap: 60") + lines)
+    looked.edit("journey.yaml", "score: 50", "score: 38")
+    looked.edit("scoring.yaml", "maximum: {fit: 60, behaviour: 40}", "maximum: {fit: 60, behaviour: 60}")
+    looked.run("status")
+    listed = looked.json("model", "overlays")["overlays"]
+    assert [(one["name"], one["state"], one["owner"]) for one in listed] == [
+        ("Fair", "running", "Mo"),
+        ("Winter", "planned", ""),
+        ("Spring", "over", ""),
+    ]
+    told = looked.json("model", "overlays", "Fair")
+    assert (told["with"], told["without"], told["brought"], told["kept_back"]) == (1, 0, 1, 0)
+    assert told["examples"]["brought"][0]["who"] == "bob@two.example"
+    assert "1 by it alone" in looked.run("model", "overlays", "Fair").stdout
+    assert "Winter has not begun" in looked.run("model", "overlays", "Winter", code=1).stderr
+    assert "did you mean 'Fair'?" in looked.run("model", "overlays", "Fare", code=1).stderr

@@ -144,6 +144,8 @@ def decide(gateway: Gateway, user: User, draft: Draft, what: str, reason: str) -
         live = governing.live_files(connection, gateway.instance)
         turns = drafts.turns(connection, [draft])[draft.id]
     approval = governing.approval_of(live)
+    if approval == "off" and what not in ENDS:
+        raise Refused("approval is off: what the files say is live; reject the draft, or put its text into the files")
     keys.refuse(what, user.id, user.role, approval, turns)
     if what in ENDS:
         with write(gateway.store.main) as connection:

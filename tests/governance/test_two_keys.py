@@ -171,7 +171,9 @@ def test_off_is_said_too(committee: Any, tmp_path: Any, gateway_tables: Any) -> 
     """And proposing is refused with what to do."""
     committee.instance.edit("gateway.yaml", "two-key", "off")
     draft = committee.proposes()
+    other = committee.proposes("mi")
     committee.agrees(draft)
+    assert "reject the draft" in committee.does("sal", "approve", other, code=1).stderr
     assert "approval: off" in committee.instance.run("status").stdout
     assert "approval is off" in committee.does("mo", "propose", code=1).stderr
     assert "approval: off" in committee.instance.run("check").stdout

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hmac
+import traceback
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -70,10 +72,16 @@ def create_app(
 
     @app.errorhandler(Exception)
     def broken(exc: Exception) -> ResponseReturnValue:
-        log.error("page failed", error=type(exc).__name__)  # its text may hold values
+        log.error("page failed", page=request.endpoint, error=type(exc).__name__, where=where(exc))
         return {"ok": False, "errors": ["internal error"], "status": 500}, 500
 
     return app
+
+
+def where(exc: BaseException) -> str:
+    """The line that raised it, for the log: its text may hold values."""
+    last = traceback.extract_tb(exc.__traceback__)[-1]
+    return f"{Path(last.filename).name}:{last.lineno}"
 
 
 def _may_watch(watcher: Secret | None) -> bool:

@@ -18,6 +18,8 @@ from gateway.store.database import write
 from gateway.store.inbox import Arrival
 from gateway.web.desk.page import NAME
 
+JSON = {"Content-Type": "application/json"}
+
 
 def test_the_api_and_the_commands_tell_the_same(program: Any, company: Instance) -> None:
     caller = program("viewer")
@@ -262,12 +264,22 @@ def test_a_kept_answer_does_not_outlive_the_person(app: Any, program: Any, hando
         ("/handoffs/{handoff}/recycle", {"wake": "soon"}, "wake: Not a valid datetime"),
         ("/handoffs/{handoff}/correct", {"bucket": "won"}, "bucket: Must be one of"),
         ("/handoffs/{handoff}/accept", {"resaon": "x"}, "resaon: Unknown field"),
-        ("/leads/{lead}/hold", {}, "reason: Missing data"),
+        ("/leads/{lead}/hold", {}, "json: reason: Missing data"),
     ],
 )
 def test_what_does_not_fit_is_named(program: Any, handoff: Any, path: str, body: Any, words: str) -> None:
     told = program("sales").post(path.format(**handoff), 422, **body)
     assert any(words in one for one in told["errors"])
+
+
+def test_every_error_has_the_one_shape(program: Any, app: Any) -> None:
+    caller = program("admin")
+    told = caller.post("/deliveries/retry", 422, ids=["x", 7], since="soon")["errors"]
+    assert told == ["json: ids: 1: Not a valid string.", "json: since: Not a valid datetime."]
+    caller.post("/audit", 405)
+    caller.get("/nothing/here", 404)
+    odd = app.test_client().post("/api/v1/deliveries/retry", data="{", headers=caller.headers | JSON)
+    assert (odd.status_code, odd.json["errors"]) == (400, ["json: Invalid JSON body."])
 
 
 def test_a_lead_is_kept_from_sales_and_let_go(program: Any, handoff: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from flask import Flask
@@ -59,12 +60,7 @@ class GatewayApi(Api):  # type: ignore[misc]  # the library has no types
     def handle_http_exception(self, error: HTTPException) -> Any:
         """Also what the library refuses: a body or a query that does not fit its schema."""
         messages = getattr(error, "data", {}).get("messages") or {}
-        told = [
-            f"{place}: {name}: {text}"
-            for place, found in messages.items()
-            for name, texts in (found.items() if isinstance(found, dict) else {place: found}.items())
-            for text in (texts if isinstance(texts, list) else [str(texts)])
-        ]
+        told = [": ".join(filter(None, words)) for words in _flat(messages)]
         return answer(told or [error.name], error.code or 500)
 
 
@@ -87,3 +83,15 @@ def mount(app: Flask) -> GatewayApi:
     for resource in RESOURCES:
         api.register_blueprint(resource.blueprint, url_prefix=PREFIX)
     return api
+
+
+def _flat(messages: Any, *path: str) -> Iterator[tuple[str, ...]]:
+    """Where, and what is wrong there, of each message of a schema."""
+    if isinstance(messages, dict):
+        for name, found in messages.items():
+            yield from _flat(found, *path, "" if name == "_schema" else str(name))
+    elif isinstance(messages, list):
+        for one in messages:
+            yield from _flat(one, *path)
+    else:
+        yield *path, str(messages)

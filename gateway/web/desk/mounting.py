@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
-import traceback
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -25,6 +23,7 @@ from gateway.store import tables as t
 from gateway.store.database import read, write
 from gateway.store.put import Put
 from gateway.times import from_micros
+from gateway.web.app import where
 from gateway.web.desk import (
     accounts,
     audit,
@@ -157,9 +156,7 @@ def _refused(exc: HTTPException) -> ResponseReturnValue:
 
 @blueprint.errorhandler(Exception)
 def _broken(exc: Exception) -> ResponseReturnValue:
-    last = traceback.extract_tb(exc.__traceback__)[-1]
-    where = f"{Path(last.filename).name}:{last.lineno}"
-    log.error("page failed", page=request.endpoint, error=type(exc).__name__, where=where)  # its text may hold values
+    log.error("page failed", page=request.endpoint, error=type(exc).__name__, where=where(exc))
     words = "It is noted in the log. What you asked for may or may not have been done: look before you try again."
     return render_template("desk/error.html", title="Something went wrong", words=words), 500
 

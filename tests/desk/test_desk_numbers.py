@@ -17,7 +17,7 @@ from disk_instance import Instance
 
 from gateway.answers.metrics.asking import METRICS, question
 from gateway.errors import NotFound, Refused
-from gateway.web.desk import beside, goals, numbers
+from gateway.web.desk import apart, beside, goals
 from gateway.web.desk.beside import BROKEN, Beside
 from gateway.web.desk.page import NAME
 
@@ -42,7 +42,7 @@ def figures(text: str) -> list[Any]:
 
 def test_each_page_of_numbers_says_what_they_mean_or_why_there_are_none(desk: Any) -> None:
     browser = desk("viewer")
-    said = {"goals": "there is no goals.yaml yet", "reconcile": "Nobody has asked the systems"}
+    said = {"goals": "there is no goals.yaml yet", "reconcile": "Nobody has asked", "ideal": "names no ideal"}
     for name, metric in METRICS.items():
         text = browser.get(f"/numbers/{name}")
         assert browser.status == 200
@@ -129,18 +129,18 @@ def test_systems_are_asked_only_when_somebody_who_may_says_so(
     }
     commands = []
 
-    def run(command: list[str], **options: Any) -> Any:
-        commands.append(command)
-        return subprocess.CompletedProcess(command, 0, json.dumps(data), "")
+    def run(arguments: list[str], **options: Any) -> Any:
+        commands.append(arguments)
+        return subprocess.CompletedProcess(arguments, 0, json.dumps(data), "")
 
-    monkeypatch.setattr(numbers.subprocess, "run", run)
+    monkeypatch.setattr(apart.subprocess, "run", run)
     browser = desk("marketing")
     assert "Ask the systems" in browser.get("/numbers/reconcile?since=2026-01-01")
     browser.post("/numbers/reconcile", back="/numbers/reconcile")
     assert "say of when" in browser.text
     browser.post("/numbers/reconcile", since="2026-01-01", back="/numbers/reconcile?since=2026-01-01")
     assert "not there yet" in browser.text
-    assert commands[0][5:] == ["metrics", "reconcile", "--json", "--since=2026-01-01T00:00:00+01:00"]
+    assert commands[0][5:] == ["metrics", "reconcile", "--since=2026-01-01T00:00:00+01:00", "--json"]
     looking = desk("viewer")
     text = looking.get("/numbers/reconcile?since=2026-01-01")
     assert "Ask the systems" not in text

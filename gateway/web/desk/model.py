@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask import Response, render_template
 from flask.typing import ResponseReturnValue
@@ -12,7 +12,11 @@ from gateway.journey import diagram
 from gateway.journey.process import process_of
 from gateway.store import bundle
 from gateway.store import desk as queries
+from gateway.store.database import read
 from gateway.web.desk.page import Desk, page
+
+if TYPE_CHECKING:
+    from gateway.runtime import Gateway
 
 
 @page("/model")
@@ -21,7 +25,8 @@ def model(desk: Desk) -> ResponseReturnValue:
     with desk.looking() as connection:
         active = bundle.active(connection)
         name = gateway.model.score_name
-        scores = desk.lately(f"scores {name}", lambda: queries.scores(connection, name))
+    counted = desk.beside.ask(("scores", name), lambda: _scores(gateway, name))
+    scores = counted.value or []
     scoring = gateway.instance.scoring.data if gateway.instance.scoring is not None else {}
     return render_template(
         "desk/model.html",
@@ -36,6 +41,7 @@ def model(desk: Desk) -> ResponseReturnValue:
         bars=_bars(scores),
         lines=_lines(journey),
         scored=sum(scores),
+        counting=counted.running is not None,
     )
 
 
@@ -47,6 +53,11 @@ def process(desk: Desk) -> ResponseReturnValue:
     return Response(drawn, mimetype="image/svg+xml", headers=policy)
 
 
+def _scores(gateway: Gateway, name: str) -> list[int]:
+    with read(gateway.store.main) as connection:
+        return queries.scores(connection, name)
+
+
 def _matrix(journey: Any) -> list[tuple[str, list[int | None]]]:
     """Stage → the threshold of each persona, in hundredths; stages that no score enters are left out."""
     rows = [(one.name, [one.threshold(persona) for persona in journey.personas or ("",)]) for one in journey.stages]
@@ -55,7 +66,7 @@ def _matrix(journey: Any) -> list[tuple[str, list[int | None]]]:
 
 def _bars(scores: list[int]) -> list[dict[str, Any]]:
     """Bars of a picture 100 wide and 40 high."""
-    most, width = max(scores, default=0) or 1, 100 / len(scores)
+    most, width = max(scores, default=0) or 1, 100 / max(len(scores), 1)
     step = queries.BIN // 100
     return [
         {

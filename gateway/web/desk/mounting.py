@@ -29,6 +29,7 @@ from gateway.web.desk import (
     audit,
     documents,
     door,
+    drafts,
     handoffs,
     jobs,
     lead,
@@ -46,7 +47,23 @@ from gateway.web.desk.page import NAME, Desk, Visitor, blueprint, desk, local, r
 if TYPE_CHECKING:
     from gateway.runtime import Gateway
 
-PAGES = (today, leads, lead, handoffs, work, numbers, reviews, model, systems, documents, jobs, owners, accounts, audit)
+PAGES = (
+    today,
+    leads,
+    lead,
+    handoffs,
+    work,
+    numbers,
+    reviews,
+    model,
+    drafts,
+    systems,
+    documents,
+    jobs,
+    owners,
+    accounts,
+    audit,
+)
 """Imported, and so declared."""
 OPEN = ("desk.login", "desk.link", "desk.static")
 """What is shown to everybody."""

@@ -9,10 +9,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-import json
 import re
-import subprocess
-import sys
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -37,6 +34,7 @@ from gateway.store import listing
 from gateway.store.database import read
 from gateway.store.funnel import WORDS
 from gateway.times import to_micros
+from gateway.web.desk import apart
 from gateway.web.desk.page import Desk, blueprint, done, page, visitor
 
 if TYPE_CHECKING:
@@ -238,15 +236,7 @@ def _live(gateway: Gateway, asked: Question) -> Callable[[], Told]:
         at = gateway.now()
         ends = {"since": asked.period.since, "until": asked.period.until}
         options = [f"--{name}={end.isoformat()}" for name, end in ends.items() if end is not None]
-        root = str(gateway.instance.root)
-        command = [sys.executable, "-m", "gateway", "-C", root, "metrics", asked.name, "--json", *options]
-        try:
-            ended = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST, check=False)
-        except subprocess.TimeoutExpired:
-            raise Refused(f"the systems did not answer within {LONGEST / 60:.0f} minutes") from None
-        if ended.returncode:
-            raise Refused((ended.stderr.strip() or f"it ended with {ended.returncode}").removeprefix("Error: "))
-        answer = reconcile.told(json.loads(ended.stdout))
+        answer = reconcile.told(apart.answer(gateway.instance.root, ["metrics", asked.name, *options], LONGEST))
         return replace(_told(at, asked, answer), leads={name: list(one()) for name, one in answer.leads.items()})
 
     return work

@@ -1,0 +1,105 @@
+"""Drafts of the model at the desk: made, tried, compared, approved by both teams; and the versions that were in use."""
+
+from __future__ import annotations
+
+import subprocess
+from html import unescape
+from typing import Any
+
+import pytest
+from disk_instance import Instance
+
+from gateway.accounts import audit
+from gateway.web.desk import apart
+from gateway.web.desk.page import NAME
+
+
+@pytest.fixture
+def approving(company: Instance) -> None:
+    """Two keys, before the desk is opened."""
+    company.edit("gateway.yaml", "instance:", "approval: two-key\ninstance:")
+
+
+def test_a_draft_is_made_tried_and_approved_by_both_teams(
+    approving: None, app: Any, desk: Any, company: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One rule is worth less; nothing changes before the second key."""
+    scoring = (company.root / "scoring.yaml").read_text()
+    assert "points: 40" in scoring
+    marketing, sales = desk("marketing"), desk("sales")
+    assert "points: 40" in marketing.get("/model/drafts/new?file=scoring.yaml")
+    marketing.post("/model/drafts/new", file="scoring.yaml", text="fit: [", reason="a slip")
+    assert marketing.status == 409
+    assert ">fit: [</textarea>" in marketing.text
+    assert 'value="a slip"' in marketing.text
+    assert "scoring.yaml:1" in marketing.text
+    worth_less = scoring.replace("points: 40", "points: 35")
+    marketing.post("/model/drafts/new", file="scoring.yaml", text=worth_less, reason="titles say less")
+    assert marketing.status == 200
+    path = "/model/drafts/" + marketing.text.split("/approve")[0].rsplit("/", 1)[-1]
+    assert "40 → 35" in unescape(marketing.text)
+    assert "Waits for the key of marketing and sales" in marketing.text
+
+    def run(command: list[str], **options: Any) -> Any:
+        return subprocess.CompletedProcess(command, 0, company.run(*command[5:]).output, "")
+
+    monkeypatch.setattr(apart.subprocess, "run", run)
+    monkeypatch.setattr("gateway.web.desk.beside.WAIT", 30.0)
+    marketing.post(f"{path}/try", back=path)
+    assert "leads would have come to mql under the draft" in marketing.text
+
+    for browser, told in (
+        (marketing, "Waits for the key of sales"),
+        (sales, "live · proposed by marketing@one.example"),
+    ):
+        browser.get(path)
+        browser.post(f"{path}/approve", reason="as agreed", back=path)
+        assert told in browser.text
+    sales.post(f"{path}/approve", reason="once more", back=path)
+    assert "this draft is live" in sales.text
+    text = unescape(desk("viewer").get("/model/versions"))
+    assert "sales@one.example (sales): as agreed" in text
+    assert "40 → 35" in text
+    with app.extensions[NAME].looking() as connection:
+        whats = [one["what"] for one in audit.entries(connection, 20)]
+    assert "model proposed" in whats
+    assert "model tried" in whats
+
+
+def test_a_draft_is_rejected_with_a_reason_and_withdrawn_by_its_maker(
+    approving: None, desk: Any, company: Instance
+) -> None:
+    scoring = (company.root / "scoring.yaml").read_text()
+    marketing, sales = desk("marketing"), desk("sales")
+    paths = []
+    for points in (35, 30):
+        marketing.get("/model/drafts/new?file=scoring.yaml")
+        text = scoring.replace("points: 40", f"points: {points}")
+        marketing.post("/model/drafts/new", file="scoring.yaml", text=text, reason="less")
+        paths.append("/model/drafts/" + marketing.text.split("/approve")[0].rsplit("/", 1)[-1])
+    sales.get(paths[0])
+    sales.post(f"{paths[0]}/comment", reason="let us look at it again", back=paths[0])
+    assert "let us look at it again" in sales.text
+    sales.post(f"{paths[0]}/reject", reason="too little", back=paths[0])
+    assert "It is rejected." in sales.text
+    assert "too little" in sales.text
+    sales.post(f"{paths[1]}/withdraw", reason="x", back=paths[1])
+    assert "only marketing@one.example can withdraw it" in sales.text
+    marketing.get(paths[1])
+    marketing.post(f"{paths[1]}/withdraw", reason="for now", back=paths[1])
+    assert "It is withdrawn." in marketing.text
+    marketing.post(f"{paths[1]}/dance", back=paths[1])
+    assert "no such word" in marketing.text
+
+
+def test_versions_are_compared_and_files_on_disk_are_told(desk: Any, company: Instance) -> None:
+    browser = desk("marketing")
+    text = browser.get("/model/versions?before=live&after=live")
+    assert "They are the same model." in text
+    assert "Without approval there are no drafts" in text
+    assert "is live, disk, or the beginning" in unescape(browser.get("/model/versions?before=live&after=nothing"))
+    browser.get("/model/drafts/new?file=scoring.yaml")
+    browser.post("/model/drafts/new", file="scoring.yaml", text="fit: []", reason="x")
+    assert "approval is off" in browser.text
+    browser.get("/model/drafts/new?file=../gateway.yaml")
+    assert browser.status == 404

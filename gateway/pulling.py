@@ -8,7 +8,7 @@ only when somebody asks for it, beside the news and with cursors of its own.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -17,7 +17,8 @@ import orjson
 from sqlalchemy import Connection, Engine
 
 from gateway.contracts import Lookup, Origin, Page, Source
-from gateway.errors import AccessRefused, TryLater
+from gateway.errors import AccessRefused, Stopped, TryLater
+from gateway.jobs import Job
 from gateway.model import Guard
 from gateway.store import bells, due, lookups, outbox, work
 from gateway.store.database import read, write
@@ -115,8 +116,11 @@ class Pulling:
                     self._again[stream] = pulled, pulled + every  # another machine did
                     continue
                 try:
-                    for _ in self._pages(stream, self.begin(stream), False, "pull"):
-                        pages += 1
+                    about, records = f"{self.system} {stream}", 0
+                    with suppress(Stopped), Job(self.engine, "pull", about, "the gateway") as job:
+                        for page in self._pages(stream, self.begin(stream), False, "pull"):
+                            pages, records = pages + 1, records + page.records
+                            job.tell(records)
                     self._failures.pop(stream, None)
                     self._again[stream] = at, at + every
                     if bells.hung(self.engine):

@@ -12,7 +12,8 @@ import structlog
 from sqlalchemy import select
 
 from gateway.contracts import Page, Secret, Source
-from gateway.errors import AccessRefused, StaleCommit, TryLater
+from gateway.errors import AccessRefused, StaleCommit, Stopped, TryLater
+from gateway.jobs import Job
 from gateway.pulling import FIRST_WAIT, TRIES, Pulling
 from gateway.store import due
 from gateway.store import tables as t
@@ -130,6 +131,21 @@ def test_a_pull_that_breaks_off_goes_on_where_it_stood(world):
     assert world.pulling.pull(EVERY) == 1
     world.start()
     assert world.pulling.pull(EVERY) == 2
+    assert [body for body, _ in world.bodies()] == [[1, 2], [3, 4], [5]]
+
+
+def test_a_pull_that_is_asked_to_stop_goes_on_where_it_stood_at_the_next(world, monkeypatch):
+    """Somebody saw it on the page of long work; its page is kept, and the stream rests as after any pull."""
+
+    def asked(job, done):
+        monkeypatch.undo()
+        raise Stopped("kim")
+
+    monkeypatch.setattr(Job, "tell", asked)
+    assert world.pulling.pull(EVERY) == 1
+    assert [body for body, _ in world.bodies()] == [[1, 2]]
+    world.at += EVERY
+    world.pulling.pull(EVERY)
     assert [body for body, _ in world.bodies()] == [[1, 2], [3, 4], [5]]
 
 

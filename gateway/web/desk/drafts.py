@@ -1,2 +1,133 @@
-# D: please go on with YOUR drafts pages (drafts.py, draft.html): M keeps hands off until you have committed them.
-# M will then add a form of the model's numbers to your page of a new draft, and comments (proposing.comment).
+"""Versions of the model, and the drafts of the next: made, compared, tried, commented on, approved."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any
+
+from flask import render_template, request
+from flask.typing import ResponseReturnValue
+
+from gateway import governing, proposing
+from gateway.answers.simulation import LISTS, sentences
+from gateway.answers.versions import DISK, LIVE, draft_json, files_called, history, open_drafts
+from gateway.errors import GatewayError, NotFound, Refused
+from gateway.governance.keys import APPROVE, COMMENT, REJECT, WITHDRAW
+from gateway.governance.parts import MODEL
+from gateway.metrics.period import midnight
+from gateway.store.database import read
+from gateway.store.drafts import Draft
+from gateway.web.desk import apart
+from gateway.web.desk.page import Desk, done, page, visitor
+
+SHOWN = 30
+"""Versions."""
+LONGEST = 900.0
+"""Seconds that a trial may take."""
+WORDS = {
+    APPROVE: "Your key is turned.",
+    REJECT: "It is rejected.",
+    WITHDRAW: "It is withdrawn.",
+    COMMENT: "It is noted.",
+}
+
+
+@page("/model/versions")
+def versions(desk: Desk) -> ResponseReturnValue:
+    gateway = desk.gateway
+    asked = [request.args.get(name, "").strip()[:40] for name in ("before", "after")]
+    compared: dict[str, list[str]] | None = None
+    problem = ""
+    if all(asked):
+        try:
+            compared = governing.changes(*(files_called(gateway, one)[1] for one in asked))
+        except NotFound as exc:
+            problem = str(exc)
+    found = history(gateway, SHOWN)
+    return render_template(
+        "desk/versions.html",
+        versions=found,
+        drafts=open_drafts(gateway),
+        disk=governing.changes(files_called(gateway, LIVE)[1], files_called(gateway, DISK)[1]),
+        off=gateway.instance.approval == "off",
+        files=MODEL,
+        known=[LIVE, DISK, *(one.bundle[:8] for one in found[1:])],
+        asked=asked,
+        compared=compared,
+        problem=problem,
+    )
+
+
+@page("/model/drafts/new", "decide", ("GET", "POST"))
+def new_draft(desk: Desk) -> ResponseReturnValue:
+    """A file of the model to be edited; ``file=disk``: what is edited on disk already."""
+    gateway, given = desk.gateway, request.form
+    name = request.values.get("file", "")
+    if name != DISK and name not in MODEL:
+        raise NotFound(f"no file of the model is called {name}")
+    text = given.get("text", files_called(gateway, LIVE)[1].get(name, "")).replace("\r\n", "\n")
+    problem = ""
+    if request.method == "POST":
+        try:
+            called, files = proposing.files_of(gateway.instance.root) if name == DISK else (name, {name: text})
+            reason, begins = given.get("reason", "").strip()[:1000], _day(desk, given.get("from", ""))
+            with desk.deciding() as held:
+                made, _ = proposing.propose(held, visitor().user, called, files, reason, begins)
+            return done("It is proposed.", "desk.draft", id_=made.id)
+        except GatewayError as exc:  # nothing typed is lost
+            problem = str(exc)
+    told = {"file": name, "disk": name == DISK, "text": text, "problem": problem, "given": given}
+    return render_template("desk/new_draft.html", **told), 409 if problem else 200
+
+
+@page("/model/drafts/<id_>")
+def draft(desk: Desk, id_: str) -> ResponseReturnValue:
+    found = _named(desk, id_)
+    tried = desk.beside.look(_trial(found))
+    told: Any = tried.value if tried is not None else None
+    return render_template(
+        "desk/draft.html",
+        draft=draft_json(desk.gateway, found),
+        mine=found.user == visitor().user.id,
+        told=told,
+        sentences=list(sentences(told)) if told else (),
+        lists=LISTS,
+        problem=tried.problem if tried is not None else "",
+        working=tried is not None and tried.running is not None,
+    )
+
+
+@page("/model/drafts/<id_>/<word>", "decide", ("POST",))
+def judge_draft(desk: Desk, id_: str, word: str) -> ResponseReturnValue:
+    """``word``: approve, reject, withdraw, comment, or try, which has no effect."""
+    found, root = _named(desk, id_), desk.gateway.instance.root
+    if word == "try":
+        desk.beside.again(_trial(found), lambda: apart.answer(root, ["model", "simulate", found.id], LONGEST))
+        desk.note("model tried", found.id)
+        return done("It is tried on the last 90 days.", "desk.draft", id_=found.id)
+    if word not in WORDS:
+        raise Refused(f"no such word: {word}")
+    reason = request.form.get("reason", "").strip()[:1000]
+    with desk.deciding() as held:
+        if word == COMMENT:
+            proposing.comment(held, visitor().user, found, reason)
+            desk.note("model commented on", found.id)
+        else:
+            proposing.decide(held, visitor().user, found, word, reason)
+    return done(WORDS[word], "desk.draft", id_=found.id)
+
+
+def _named(desk: Desk, id_: str) -> Draft:
+    with read(desk.gateway.store.main) as connection:
+        return proposing.draft_called(connection, id_)
+
+
+def _trial(found: Draft) -> tuple[str, str]:
+    return "trial", found.id
+
+
+def _day(desk: Desk, text: str) -> datetime | None:
+    try:
+        return midnight(date.fromisoformat(text), desk.gateway.instance.zone) if text else None
+    except ValueError:
+        raise Refused(f"a day is written like 2026-10-31, not {text!r}") from None

@@ -29,8 +29,7 @@ AGE = timedelta(days=14)
 SPAN = timedelta(days=90)
 MOST = 300
 """Leads of each sample."""
-KIND = "model drift"
-_LOOKED = ("gateway", "model drift")
+_LOOKED = ("gateway", alarms.MODEL_DRIFT)
 _DAY = timedelta(days=1) // timedelta(microseconds=1)
 
 
@@ -111,10 +110,16 @@ def watch(gateway: Gateway) -> None:
     with write(gateway.store.main) as connection:
         due.save_cursor(connection, *_LOOKED, {"at": now}, now)
         rows = [
-            {"key": f"{KIND}:{one.what}", "kind": KIND, "system": "", "object": "", "detail": {"what": one.words}}
+            {
+                "key": f"{alarms.MODEL_DRIFT}:{one.what}",
+                "kind": alarms.MODEL_DRIFT,
+                "system": "",
+                "object": "",
+                "detail": {"what": one.words},
+            }
             for one in findings
         ]
         kept = {row["key"] for row in rows}
         alarms.raise_alarms(connection, rows, now)
-        over = [row.key for row in alarms.open_alarms(connection, KIND) if row.key not in kept]
+        over = [row.key for row in alarms.open_alarms(connection, alarms.MODEL_DRIFT) if row.key not in kept]
         alarms.end_alarms(connection, over, alarms.RIGHT_AGAIN, now)

@@ -25,12 +25,14 @@ HANDOFF, WARNING, REASSIGNED, ESCALATION, EXPIRY = (
 PAUSED, FAILING, DEAD, BACKLOG, PLUGIN, SILENT = (
     "paused", "failing", "dead letters", "backlog", "broken plugin", "silent source",
 )  # fmt: skip
-HELD, UNSUBSCRIBED, DRIFT, REVIEW, STEP = "held handoffs", "unsubscribed", "drift", "review due", "step"
+HELD, UNSUBSCRIBED, DRIFT, REVIEW, MODEL, STEP = (
+    "held handoffs", "unsubscribed", "drift", "review due", "model", "step",
+)  # fmt: skip
 ROLES: Mapping[str, tuple[str, ...]] = {
     "rep": (HANDOFF, WARNING, REASSIGNED),
     "manager": (ESCALATION, EXPIRY, HELD),
     "admin": (PAUSED, FAILING, DEAD, BACKLOG, PLUGIN, SILENT, UNSUBSCRIBED, DRIFT),
-    "committee": (DRIFT, REVIEW),
+    "committee": (DRIFT, REVIEW, MODEL),
 }
 """Role → what it hears unless ``about`` says otherwise. Other names hear what their ``about`` or a step says."""
 OF_HANDOFFS = frozenset((HANDOFF, WARNING, REASSIGNED, ESCALATION, EXPIRY, STEP))

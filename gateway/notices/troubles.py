@@ -13,9 +13,10 @@ from sqlalchemy import Connection
 
 from gateway.durations import duration_in_words
 from gateway.engine.supervisor import STATUS
-from gateway.journey.notify import BACKLOG, DEAD, DRIFT, FAILING, HELD, PAUSED, PLUGIN, SILENT, UNSUBSCRIBED
+from gateway.governance.keys import OVERRIDE, missing
+from gateway.journey.notify import BACKLOG, DEAD, DRIFT, FAILING, HELD, MODEL, PAUSED, PLUGIN, SILENT, UNSUBSCRIBED
 from gateway.notices.silence import silent
-from gateway.store import alarms, breakers, notices
+from gateway.store import alarms, breakers, drafts, notices
 from gateway.store.notices import Happened
 from gateway.times import to_micros
 
@@ -70,9 +71,31 @@ def _stored(gateway: Gateway, connection: Connection, now: int) -> Iterator[Happ
     for row in notices.late_writes(connection, sorted(going), now - _micros(LATE)):
         words = f"writes to {row.system} have been due for more than {duration_in_words(LATE)}; `gateway status`"
         yield Happened(BACKLOG, f"{row.system} out", None, row.due, words)
+    yield from _model(gateway, connection)
     for row in alarms.open_alarms(connection, alarms.DRIFT):
         words = f"{row.system} has changed: {row.detail.get('what', '')}. `gateway work list --kind drift`"
         yield Happened(DRIFT, row.key, None, row.opened_at, words)
+
+
+def _model(gateway: Gateway, connection: Connection) -> Iterator[Happened]:
+    """What those who agree on the model have to look at."""
+    for row in alarms.open_alarms(connection, alarms.MODEL_DRIFT):
+        words = f"new leads are others than the model was agreed on for: {row.detail.get('what', '')}"
+        yield Happened(DRIFT, row.key, None, row.opened_at, f"{words}. `gateway model drift`")
+    if gateway.instance.approval == "off":
+        return
+    waiting = drafts.found(connection, [drafts.PROPOSED])
+    turns = drafts.turns(connection, waiting)
+    for one in waiting:
+        left = " and ".join(missing(gateway.instance.approval, turns[one.id]))
+        words = f"a changed model waits for the key of {left}; `gateway model history` says what it changes, and why"
+        yield Happened(MODEL, one.id, None, one.at, words)
+    for one in drafts.found(connection, [drafts.LIVE])[:1]:
+        if any(turn.what == OVERRIDE for turn in drafts.turns(connection, [one])[one.id]):
+            words = (
+                "the live model came by emergency override, without keys; `gateway model history` says whose, and why"
+            )
+            yield Happened(MODEL, f"{one.id} override", None, one.ended_at or one.at, words)
 
 
 def _waiting(gateway: Gateway, now: int) -> Iterator[Happened]:

@@ -15,6 +15,7 @@ from gateway.store.times import new_id
 from gateway.sync.drift import Drift
 
 DRIFT = "drift"
+MODEL_DRIFT = "model drift"
 UNREAD = "fields to read again"
 RIGHT_AGAIN, ADAPTED = "right again", "the mapping was changed"
 _i = t.work_items.c

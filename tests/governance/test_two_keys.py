@@ -10,8 +10,10 @@ import pytest
 import time_machine
 
 from gateway.engine.files import differences, take_up
+from gateway.notices.troubles import troubles
 from gateway.settings.instance import store_place
 from gateway.store import bundle
+from gateway.store.database import read
 from gateway.store.times import utc_now
 
 EXECUTIVE = ("scoring.yaml", "at_least: vice_president, points: 40", "at_least: vice_president, points: 20")
@@ -90,6 +92,24 @@ def test_an_override_is_an_admins_and_is_shown_as_long_as_it_is_live(committee: 
     committee.does("ada", "approve", draft, "--override", reason="sales drown")
     assert "EMERGENCY OVERRIDE of ada@one.example: sales drown" in committee.instance.run("status").stdout
     assert committee.instance.json("model", "history")["versions"][0]["overridden"] is True
+
+
+def test_who_decides_is_told_what_waits(committee: Any) -> None:
+    """As long as it does: whose key is missing; then that an override is live."""
+
+    def told() -> list[str]:
+        with committee.gateway() as gateway, read(gateway.store.main) as connection:
+            return [one.words for one in troubles(gateway, connection, {}, (), ["model"])]
+
+    assert told() == []
+    committee.instance.edit(*EXECUTIVE)
+    draft = committee.proposes()
+    committee.does("sal", "approve", draft)
+    [words] = told()
+    assert words.startswith("a changed model waits for the key of marketing; ")
+    committee.does("ada", "approve", draft, "--override")
+    [words] = told()
+    assert words.startswith("the live model came by emergency override")
 
 
 def test_a_draft_goes_live_at_its_date(committee: Any) -> None:

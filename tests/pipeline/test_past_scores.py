@@ -121,7 +121,7 @@ class Past:
         return SimpleNamespace(store=self.small.store, model=self.small.model, host=host, now=lambda: self.small.at)
 
 
-@draws(20, deadline=None)
+@draws(10, deadline=None)
 @given(steps=st.lists(STEP, min_size=2, max_size=14))
 def test_a_past_score_is_the_one_that_was_decided_with(steps: list[tuple[str, Any]]) -> None:
     """With late news, other models, marks, people who became one, and companies that changed."""

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
 from marshmallow import Schema, fields
 
 from gateway.answers.fields import Moment, Points
+
+if TYPE_CHECKING:
+    from gateway.journey.assigning import Roster
+    from gateway.runtime import Gateway
+    from gateway.store.desk import Wanted
 
 
 class LeadRowSchema(Schema):
@@ -22,3 +30,15 @@ class LeadRowSchema(Schema):
     entered_at = Moment()
     handoff = fields.String(allow_none=True, metadata={"description": "the open one"})
     excluded = fields.String(allow_none=True, metadata={"description": "why it is never handed over"})
+
+
+def wanted_of(gateway: Gateway, roster: Roster, asked: Mapping[str, str]) -> Wanted:
+    """Which leads are asked for; an owner by the name that journey.yaml gives them."""
+    from gateway.store.desk import Wanted
+
+    words = {name: value for name, value in asked.items() if name != "owner"}
+    if not asked.get("owner"):
+        return Wanted(**words)
+    owner = roster.owners.named(asked["owner"])
+    ids = {roster.id_of(owner, system) for system in gateway.instance.systems} if owner is not None else set()
+    return Wanted(owner=ids, **words)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gateway.outbound.planner import Planned
+    from gateway.runtime import Gateway
     from gateway.sync.planning import Unsent
 
 
@@ -36,6 +38,49 @@ class Plan:
 
     def total(self, action: str) -> int:
         return sum(count for (_, what), count in self.counts.items() if what == action)
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """A plan as far as there was time for it. ``whole``: it is all of it; ``seen``: leads that were looked at."""
+
+    plan: Plan
+    whole: bool
+    seen: int
+
+
+def preview(gateway: Gateway, system: str, seconds: float, examples: int) -> Preview:
+    """Wanted minus known, for as many leads as ``seconds`` allow: nothing is sent, and nobody is asked."""
+    from gateway.outbound import planner
+
+    made, until, chunks = Plan(system), time.monotonic() + seconds, 0
+
+    def enough() -> bool:
+        nonlocal chunks
+        late = time.monotonic() > until
+        chunks += not late
+        return late
+
+    for planned in planner.planned(gateway, [system], None, made.leave_out, enough):
+        made.add(planned, examples)
+    return Preview(made, time.monotonic() <= until, chunks * planner.CHUNK)
+
+
+def preview_json(found: Preview) -> dict[str, Any]:
+    made = found.plan
+    return {
+        "system": made.system,
+        "whole": found.whole,
+        "seen": found.seen,
+        "creates": made.total("create"),
+        "updates": made.total("update"),
+        "fields": [{"object": name, "field": field, "writes": count} for (name, field), count in made.fields.items()],
+        "unsent": [
+            {"object": name, "field": field, "reason": reason, "values": count}
+            for (name, field, reason), count in made.unsent.items()
+        ],
+        "examples": [write_json(one) for one in made.examples],
+    }
 
 
 def write_json(planned: Planned) -> dict[str, Any]:

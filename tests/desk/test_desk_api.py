@@ -91,6 +91,22 @@ def test_each_list_is_read_page_by_page(program: Any, company: Instance, path: s
     assert "not a `next` of ours" in caller.get(f"{path}?after=elsewhere", 422)["errors"][0]
 
 
+def test_leads_are_narrowed_down(program: Any, company: Instance, handoff: Any) -> None:
+    caller = program("viewer")
+    for word, found in (("text=ann", 1), ("stage=won", 1), ("bucket=open", 1), ("persona=executive", 1)):
+        assert (word, len(caller.get(f"/leads?{word}")["leads"])) == (word, found)
+    assert caller.get("/leads?owner=Nobody")["leads"] == []
+
+
+def test_a_plan_says_field_by_field_what_would_be_written(program: Any, company: Instance) -> None:
+    company.run("deliveries", "discard", company.json("deliveries", "list")["deliveries"][0]["id"])
+    told = program("admin").get("/systems/sales/plan")
+    assert (told["whole"], told["creates"], told["updates"]) == (True, 1, 0)
+    assert {one["field"] for one in told["fields"]} >= {"mail", "score", "gateway_id"}
+    [example] = told["examples"]
+    assert {"field": "mail", "held": "unknown", "known": None, "wanted": "ann@one.example"} in example["fields"]
+
+
 def test_a_document_is_masked_for_who_may_not_see_bodies(app: Any, program: Any) -> None:
     said = {"email": "ann@one.example", "vip": True, "pages": [{"visits": 7, "note": None}], "ann@one.example": "x"}
     arrival = Arrival(system="leads", body=orjson.dumps(said), received_at=datetime.now(UTC))

@@ -121,6 +121,7 @@ API = {
     "GET /systems": ALL,
     "GET /systems/<name>": ALL,
     "GET /systems/<name>/mapping": ALL,
+    "GET /systems/<name>/plan": ADMINS,
     "POST /systems/<name>/pause": ADMINS,
     "POST /systems/<name>/pull": ADMINS,
     "POST /systems/<name>/push": ADMINS,

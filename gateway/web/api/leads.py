@@ -10,12 +10,11 @@ from marshmallow import Schema, fields, validate
 from gateway import past
 from gateway.answers.handoff import HandoffSchema
 from gateway.answers.lead import as_json, known_of
-from gateway.answers.leads import LeadRowSchema
+from gateway.answers.leads import LeadRowSchema, wanted_of
 from gateway.answers.model import explained_json
 from gateway.journey.words import BANDS, BUCKETS
 from gateway.people import judging
 from gateway.store import desk as queries
-from gateway.store.desk import Wanted
 from gateway.web.api.caller import caller, note
 from gateway.web.api.forms import Page, Paged, Text, after, cut
 from gateway.web.api.resource import Resource
@@ -31,6 +30,7 @@ class Asked(Paged):
     band = fields.String(load_default="", validate=validate.OneOf(["", *BANDS]))
     bucket = fields.String(load_default="", validate=validate.OneOf(["", "open", *BUCKETS]))
     campaign = Text(load_default="")
+    owner = Text(load_default="", metadata={"description": "of the open handoff, as journey.yaml calls them"})
 
 
 class LeadsPage(Page):
@@ -53,10 +53,10 @@ class Held(Schema):
 @blueprint.looks("/leads", LeadsPage, asks=Asked)
 def listed(asked: dict[str, Any]) -> dict[str, Any]:
     """List leads, the highest score first."""
-    wanted = Wanted(**{name: value for name, value in asked.items() if name not in ("limit", "after")})
+    gateway, words = desk().gateway, {name: asked[name] for name in asked.keys() - {"limit", "after"}}
     with desk().looking() as connection:
-        name = desk().gateway.model.score_name
-        rows = queries.leads(connection, name, wanted, asked["limit"] + 1, after(asked))
+        wanted = wanted_of(gateway, gateway.pipeline.roster(connection, gateway.now()), words)
+        rows = queries.leads(connection, gateway.model.score_name, wanted, asked["limit"] + 1, after(asked))
     shown, following = cut(rows, asked["limit"], lambda row: -1 if row["total"] is None else row["total"])
     return {"leads": shown, "next": following}
 

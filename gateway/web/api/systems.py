@@ -6,6 +6,7 @@ from typing import Any
 
 from marshmallow import Schema, fields
 
+from gateway.answers.plan import preview, preview_json
 from gateway.answers.systems import SystemSchema, counts_json, mapping_json, systems_of
 from gateway.errors import NotFound, Refused
 from gateway.store import listing, outbox, switches
@@ -17,7 +18,7 @@ from gateway.web.api.forms import Text
 from gateway.web.api.jobs import Begun, begin
 from gateway.web.api.resource import Resource
 from gateway.web.desk.page import desk
-from gateway.web.desk.systems import CHECKED
+from gateway.web.desk.systems import CHECKED, EXAMPLES, LOOK
 
 blueprint = Resource("systems", "MA platforms and CRMs")
 
@@ -51,6 +52,13 @@ def mapping(name: str) -> Any:
     """Which field there meets which here."""
     _named(name)
     return {"fields": mapping_json(desk().gateway.instance.systems[name])}
+
+
+@blueprint.looks("/systems/<name>/plan", None, "operate")
+def plan(name: str) -> Any:
+    """What would be written there, field by field, for as many leads as there is time for; nothing is sent."""
+    _named(name)
+    return preview_json(preview(desk().gateway, name, LOOK, EXAMPLES))
 
 
 @blueprint.changes("/systems/<name>/pause", "operate", Pause, SystemSchema)

@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from flask import Response, render_template, request, stream_with_context
 from flask.typing import ResponseReturnValue
 
+from gateway.answers.leads import wanted_of
 from gateway.answers.texts import csv_cell, iso, two_digits, who
 from gateway.journey.words import BUCKETS
 from gateway.people.staffing import name_of
 from gateway.store import desk as queries
 from gateway.store import listing
 from gateway.store.database import read
-from gateway.store.desk import Wanted
 from gateway.web.desk.page import Desk, chosen, page
 
 PAGE = 50
@@ -31,7 +31,7 @@ def leads(desk: Desk) -> ResponseReturnValue:
     after = _after(request.args.get("after", ""))
     with desk.looking() as connection:
         roster = gateway.pipeline.roster(connection, gateway.now())
-        wanted = _wanted(desk, asked, roster)
+        wanted = wanted_of(gateway, roster, asked)
         rows = queries.leads(connection, gateway.model.score_name, wanted, PAGE + 1, after)
         count = queries.how_many(connection, gateway.model.score_name, wanted) if after is None else None
         records = listing.record_names(connection, [row["id"] for row in rows if not who(row["attributes"])])
@@ -65,7 +65,7 @@ def leads_csv(desk: Desk) -> ResponseReturnValue:
     gateway = desk.gateway
     with desk.looking() as connection:
         roster = gateway.pipeline.roster(connection, gateway.now())
-    wanted = _wanted(desk, chosen(ASKED), roster)
+    wanted = wanted_of(gateway, roster, chosen(ASKED))
     columns = ("lead", "name", "email", "company", "stage", "persona", "score", "band", "entered_at", "handoff")
 
     def lines() -> Iterator[str]:
@@ -89,15 +89,6 @@ def leads_csv(desk: Desk) -> ResponseReturnValue:
 
     headers = {"Content-Disposition": "attachment; filename=leads.csv"}
     return Response(stream_with_context(lines()), mimetype="text/csv", headers=headers)
-
-
-def _wanted(desk: Desk, asked: dict[str, str], roster: object) -> Wanted:
-    words = {name: value for name, value in asked.items() if name != "owner"}
-    owner = desk.gateway.model.journey.owners.named(asked["owner"]) if "owner" in asked else None
-    ids = None
-    if "owner" in asked:
-        ids = {roster.id_of(owner, system) for system in desk.gateway.instance.systems} if owner is not None else set()  # type: ignore[attr-defined]
-    return Wanted(owner=ids, **words)
 
 
 def _after(text: str) -> tuple[int, str] | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,12 +10,11 @@ from flask import render_template, request
 from flask.typing import ResponseReturnValue
 
 from gateway import jobs
-from gateway.answers.plan import Plan, write_json
+from gateway.answers.plan import preview, write_json
 from gateway.answers.texts import who
 from gateway.answers.work import in_words as work_in_words
 from gateway.contracts import Source
 from gateway.errors import NotFound, Refused
-from gateway.outbound import planner
 from gateway.store import listing, outbox, switches
 from gateway.store.database import write
 from gateway.store.overview import overview
@@ -121,17 +119,8 @@ def steer(desk: Desk, name: str, word: str) -> ResponseReturnValue:
 def plan(desk: Desk, name: str) -> ResponseReturnValue:
     """Wanted minus known, for as many leads as there is time for: nothing is sent, and nobody is asked."""
     gateway, one = desk.gateway, _named(desk, name)
-    made, until, chunks = Plan(name), time.monotonic() + LOOK, 0
-
-    def enough() -> bool:
-        nonlocal chunks
-        late = time.monotonic() > until
-        chunks += not late
-        return late
-
-    for planned in planner.planned(gateway, [name], None, made.leave_out, enough):
-        made.add(planned, EXAMPLES)
-    whole = time.monotonic() <= until
+    found = preview(gateway, name, LOOK, EXAMPLES)
+    made = found.plan
     with desk.looking() as connection:
         people = listing.attributes_of(connection, list({planned.wanted.lead for planned in made.examples}))
     creates, updates = made.total("create"), made.total("update")
@@ -140,8 +129,8 @@ def plan(desk: Desk, name: str) -> ResponseReturnValue:
         system=one,
         creates=creates,
         updates=updates,
-        whole=whole,
-        seen=chunks * planner.CHUNK,
+        whole=found.whole,
+        seen=found.seen,
         fields=made.fields.most_common(),
         unsent=made.unsent.most_common(),
         examples=[

@@ -41,7 +41,7 @@ def new(name: str, folder: Path | None, kind: str) -> None:
         say(f"  {path.relative_to(folder)}")
     say()
     say("Next:")
-    for step, why in (
+    steps = (
         (f"cd {folder}", ""),
         ("tox", "its tests, as CI runs them"),
         ("python -m pip install -e '.[test]'", "beside the gateway; then `pytest` while you work"),
@@ -50,5 +50,7 @@ def new(name: str, folder: Path | None, kind: str) -> None:
         ("gateway -C DIR plugins install .", "into an instance, approved in its plugins.lock, or, as it is here,"),
         (f"gateway -C DIR plugins lock {called.word}", "approves what is installed"),
         ("README.md", "how it is set up and published; its licence is yours to choose"),
-    ):
-        say(f"  {step:<36}{why}".rstrip())
+    )
+    width = max(len(step) for step, why in steps if why) + 2
+    for step, why in steps:
+        say(f"  {step:<{width}}{why}".rstrip())

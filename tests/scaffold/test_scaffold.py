@@ -165,6 +165,12 @@ def test_it_asks_for_the_gateway_it_was_made_with(release, range_, oldest):
     assert Requirement(text.split()[0]).specifier.contains(release)
 
 
+def test_the_command_says_what_next_in_two_columns(tmp_path):
+    """However long the name is: a command and what it is for never run together."""
+    done = CliRunner().invoke(cli, ["plugins", "new", LONG, "--kind", "transform", str(tmp_path / "mine")])
+    assert f"  gateway -C DIR plugins lock {Name(LONG).word}  approves what is installed\n" in done.output
+
+
 def test_the_command_writes_and_says_what_next(tmp_path):
     folder = tmp_path / "mine"
     done = CliRunner().invoke(cli, ["plugins", "new", "gateway-q", "--kind", "transform", str(folder)])

@@ -63,6 +63,11 @@ class Rate:
     @property
     def missing(self) -> str:
         """Why history does not cover the step; "" where it does."""
+        if self.whole and self.concluded > self.count:  # without them the rate would be far too low
+            both = self.concluded + self.count
+            return (
+                f"of {self.concluded:,} of {both:,} leads at {self.to} no system tells when they were at {self.stage}"
+            )
         if self.whole + self.maturing:
             return "" if self.whole else f"whoever reached {self.stage} did so too lately"
         if self.concluded:
@@ -103,7 +108,7 @@ def interval(count: int, whole: int) -> tuple[float, float] | None:
 
 def baseline(rates: Sequence[Rate]) -> list[dict[str, Any]]:
     """Each step as JSON: its rate (0 to 1), range, counts, and what the history covers."""
-    return [_step(one, interval(one.count, one.whole)) for one in rates]
+    return [_step(one, None if one.missing else interval(one.count, one.whole)) for one in rates]
 
 
 def _step(one: Rate, found: tuple[float, float] | None) -> dict[str, Any]:
@@ -115,7 +120,7 @@ def _step(one: Rate, found: tuple[float, float] | None) -> dict[str, Any]:
         "missing": one.missing,
         "leads": one.whole,
         "went_on": one.count,
-        "rate": one.rate,
+        "rate": None if one.missing else one.rate,
         "low": low,
         "high": high,
         "p90_days": quantile(one.took, 0.9) / DAY if one.took else None,

@@ -40,6 +40,10 @@ def test_young_leads_do_not_lower_the_rate():
     [
         ([], "nobody reached mql"),
         (_crossings((0, 5), sure=False), "no system tells of mql: it is only concluded from sal"),
+        (
+            _crossings((0, 5), (1, 5), sure=False) + _crossings((0, 5), (2, None)),
+            "of 2 of 3 leads at sal no system tells when they were at mql",
+        ),
     ],
 )
 def test_a_step_that_history_does_not_cover_says_why(crossings, says):

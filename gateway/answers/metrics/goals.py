@@ -79,7 +79,11 @@ def _parts(data: Mapping[str, Any]) -> Iterator[str | Table]:
     for one in data["steps"]:
         if one["missing"]:
             yield f"{one['stage']} to {one['to']} is not covered: {one['missing']}"
-        elif one["short"]:
+            continue
+        if one["concluded"]:
+            left = f"{plural(one['concluded'], 'lead')} left out, of which {one['stage']} is only concluded"
+            yield f"{one['stage']} to {one['to']}: {left} from {one['to']}"
+        if one["short"]:
             yield f"{one['stage']} to {one['to']}: less than half a year of history; import more (--history)"
 
 

@@ -164,7 +164,7 @@ def _refuse_broken(offer: Any, text: str) -> None:
 
 
 def _say(lesson: Lesson) -> None:
-    from gateway.learning.draft import crossing_words, split_words
+    from gateway.learning.draft import better_words, crossing_words, split_words
 
     say(f"{plural(lesson.cases, 'lead')} with an end, of which {lesson.won:,} were won ({lesson.base:.0%})")
     words = {"handoff": "handed over", "first word": "first heard of by sales", "end": "at their end"}
@@ -184,6 +184,8 @@ def _say(lesson: Lesson) -> None:
         indent=2,
     )  # fmt: skip
     say("  auc: how often a won lead stands above a lost one; off by: promised against real share of won, on average")
+    if lesson.better is not None:
+        say(f"what was learned stands {better_words(lesson.better)}")
     if lesson.splits:
         say(f"fit/behaviour by their auc: {split_words(lesson)}")
     for one in lesson.crossings:
@@ -237,6 +239,7 @@ def _json(lesson: Lesson, out: Path | None, text: str) -> dict[str, Any]:
             }
             for one in lesson.verdicts
         ],
+        "better": lesson.better,
         "splits": {f"{share}/{100 - share}": round(area, 4) for share, area in lesson.splits.items()},
         "chosen_split": f"{lesson.chosen}/{100 - lesson.chosen}" if lesson.splits else None,
         "thresholds": [asdict(one) for one in lesson.crossings],

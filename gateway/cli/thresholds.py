@@ -163,15 +163,19 @@ def _write_journey(gateway: Gateway, stage: str, proposed: Mapping[str, int], ou
     """journey.yaml with other thresholds: only their numbers change, whatever the file looks like."""
     from ruamel.yaml import YAML
 
-    text = gateway.instance.files["journey.yaml"]
+    text = gateway.instance.files.get("journey.yaml")
+    if text is None:
+        raise Refused(
+            "there is no journey.yaml yet, so its thresholds cannot be written; begin with that of `gateway init`"
+        )
     lines = text.splitlines(keepends=True)
     entry = next(one for one in YAML().load(text)["stages"] if one["name"] == stage)["entry"]
     score = entry["score"]
     if isinstance(score, Mapping):
         places = [(*score.lc.value(persona), str(proposed[persona])) for persona in score if persona in proposed]  # type: ignore[attr-defined]
     else:
-        each = ", ".join(f"{_word(persona)}: {points}" for persona, points in proposed.items())
-        places = [(*entry.lc.value("score"), str(proposed[""]) if "" in proposed else f"{{{each}}}")]
+        each = ", ".join(f"{_word(persona)}: {points}" for persona, points in proposed.items() if persona)
+        places = [(*entry.lc.value("score"), str(proposed[""]) if {*proposed} == {""} else f"{{{each}}}")]
     for line, column, number in sorted(places, reverse=True):
         rest = re.sub(r"^[^\s,}#]+", number, lines[line][column:])
         lines[line] = lines[line][:column] + rest
@@ -188,7 +192,7 @@ def _say_thresholds(stage: str, room: float, flow: Flow, found: Sequence[Thresho
         f"sales can work {room:,.1f}")  # fmt: skip
     if all(one.proposed == 1 for one in found):
         say("sales can work all of them: no threshold keeps anybody out")
-    numbers = ("now", "proposed", "leads a week", "before", "won a week", "before ", "last one won", "past leads won")
+    numbers = ("now", "proposed", "leads a week", "at now's", "won a week", "at now's ", "last one won", "past won")
     table(
         ("persona", *numbers),
         [
@@ -207,8 +211,8 @@ def _say_thresholds(stage: str, room: float, flow: Flow, found: Sequence[Thresho
         ("persona", "to", "leads a week", "won a week", "of those"),
         [
             (one.persona or "everybody", one.proposed + move.by, f"{move.leads:+.1f}", f"{move.won:+.2f}",
-             f"{move.share:.0%} won" if move.leads else "")
-            for one in found for move in one.moves
+             f"{move.share:.0%} won")
+            for one in found for move in one.moves if move.leads
         ],
         right=("to", "leads a week", "won a week", "of those"),
         indent=2,

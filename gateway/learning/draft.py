@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from gateway.learning.lesson import Crossing, Lesson
-from gateway.learning.points import Proposal, Value
+from gateway.learning.points import Proposal
 from gateway.learning.traits import AXES, OTHER
 
 
@@ -36,6 +36,8 @@ def _head(lesson: Lesson) -> Iterator[str]:
             f"  {one.name:<20} AUC {one.auc:.3f} ± {one.unsure:.3f}, best fifth {one.top_20:.0%} won "
             f"(lift {one.lift_20:.2f}; best tenth {one.lift_10:.2f}), off by {one.off:.1f} points of a hundred"
         )
+    if lesson.better is not None:
+        yield f"What was learned stands {better_words(lesson.better)}."
     if lesson.splits:
         yield f"Fit and behaviour: AUC by the weight of fit, {split_words(lesson)}."
     for crossing in lesson.crossings:
@@ -64,6 +66,14 @@ def split_words(lesson: Lesson) -> str:
     return "; ".join(
         f"{share}/{100 - share} {lesson.splits[share]:.3f} ({words})" for share, words in sorted(told.items())
     )
+
+
+def better_words(share: float) -> str:
+    """Whether the live model is beaten."""
+    hundred = f"above the live model in {round(100 * share)} of 100 resamples of the newest leads"
+    if share < 0.5:
+        return f"{hundred}: past leads give no reason to change the model"
+    return hundred if share > 0.9 else f"{hundred}: that may be chance"
 
 
 def crossing_words(one: Crossing) -> str:
@@ -114,17 +124,13 @@ def _rule(rule: Mapping[str, Any], told: Proposal) -> Iterator[str]:
             yield "      points:"
             by_label = {one.label: one for one in told.values}
             for label, points in value["points"].items():
-                yield f"        {_key(label)}: {points}  # {_said(by_label[label])}"
+                yield f"        {_key(label)}: {points}  # {by_label[label].words()}"
             if "default" in value:
-                yield f"      default: {value['default']}  # {_said(by_label[OTHER])}"
+                yield f"      default: {value['default']}  # {by_label[OTHER].words()}"
         elif key == "points" and told.values:
-            yield f"    points: {value}  # {_said(told.values[0])}"
+            yield f"    points: {value}  # {told.values[0].words()}"
         else:
             yield f"    {key}: {_flow(value)}"
-
-
-def _said(value: Value) -> str:
-    return value.words() if value.cases else f"no lead; {value.words().partition('; ')[2]}"
 
 
 # -- any other ---------------------------------------------------------------------------------------------------------

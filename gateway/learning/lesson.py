@@ -18,7 +18,7 @@ from gateway.contracts import Example, Scorer
 from gateway.errors import Refused
 from gateway.learning.case import JUDGED, Case
 from gateway.learning.fitting import Floats, Marks
-from gateway.learning.judging import Verdict, auc, verdict
+from gateway.learning.judging import Verdict, auc, better, verdict
 from gateway.learning.leaks import LeftOut, leaks
 from gateway.learning.points import SPLITS, Proposed, design, learned, propose
 from gateway.learning.thresholds import same_share
@@ -66,6 +66,8 @@ class Lesson:
     chosen: int = 0
     doubts: Sequence[str] = ()
     crossings: Sequence[Crossing] = ()
+    better: float | None = None
+    """In which share of resamples of the held-out cases it has a greater AUC than the live model, if there is one."""
 
     @property
     def base(self) -> float:
@@ -110,7 +112,8 @@ def learn(
         trial = propose(known, fitted, older, won, live)
         trial_data: Mapping[str, Any] = trial.data
         chosen = trial.data["weights"]["fit"]
-        splits = _splits(factories[strategy], trial.data, cases[older:])
+        if {*AXES} <= trial.data.keys():
+            splits = _splits(factories[strategy], trial.data, cases[older:])
         every = Traits(cases, len(cases), live, out)
         final = every.all()
         proposed = propose(final, learned(final, len(cases), won), len(cases), won, live)
@@ -132,14 +135,16 @@ def learn(
         scored["live model"] = totals(live_scorer, cases)
     scored["logistic regression"] = fitted.logit(design(known))
     crossings: list[Crossing] = []
+    surely: float | None = None
     if live_scorer is not None:
         mine = next(iter(scored.values()))
+        surely = better(mine[older:], scored["live model"][older:], won[older:])
         crossings = [_crossing(*one, scored["live model"], mine, cases, older) for one in thresholds]
     return Lesson(
         strategy, len(cases), int(won.sum()), older, len(cases) - older,
         {name: sum(case.judged == name for case in cases) for name in JUDGED}, [*found, *useless], data,
         [verdict(name, one[:older], won[:older], one[older:], won[older:]) for name, one in scored.items()],
-        proposed, splits, chosen, _doubts(cases, older), crossings,
+        proposed, splits, chosen, _doubts(cases, older), crossings, surely,
     )  # fmt: skip
 
 

@@ -185,7 +185,9 @@ def _values(trait: Trait, points: Floats, exact: Floats, spread: Floats, won: Ma
         if label == MISSING:
             continue
         held = trait.columns[: len(won), place] > 0
-        share = float(won[held].mean()) if held.any() else 0.0
+        if not held.any():  # a level that nobody has
+            continue
+        share = float(won[held].mean())
         ends = (float(exact[place] - spread[place]), float(exact[place] + spread[place]))
         found.append(Value(label, int(points[place]), *ends, int(held.sum()), share, share / base))
     return tuple(found)

@@ -124,7 +124,7 @@ class Traits:
                 return "a number that counts leads up; it tells their age, not what they are"
         names_them = name in PERSONAL or (not numbers and len(set(texts)) >= 0.9 * len(texts))
         if names_them and len(told) == self.older:
-            return "another one of nearly every lead: it tells who they are, not what"
+            return "known of every lead, and it tells who they are, not what"
         return ""
 
     def _values(self, name: str, values: Sequence[Any], texts: Sequence[str]) -> Trait:

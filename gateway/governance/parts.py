@@ -14,7 +14,10 @@ GATEWAY, SCORING, JOURNEY = "gateway.yaml", "scoring.yaml", "journey.yaml"
 MODEL = (SCORING, JOURNEY)
 FREE = ("calendars", "owners", "assign", "fallback", "notify", "package")
 """Sections of journey.yaml that change with people: they decide about no lead's score or stage."""
-ABOUT = ("kind", "only", "include", "exclude", "id", "time", "identify_by", "merged", "converted", "links")
+ABOUT = (
+    *("kind", "only", "items", "include", "exclude", "id", "time", "created", "complete", "blank"),
+    *("identify_by", "merged", "converted", "gone", "links", "no_outcome"),
+)
 """What an object of a mapping says of all its values: whose they are, and of when."""
 
 
@@ -33,7 +36,11 @@ def governed(name: str, data: Mapping[str, Any], used: Collection[str]) -> dict[
         return {key: value for key, value in data.items() if key not in FREE}
     if is_mapping(name):
         objects = {str(one): _object(body, used) for one, body in (data.get("objects") or {}).items()}
-        return {"timezone": data.get("timezone"), "objects": {one: body for one, body in objects.items() if body}}
+        return {
+            "timezone": data.get("timezone"),
+            "items": data.get("items"),
+            "objects": {one: body for one, body in objects.items() if body},
+        }
     if name == GATEWAY:
         return {key: data[key] for key in ("approval", "deals", "merge_on_email") if key in data}
     return {}

@@ -134,6 +134,22 @@ def test_the_measured_split_stands_beside_the_usual_one(lesson, text):
     assert "60/40 0." in text
 
 
+def test_whether_the_live_model_is_beaten_is_said(lesson, text):
+    """Clearly by what was learned; by itself it is not beaten, and nothing is to be changed then."""
+    assert lesson.better > 0.95
+    assert f"What was learned stands above the live model in {round(100 * lesson.better)} of 100 resamples" in text
+    again = taught(past_leads(), live=lesson.data)
+    assert again.better < 0.9
+    assert re.search(r"(that may be chance|no reason to change the model)\.\n", draft.text(again))
+
+
+def test_one_axis_alone_has_no_split():
+    pasts = [replace(past, activities=[]) for past in past_leads(400)]
+    lesson = taught(pasts, live={})
+    assert (lesson.splits, lesson.data["weights"]) == ({}, {"fit": 100, "behaviour": 0})
+    assert "60/40" not in draft.text(lesson)
+
+
 def test_what_others_wrote_is_kept_where_it_still_names_a_rule(lesson):
     assert lesson.data["personas"] == {"cfo": {"Asked": 2}}
     assert "overlays" not in lesson.data

@@ -94,7 +94,13 @@ def draft_called(connection: Connection, key: str) -> Draft:
 
 
 def propose(
-    gateway: Gateway, user: User, name: str, files: Mapping[str, str], reason: str, effective_at: datetime | None = None
+    gateway: Gateway,
+    user: User,
+    name: str,
+    files: Mapping[str, str],
+    reason: str,
+    effective_at: datetime | None = None,
+    token: str = "",
 ) -> tuple[Draft, dict[str, list[str]]]:
     """Put a draft before the others. Returns it with its changes in words.
 
@@ -121,11 +127,12 @@ def propose(
         base = active.id if active is not None else ""
         effective = to_micros(effective_at) if effective_at is not None else None
         draft = drafts.propose(connection, name, kept, base, user.id, user.email, reason, at, effective)
-        audit.note(connection, to_micros(utc_now()), user.email, "model proposed", draft.id, None, {"files": [*kept]})
+        real, told = to_micros(utc_now()), {"files": [*kept]}
+        audit.note(connection, real, user.email, "model proposed", draft.id, None, told, token)
     return draft, changes
 
 
-def decide(gateway: Gateway, user: User, draft: Draft, what: str, reason: str) -> Draft:
+def decide(gateway: Gateway, user: User, draft: Draft, what: str, reason: str, token: str = "") -> Draft:
     """Turn a key: approve, reject, withdraw, or override. With the last key the draft goes live, or waits for its date.
 
     Raises ``Refused`` (the wrong role, the same person twice, a date that has passed, another model live by now) and
@@ -151,7 +158,7 @@ def decide(gateway: Gateway, user: User, draft: Draft, what: str, reason: str) -
         with write(gateway.store.main) as connection:
             _still(drafts.end(connection, draft, ENDS[what], at))
             drafts.turn(connection, draft, turned)
-            audit.note(connection, real, user.email, f"model {what}", draft.id)
+            audit.note(connection, real, user.email, f"model {what}", draft.id, token=token)
         return _again(gateway, draft)
     if what == keys.APPROVE and draft.effective_at is not None and draft.effective_at < at:
         raise Refused("the date it was to go live has passed: propose it again, with a later one or without")
@@ -160,7 +167,7 @@ def decide(gateway: Gateway, user: User, draft: Draft, what: str, reason: str) -
     waits = done and what != keys.OVERRIDE and draft.effective_at is not None
     with write(gateway.store.main) as connection:
         drafts.turn(connection, draft, turned)
-        audit.note(connection, real, user.email, f"model {what}", draft.id)
+        audit.note(connection, real, user.email, f"model {what}", draft.id, token=token)
         if waits:
             _still(drafts.end(connection, draft, drafts.AGREED, at))
         elif done:

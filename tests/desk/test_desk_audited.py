@@ -10,6 +10,7 @@ from disk_instance import Instance
 from sqlalchemy import select, update
 
 from gateway.accounts import audit, users
+from gateway.answers import versions
 from gateway.engine import errands
 from gateway.store import jobs, listing, reviews
 from gateway.store import tables as t
@@ -46,6 +47,7 @@ def company(company: Instance) -> Instance:
     ]
     company.bring(odd, "odd.csv")
     company.run("review", "--period", "2026")
+    company.edit("gateway.yaml", "instance:", "approval: two-key\ninstance:")
     return company
 
 
@@ -113,6 +115,12 @@ def by_the_api(gateway: Any, handoff: Any) -> Iterator[Step]:
     yield "POST /inbox/replay", "/inbox/replay", {"ids": [document]}
     yield "POST /deliveries/retry", "/deliveries/retry", {"ids": [dead(gateway)]}
     yield "POST /deliveries/discard", "/deliveries/discard", {"ids": [dead(gateway)], "reason": "not wanted"}
+    files = {"scoring.yaml": (gateway.instance.root / "scoring.yaml").read_text().replace("points: 40", "points: 35")}
+    yield "POST /model/proposals", "/model/proposals", {"name": "less", "files": files, "reason": "titles say less"}
+    proposal = f"/model/proposals/{versions.open_drafts(gateway)[0]['id']}"
+    yield "POST /model/proposals/<id_>/comment", f"{proposal}/comment", {"reason": "are we sure?"}
+    turned = "POST /model/proposals/<id_>/<any(approve, reject, withdraw, override):word>"
+    yield turned, f"{proposal}/withdraw", {"reason": "we are not"}
     yield "POST /reviews", "/reviews", {"period": "2025"}
     yield "POST /reviews/<name>/decisions", "/reviews/2026/decisions", DECISION
     yield "POST /reviews/tasks/<id_>/done", f"/reviews/tasks/{task(gateway)}/done", {}

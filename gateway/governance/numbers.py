@@ -6,6 +6,7 @@ and layout of the YAML stay. What has no field, such as a condition or a new rul
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -27,7 +28,6 @@ NAMED = frozenset(
 """Of a rule, an overlay or a stage."""
 LISTS = ("order",)
 """Written with commas."""
-MARK = "\x1f"
 Path = tuple[str | int, ...]
 
 
@@ -43,7 +43,7 @@ class Number:
 
     @property
     def key(self) -> str:
-        return MARK.join((self.file, *map(str, self.path)))
+        return json.dumps([self.file, *self.path], ensure_ascii=False)
 
 
 def numbers(files: Mapping[str, str]) -> list[Number]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from html import unescape
 from typing import Any
@@ -64,6 +65,28 @@ def test_a_draft_is_made_tried_and_approved_by_both_teams(
         whats = [one["what"] for one in audit.entries(connection, 20)]
     assert "model proposed" in whats
     assert "model tried" in whats
+
+
+def test_numbers_are_changed_in_a_form_and_what_that_means_is_told(
+    approving: None, desk: Any, company: Instance
+) -> None:
+    """The rest of the file, its comments too, stays as it was; a number that is none is said with its line."""
+    marketing = desk("marketing")
+    page = marketing.get("/model/drafts/new?file=scoring.yaml")
+    fields = {unescape(name): value for name, value in re.findall(r'name="(\[[^"]+)" value="([^"]*)"', page)}
+    key = next(name for name, value in fields.items() if name.endswith('"points"]') and value == "40")
+    text = (company.root / "scoring.yaml").read_text()
+    given = {**fields, key: "35", "file": "scoring.yaml", "text": text}
+    seen = unescape(marketing.post("/model/drafts/new", look="1", **given))
+    assert marketing.status == 200
+    assert "40 → 35" in seen
+    assert "Nothing is proposed" not in seen
+    marketing.post("/model/drafts/new", look="1", **{**given, key: "many"})
+    assert marketing.status == 409
+    assert "scoring.yaml:" in marketing.text
+    marketing.post("/model/drafts/new", reason="titles say less", **given)
+    assert "40 → 35" in unescape(marketing.text)
+    assert "Waits for the key" in marketing.text
 
 
 def test_a_draft_is_rejected_with_a_reason_and_withdrawn_by_its_maker(

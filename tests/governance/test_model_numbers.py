@@ -58,7 +58,7 @@ def test_a_changed_number_changes_nothing_else():
     assert changed(FILES, given) == {}
     given[keys["Executive", "points"].key] = " 15 "
     given[keys["levels", "seniority order"].key] = "c_level, vp,director , intern"
-    given["scoring.yaml\x1fsecret"] = "1"
+    given['["scoring.yaml", "secret"]'] = "1"
     after = changed(FILES, given)
     assert list(after) == ["scoring.yaml"]
     text = after["scoring.yaml"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from itertools import groupby
 from typing import Any
 
 from flask import render_template, request
@@ -13,6 +14,7 @@ from gateway.answers.simulation import LISTS, sentences
 from gateway.answers.versions import DISK, LIVE, draft_json, files_called, history, open_drafts
 from gateway.errors import GatewayError, NotFound, Refused
 from gateway.governance.keys import APPROVE, COMMENT, REJECT, WITHDRAW
+from gateway.governance.numbers import changed, numbers
 from gateway.governance.parts import MODEL
 from gateway.metrics.period import midnight
 from gateway.store.database import read
@@ -60,15 +62,20 @@ def versions(desk: Desk) -> ResponseReturnValue:
 
 @page("/model/drafts/new", "decide", ("GET", "POST"))
 def new_draft(desk: Desk) -> ResponseReturnValue:
-    """A file of the model to be edited; ``file=disk``: what is edited on disk already."""
+    """A file of the model to be edited, its numbers or its text; ``file=disk``: what is edited on disk already."""
     gateway, given = desk.gateway, request.form
     name = request.values.get("file", "")
     if name != DISK and name not in MODEL:
         raise NotFound(f"no file of the model is called {name}")
-    text = given.get("text", files_called(gateway, LIVE)[1].get(name, "")).replace("\r\n", "\n")
+    live = files_called(gateway, LIVE)[1]
+    text = given.get("text", live.get(name, "")).replace("\r\n", "\n")
     problem = ""
     if request.method == "POST":
         try:
+            text = changed({name: text}, given).get(name, text)
+            if "look" in given:
+                governing.fits(gateway.instance.root, gateway.host, {**live, name: text}, gateway.instance)
+                return _editing(name, text, compared=governing.changes(live, {**live, name: text}))
             called, files = proposing.files_of(gateway.instance.root) if name == DISK else (name, {name: text})
             reason, begins = given.get("reason", "").strip()[:1000], _day(desk, given.get("from", ""))
             with desk.deciding() as held:
@@ -76,8 +83,18 @@ def new_draft(desk: Desk) -> ResponseReturnValue:
             return done("It is proposed.", "desk.draft", id_=made.id)
         except GatewayError as exc:  # nothing typed is lost
             problem = str(exc)
-    told = {"file": name, "disk": name == DISK, "text": text, "problem": problem, "given": given}
-    return render_template("desk/new_draft.html", **told), 409 if problem else 200
+    return _editing(name, text, problem)
+
+
+def _editing(name: str, text: str, problem: str = "", compared: Any = None) -> ResponseReturnValue:
+    try:
+        found = numbers({name: text})
+    except GatewayError:  # what is wrong with the text is told; its numbers are there again once it is mended
+        found = []
+    groups = [(of, list(some)) for of, some in groupby(found, lambda one: one.of)]
+    told = {"file": name, "disk": name == DISK, "text": text, "problem": problem, "given": request.form}
+    page_ = render_template("desk/new_draft.html", groups=groups, compared=compared, **told)
+    return page_, 409 if problem else 200
 
 
 @page("/model/drafts/<id_>")

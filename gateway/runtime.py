@@ -63,6 +63,8 @@ BATCH_EVENTS = 2000
 BATCH_DOCUMENTS = 200
 TICK = 10.0
 """Seconds between two looks for handoffs whose follow-up is over."""
+DRIFTS = 3600.0
+"""Seconds of the real clock between two looks whether the model still meets its leads, which is once a business day."""
 Following = Literal["never", "replaced", "always"]
 SWEEP_LEADS = 500
 """Leads scored again in one batch of a sweep."""
@@ -97,7 +99,7 @@ class Gateway:
         """Why leads are not scored though scoring.yaml says how."""
         self._noted = False
         self.model = model_of(instance, host, self.sinks, *self._scorer())
-        self._ticked = float("-inf")
+        self._ticked = self._drifted = float("-inf")
         self.notices = Notices(self)
         self.probes = False
         """Whether this process is the one that tries a plugin again which was kept out."""
@@ -346,7 +348,10 @@ class Gateway:
             self.log.exception("nobody is told")
 
     def _look_for_drift(self) -> None:
-        """A model that cannot be looked at keeps nobody's score from moving."""
+        """A model that cannot be looked at keeps nobody's score from moving; nor does one whose days fly by."""
+        if time.monotonic() - self._drifted < DRIFTS:
+            return
+        self._drifted = time.monotonic()
         try:
             drifting.watch(self)
         except Exception as exc:

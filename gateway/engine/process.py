@@ -34,8 +34,8 @@ from gateway.plugins.watch import parts
 from gateway.settings.files import ConfigFile
 from gateway.settings.form import GatewayForm
 from gateway.settings.instance import store_place
-from gateway.store import bells, breakers, bundle, hanging
-from gateway.store.inbox import Appended, Arrival, GroupWriter
+from gateway.store import bells, breakers, bundle
+from gateway.store.inbox import GroupWriter
 from gateway.store.times import new_id, utc_now
 from gateway.times import to_micros
 
@@ -170,17 +170,9 @@ def web_app(root: Path, opener: Opener = open_gateway, follow: bool = False) -> 
     from gateway.web.measures import Measures
 
     gateway = opener(root)
-    writer: GroupWriter | None = None
-    if gateway.store.inbox.dialect.name == "sqlite":
-        writer = group = GroupWriter(gateway.inbox, Path(gateway.store.inbox.url.database or "").parent)
-        append = group.append
-    else:
-
-        def append(arrival: Arrival) -> Appended:  # group commit gains nothing there
-            with hanging.within(ANSWERED):
-                return gateway.inbox.append([arrival])[0]
-
-    accepted = Accepted(append, log)
+    file = gateway.store.inbox.url.database if gateway.store.inbox.dialect.name == "sqlite" else None
+    writer = GroupWriter(gateway.inbox, Path(file).parent if file else None, patience=ANSWERED)
+    accepted = Accepted(writer.append, log)
     if follow:
         accepted.start()
     intake = Intake(gateway.intake_sources(), accepted, gateway.now, gateway.instance.public_url, utc_now)

@@ -28,7 +28,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from gateway.contracts import Document, Origin, Page
 from gateway.errors import StorageBusy
-from gateway.store import bells
+from gateway.store import bells, hanging
 from gateway.store.database import PlainWriter, read, roomy_log, write
 from gateway.store.tables import documents, duplicates
 from gateway.store.times import from_micros, new_ids, to_micros
@@ -51,6 +51,8 @@ ENOUGH = 32
 """So many arrivals are worth a commit without waiting for more."""
 MOST = 512
 """Arrivals of one commit."""
+IDLE = 1.0
+"""Seconds after which the writer's connection may have been cut by then."""
 RESERVE = 64 * 1024 * 1024
 """Bytes of free space that are left for working what is in: nothing is taken in below."""
 
@@ -446,7 +448,8 @@ class _Ticket:
 
 
 class GroupWriter:
-    """One thread that commits what many callers append: a commit costs one disk flush, however many share it.
+    """One thread that commits what many callers append: a commit costs one disk flush, and on PostgreSQL its round
+    trips, however many share it.
 
     ``folder`` is watched for free space: below ``reserve`` bytes nothing more is taken in, so that what is in can
     still be worked.
@@ -473,6 +476,7 @@ class GroupWriter:
         self._room_at = float("-inf")
         self._closed = False
         self._writer: PlainWriter | None = None
+        self._written_at = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="inbox-writer", daemon=True)
         self._thread.start()
 
@@ -545,9 +549,13 @@ class GroupWriter:
         try:
             if not self._has_room():
                 raise StorageBusy("the disk is nearly full", retry_after=60)
-            if self._writer is None:
-                self._writer = PlainWriter(self._inbox.engine)
-            answers = self._inbox.append_entries([entry for _, entry in taken], self._writer)
+            if time.monotonic() - self._written_at > IDLE:
+                self._let_go()  # the pool asks whether a connection is alive still
+            with hanging.within(self._patience), self._inbox._storage():
+                if self._writer is None:
+                    self._writer = PlainWriter(self._inbox.engine)
+                answers = self._inbox.append_entries([entry for _, entry in taken], self._writer)
+            self._written_at = time.monotonic()
         except Exception as exc:  # noqa: BLE001 - every caller gets an answer, whatever is wrong
             self._let_go()  # the next batch tries with a new connection
             if len(taken) > 1 and not isinstance(exc, StorageBusy):

@@ -29,8 +29,8 @@ from gateway.times import to_micros
 if TYPE_CHECKING:
     from gateway.runtime import Gateway
 
-PATIENCE = 2.0
-"""Seconds that the store has for an answer; monitors wait a little longer."""
+PATIENCE = 2.5
+"""Seconds that the store has for an answer, a new connection included; monitors wait a little longer."""
 LATE = timedelta(minutes=15)
 """A document or write that has been due for so long stands still; a monitor may say otherwise."""
 
@@ -62,7 +62,7 @@ class Health:
             return [f"{name_of(store.inbox)}: {in_words(exc) or type(exc).__name__}"]
         except PoolTimeout:
             return [f"{name_of(store.inbox)}: all connections are in use"]
-        if self._writer is not None:
+        if self._writer is not None and store.inbox.dialect.name == "sqlite":
             folder = Path(store.inbox.url.database or "").parent
             if shutil.disk_usage(folder).free < RESERVE:
                 return [f"{folder}: the disk is nearly full; nothing is taken in below {RESERVE >> 20} MiB"]

@@ -174,7 +174,8 @@ def _others(connection: Connection, bought: Collection[str], by: str, unsold: Un
     else:
         source = text("activities")
         path, times = (cast(func.json_agg(aggregate_order_by(one, at, column("id"))), Text) for one in (name, at))
-    rows = select(path).select_from(source).where(name != "", ~among(lead, bought)).group_by(lead)
+    rows = select(path).select_from(source).where(name != "").group_by(lead)
+    rows = rows.having(~among(lead, bought))  # asked once for each lead rather than for each of its touches
     streamed = connection.execution_options(yield_per=CHUNK)
     paths: Counter[str] = Counter()
     if unsold.span is None:

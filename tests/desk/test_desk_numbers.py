@@ -138,7 +138,7 @@ def test_systems_are_asked_only_when_somebody_who_may_says_so(
     assert "Ask the systems" in browser.get("/numbers/reconcile?since=2026-01-01")
     browser.post("/numbers/reconcile", back="/numbers/reconcile")
     assert "say of when" in browser.text
-    browser.post("/numbers/reconcile", since="2026-01-01", back="/numbers/reconcile?since=2026-01-01")
+    browser.post("/numbers/reconcile", since="2026-01-01", back="/numbers/reconcile?since=2025-01-01")
     assert "not there yet" in browser.text
     assert commands[0][5:] == ["metrics", "reconcile", "--since=2026-01-01T00:00:00+01:00", "--json"]
     looking = desk("viewer")

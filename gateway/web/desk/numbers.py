@@ -17,7 +17,7 @@ from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from flask import Response, redirect, render_template, request, url_for
+from flask import Response, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from gateway.answers.brought import fields
@@ -35,7 +35,7 @@ from gateway.store.database import read
 from gateway.store.funnel import WORDS
 from gateway.times import to_micros
 from gateway.web.desk import apart
-from gateway.web.desk.page import Desk, blueprint, done, page, visitor
+from gateway.web.desk.page import Desk, blueprint, page, visitor
 
 if TYPE_CHECKING:
     from gateway.runtime import Gateway
@@ -103,12 +103,14 @@ def ask_systems(desk: Desk, name: str) -> ResponseReturnValue:
     """Ask other systems for their own counts: each time somebody wants it, for it costs calls."""
     if name not in METRICS or not METRICS[name].live:
         raise NotFound(f"{name} asks no other system")
-    asked = question(name, request.form, desk.gateway)
+    said = _said(request.form)
+    asked = question(name, said, desk.gateway)
     if asked.period.since is None:
         raise Refused("say of when: a period, or since which day")
     desk.beside.again(key(desk, asked), _live(desk.gateway, asked))
     desk.note(f"numbers: {name}", name)
-    return done("The systems are being asked.", "desk.numbers_of", name=name)
+    flash("The systems are being asked.", "done")
+    return redirect(url_for("desk.numbers_of", name=name, **said))
 
 
 @page("/numbers/<name>.csv")
@@ -201,8 +203,10 @@ def told(desk: Desk, asked: Question) -> Any:
     return desk.beside.ask(key(desk, asked), lambda: _worked(gateway, asked))
 
 
-def _said() -> dict[str, str]:
-    found = {name: request.args.get(name, "").strip()[:most] for name, most in ASKED.items()}
+def _said(given: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """What is asked by the address, or by a form."""
+    given = request.args if given is None else given
+    found = {name: given.get(name, "").strip()[:most] for name, most in ASKED.items()}
     return {name: value for name, value in found.items() if value}
 
 

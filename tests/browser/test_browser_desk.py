@@ -18,6 +18,7 @@ pytestmark = pytest.mark.browser
 SALES, VIEWER = "anna.berg@sandbox.example", "vera@sandbox.example"
 FOUND: dict[str, Any] = {  # a page about one thing: its addresses, or where a link to one stands
     "/deliveries/all/<word>": ["/deliveries/all/retry", "/deliveries/all/discard"],
+    "/model/drafts/new": ["/model/drafts/new?file=scoring.yaml", "/model/drafts/new?file=journey.yaml"],
     "/numbers/<name>": [f"/numbers/{name}" for name in METRICS if name != "reconcile"],  # which asks the systems
     "/numbers/<name>/leads": ("/numbers/funnel", "main table a"),
     "/leads/<id_>": ("/leads", "tbody a"),
@@ -25,7 +26,15 @@ FOUND: dict[str, Any] = {  # a page about one thing: its addresses, or where a l
     "/systems/<name>": ("/systems", "tbody th a"),
     "/systems/<name>/plan": ("/systems/salesforce", "a.button"),
 }
-ELSEWHERE = {"/numbers", "/reviews/<name>", "/login", "/login/<text>", "/static/desk/<path:filename>", "/work/<id_>"}
+ELSEWHERE = {
+    "/numbers",
+    "/reviews/<name>",
+    "/model/drafts/<id_>",
+    "/login",
+    "/login/<text>",
+    "/static/desk/<path:filename>",
+    "/work/<id_>",
+}
 """Looked at by tests of their own, or there may be none."""
 AXE = "(async () => {{ {source}; return (await axe.run({options})).violations }})()"
 COLOURS = "{runOnly: ['color-contrast']}"
@@ -43,8 +52,8 @@ def addresses(page: Any, company: Any) -> list[str]:
     """Every page, those of one lead, one document … included; one that is new is looked at by itself."""
     rules = [rule for rule in company.app.url_map.iter_rules() if rule.endpoint.startswith("desk.")]
     got = {rule.rule: rule for rule in rules if "GET" in rule.methods and rule.rule not in ELSEWHERE}
-    paths = [path for path, rule in got.items() if not rule.arguments and "." not in path]
-    for where in (FOUND[path] for path, rule in got.items() if rule.arguments and "." not in path):
+    paths = [path for path, rule in got.items() if not rule.arguments and "." not in path and path not in FOUND]
+    for where in (FOUND[path] for path, rule in got.items() if path in FOUND or (rule.arguments and "." not in path)):
         if isinstance(where, list):
             paths += where
         else:

@@ -151,3 +151,18 @@ def program(app: Any, company: Instance) -> Any:
         return Program(app.test_client(), token)
 
     return enter
+
+
+@pytest.fixture
+def routes(app: Any) -> Any:
+    """``routes(family, prefix)``: ``METHOD /rule`` of each route whose endpoint begins so, without the prefix."""
+
+    def found(family: str, prefix: str = "") -> set[str]:
+        return {
+            f"{method} {rule.rule.removeprefix(prefix)}"
+            for rule in app.url_map.iter_rules()
+            if rule.endpoint.startswith(family)
+            for method in rule.methods - {"HEAD", "OPTIONS"}
+        }
+
+    return found

@@ -293,6 +293,7 @@ def test_every_error_has_the_one_shape(program: Any, app: Any) -> None:
     told = caller.post("/deliveries/retry", 422, ids=["x", 7], since="soon")["errors"]
     assert told == ["json: ids: 1: Not a valid string.", "json: since: Not a valid datetime."]
     caller.post("/audit", 405)
+    assert caller.client.get("/api/v1/leads", headers=caller.headers).headers["Cache-Control"] == "no-store"
     caller.get("/nothing/here", 404)
     odd = app.test_client().post("/api/v1/deliveries/retry", data="{", headers=caller.headers | JSON)
     assert (odd.status_code, odd.json["errors"]) == (400, ["json: Invalid JSON body."])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from flask import request
+from flask import Response, request
 from flask_smorest import Blueprint
 from marshmallow import Schema
 
@@ -33,6 +33,7 @@ class Resource(Blueprint):  # type: ignore[misc]  # the library has no types
         self.register_error_handler(NotAllowed, _not_allowed)
         self.register_error_handler(GatewayError, _told)
         self.before_request(_storable)
+        self.after_request(_unkept)
 
     def looks(
         self, rule: str, gives: type[Schema] | None, right: str = "read", asks: type[Schema] | None = None
@@ -101,3 +102,10 @@ def _storable() -> Any:
     if not all(map(storable, (request.view_args or {}).values())):
         return answer(["there is nothing of this name"], 404)
     return None
+
+
+def _unkept(response: Response) -> Response:
+    """Nothing on the way keeps what is told of people."""
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response

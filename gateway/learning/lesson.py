@@ -22,7 +22,7 @@ from gateway.learning.judging import Verdict, auc, better, verdict
 from gateway.learning.leaks import LeftOut, leaks
 from gateway.learning.points import SPLITS, Proposed, design, learned, propose
 from gateway.learning.thresholds import same_share
-from gateway.learning.traits import AXES, Traits
+from gateway.learning.traits import AXES, PERSONAL, Traits
 
 HELD_OUT = 0.3
 LEAST = 10
@@ -149,9 +149,10 @@ def learn(
 
 
 def example(case: Case, out: Collection[str] = ()) -> Example:
-    """The case as strategies learn from it: without the attributes and activities of ``out``."""
+    """The case as strategies learn from it: without the attributes and activities of ``out``, and without what people
+    are called and reached by, which would else stand in their models."""
     subject = case.subject
-    attributes = {name: value for name, value in subject.attributes.items() if name not in out}
+    attributes = {name: value for name, value in subject.attributes.items() if name not in out and name not in PERSONAL}
     done = [one for one in subject.activities if one.kind not in out]
     return Example(type(subject)(attributes, done, (), subject.persona), case.at, case.won)
 

@@ -94,7 +94,9 @@ class Traits:
             self.useless.append(LeftOut(name, "no use", reason))
             return
         level = next((key for key, one in (self.live.get("levels") or {}).items() if one["attribute"] == name), "")
-        if level or (name in ("title", "job_title") and not self.live.get("levels")):
+        if name in PERSONAL:
+            yield self._known(name, values)
+        elif level or (name in ("title", "job_title") and not self.live.get("levels")):
             yield from self._levels(name, level or "seniority", values)
         elif len(numbers) >= 0.95 * len(told) and not all(isinstance(value, bool) for value in told):
             if len(set(numbers)) <= 2:
@@ -103,9 +105,7 @@ class Traits:
                 yield self._ranges(name, values, numbers)
         elif any(isinstance(value, list) for value in told):
             yield from self._members(name, values, told)
-        elif name not in PERSONAL and sum(
-            count for _, count in Counter(texts).most_common(MOST) if count >= LEAST
-        ) >= 0.5 * len(texts):
+        elif sum(count for _, count in Counter(texts).most_common(MOST) if count >= LEAST) >= 0.5 * len(texts):
             yield self._values(name, values, texts)
         else:
             yield self._known(name, values)

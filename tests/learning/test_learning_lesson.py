@@ -255,3 +255,27 @@ def test_whatever_the_values_are_the_draft_is_sound(values, expected):
     scorer = WeightedScorer(file.data)
     first, second = (scorer.score(case.subject, case.at).total for case in found[:2])
     assert first > second
+
+
+def test_another_strategy_is_taught_without_what_leaks_and_who_people_are():
+    """It sees nothing of that; what it makes of the rest is judged on leads that it has not seen."""
+    seen = []
+
+    class Taught(WeightedScorer):
+        @classmethod
+        def learn(cls, examples, behaviour=()):
+            seen.append((examples, list(behaviour)))
+            return {**LIVE, "bands": {"great": 60, "good": 20}}
+
+    some = cases(past_leads(400))
+    lesson = learn(some, {}, {"own": Taught}, "own")
+    (older, _), (every, _) = seen
+    assert (len(older), len(every)) == (280, 400)
+    assert older == every[:280]
+    assert [one.won for one in every] == [case.won for case in some]
+    known = {name for one in every for name in one.subject.attributes}
+    assert known == {"title", "industry", "employees", "colour", "plan"}
+    assert lesson.data["bands"] == {"great": 60, "good": 20}
+    assert [one.name for one in lesson.verdicts] == ["learned own", "logistic regression"]
+    with pytest.raises(Refused, match="the strategy 'weighted2' does not learn"):
+        learn(some, {}, {"weighted2": WeightedScorer}, "weighted2")

@@ -102,11 +102,12 @@ class PredictiveScorer(Scorer):
                 amount = _amount(value)
                 if amount is not None:
                     weight = one["weights"][bisect_right(one["edges"], amount)]
-                    yield Line(axis, one["name"], weight, f"{one['attribute']} is in its range")
+                    yield Line(axis, one["name"], weight, f"{one['attribute']} is {_range(one['edges'], amount)}")
                 continue
-            known = one["places"].get(_text(value))
-            reason = f"{one['attribute']} is {'one that was learned' if known is not None else 'another one'}"
-            yield Line(axis, one["name"], one["other"] if known is None else known, reason)
+            text = _text(value)
+            known = text in one["places"]
+            reason = f"{one['attribute']} is {text if known else 'none of those that have a weight'}"
+            yield Line(axis, one["name"], one["places"][text] if known else one["other"], reason)
 
     def _worths(self, kind: str, subject: Subject, at: datetime) -> Iterator[float]:
         for one in subject.activities:
@@ -136,6 +137,15 @@ def _shares(weights: Sequence[float], way: int) -> list[int]:
     greatest = max(range(len(weights)), key=lambda place: abs(weights[place]))
     shares[greatest] += way - sum(shares)
     return shares
+
+
+def _range(edges: Sequence[float], amount: float) -> str:
+    place = bisect_right(edges, amount)
+    if not edges:
+        return "known"
+    if not place:
+        return f"below {edges[0]:g}"
+    return f"from {edges[place - 1]:g} on" + (f", below {edges[place]:g}" if place < len(edges) else "")
 
 
 def _amount(value: Any) -> float | None:

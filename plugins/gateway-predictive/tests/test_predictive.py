@@ -64,10 +64,13 @@ def test_each_reason_has_its_sign_and_all_add_up():
     done = [Activity(NOW - 3 * DAY, "demo_request", id="1")]
     marks = (Mark(NOW - DAY, "halve"), Mark(NOW - DAY, "manual", -5, "asked for a refund", None, "kim"))
     told = SCORER.score(Subject({"industry": "retail", "employees": 300}, done, marks), NOW, explain=True)
-    assert [(one.axis, one.rule) for one in told.contributions] == [
-        ("fit", "What every lead begins with"), ("fit", "Industry"), ("fit", "Employees"),
-        ("behaviour", "Demo request"), ("mark", "Points of a person"),
-    ]  # fmt: skip
+    assert [(one.axis, one.rule, one.reason) for one in told.contributions] == [
+        ("fit", "What every lead begins with", "before anything is known of it"),
+        ("fit", "Industry", "industry is retail"),
+        ("fit", "Employees", "employees is from 200 on, below 1000"),
+        ("behaviour", "Demo request", "demo_request, worth 0.5 by now"),
+        ("mark", "Points of a person", "asked for a refund"),
+    ]
     begin, industry, employees, demo, mark = (one.hundredths for one in told.contributions)
     assert begin > 0 > industry
     assert employees > 0 < demo

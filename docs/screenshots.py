@@ -18,20 +18,23 @@ from real_browser import chromium, played  # noqa: E402
 PAGES = {
     "today": "/",
     "leads": "/leads",
-    "lead": ("/leads?bucket=open", "tbody a"),
+    "lead": ("/leads?bucket=open", "tbody a", "#score"),
     "handoffs": "/handoffs?whose=all",
     "owners": "/owners",
     "work": "/work",
-    "numbers": "/numbers",
+    "numbers": "/numbers/funnel",
     "model": "/model",
     "systems": "/systems",
     "system": "/systems/salesforce",
     "inbox": "/inbox",
     "deliveries": "/deliveries",
     "jobs": "/jobs",
+    "accounts": "/accounts",
+    "audit": "/audit",
+    "reviews": "/reviews",
 }
-"""Name of the picture → the page, or where a link to one stands."""
-SIZE = {"width": 1100, "height": 800}
+"""Name of the picture → the page, or where a link to one stands and what of it is seen."""
+SIZE = {"width": 1000, "height": 720}
 PHONE = {"width": 390, "height": 800}
 
 
@@ -51,6 +54,7 @@ def main() -> None:
         for name, where in PAGES.items():
             path = where if isinstance(where, str) else _found(page, company.url, *where)
             page.goto(company.url + path)
+            page.wait_for_selector("main:not(:has([data-again]))")  # what is worked out beside the page
             page.wait_for_load_state("networkidle")
             page.screenshot(path=folder / f"{name}.png")
         page.set_viewport_size(PHONE)
@@ -59,9 +63,9 @@ def main() -> None:
         browser.close()
 
 
-def _found(page: object, url: str, list_: str, link: str) -> str:
+def _found(page: object, url: str, list_: str, link: str, part: str) -> str:
     page.goto(url + list_)  # type: ignore[attr-defined]
-    return str(page.get_attribute(link, "href"))  # type: ignore[attr-defined]
+    return str(page.get_attribute(link, "href")) + part  # type: ignore[attr-defined]
 
 
 if __name__ == "__main__":

@@ -17,6 +17,8 @@ BLACK, ROSE = "#1c2530", "#d4618c"
 COLOURS = (BLUE, ORANGE, GREEN, PURPLE, GREY, BLACK, ROSE)
 PALE = ("#cfe0f2", "#f6dcc0", "#cde5d7", "#e0d3ea", "#dfe3e8", "#c3c8ce", "#f4d5e1")
 """The same, for what is not to be held against the rest."""
+FULL = "#94bbe6"
+"""The darkest field of a grid: dark words can be read in every one."""
 MOST = 20
 """So many bars are drawn; tables have all."""
 LONGEST = 60
@@ -121,7 +123,7 @@ def grid(
     kept = list(rows[:MOST])
     trace = {
         "type": "heatmap", "x": list(columns), "y": _distinct([label(row) for row in kept]), "z": cells[:MOST],
-        "texttemplate": "%{z:.0%}", "colorscale": [[0, "#f4f7fb"], [1, BLUE]], "zmin": 0, "showscale": False,
+        "texttemplate": "%{z:.0%}", "colorscale": [[0, "#f4f7fb"], [1, FULL]], "zmin": 0, "showscale": False,
         "hovertemplate": "%{y}, %{x}: %{z:.1%}<extra></extra>", "xgap": 2, "ygap": 2,
     }  # fmt: skip
     more = f" (the first {MOST} of {len(rows):,})" if len(kept) < len(rows) else ""

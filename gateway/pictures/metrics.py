@@ -115,7 +115,9 @@ def campaigns(data: Data) -> Iterator[Figure]:
     if any(map(any, money.values())):
         yield bars(title, names, money, data["currency"], "campaign")
     stages = [one["stage"] for one in found[0]["stages"]]
-    if stages:
+    found = [one for one in found if one["leads"]]
+    if stages and found:
+        names = [one["campaign"] or "(no campaign)" for one in found]
         shares = [[one["share"] or 0.0 for one in row["stages"]] for row in found]
         drawn = grid("Share of a campaign's leads that reached a stage", names, stages, shares, "stage", "campaign")
         yield linked(drawn, [f"leads/{one['campaign'] or '(none)'}" for one in found])

@@ -30,5 +30,9 @@ async function again() {
   tell();
 }
 const waiting = document.querySelector("[data-again]"); // what is worked out beside the page
-if (waiting) setTimeout(() => location.reload(), 1000 * Number(waiting.dataset.again));
+const anew = () => { // unless somebody types or opened something, as above
+  if (document.activeElement.closest("form") || document.querySelector("details.ask[open]")) setTimeout(anew, 3000);
+  else location.reload();
+};
+if (waiting) setTimeout(anew, 1000 * Number(waiting.dataset.again));
 if (fresh) setInterval(again, 1000 * Number(fresh.dataset.every));

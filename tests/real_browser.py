@@ -142,7 +142,9 @@ def played(folder: Path, sales: bool = False) -> Iterator[Company]:
         made = Company(turning, f"http://127.0.0.1:{server.port}", app)
         with write(made.store) as connection:
             for email, role in ROLES.items():
-                users.add(connection, email, email.partition("@")[0].title(), role, PASSWORD, 1, "root")
+                users.add(
+                    connection, email, email.partition("@")[0].title(), role, PASSWORD, to_micros(utc_now()), "root"
+                )
         for _ in range(TURNS):
             turning.turn(timedelta(hours=12))
             if len(made.handoffs()) >= OPEN and not sales:

@@ -36,7 +36,7 @@ def take_up(root: Path, store: str) -> dict[str, Any]:
     except ConfigError as exc:
         return {"problems": [str(problem) for problem in exc.problems]}
     gateway.close()
-    told = {"problems": [], "bundle": gateway.bundle, "before": before.id if before is not None else None}
+    told: dict[str, Any] = {"problems": [], "bundle": gateway.bundle, "before": before.id if before is not None else None}
     return {**told, "held": gateway.held.lines}
 
 

@@ -36,8 +36,8 @@ def take_up(root: Path, store: str) -> dict[str, Any]:
     except ConfigError as exc:
         return {"problems": [str(problem) for problem in exc.problems]}
     gateway.close()
-    told: dict[str, Any] = {"problems": [], "bundle": gateway.bundle, "before": before.id if before is not None else None}
-    return {**told, "held": gateway.held.lines}
+    old = before.id if before is not None else None
+    return {"problems": [], "bundle": gateway.bundle, "before": old, "held": gateway.held.lines}
 
 
 def differences(root: Path, active: Any, status: Path) -> list[str]:

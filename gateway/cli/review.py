@@ -25,10 +25,10 @@ period_option = click.option(
 @click.pass_context
 @pass_app
 def review(app: App, ctx: click.Context, name: str, html: Path | None, by: str, as_json: bool) -> None:
-    """Make the pack for the review of a period: every number both teams look at, each with one sentence.
+    """Make the pack for the review of a period, and record what was decided.
 
-    The pack is kept. Once something is decided by it (`gateway review decide`) its numbers stay as they were; until
-    then it is made anew each time.
+    It holds every number that both teams look at, each with one sentence. The pack is kept. Once something is decided
+    by it (`gateway review decide`) its numbers stay as they were; until then it is made anew each time.
     """
     if ctx.invoked_subcommand is not None:
         if html is not None or as_json:

@@ -52,8 +52,8 @@ def test_the_pack_tells_every_number_with_a_sentence(met, tmp_path):
     assert "there is no goals.yaml yet" in text
     told = met.json("review", "--period", "2026-Q1")
     assert [one["name"] for one in told["sections"]] == [
-        *("funnel", "goals", "baseline", "ideal", "surprises", "rules", "content", "campaigns", "attribution", "recycled"),
-        *("velocity", "model"),
+        *("funnel", "goals", "baseline", "ideal", "surprises", "rules", "content", "campaigns"),
+        *("attribution", "recycled", "velocity", "model"),
     ]
     assert all(one["sentence"] for one in told["sections"])
     assert section(told, "goals")["problem"]

@@ -357,7 +357,7 @@ def test_a_death_before_the_store_was_made_is_noted(tmp_path):
     assert breakers.kept_out(breakers.remembered(folder)) == {}
     assert breakers.died(folder, "weak", breakers.LOAD, "", "import hung", to_micros(NOW))
     assert breakers.kept_out(breakers.remembered(folder))["weak"].reason == "import hung"
-    assert breakers.kept_out(breakers.remembered(folder), to_micros(NOW) + breakers.WAIT) == {}  # for who tries it again
+    assert breakers.kept_out(breakers.remembered(folder), to_micros(NOW) + breakers.WAIT) == {}  # who tries it again
 
 
 def test_a_lead_that_ends_whoever_scores_it_keeps_no_other_from_being_scored(weak):

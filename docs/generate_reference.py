@@ -329,7 +329,10 @@ def said_by(check: str) -> str:
     return f"{words[0].upper()}{words[1:]}."
 
 
-OVERRIDDEN = ("build", "system", "documents", "lookups", "streams", "fields", "refused", "by_hand", "subjects")
+OVERRIDDEN = (
+    *("build", "system", "documents", "lookups", "counts", "streams"),
+    *("fields", "refused", "by_hand", "subjects"),
+)
 
 
 def _tool(name: str) -> Iterator[str]:

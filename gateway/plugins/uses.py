@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from gateway.settings.files import ConfigFile, KeyPath
-from gateway.settings.instance import GATEWAY, MAPPINGS, SCORING, STRATEGY, texts
+from gateway.settings.files import ConfigFile
+from gateway.settings.instance import GATEWAY, MAPPINGS, SCORING, STRATEGY, texts, transforms_of
 
 if TYPE_CHECKING:
     from gateway.plugins.probe import Seen
@@ -70,18 +70,6 @@ def _uses(root: Path) -> Iterator[tuple[set[str], Use]]:
             strategy = str(file.data.get("strategy", STRATEGY))
             yield {f"scorer {strategy}"}, Use("strategy", strategy, f"{name}:{file.line(('strategy',))}", strategy)
         else:
-            for path, transform in _transforms(file.data, ()):
+            for path, transform in transforms_of(file.data):
                 use = Use("transform", transform, f"{name}:{file.line(path)}", transform)
                 yield {f"transform {transform}"}, use
-
-
-def _transforms(node: Any, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
-    if isinstance(node, dict):
-        for key, value in node.items():
-            if key == "transforms" and isinstance(value, list):
-                yield from (((*path, key, index), one) for index, one in enumerate(value) if isinstance(one, str))
-            else:
-                yield from _transforms(value, (*path, key))
-    elif isinstance(node, list):
-        for index, one in enumerate(node):
-            yield from _transforms(one, (*path, index))

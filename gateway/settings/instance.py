@@ -31,6 +31,7 @@ from gateway.journey.package import OFFERED, check_package, lead_fields
 from gateway.journey.words import SHARED
 from gateway.leads.stamps import OPT_OUTS
 from gateway.mapping import COMPUTED, SystemMapping, compile_mapping
+from gateway.mapping.field import BUILT_IN
 from gateway.metrics.goals import Goals, check_goals, compile_goals
 from gateway.metrics.money import Rates, read_rates
 from gateway.plugins import rules
@@ -257,8 +258,14 @@ class _Loading:
         file = self._read(f"{MAPPINGS}/{name}.yaml", optional=role == "notify")
         if file is None:
             return
+        transforms = dict(self.plugins.transforms)
+        known = {*BUILT_IN, *transforms}
+        for _, used in transforms_of(file.data):
+            if used not in known and not suggest(used, known) and (why := self._absent(used)):
+                transforms[used] = _not_there
+                self.absent.setdefault(name, f"transform {used} of its mapping is not there: {why}")
         try:
-            self.mappings[name] = compile_mapping(file, role if role in ROLES else "other", self.plugins.transforms)
+            self.mappings[name] = compile_mapping(file, role if role in ROLES else "other", transforms)
         except ConfigError as exc:
             self.problems += exc.problems
 
@@ -436,11 +443,11 @@ class _Loading:
             public_url=data["public_url"],
             listen=data["listen"],
             merge_on_email=data["merge_on_email"],
+            approval=data["approval"],
             send_score_step=data["send_score_step"],
             keep_bodies=data["keep_bodies"],
             metrics_token=data["metrics_token"],
             deals_system=data["deals"]["system_of_record"] if "deals" in data else None,
-            approval=data["approval"],
             systems=systems,
             scoring=scoring,
             journey=compile_journey(journey),
@@ -506,6 +513,24 @@ def _stage_names(journey: ConfigFile | None) -> list[str]:
     stages = journey.data.get("stages") if journey is not None else [{"name": "target"}]
     entries = [one for one in stages if isinstance(one, Mapping)] if isinstance(stages, list) else []
     return [one["name"] for one in entries if isinstance(one.get("name"), str)]
+
+
+def _not_there(value: Any) -> Any:
+    """Instead of a transform that is not loaded: its system waits, so that nothing comes to it."""
+    raise ValueError
+
+
+def transforms_of(node: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:
+    """The transforms that a mapping file names."""
+    if isinstance(node, Mapping):
+        for key, value in node.items():
+            if key == "transforms" and isinstance(value, list):
+                yield from (((*path, key, index), one) for index, one in enumerate(value) if isinstance(one, str))
+            else:
+                yield from transforms_of(value, (*path, key))
+    elif isinstance(node, list):
+        for index, one in enumerate(node):
+            yield from transforms_of(one, (*path, index))
 
 
 def uses(node: Any, path: KeyPath) -> Iterator[tuple[KeyPath, str, str]]:

@@ -84,6 +84,21 @@ def test_with_some_plugins_the_others_are_left_out(instance: Path) -> None:
 
 
 @pytest.mark.processes
+def test_a_system_whose_mapping_wants_a_transform_that_is_left_out_waits(instance: Path) -> None:
+    """All else goes on, and the reason says where it may be; a word misspelt is told with its line as ever."""
+    mapping = MAPPING.format("site").replace("email: email", "email: {to: email, transforms: [lower, banker]}")
+    (instance / "mappings/site.yaml").write_text(mapping)
+    status = gateway(instance, "status", "--json", plugins="webhook")
+    assert status.returncode == 0, status.stderr
+    systems = {one["system"]: one["problem"] for one in json.loads(status.stdout)["systems"]}
+    assert systems["site"].startswith("transform banker of its mapping is not there: ")
+    assert "exploder" in systems["site"]
+    (instance / "mappings/site.yaml").write_text(mapping.replace("banker", "lowr"))
+    told = gateway(instance, "check", plugins="webhook")
+    assert "mappings/site.yaml:3: objects.contact.fields.email.transforms[1]: no such transform" in told.stderr
+
+
+@pytest.mark.processes
 def test_the_gateway_runs_without_the_plugins_that_are_left_out(instance: Path) -> None:
     """Its processes come up; the systems that are left out wait."""
     environment = {**os.environ, "SITE_SECRET": "s", "PYTHONPATH": str(instance / "site"), "GATEWAY_PLUGINS": ""}

@@ -46,8 +46,7 @@ def report(data: Mapping[str, Any], by: str | None = None) -> Iterator[str | Tab
         for one in data["excluded"]
     ]
     rows += [
-        (one["stage"], Behind(number(one["count"]), one["stage"]), percent(one["conversion"]))
-        for one in data["stages"]
+        (one["stage"], Behind(number(one["count"]), one["stage"]), percent(one["conversion"])) for one in data["stages"]
     ]
     yield Table(("stage", "leads", "of the stage before"), rows)
     if data["outcomes"]:

@@ -94,6 +94,11 @@ def flaws(verification: Verification) -> list[tuple[tuple[str | int, ...], str]]
         (("secrets", index), secret) for index, secret in enumerate(verification.secrets)
     ]
     named += [(("secret_by_id", name), secret) for name, secret in verification.secret_by_id.items()]
+    found += [
+        (("secret_by_id", name), "put the sender's id here; it has only letters and digits")
+        for name in verification.secret_by_id
+        if not (name.isascii() and name.isalnum())
+    ]
     for path, secret in named:
         wrong = _flaw_of_secret(verification, secret)
         if wrong:

@@ -21,7 +21,7 @@ from pathlib import Path
 from events import FILES, NOW, instance
 from rescore import ACTIVITIES, fill
 
-from gateway.simulating import simulate
+from gateway.committee.simulating import simulate
 
 SECONDS, LEADS, PEAK_MIB = 90, 1_000_000, 1024
 

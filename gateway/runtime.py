@@ -15,9 +15,10 @@ from typing import Any, Literal
 
 import structlog
 
-from gateway import clocks, drifting, governing, proposing, rereading
+from gateway import clocks, rereading
 from gateway.bodies import Bodies
 from gateway.checked import Garbage, flaw, refuse_unsound
+from gateway.committee import drifting, governing, proposing
 from gateway.contracts import (
     NOTICE,
     Connection,

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.answers.simulation import simulation_json
 from gateway.answers.texts import iso_time
+from gateway.committee.simulating import Tell, simulate
 from gateway.errors import NotFound, Refused
 from gateway.governance.parts import SCORING
 from gateway.scoring.model import load_model
 from gateway.settings.files import suggest
-from gateway.simulating import Tell, simulate
 from gateway.simulation.tally import DRAFT, LIVE
 
 if TYPE_CHECKING:

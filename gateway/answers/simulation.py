@@ -11,8 +11,8 @@ from gateway.store import listing
 from gateway.store.database import read
 
 if TYPE_CHECKING:
+    from gateway.committee.simulating import Simulated
     from gateway.runtime import Gateway
-    from gateway.simulating import Simulated
 
 LISTS = {
     "gained": "crosses under the draft alone",

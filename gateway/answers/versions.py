@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
 
-from gateway import governing, proposing
 from gateway.answers.texts import iso
+from gateway.committee import governing, proposing
 from gateway.errors import NotFound
 from gateway.governance.keys import OVERRIDE, Turn, missing
 from gateway.governance.parts import MODEL, is_mapping

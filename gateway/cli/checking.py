@@ -84,7 +84,7 @@ def check(app: App, online: bool, as_json: bool) -> None:
 
 def _approval(gateway: Gateway) -> list[str]:
     """How the model changes; what of these files is not live, since nobody approved it."""
-    from gateway import governing
+    from gateway.committee import governing
     from gateway.store import bundle
 
     files = gateway.instance.files

@@ -19,8 +19,8 @@ def drift(app: App, as_json: bool) -> None:
     it came: how their scores lie, which rules give points, how many sales accept. What differs by more than chance is
     told, with a likely cause. A running gateway looks once a day, and opens work items; nothing is changed by itself.
     """
-    from gateway import drifting
-    from gateway.governing import SHORT
+    from gateway.committee import drifting
+    from gateway.committee.governing import SHORT
 
     found = drifting.look(app.gateway)
     if as_json:

@@ -30,7 +30,7 @@ def propose(app: App, draft: str, effective: datetime | None, reason: str, by: s
     DRAFT is a file, a folder, or a name in the instance's folder `drafts`; without it, what is edited on disk. Nothing
     goes live before marketing and sales have approved it, as `approval:` in gateway.yaml says.
     """
-    from gateway import proposing
+    from gateway.committee import proposing
 
     name, files = proposing.files_of(app.root, draft)
     user = key_holder(app, by)
@@ -80,7 +80,7 @@ def reject(app: App, draft: str, withdraw: bool, reason: str, by: str | None, as
 @pass_app
 def discard(app: App, go: bool) -> None:
     """Put the live text back into files that were edited and not approved."""
-    from gateway import governing, proposing
+    from gateway.committee import governing, proposing
     from gateway.store.database import read
 
     held = app.gateway.held
@@ -101,7 +101,7 @@ def discard(app: App, go: bool) -> None:
 
 
 def _decide(app: App, key: str, what: str, reason: str, by: str | None, as_json: bool) -> None:
-    from gateway import proposing
+    from gateway.committee import proposing
     from gateway.store.database import read
 
     user = key_holder(app, by)
@@ -116,7 +116,7 @@ def _decide(app: App, key: str, what: str, reason: str, by: str | None, as_json:
 
 def _left(app: App, draft: Draft) -> str:
     """What becomes of it, in words."""
-    from gateway import governing
+    from gateway.committee import governing
     from gateway.governance.keys import missing
     from gateway.store import drafts
     from gateway.store.database import read

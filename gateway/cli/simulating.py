@@ -27,7 +27,7 @@ def simulate(app: App, draft: str, since: datetime | None, as_json: bool) -> Non
     """
     from gateway.answers.simulation import LISTS, sentences, simulation_json
     from gateway.answers.versions import files_called
-    from gateway.simulating import simulate as run
+    from gateway.committee.simulating import simulate as run
 
     gateway = app.gateway
     name, files = files_called(gateway, draft)

@@ -88,8 +88,8 @@ def diff(app: App, before: str, after: str, as_json: bool) -> None:
     Without B, A is held against the files on disk; without A, too, what is live is. Each is live, disk, the beginning
     of an id or hash that `gateway model history` shows, the id of a draft, or a draft's file.
     """
-    from gateway import governing
     from gateway.answers.versions import files_called
+    from gateway.committee import governing
 
     (name, old), (other, new) = files_called(app.gateway, before), files_called(app.gateway, after)
     changes = governing.changes(old, new)

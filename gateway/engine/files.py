@@ -14,7 +14,8 @@ from typing import Any
 
 import structlog
 
-from gateway import governing, logs
+from gateway import logs
+from gateway.committee import governing
 from gateway.errors import ConfigError
 from gateway.settings.instance import store_place, texts
 from gateway.store import bundle

@@ -11,7 +11,7 @@ import pytest
 import time_machine
 from disk_instance import Instance
 
-from gateway import drifting
+from gateway.committee import drifting
 from gateway.runtime import open_gateway
 from gateway.simulation.drift import Sample, Seen, compare, spread, stability
 

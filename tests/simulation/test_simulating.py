@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from disk_instance import ANN, BOB, CY, FIRM, Instance
 
-from gateway import simulating
 from gateway.answers.simulation import simulation_json
+from gateway.committee import simulating
 from gateway.runtime import open_gateway
 
 

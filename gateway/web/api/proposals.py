@@ -6,9 +6,9 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate
 
-from gateway import proposing
 from gateway.accounts import users
 from gateway.answers import versions as answers
+from gateway.committee import proposing
 from gateway.errors import NotFound
 from gateway.governance.parts import MODEL
 from gateway.web.api.caller import caller, note

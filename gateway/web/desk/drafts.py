@@ -9,9 +9,9 @@ from typing import Any
 from flask import render_template, request
 from flask.typing import ResponseReturnValue
 
-from gateway import governing, proposing
 from gateway.answers.simulation import LISTS, sentences
 from gateway.answers.versions import DISK, LIVE, draft_json, files_called, history, open_drafts
+from gateway.committee import governing, proposing
 from gateway.errors import GatewayError, NotFound, Refused
 from gateway.governance.keys import APPROVE, COMMENT, REJECT, WITHDRAW
 from gateway.governance.numbers import changed, numbers

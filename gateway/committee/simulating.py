@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from gateway import governing
 from gateway.checked import refuse_unsound
+from gateway.committee import governing
 from gateway.contracts import Scorer, Subject
 from gateway.errors import GatewayError, Refused
 from gateway.journey.owners import Owners

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
-from gateway import governing, rereading
+from gateway import rereading
 from gateway.accounts import audit
 from gateway.accounts.rights import allowed
 from gateway.accounts.users import User
+from gateway.committee import governing
 from gateway.errors import ConfigError, NotFound, Refused, StaleCommit
 from gateway.governance import keys
 from gateway.governance.keys import Turn

@@ -22,6 +22,7 @@ from gateway.errors import NotFound, Refused
 if TYPE_CHECKING:
     from gateway.contracts import Step
     from gateway.plugins.probe import Seen
+    from gateway.plugins.rules import Rules
     from gateway.plugins.switched import Switched
 
 
@@ -37,16 +38,23 @@ def list_(app: App, as_json: bool) -> None:
     """List every plugin, working or not.
 
     Plugins are loaded in a process of their own: one that hangs or ends it is told as broken. GATEWAY_PLUGINS=a,b loads
-    only those named.
+    only those named. The exit code is 1 when plugins.lock or plugins.yaml is broken: nobody can say who is let in.
     """
     from gateway.plugins.rules import Rules
-    from gateway.settings.instance import zone_of
 
-    found = looked(app)
+    found, rules = looked(app), Rules.of(app.root)
     if as_json:
         names = ("name", "distribution", "version", "requires", "state", "reason", "since", "offers", "deprecations")
         say_json({"plugins": [{name: getattr(one, name) for name in names} for one in found]})
-        return
+    else:
+        _tell(app, found, rules)
+    if rules.problems:
+        click.get_current_context().exit(1)
+
+
+def _tell(app: App, found: Sequence[Seen], rules: Rules) -> None:
+    from gateway.settings.instance import zone_of
+
     zone = zone_of(app.root)
     table(
         ("plugin", "distribution", "version", "hook API", "state", "since", "offers"),
@@ -58,7 +66,7 @@ def list_(app: App, as_json: bool) -> None:
     for one in found:
         for place in one.deprecations:
             say(f"plugin {one.name}: {place}", err=True)
-    for stranger in Rules.of(app.root).strangers((one.name, one.distribution) for one in found):
+    for stranger in rules.strangers((one.name, one.distribution) for one in found):
         say(f"warning: {stranger}", err=True)
 
 

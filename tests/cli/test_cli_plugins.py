@@ -116,6 +116,12 @@ def test_who_works_goes_on_with_the_switches_of_before_while_the_file_is_broken(
     assert "plugins.yaml:1: " in filled.run("check", code=2).stderr
 
 
+def test_with_a_broken_lock_nobody_can_say_who_is_let_in(filled: Any) -> None:
+    filled.write("plugins.lock", "{")
+    assert "not readable as JSON" in filled.run("plugins", "list", code=1).stdout
+    assert filled.json("plugins", "list", code=1)["plugins"]
+
+
 def test_a_broken_lock_is_a_problem_of_each_system(filled: Any) -> None:
     """Also where the files in use had other ones: nobody knows who would be let in now."""
     off(filled)

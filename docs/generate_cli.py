@@ -22,7 +22,7 @@ SHAPES = {
     "check": "ok problems[] warnings[] systems[] systems[].system systems[].plugin systems[].role systems[].outbound "
     "systems[].source systems[].sink systems[].in[] systems[].in[].object systems[].in[].kind systems[].in[].fields "
     "systems[].in[].activities systems[].in[].outcomes systems[].out[] systems[].beside systems[].secrets[] "
-    "systems[].problem plugins[] online[]",
+    "systems[].problem plugins[] approval[] online[]",
     "status": "ok problems[] systems[] systems[].system systems[].configured systems[].outbound systems[].documents "
     "systems[].documents.stored systems[].documents.read systems[].documents.waiting systems[].documents.quarantined "
     "systems[].documents.holds systems[].documents.duplicates systems[].events systems[].events.read "
@@ -31,7 +31,8 @@ SHAPES = {
     "systems[].writes.planned systems[].writes.confirmed systems[].writes.superseded systems[].writes.waiting "
     "systems[].writes.dead systems[].writes.holds systems[].oldest_waiting_document systems[].oldest_waiting_write "
     "systems[].fields_not_sent systems[].paused systems[].problem systems[].drift[] leads excluded handoffs_open "
-    "clocks_waiting work_open rescores_due rescores_queued rescoring plugins_quarantined[] plugins_broken[]",
+    "clocks_waiting work_open rescores_due rescores_queued rescoring plugins_quarantined[] plugins_broken[] "
+    "approval[] review[] jobs[]",
     "systems list": "systems[] systems[].system systems[].plugin systems[].role systems[].outbound systems[].source "
     "systems[].sink systems[].activated_at systems[].paused systems[].problem",
     "systems add": "system account signals[] written[] next[]",
@@ -84,12 +85,12 @@ SHAPES = {
     "handoffs[].owner_name handoffs[].owner_why handoffs[].alarm handoffs[].alarm_at handoffs[].waits_for",
     "handoffs show": "handoff lead system stage persona generation owner owner_name owner_why state alarm alarm_at "
     "waits_for cause cause_reason cause_by wake_at package bucket bucket_reason "
-    "score opened_at response_due period_ends accepted_at contacted_at closed_at "
+    "score opened_at response_due period_ends accepted_at contacted_at closed_at closed_by "
     "contributions[] clock_events[] clock_events[].at clock_events[].kind clock_events[].owner clock_events[].before "
     "clock_events[].reason clock_events[].by endings[]",
     "handoffs reassign": "handoff lead system stage persona generation owner owner_name owner_why state alarm alarm_at "
     "waits_for cause cause_reason cause_by wake_at bucket bucket_reason "
-    "score opened_at response_due period_ends accepted_at contacted_at closed_at "
+    "score opened_at response_due period_ends accepted_at contacted_at closed_at closed_by "
     "contributions[]",
     "owners list": "owners[] owners[].name owners[].weight owners[].territory owners[].system owners[].zone "
     "owners[].known owners[].gone owners[].at_work owners[].absent_until owners[].absence_reason "

@@ -72,8 +72,6 @@ def check(app: App, online: bool, as_json: bool) -> None:
         say_json({**report, "online": [connections.as_json(look) for look in looks]})
     else:
         _print(report, instance, looks)
-        for place, words in enumerate(report["approval"]):
-            say(words, err=place > 0)
         for problem in problems:
             say(str(problem), err=True)
         if gateway.unscored:
@@ -373,6 +371,8 @@ def _print(report: Mapping[str, Any], instance: Instance, looks: Sequence[Look])
             say(f"  PROBLEM  {system['problem']}")
         if look := asked.get(system["system"]):
             connections.tell(look)
+    for place, words in enumerate(report["approval"]):
+        say(words, err=place > 0)
     scoring = instance.scoring.data if instance.scoring is not None else {}
     rules = sum(len(scoring.get(axis) or ()) for axis in ("fit", "behaviour"))
     parts = [

@@ -11,9 +11,11 @@ from datetime import date, timedelta
 from decimal import Decimal, InvalidOperation
 
 from gateway.errors import Problem
+from gateway.metrics.money import LARGEST
 
 COLUMNS = ("campaign", "amount", "currency", "from", "until", "month")
 HELP = "columns: campaign, amount, currency (else the instance's), and month (2026-05) or from and until (2026-05-01)"
+YEARS = range(1900, 2200)
 _MONTH = re.compile(r"(\d{4})-(0[1-9]|1[0-2])")
 
 
@@ -66,7 +68,7 @@ def _cost(row: dict[str, str], currency: str) -> Cost | Sequence[tuple[str, str]
         amount = Decimal(row.get("amount", ""))
     except InvalidOperation:
         amount = Decimal("NaN")
-    if not amount.is_finite() or amount < 0:
+    if not amount.is_finite() or not 0 <= amount <= LARGEST:
         wrong.append(("amount", "write a number without spaces, such as 1500.00"))
     begins, ends = _span(row, wrong)
     if wrong or begins is None or ends is None:
@@ -77,7 +79,7 @@ def _cost(row: dict[str, str], currency: str) -> Cost | Sequence[tuple[str, str]
 def _span(row: dict[str, str], wrong: list[tuple[str, str]]) -> tuple[date | None, date | None]:
     if month := row.get("month"):
         found = _MONTH.fullmatch(month)
-        if found is None:
+        if found is None or int(found[1]) not in YEARS:
             wrong.append(("month", "write a year and a month, such as 2026-05"))
             return None, None
         begins = date(int(found[1]), int(found[2]), 1)
@@ -85,8 +87,12 @@ def _span(row: dict[str, str], wrong: list[tuple[str, str]]) -> tuple[date | Non
     days = []
     for key in ("from", "until"):
         try:
-            days.append(date.fromisoformat(row.get(key, "")))
+            day = date.fromisoformat(row.get(key, ""))
         except ValueError:
+            day = date.min
+        if day.year in YEARS:
+            days.append(day)
+        else:
             wrong.append((key, "write a day, such as 2026-05-01"))
     if len(days) < 2:
         return None, None

@@ -150,6 +150,11 @@ def _day(value: Any) -> date | None:
         return None
 
 
+def by_then(crossings: Sequence[Crossing], deadline: int) -> list[Crossing]:
+    """As things stood at the end of a goal's last day: what came later neither misses it nor reaches it."""
+    return [one if one.end is None or one.end < deadline else one._replace(end=None) for one in crossings]
+
+
 def progress(goal: Goal, base: Rate, since: Sequence[Crossing], now: int, deadline: int) -> dict[str, Any]:
     """One goal as JSON: its baseline, the rate so far, the forecast for its day, and what is wrong with it.
 

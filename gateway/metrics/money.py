@@ -18,6 +18,8 @@ from gateway.errors import Problem
 from gateway.settings.files import ConfigFile
 
 CURRENCY = re.compile(r"[A-Z]{3}")
+LARGEST = Decimal(10) ** 15
+"""No amount and no rate is larger: it would be a slip."""
 _KEYS = ("to", "rates")
 
 
@@ -82,6 +84,6 @@ def _rate(file: ConfigFile, path: Sequence[Any], day: Any, rate: Any) -> tuple[d
         worth = Decimal(str(rate)) if not isinstance(rate, bool) else Decimal(0)
     except InvalidOperation:
         worth = Decimal(0)
-    if not worth.is_finite() or worth <= 0:
+    if not worth.is_finite() or not 0 < worth <= LARGEST:
         return file.problem(path, "write what one unit is worth, a number over 0 such as 0.92")
     return begins, worth

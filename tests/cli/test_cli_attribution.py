@@ -157,3 +157,8 @@ def test_of_deals_without_amounts_there_is_no_revenue_to_share(instance):
     assert "1 deal had a touch with a channel\nno deal has an amount" in said
     assert "\ndeals\n" in said
     assert "revenue in" not in said
+
+
+def test_a_half_life_of_nothing_is_refused(filled):
+    for option in ("--half-life", "--window"):
+        assert "longer than nothing" in filled.run("metrics", "attribution", option, "0d", code=1).stderr

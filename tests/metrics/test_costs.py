@@ -32,7 +32,10 @@ def test_months_and_days_of_a_file():
         ("Spring,1 500,2026-05", "costs.csv:2: amount: write a number"),
         ("Spring,-5,2026-05", "costs.csv:2: amount: write a number"),
         ("Spring,NaN,2026-05", "costs.csv:2: amount: write a number"),
-        ("Spring,1e400,2026-13", "costs.csv:2: month: write a year and a month"),
+        ("Spring,1,2026-13", "costs.csv:2: month: write a year and a month"),
+        ("Spring,1,9999-12", "costs.csv:2: month: write a year and a month"),
+        ("Spring,1,0000-01", "costs.csv:2: month: write a year and a month"),
+        ("Spring,1e999999,2026-05", "costs.csv:2: amount: write a number"),
         ("Spring,5", "costs.csv:2: from: write a day"),
     ],
 )
@@ -40,6 +43,11 @@ def test_what_is_wrong_is_told_with_its_line(line, says):
     """Never the value itself: a column may have slipped."""
     _, problems = read_costs("costs.csv", f"campaign,amount,month\n{line}\n", "EUR")
     assert str(problems[0]).startswith(says)
+
+
+def test_a_day_that_no_calendar_goes_beyond_is_refused():
+    text = "campaign,amount,from,until\nSpring,5,2026-01-01,9999-12-31\n"
+    assert str(read_costs("costs.csv", text, "EUR")[1][0]).startswith("costs.csv:2: until: write a day")
 
 
 def test_all_problems_are_told_at_once():

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.metrics.baseline import Crossing, baseline, going_on, interval, rate
-from gateway.metrics.goals import Goal, check_goals, compile_goals, progress
+from gateway.metrics.goals import Goal, by_then, check_goals, compile_goals, progress
 from gateway.metrics.velocity import DAY
 from gateway.settings.files import ConfigFile
 
@@ -80,6 +80,15 @@ def test_forecast_by_hand():
     assert told["state"] == "behind"
     assert progress(goal, base, since, NOW, NOW + 7 * DAY)["forecast"] == pytest.approx((1 + 0.5) / 4)
     assert progress(goal, base, since, NOW, NOW)["state"] == "missed"
+
+
+def test_what_comes_after_its_day_neither_misses_nor_reaches_a_goal():
+    """Of two leads one went on in time and one too late: half, whenever that is looked at."""
+    since = by_then(_crossings((380, 10), (380, 30)), NOW)
+    base = rate("mql", "sal", _crossings(*[(day, 10) for day in range(10)]), NOW)
+    goal = Goal("goals.yaml:3", "More", "mql", "sal", 0.6, None, "Sales", date(2026, 12, 31))
+    told = progress(goal, base, since, NOW + 90 * DAY, NOW)
+    assert (told["leads"], told["went_on"], told["state"]) == (2, 1, "missed")
 
 
 @pytest.mark.parametrize(

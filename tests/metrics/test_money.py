@@ -42,6 +42,7 @@ def test_the_rate_of_the_day_counts():
         ("2026-01-01: 0.90", "spring: 0.90", "write a day, such as 2026-01-01"),
         ("0.85", "-1", "a number over 0"),
         ("0.85", "x", "a number over 0"),
+        ("0.85", "1e30", "a number over 0"),
         ("rates:", "rate:", "unknown key"),
     ],
 )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from gateway.answers.metrics.asked import Answer, Asked
 from gateway.answers.texts import plural
 from gateway.durations import duration_in_words
+from gateway.errors import Refused
 from gateway.metrics.attribution import ASSUMES
 from gateway.metrics.report import Behind, Table, without_rate
 
@@ -27,6 +28,8 @@ def attribution(asked: Asked, by: str, window: timedelta | None, half_life: time
     from gateway.metrics.attribution import Unsold, attribute
     from gateway.store.touches import journeys
 
+    if not half_life or (window is not None and not window):
+        raise Refused("a half-life and a window are longer than nothing, such as 30d")
     sold, unsold = asked.won(), Unsold(window)
     found = attribute(journeys(asked.connection, sold, by, unsold), window, half_life, unsold=unsold)
     return Answer(

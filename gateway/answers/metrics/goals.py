@@ -93,7 +93,7 @@ def goals(asked: Asked) -> Answer:
     Counted are leads that reached its first stage after the baseline. The forecast adds, for each that is still on the
     way, the chance that it goes on in time, as the baseline had it.
     """
-    from gateway.metrics.goals import progress
+    from gateway.metrics.goals import by_then, progress
     from gateway.store.velocity import crossings
 
     agreed = asked.instance.goals
@@ -103,8 +103,8 @@ def goals(asked: Asked) -> Answer:
     found, leads = [], {}
     for goal in agreed.goals:
         base = _rate(asked, goal.begin, goal.to, begin, until)
-        since = crossings(asked.connection, asked.journey, goal.begin, goal.to, until, None)
         deadline = _start(asked, goal.by + timedelta(days=1))
+        since = by_then(crossings(asked.connection, asked.journey, goal.begin, goal.to, until, deadline), deadline)
         found.append(progress(goal, base, since, to_micros(asked.now), deadline))
         for word, went_on in (("went on", True), ("on the way", False), ("counted", None)):
             leads[f"{goal.name}/{word}"] = partial(_gone, since.copy, went_on, to_micros(asked.now))

@@ -490,6 +490,7 @@ def model_of(instance: Instance, host: Host, sinks: Mapping[str, Sink], scorer: 
             instance.merge_on_email,
             instance.deals_system,
             new_id,
+            instance.zone,
         ),
         {
             name: [object_ for object_ in mapping.objects.values() if object_.outbound]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
 from typing import Any
 
 from gateway.leads.record import Record, Ref
@@ -40,9 +41,13 @@ class Deal:
     changed: bool = False
 
     def settle(
-        self, attributes: dict[str, Any], origin: Mapping[str, tuple[int, str]], system_of_record: str | None
+        self,
+        attributes: dict[str, Any],
+        origin: Mapping[str, tuple[int, str]],
+        system_of_record: str | None,
+        zone: tzinfo = UTC,
     ) -> None:
-        """Read the deal's standing out of its attributes.
+        """Read the deal's standing out of its attributes. ``zone``: whose days ``closed_at`` is one of.
 
         With a system of record, a deal that has no record there is a copy somebody keeps: it is stored but stays open,
         so that nobody's revenue counts twice.
@@ -53,7 +58,7 @@ class Deal:
         ):
             status = "open"
         closed = attributes.get("closed_at")
-        at = instant(closed) if closed else origin.get("status", (None, ""))[0]
+        at = instant(closed, zone) if closed else origin.get("status", (None, ""))[0]
         money = attributes.get("amount")
         amount, currency = (money[0], money[1]) if isinstance(money, list) else (None, None)
         stage = str(attributes.get("deal_stage", ""))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
 from typing import Any, Protocol
 
 from marshmallow import ValidationError
@@ -59,6 +60,7 @@ class Joining:
     merge_on_email: bool
     system_of_record: str | None
     mint: Callable[[], str]
+    zone: tzinfo = UTC
 
     identifying: dict[tuple[str, str], list[tuple[str, FieldRule]]] = field(default_factory=dict)
     """(system, object) → the fields that say who somebody is; worked out here"""
@@ -576,7 +578,7 @@ def _settle_deals(batch: Batch, joining: Joining) -> None:
     for deal in batch.deals.values():
         if deal.merged_into is None and any(record.dirty for record in deal.records.values()):
             merged, origin, _ = attributes([*deal.records.values()], joining.inbound, joining.rank)
-            deal.settle(merged, origin, joining.system_of_record)
+            deal.settle(merged, origin, joining.system_of_record, joining.zone)
             deal.changed = True
             batch.touched |= {id_ for id_ in deal.leads if id_ in batch.leads}
         for id_ in deal.leads:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any, Protocol
 
 from marshmallow import ValidationError
@@ -169,10 +169,10 @@ def _collide(winner: Candidate, other: Candidate) -> bool:
     return bool(min(entry[1:]) <= max(their_entry[1:]) and min(their_entry[1:]) <= max(entry[1:]))
 
 
-def instant(text: str) -> int:
-    """A canonical date or datetime as microseconds; a date is its midnight in UTC."""
-    at = datetime.fromisoformat(text if "T" in text else f"{text}T00:00:00+00:00")
-    return to_micros(at)
+def instant(text: str, zone: tzinfo = UTC) -> int:
+    """A canonical date or datetime as microseconds; a date is its midnight in ``zone``."""
+    at = datetime.fromisoformat(text)
+    return to_micros(at if "T" in text else at.replace(tzinfo=zone))
 
 
 def _edited(entry: list[Any], record: Record) -> bool:

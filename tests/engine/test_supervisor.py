@@ -283,7 +283,7 @@ class Edited:
     """Files whose verdicts a test gives."""
 
     def __init__(self):
-        self.problems, self.news, self.verdicts = [], True, []
+        self.problems, self.news, self.verdicts, self.held = [], True, [], []
 
     def look(self, now):
         if self.verdicts:

@@ -14,7 +14,7 @@ from gateway.store import tables as t
 from gateway.store.database import read
 from gateway.testing.instance import Instance
 
-OURS = {"documents", "duplicates", "tallies", "budgets", "breakers", "bundles"}
+OURS = {"jobs", "cursors", "documents", "duplicates", "tallies", "budgets", "breakers", "bundles"}
 """Tables about the work itself."""
 
 

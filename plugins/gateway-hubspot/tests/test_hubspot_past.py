@@ -181,7 +181,7 @@ def test_when_the_calls_are_used_up_it_waits_and_goes_on(instance, portal, monke
     for n in range(120):
         portal.add("contacts", {"email": f"p{n}@example.org"}, at=LONG_AGO)
     slept = []
-    monkeypatch.setattr("gateway.cli.pull.time.sleep", slept.append)
+    monkeypatch.setattr("gateway.jobs.Job.wait", lambda self, seconds: slept.append(seconds))
     used_up = {"limit": "daily", "retry_after": 700}
     portal.faults.script([{"match": "GET /crm/v3/objects/contacts.*after=", "times": 1, "action": used_up}])
     told = instance.run("pull", "hubspot", "--history")

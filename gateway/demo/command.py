@@ -245,7 +245,7 @@ class Story:
 
     def _explained(self) -> str:
         """A lead with points for all that HubSpot can see."""
-        leads = [one["lead"] for one in self._ask("leads", "list", "--limit", "60")["leads"]]
+        leads = [one["lead"] for one in self._ask("leads", "list", "--limit", "1000")["leads"]]
         for lead in leads:
             rules = {one["rule"] for one in self._ask("leads", "explain", lead)["contributions"] if one["points"] > 0}
             if rules.issuperset(REASONS):

@@ -7,13 +7,15 @@ in it by their ids alone; names are put in when it is shown, so a forgotten pers
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from gateway.answers import outlook
 from gateway.answers.metrics import attribution, campaigns, content, funnel, goals, handed, ideal, recycled, velocity
 from gateway.answers.metrics.asked import Answer, Asked, stated
+from gateway.answers.section import Data, Section
 from gateway.answers.texts import plural
 from gateway.errors import Refused
 from gateway.metrics.definitions import DEFINITIONS
@@ -23,38 +25,22 @@ from gateway.metrics.report import Table, number, percent
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from gateway.committee.simulating import Tell
     from gateway.runtime import Gateway
     from gateway.store.reviews import Decision
 
-Data = Mapping[str, Any]
 NONE = "Nobody was handed over in the period."
 HALF_LIFE = timedelta(days=30)
 MOST = 200
 """So many rows of one number's list are kept: whoever wants all asks the metric itself."""
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
-    """``name``: of the metric. ``sentence``: what it says. ``parts``: lines and tables, those of ``surprises`` without
-    names. ``problem``: why there is no answer."""
+def sections(asked: Asked, before: Sequence[Section] = (), tell: Tell = lambda *_: None) -> Iterator[Section]:
+    """Of the period that is asked for. What cannot be told says why, and the rest is told all the same.
 
-    name: str
-    title: str
-    sentence: str
-    parts: Sequence[str | Table] = ()
-    data: Data | None = None
-    definitions: Sequence[str] = ()
-    problem: str = ""
-
-    @classmethod
-    def kept(cls, row: Data) -> Section:
-        """From JSON, as ``as_json`` made it."""
-        parts = [part if isinstance(part, str) else Table(**part) for part in row["parts"]]
-        return cls(**{**row, "parts": parts})
-
-
-def sections(asked: Asked) -> Iterator[Section]:
-    """Of the period that is asked for. What cannot be told says why, and the rest is told all the same."""
+    :param before: those of the pack made last, of which replays are taken that are still of use. :param tell: how far a
+        replay is.
+    """
     ever = replace(asked, period=Period())
     by_channel = partial(attribution.attribution, by="channel", window=None, half_life=HALF_LIFE)
     for name, title, of, answer in (
@@ -71,7 +57,7 @@ def sections(asked: Asked) -> Iterator[Section]:
         ("velocity", "How fast it goes, and how follow-up is kept", asked, velocity.velocity),
     ):  # fmt: skip
         yield _section(name, title, of, answer)
-    yield _model(asked)
+    yield from outlook.sections(asked, {one.name: one.data or {} for one in before}, tell)
 
 
 def _section(name: str, title: str, asked: Asked, answer: Callable[[Asked], Answer]) -> Section:
@@ -87,55 +73,13 @@ def _section(name: str, title: str, asked: Asked, answer: Callable[[Asked], Answ
     return Section(name, title, _SAID[name](found.data), parts, data, found.definitions)
 
 
-def _model(asked: Asked) -> Section:
-    """What of the model changed in the period, which overlays held, and which drafts wait."""
-    from gateway.answers.versions import history, open_drafts, version_json
-
-    since, until = asked.since or 0, asked.until or 1 << 62
-    versions = [version_json(one) for one in history(asked.gateway) if since <= one.since < until]
-    waiting = open_drafts(asked.gateway)
-    scoring = asked.instance.scoring.data if asked.instance.scoring is not None else {}
-    overlays = [{key: str(value) for key, value in one.items()} for one in scoring.get("overlays") or ()]
-    live = Table(
-        ("live since", "changed", "why", "keys of"),
-        [(one["since"], _changes(one), one["reason"], _turned(one)) for one in versions],
-        "Versions of the period",
-        words=4,
-    )
-    drafts = Table(
-        ("draft", "changes", "why", "keys of", "waits for"),
-        [(one["name"], _changes(one), one["reason"], _turned(one), ", ".join(one["missing"])) for one in waiting],
-        "Proposed",
-        words=5,
-    )
-    held = Table(
-        ("overlay", "what"),
-        [(one.get("name", ""), "; ".join(f"{k}: {v}" for k, v in one.items() if k != "name")) for one in overlays],
-        "Overlays",
-        words=2,
-    )
-    said = [
-        plural(len(versions), "version") + " went live in the period",
-        plural(len(waiting), "draft") + (" waits" if len(waiting) == 1 else " wait"),
-    ]
-    said += [plural(len(overlays), "overlay") + " in the model"] if overlays else []
-    data = {"versions": versions, "drafts": waiting, "overlays": overlays}
-    return Section("model", "The model", ", ".join(said) + ".", [live, drafts, held], data)
-
-
-def _changes(one: Data) -> str:
-    return "; ".join(words for told in one["changes"].values() for words in told) or "the first version"
-
-
-def _turned(one: Data) -> str:
-    return ", ".join(f"{turn['by']} ({turn['role']}, {turn['what']})" for turn in one["turns"])
-
-
 def named(asked: Asked, section: Section) -> Section:
     """With what people are called today, where it tells of people."""
-    if section.name != "surprises" or section.data is None:
+    if section.data is None:
         return section
-    return replace(section, parts=list(handed.misjudged(asked, section.data)))
+    if section.name == "surprises":
+        return replace(section, parts=list(handed.misjudged(asked, section.data)))
+    return replace(section, parts=[*section.parts, *outlook.people(asked, section)])
 
 
 def definitions(found: Sequence[Section]) -> dict[str, str]:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from gateway.answers.review import Section, as_json, definitions, log, named, sections
+from gateway.answers.review import as_json, definitions, log, named, sections
+from gateway.answers.section import Section
 from gateway.answers.texts import iso, moment
 from gateway.errors import Refused
 from gateway.metrics.period import Period, period
@@ -16,6 +17,7 @@ from gateway.times import from_micros, to_micros
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from gateway.committee.simulating import Tell
     from gateway.runtime import Gateway
     from gateway.store.reviews import Decision, Review
 
@@ -43,8 +45,9 @@ def called(gateway: Gateway, name: str) -> Period:
     return found
 
 
-def make(gateway: Gateway, chosen: Period, by: str) -> Review:
-    """The pack of a period, worked out and kept; one that was decided by is left as it is."""
+def make(gateway: Gateway, chosen: Period, by: str, tell: Tell = lambda *_: None) -> Review:
+    """The pack of a period, worked out and kept; one that was decided by is left as it is. ``tell``: how far a replay
+    of a draft or an overlay is."""
     from gateway.answers.metrics.asked import Asked
     from gateway.store import reviews
     from gateway.store.database import read, write
@@ -54,9 +57,12 @@ def make(gateway: Gateway, chosen: Period, by: str) -> Review:
     if chosen.since is None or chosen.until is None:
         raise Refused("a review is of a period with two ends")
     with read(gateway.store.main) as connection:
-        if any(one.period == chosen.name and one.held_at is not None for one in reviews.listed(connection)):
-            return reviews.find(connection, chosen.name)
-        found = list(sections(Asked(gateway, connection, chosen, now)))
+        there = any(one.period == chosen.name for one in reviews.listed(connection))
+        last = reviews.find(connection, chosen.name) if there else None
+        if last is not None and last.held_at is not None:
+            return last
+        before = [Section.kept(one) for one in last.pack] if last is not None else ()
+        found = list(sections(Asked(gateway, connection, chosen, now), before, tell))
     ends = to_micros(chosen.since), to_micros(chosen.until)
     made = reviews.Review(new_id(), chosen.name, *ends, to_micros(now), by, None, as_json(found))
     with write(gateway.store.main) as connection:

@@ -113,8 +113,8 @@ def sentences(told: dict[str, Any]) -> Iterator[str]:
     yield from _capacity(told)
     if told["wins"]:
         yield (
-            f"of {told['wins']:,} wins the draft had handed over {draft['wins_handed_over']:,} before they were won, "
-            f"the live model {live['wins_handed_over']:,}: {told['wins_caught']:,} more caught, "
+            f"of {plural(told['wins'], 'win')} the draft had handed over {draft['wins_handed_over']:,} before they "
+            f"were won, the live model {live['wins_handed_over']:,}: {told['wins_caught']:,} more caught, "
             f"{told['wins_missed']:,} missed"
         )
     for side in SIDES:

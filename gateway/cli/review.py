@@ -8,7 +8,7 @@ import click
 
 from gateway.answers.texts import moment, plural
 from gateway.cli.main import App, pass_app, pass_app_to_look
-from gateway.cli.output import by_option, json_option, say, say_json, table
+from gateway.cli.output import by_option, json_option, progress, say, say_json, table
 
 period_option = click.option(
     "--period", "name", metavar="PERIOD", default="last-quarter", show_default=True, help="Such as 2026-Q3 or 2026-10."
@@ -37,7 +37,8 @@ def review(app: App, ctx: click.Context, name: str, html: Path | None, by: str, 
     from gateway.answers import reviewing
     from gateway.store.database import read
 
-    made = reviewing.make(app.gateway, reviewing.called(app.gateway, name), by)
+    with progress("replaying") as tell:
+        made = reviewing.make(app.gateway, reviewing.called(app.gateway, name), by, lambda done, total: tell(done))
     with read(app.gateway.store.main) as connection:
         found = reviewing.shown(app.gateway, connection, made.period)
     if html is not None:

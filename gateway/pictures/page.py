@@ -23,7 +23,7 @@ th, td { text-align: right; vertical-align: top } .word { text-align: left } th 
 caption { font-weight: 600; text-align: left }
 dt { font-weight: 600; margin-top: 0.5rem } dd { margin: 0 }
 tr { break-inside: avoid }
-@media print { body { margin: 0; max-width: none; font-size: 11px } }
+@media print { body { margin: 0; max-width: none; font-size: 11px } .wide { overflow: visible } }
 """
 
 

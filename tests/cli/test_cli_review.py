@@ -53,14 +53,14 @@ def test_the_pack_tells_every_number_with_a_sentence(met, tmp_path):
     told = met.json("review", "--period", "2026-Q1")
     assert [one["name"] for one in told["sections"]] == [
         *("funnel", "goals", "baseline", "ideal", "surprises", "rules", "content", "campaigns"),
-        *("attribution", "recycled", "velocity", "model"),
+        *("attribution", "recycled", "velocity", "model", "overlays", "drift", "proposed"),
     ]
     assert all(one["sentence"] for one in told["sections"])
     assert section(told, "goals")["problem"]
     assert section(told, "rules")["data"]["handoffs"] == 5
     assert section(told, "model")["sentence"] == "0 versions went live in the period, 0 drafts wait."
     drawn = page.read_text(encoding="utf-8")
-    assert drawn.count("<section>") == 1 + 12 + 1
+    assert drawn.count("<section>") == 1 + 15 + 1
     assert "Whom the score misjudged" in drawn
 
 

@@ -19,7 +19,7 @@ def test_both_teams_decide_by_a_pack(company: Any, desk: Any, pack: str) -> None
     marketing = desk("marketing")
     assert pack in marketing.get("/reviews")
     page = marketing.get(f"/reviews/{pack}")
-    assert page.count("<section") == 13
+    assert page.count("<section") == 16
     assert "numbers.js" in page
     told = marketing.post(f"/reviews/{pack}/decide", words="Ask <b>first</b>", owner="Ann", due=DUE)
     assert "Recorded." in told
@@ -68,7 +68,7 @@ def test_a_pack_is_made_in_a_job(desk: Any, program: Any, monkeypatch: pytest.Mo
 def test_a_program_does_the_same(program: Any, pack: str) -> None:
     sales = program("sales")
     assert [one["period"] for one in sales.get("/reviews")["reviews"]] == [pack]
-    assert len(sales.get(f"/reviews/{pack}")["sections"]) == 12
+    assert len(sales.get(f"/reviews/{pack}")["sections"]) == 15
     said = {"decision": "More calls", "owner": "Ben", "due": DUE}
     task = sales.post(f"/reviews/{pack}/decisions", key="once", **said)["task"]
     assert sales.post(f"/reviews/{pack}/decisions", key="once", **said)["task"] == task

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,9 +12,11 @@ from typing import Any
 import pytest
 from disk_instance import ANN, BOB, CY, FIRM, Instance
 
+from gateway.accounts import users
 from gateway.answers.simulation import simulation_json
-from gateway.committee import simulating
+from gateway.committee import proposing, simulating
 from gateway.runtime import open_gateway
+from gateway.store.database import write
 
 
 def day(ago: int) -> str:
@@ -126,3 +130,51 @@ overlays:
     assert "1 by it alone" in looked.run("model", "overlays", "Fair").stdout
     assert "Winter has not begun" in looked.run("model", "overlays", "Winter", code=1).stderr
     assert "did you mean 'Fair'?" in looked.run("model", "overlays", "Fare", code=1).stderr
+
+
+def test_the_pack_tells_what_overlays_changed_and_what_drafts_would_have_done(
+    looked: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bob came by an overlay and would not by the draft; his name is in the page, not in what is kept."""
+    assert section(pack(looked), "proposed")["sentence"] == "Nothing is proposed."
+    assert section(pack(looked), "overlays")["sentence"] == "No overlay held in the period."
+    assert "Too few leads to say" in section(pack(looked), "drift")["sentence"]
+    fair = f"overlays: [{{name: Fair, rule: Viewed a page, factor: 1.5, from: {day(10)[:10]}, owner: Mo}}]\n"
+    text = (looked.root / "scoring.yaml").read_text().replace("cap: 40", "cap: 60")
+    looked.write("scoring.yaml", text.replace("behaviour: 40}\nbands", "behaviour: 60}\nbands") + fair)
+    looked.edit("journey.yaml", "score: 50", "score: 38")
+    looked.edit("gateway.yaml", "instance:", "approval: off\ninstance:")
+    looked.run("status")
+    looked.edit("gateway.yaml", "approval: off", "approval: two-key")
+    looked.run("status")
+    with closing(open_gateway(looked.root)) as gateway:
+        with write(gateway.store.main) as connection:
+            mo = users.add(connection, "mo@one.example", "Mo", "marketing", "", 0, "test")
+        draft = {"journey.yaml": gateway.instance.files["journey.yaml"].replace("score: 38", "score: 90")}
+        proposing.propose(gateway, mo, "strict", draft, "sales drown")
+    told = pack(looked)
+    overlays, proposed = section(told, "overlays"), section(told, "proposed")
+    assert overlays["sentence"] == "1 overlay held in the period; Fair brought 1 lead by itself."
+    assert proposed["sentence"] == (
+        "1 draft waits: strict would have brought 0 leads to sales in 90 days instead of 2."
+    )
+    assert proposed["data"]["drafts"][0]["changes"] == {"journey.yaml": ["mql: score 38 → 90"]}
+    assert "bob@two.example" not in json.dumps(told)
+    page = looked.root / "review.html"
+    looked.run("review", "--period", this_year(), "--html", str(page))
+    assert page.read_text(encoding="utf-8").count("bob@two.example") == 3
+    # A day has not gone by: nothing is replayed again.
+    monkeypatch.setattr(simulating, "_worked", None)
+    assert section(pack(looked), "proposed")["data"] == proposed["data"]
+
+
+def this_year() -> str:
+    return str(datetime.now(UTC).year)
+
+
+def pack(instance: Instance) -> Any:
+    return instance.json("review", "--period", this_year())
+
+
+def section(told: Any, name: str) -> Any:
+    return next(one for one in told["sections"] if one["name"] == name)

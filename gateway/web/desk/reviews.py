@@ -15,6 +15,13 @@ from gateway.web.desk.jobs import begin
 from gateway.web.desk.numbers import sheets
 from gateway.web.desk.page import Desk, done, page, visitor
 
+PAGES = {
+    "model": ("model", "The model in use"),
+    "overlays": ("model", "The model in use"),
+    "drift": ("work", "Work"),
+    "proposed": ("versions", "Versions and drafts"),
+}
+"""Section → the page that says more, where that is none of the numbers."""
 PERIODS = ("last-quarter", "last-month", "this-quarter", "last-year")
 
 
@@ -51,6 +58,7 @@ def review(desk: Desk, name: str) -> ResponseReturnValue:
     return render_template(
         "desk/review.html",
         found=found,
+        pages=PAGES,
         review=found.review,
         chapters=list(zip(found.sections, drawn, strict=True)),
         figures=[figure for few in drawn for figure in few],

@@ -32,11 +32,12 @@ from gateway_sandbox import HubSpotSandbox, SalesforceSandbox, serve
 from gateway_sandbox.hubspot import OFF
 from gateway_sandbox.hubspot.limits import Limits
 from sqlalchemy import func, select, update
+from sqlalchemy.exc import OperationalError
 
 from gateway.engine.supervisor import STATUS
 from gateway.settings.instance import store_place
 from gateway.store import tables as t
-from gateway.store.database import Store, open_store, read, write
+from gateway.store.database import Store, open_store, read, store_trouble, write
 from gateway.store.inbox import Inbox
 from gateway.store.overview import OPEN_WRITES, Overview, overview
 from gateway.store.times import utc_now
@@ -399,8 +400,19 @@ class Running:
         if self._here is None:
             self._here = Instance(self.root, self.files, utc_now)
         self.sent.update(documents)
-        self._here.give("site", *documents.values())
-        self._here.work()
+        here = self._here
+        here.give("site", *documents.values())
+
+        def worked() -> bool:
+            try:
+                here.work()
+            except OperationalError as exc:  # others write, for longer than usual: a worker would try again, too
+                if not store_trouble(exc):
+                    raise
+                return False
+            return True
+
+        until(worked, self.log, 0.1)
 
     # -- what became of it --------------------------------------------------------------------------------------------
 

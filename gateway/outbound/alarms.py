@@ -91,7 +91,9 @@ class Alarms:
                 item = {"key": alarm, "kind": alarms.DRIFT, "system": self._system, "object": drift.object}
                 fresh.setdefault(alarm, {**item, "detail": {**detail, "until": now + _HOUR}})
         alarms.raise_alarms(connection, list(fresh.values()), now)
-        self._open |= {alarm: (alarms.drift_of(row["detail"]), row["detail"]) for alarm, row in fresh.items()}
+        self._open = self._open | {
+            alarm: (alarms.drift_of(row["detail"]), row["detail"]) for alarm, row in fresh.items()
+        }
         over = [
             alarm
             for alarm, (drift, _) in self._open.items()

@@ -11,6 +11,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from copy import copy
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -20,18 +21,22 @@ from sqlalchemy import Engine
 
 from gateway.checked import Garbage, Tampered, refuse_receipts
 from gateway.contracts import COMPANIONS, LIST, Call, Receipt, Sink, Write, without_secrets
+from gateway.errors import StaleCommit
 from gateway.leads.record import Record
 from gateway.model import Guard
 from gateway.outbound.alarms import Alarms
 from gateway.outbound.answering import Answering
 from gateway.outbound.guarding import Guarding
 from gateway.store import outbox
+from gateway.store.commit import first_wins
 from gateway.store.database import read, write
 from gateway.sync.receipts import Verdict, verdict
 from gateway.times import to_micros
 
 SILENCE = 35.0
 """Seconds of the taker's monotonic clock without a beat after which a worker counts as dead: a call may take 30."""
+TRIES = 4
+"""How often answers are booked, because somebody else was faster; the last time nobody else commits meanwhile."""
 GARBAGE = "no valid receipt"
 QUARANTINED = "plugin quarantined"
 """Code of a write that waits because its plugin has failed with others."""
@@ -163,16 +168,33 @@ class Delivery:
     def _book(self, worker: str, todo: Todo, answers: Mapping[str, Receipt]) -> list[outbox.People]:
         if not answers:
             return []
-        now = to_micros(self.now())
-        with write(self.engine) as connection:
-            answers = self.alarms.heard(connection, todo, answers, now)
+        attempt = 1
+        while True:
+            try:
+                again, settled, failed = self._booked(worker, todo, answers, alone=attempt == TRIES)
+                break
+            except StaleCommit:  # a batch was faster, or a worker that took the writes over
+                if attempt == TRIES:
+                    raise
+                attempt += 1
+                time.sleep(random.uniform(0, 0.01))  # so that they do not meet again
+        self.failed += failed
+        self._tell(settled)
+        return again
+
+    def _booked(
+        self, worker: str, todo: Todo, answers: Mapping[str, Receipt], alone: bool
+    ) -> tuple[list[outbox.People], list[outbox.Settled], list[dict[str, Any]]]:
+        """One try: (who is to be planned again, what was booked, what will never be done)."""
+        now, heard = to_micros(self.now()), copy(self.alarms)
+        with write(self.engine, shared=not alone) as connection, first_wins():
+            answers = heard.heard(connection, todo, answers, now)
             settled = [_settled(*todo[key], answer) for key, answer in answers.items()]
             again, failed = outbox.settle(connection, worker, now, settled)
             for reason in {item.verdict.pause for item in settled if item.verdict.pause}:
                 outbox.pause(connection, self.system, reason, now)
-        self.failed += failed
-        self._tell(settled)
-        return again
+        self.alarms = heard  # what a try that failed heard is nowhere
+        return again, settled, failed
 
     def _tell(self, settled: Sequence[outbox.Settled]) -> None:
         """A line for each kind of answer, with the writes that got it and the documents that they go back to."""

@@ -224,7 +224,11 @@ def settle(
     """Book verdicts and teach the snapshots. Returns who is to be planned again (linked, moved, one person), and what
     will never be done: system, write, code, message.
 
-    Raises ``StaleCommit`` when another worker took over a lease meanwhile: its receipts are the ones that count.
+    Raises ``StaleCommit`` when another worker took over a lease meanwhile: its receipts are the ones that count. So it
+    does when news was faster to make a record that a receipt tells of: read anew, it is that one.
+
+    Batches may commit meanwhile. The leads are kept from them first, as a batch keeps its own, so who comes second
+    sees what the first did to their records.
     """
     if not settled:
         return [], []
@@ -248,7 +252,7 @@ def settle(
     settled = _refused_apart(connection, settled, owners)
     superseded = _overtaken(connection, settled, owners)
     before: dict[str, Any] = {}
-    records, events, again = _learn(connection, settled, owners, now, before)
+    records, stored, events, again = _learn(connection, settled, owners, now, before)
     parameters = [{**_booking(i, now, i.row.id in superseded), "v_before": before.get(i.row.id, {})} for i in settled]
     forget.bury(
         connection, {r for item in settled if item.row.lead and item.row.id not in owners for r in _refs(item)}, now
@@ -256,23 +260,26 @@ def settle(
     if connection.execute(statement, parameters).rowcount != len(parameters):
         raise StaleCommit("another worker took over these writes")
     put = Put(connection)
-    tallies: dict[tuple[str, str], int] = {}
-    for item, parameter in zip(settled, parameters, strict=True):
-        if parameter["v_finished"] is not None:
-            key = (item.row.system, parameter["v_state"] if parameter["v_state"] != "dead" else "write dead")
-            tallies[key] = tallies.get(key, 0) + 1
-    put.count(
-        t.tallies,
-        [{"system": system, "what": what, "reason": "", "count": n} for (system, what), n in sorted(tallies.items())],
-    )
     put.insert(t.events, events, ignore=True)
-    put.upsert(t.records, [record_row(record) for record in records.values()])
+    made = [record_row(record) for ref, record in records.items() if ref not in stored]
+    if len(put.insert_new(t.records, made)) != len(made):
+        raise StaleCommit("news of a record was faster than its receipt")
+    put.upsert(t.records, [record_row(record) for ref, record in records.items() if ref in stored])
     leads = {lead for lead in owners.values() if lead} | {lead for people in again for lead in people}
     # Whoever loaded these leads before must load them again: their snapshots have moved.
     connection.execute(update(t.leads).where(among(t.leads.c.id, leads)).values(version=t.leads.c.version + 1))
     last_words = [item for item in settled if item.row.id not in superseded]
     letters = _dead_letters(last_words, now)
     work.found(connection, letters)
+    tallies: dict[tuple[str, str], int] = {}
+    for item, parameter in zip(settled, parameters, strict=True):
+        if parameter["v_finished"] is not None:
+            key = (item.row.system, parameter["v_state"] if parameter["v_state"] != "dead" else "write dead")
+            tallies[key] = tallies.get(key, 0) + 1
+    put.count(  # last: everybody counts in these rows
+        t.tallies,
+        [{"system": system, "what": what, "reason": "", "count": n} for (system, what), n in sorted(tallies.items())],
+    )
     told = ("write", "code", "message")
     return again, [{"system": one["system"], **{name: one["detail"][name] for name in told}} for one in letters]
 
@@ -283,14 +290,20 @@ def pause(connection: Connection, system: str, reason: str, now: int) -> None:
 
 
 def _owners(connection: Connection, settled: Sequence[Settled]) -> dict[str, str]:
-    """Write → the lead it is about by now: another if it was merged meanwhile, none if it was erased."""
+    """Write → the lead it is about by now: another if it was merged meanwhile, none if it was erased. Nobody else
+    changes these leads, or what is theirs, before we are through."""
     w, ours = t.writes.c, t.leads.c
-    rows = (
-        select(w.id, w.lead)
-        .join(t.leads, ours.id == w.lead)
-        .where(among(w.id, [item.row.id for item in settled]), ours.erased_at.is_(None))
-    )
-    return {row.id: row.lead for row in connection.execute(rows)}
+    rows = select(w.id, w.lead, ours.erased_at).join(t.leads, ours.id == w.lead)
+    rows = rows.where(among(w.id, [item.row.id for item in settled]))
+    kept: set[str] = set()
+    while True:
+        found = connection.execute(rows).all()
+        leads = {row.lead for row in found}
+        if leads <= kept:
+            return {row.id: row.lead for row in found if row.erased_at is None}
+        # In their order, for two who wait for each other's would wait for ever. Who was in front may have merged them.
+        connection.execute(select(ours.id).where(among(ours.id, leads)).order_by(ours.id).with_for_update()).all()
+        kept |= leads
 
 
 def _given_up(item: Settled) -> Settled:
@@ -361,8 +374,9 @@ def _booking(item: Settled, now: int, overtaken: bool) -> dict[str, Any]:
 
 def _learn(
     connection: Connection, settled: Sequence[Settled], owners: Mapping[str, str], now: int, before_of: dict[str, Any]
-) -> tuple[dict[Ref, Record], list[dict[str, Any]], list[People]]:
-    """What each receipt says of its record: the snapshot, a new link, a moved or deleted one.
+) -> tuple[dict[Ref, Record], set[Ref], list[dict[str, Any]], list[People]]:
+    """What each receipt says of its record: the snapshot, a new link, a moved or deleted one. Also which of the
+    records were stored already.
 
     News of a record that we just made can be faster than its receipt, and bring no key that leads to us: then the
     record has a lead of its own already, the same person.
@@ -375,10 +389,12 @@ def _learn(
     for system, object_ in {ref[:2] for ref in wanted}:
         ids = [ref[2] for ref in wanted if ref[:2] == (system, object_)]
         for row in connection.execute(
-            select(*RECORD).where(c.system == system, c.object == object_, among(c.record, ids))
+            # Some may be another lead's, whom nobody keeps from changing them.
+            select(*RECORD).where(c.system == system, c.object == object_, among(c.record, ids)).with_for_update()
         ):
             record = record_of(row)
             records[record.ref] = record
+    stored = set(records)
     events: list[dict[str, Any]] = []
     again: list[People] = []
 
@@ -425,7 +441,7 @@ def _learn(
             there = here if receipt.result == "moved" else (*before[:2], receipt.candidates[0])
             owner = _link(records, there, lead, now)
             again.append((lead,) if owner == lead else (lead, owner))
-    return records, events, again
+    return records, stored, events, again
 
 
 def _refs(item: Settled) -> list[Ref]:

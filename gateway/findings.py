@@ -11,7 +11,7 @@ from typing import Any
 
 from gateway.contracts import Account, Signal, Step
 from gateway.errors import Problem
-from gateway.mapping import COMPUTED, fitting
+from gateway.mapping import COMPUTED, fitting, is_computed
 from gateway.mapping.fitting import Catalogue
 from gateway.settings.files import ConfigFile, KeyPath, suggest
 from gateway.settings.instance import GATEWAY, MAPPINGS, SCORING, Instance, uses
@@ -80,7 +80,7 @@ class Findings:
         """What we write of people that another system brings in: what a connector between the two writes, too."""
         for one in self._objects(system):
             for field_ in one.outbound.values() if one.kind == "person" else ():
-                if field_.to not in COMPUTED and any(
+                if not is_computed(field_.to) and any(
                     field_.to in {other.to for other in theirs.inbound.values()}
                     for name in self.instance.systems
                     if name != system

@@ -133,7 +133,7 @@ def assign_owner(
 
 @hookspec
 def lead_scored(scores: Sequence[Mapping[str, Any]]) -> None:
-    """Observer, after commit, batched, at least once. Each has ``lead``, ``total``, ``band``, ``before``."""
+    """Observer, after commit, batched, at least once. Each has ``lead``, ``score`` (which), ``total``, ``band``."""
 
 
 @hookspec

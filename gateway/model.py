@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
@@ -22,6 +22,14 @@ Guard = Callable[[str, str], AbstractContextManager[Any]]
 
 def unguarded(plugin: str, call: str) -> AbstractContextManager[Any]:
     return nullcontext()
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A score beside the main one. ``scorer`` None: its strategy is not to be had; ``plugin``: whose scorer it is."""
+
+    scorer: Scorer | None
+    plugin: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,5 +53,22 @@ class Model:
     """whose clock people are told times by"""
     scorer_plugin: str = ""
     """whose scorer it is"""
+    others: Mapping[str, Named] = field(default_factory=dict)
+    """the scores beside the main one, which ``scorer`` gives"""
     assign: Callable[[Mapping[str, Any], Mapping[str, Any], Sequence[Any]], str | None] = lambda *_: None
     """asks the plugins whose a new handoff becomes"""
+
+    @property
+    def score_names(self) -> tuple[str, ...]:
+        """As the store calls them, the main one first."""
+        return self.score_name, *self.others
+
+    def given(self) -> Iterator[tuple[str, Scorer | None, str]]:
+        """Each score, the main one first: its name, its scorer, whose that is."""
+        yield self.score_name, self.scorer, self.scorer_plugin
+        for name, one in self.others.items():
+            yield name, one.scorer, one.plugin
+
+    def scorer_of(self, name: str) -> Scorer | None:
+        """Of the score that a stage names: empty is the main one."""
+        return self.others[name].scorer if name in self.others else None if name else self.scorer

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
@@ -26,12 +27,14 @@ from gateway.contracts import (
     Subject,
 )
 from gateway.errors import ConfigError, NotFound, Refused
+from gateway.governance.parts import SCORING, is_score, names
 from gateway.journey.journey import Journey, compile_journey
 from gateway.leads.record import Record, Ref, fold
 from gateway.leads.stamps import OWN, OwnRules, attributes
 from gateway.mapping import compile_mapping
 from gateway.scoring.rating import subject
-from gateway.settings.files import ConfigFile
+from gateway.settings.files import ConfigFile, suggest
+from gateway.settings.instance import LEAD, STRATEGY
 from gateway.store import bundle, listing
 from gateway.store.database import read
 from gateway.store.loading import load
@@ -48,13 +51,15 @@ NOW = 1 << 62
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """``score`` with its contributions. ``subject`` is what was scored, ``scoring`` the hash of the model."""
+    """``score`` with its contributions; ``name``: which. ``subject`` is what was scored, ``scoring`` the hash of the
+    model."""
 
     lead: str
     at: datetime
     subject: Subject
     score: Score
     scoring: str
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +77,30 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The files of a time, as far as a score depends on them. ``objects``: (system, object) → its mapping."""
+    """The files of a time, as far as a score depends on them. ``objects``: (system, object) → its mapping.
+
+    ``scorers``: name of a score → its scorer, the main one first; empty where nobody was scored.
+    """
 
     objects: Mapping[tuple[str, str], Any]
     rank: Mapping[str, int]
     journey: Journey
-    scorer: Scorer | None
+    scorers: Mapping[str, Scorer]
     scoring: str
+
+    def knows(self, name: str) -> bool:
+        """Whether there is a score of this name, an empty one being the main one's."""
+        return bool(self.scorers) and (not name or name in self.scorers)
+
+    def scorer(self, name: str) -> tuple[str, Scorer]:
+        """The score of this name, an empty one being the main one's, and who gives it. Raises ``Refused``."""
+        if not self.scorers:
+            raise Refused("there is no scoring.yaml, so there are no points to explain")
+        name = name or next(iter(self.scorers))
+        if name not in self.scorers:
+            hint = suggest(name, self.scorers) or f"; there are: {', '.join(self.scorers)}"
+            raise Refused(f"the model has no score {name!r}{hint}")
+        return name, self.scorers[name]
 
     def inbound(self, system: str, object: str) -> Mapping[str, Any]:
         if (system, object) == OWN:
@@ -87,9 +109,9 @@ class Rules:
         return found.inbound if found else {}
 
 
-def explain_now(gateway: Gateway, lead: str) -> Explained:
-    """Every point of the lead's score at this moment. Raises ``Refused`` without a scoring model."""
-    scorer = _scorer(gateway.model.scorer)
+def explain_now(gateway: Gateway, lead: str, score: str = "") -> Explained:
+    """Every point of the lead's score at this moment. Raises ``Refused`` without a scoring model, or such a score."""
+    name, scorer = rules_now(gateway).scorer(score)
     at = gateway.now()
     with read(gateway.store.main) as connection:
         need = replace(gateway.pipeline.need(at), counted={lead})
@@ -97,22 +119,26 @@ def explain_now(gateway: Gateway, lead: str) -> Explained:
     found = batch.leads[lead]
     company = batch.companies[found.company].attributes if found.company in batch.companies else {}
     scored = subject(found, company)
-    return Explained(lead, at, scored, scorer.score(scored, at, explain=True), gateway.model.hashes.get("scoring", ""))
+    return Explained(
+        lead, at, scored, scorer.score(scored, at, explain=True), gateway.model.hashes.get("scoring", ""), name
+    )
 
 
-def explain_at(gateway: Gateway, lead: str, at: datetime, hindsight: bool = False) -> Explained:
+def explain_at(gateway: Gateway, lead: str, at: datetime, hindsight: bool = False, score: str = "") -> Explained:
     """Every point of the lead's score at ``at``, as it was or would have been decided then.
 
-    Raises ``NotFound`` when nothing was known of the lead, ``Refused`` when the files of then need plugins that are
-    not there any more.
+    Raises ``NotFound`` when nothing was known of the lead, ``Refused`` when the model of then had no such score, or its
+    files need plugins that are not there any more.
     """
+    score = "" if score == gateway.model.score_name else score
     with read(gateway.store.main) as connection:
-        return explained(connection, _rules_at(gateway, connection, to_micros(at)), lead, at, hindsight)
+        return explained(connection, _rules_at(gateway, connection, to_micros(at)), lead, at, hindsight, score)
 
 
-def history(gateway: Gateway, lead: str, most: int = 50) -> list[Point]:
+def history(gateway: Gateway, lead: str, most: int = 50, score: str = "") -> list[Point]:
     """The last ``most`` times at which the lead's score moved, the newest first: by news, points that a person gave,
     another model, or time alone. Recomputed from stored facts, as ``explain_at`` does, and raises as that."""
+    score = "" if score == gateway.model.score_name else score
     with read(gateway.store.main) as connection:
         causes = listing.moving(connection, lead, to_micros(gateway.now()))
         compiled: dict[str, Rules] = {}
@@ -123,20 +149,22 @@ def history(gateway: Gateway, lead: str, most: int = 50) -> list[Point]:
                 then = getattr(listing.bundle_at(connection, to_micros(moment)), "id", "")
                 if then not in compiled:
                     compiled[then] = _rules_at(gateway, connection, to_micros(moment))
-                if compiled[then].scorer is None:
+                if not compiled[then].knows(score):
                     break
                 try:
-                    told = explained(connection, compiled[then], lead, moment, False)
+                    told = explained(connection, compiled[then], lead, moment, False, score)
                 except NotFound:
                     break
-                score = told.score
+                now = told.score
                 before = found[-1] if found else None
-                if before is None or (before.total, before.scoring) != (score.total, told.scoring):
-                    found.append(Point(moment, score.total, score.fit, score.behaviour, score.band, told.scoring, why))
-                moves = score.changes_at
+                if before is None or (before.total, before.scoring) != (now.total, told.scoring):
+                    found.append(Point(moment, now.total, now.fit, now.behaviour, now.band, told.scoring, why))
+                moves = now.changes_at
                 if moves is None or to_micros(moves) >= until or len(found) > 8 * most:
                     break
                 moment, why = moves, "time"
+    if not found and score:
+        rules_now(gateway).scorer(score)
     return found[::-1][:most]
 
 
@@ -146,11 +174,13 @@ def _spans(causes: Mapping[int, str], now: int, most: int) -> Iterator[tuple[int
     yield from zip(moments, map(causes.__getitem__, moments), [*moments[1:], now], strict=True)
 
 
-def explained(connection: Connection, rules: Rules, lead: str, at: datetime, hindsight: bool) -> Explained:
+def explained(
+    connection: Connection, rules: Rules, lead: str, at: datetime, hindsight: bool, score: str = ""
+) -> Explained:
     """``explain_at`` with the model of one's choice."""
     limit = to_micros(at)
     known_at = None if hindsight else limit
-    scorer = _scorer(rules.scorer)
+    name, scorer = rules.scorer(score)
     refs, given = _person(connection, lead, NOW if hindsight else limit)
     records, facts = _folded(connection, refs, "person", limit, known_at, rules)
     if not any(record.known for record in records):
@@ -169,7 +199,7 @@ def explained(connection: Connection, rules: Rules, lead: str, at: datetime, hin
         if key[0] <= limit
     ]
     scored = Subject(merged, happened, marks, persona)
-    return Explained(lead, at, scored, scorer.score(scored, at, explain=True), rules.scoring)
+    return Explained(lead, at, scored, scorer.score(scored, at, explain=True), rules.scoring, name)
 
 
 def _person(connection: Connection, lead: str, at: int) -> tuple[list[Ref], set[str]]:
@@ -246,16 +276,11 @@ def _unknown(connection: Connection, refs: Sequence[Ref]) -> str:
     return f"nothing was known of this lead then; it was first heard of at {heard} (--hindsight uses what is known now)"
 
 
-def _scorer(scorer: Scorer | None) -> Scorer:
-    if scorer is None:
-        raise Refused("there is no scoring.yaml, so there are no points to explain")
-    return scorer
-
-
 def rules_now(gateway: Gateway) -> Rules:
     model = gateway.model
     objects = dict(model.joining.objects)
-    return Rules(objects, model.joining.rank, model.journey, model.scorer, model.hashes.get("scoring", ""))
+    scorers = {name: scorer for name, scorer, _ in model.given() if scorer is not None and model.scorer is not None}
+    return Rules(objects, model.joining.rank, model.journey, scorers, model.hashes.get("scoring", ""))
 
 
 def _rules_at(gateway: Gateway, connection: Connection, at: int) -> Rules:
@@ -278,17 +303,17 @@ def _compiled(gateway: Gateway, then: Any) -> Rules:
         for name, data in systems.items()
         if f"mappings/{name}.yaml" in files
     }
-    scorer = None
-    if "scoring.yaml" in files:
-        data = files["scoring.yaml"].data
-        offer = gateway.host.scorers.get(data.get("strategy", "weighted"))
+    scorers = {}
+    for name in filter(is_score, names(files)):
+        data = files[name].data
+        offer = gateway.host.scorers.get(data.get("strategy", STRATEGY))
         if offer is None:
             raise ConfigError([f"no installed plugin offers the strategy {data.get('strategy')!r}"])
-        scorer = offer.factory(data)
+        scorers[data.get("name", LEAD) if name == SCORING else PurePath(name).stem] = offer.factory(data)
     return Rules(
         {(name, one.name): one for name, mapping in mappings.items() for one in mapping.objects.values()},
         {name: rank for rank, name in enumerate(systems)},
         compile_journey(files.get("journey.yaml") or ConfigFile("journey.yaml", "")),
-        scorer,
+        scorers,
         then.hashes.get("scoring", ""),
     )

@@ -20,7 +20,7 @@ from sqlalchemy import Connection, Engine
 
 from gateway import work
 from gateway.checked import Tampered
-from gateway.contracts import ActivityHappened, Event, RecordChanged
+from gateway.contracts import ActivityHappened, Event, RecordChanged, Scorer
 from gateway.errors import StaleCommit
 from gateway.following import follow
 from gateway.journey import judgement
@@ -37,7 +37,7 @@ from gateway.leads.lead import Lead
 from gateway.leads.record import Ref
 from gateway.model import GATEWAY, Guard, Model, unguarded
 from gateway.readings import Reading, gather, name_refused, record
-from gateway.scoring.rating import rate, subject, untouched
+from gateway.scoring.rating import moved, rate, subject, untouched
 from gateway.store.commit import commit
 from gateway.store.database import read, write
 from gateway.store.due import openings_lately
@@ -129,11 +129,11 @@ class Pipeline:
         if alone:
             with write(self.engine) as connection:
                 batch = rehearse()
-                commit(connection, batch, self.model.score_name)
+                commit(connection, batch)
         else:
             batch = rehearse()
             with write(self.engine, shared=True) as connection:
-                commit(connection, batch, self.model.score_name)
+                commit(connection, batch)
         return done_of(batch)
 
     def rehearse(
@@ -222,7 +222,7 @@ class Pipeline:
         """How it ended with sales, its score, and where it stands now."""
         model, judged = self.model, batch.judgements.get(lead.id, judgement.NONE)
         history = lead.id not in batch.live
-        before = (lead.persona, lead.score.total if lead.score else None)
+        before = (lead.persona, _totals(lead))
         lead.persona = model.journey.persona(lead.attributes)
         open_deal = any(deal.status == "open" for deal in batch.deals_of.get(lead.id, ()))
         judge(lead, model.journey, judged, to_micros(at))
@@ -240,7 +240,7 @@ class Pipeline:
             cause = "model" if cause == "time" else cause
         self._rate(batch, lead, self._company(batch, lead), at)
         why = Cause("import" if history else cause, at, batch.scoring, model.journey.hash)
-        after = (lead.persona, lead.score.total if lead.score else None)
+        after = (lead.persona, _totals(lead))
         lead.moved = lead.moved or cause == "model" or before != after  # its score may stand there since a bulk rescore
         attributes = lead.attributes
         answer = progress(lead, model.journey, open_deal, ending, why, history, model.active, new_id, judged.asked)
@@ -318,49 +318,61 @@ class Pipeline:
             batch.beside.add(lead.id)
 
     def _rate(self, batch: Batch, lead: Lead, company: Mapping[str, Any], at: datetime) -> None:
-        scorer, plugin = self.model.scorer, self.model.scorer_plugin
-        if scorer is None:
-            return
+        for name, scorer, plugin in self.model.given():
+            if scorer is not None:
+                self._rate_by(batch, lead, company, at, name, scorer, plugin)
+
+    def _rate_by(
+        self, batch: Batch, lead: Lead, company: Mapping[str, Any], at: datetime, name: str, scorer: Scorer, plugin: str
+    ) -> None:
         if self.stopped(plugin, "score", _named(lead)):  # all are scored again when it works, one that is poison later
-            self._put_off(batch, lead, at)
+            self._put_off(batch, lead, name, at)
             return
-        moved = False
+        main = name == self.model.score_name
+        before = lead.score if main else lead.scores.get(name)
         try:
             with self.guard(plugin, f"score {_named(lead)}"):
                 given = subject(lead, company)
-                moved = rate(lead, given, scorer, batch.scoring, at)
+                after = rate(before, lead.counted, given, scorer, batch.scoring, at)
+                if main:
+                    lead.score = after
+                else:
+                    lead.scores[name] = after
+                if moved(before, after):
+                    batch.scored[lead.id, name] = after
                 if not untouched(given, lead, company):
                     raise Tampered("changed the lead it was given")
         except Tampered:
             self.log.error("scorer tampers", lead=lead.id, plugin=plugin)
         except (Exception, SystemExit) as exc:  # noqa: BLE001 - a scorer may raise anything; the lead stays as it was
             self.log.error("scoring failed", lead=lead.id, plugin=plugin, error=type(exc).__name__)
-            self._put_off(batch, lead, at)
+            self._put_off(batch, lead, name, at)
             batch.work_items.append(
                 work.work_item(
                     f"score:{lead.id}", "scoring failed", "", {"error": type(exc).__name__}, batch.now, lead.id
                 )
             )
-        if moved:
-            batch.scored.append(lead.id)
 
-    def _put_off(self, batch: Batch, lead: Lead, at: datetime) -> None:
+    def _put_off(self, batch: Batch, lead: Lead, name: str, at: datetime) -> None:
         """A lead that could not be scored is tried again in an hour, not at once and for ever."""
         again = to_micros(at + UNSCORED)
-        if lead.score is None:
+        score = lead.score if name == self.model.score_name else lead.scores.get(name)
+        if score is None:
             batch.unscored[lead.id] = again
-        elif lead.score.changes_at is None or lead.score.changes_at < again:
-            lead.score.changes_at = again
-            batch.scored.append(lead.id)
+        elif score.changes_at is None or score.changes_at < again:
+            score.changes_at = again
+            batch.scored[lead.id, name] = score
 
     def need(self, at: datetime) -> Need:
         """Which activities a score at ``at`` needs."""
-        scorer = self.model.scorer
-        horizon: timedelta | None = scorer.horizon if scorer else timedelta(0)
-        cutoff = None if horizon is None else to_micros(at - horizon)
-        lasting = self.model.hashes.get("scoring", "") if scorer and scorer.lasting else ""
+        scorers = [scorer for _, scorer, _ in self.model.given() if scorer is not None]
+        reaches = [scorer.horizon for scorer in scorers]
+        horizon = max((one for one in reaches if one is not None), default=timedelta(0))
+        cutoff = None if None in reaches else to_micros(at - horizon)
+        lasts = bool(scorers) and all(scorer.lasting for scorer in scorers)
+        lasting = self.model.hashes.get("scoring", "") if lasts else ""
         kinds = frozenset[str]().union(*(stage.activities | stage.fast for stage in self.model.journey.stages))
-        return Need(score=self.model.score_name, cutoff=cutoff, lasting=lasting, kinds=kinds)
+        return Need(scores=self.model.score_names, cutoff=cutoff, lasting=lasting, kinds=kinds)
 
     def roster(self, connection: Connection, at: datetime, handoffs: Collection[str] = ()) -> Roster:
         """Who there is at ``at``; with ``handoffs``, also who had these."""
@@ -382,6 +394,11 @@ def _named(lead: Lead) -> str:
     return "new " + blake2b(repr(min(lead.records, default="")).encode(), digest_size=8).hexdigest()
 
 
+def _totals(lead: Lead) -> tuple[int | None, Mapping[str, int]]:
+    """The main score's, then those beside it."""
+    return lead.score.total if lead.score else None, {name: one.total for name, one in lead.scores.items()}
+
+
 def _put_together(batch: Batch) -> None:
     """What time alone has changed goes out at the full hour: one call then carries what came due one by one."""
     for row in batch.writes:
@@ -395,15 +412,18 @@ def freeze(batch: Batch, lead: Lead, model: Model, at: datetime) -> None:
         return
     company = batch.companies[lead.company].attributes if lead.company in batch.companies else {}
     known = subject(lead, company)
-    if model.scorer is not None:
+    scorer, rated = model.scorer_of(lead.opened["score_name"]), lead.score
+    if lead.opened["score_name"]:
+        rated = lead.scores.get(lead.opened["score_name"])
+    if scorer is not None:
         with suppress(Exception):  # a scorer that fails is known by now, and a person may hand over unscored
-            explained = model.scorer.score(subject(lead, company), at, explain=True)
+            explained = scorer.score(subject(lead, company), at, explain=True)
             lead.opened["contributions"] = frozen(explained.contributions)
     calendar = model.journey.follow_up.calendar
     if batch.roster is not None:  # by the clock of who has to answer
         calendar = batch.roster.calendar_of(lead.opened["system"], lead.opened["owner"])
     zone = calendar.zone if calendar is not None else model.zone
-    band = lead.score.band if lead.score else ""
+    band = rated.band if rated else ""
     stage = model.journey.stage(lead.opened["stage"])
     lead.opened["package"] = pack(
         *(model.journey.package, lead.opened, band, known.attributes, known.activities, zone),
@@ -420,9 +440,8 @@ def done_of(batch: Batch) -> Done:
         [move for lead in leads for move in lead.moves],
         [handoff for lead in leads for handoff in lead.closed],
         [
-            {"lead": id_, "total": score.total, "band": score.band}
-            for id_ in batch.scored
-            if (score := batch.leads[id_].score) is not None
+            {"lead": lead, "total": score.total, "band": score.band, "score": name}
+            for (lead, name), score in batch.scored.items()
         ],
         batch.withheld,
     )

@@ -19,12 +19,12 @@ from gateway.checked import refuse_score
 from gateway.contracts import Scorer, Subject
 from gateway.errors import StaleCommit
 from gateway.journey.crossing import edges
+from gateway.mapping.grammar import of_score
 from gateway.pipeline import Done, Pipeline
 from gateway.scoring.rating import known
 from gateway.store import rescoring as store
 from gateway.store.commit import first_wins
 from gateway.store.database import read, write
-from gateway.sync.planning import SCORES
 from gateway.times import to_micros
 
 PART = 4000
@@ -37,6 +37,10 @@ CLEARED = 20_000
 """Scores of before that are removed at once, when nobody sees them any more."""
 
 Row = dict[str, Any]
+Scoring = tuple[str, Scorer, str]
+"""(name of a score, its scorer, whose that is)"""
+NONE = (None, None, None, None)
+"""Total, fit, behaviour and band of a score that there was not."""
 
 
 class Rescoring:
@@ -45,10 +49,10 @@ class Rescoring:
     def __init__(self, pipeline: Pipeline, observe: Callable[[Done], None]) -> None:
         self.pipeline = pipeline
         self.observe = observe
-        self.name = pipeline.model.score_name
+        self.names = pipeline.model.score_names
         self.scoring = pipeline.model.hashes.get("scoring", "")
         objects = [one for system in pipeline.model.active for one in pipeline.model.objects.get(system, ())]
-        self.told = any(rule.to in {*SCORES, "band"} for one in objects for rule in one.outbound.values())
+        self.told = any(of_score(rule.to) for one in objects for rule in one.outbound.values())
         """Whether a system is to hear of scores: each that moved is planned then."""
         self.edges = cache(partial(edges, pipeline.model.journey))
 
@@ -58,18 +62,18 @@ class Rescoring:
         with read(engine) as connection:
             rescore = store.under_way(connection)
             if rescore is None:
-                crossers = store.crossed(connection, self.name, CROSSERS)
+                crossers = store.crossed(connection, self.names[0], CROSSERS)
                 stale = not crossers and store.has_former(connection)
             elif rescore.leads is not None and not rescore.stop_by:
                 part = store.next_part(connection, rescore.id)
         if rescore is None:
             return self._answer(crossers) if crossers else self._clear() if stale else 0
-        scorer = self.pipeline.model.scorer
-        if scorer is None or rescore.stop_by or rescore.scoring != self.scoring:
+        scorers = [(name, scorer, plugin) for name, scorer, plugin in self.pipeline.model.given() if scorer is not None]
+        if len(scorers) < len(self.names) or rescore.stop_by or rescore.scoring != self.scoring:
             return 0  # it rests; or whoever has the files that are active now, and their plugin, does it
         if rescore.leads is None:
             return self._divide(rescore)
-        return self._part(rescore, part, scorer) if part is not None else self._finish(rescore)
+        return self._part(rescore, part, scorers) if part is not None else self._finish(rescore)
 
     def _divide(self, rescore: Any) -> int:
         with read(self.pipeline.engine) as connection:
@@ -81,47 +85,48 @@ class Rescoring:
             self.pipeline.log.info("scoring changed: all leads are scored again", leads=leads, scoring=self.scoring)
         return 1
 
-    def _part(self, rescore: Any, part: store.Range, scorer: Scorer) -> int:
+    def _part(self, rescore: Any, part: store.Range, scorers: Sequence[Scoring]) -> int:
         pipeline, at = self.pipeline, self.pipeline.now()
         need = pipeline.need(at)
         with read(pipeline.engine) as connection:
-            loaded = store.load_part(connection, part, self.name, self.scoring, need.cutoff)
-        scored = self._score(loaded, scorer, at)
-        if scored is None:
+            loaded = store.load_part(connection, part, self.names, self.scoring, need.cutoff)
+        rows, crossers = list[Row](), set[str]()
+        if not all(self._score(loaded, scoring, at, rows, crossers) for scoring in scorers):
             return 0
-        rows, crossers = scored
         try:
             with write(pipeline.engine, shared=True) as connection, first_wins():
-                mine = store.finish_part(connection, rescore, part, self.name, rows, crossers)
+                mine = store.finish_part(connection, rescore, part, self.names, rows, crossers)
         except StaleCommit:
             return part.leads
         if mine:
-            told = [{"lead": row["lead"], "total": row["total"], "band": row["band"]} for row in rows]
-            self.observe(Done(0, len(rows), scored=told))
+            told = [
+                {"lead": row["lead"], "score": row["name"], "total": row["total"], "band": row["band"]} for row in rows
+            ]
+            self.observe(Done(0, len(loaded.leads), scored=told))
         return part.leads
 
-    def _score(self, part: store.Part, scorer: Scorer, at: datetime) -> tuple[list[Row], list[str]] | None:
-        """The new rows, and which leads the journey has to answer for: those that the scorer fails on are among them,
-        since a batch knows what to do about each. None: the scorer is not to be called now."""
-        pipeline, plugin = self.pipeline, self.pipeline.model.scorer_plugin
-        rows: list[Row] = []
-        crossers: list[str] = []
+    def _score(self, part: store.Part, scoring: Scoring, at: datetime, rows: list[Row], crossers: set[str]) -> bool:
+        """Adds the new rows of one score, and which leads the journey has to answer for: those that the scorer fails on
+        are among them, since a batch knows what to do about each. False: the scorer is not to be called now."""
+        pipeline, plugin = self.pipeline, scoring[2]
         leads = iter(part.leads)
         while some := list(islice(leads, CALL)):
             about = f"{len(some)} leads from {some[0][0]}"
             if pipeline.stopped(plugin, "score", ""):
-                return None
+                return False
             if pipeline.stopped(plugin, "score", about):
-                crossers += [lead[0] for lead in some]
+                crossers |= {lead[0] for lead in some}
                 continue
             with pipeline.guard(plugin, f"score {about}"):
-                self._score_some(some, part, scorer, at, rows, crossers)
-        return rows, crossers
+                self._score_some(some, part, scoring, at, rows, crossers)
+        return True
 
     def _score_some(
-        self, leads: Sequence[Any], part: store.Part, scorer: Scorer, at: datetime, rows: list[Row], crossers: list[str]
+        self, leads: Sequence[Any], part: store.Part, by: Scoring, at: datetime, rows: list[Row], crossers: set[str]
     ) -> None:
-        persona_of, name, scoring, now = self.pipeline.model.journey.persona, self.name, self.scoring, to_micros(at)
+        persona_of, scoring, now = self.pipeline.model.journey.persona, self.scoring, to_micros(at)
+        name, scorer, _ = by
+        others = part.before.get(name)  # None: the main score, which stands with the lead
         for id_, attributes, stored_persona, company, *before in leads:
             persona = persona_of(attributes)
             theirs = part.companies.get(company)
@@ -135,7 +140,7 @@ class Rescoring:
                 score = scorer.score(given, at)
                 refuse_score(score, at)
             except (Exception, SystemExit):  # noqa: BLE001 - a scorer may raise anything; the batch finds out and tells
-                crossers.append(id_)
+                crossers.add(id_)
                 continue
             changes_at = score.changes_at
             rows.append(
@@ -151,21 +156,22 @@ class Rescoring:
                     "scoring": scoring,
                 }
             )
+            before = before if others is None else others.get(id_, NONE)
             after = [score.total, score.fit, score.behaviour, score.band]
             if persona != stored_persona or (
-                after != before and (self.told or self._crosses(persona, before[0], score.total))
+                after != before and (self.told or self._crosses(persona, name, before[0], score.total))
             ):
-                crossers.append(id_)
+                crossers.add(id_)
 
-    def _crosses(self, persona: str, before: int | None, after: int) -> bool:
-        found = self.edges(persona)
+    def _crosses(self, persona: str, name: str, before: int | None, after: int) -> bool:
+        found = self.edges(persona, name if name in self.pipeline.model.others else "")
         return bisect_right(found, after) != bisect_right(found, -1 if before is None else before)
 
     def _finish(self, rescore: Any) -> int:
         """Every part is done. Whom a batch that had begun before the change scored since, by the old model, is scored
         once more; then people see the new scores."""
         with read(self.pipeline.engine) as connection:
-            late = store.late(connection, self.name, rescore)
+            late = store.late(connection, self.names, rescore)
         for start in range(0, len(late), CROSSERS):
             self.observe(self.pipeline.run((), late[start : start + CROSSERS], cause="model"))
         with write(self.pipeline.engine) as connection:

@@ -35,7 +35,7 @@ from gateway.contracts import (
 from gateway.errors import ConfigError, GatewayError, NotFound, Problem, QuarantineDocument, StaleCommit
 from gateway.host import Host
 from gateway.leads.joining import Joining
-from gateway.model import Guard, Model, unguarded
+from gateway.model import Guard, Model, Named, unguarded
 from gateway.notices.sweep import Notices
 from gateway.outbound import guarding
 from gateway.outbound.budget import SystemBudget
@@ -51,7 +51,8 @@ from gateway.plugins.watch import Watch, told
 from gateway.pulling import Pulling
 from gateway.readings import Reading
 from gateway.rescoring import Rescoring
-from gateway.settings.instance import Instance, System, load_instance, store_place, texts
+from gateway.settings.files import ConfigFile
+from gateway.settings.instance import LEAD, STRATEGY, Instance, System, load_instance, store_place, texts
 from gateway.store import breakers, bundle, due
 from gateway.store.database import open_store, read, require_current, store_trouble, upgrade, write
 from gateway.store.inbox import Inbox
@@ -99,7 +100,9 @@ class Gateway:
         self.unscored = instance.unscored
         """Why leads are not scored though scoring.yaml says how."""
         self._noted = False
-        self.model = model_of(instance, host, self.sinks, *self._scorer())
+        scorers = {name: self._scorer(file) for name, file in instance.scores.items()}
+        main = self._scorer(instance.scoring) if instance.scoring is not None else (None, "")
+        self.model = model_of(instance, host, self.sinks, *main, {name: Named(*one) for name, one in scorers.items()})
         self._ticked = self._drifted = float("-inf")
         self.notices = Notices(self)
         self.probes = False
@@ -324,7 +327,7 @@ class Gateway:
         if self.instance.approval != "off":
             proposing.go_due(self)
         with read(self.store.main) as connection:
-            leads = due.scores(connection, self.model.score_name, now, SWEEP_LEADS)
+            leads = due.scores(connection, self.model.score_names, now, SWEEP_LEADS)
             leads = leads or due.wakes(connection, now, SWEEP_LEADS)
             queued = [] if leads else due.rescores(connection, SWEEP_LEADS)
         done = self.rescoring.step()  # of a million leads some are always due by time: neither waits for the other
@@ -431,15 +434,14 @@ class Gateway:
             system=system.name, root=self.instance.root, mapping=mapping, now=self.now, budget=budget, log=self.log
         )
 
-    def _scorer(self) -> tuple[Scorer | None, str]:
-        """The scorer and whose it is."""
-        data = self.instance.scoring.data if self.instance.scoring is not None else None
-        offer = self.host.scorers.get(data.get("strategy", "weighted")) if data is not None else None
-        if data is None or offer is None:
+    def _scorer(self, file: ConfigFile) -> tuple[Scorer | None, str]:
+        """The scorer of one score's file and whose it is."""
+        offer = self.host.scorers.get(file.data.get("strategy", STRATEGY))
+        if offer is None:
             return None, ""
         try:
             with self.guard(offer.plugin, "build scorer"):
-                scorer = offer.factory(deepcopy(data))
+                scorer = offer.factory(deepcopy(file.data))
                 refuse_unsound(scorer, Scorer)
             trace(scorer, offer.plugin)
         except (Exception, SystemExit) as exc:  # noqa: BLE001 - a factory may raise anything; all but scores goes on
@@ -474,10 +476,17 @@ class Gateway:
                 self.log.error("system not built", system=system.name, error=type(exc).__name__)
 
 
-def model_of(instance: Instance, host: Host, sinks: Mapping[str, Sink], scorer: Scorer | None, plugin: str) -> Model:
+def model_of(
+    instance: Instance,
+    host: Host,
+    sinks: Mapping[str, Sink],
+    scorer: Scorer | None,
+    plugin: str,
+    others: Mapping[str, Named],
+) -> Model:
     """What batches are worked with, from the instance's checked files and what its sinks say of themselves."""
     mappings = {name: system.mapping for name, system in instance.systems.items() if system.mapping is not None}
-    name = str(instance.scoring.data.get("name", "lead")) if instance.scoring is not None else "lead"
+    name = str(instance.scoring.data.get("name", LEAD)) if instance.scoring is not None else LEAD
     return Model(
         Joining(
             {
@@ -506,6 +515,7 @@ def model_of(instance: Instance, host: Host, sinks: Mapping[str, Sink], scorer: 
         {name: sink.links for name, sink in sinks.items() if sink.links},
         instance.zone,
         plugin,
+        others,
         host.assign_owner,
     )
 

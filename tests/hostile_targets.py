@@ -307,7 +307,7 @@ def _worked(read: Callable[[Document], Iterable[Any]], document: Document) -> No
     small = _small()
     batch = small.pipeline.rehearse([reading])
     with write(small.store.main) as connection:
-        commit(connection, batch, small.model.score_name)
+        commit(connection, batch)
         connection.rollback()
 
 

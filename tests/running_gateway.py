@@ -424,7 +424,7 @@ class Running:
 
     def overview(self) -> Overview:
         with read(self.store.main) as connection:
-            return overview(connection, Inbox(self.store.inbox), "lead", 0)
+            return overview(connection, Inbox(self.store.inbox), ["lead"], 0)
 
     def status(self) -> int:
         """What `gateway status` ends with: 0 where the equations hold."""

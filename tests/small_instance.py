@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import Any
 
 import structlog
@@ -16,7 +17,7 @@ from gateway.contracts import Document, Event, Quarantined, Skipped
 from gateway.journey.journey import compile_journey
 from gateway.leads.joining import Joining
 from gateway.mapping import compile_mapping
-from gateway.model import Model
+from gateway.model import Model, Named
 from gateway.pipeline import Pipeline
 from gateway.readings import Reading
 from gateway.scoring.weighted import WeightedScorer
@@ -140,6 +141,7 @@ class Small:
         crm: str = CRM,
         journey: str = JOURNEY,
         scoring: str = SCORING,
+        scores: Mapping[str, str] = MappingProxyType({}),
         active: Sequence[str] = ("crm",),
         merge_on_email: bool = False,
     ) -> None:
@@ -169,6 +171,10 @@ class Small:
             hashes,
             frozenset(active),
             5,
+            others={
+                name: Named(WeightedScorer(ConfigFile(f"scores/{name}.yaml", text).data))
+                for name, text in scores.items()
+            },
         )
         self.pipeline = Pipeline(self.store.main, self.model, lambda: self.at, structlog.get_logger())
 

@@ -41,7 +41,7 @@ def known_of(gateway: Gateway, id_: str) -> Known:
     from gateway.store.database import read
     from gateway.store.loading import Need, load
 
-    need = Need(score=gateway.model.score_name, whole=[id_])
+    need = Need(scores=gateway.model.score_names, whole=[id_])
     with read(gateway.store.main) as connection:
         batch = load(connection, [], {}, [id_], to_micros(gateway.now()), need)
         more = listing.of_lead(connection, id_)

@@ -45,7 +45,7 @@ def status(app: App, as_json: bool) -> None:
     now = to_micros(gateway.now())
     quarantined = by_plugin(gateway.breakers.open())
     with read(gateway.store.main) as connection:
-        found = overview(connection, gateway.inbox, gateway.model.score_name, now)
+        found = overview(connection, gateway.inbox, gateway.model.score_names, now)
         clocks = followups.waiting(connection)
         unloaded = broken(known(connection))
         late = overdue(gateway, connection)

@@ -126,7 +126,7 @@ def _part(part: rescoring.Range) -> Tally:
     reach = None if None in horizons else max(one for one in horizons if one is not None)
     cutoff = None if reach is None else since - reach // timedelta(microseconds=1)
     with read(gateway.store.main) as connection:
-        loaded = rescoring.load_part(connection, part, gateway.model.score_name, "", cutoff)
+        loaded = rescoring.load_part(connection, part, [gateway.model.score_name], "", cutoff)
         about = simulating.known_of(connection, part)
     tally, zone = Tally(), gateway.instance.zone
     for id_, attributes, _, company, *_ in loaded.leads:

@@ -1,8 +1,9 @@
 """Which parts of an instance's files belong to the model, so that under approval they need keys; the rest is free.
 
-In: the plain data of files. Out: the part of each that a version is made of. All of scoring.yaml counts; of
-journey.yaml all but who works when and is told what; of a mapping what makes a scored attribute, an activity that the
-model looks at, or an outcome; of gateway.yaml whether keys are needed, whose word on deals counts, who is one person.
+In: the plain data of files. Out: the part of each that a version is made of. All of scoring.yaml counts, and of the
+scores beside it; of journey.yaml all but who works when and is told what; of a mapping what makes a scored attribute,
+an activity that the model looks at, or an outcome; of gateway.yaml whether keys are needed, whose word on deals counts,
+who is one person.
 """
 
 from __future__ import annotations
@@ -21,6 +22,11 @@ ABOUT = (
 """What an object of a mapping says of all its values: whose they are, and of when."""
 
 
+def is_score(name: str) -> bool:
+    """The main score's file, or that of one beside it."""
+    return name == SCORING or name.startswith("scores/")
+
+
 def is_mapping(name: str) -> bool:
     return name.startswith("mappings/")
 
@@ -30,7 +36,7 @@ def governed(name: str, data: Mapping[str, Any], used: Collection[str]) -> dict[
 
     :param used: attributes (a company's as ``company.<name>``) and activities that scoring and journey look at.
     """
-    if name == SCORING:
+    if is_score(name):
         return dict(data)
     if name == JOURNEY:
         return {key: value for key, value in data.items() if key not in FREE}
@@ -68,8 +74,15 @@ def apart(name: str, held: Mapping[str, Any], live: Mapping[str, Any], used: Col
     return governed(name, held, used) != governed(name, live, used)
 
 
+def of_model(files: Collection[str]) -> Iterator[str]:
+    """The model itself: the main score, those beside it, the journey."""
+    scores = sorted((name for name in files if is_score(name)), key=lambda name: (name != SCORING, name))
+    yield from scores
+    yield from (name for name in (JOURNEY,) if name in files)
+
+
 def names(files: Collection[str]) -> Iterator[str]:
     """The files that may hold a part of the model, the model itself first."""
-    yield from (name for name in MODEL if name in files)
+    yield from of_model(files)
     yield from sorted(name for name in files if is_mapping(name))
     yield from (name for name in (GATEWAY,) if name in files)

@@ -57,7 +57,8 @@ class Opening:
     """A handoff to open. ``response_due`` and ``period_ends`` come from ``follow_up``; None = no such limit.
 
     ``generation`` is the lead's new one: one more than before when the last handoff was recycled. ``cause``: threshold,
-    outcome, activity, fast track, wake, activation, or person, then ``by`` whom and why (``reason``).
+    outcome, activity, fast track, wake, activation, or person, then ``by`` whom and why (``reason``). ``score_name``:
+    whose points ``score`` are, that of the stage's threshold; empty = the main score's.
     """
 
     stage: str
@@ -71,6 +72,7 @@ class Opening:
     cause: str = "threshold"
     reason: str = ""
     by: str = ""
+    score_name: str = ""
 
 
 class Asked(NamedTuple):
@@ -243,19 +245,21 @@ def _objection(
 def _opening(
     journey: Journey, standing: Standing, facts: Facts, stage: Stage, at: datetime, ended: Ended, why: _Cause
 ) -> Opening:
+    total, band = facts.rated(stage.score)
     clock = journey.fast_clock if why.cause == "fast track" else journey.follow_up
     return Opening(
         stage=stage.name,
         system=stage.handoff,
         at=at,
         persona=facts.persona,
-        score=facts.score or 0,
+        score=total or 0,
         generation=standing.generation + (ended.bucket == "recycled"),
-        response_due=clock.response_due(at, facts.band),
+        response_due=clock.response_due(at, band),
         period_ends=clock.period_ends(at),
         cause=why.cause,
         reason=why.reason,
         by=why.by,
+        score_name=stage.score,
     )
 
 

@@ -35,6 +35,7 @@ class PersonaSchema(Schema):
 
 class EntrySchema(Schema):
     score = fields.Raw()
+    of = fields.String(validate=validate.Length(min=1, error="expected the name of a score, as scores/NAME.yaml"))
     outcome = fields.List(fields.String(), validate=validate.Length(min=1, error="an empty list lets nobody in"))
     activity = fields.List(fields.String(), validate=validate.Length(min=1, error="an empty list lets nobody in"))
 
@@ -269,6 +270,8 @@ def _entry(file: ConfigFile, path: KeyPath, stage: Mapping[str, Any]) -> Iterato
             yield file.problem((*path, "steps"), "never done: the stage has neither a threshold nor another entry")
     if stage.get("both") is True and not ("score" in entry and facts):
         yield file.problem((*path, "both"), "needs a score and an outcome or activity in `entry`")
+    if "of" in entry and "score" not in entry:
+        yield file.problem((*path, "entry", "of"), "says which score, and there is no `score:` beside it")
     for index, outcome in enumerate(_listed(entry.get("outcome"))):
         if isinstance(outcome, str) and outcome not in OUTCOMES:
             yield _unknown(file, (*path, "entry", "outcome", index), "outcome", outcome, OUTCOMES)

@@ -99,12 +99,13 @@ def hold(
     return Hold(crossings + crosses, over, seen, level, crosses, rises, cause)
 
 
-def edges(journey: Journey, persona: str) -> list[int]:
-    """Totals, ascending, at which the entry of some stage may begin or cease to hold for leads of this persona: as long
-    as a score stays on the same side of all of them, it moves nobody."""
+def edges(journey: Journey, persona: str, score: str = "") -> list[int]:
+    """Totals of one score, ascending, at which the entry of some stage may begin or cease to hold for leads of this
+    persona: as long as the score stays on the same side of all of them, it moves nobody. ``score``: as ``Stage`` names
+    it."""
     found = set[int]()
     for stage in journey.stages:
-        if (threshold := stage.threshold(persona)) is not None:
+        if stage.score == score and (threshold := stage.threshold(persona)) is not None:
             found |= {threshold, threshold - stage.margin}
     return sorted(found)
 
@@ -113,9 +114,10 @@ def _over(stage: Stage, facts: Facts, was_over: bool) -> bool:
     threshold = stage.threshold(facts.persona)
     if threshold is None:
         return False
-    if facts.score is None:
+    total = facts.rated(stage.score)[0]
+    if total is None:
         return was_over
-    return facts.score >= (threshold - stage.margin if was_over else threshold)
+    return total >= (threshold - stage.margin if was_over else threshold)
 
 
 def way_into(stage: Stage, facts: Facts) -> Way | None:

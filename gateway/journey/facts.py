@@ -54,7 +54,8 @@ class Held(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Everything known of the lead. ``score`` None = it has none, which holds and ends nothing.
+    """Everything known of the lead. ``score`` None = it has none, which holds and ends nothing. ``scores``: name of
+    another score than the main one → (its total, its band).
 
     Any order of ``outcomes`` and ``kinds`` gives the same answer. ``persona`` is ``journey.persona(attributes)``.
     """
@@ -68,6 +69,11 @@ class Facts:
     open_deal: bool = False
     band: str = ""
     held: Held | None = None
+    scores: Mapping[str, tuple[int, str]] = field(default_factory=dict)
+
+    def rated(self, score: str) -> tuple[int | None, str]:
+        """Total and band of the score that a stage names; empty = the main one."""
+        return self.scores.get(score, (None, "")) if score else (self.score, self.band)
 
 
 @dataclass(frozen=True, slots=True)

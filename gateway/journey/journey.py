@@ -46,7 +46,8 @@ class Stage:
     ``outcomes`` or ``activities`` is known; with ``both`` when the score and one of them hold together. The score holds
     on until it is more than ``margin`` hundredths below the threshold. ``falls``: a lead that came in by its score
     alone goes back when the score no longer holds. ``handoff``: the system a crossing lead is handed to; empty = none.
-    ``fast``: those of ``activities`` that hand it over whatever else holds.
+    ``fast``: those of ``activities`` that hand it over whatever else holds. ``score``: the name of the score that the
+    threshold is one of; empty = the main one.
     """
 
     index: int
@@ -61,6 +62,7 @@ class Stage:
     margin: int = DEFAULT_MARGIN * 100
     handoff: str = ""
     fast: frozenset[str] = frozenset()
+    score: str = ""
 
     def threshold(self, persona: str) -> int | None:
         """Hundredths of a point a lead of this persona needs; None = its score alone never gets it in."""
@@ -242,6 +244,7 @@ def _stages(listed: Sequence[Mapping[str, Any]], fast_track: Mapping[str, Any]) 
                 margin=round(data.get("margin", DEFAULT_MARGIN) * 100),
                 handoff=handoff,
                 fast=urgent,
+                score=entry.get("of", ""),
             )
         )
     return tuple(stages)

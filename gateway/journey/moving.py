@@ -24,7 +24,7 @@ class Move(NamedTuple):
     ``withdrawn`` the fact that had moved it is gone · ``recycled`` sales gave it back · ``journey`` the stage it stood
     on is no longer in journey.yaml. ``ref``: id of the outcome, kind of the activity, or ``<stage>:<crossing>``.
     ``cause`` is what the caller said. ``at``: time of the fact, else of this advance. ``score`` and ``threshold`` only
-    where the score decided.
+    where the score decided; ``score_name``: which, empty = the main one.
     """
 
     from_stage: str
@@ -35,6 +35,7 @@ class Move(NamedTuple):
     ref: str
     score: int | None = None
     threshold: int | None = None
+    score_name: str = ""
 
 
 def moves_of(
@@ -78,7 +79,8 @@ def moves_of(
         if before.name in spent:
             moves.append(Move(before.name, down.name, at, cause, "recycled", ""))
         elif before.falls and threshold is not None:
-            moves.append(Move(before.name, down.name, at, cause, "fall", "", facts.score, threshold))
+            fallen = facts.rated(before.score)[0], threshold, before.score
+            moves.append(Move(before.name, down.name, at, cause, "fall", "", *fallen))
         else:
             moves.append(Move(before.name, down.name, at, cause, "withdrawn", ""))
     elif standing.stage:
@@ -120,7 +122,8 @@ def _move(
         reason: MoveReason = "outcome" if way.first.cause == "outcome" else "activity"
         return Move(start, stage.name, way.first.at, cause, reason, way.first.ref)
     ref = f"{stage.name}:{above.get(stage.name, (0,))[0]}"
-    return Move(start, stage.name, at, cause, "threshold", ref, facts.score, stage.threshold(facts.persona))
+    score, threshold = facts.rated(stage.score)[0], stage.threshold(facts.persona)
+    return Move(start, stage.name, at, cause, "threshold", ref, score, threshold, stage.score)
 
 
 def reached_of(journey: Journey, facts: Facts, ways: Mapping[str, Way], decided: list[Decided]) -> dict[str, Reached]:

@@ -47,6 +47,7 @@ def facts_of(lead: Lead, open_deal: bool) -> Facts:
         open_deal,
         lead.score.band if lead.score else "",
         held_of(lead),
+        {name: (one.total, one.band) for name, one in lead.scores.items()},
     )
 
 
@@ -161,6 +162,7 @@ def progress(
             "ref": move.ref,
             "score": move.score,
             "threshold": move.threshold,
+            "score_name": move.score_name,
             "scoring": cause.scoring,
             "journey": cause.journey,
         }
@@ -283,6 +285,7 @@ def _opened(lead: Lead, opening: Opening, cause: Cause, ids: Any) -> dict[str, A
         "opened_at": to_micros(opening.at),
         "decided_at": to_micros(cause.at),
         "score": opening.score,
+        "score_name": opening.score_name,
         "contributions": [],
         "package": {},
         "scoring": cause.scoring,

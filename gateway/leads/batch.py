@@ -15,7 +15,7 @@ from gateway.journey.judgement import Judgement
 from gateway.leads.company import Company
 from gateway.leads.deal import Deal
 from gateway.leads.identity import Key
-from gateway.leads.lead import Lead
+from gateway.leads.lead import Lead, Standing
 from gateway.leads.record import Record, Ref
 from gateway.leads.stamps import OWN
 
@@ -78,7 +78,8 @@ class Batch:
     """Touched leads with at least one piece of news that is no imported history."""
     uncounted: set[str] = field(default_factory=set)
     """Leads whose activities turned out to be needed and are not here: the batch is loaded again."""
-    scored: list[str] = field(default_factory=list)
+    scored: dict[tuple[str, str], Standing] = field(default_factory=dict)
+    """(lead, score) → a score that moved"""
     scoring: str = ""
     """The model that scores"""
     remodelled: set[str] = field(default_factory=set)

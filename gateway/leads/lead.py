@@ -104,6 +104,8 @@ class Lead:
     withdrawn: dict[str, Any] | None = None
     """One that was held back and is given up."""
     score: Standing | None = None
+    scores: dict[str, Standing] = field(default_factory=dict)
+    """Those beside the main one, by name."""
     origin: dict[str, tuple[int, str]] = field(default_factory=dict, repr=False)
     """attribute → (stamp, system) of the value that won; filled when the attributes are joined."""
     undecided: dict[str, list[tuple[Record, int]]] = field(default_factory=dict, repr=False)

@@ -8,6 +8,14 @@ which dumps what is wanted. Pure: no network, no clock, no files.
 
 from gateway.mapping.compiled import ObjectMapping, SystemMapping, compile_mapping
 from gateway.mapping.field import FieldMapping, UnmappedError
-from gateway.mapping.grammar import COMPUTED
+from gateway.mapping.grammar import COMPUTED, is_computed
 
-__all__ = ["COMPUTED", "FieldMapping", "ObjectMapping", "SystemMapping", "UnmappedError", "compile_mapping"]
+__all__ = [
+    "COMPUTED",
+    "FieldMapping",
+    "ObjectMapping",
+    "SystemMapping",
+    "UnmappedError",
+    "compile_mapping",
+    "is_computed",
+]

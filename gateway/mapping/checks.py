@@ -16,12 +16,12 @@ from gateway.conditions import GROUPS, check_condition
 from gateway.errors import Problem
 from gateway.mapping.field import BUILT_IN, Blanks, FieldMapping, Transform
 from gateway.mapping.grammar import (
-    COMPUTED,
     KINDS,
     FieldForm,
     MappingForm,
     default_type,
     is_code,
+    is_computed,
     split_sync,
 )
 from gateway.mapping.paths import PathError, compile_expression, compile_path
@@ -171,7 +171,7 @@ class _Check:
             to, inbound = form["to"], form["sync"] != "out"
             if inbound:
                 mapped.add(to)
-                if to in COMPUTED:
+                if is_computed(to):
                     self.add(here, f"{to} is worked out by the gateway; it can only be sent (sync: out)")
                 elif form["sync"] != "only if blank" and first.setdefault(to, str(field)) != str(field):
                     self.add(here, f"{first[to]!r} brings in {to}, too; let one be sync: only if blank")

@@ -17,7 +17,7 @@ from ruamel.yaml import YAML
 from gateway.conditions import attributes_of
 from gateway.contracts import Field
 from gateway.mapping.fitting import WRITABLE, Catalogue, find, lacking
-from gateway.mapping.grammar import COMPUTED, default_type, is_code
+from gateway.mapping.grammar import COMPUTED, default_type, is_code, is_computed
 from gateway.mapping.pairs import NO_FIELDS, Partner, Side, alike, namesake, normal, partners, words
 
 LISTED = ("exclude", "links")
@@ -193,7 +193,7 @@ class _Fields:
             comments.append(f"{self._filled(path)} %")
         if there is None and self.catalogue is not None:
             comments.append(f"`gateway plugins setup {self.draft.side.system}` makes it")
-        if to not in COMPUTED:
+        if not is_computed(to):
             sync = definition.get("sync", "in")
             self._settle(definition)
             if there is not None and there.type != "relation":

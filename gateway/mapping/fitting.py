@@ -16,7 +16,7 @@ from gateway.conditions import GROUPS, attributes_of
 from gateway.contracts import Field
 from gateway.mapping.compiled import ObjectMapping
 from gateway.mapping.field import FieldMapping
-from gateway.mapping.grammar import COMPUTED
+from gateway.mapping.grammar import is_computed
 from gateway.mapping.paths import is_expression
 from gateway.settings.files import KeyPath, suggest
 
@@ -177,7 +177,7 @@ def _short(one: ObjectMapping, catalogue: Catalogue, known: Known) -> Iterator[M
         )
         if needed <= there.length:
             continue
-        if field.to in COMPUTED:
+        if is_computed(field.to):
             cure = "" if field.to in ("lead_id", "handoff_id") else f"; say length: {there.length}"
             yield Misfit(("fields", path), f"holds {there.length:,} characters, {field.to} has up to {needed:,}{cure}")
         else:

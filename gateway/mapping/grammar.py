@@ -24,13 +24,36 @@ COMPUTED: dict[str, str] = {
     "response_due": "datetime", "follow_up_ends": "datetime",
 }  # fmt: skip
 """Lead fields that the gateway works out itself, with their types: systems may be sent them, never set them."""
+SCORED = ("score", "fit", "behaviour", "band")
+"""Of these each score beside the main one has its own: ``score.NAME``."""
 KINDS = ("person", "company", "deal", "user")
 SYNC = ("in", "out", "newest", "prefer", "only if blank")
 ON_ERROR = ("drop", "quarantine")
 ONCE = ("key", "lookup", "at_least", "at_most")
 SIDES = ("passed", "received")
-_LEAD_FIELD = re.compile(r"[a-z][a-z0-9_]{0,62}")
+_LEAD_FIELD = re.compile(r"[a-z][a-z0-9_]{0,62}|(score|fit|behaviour|band)\.[a-z][a-z0-9_-]{0,62}")
 _CODE = re.compile(r"[A-Z]{3}")
+
+
+def is_computed(to: str) -> bool:
+    """Whether the gateway itself works a lead field out."""
+    return to in COMPUTED or ("." in to and score_named(to) != "")
+
+
+def score_named(to: str) -> str:
+    """``"expansion"`` of the lead field ``score.expansion``, its band and its axes; of others nothing."""
+    what, _, name = to.partition(".")
+    return name if name and what in SCORED else ""
+
+
+def of_score(to: str) -> bool:
+    """Whether a lead field moves with a score."""
+    return to == "band" or to.startswith("band.") or of_points(to)
+
+
+def of_points(to: str) -> bool:
+    """Whether a lead field moves with every point of a score."""
+    return to in ("score", "fit", "behaviour", "score_reasons") or to.startswith(("score.", "fit.", "behaviour."))
 
 
 class Choice(validate.Validator):
@@ -195,7 +218,7 @@ _ONLY_FOR = {
 
 
 def default_type(to: str) -> str:
-    return COMPUTED.get(to) or (to if to in ("email", "phone") else "string")
+    return COMPUTED.get(to.split(".")[0] if score_named(to) else to) or (to if to in ("email", "phone") else "string")
 
 
 def split_sync(sync: str, prefer: str | None) -> tuple[str, str | None]:

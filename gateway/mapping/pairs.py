@@ -14,7 +14,7 @@ from gateway.contracts import Field
 from gateway.mapping.compiled import SystemMapping
 from gateway.mapping.field import FieldMapping
 from gateway.mapping.fitting import Catalogue, find
-from gateway.mapping.grammar import COMPUTED
+from gateway.mapping.grammar import is_computed
 
 NO_FIELDS = ("other", "relation", "reference")
 """Types of a catalogue that say nothing of a person or company by themselves."""
@@ -50,7 +50,7 @@ def partners(other: Side, kind: str) -> Iterator[Partner]:
         catalogue = catalogues.get(name, {})
         if one.kind != kind:
             continue
-        mapped = {mapped.field: mapped for mapped in one.fields if mapped.to not in COMPUTED}
+        mapped = {mapped.field: mapped for mapped in one.fields if not is_computed(mapped.to)}
         for path, mapping in mapped.items():
             there = find(path, catalogue) or Field(name=path)
             yield Partner(f"{name}.{path}", there, mapping)

@@ -196,7 +196,7 @@ def activate(gateway: Gateway, system: str, existing_leads: str) -> Activation:
                 handing.append((-opening.score, one.id, opening.stage))
         if existing_leads == "ignore":
             with write(gateway.store.main) as connection:
-                commit(connection, batch, gateway.model.score_name)
+                commit(connection, batch)
     model = replace(gateway.model, active=gateway.model.active | {system})
     pipeline = Pipeline(gateway.store.main, model, gateway.now, gateway.log, gateway.guard)
     handing.sort()  # the best first: more than sales can take are held back

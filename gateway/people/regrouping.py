@@ -107,7 +107,7 @@ def split(gateway: Gateway, lead: str, records: Collection[Ref], by: str, why: s
         regrouping.note_split(connection, _row(lead, other, now, why, by, refs, merged))
         batch = gateway.pipeline.rehearse((), (lead, other), cause="person", within=connection)
         if go:
-            commit(connection, batch, gateway.model.score_name)
+            commit(connection, batch)
         else:
             connection.rollback()
     after = [batch.leads[lead], batch.leads[other]]
@@ -193,7 +193,7 @@ def _refuse_forgotten(leads: Sequence[Lead]) -> None:
 
 
 def _standing(gateway: Gateway, leads: Collection[str]) -> list[Lead]:
-    need = Need(score=gateway.model.score_name, whole=leads)
+    need = Need(scores=gateway.model.score_names, whole=leads)
     with read(gateway.store.main) as connection:
         batch = load(connection, [], {}, leads, to_micros(gateway.now()), need)
     return [batch.leads[id_] for id_ in dict.fromkeys(leads) if id_ in batch.leads]

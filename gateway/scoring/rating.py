@@ -59,15 +59,21 @@ def _last(standing: Standing | None) -> Score:
     return Score(standing.total, standing.fit, standing.behaviour, standing.band, changes_at)
 
 
-def rate(lead: Lead, given: Subject, scorer: Scorer, scoring: str, at: datetime) -> bool:
-    """Score ``lead``, which ``given`` shows, at ``at``; True when the stored score has to be written again.
+def rate(
+    before: Standing | None, counted: bool, given: Subject, scorer: Scorer, scoring: str, at: datetime
+) -> Standing:
+    """The score at ``at`` of the lead that ``given`` shows. ``counted``: with its activities; else ``before``, the last
+    score, stands for them.
 
     Raises ``Garbage`` when the scorer gives none.
     """
-    before = lead.score
-    score = scorer.score(given, at) if lead.counted else scorer.renew(_last(before), given, at)
+    score = scorer.score(given, at) if counted else scorer.renew(_last(before), given, at)
     refuse_score(score, at)
-    lead.score = standing(score, at, scoring)
+    return standing(score, at, scoring)
+
+
+def moved(before: Standing | None, after: Standing) -> bool:
+    """Whether the stored score has to be written again."""
     return before is None or (
         before.total,
         before.fit,
@@ -76,10 +82,10 @@ def rate(lead: Lead, given: Subject, scorer: Scorer, scoring: str, at: datetime)
         before.changes_at,
         before.scoring,
     ) != (
-        lead.score.total,
-        lead.score.fit,
-        lead.score.behaviour,
-        lead.score.band,
-        lead.score.changes_at,
-        lead.score.scoring,
+        after.total,
+        after.fit,
+        after.behaviour,
+        after.band,
+        after.changes_at,
+        after.scoring,
     )

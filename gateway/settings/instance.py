@@ -32,6 +32,7 @@ from gateway.journey.words import SHARED
 from gateway.leads.stamps import OPT_OUTS
 from gateway.mapping import COMPUTED, SystemMapping, compile_mapping
 from gateway.mapping.field import BUILT_IN
+from gateway.mapping.grammar import score_named
 from gateway.metrics.goals import Goals, check_goals, compile_goals
 from gateway.metrics.money import Rates, read_rates
 from gateway.plugins import rules
@@ -41,12 +42,16 @@ from gateway.settings.secrets import secrets_of
 from gateway.store.place import FOLDER, Place, place_of
 
 GATEWAY, SCORING, JOURNEY, MAPPINGS = "gateway.yaml", "scoring.yaml", "journey.yaml", "mappings"
+SCORES = "scores"
+"""Folder of the scores beside the main one, a file each: in the same form as scoring.yaml, named by its score."""
 CONTENT, RATES, GOALS = "content.yaml", "rates.yaml", "goals.yaml"
 PLACES = {"street", "city", "state", "zip", "country"}
 """Lead fields that resemble others and are no slips of the pen."""
 NONE = ConfigFile(JOURNEY, "")
 STRATEGY = "weighted"
 """The scoring strategy of a scoring.yaml that names none."""
+LEAD = "lead"
+"""The main score, where scoring.yaml calls it nothing else."""
 
 
 class Offer(Protocol):
@@ -113,6 +118,8 @@ class Instance:
     deals_system: str | None
     systems: Mapping[str, System]
     scoring: ConfigFile | None = field(repr=False)
+    scores: Mapping[str, ConfigFile] = field(repr=False)
+    """The scores beside that of scoring.yaml, by name."""
     journey: Journey = field(repr=False)
     hashes: Mapping[str, str]
     files: Mapping[str, str] = field(repr=False)
@@ -137,11 +144,11 @@ def load_instance(root: Path, plugins: Plugins, files: Mapping[str, str] | None 
 
 def texts(root: Path) -> dict[str, str]:
     """The files as they stand on disk, name → text, unchecked; those that cannot be read are left out."""
-    folder = root / MAPPINGS
-    mappings = sorted(folder.glob("[!.]*.yaml")) if folder.is_dir() else []
+    folders = [root / name for name in (MAPPINGS, SCORES)]
+    inside = [path for one in folders if one.is_dir() for path in sorted(one.glob("[!.]*.yaml"))]
     found = {}
     named = (GATEWAY, JOURNEY, SCORING, CONTENT, RATES, GOALS, meetings.FILE, *rules.FILES)
-    for path in (*(root / name for name in named), *mappings):
+    for path in (*(root / name for name in named), *inside):
         with contextlib.suppress(OSError, UnicodeDecodeError), path.open(encoding="utf-8") as stream:
             found[str(path.relative_to(root))] = stream.read(MAX_CHARACTERS + 1)
     return found
@@ -184,6 +191,7 @@ class _Loading:
         self.settings: dict[str, Mapping[str, Any]] = {}
         self.absent: dict[str, str] = {}
         self.unscored = ""
+        self.scores: dict[str, ConfigFile] = {}
 
     def instance(self) -> Instance:
         main = self._read(GATEWAY)
@@ -203,9 +211,12 @@ class _Loading:
                 self.problems += check_through(journey, self._carriers(systems))
         if scoring is not None:
             self._scoring(scoring)
+        self._scores(scoring)
+        self._of_scores(journey)
         self.problems += rules.Rules(self.rules).problems
         self._types()
         self._stages(journey)
+        self._sent_scores()
         self._rates(main)
         goals = self._read(GOALS, optional=True)
         if goals is not None:
@@ -357,8 +368,9 @@ class _Loading:
         strategy = file.data.get("strategy", STRATEGY)
         offer = self.plugins.scorers.get(strategy) if isinstance(strategy, str) else None
         if offer is None:
-            self.unscored = self._absent(strategy) if isinstance(strategy, str) else ""
-            if not self.unscored:
+            why = self._absent(strategy) if isinstance(strategy, str) else ""
+            self.unscored = self.unscored or why
+            if not why:
                 hint = suggest(strategy, self.plugins.scorers)
                 self.problems.append(file.problem(("strategy",), f"no installed plugin offers this strategy{hint}"))
         elif offer.check is not None:
@@ -367,6 +379,52 @@ class _Loading:
             except Exception as exc:  # noqa: BLE001 - a plugin's check may raise anything
                 message = f"the strategy's check of this file failed: {type(exc).__name__}"
                 self.problems.append(file.problem(("strategy",), message))
+
+    def _scores(self, main: ConfigFile | None) -> None:
+        """The scores beside the main one: each is named by its file."""
+        folder = self.root / SCORES
+        given = self.given if self.given is not None else ()
+        found = [name for name in given if name.startswith(f"{SCORES}/")]
+        if self.given is None and folder.is_dir():
+            found = [f"{SCORES}/{path.name}" for path in folder.glob("[!.]*") if path.suffix in (".yaml", ".yml")]
+        taken = main.data.get("name", LEAD) if main is not None else ""
+        for place in sorted(found):
+            name = Path(place).stem
+            if (file := self._read(place)) is None:
+                continue
+            if place.endswith(".yml"):
+                self.problems.append(Problem(place, 0, "", f"call it {name}.yaml"))
+            if not SYSTEM_NAME.fullmatch(name):
+                message = "a score's name, that of its file, is written in small letters, digits, - and _"
+                self.problems.append(Problem(place, 0, "", message))
+            if main is None:
+                self.problems.append(Problem(place, 0, "", f"a score beside that of {SCORING}, which is not there"))
+            if name == taken:
+                where = f"{SCORING}:{main.line(('name',))}" if main is not None and "name" in main.data else SCORING
+                self.problems.append(Problem(place, 0, "", f"the score of {where} is called {name!r} already"))
+            elif file.data.get("name", name) != name:
+                self.problems.append(file.problem(("name",), f"this score is called {name!r}, as its file"))
+            self._scoring(file)
+            self.scores[name] = file
+
+    def _of_scores(self, journey: ConfigFile | None) -> None:
+        """What a threshold of journey.yaml is measured by."""
+        stages = journey.data.get("stages") if journey is not None else None
+        for index, stage in enumerate(stages if isinstance(stages, list) else ()):
+            entry = stage.get("entry") if isinstance(stage, Mapping) else None
+            name = entry.get("of") if isinstance(entry, Mapping) else None
+            if journey is not None and isinstance(name, str) and name not in self.scores:
+                self.problems.append(journey.problem(("stages", index, "entry", "of"), self._no_score(name)))
+
+    def _sent_scores(self) -> None:
+        """The scores that mapping files send."""
+        for path, file, mapped in self._fields():
+            if (name := score_named(mapped.to)) and name not in self.scores:
+                self.problems.append(file.problem(path, f"{mapped.to}: {self._no_score(name)}"))
+
+    def _no_score(self, name: str) -> str:
+        others = f"; there are: {', '.join(sorted(self.scores))}" if self.scores else f"; {SCORES}/{name}.yaml makes it"
+        return f"no such score{suggest(name, self.scores) or others}"
 
     def _fields(self) -> Iterator[tuple[KeyPath, ConfigFile, Any]]:
         for system, mapping in self.mappings.items():
@@ -430,7 +488,9 @@ class _Loading:
         if GOALS in self.files:
             hashes["goals"] = content_hash(self.files[GOALS].data)
         if scoring is not None:  # personas weigh rules, so they are part of the model
-            hashes["scoring"] = content_hash([scoring.data, journey.data.get("personas")])
+            # One hash for all scores: they are of one model, and one pass over the leads gives them all.
+            others = [{name: file.data for name, file in self.scores.items()}] if self.scores else []
+            hashes["scoring"] = content_hash([scoring.data, journey.data.get("personas"), *others])
         return Instance(
             root=self.root,
             name=data["instance"]["name"],
@@ -450,6 +510,7 @@ class _Loading:
             deals_system=data["deals"]["system_of_record"] if "deals" in data else None,
             systems=systems,
             scoring=scoring,
+            scores=self.scores,
             journey=compile_journey(journey),
             hashes=hashes,
             files={name: file.text for name, file in self.files.items()} | self.rules,
@@ -458,11 +519,12 @@ class _Loading:
             committee=meetings.compile_committee(self.files[meetings.FILE]) if meetings.FILE in self.files else None,
             content=compile_content(content.data) if content is not None else Content(),
             unscored=self.unscored,
-            warnings=tuple(self._warnings([file for file in (scoring, journey) if file is not None])),
+            warnings=tuple(self._warnings([scoring, *self.scores.values(), journey])),
         )
 
-    def _warnings(self, files: Sequence[ConfigFile]) -> Iterator[Problem]:
+    def _warnings(self, model: Sequence[ConfigFile | None]) -> Iterator[Problem]:
         """What the model looks at and no mapping supplies: allowed (another way in may bring it), but suspicious."""
+        files = [file for file in model if file is not None]
         attributes = {*COMPUTED, *self._attributes()}
         activities = {
             name for mapping in self.mappings.values() for one in mapping.objects.values() for name in one.activities

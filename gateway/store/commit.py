@@ -31,10 +31,10 @@ DEADLOCK = "40P01"
 """PostgreSQL's word for two batches that wait for each other's rows: it lets one of them fail."""
 
 
-def commit(connection: Connection, batch: Batch, score_name: str) -> None:
+def commit(connection: Connection, batch: Batch) -> None:
     """Write everything the batch changed. Raises ``StaleCommit`` when a row moved since it was loaded."""
     with first_wins():
-        _commit(connection, batch, score_name)
+        _commit(connection, batch)
 
 
 @contextmanager
@@ -48,7 +48,7 @@ def first_wins() -> Iterator[None]:
         raise StaleCommit(f"another worker was first: {type(exc.orig).__name__}") from None
 
 
-def _commit(connection: Connection, batch: Batch, score_name: str) -> None:
+def _commit(connection: Connection, batch: Batch) -> None:
     leads = batch.leads.values()
     put = Put(connection)
     put.insert(
@@ -89,7 +89,7 @@ def _commit(connection: Connection, batch: Batch, score_name: str) -> None:
         ],
     )
     _commit_facts(put, batch)
-    _commit_decisions(put, batch, score_name)
+    _commit_decisions(put, batch)
     _commit_outward(put, batch)
     if batch.erased:
         forget.forget(connection, batch.erased, batch.now)
@@ -174,26 +174,26 @@ def _activity_row(lead: str, key: FactKey, stored: StoredActivity) -> dict[str, 
     }
 
 
-def _commit_decisions(put: Put, batch: Batch, score_name: str) -> None:
+def _commit_decisions(put: Put, batch: Batch) -> None:
     living = [lead for lead in batch.leads.values() if lead.merged_into is None]
     if batch.remodelled:
-        rescoring.keep_former(put.connection, among(t.scores.c.lead, batch.remodelled), score_name, batch.scoring)
+        rescoring.keep_former(put.connection, among(t.scores.c.lead, batch.remodelled), batch.scoring)
     put.upsert(
         t.scores,
         [
             {
-                "lead": lead.id,
-                "name": score_name,
-                "total": lead.score.total,
-                "fit": lead.score.fit,
-                "behaviour": lead.score.behaviour,
-                "band": lead.score.band,
-                "at": lead.score.at,
-                "changes_at": lead.score.changes_at,
-                "scoring": lead.score.scoring,
+                "lead": lead,
+                "name": name,
+                "total": score.total,
+                "fit": score.fit,
+                "behaviour": score.behaviour,
+                "band": score.band,
+                "at": score.at,
+                "changes_at": score.changes_at,
+                "scoring": score.scoring,
             }
-            for id_ in dict.fromkeys(batch.scored)
-            if (lead := batch.leads[id_]).score is not None and lead.merged_into is None
+            for (lead, name), score in batch.scored.items()
+            if batch.leads[lead].merged_into is None
         ],
     )
     put.upsert(

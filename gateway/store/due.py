@@ -30,17 +30,17 @@ from gateway.store.times import new_id
 MICROSECOND = timedelta(microseconds=1)
 
 
-def scores(connection: Connection, name: str, now: int, limit: int) -> list[str]:
-    """Leads whose score moves by itself at or before ``now``: exactly those, earliest first."""
+def scores(connection: Connection, names: Collection[str], now: int, limit: int) -> list[str]:
+    """Leads of whom a score moves by itself at or before ``now``: exactly those, earliest first."""
     s = t.scores.c
-    chosen = select(s.lead).where(moves_by(name, now)).order_by(_SPAN, s.changes_at)
-    return list(connection.scalars(chosen.limit(limit)))
+    chosen = select(s.lead).where(moves_by(names, now)).order_by(_SPAN, s.changes_at)
+    return list(dict.fromkeys(connection.scalars(chosen.limit(limit))))
 
 
-def moves_by(name: str, now: int) -> ColumnElement[bool]:
-    """Of the scores called ``name``, those that move by themselves at or before ``now``."""
+def moves_by(names: Collection[str], now: int) -> ColumnElement[bool]:
+    """Of the scores of these names, those that move by themselves at or before ``now``."""
     s = t.scores.c
-    return and_(s.name == name, s.changes_at <= now, _SPAN <= now // t.DUE_SPAN)  # noqa: SIM300 - a column, not a constant
+    return and_(s.name.in_(names), s.changes_at <= now, _SPAN <= now // t.DUE_SPAN)  # noqa: SIM300 - a column, not a constant
 
 
 _SPAN: ColumnElement[int] = literal_column(f"scores.changes_at / {t.DUE_SPAN}", Integer)  # as index scores_due has it

@@ -128,7 +128,7 @@ def rescored(
     found: dict[str, int] = {}
     seen = 0
     for part in ranges(connection, PART):
-        held = load_part(connection, part, "", "", cutoff)
+        held = load_part(connection, part, [""], "", cutoff)
         for id_, attributes_, persona, company, *_ in held.leads:
             if id_ in leads:
                 known_ = known(attributes_, held.companies.get(company, {}))

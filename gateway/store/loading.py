@@ -33,15 +33,15 @@ from gateway.times import from_micros
 class Need:
     """How much of the leads a batch needs; by far most of a lead's rows are its activities.
 
-    ``score``: the name of the score. ``cutoff``: activities older than this (microseconds) are left out, None = none
-    are. ``lasting``: the scoring whose stored scores can be renewed without any activity; empty = none can.
-    ``telling``: records whose news may hold activities. ``counted``: leads whose activities are needed all the same.
-    ``whole``: leads of whom all are needed, whatever their age, with the records they came from. ``meeting``: some of
-    the leads will become one. ``again``: records whose stored events are folded anew. ``kinds``: the activities that
-    the journey reads the tallies of, None = it may be any.
+    ``scores``: the names of the scores, the main one first. ``cutoff``: activities older than this (microseconds) are
+    left out, None = none are. ``lasting``: the scoring whose stored scores can be renewed without any activity; empty =
+    none can. ``telling``: records whose news may hold activities. ``counted``: leads whose activities are needed all
+    the same. ``whole``: leads of whom all are needed, whatever their age, with the records they came from. ``meeting``:
+    some of the leads will become one. ``again``: records whose stored events are folded anew. ``kinds``: the activities
+    that the journey reads the tallies of, None = it may be any.
     """
 
-    score: str
+    scores: Sequence[str]
     cutoff: int | None = None
     lasting: str = ""
     telling: Collection[Ref] = ()
@@ -243,9 +243,12 @@ def _load_leads(
         until = from_micros(row.until) if row.until else None
         leads[row.lead].marks.append(Mark(from_micros(row.at), row.kind, row.points, row.reason, until, row.by, row.id))
     s = t.scores.c
-    last = select(s.lead, s.total, s.fit, s.behaviour, s.band, s.at, s.changes_at, s.scoring)
-    for id_, *standing in rows_of(connection, last.where(among(s.lead, leads), s.name == need.score)):
-        leads[id_].score = Standing(*standing)
+    last = select(s.lead, s.name, s.total, s.fit, s.behaviour, s.band, s.at, s.changes_at, s.scoring)
+    for id_, name, *standing in rows_of(connection, last.where(among(s.lead, leads), s.name.in_(need.scores))):
+        if name == need.scores[0]:
+            leads[id_].score = Standing(*standing)
+        else:
+            leads[id_].scores[name] = Standing(*standing)
     _load_activities(connection, batch, need, whole, meeting)
     for row in connection.execute(select(t.outcomes).where(among(t.outcomes.c.lead, leads))).all():
         leads[row.lead].outcomes[row.at, row.id] = outcome_of(row)
@@ -331,16 +334,18 @@ def _load_tallies(connection: Connection, batch: Batch, need: Need) -> None:
 
 
 def _lasts(lead: Lead, need: Need, now: int) -> bool:
-    """Whether the stored score says enough of what the lead did: nothing new, nothing that moves by itself."""
-    score = lead.score
+    """Whether the stored scores say enough of what the lead did: nothing new, nothing that moves by itself."""
     return (
         need.lasting != ""
-        and score is not None
-        and score.scoring == need.lasting
-        and (score.changes_at is None or score.changes_at > now)
+        and _stands(lead.score, need.lasting, now)
+        and all(_stands(lead.scores.get(name), need.lasting, now) for name in need.scores[1:])
         and not lead.marks
         and not any(ref in need.telling for ref in lead.records)
     )
+
+
+def _stands(score: Standing | None, scoring: str, now: int) -> bool:
+    return score is not None and score.scoring == scoring and (score.changes_at is None or score.changes_at > now)
 
 
 def _load_companies(connection: Connection, batch: Batch, ids: Collection[str]) -> None:

@@ -6,11 +6,11 @@ transactions that did it: so an equation can fail, and then something was lost.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, func, select
+from sqlalchemy import Connection, Select, and_, distinct, func, select
 
 from gateway.store import tables as t
 from gateway.store.among import among
@@ -85,7 +85,7 @@ class Overview:
         return all(counts.holds for counts in self.systems.values())
 
 
-def overview(connection: Connection, inbox: Inbox, score_name: str, now: int, people: bool = True) -> Overview:
+def overview(connection: Connection, inbox: Inbox, scores: Collection[str], now: int, people: bool = True) -> Overview:
     """Count everything. ``connection`` reads the main database; systems that no file names any more are there too.
 
     :param people: count the leads, too, which takes longer the more there are.
@@ -116,7 +116,7 @@ def overview(connection: Connection, inbox: Inbox, score_name: str, now: int, pe
         excluded(connection) if people else {},
         _count(connection, select(func.count()).select_from(t.handoffs).where(h.state == "open")),
         _count(connection, select(func.count()).select_from(open_work().subquery())),
-        _count(connection, select(func.count()).select_from(t.scores).where(moves_by(score_name, now))),
+        _count(connection, select(func.count(distinct(t.scores.c.lead))).where(moves_by(scores, now))),
         _count(connection, select(func.count()).select_from(t.rescores)),
         progress(connection),
         _count(connection, select(func.count()).select_from(t.crossed)),

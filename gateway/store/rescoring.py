@@ -43,10 +43,11 @@ class Range(NamedTuple):
 @dataclass(slots=True)
 class Part:
     """What scoring a range needs. ``leads``: (id, attributes, persona, company, the score before: total, fit,
-    behaviour, band, all None without one); who has a score of the new model already is left out. The rest by lead,
-    and by the id that a lead's row has for its company."""
+    behaviour, band, all None without one); who has a score of the new model already is left out. ``before``: name of
+    another score → lead → the same four. The rest by lead, and by the id that a lead's row has for its company."""
 
     leads: Sequence[Sequence[Any]]
+    before: Mapping[str, Mapping[str, Sequence[Any]]]
     companies: Mapping[str, Mapping[str, Any]]
     activities: Mapping[str, list[Activity]]
     marks: Mapping[str, list[Mark]]
@@ -88,12 +89,12 @@ def shown(left: FromClause, lead: ColumnElement[Any], name: str) -> Shown:
     return Shown(source, *each)
 
 
-def keep_former(connection: Connection, whose: ColumnElement[bool], name: str, scoring: str) -> None:
+def keep_former(connection: Connection, whose: ColumnElement[bool], scoring: str) -> None:
     """Keep the scores that are about to be replaced by those of ``scoring``, while that goes on. A score that was
     itself not shown yet is not kept: the one before it is."""
     s = t.scores.c
     going_on = exists().where(_r.scoring != "").correlate(None)
-    before = select(*(s[column] for column in _FORMER)).where(whose, s.name == name, s.scoring != scoring, going_on)
+    before = select(*(s[column] for column in _FORMER)).where(whose, s.scoring != scoring, going_on)
     Put(connection).insert_from(t.former_scores, _FORMER, before)
 
 
@@ -166,17 +167,23 @@ def next_part(connection: Connection, rescore: str) -> Range | None:
     return Range(*random.choice(rows)) if rows else None
 
 
-def load_part(connection: Connection, part: Range, name: str, scoring: str, cutoff: int | None) -> Part:
-    """A constant number of statements; each reads its table along the ids. ``cutoff``: see ``loading.Need``."""
+def load_part(connection: Connection, part: Range, names: Sequence[str], scoring: str, cutoff: int | None) -> Part:
+    """A constant number of statements; each reads its table along the ids. ``names``: the scores, the main one first;
+    ``cutoff``: see ``loading.Need``."""
     c, s, a, m = t.leads.c, t.scores.c, t.activities.c, t.marks.c
 
     def within(column: ColumnElement[Any]) -> ColumnElement[bool]:
         return and_(column > part.low, column <= part.high)
 
-    scored = t.leads.outerjoin(t.scores, and_(s.lead == c.id, s.name == name))
+    scored = t.leads.outerjoin(t.scores, and_(s.lead == c.id, s.name == names[0]))
     columns = (c.id, c.attributes, c.persona, c.company, s.total, s.fit, s.behaviour, s.band)
     living = and_(c.merged_into.is_(None), c.erased_at.is_(None), or_(s.scoring.is_(None), s.scoring != scoring))
     leads = rows_of(connection, select(*columns).select_from(scored).where(within(c.id), living))
+    before: dict[str, dict[str, Sequence[Any]]] = {name: {} for name in names[1:]}
+    if before:
+        others = select(s.name, s.lead, s.total, s.fit, s.behaviour, s.band).where(within(s.lead), s.name.in_(before))
+        for name, lead, *score in rows_of(connection, others):
+            before[name][lead] = score
     marks: dict[str, list[Mark]] = defaultdict(list)
     for row in connection.execute(select(t.marks).where(within(m.lead))):
         until = from_micros(row.until) if row.until else None
@@ -187,7 +194,7 @@ def load_part(connection: Connection, part: Range, name: str, scoring: str, cuto
     new = tuple.__new__  # millions of them, and a named tuple's own constructor takes twice as long
     for lead, at, kind, asset, channel, campaign, id_ in rows_of(connection, did.order_by(a.lead, a.at, a.id)):
         activities[lead].append(new(Activity, (from_micros(at), kind, asset, channel, campaign, id_)))
-    return Part(leads, companies(connection, {row[3] for row in leads if row[3]}), activities, marks)
+    return Part(leads, before, companies(connection, {row[3] for row in leads if row[3]}), activities, marks)
 
 
 def companies(connection: Connection, ids: Collection[str]) -> dict[str, Mapping[str, Any]]:
@@ -212,11 +219,12 @@ def finish_part(
     connection: Connection,
     rescore: Any,
     part: Range,
-    name: str,
+    names: Collection[str],
     rows: Sequence[Mapping[str, Any]],
     crossers: Collection[str],
 ) -> bool:
-    """Write the new scores of a part, and take it off the list. False: that was done already, and nothing is written.
+    """Write the new scores of a part, drop those that the model has no more, and take it off the list. False: that was
+    done already, and nothing is written.
 
     Whoever has a score of the new model by now keeps it: it was made of later facts.
     """
@@ -224,18 +232,20 @@ def finish_part(
     if not connection.execute(delete(t.rescore_parts).where(mine)).rowcount:
         return False
     s = t.scores.c
-    keep_former(connection, and_(s.lead > part.low, s.lead <= part.high), name, rescore.scoring)
+    theirs = and_(s.lead > part.low, s.lead <= part.high)
+    connection.execute(delete(t.scores).where(theirs, s.name.not_in(names)))
+    keep_former(connection, theirs, rescore.scoring)
     put = Put(connection)
     put.upsert(t.scores, rows, other="scoring")
     put.insert(t.crossed, [{"lead": lead} for lead in sorted(crossers)], ignore=True)
     return True
 
 
-def late(connection: Connection, name: str, rescore: Any) -> list[str]:
+def late(connection: Connection, names: Collection[str], rescore: Any) -> list[str]:
     """Leads that a batch which had begun before scored by the old model since."""
     s = t.scores.c
-    old = select(s.lead).where(s.name == name, s.scoring != rescore.scoring, s.at >= rescore.created_at)
-    return list(connection.scalars(old.order_by(s.lead)))
+    old = select(s.lead).where(s.name.in_(names), s.scoring != rescore.scoring, s.at >= rescore.created_at)
+    return list(connection.scalars(old.distinct().order_by(s.lead)))
 
 
 def finish(connection: Connection, rescore: str) -> bool:

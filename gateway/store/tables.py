@@ -361,6 +361,7 @@ transitions = Table(  # decisions: append-only, the last one counts
     Column("ref", String, nullable=False),
     Column("score", Integer),
     Column("threshold", Integer),
+    Column("score_name", String, nullable=False, server_default=""),  # whose points; empty = the main score's
     Column("scoring", String, nullable=False),
     Column("journey", String, nullable=False),
 )
@@ -391,6 +392,7 @@ handoffs = Table(
     Column("opened_at", Time, nullable=False),
     Column("decided_at", Time, nullable=False),
     Column("score", Integer, nullable=False),
+    Column("score_name", String, nullable=False, server_default=""),  # whose points; empty = the main score's
     Column("contributions", Json, nullable=False),
     Column("package", Json, nullable=False, server_default=text("'{}'")),  # what sales are told, as of its opening
     Column("scoring", String, nullable=False),

@@ -13,14 +13,13 @@ from typing import Any, Protocol
 
 from marshmallow import ValidationError
 
-from gateway.leads.lead import Lead
+from gateway.leads.lead import Lead, Standing
 from gateway.leads.record import DAY, Record
 from gateway.leads.stamps import opt_in_of
-from gateway.mapping.grammar import COMPUTED
+from gateway.mapping.grammar import is_computed, of_points
 from gateway.sync.holds import HELD, hold_of
 from gateway.times import iso, whole
 
-SCORES = frozenset({"score", "fit", "behaviour", "score_reasons"})
 _ID = re.compile(r"[^\s@]*[0-9][^\s@]*")
 _SIZE = re.compile(r" of [0-9]+( characters)?$")  # of a value: the same trouble is counted as one
 CONFLICT = "edited in two systems, nobody knows where last"
@@ -105,12 +104,9 @@ def computed(lead: Lead) -> dict[str, Any]:
         "generation": lead.generation,
     }
     if lead.score is not None:
-        values |= {
-            "score": _points(lead.score.total),
-            "fit": _points(lead.score.fit),
-            "behaviour": _points(lead.score.behaviour),
-            "band": lead.score.band,
-        }
+        values |= _rated(lead.score, "")
+    for name, score in lead.scores.items():
+        values |= _rated(score, f".{name}")
     if lead.handoff is not None:
         values |= {"handoff_id": lead.handoff["id"], "handoff_opened_at": iso(whole(lead.handoff["opened_at"]))}
         values["score_reasons"] = [line[0] for line in lead.handoff["contributions"] if line[1] > 0][:5]
@@ -120,6 +116,11 @@ def computed(lead: Lead) -> dict[str, Any]:
     elif lead.ended.bucket:
         values |= {"bucket": lead.ended.bucket, "bucket_reason": lead.ended.reason}
     return {name: value for name, value in values.items() if value not in ("", None)}
+
+
+def _rated(score: Standing, named: str) -> dict[str, Any]:
+    points = {"score": score.total, "fit": score.fit, "behaviour": score.behaviour}
+    return {f"{what}{named}": _points(one) for what, one in points.items()} | {f"band{named}": score.band}
 
 
 def _packed(handoff: Mapping[str, Any]) -> dict[str, Any]:
@@ -234,8 +235,8 @@ def _difference(
             if unsent is not None:
                 unsent(Unsent(system, object_.name, name, CONFLICT))
             continue
-        value = ours.get(rule.to) if rule.to in COMPUTED else lead.attributes.get(rule.to)
-        stamp, origin = (now, "") if rule.to in COMPUTED else lead.origin.get(rule.to, (0, ""))
+        value = ours.get(rule.to) if is_computed(rule.to) else lead.attributes.get(rule.to)
+        stamp, origin = (now, "") if is_computed(rule.to) else lead.origin.get(rule.to, (0, ""))
         if rule.to == "owner" and (given := _given(lead, system)) is not None:
             (value, stamp), origin = given, ""
         entry = record.snapshot.get(name) if record else None
@@ -253,7 +254,7 @@ def _difference(
                     unsent(Unsent(system, object_.name, name, _SIZE.sub("", str(exc.messages[0]))))
                 continue
         if name in holds and (hold := hold_of(record, name)) is not None:
-            if hold.stands(same(rule, hold.sent, raw), None if rule.to in COMPUTED else stamp):
+            if hold.stands(same(rule, hold.sent, raw), None if is_computed(rule.to) else stamp):
                 if unsent is not None:
                     unsent(Unsent(system, object_.name, name, HELD))
                 continue
@@ -272,7 +273,7 @@ def _difference(
                 continue
         fields[name], stamps[name] = raw, stamp
         if moved is not None:
-            moved = max(moved, _moved(entry, raw)) if rule.to in SCORES and entry is not None else None
+            moved = max(moved, _moved(entry, raw)) if of_points(rule.to) and entry is not None else None
     for name in holds.keys() - ended:
         hold, entry = hold_of(record, name), record.snapshot.get(name) if record else None
         if hold and entry and same(object_.outbound.get(name), entry[0], hold.sent):

@@ -90,7 +90,7 @@ class World:
         while leads:
             self.small.pipeline.run((), leads, cause="time")
             with self.small.store.main.connect() as connection:
-                leads = set(due.wakes(connection, now, 10) or due.scores(connection, "lead", now, 10))
+                leads = set(due.wakes(connection, now, 10) or due.scores(connection, ["lead"], now, 10))
 
     def do(self, what: str, *said: Any) -> None:
         self.small.at += timedelta(minutes=1)

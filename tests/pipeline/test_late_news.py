@@ -78,7 +78,7 @@ class World:
         """The lead's timeline without stages and writes: ``what text``."""
         [(lead,)] = self.small.rows(t.leads, "id")
         with self.small.store.main.connect() as connection:
-            batch = load(connection, [], {}, [lead], to_micros(self.small.at), Need(score="lead", whole=[lead]))
+            batch = load(connection, [], {}, [lead], to_micros(self.small.at), Need(scores=["lead"], whole=[lead]))
             entries = timeline(batch.leads[lead], listing.of_lead(connection, lead), ZoneInfo("UTC"))
         return [f"{one.what} {one.text}" for one in entries if one.what in ("outcome", "handoff")]
 

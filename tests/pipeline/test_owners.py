@@ -550,7 +550,7 @@ def test_two_batches_do_not_take_the_same_turn(world: World) -> None:
     batch = world.small.pipeline.rehearse([world.small.read("site", slow)])
     world.person("2")
     with pytest.raises(StaleCommit), write(world.gateway.store.main) as connection:
-        commit(connection, batch, "lead")
+        commit(connection, batch)
     world.small.take("site", *slow)
     assert sorted(row.owner for row in world.rows(t.handoffs)) == ["U1", "U2"]
 

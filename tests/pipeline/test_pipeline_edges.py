@@ -118,8 +118,8 @@ def test_a_lead_whose_scoring_fails_does_not_hold_up_the_sweep(small, monkeypatc
     ((lead,),) = small.rows(t.leads, "id")
     small.pipeline.run((), [lead], cause="time")
     with small.store.main.connect() as connection:
-        assert due.scores(connection, "lead", to_micros(small.at), 10) == []
-        assert due.scores(connection, "lead", to_micros(small.at + timedelta(days=1)), 10) == [lead]
+        assert due.scores(connection, ["lead"], to_micros(small.at), 10) == []
+        assert due.scores(connection, ["lead"], to_micros(small.at + timedelta(days=1)), 10) == [lead]
     assert [row[0] for row in small.rows(t.work_items, "kind")] == ["scoring failed"]
 
 
@@ -128,7 +128,7 @@ def test_an_erased_lead_is_never_due_again(small):
     small.take("site", contact("1", 5, page="/a"))
     small.take("site", contact("1", 4, forget=True))
     with small.store.main.connect() as connection:
-        assert due.scores(connection, "lead", to_micros(small.at + timedelta(days=99)), 10) == []
+        assert due.scores(connection, ["lead"], to_micros(small.at + timedelta(days=99)), 10) == []
 
 
 def test_somebody_erased_before_we_knew_them_stays_forgotten(small):

@@ -274,8 +274,8 @@ def test_an_idle_lead_is_due_exactly_when_its_score_moves(small):
     small.take("site", {"kind": "contact", "id": "2", "at": days(10), "title": "CEO"})
     ((lead, due_at),) = [row for row in small.rows(t.scores, "lead", "changes_at") if row[1]]
     with small.store.main.connect() as connection:
-        assert due.scores(connection, "lead", due_at - 1, 10) == []
-        assert due.scores(connection, "lead", due_at, 10) == [lead]
+        assert due.scores(connection, ["lead"], due_at - 1, 10) == []
+        assert due.scores(connection, ["lead"], due_at, 10) == [lead]
     small.at = from_micros(due_at)
     small.pipeline.run((), [lead], cause="time")
     assert [row[0] for row in small.rows(t.scores, "total")] == [4000, 500]

@@ -56,7 +56,7 @@ class World:
         while True:
             now = to_micros(self.small.at)
             with self.small.store.main.connect() as connection:
-                leads = due.wakes(connection, now, 10) or due.scores(connection, "lead", now, 10)
+                leads = due.wakes(connection, now, 10) or due.scores(connection, ["lead"], now, 10)
             if not leads:
                 return
             self.small.pipeline.run((), leads, cause="time")

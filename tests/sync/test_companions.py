@@ -454,7 +454,7 @@ def test_fields_tell_what_the_package_says(both):
     both.person(firm="Firm")
     with both.small.store.main.connect() as connection:
         (lead,) = (row[0] for row in both.small.rows(t.leads, "id"))
-        stored = load(connection, [], {}, [lead], 0, Need(score="lead", whole=[lead])).leads[lead]
+        stored = load(connection, [], {}, [lead], 0, Need(scores=["lead"], whole=[lead])).leads[lead]
     told = computed(stored)
     assert told["handoff_summary"].startswith("50 of 100 points (good).\nWhy: Executive")
     assert told["last_activities"] == "page view /a on 29 May 2026"

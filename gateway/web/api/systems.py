@@ -43,7 +43,7 @@ def one(name: str) -> Any:
     gateway = desk().gateway
     found = _named(name)
     with desk().looking() as connection:
-        counts = overview(connection, gateway.inbox, gateway.model.score_name, to_micros(gateway.now()), people=False)
+        counts = overview(connection, gateway.inbox, gateway.model.score_names, to_micros(gateway.now()), people=False)
     return {**SystemSchema().dump(found), "counts": counts_json(counts.systems.get(name))}
 
 

@@ -36,7 +36,7 @@ CHECKED = 120.0
 def systems(desk: Desk) -> ResponseReturnValue:
     gateway = desk.gateway
     with desk.looking() as connection:
-        found = overview(connection, gateway.inbox, gateway.model.score_name, to_micros(gateway.now()), people=False)
+        found = overview(connection, gateway.inbox, gateway.model.score_names, to_micros(gateway.now()), people=False)
         rows = listing.systems(connection)
     checks = [one for one in jobs.rows(gateway.store.main, 200) if one.what == "check"]
     return render_template(
@@ -56,7 +56,7 @@ def system(desk: Desk, name: str) -> ResponseReturnValue:
     one = _named(desk, name)
     with desk.looking() as connection:
         row = listing.systems(connection).get(name, {})
-        found = overview(connection, gateway.inbox, gateway.model.score_name, to_micros(gateway.now()), people=False)
+        found = overview(connection, gateway.inbox, gateway.model.score_names, to_micros(gateway.now()), people=False)
         items = listing.work_items(connection, 20, None, name)
         told = _told(listing.deliveries(connection, TOLD, name))
         differ = Counter(

@@ -32,7 +32,7 @@ def today(desk: Desk) -> ResponseReturnValue:
         owners = mine if mine and visitor().role == "sales" else None
         handoffs = queries.due(connection, SHOWN, owners)
         counts = queries.how_due(connection, micros, tomorrow, owners)
-        found = overview(connection, gateway.inbox, gateway.model.score_name, micros, people=False)
+        found = overview(connection, gateway.inbox, gateway.model.score_names, micros, people=False)
         items = listing.work_items(connection, SHOWN)
         moved = queries.moved(connection, [one.name for one in gateway.model.journey.stages], to_micros(now - PERIOD))
         fresh = not queries.anybody(connection)

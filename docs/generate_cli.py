@@ -76,7 +76,7 @@ SHAPES = {
     "score.scoring reached[] reached[].stage reached[].at reached[].cause reached[].ref handoff handoffs[] "
     "deals[] work[] timeline[] timeline[].at timeline[].what timeline[].text timeline[].cause timeline[].heard_at",
     "leads explain": "lead at hindsight persona total fit behaviour band changes_at scoring contributions[] "
-    "contributions[].axis contributions[].rule contributions[].points contributions[].reason",
+    "contributions[].axis contributions[].rule contributions[].points contributions[].reason rollups rolled_at",
     "leads values": "field different missing values[] values[].value values[].count",
     "handoffs list": "handoffs[] handoffs[].handoff handoffs[].lead handoffs[].system handoffs[].stage "
     "handoffs[].persona handoffs[].generation handoffs[].owner handoffs[].state handoffs[].bucket "

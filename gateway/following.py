@@ -31,7 +31,7 @@ def follow(batch: Batch, lead: Lead, model: Model, attributes: Mapping[str, Any]
         return True
     company = batch.companies.get(lead.company or "")
     if company is not None:
-        attributes = {**attributes, **{f"company.{name}": value for name, value in company.attributes.items()}}
+        attributes = {**attributes, **{f"company.{name}": value for name, value in company.known.items()}}
     system = lead.handoff["system"]
     following = Following(
         model.journey,

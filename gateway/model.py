@@ -10,6 +10,7 @@ from typing import Any
 
 from gateway.contracts import Scorer
 from gateway.journey.journey import Journey
+from gateway.journey.rollups import Rollup
 from gateway.leads.joining import Joining
 from gateway.sync.companions import Carries
 from gateway.sync.links import Links
@@ -57,6 +58,8 @@ class Model:
     """the scores beside the main one, which ``scorer`` gives"""
     assign: Callable[[Mapping[str, Any], Mapping[str, Any], Sequence[Any]], str | None] = lambda *_: None
     """asks the plugins whose a new handoff becomes"""
+    rollups: Mapping[str, Rollup] = field(default_factory=dict)
+    """what companies' leads come to together; empty = nothing reads it, and it is not worked out"""
 
     @property
     def score_names(self) -> tuple[str, ...]:

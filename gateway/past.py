@@ -8,7 +8,7 @@ and splits since are taken back, but for those of companies.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
@@ -29,13 +29,14 @@ from gateway.contracts import (
 from gateway.errors import ConfigError, NotFound, Refused
 from gateway.governance.parts import SCORING, is_score, names
 from gateway.journey.journey import Journey, compile_journey
+from gateway.journey.rollups import OF_COMPANY
 from gateway.leads.record import Record, Ref, fold
 from gateway.leads.stamps import OWN, OwnRules, attributes
 from gateway.mapping import compile_mapping
 from gateway.scoring.rating import subject
 from gateway.settings.files import ConfigFile, suggest
 from gateway.settings.instance import LEAD, STRATEGY
-from gateway.store import bundle, listing
+from gateway.store import bundle, listing, rollups
 from gateway.store.database import read
 from gateway.store.loading import load
 from gateway.store.rows import stored_event
@@ -47,12 +48,23 @@ if TYPE_CHECKING:
 
 NOW = 1 << 62
 """Later than all that is stored."""
+CAUSES = {
+    "news": "news",
+    "person": "points by a person",
+    "model": "another model",
+    "company": "its company's roll-ups",
+    "time": "time alone",
+}
+"""Why a score moved, in words."""
+Rolled = tuple[int, Mapping[str, int | float]]
+"""(since when in microseconds, a company's roll-ups)"""
 
 
 @dataclass(frozen=True, slots=True)
 class Explained:
     """``score`` with its contributions; ``name``: which. ``subject`` is what was scored, ``scoring`` the hash of the
-    model."""
+    model. ``rollups``: those of its company that the model reads, as ``company.<name>``; worked out at ``rolled_at``.
+    """
 
     lead: str
     at: datetime
@@ -60,11 +72,13 @@ class Explained:
     score: Score
     scoring: str
     name: str
+    rollups: Mapping[str, int | float] = field(default_factory=dict)
+    rolled_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A score from ``at`` on, in hundredths. ``scoring``: its model's hash; ``cause``: news | person | model | time."""
+    """A score from ``at`` on, in hundredths. ``scoring``: its model's hash; ``cause``: see ``CAUSES``."""
 
     at: datetime
     total: int
@@ -116,12 +130,12 @@ def explain_now(gateway: Gateway, lead: str, score: str = "") -> Explained:
     with read(gateway.store.main) as connection:
         need = replace(gateway.pipeline.need(at), counted={lead})
         batch = load(connection, [], {}, [lead], to_micros(at), need)
-    found = batch.leads[lead]
-    company = batch.companies[found.company].attributes if found.company in batch.companies else {}
-    scored = subject(found, company)
-    return Explained(
-        lead, at, scored, scorer.score(scored, at, explain=True), gateway.model.hashes.get("scoring", ""), name
-    )
+        found = batch.leads[lead]
+        company = batch.companies.get(found.company or "")
+        rolled = rollups.at(connection, company.id, NOW) if company is not None and company.rollups else None
+    scored = subject(found, company.known if company is not None else {})
+    rated, scoring = scorer.score(scored, at, explain=True), gateway.model.hashes.get("scoring", "")
+    return Explained(lead, at, scored, rated, scoring, name, *_rolled(rolled, scorer))
 
 
 def explain_at(gateway: Gateway, lead: str, at: datetime, hindsight: bool = False, score: str = "") -> Explained:
@@ -137,7 +151,8 @@ def explain_at(gateway: Gateway, lead: str, at: datetime, hindsight: bool = Fals
 
 def history(gateway: Gateway, lead: str, most: int = 50, score: str = "") -> list[Point]:
     """The last ``most`` times at which the lead's score moved, the newest first: by news, points that a person gave,
-    another model, or time alone. Recomputed from stored facts, as ``explain_at`` does, and raises as that."""
+    another model, its company's roll-ups, or time alone. Recomputed from stored facts, as ``explain_at`` does, and
+    raises as that."""
     score = "" if score == gateway.model.score_name else score
     with read(gateway.store.main) as connection:
         causes = listing.moving(connection, lead, to_micros(gateway.now()))
@@ -187,7 +202,8 @@ def explained(
         raise NotFound(_unknown(connection, refs))
     merged, _, _ = attributes(records, rules.inbound, rules.rank)
     persona = rules.journey.persona(merged)
-    merged |= _company(connection, refs, limit, known_at, rules)
+    company, rolled = _company(connection, refs, limit, known_at, rules)
+    merged |= company
     marks = [
         Mark(from_micros(m.at), m.kind, m.points, m.reason, from_micros(m.until) if m.until else None, m.by)
         for m in listing.marks_of(connection, given, limit, known_at)
@@ -199,7 +215,16 @@ def explained(
         if key[0] <= limit
     ]
     scored = Subject(merged, happened, marks, persona)
-    return Explained(lead, at, scored, scorer.score(scored, at, explain=True), rules.scoring, name)
+    rated = scorer.score(scored, at, explain=True)
+    return Explained(lead, at, scored, rated, rules.scoring, name, *_rolled(rolled, scorer))
+
+
+def _rolled(found: Rolled | None, scorer: Scorer) -> tuple[dict[str, int | float], datetime | None]:
+    """Those numbers that the scorer reads, where it says so; and since when they stood."""
+    read = getattr(scorer, "attributes", None)
+    named = {f"{OF_COMPANY}{name}": number for name, number in (found[1] if found else {}).items()}
+    named = {name: number for name, number in named.items() if read is None or name in read}
+    return named, from_micros(found[0]) if found and named else None
 
 
 def _person(connection: Connection, lead: str, at: int) -> tuple[list[Ref], set[str]]:
@@ -235,8 +260,9 @@ def _folded(
 
 def _company(
     connection: Connection, refs: Sequence[Ref], at: int, known_at: int | None, rules: Rules
-) -> dict[str, Any]:
-    """The attributes of the company that the lead belonged to then, under ``company.<name>``."""
+) -> tuple[dict[str, Any], Rolled | None]:
+    """The attributes of the company that the lead belonged to then, under ``company.<name>``; its roll-ups, which are
+    among them, with their time."""
     people = set(refs)
     around = listing.linked_refs(connection, refs) | people
     link: Ref | None = None
@@ -251,12 +277,14 @@ def _company(
             continue
         link = other if event.present else None if link == other else link
     if link is None:
-        return {}
+        return {}, None
     entity = next(iter(_entities(connection, link)), "")
     company = [(row.system, row.object, row.record) for row in listing.records_of(connection, entity)]
     records, _ = _folded(connection, company, "company", at, known_at, rules)
     merged, _, _ = attributes([record for record in records if record.known], rules.inbound, rules.rank)
-    return {f"company.{name}": value for name, value in merged.items()}
+    rolled = rollups.at(connection, entity, at)
+    merged |= rolled[1] if rolled is not None else {}
+    return {f"{OF_COMPANY}{name}": value for name, value in merged.items()}, rolled
 
 
 def _is_company(ref: Ref, event: RecordsLinked, rules: Rules) -> bool:

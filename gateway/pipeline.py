@@ -216,6 +216,8 @@ class Pipeline:
         self.hand_over(batch, at)
         for lead in living:
             self.finish(batch, lead, at)
+        if model.rollups:
+            batch.stirred = stirred(batch, news=bool(readings or same or refold))
         work.unmapped(batch)
 
     def settle(self, batch: Batch, lead: Lead, cause: str, at: datetime) -> None:
@@ -287,7 +289,7 @@ class Pipeline:
         self._plan(batch, lead, lead.id not in batch.live)
 
     def _company(self, batch: Batch, lead: Lead) -> Mapping[str, Any]:
-        return batch.companies[lead.company].attributes if lead.company in batch.companies else {}
+        return batch.companies[lead.company].known if lead.company in batch.companies else {}
 
     def _plan(self, batch: Batch, lead: Lead, history: bool) -> None:
         """What its systems must be told; where nothing is left to say to a record, what waits for it is withdrawn.
@@ -372,7 +374,8 @@ class Pipeline:
         lasts = bool(scorers) and all(scorer.lasting for scorer in scorers)
         lasting = self.model.hashes.get("scoring", "") if lasts else ""
         kinds = frozenset[str]().union(*(stage.activities | stage.fast for stage in self.model.journey.stages))
-        return Need(scores=self.model.score_names, cutoff=cutoff, lasting=lasting, kinds=kinds)
+        rolled = bool(self.model.rollups)
+        return Need(scores=self.model.score_names, cutoff=cutoff, lasting=lasting, kinds=kinds, rolled=rolled)
 
     def roster(self, connection: Connection, at: datetime, handoffs: Collection[str] = ()) -> Roster:
         """Who there is at ``at``; with ``handoffs``, also who had these."""
@@ -406,11 +409,23 @@ def _put_together(batch: Batch) -> None:
             row["due_at"] = -(-batch.now // HOUR) * HOUR
 
 
+def stirred(batch: Batch, news: bool) -> set[str]:
+    """Companies to whose leads something happened: not that they were scored again, or moved on by themselves."""
+    found = set()
+    for lead in batch.leads.values():
+        before = batch.homes.get(lead.id)
+        if lead.company != before or lead.added_marks or lead.dropped_marks or lead.changed_values:
+            found |= {before, lead.company}
+        elif news and lead.changed:
+            found.add(lead.company)
+    return {company for company in found if company is not None}
+
+
 def freeze(batch: Batch, lead: Lead, model: Model, at: datetime) -> None:
     """Keep why a lead was handed over, and what sales are told of it, with the handoff that was just opened."""
     if lead.opened is None:
         return
-    company = batch.companies[lead.company].attributes if lead.company in batch.companies else {}
+    company = batch.companies[lead.company].known if lead.company in batch.companies else {}
     known = subject(lead, company)
     scorer, rated = model.scorer_of(lead.opened["score_name"]), lead.score
     if lead.opened["score_name"]:

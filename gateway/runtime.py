@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import structlog
 
-from gateway import clocks, rereading
+from gateway import clocks, rereading, rollups
 from gateway.bodies import Bodies
 from gateway.checked import Garbage, flaw, refuse_unsound
 from gateway.committee import drifting, governing, proposing
@@ -330,7 +330,8 @@ class Gateway:
             leads = due.scores(connection, self.model.score_names, now, SWEEP_LEADS)
             leads = leads or due.wakes(connection, now, SWEEP_LEADS)
             queued = [] if leads else due.rescores(connection, SWEEP_LEADS)
-        done = self.rescoring.step()  # of a million leads some are always due by time: neither waits for the other
+        done = rollups.sweep(self.pipeline)
+        done += self.rescoring.step()  # of a million leads some are always due by time: neither waits for the other
         if leads:
             self.observe(self.pipeline.run((), leads, cause="time"))
             return done + len(leads)
@@ -517,6 +518,7 @@ def model_of(
         plugin,
         others,
         host.assign_owner,
+        instance.rollups,
     )
 
 

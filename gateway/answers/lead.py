@@ -41,7 +41,7 @@ def known_of(gateway: Gateway, id_: str) -> Known:
     from gateway.store.database import read
     from gateway.store.loading import Need, load
 
-    need = Need(scores=gateway.model.score_names, whole=[id_])
+    need = Need(scores=gateway.model.score_names, whole=[id_], rolled=bool(gateway.model.rollups))
     with read(gateway.store.main) as connection:
         batch = load(connection, [], {}, [id_], to_micros(gateway.now()), need)
         more = listing.of_lead(connection, id_)
@@ -85,7 +85,9 @@ def as_json(known: Known) -> dict[str, Any]:
         "entered_at": iso(lead.entered_at),
         "known_at": iso(lead.known_at),
         "attributes": _attributes_json(known),
-        "company": {"id": company.id, "attributes": company.attributes} if company else None,
+        "company": {"id": company.id, "attributes": company.attributes, "rollups": company.rollups}
+        if company
+        else None,
         "identities": [[row["namespace"], row["value"]] for row in more["identities"]],
         "records": [_record_json(record, known.links) for record in lead.records.values()],
         "persona": lead.persona,

@@ -126,6 +126,8 @@ def explained_json(found: Explained, hindsight: bool) -> dict[str, Any]:
             {"axis": one.axis, "rule": one.rule, "points": points(one.hundredths), "reason": one.reason}
             for one in score.contributions
         ],
+        "rollups": dict(found.rollups),
+        "rolled_at": iso_time(found.rolled_at) if found.rolled_at else None,
     }
 
 

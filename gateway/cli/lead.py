@@ -67,7 +67,9 @@ def _print_values(known: Known, zone: ZoneInfo) -> None:
         at, system = known.origin.get(name, (None, ""))
         rows.append((name, plain(value), system, moment(at, zone)))
     if known.company:
-        rows += [(f"company.{name}", plain(value), "", "") for name, value in sorted(known.company.attributes.items())]
+        theirs = {**dict.fromkeys(known.company.attributes, ""), **dict.fromkeys(known.company.rollups, "its leads")}
+        values = known.company.known
+        rows += [(f"company.{name}", plain(values[name]), source, "") for name, source in sorted(theirs.items())]
     table(("value of", "value", "from", "since"), rows)
 
 

@@ -130,6 +130,9 @@ def explain(app: App, key: str, at: datetime | None, hindsight: bool, as_json: b
     for line in lines(replace(found.score, changes_at=None)):
         points_and_axis = re.match(r" *[+-][\d.]+  \w+ +", line)
         say_under(line, points_and_axis.end() if points_and_axis else 2)
+    if found.rolled_at is not None:
+        numbers = ", ".join(f"{name} {plain(number)}" for name, number in found.rollups.items())
+        say_under(f"  {numbers}: what its company's leads came to at {_zoned(found.rolled_at, app)}", 2)
     if found.score.changes_at is not None:
         say(f"changes by itself at {_zoned(found.score.changes_at, app)} at the earliest")
 

@@ -18,6 +18,7 @@ from gateway.journey.notify import NOTIFY, check_notify
 from gateway.journey.owners import ASSIGNMENT, FALLBACK, OWNERS, check_owners
 from gateway.journey.package import PackageForm, check_package
 from gateway.journey.recycling import OTHER, REJECTED, RecyclingForm
+from gateway.journey.rollups import ROLLUPS, check_rollups
 from gateway.journey.words import BUCKETS, DEFAULT_STAGES, SHARED, STEPS
 from gateway.settings.files import ConfigFile, KeyPath, suggest
 
@@ -59,6 +60,7 @@ class NeverSchema(Schema):
 class JourneySchema(Schema):
     personas = fields.List(fields.Nested(PersonaSchema))
     stages = fields.List(fields.Nested(StageSchema), validate=validate.Length(min=1, error="a journey needs a stage"))
+    rollups = ROLLUPS
     ideal = IDEALS
     never_hand_over = fields.List(fields.Nested(NeverSchema))
     follow_up = fields.Nested(FollowUpForm)
@@ -84,6 +86,7 @@ def check(
     problems = file.check(JourneySchema())
     for rule in (_personas, _stages, _never, _endings, _ways_back, check_notify):
         problems += rule(file, attributes, systems)
+    problems += check_rollups(file)
     problems += check_ideals(file, _names(file, "personas"))
     problems += check_package(file, attributes)
     problems += check_owners(file, attributes, systems)

@@ -68,6 +68,10 @@ class Batch:
     """lead → what a person decides of it"""
     lately: Mapping[str, int] = field(default_factory=dict)
     """span → handoffs opened in it until now, where sales can take so many only"""
+    homes: dict[str, str | None] = field(default_factory=dict)
+    """lead → its company as loaded, where companies have roll-ups"""
+    stirred: set[str] = field(default_factory=set)
+    """Companies to whose leads something happened that their roll-ups may show"""
     openings: dict[str, tuple[Opening, Cause, dict[str, Any]]] = field(default_factory=dict)
     """lead → the handoff to open, what every decision records, and the attributes it was decided on"""
     withheld: dict[str, str] = field(default_factory=dict)

@@ -15,5 +15,12 @@ class Company:
     known_at: int = 0
     merged_into: str | None = None
     attributes: dict[str, Any] = field(default_factory=dict, repr=False)
+    rollups: dict[str, int | float] = field(default_factory=dict)
+    """What its leads come to together, where the model asks: see ``journey.rollups``."""
     records: dict[Ref, Record] = field(default_factory=dict, repr=False)
     changed: bool = False
+
+    @property
+    def known(self) -> dict[str, Any]:
+        """All that counts for its leads."""
+        return {**self.attributes, **self.rollups} if self.rollups else self.attributes

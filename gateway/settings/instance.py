@@ -28,6 +28,7 @@ from gateway.journey.content import Content, check_content, compile_content
 from gateway.journey.journey import Journey, compile_journey
 from gateway.journey.notify import check_through
 from gateway.journey.package import OFFERED, check_package, lead_fields
+from gateway.journey.rollups import OF_COMPANY, Rollup, compile_rollups, names_of, wanted
 from gateway.journey.words import SHARED
 from gateway.leads.stamps import OPT_OUTS
 from gateway.mapping import COMPUTED, SystemMapping, compile_mapping
@@ -99,7 +100,8 @@ class System:
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """A checked instance. ``hashes``: ``scoring``, ``journey``, ``mapping:<system>``; ``files``: name → text."""
+    """A checked instance. ``hashes``: ``scoring``, ``journey``, ``rollups``, ``mapping:<system>``; ``files``: name →
+    text. ``rollups``: those that something reads."""
 
     root: Path
     name: str
@@ -130,6 +132,7 @@ class Instance:
     goals: Goals | None = None
     committee: meetings.Committee | None = None
     """which stage of the journey an asset, channel or campaign serves"""
+    rollups: Mapping[str, Rollup] = field(default_factory=dict)
     unscored: str = ""
     """Why the strategy of scoring.yaml, which is installed, cannot be used: leads keep the scores they have."""
 
@@ -217,6 +220,7 @@ class _Loading:
         self._types()
         self._stages(journey)
         self._sent_scores()
+        self._rollups(journey)
         self._rates(main)
         goals = self._read(GOALS, optional=True)
         if goals is not None:
@@ -464,6 +468,21 @@ class _Loading:
                     hint = suggest(stage, known) if journey else f"; there is no {JOURNEY}"
                     self.problems.append(file.problem(("objects", name, "create"), f"no such stage{hint}"))
 
+    def _rollups(self, journey: ConfigFile | None) -> None:
+        """A roll-up and a field that a mapping brings in cannot have one name."""
+        listed = journey.data.get("rollups") if journey is not None else None
+        if journey is None or not isinstance(listed, Mapping):
+            return
+        brought = self._attributes()
+        for name in (name for name in listed if f"{OF_COMPANY}{name}" in brought):
+            self.problems.append(journey.problem(("rollups", name), "a mapping brings in a company field of this name"))
+
+    def _read_of_company(self, files: Sequence[ConfigFile]) -> set[str]:
+        """The attributes that scoring and journey look at, and no mapping brings in."""
+        named = {name for file in files for _, what, name in uses(file.data, ()) if what == "attribute"}
+        named |= {name for file in files if file.name == JOURNEY for _, name in lead_fields(file.data)}
+        return named - self._attributes()
+
     def _built(
         self, main: ConfigFile, scoring: ConfigFile | None, journey: ConfigFile, content: ConfigFile | None
     ) -> Instance:
@@ -487,10 +506,15 @@ class _Loading:
         hashes["journey"] = content_hash(journey.data)
         if GOALS in self.files:
             hashes["goals"] = content_hash(self.files[GOALS].data)
-        if scoring is not None:  # personas weigh rules, so they are part of the model
+        files = [file for file in (scoring, *self.scores.values(), journey) if file is not None]
+        rollups = wanted(journey.data, self._read_of_company(files))
+        if rollups:
+            hashes["rollups"] = content_hash(rollups)
+        if scoring is not None:  # personas weigh rules, so they are part of the model; so is what roll-ups mean
             # One hash for all scores: they are of one model, and one pass over the leads gives them all.
             others = [{name: file.data for name, file in self.scores.items()}] if self.scores else []
-            hashes["scoring"] = content_hash([scoring.data, journey.data.get("personas"), *others])
+            own = [{"rollups": journey.data["rollups"]}] if journey.data.get("rollups") else []
+            hashes["scoring"] = content_hash([scoring.data, journey.data.get("personas"), *others, *own])
         return Instance(
             root=self.root,
             name=data["instance"]["name"],
@@ -519,13 +543,14 @@ class _Loading:
             committee=meetings.compile_committee(self.files[meetings.FILE]) if meetings.FILE in self.files else None,
             content=compile_content(content.data) if content is not None else Content(),
             unscored=self.unscored,
-            warnings=tuple(self._warnings([scoring, *self.scores.values(), journey])),
+            rollups=compile_rollups(rollups),
+            warnings=tuple(self._warnings(files)),
         )
 
-    def _warnings(self, model: Sequence[ConfigFile | None]) -> Iterator[Problem]:
+    def _warnings(self, files: Sequence[ConfigFile]) -> Iterator[Problem]:
         """What the model looks at and no mapping supplies: allowed (another way in may bring it), but suspicious."""
-        files = [file for file in model if file is not None]
-        attributes = {*COMPUTED, *self._attributes()}
+        journey = next((file.data for file in files if file.name == JOURNEY), {})
+        attributes = {*COMPUTED, *self._attributes(), *(f"{OF_COMPANY}{name}" for name in names_of(journey))}
         activities = {
             name for mapping in self.mappings.values() for one in mapping.objects.values() for name in one.activities
         }

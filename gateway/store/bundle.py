@@ -10,7 +10,7 @@ import orjson
 from sqlalchemy import Connection, inspect, select
 from sqlalchemy.exc import DBAPIError
 
-from gateway.store import rescoring
+from gateway.store import rescoring, rollups
 from gateway.store import tables as t
 from gateway.store.database import Store, is_there, open_store, read, spoken
 from gateway.store.place import Place
@@ -72,7 +72,8 @@ def stored(place: Place) -> Any | None:
 
 
 def activate(connection: Connection, files: Mapping[str, str], hashes: Mapping[str, str], now: int) -> str:
-    """Make these files the active ones if they are not yet; a new scoring hash queues a rescore of every lead."""
+    """Make these files the active ones if they are not yet; a new scoring hash queues a rescore of every lead, and
+    has every company's roll-ups worked out again."""
     id_, before = id_of(files), active(connection)
     if before is not None and before.id == id_:
         return id_
@@ -84,4 +85,8 @@ def activate(connection: Connection, files: Mapping[str, str], hashes: Mapping[s
             rescoring.begin(connection, scoring, now)
         else:
             put.insert(t.rescores, [{"id": new_id(), "cause": "scoring changed", "created_at": now}])
+    if "rollups" not in hashes:
+        rollups.end(connection, now)
+    elif before is None or any(before.hashes.get(one) != hashes.get(one) for one in ("scoring", "rollups")):
+        rollups.begin(connection, now)
     return id_

@@ -19,7 +19,7 @@ from gateway.errors import StaleCommit
 from gateway.leads.batch import Batch
 from gateway.leads.lead import FactKey, StoredActivity
 from gateway.leads.record import Record
-from gateway.store import bells, due, forget, regrouping, rescoring, work
+from gateway.store import bells, due, forget, regrouping, rescoring, rollups, work
 from gateway.store import tables as t
 from gateway.store.among import among
 from gateway.store.loading import dead_items
@@ -98,6 +98,7 @@ def _commit(connection: Connection, batch: Batch) -> None:
         t.tallies,
         [{"system": s, "what": w, "reason": r, "count": n} for (s, w, r), n in sorted(batch.tallies.items()) if n],
     )
+    rollups.mark(connection, batch.stirred, batch.now)
 
 
 def _commit_facts(put: Put, batch: Batch) -> None:

@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Table, and_, case, delete, func, not_, or_, s
 from gateway.contracts import COMPANIONS, NOTICE
 from gateway.errors import Refused
 from gateway.leads.record import Ref
-from gateway.store import person
+from gateway.store import person, rollups
 from gateway.store import tables as t
 from gateway.store.among import among
 from gateway.store.put import Put
@@ -98,6 +98,7 @@ def _forget(connection: Connection, leads: Collection[str], refs: Collection[Ref
     )
     _hide_own_reasons(connection, leads)
     connection.execute(update(t.deals).where(among(t.deals.c.id, deals)).values(attributes={}))
+    rollups.mark_of(connection, leads)
     connection.execute(delete(t.once))  # answers of the last day, whoever they told of: asked again, they are made anew
     c = t.leads.c
     gone: dict[str, Any] = {"attributes": {}, "sought": "", "company": None, "wakes_at": None, "returned": None}

@@ -214,8 +214,8 @@ def marks_of(connection: Connection, ids: Collection[str], at: int, known_at: in
 
 def moving(connection: Connection, lead: str, now: int) -> dict[int, str]:
     """When a lead's score may have moved, other than by time, and why: something was heard of it or of its company, a
-    person gave points, another model went live."""
-    c, e, m, b = t.leads.c, t.events.c, t.marks.c, t.bundles.c
+    person gave points, its company's roll-ups moved, another model went live."""
+    c, e, m, b, r = t.leads.c, t.events.c, t.marks.c, t.bundles.c, t.rollups.c
     company = connection.scalar(select(c.company).where(c.id == lead))
     found: dict[int, str] = {}
     scoring = None
@@ -223,6 +223,8 @@ def moving(connection: Connection, lead: str, now: int) -> dict[int, str]:
         if row.hashes.get("scoring") != scoring and row.active_at <= now:
             found[row.active_at] = "model"
         scoring = row.hashes.get("scoring")
+    rolled = select(r.at).where(r.company == company, r.at <= now)
+    found |= dict.fromkeys(connection.scalars(rolled), "company")
     marks = select(m.known_at).where(m.lead == lead, m.known_at <= now)
     found |= dict.fromkeys(connection.scalars(marks), "person")
     refs = [row for one in (lead, company) if one for row in records_of(connection, one)]

@@ -21,7 +21,7 @@ from gateway.leads.deal import Deal
 from gateway.leads.identity import OURS, Key
 from gateway.leads.lead import Lead, Standing
 from gateway.leads.record import Ref
-from gateway.store import followups, forget, regrouping
+from gateway.store import followups, forget, regrouping, rollups
 from gateway.store import tables as t
 from gateway.store.among import among
 from gateway.store.plain import rows_of
@@ -38,7 +38,7 @@ class Need:
     none can. ``telling``: records whose news may hold activities. ``counted``: leads whose activities are needed all
     the same. ``whole``: leads of whom all are needed, whatever their age, with the records they came from. ``meeting``:
     some of the leads will become one. ``again``: records whose stored events are folded anew. ``kinds``: the activities
-    that the journey reads the tallies of, None = it may be any.
+    that the journey reads the tallies of, None = it may be any. ``rolled``: companies with their roll-ups.
     """
 
     scores: Sequence[str]
@@ -50,6 +50,7 @@ class Need:
     meeting: bool = False
     again: Collection[Ref] = ()
     kinds: Collection[str] | None = None
+    rolled: bool = False
 
 
 def load(
@@ -111,6 +112,10 @@ def load(
             _load_deals(connection, batch, more)
     if company_ids:
         _load_companies(connection, batch, company_ids)
+    if need.rolled:
+        batch.homes = {lead.id: lead.company for lead in batch.leads.values()}
+        for id_, numbers in rollups.of(connection, batch.companies).items():
+            batch.companies[id_].rollups = numbers
     return batch
 
 

@@ -18,7 +18,7 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, li
 from sqlalchemy.sql.selectable import FromClause
 
 from gateway.contracts import Activity, Mark
-from gateway.store import bells
+from gateway.store import bells, rollups
 from gateway.store import tables as t
 from gateway.store.among import among
 from gateway.store.plain import rows_of
@@ -197,8 +197,8 @@ def load_part(connection: Connection, part: Range, names: Sequence[str], scoring
     return Part(leads, before, companies(connection, {row[3] for row in leads if row[3]}), activities, marks)
 
 
-def companies(connection: Connection, ids: Collection[str]) -> dict[str, Mapping[str, Any]]:
-    """Each company's attributes; of one that was taken over, those of whoever did."""
+def companies(connection: Connection, ids: Collection[str], rolled: bool = True) -> dict[str, Mapping[str, Any]]:
+    """Each company's attributes; of one that was taken over, those of whoever did. ``rolled``: with its roll-ups."""
     c = t.companies.c
     found: dict[str, Any] = {}
     missing = set(ids)
@@ -207,10 +207,12 @@ def companies(connection: Connection, ids: Collection[str]) -> dict[str, Mapping
         found |= {row.id: row for row in rows}
         missing = {row.merged_into for row in rows if row.merged_into} - found.keys()
 
+    numbers = rollups.of(connection, found) if rolled else {}
+
     def living(id_: str) -> Any:
         while found[id_].merged_into in found:
             id_ = found[id_].merged_into
-        return found[id_].attributes
+        return {**found[id_].attributes, **numbers[id_]} if id_ in numbers else found[id_].attributes
 
     return {id_: living(id_) for id_ in ids if id_ in found}
 

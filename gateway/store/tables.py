@@ -115,6 +115,23 @@ companies = Table(
     Column("attributes", Json, nullable=False),
 )
 
+rollups = Table(  # what a company's leads come to together, from `at` on: a row whenever a number moved
+    "rollups",
+    main,
+    Column("company", Id, primary_key=True),
+    Column("at", Time, primary_key=True),
+    Column("numbers", Json, nullable=False),
+)
+
+rollups_due = Table(  # companies whose roll-ups are kept up; without roll-ups in the model there is none
+    "rollups_due",
+    main,
+    Column("company", Id, primary_key=True),
+    Column("at", Time),  # of its row in `rollups` that counts; null = not worked out yet
+    Column("worked_at", Time, nullable=False, server_default=text("0")),  # when they were worked out last
+    Column("due_at", Time, index=True),  # null = not before something happens
+)
+
 deals = Table(
     "deals",
     main,

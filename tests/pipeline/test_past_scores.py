@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 from small_instance import CRM, JOURNEY, NOW, SCORING, SITE, Small
 from sqlalchemy import select
 
+from gateway import rollups
 from gateway.contracts import Mark
 from gateway.journey.judgement import Judgement
+from gateway.journey.rollups import compile_rollups, wanted
 from gateway.past import explain_at
 from gateway.scoring.weighted import WeightedScorer
 from gateway.settings.files import ConfigFile
@@ -29,6 +31,12 @@ from gateway.times import from_micros, to_micros
 MODELS = {
     "first": SCORING,
     "higher": SCORING.replace("points: 40}", "points: 55}").replace("half_life: 30d", "half_life: 5d"),
+    "together": SCORING.replace(
+        "\nbehaviour:\n",
+        "\n  - {name: Several, when: {company.engaged_leads: {at_least: 2}}, points: 15}\n"
+        "  - {name: A good one, when: {company.best_score: {at_least: 30}}, points: 7}\nbehaviour:\n",
+        1,
+    ),
     "country": SCORING.replace('{title: {matches: "chief|ceo"}}', "{country: DE}"),
 }
 GATEWAY = """
@@ -82,9 +90,12 @@ class Past:
 
     def model(self, name: str) -> None:
         small, text = self.small, MODELS[name]
-        hashes = {**small.model.hashes, "scoring": name}
+        scorer = WeightedScorer(ConfigFile("scoring.yaml", text).data)
+        hashes = {what: hash_ for what, hash_ in small.model.hashes.items() if what != "rollups"} | {"scoring": name}
+        if listed := wanted({}, scorer.attributes):
+            hashes["rollups"] = "read"
         small.pipeline.model = small.model = replace(
-            small.model, scorer=WeightedScorer(ConfigFile("scoring.yaml", text).data), hashes=hashes
+            small.model, scorer=scorer, hashes=hashes, rollups=compile_rollups(listed)
         )
         files = {"gateway.yaml": GATEWAY, "scoring.yaml": text, "journey.yaml": JOURNEY}
         files |= {"mappings/site.yaml": SITE, "mappings/crm.yaml": CRM}
@@ -110,6 +121,8 @@ class Past:
         else:
             small.pipeline.run((), self.leads(), cause="time")
         small.sweep()
+        while rollups.sweep(small.pipeline):
+            small.sweep()
         with small.store.main.connect() as connection:
             living = set(self.leads())
             for row in connection.execute(select(t.scores)):
@@ -124,7 +137,7 @@ class Past:
 @draws(10, deadline=None)
 @given(steps=st.lists(STEP, min_size=2, max_size=14))
 def test_a_past_score_is_the_one_that_was_decided_with(steps: list[tuple[str, Any]]) -> None:
-    """With late news, other models, marks, people who became one, and companies that changed."""
+    """With late news, other models, marks, people who became one, companies that changed, and what they came to."""
     with TemporaryDirectory() as folder:
         past = Past(Path(folder))
         for what, given_ in steps:

@@ -141,6 +141,7 @@ NOBODYS = {
     *("reviews", "decisions"),  # leads by their ids alone; owners are people of the company's own
     # of those who work here, whose accounts end with `gateway users`; the audit names what they changed by its id
     *("users", "keys", "login_failures", "audit"),
+    *("rollups", "rollups_due"),  # numbers of companies; whoever is forgotten is not in those worked out later
     "jobs",  # long work and who began it
     "once",  # answers of the last day: an erasure empties it, whoever they told of
 }

@@ -15,7 +15,7 @@ from gateway.errors import GatewayError, NotFound
 from gateway.journey.progress import held_of
 from gateway.times import to_micros
 from gateway.web.desk.handoffs import disposing
-from gateway.web.desk.moves import CAUSES, moves, picture
+from gateway.web.desk.moves import moves, picture
 from gateway.web.desk.page import Desk, page
 
 LATEST = 100
@@ -52,10 +52,11 @@ def lead(desk: Desk, id_: str) -> ResponseReturnValue:
         explained=explained,
         bars=_bars(explained.score.contributions) if explained is not None else (),
         why=why,
+        rolled_at=to_micros(explained.rolled_at) if explained is not None and explained.rolled_at else None,
         moves=moved,
         points=[(to_micros(one.at), one) for one in points],
         drawn=picture(points, now, [one for one in needed if one is not None]),
-        causes=CAUSES,
+        causes=past.CAUSES,
         entries=list(reversed(entries)),
         left=len(known.timeline) - len(entries),
         sides=_sides(desk, known),

@@ -15,7 +15,6 @@ WIDE, HIGH = 200, 50
 """Of the picture; 100 points are its height."""
 QUICK = 0.2
 """Seconds that a lead's page waits."""
-CAUSES = {"news": "news", "person": "points by a person", "model": "another model", "time": "time alone"}
 
 
 def moves(desk: Desk, lead: str, version: int) -> Kept:

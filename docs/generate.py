@@ -97,6 +97,7 @@ HELP = {
     "scoring.yaml fit.window": "only activities of this age or younger count",
     "scoring.yaml fit.half_life": "after each such time an activity is worth half",
     "scoring.yaml personas": "persona: {rule: factor}",
+    "scoring.yaml content_weights": "persona, or default: {stage that content.yaml says, or unassigned: factor}",
     "scoring.yaml overlays": "factors for a time only",
     "scoring.yaml overlays.name": "what people read in an explanation",
     "scoring.yaml overlays.from": "first moment, included; a day is a UTC day",

@@ -27,7 +27,8 @@ from gateway.contracts import (
     Subject,
 )
 from gateway.errors import ConfigError, NotFound, Refused
-from gateway.governance.parts import SCORING, is_score, names
+from gateway.governance.parts import CONTENT, SCORING, is_score, names
+from gateway.journey.content import with_content
 from gateway.journey.journey import Journey, compile_journey
 from gateway.journey.rollups import OF_COMPANY
 from gateway.leads.record import Record, Ref, fold
@@ -337,7 +338,8 @@ def _compiled(gateway: Gateway, then: Any) -> Rules:
         offer = gateway.host.scorers.get(data.get("strategy", STRATEGY))
         if offer is None:
             raise ConfigError([f"no installed plugin offers the strategy {data.get('strategy')!r}"])
-        scorers[data.get("name", LEAD) if name == SCORING else PurePath(name).stem] = offer.factory(data)
+        built_from = with_content(data, files[CONTENT].data if CONTENT in files else None)
+        scorers[data.get("name", LEAD) if name == SCORING else PurePath(name).stem] = offer.factory(built_from)
     return Rules(
         {(name, one.name): one for name, mapping in mappings.items() for one in mapping.objects.values()},
         {name: rank for rank, name in enumerate(systems)},

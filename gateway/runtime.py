@@ -8,7 +8,6 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from copy import deepcopy
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -442,7 +441,7 @@ class Gateway:
             return None, ""
         try:
             with self.guard(offer.plugin, "build scorer"):
-                scorer = offer.factory(deepcopy(file.data))
+                scorer = offer.factory(self.instance.built_from(file))
                 refuse_unsound(scorer, Scorer)
             trace(scorer, offer.plugin)
         except (Exception, SystemExit) as exc:  # noqa: BLE001 - a factory may raise anything; all but scores goes on

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from gateway.answers.texts import iso, iso_time, points, shown
+from gateway.journey.content import WEIGHTS
 
 if TYPE_CHECKING:
     from gateway.journey.journey import Journey, Stage
@@ -22,6 +23,12 @@ def rules_of(scoring: Mapping[str, Any]) -> Iterator[dict[str, str]]:
                 if name in rule
             ]
             yield {"axis": axis, "name": rule["name"], "points": points, "when": when, "limits": ", ".join(limits)}
+
+
+def weighed(scoring: Mapping[str, Any]) -> list[str]:
+    """What an activity counts by persona and the stage that its content serves: ``finance: mql × 1.5, sql × 2``."""
+    rows = (scoring.get(WEIGHTS) or {}).items()
+    return [f"{name}: " + ", ".join(f"{stage} × {factor:g}" for stage, factor in row.items()) for name, row in rows]
 
 
 def _words(rule: Mapping[str, Any], scoring: Mapping[str, Any]) -> tuple[str, str]:
@@ -102,6 +109,7 @@ def model_json(
         "hashes": dict(hashes),
         "weights": (scoring or {}).get("weights"),
         "bands": (scoring or {}).get("bands"),
+        WEIGHTS: (scoring or {}).get(WEIGHTS),
         "rules": list(rules_of(scoring)) if scoring else [],
         "personas": list(journey.personas),
         "stages": [stage_of(one) for one in journey.stages],

@@ -16,7 +16,7 @@ from gateway.answers.texts import iso
 from gateway.committee import governing, proposing
 from gateway.errors import NotFound
 from gateway.governance.keys import OVERRIDE, Turn, missing
-from gateway.governance.parts import MODEL, is_mapping
+from gateway.governance.parts import CONTENT, MODEL, is_mapping
 from gateway.settings.instance import texts
 from gateway.store import bundle, drafts
 from gateway.store.database import read
@@ -109,7 +109,8 @@ def files_called(gateway: Gateway, key: str) -> tuple[str, Mapping[str, str]]:
 
 def model_files(files: Mapping[str, str]) -> Iterator[str]:
     """The names of the files that make a model."""
-    yield from (name for name in files if name in MODEL or is_mapping(name))
+    used = governing.used_by(files)
+    yield from (name for name in files if name in MODEL or is_mapping(name) or (name == CONTENT and name in used))
 
 
 def open_drafts(gateway: Gateway) -> list[dict[str, Any]]:

@@ -72,7 +72,7 @@ def learn(
         there = ", ".join(sorted(gateway.host.scorers))
         raise NotFound(f"no installed plugin offers the strategy {strategy!r}; there are {there}")
     cases = read_cases(gateway, order_by, undated, forced)
-    live = gateway.instance.scoring.data if gateway.instance.scoring is not None else {}
+    live = gateway.instance.built_from(gateway.instance.scoring) if gateway.instance.scoring is not None else {}
     factories = {name: one.factory for name, one in gateway.host.scorers.items()}
     apart = {name for rules in gateway.model.joining.objects.values() for name in rules.identify_by} | {order_by}
 

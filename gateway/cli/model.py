@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from gateway.answers.model import rules_of, stage_of
+from gateway.answers.model import rules_of, stage_of, weighed
 from gateway.answers.texts import iso, moment
 from gateway.cli.drifting import drift
 from gateway.cli.learning import learn
@@ -63,6 +63,7 @@ def show(app: App, version: str, as_json: bool) -> None:
                 "hashes": dict(hashes),
                 "weights": (scoring or {}).get("weights"),
                 "bands": (scoring or {}).get("bands"),
+                "content_weights": (scoring or {}).get("content_weights"),
                 "rules": rules,
                 "personas": list(journey.personas),
                 "stages": stages,
@@ -86,6 +87,10 @@ def show(app: App, version: str, as_json: bool) -> None:
             ("axis", "rule", "points", "when", "limits"),
             [(one["axis"], one["name"], one["points"], one["when"], one["limits"]) for one in rules],
         )
+        if rows := weighed(scoring):
+            say("activities count by persona and the stage that their content serves (content.yaml):")
+            for row in rows:
+                say_under(row, 2)
     say()
     if journey.personas:
         say(f"personas: {', '.join(journey.personas)}")

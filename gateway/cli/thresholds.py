@@ -136,7 +136,7 @@ def _scorer(gateway: Gateway, draft: Path | None) -> Scorer:
         raise NotFound(f"{draft}: no installed plugin offers the strategy {strategy!r}")
     if offer.check is not None and (problems := offer.check(file)):
         raise ConfigError(problems)
-    made: Scorer = plugin_call(offer.plugin, "build", lambda: offer.factory(file.data))
+    made: Scorer = plugin_call(offer.plugin, "build", lambda: offer.factory(gateway.instance.built_from(file)))
     return made
 
 

@@ -16,8 +16,9 @@ from sqlalchemy import Connection
 
 from gateway.errors import ConfigError
 from gateway.governance.keys import APPROVALS, Approval
-from gateway.governance.parts import GATEWAY, JOURNEY, MODEL, SCORING, apart, governed, names
+from gateway.governance.parts import CONTENT, GATEWAY, JOURNEY, MODEL, SCORING, apart, governed, names, of_model
 from gateway.governance.words import differences
+from gateway.journey.content import WEIGHTS
 from gateway.settings.files import ConfigFile
 from gateway.settings.instance import Instance, Plugins, load_instance, texts, uses
 from gateway.store import bundle
@@ -73,8 +74,9 @@ def approval_of(files: Mapping[str, str]) -> Approval:
 
 
 def used_by(files: Mapping[str, str]) -> frozenset[str]:
-    """Attributes and activities that scoring and journey look at."""
-    return frozenset(word for name in MODEL for _, _, word in uses(data_of(files, name), ()))
+    """Attributes and activities that scoring and journey look at, and ``CONTENT`` where content is weighed."""
+    words = frozenset(word for name in MODEL for _, _, word in uses(data_of(files, name), ()))
+    return words | {CONTENT} if any(WEIGHTS in data_of(files, name) for name in of_model(files)) else words
 
 
 def changes(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, list[str]]:

@@ -21,7 +21,7 @@ from gateway.committee import governing
 from gateway.errors import ConfigError, NotFound, Refused, StaleCommit
 from gateway.governance import keys
 from gateway.governance.keys import Turn
-from gateway.governance.parts import JOURNEY, MODEL, SCORING, is_mapping
+from gateway.governance.parts import CONTENT, GATEWAY, JOURNEY, MODEL, SCORING, is_mapping
 from gateway.settings.files import ConfigFile
 from gateway.settings.instance import Instance, texts
 from gateway.store import bundle, drafts
@@ -66,11 +66,12 @@ def files_of(root: Path, given: str = "") -> tuple[str, dict[str, str]]:
     if name not in MODEL and not is_mapping(name):
         system = file.data.get("system")
         name = JOURNEY if "stages" in file.data else f"mappings/{system}.yaml" if system else SCORING
+        name = CONTENT if [*file.data] == ["content"] else name
     return path.name, {name: file.text}
 
 
 def _governed(name: str) -> bool:
-    return name in MODEL or is_mapping(name) or name == "gateway.yaml"
+    return name in (*MODEL, CONTENT, GATEWAY) or is_mapping(name)
 
 
 def named(connection: Connection, key: str) -> Draft | None:

@@ -10,7 +10,6 @@ import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from copy import deepcopy
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -162,10 +161,10 @@ def _rules(what: str, scorer: Scorer | None, instance: Instance) -> Rules:
 
 
 def _scorer(gateway: Gateway, wanted: Instance) -> Scorer | None:
-    data = wanted.scoring.data if wanted.scoring is not None else None
-    offer = gateway.host.scorers.get(data.get("strategy", STRATEGY)) if data is not None else None
-    if data is None or offer is None:
+    file = wanted.scoring
+    offer = gateway.host.scorers.get(file.data.get("strategy", STRATEGY)) if file is not None else None
+    if file is None or offer is None:
         return None
-    scorer: Scorer = offer.factory(deepcopy(data))
+    scorer: Scorer = offer.factory(wanted.built_from(file))
     refuse_unsound(scorer, Scorer)
     return scorer

@@ -17,7 +17,7 @@ from gateway.governance.words import FIRST
 from gateway.mapping.edits import dumped, like
 from gateway.settings.files import ConfigFile
 
-BELOW = ("weights", "maximum", "bands", "groups", "points", "score", "capacity")
+BELOW = ("weights", "maximum", "bands", "groups", "points", "score", "capacity", "content_weights")
 """Under these every number is one of the model's."""
 NAMED = frozenset(
     (

@@ -1,9 +1,9 @@
 """Which parts of an instance's files belong to the model, so that under approval they need keys; the rest is free.
 
 In: the plain data of files. Out: the part of each that a version is made of. All of scoring.yaml counts, and of the
-scores beside it; of journey.yaml all but who works when and is told what; of a mapping what makes a scored attribute,
-an activity that the model looks at, or an outcome; of gateway.yaml whether keys are needed, whose word on deals counts,
-who is one person.
+scores beside it; of journey.yaml all but who works when and is told what; content.yaml where a score weighs content;
+of a mapping what makes a scored attribute, an activity that the model looks at, or an outcome; of gateway.yaml whether
+keys are needed, whose word on deals counts, who is one person.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-GATEWAY, SCORING, JOURNEY = "gateway.yaml", "scoring.yaml", "journey.yaml"
+GATEWAY, SCORING, JOURNEY, CONTENT = "gateway.yaml", "scoring.yaml", "journey.yaml", "content.yaml"
 MODEL = (SCORING, JOURNEY)
 FREE = ("calendars", "owners", "assign", "fallback", "notify", "package")
 """Sections of journey.yaml that change with people: they decide about no lead's score or stage."""
@@ -34,9 +34,10 @@ def is_mapping(name: str) -> bool:
 def governed(name: str, data: Mapping[str, Any], used: Collection[str]) -> dict[str, Any]:
     """The part of one file that belongs to the model; empty for a file that has none.
 
-    :param used: attributes (a company's as ``company.<name>``) and activities that scoring and journey look at.
+    :param used: attributes (a company's as ``company.<name>``) and activities that scoring and journey look at; and
+        ``CONTENT`` where content is weighed.
     """
-    if is_score(name):
+    if is_score(name) or (name == CONTENT and CONTENT in used):
         return dict(data)
     if name == JOURNEY:
         return {key: value for key, value in data.items() if key not in FREE}
@@ -84,5 +85,6 @@ def of_model(files: Collection[str]) -> Iterator[str]:
 def names(files: Collection[str]) -> Iterator[str]:
     """The files that may hold a part of the model, the model itself first."""
     yield from of_model(files)
+    yield from (name for name in (CONTENT,) if name in files)
     yield from sorted(name for name in files if is_mapping(name))
     yield from (name for name in (GATEWAY,) if name in files)

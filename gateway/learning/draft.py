@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from gateway.journey.content import WEIGHTS
 from gateway.learning.lesson import Crossing, Lesson
 from gateway.learning.points import Proposal
 from gateway.learning.traits import AXES, OTHER
@@ -97,8 +98,9 @@ def _weighted(lesson: Lesson) -> Iterator[str]:
     yield f"maximum: {_flow(data['maximum'])}  # so many points the best of the past leads had"
     great, good = (proposed.band_shares[band] for band in ("great", "good"))
     yield f"bands: {_flow(data['bands'])}  # the best fifth ({great:.0%} won) and the better half ({good:.0%} won)"
-    for key, words in (("levels", ""), ("titles", ""), ("personas", "as before"), ("overlays", "as before")):
+    for key in ("levels", "titles", "personas", WEIGHTS, "overlays"):
         if key in data:
+            words = "" if key in ("levels", "titles") else "as before"
             yield from ("", f"{key}:{f'  # {words}' if words else ''}")
             yield from _items(data[key])
             for level, (before, after) in (proposed.orders if key == "levels" else {}).items():

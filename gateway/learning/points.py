@@ -23,7 +23,7 @@ EDGE = 0.005
 RARE = 0.02
 """The value of an attribute is known of nearly all leads, where so few lack it."""
 SPLITS = tuple(range(0, 101, 5))
-KEPT = ("titles", "personas", "overlays")
+KEPT = ("titles", "personas", "content_weights", "content", "overlays")
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,8 @@ DEFINITIONS = {
     "returned": "Those of them after which the lead was handed over again, whenever that was.",
     "engagement": "One thing a lead did with an asset, in a channel or for a campaign, as its system told.",
     "reached": "Of all leads that ever bought, and of all others, the share that engaged at least once in the period.",
-    "points": "What one fresh engagement earns in the model in use, of 100, before limits and weights of personas.",
+    "points": "What one fresh engagement earns in the model in use, of 100, before limits, for a lead of no persona. "
+    "Where the model weighs content, by the stage that it serves.",
     "campaign": "The campaign of a lead's first touch that names one: each lead counts for one campaign, or for none.",
     "cost": "What was imported with `gateway import FILE --costs`, spread over its days, at the rate of the first.",
     "return": "Revenue less cost, divided by cost.",

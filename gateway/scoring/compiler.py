@@ -13,9 +13,11 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from gateway.conditions import attributes_of, expression, missing, number
+from gateway.journey.content import DEFAULT, UNASSIGNED
 from gateway.scoring.model import (
     AXES,
     NOTHING,
@@ -111,14 +113,27 @@ def values_pick(rule: Rule, labels: Sequence[str]) -> tuple[dict[str, int], Call
 
 
 class Factors:
-    """Personas and overlays: what each rule's points are multiplied with, by persona and time."""
+    """What each rule's points are multiplied with: by persona and time, an activity's by the stage that its content
+    serves, too."""
 
     def __init__(self, model: Model) -> None:
         self._model = model
         bounds = {bound for overlay in model.overlays for bound in (overlay.start, overlay.end) if bound is not None}
         self.edges = sorted(bounds)
         """Where an overlay begins or ends; before, between and after them lie ``len(edges) + 1`` spans."""
-        self.personas = ("", *(name for name in model.personas if name))
+        named = dict.fromkeys((*model.personas, *model.content_weights))
+        self.personas = ("", *(name for name in named if name and (name != DEFAULT or name in model.personas)))
+        self.stages = tuple(dict.fromkeys((UNASSIGNED, *(stage for stage, _ in model.content.entries))))
+        self.weighs = bool(model.content_weights)
+        places = {stage: place for place, stage in enumerate(self.stages)}
+
+        @lru_cache(maxsize=8192)
+        def place(*touch: str) -> int:
+            """Which of ``stages`` content serves, given what ``content.reads`` of it."""
+            served = model.content.stage_of(dict(zip(model.content.reads, touch, strict=True)))
+            return places[UNASSIGNED if served is None else served]
+
+        self.place = place
 
     def __iter__(self) -> Iterator[tuple[str, int]]:
         return ((persona, span) for persona in self.personas for span in range(len(self.edges) + 1))
@@ -132,13 +147,20 @@ class Factors:
                 factor *= overlay.factor
         return factor
 
-    def points(self, rule: Rule, persona: str, span: int) -> tuple[int, ...]:
+    def content(self, persona: str, stage: str) -> float:
+        """What an activity with content of this stage counts: by its persona's row, else the default one, else 1."""
+        rows = self._model.content_weights
+        return next((rows[one][stage] for one in (persona, DEFAULT) if stage in rows.get(one, ())), 1.0)
+
+    def points(self, rule: Rule, persona: str, span: int, stage: str = UNASSIGNED) -> tuple[int, ...]:
         factor = self.of(rule.name, persona, span)
+        if self.weighs and isinstance(rule.test, Happened):
+            factor *= self.content(persona, stage)
         return tuple(round(points * factor) for points in rule.points)
 
     def strongest(self, rule: Rule) -> int:
         """The most hundredths one activity of the rule is ever worth."""
-        return max((self.points(rule, *key)[0] for key in self), key=abs)
+        return max((self.points(rule, *key, stage)[0] for key in self for stage in self.stages), key=abs)
 
 
 # -- source ------------------------------------------------------------------------------------------------------------
@@ -230,18 +252,26 @@ class Compiler:
         return lines
 
     def _constant(self, rule: Rule, persona: str, span: int) -> Any:
-        points = self.factors.points(rule, persona, span)
+        """Of an activity rule where content is weighed: one for each stage."""
         if isinstance(rule.test, Happened):
-            values = halvings(points[0])
-            steps = changes(values)
-            if self._marked:
-                return values, steps
-            if rule.test.half_life is None:
-                return points[0]
-            ends = [rule.test.half_life * step for step in steps]
-            return values, tuple(end if rule.test.window is None else min(end, rule.test.window) for end in ends)
+            each = (self.factors.points(rule, persona, span, stage)[0] for stage in self.factors.stages)
+            if self.factors.weighs:
+                return tuple(self._worth(rule.test, points) for points in each)
+            return self._worth(rule.test, next(each))
+        points = self.factors.points(rule, persona, span)
         scaled = tuple(self.model.scaled(rule.axis, one) for one in points)
         return scaled if isinstance(rule.test, Table) else scaled[0]
+
+    def _worth(self, test: Happened, points: int) -> Any:
+        """An activity of ``points`` over time, as ``_count`` reads it."""
+        if test.half_life is None and not self._marked:
+            return points
+        values = halvings(points)
+        steps = changes(values)
+        if self._marked or test.half_life is None:
+            return values, steps
+        ends = [test.half_life * step for step in steps]
+        return values, tuple(end if test.window is None else min(end, test.window) for end in ends)
 
     def _attribute_rule(self, place: int, rule: Rule, loads: dict[str, str]) -> str:
         def load(attribute: str) -> str:
@@ -304,8 +334,12 @@ class Compiler:
             if (where := self.happened[place].where)
         }
         lines = ["            t = a.at"]
-        lines += [f"            a_{WHERE.index(name)} = a.{name}" for name in sorted(used)]
+        reads = self.model.content.reads if self.factors.weighs else ()
+        lines += [f"            a_{WHERE.index(name)} = a.{name}" for name in sorted(used.union(reads))]
         lines.append(f"            if t <= at{' and t >= reset' if self._marked else ''}:")
+        if self.factors.weighs:
+            touch = ", ".join(f"a_{WHERE.index(name)}" for name in reads)
+            lines.append(f"                stage = {self._bind_once(self.factors.place)}({touch})")
         if self._marked:
             lines.append("                h = len(halves) - bisect_right(halves, t)")
         if any(self.happened[place].half_life for place in places):
@@ -320,17 +354,18 @@ class Compiler:
         window = None if test.window is None else self._windows[test.window]
         oldest = [] if window is None else [f"if t < o{window}: o{window} = t"]
         near = ["if x < near: near = x"]
+        worth = f"p{place}[stage]" if self.factors.weighs else f"p{place}"
         if self._marked:
             step = "h" if test.half_life is None else f"age // {self._bind(test.half_life)} + h"
-            lines = [f"values, steps = p{place}", f"s = {step}", "if s < len(values):"]
+            lines = [f"values, steps = {worth}", f"s = {step}", "if s < len(values):"]
             inner = [f"r{place} += values[s]", *oldest]
             if test.half_life is not None:
                 inner += [f"x = t + (steps[s] - h) * {self._bind(test.half_life)}", *near]
             lines += _indented(inner)
         elif test.half_life is None:
-            lines = [f"r{place} += p{place}", *oldest]
+            lines = [f"r{place} += {worth}", *oldest]
         else:  # ``ends`` knows of the window, too
-            lines = [f"values, ends = p{place}", f"s = age // {self._bind(test.half_life)}", "if s < len(values):"]
+            lines = [f"values, ends = {worth}", f"s = age // {self._bind(test.half_life)}", "if s < len(values):"]
             lines += _indented([f"r{place} += values[s]", "x = t + ends[s]", *near])
         tests = ([] if window is None else [f"t > w{window}"]) + ([] if where is None else [where])
         return [f"if {' and '.join(tests)}:", *_indented(lines)] if tests else lines

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -13,6 +14,7 @@ from typing import Any, Literal
 from gateway.conditions import attributes_of, compile_condition, in_words, missing
 from gateway.contracts import Activity, Contribution, Mark, Score, Subject
 from gateway.durations import duration_in_words
+from gateway.journey.content import UNASSIGNED
 from gateway.scoring.compiler import Factors, halvings, ranges_pick, values_pick
 from gateway.scoring.model import AXES, WHERE, Happened, Level, Model, Rule, Table, When
 from gateway.scoring.titles import TitleTable
@@ -123,12 +125,28 @@ class Explainer:
             if mark.kind in ("halve", "reset")
             and any(one.at < mark.at for one in (counted if mark.kind == "halve" else subject.activities))
         ]
-        return "; ".join(parts)
+        return "; ".join([*parts, *self._served(counted, subject.persona)])
+
+    def _served(self, counted: Sequence[Activity], persona: str) -> Iterator[str]:
+        """What the stages that content serves make of its activities, and of how many."""
+        for stage, some in Counter(map(self._stage, counted)).most_common() if self._factors.weighs else ():
+            if (factor := self._factors.content(persona, stage)) != 1:
+                many = "" if some == len(counted) else f"{some} "
+                served = "no stage that content.yaml names" if stage == UNASSIGNED else stage
+                yield f"{many}× {factor:g} because {'it serves' if some == 1 else 'they serve'} {served}"
+
+    def _stage(self, activity: Activity) -> str:
+        """The stage that an activity's content serves."""
+        return self._factors.stages[
+            self._factors.place(*(getattr(activity, name) for name in self._model.content.reads))
+        ]
 
     def _counted(
         self, rule: Rule, test: Happened, subject: Subject, at: datetime, marks: Sequence[Mark]
     ) -> Iterator[Activity]:
-        values = halvings(self._points(rule, subject.persona, at))
+        values = {
+            stage: len(halvings(self._points(rule, subject.persona, at, stage))) for stage in self._factors.stages
+        }
         where = self._wheres.get(rule.name)
         for activity in subject.activities:
             age = at - activity.at
@@ -139,7 +157,7 @@ class Explainer:
                 and activity.at <= at
                 and (test.window is None or age < test.window)
                 and not any(mark.kind == "reset" and activity.at < mark.at for mark in marks)
-                and step < len(values)
+                and step < values[self._stage(activity) if self._factors.weighs else UNASSIGNED]
                 and (where is None or where({name: getattr(activity, name) for name in WHERE}))
             ):
                 yield activity
@@ -147,8 +165,9 @@ class Explainer:
     def _span(self, at: datetime) -> int:
         return bisect_right(self._factors.edges, at)
 
-    def _points(self, rule: Rule, persona: str, at: datetime) -> int:
-        return self._factors.points(rule, persona if persona in self._factors.personas else "", self._span(at))[0]
+    def _points(self, rule: Rule, persona: str, at: datetime, stage: str) -> int:
+        persona = persona if persona in self._factors.personas else ""
+        return self._factors.points(rule, persona, self._span(at), stage)[0]
 
     def _multiplied(self, rule: Rule, persona: str, at: datetime) -> Iterator[str]:
         if (factor := self._model.personas.get(persona, {}).get(rule.name, 1)) != 1:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 from typing import Any
@@ -19,6 +19,7 @@ from marshmallow import Schema, ValidationError, fields, validate
 from gateway.conditions import number
 from gateway.durations import Duration
 from gateway.errors import ConfigError, Problem
+from gateway.journey.content import Content, compile_content
 
 AXES = ("fit", "behaviour")
 READS = ("level", "levels", "when", "ranges", "values", "activity")
@@ -197,6 +198,9 @@ class ModelSchema(Schema):
     fit = fields.List(fields.Nested(RuleSchema))
     behaviour = fields.List(fields.Nested(RuleSchema))
     personas = fields.Dict(keys=Name(), values=fields.Dict(keys=Name(), values=Factor()))
+    content_weights = fields.Dict(
+        keys=Name(), values=fields.Dict(keys=Name(), values=Factor()), validate=validate.Length(min=1, error="is empty")
+    )
     overlays = fields.List(fields.Nested(OverlaySchema))
 
 
@@ -328,6 +332,9 @@ class Model:
     rules: tuple[Rule, ...]
     personas: Mapping[str, Mapping[str, float]]
     overlays: tuple[Overlay, ...]
+    content_weights: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """persona, or ``DEFAULT`` → stage, or ``UNASSIGNED`` → what activities with content of that stage count"""
+    content: Content = field(default_factory=Content)
 
     def scaled(self, axis: str, raw: int) -> int:
         """Raw hundredths of an axis in hundredths of the 0–100 scale, rounded half up."""
@@ -336,9 +343,12 @@ class Model:
 
 
 def load_model(data: Mapping[str, Any]) -> Model:
-    """The content of a file that passed ``check``. Raises ``ConfigError`` when its shape is wrong all the same."""
+    """The content of a file that passed ``check``, with content.yaml's entries under ``content`` where it weighs them.
+
+    Raises ``ConfigError`` when its shape is wrong all the same.
+    """
     try:
-        loaded = ModelSchema().load(data)
+        loaded = ModelSchema().load({key: value for key, value in data.items() if key != "content"})
     except ValidationError as exc:
         keys = sorted(map(str, exc.messages)) if isinstance(exc.messages, Mapping) else [""]
         raise ConfigError(
@@ -363,6 +373,8 @@ def load_model(data: Mapping[str, Any]) -> Model:
         rules=rules,
         personas=loaded.get("personas") or {},
         overlays=tuple(_overlay(overlay, rules) for overlay in loaded.get("overlays") or ()),
+        content_weights=loaded.get("content_weights") or {},
+        content=compile_content(data) if "content" in data else Content(),
     )
 
 

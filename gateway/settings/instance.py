@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from difflib import get_close_matches
@@ -24,7 +25,7 @@ from gateway.errors import ConfigError, Problem
 from gateway.governance import committee as meetings
 from gateway.governance.keys import Approval
 from gateway.journey.check import check as check_journey
-from gateway.journey.content import Content, check_content, compile_content
+from gateway.journey.content import Content, check_content, check_weighed, compile_content, unserved, with_content
 from gateway.journey.journey import Journey, compile_journey
 from gateway.journey.notify import check_through
 from gateway.journey.package import OFFERED, check_package, lead_fields
@@ -128,13 +129,19 @@ class Instance:
     warnings: tuple[Problem, ...] = ()
     approval: Approval = "off"
     content: Content = field(default_factory=Content)
+    """which stage of the journey an asset, channel or campaign serves"""
     rates: Rates = field(default_factory=lambda: Rates(""))
     goals: Goals | None = None
     committee: meetings.Committee | None = None
-    """which stage of the journey an asset, channel or campaign serves"""
     rollups: Mapping[str, Rollup] = field(default_factory=dict)
     unscored: str = ""
     """Why the strategy of scoring.yaml, which is installed, cannot be used: leads keep the scores they have."""
+    content_file: ConfigFile | None = field(default=None, repr=False)
+
+    def built_from(self, scoring: ConfigFile) -> dict[str, Any]:
+        """What the scorer of a scoring.yaml is built from: its data, and content.yaml's where it weighs content.
+        The factory may do with it what it likes."""
+        return deepcopy(with_content(scoring.data, self.content_file.data if self.content_file is not None else None))
 
 
 def load_instance(root: Path, plugins: Plugins, files: Mapping[str, str] | None = None) -> Instance:
@@ -232,6 +239,10 @@ class _Loading:
         content = self._read(CONTENT, optional=True)
         if content is not None:
             self.problems += check_content(content, _stage_names(journey))
+        personas = _names(journey.data.get("personas")) if journey is not None else []
+        for file in (scoring, *self.scores.values()):
+            if file is not None:
+                self.problems += check_weighed(file, content is not None, personas, _stage_names(journey))
         if journey is not None and not any(f"{MAPPINGS}/" in str(one) for one in self.problems):
             self.problems += check_package(journey, self._attributes())
         if self.problems or main is None:
@@ -512,9 +523,13 @@ class _Loading:
             hashes["rollups"] = content_hash(rollups)
         if scoring is not None:  # personas weigh rules, so they are part of the model; so is what roll-ups mean
             # One hash for all scores: they are of one model, and one pass over the leads gives them all.
-            others = [{name: file.data for name, file in self.scores.items()}] if self.scores else []
+            said = content.data if content is not None else None
+            model = [with_content(scoring.data, said), journey.data.get("personas")]
+            others = (
+                [{name: with_content(file.data, said) for name, file in self.scores.items()}] if self.scores else []
+            )
             own = [{"rollups": journey.data["rollups"]}] if journey.data.get("rollups") else []
-            hashes["scoring"] = content_hash([scoring.data, journey.data.get("personas"), *others, *own])
+            hashes["scoring"] = content_hash([*model, *others, *own])
         return Instance(
             root=self.root,
             name=data["instance"]["name"],
@@ -542,6 +557,7 @@ class _Loading:
             goals=compile_goals(self.files[GOALS]) if GOALS in self.files else None,
             committee=meetings.compile_committee(self.files[meetings.FILE]) if meetings.FILE in self.files else None,
             content=compile_content(content.data) if content is not None else Content(),
+            content_file=content,
             unscored=self.unscored,
             rollups=compile_rollups(rollups),
             warnings=tuple(self._warnings(files)),
@@ -562,6 +578,8 @@ class _Loading:
             for path, name in lead_fields(file.data) if file.name == JOURNEY else ():
                 if name not in attributes:
                     yield file.problem(path, f"no mapping brings in attribute {name!r}: its line is never there")
+        for file in files:
+            yield from unserved(file, self.files.get(CONTENT))
         yield from self._reasons(next((file for file in files if file.name == "journey.yaml"), None))
         yield from self._lonely(
             {name for file in files for _, what, name in uses(file.data, ()) if what == "attribute"}
@@ -597,8 +615,12 @@ class _Loading:
 
 def _stage_names(journey: ConfigFile | None) -> list[str]:
     """The stages of a journey.yaml that may be malformed; of none, the one that every lead enters."""
-    stages = journey.data.get("stages") if journey is not None else [{"name": "target"}]
-    entries = [one for one in stages if isinstance(one, Mapping)] if isinstance(stages, list) else []
+    return _names(journey.data.get("stages") if journey is not None else [{"name": "target"}])
+
+
+def _names(listed: Any) -> list[str]:
+    """The names in a list that may be malformed."""
+    entries = [one for one in listed if isinstance(one, Mapping)] if isinstance(listed, list) else []
     return [one["name"] for one in entries if isinstance(one.get("name"), str)]
 
 

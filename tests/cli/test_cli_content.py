@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import pytest
+
+from gateway.runtime import open_gateway
 
 CONTENT = """\
 content:
@@ -68,3 +72,90 @@ def test_each_mistake_is_told_at_its_line(instance, good, bad, told):
     """Like those of every other file."""
     instance.write("content.yaml", CONTENT.replace(good, bad))
     assert f"content.yaml:{told}" in instance.run("check", code=2).stderr
+
+
+WEIGHTS = "content_weights: {executive: {mql: 2}, default: {target: 0.5}}\n"
+
+
+@pytest.fixture
+def weighed(visited):
+    """Content counts by persona and stage."""
+    visited.write("content.yaml", CONTENT)
+    visited.write("scoring.yaml", (visited.root / "scoring.yaml").read_text() + WEIGHTS)
+    return visited
+
+
+def sweep(instance):
+    """Score again whom the new files move."""
+    with closing(open_gateway(instance.root)) as gateway:
+        while gateway.sweep_once():
+            pass
+
+
+def score_of(instance, key):
+    told = instance.json("leads", "explain", key)
+    (pages,) = [one for one in told["contributions"] if one["rule"] == "Viewed a page"]
+    return pages["points"], pages["reason"], told["scoring"]
+
+
+def test_activities_count_by_persona_and_the_stage_of_their_content(weighed):
+    """Ann is an executive and read about prices, Bob is somebody else and read the blog; content that nobody names is
+    worth its points. The numbers of content and the model say so, too."""
+    assert score_of(weighed, "ann@one.example")[:2] == (40, "2 × page_view, last on 2026-02-02; at most 40.00 points; "
+                                                            "× 2 because they serve mql")  # fmt: skip
+    points, reason, _ = score_of(weighed, "bob@two.example")
+    assert points == 15
+    assert reason.endswith("1 × 0.5 because it serves target")
+    rows = {row["asset"]: row["points"] for row in weighed.json("metrics", "content")["content"]}
+    assert rows == {"/blog/one": 5, "/pricing": 10, "/about": 10}
+    assert weighed.json("model", "show")["content_weights"] == {"executive": {"mql": 2}, "default": {"target": 0.5}}
+    assert "executive: mql × 2" in weighed.run("model", "show").stdout
+
+
+def test_content_is_part_of_a_model_that_weighs_it_and_of_no_other(visited):
+    """Another content.yaml is another scoring hash, and everybody is scored again, only where content counts."""
+    visited.write("content.yaml", CONTENT)
+    plain = score_of(visited, "bob@two.example")
+    visited.write("content.yaml", CONTENT.replace("pricing", "price"))
+    assert score_of(visited, "bob@two.example") == plain
+    visited.write("scoring.yaml", (visited.root / "scoring.yaml").read_text() + WEIGHTS)
+    before = score_of(visited, "bob@two.example")
+    visited.write("content.yaml", CONTENT.replace("/blog", "/blug"))
+    sweep(visited)
+    after = score_of(visited, "bob@two.example")
+    assert (before[0], after[0]) == (15, 20)
+    assert len({plain[2], before[2], after[2]}) == 3
+    assert visited.json("leads", "show", "bob@two.example")["score"]["behaviour"] == 20
+
+
+def test_a_past_score_is_explained_by_the_content_of_its_time(weighed):
+    """What the files say now is another model."""
+    sweep(weighed)
+    at = weighed.json("model", "show")["active_since"]
+    weighed.write("content.yaml", CONTENT.replace("/blog", "/blug"))
+    sweep(weighed)
+    then = weighed.json("leads", "explain", "bob@two.example", "--at", at)
+    assert [one["points"] for one in then["contributions"] if one["rule"] == "Viewed a page"] == [15]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("executive:", "executve:", "content_weights.executve: no such persona in journey.yaml; did you mean 'execut"),
+        ("{mql: 2}", "{mqll: 2}", "content_weights.executive.mqll: no such stage in journey.yaml; did you mean 'mql'?"),
+        ("{mql: 2}", "{mql: -2}", "content_weights.executive.mql: expected a factor from 0 to 1000, such as 1.5"),
+        ("content_weights:", "content: []\ncontent_weights:", "content: unknown key"),
+    ],
+)  # fmt: skip
+def test_each_mistake_in_the_weights_is_told_at_its_line(weighed, old, new, told):
+    """A persona or stage that is not there, a factor that is none, and content in the wrong file."""
+    weighed.edit("scoring.yaml", old, new)
+    assert told in weighed.run("check", code=2).stderr
+
+
+def test_weights_need_content(weighed):
+    """Without a content.yaml nothing serves any stage; a stage without content is told, too."""
+    weighed.edit("content.yaml", "stage: mql", "stage: won")
+    assert "content_weights.executive.mql: content.yaml names no content that serves it" in weighed.run("check").output
+    (weighed.root / "content.yaml").unlink()
+    assert "content_weights: there is no content.yaml to say" in weighed.run("check", code=2).stderr

@@ -68,6 +68,13 @@ def test_what_belongs_to_the_model(name: str, text: str, old: str, new: str, bel
     assert apart(name, edited, live, USED) is belongs
 
 
+def test_content_belongs_to_a_model_that_weighs_it() -> None:
+    """Where nothing is weighed by it, it only says what reports show."""
+    live, edited = ({"content": [{"stage": one, "where": {"asset": "/x"}}]} for one in ("mql", "sql"))
+    assert not apart("content.yaml", edited, live, USED)
+    assert apart("content.yaml", edited, live, USED | {"content.yaml"})
+
+
 def test_a_system_that_comes_or_goes_changes_no_model() -> None:
     """It is connected or parted; a change of one that stays is another thing."""
     data = ConfigFile("mappings/crm.yaml", MAPPING).data

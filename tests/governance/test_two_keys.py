@@ -67,6 +67,26 @@ def test_two_keys_bring_a_draft_to_life(committee: Any) -> None:
     assert "points: 40" in committee.instance.run("model", "export", former["hashes"]["scoring"]).stdout
 
 
+def test_content_waits_for_keys_where_the_model_weighs_it(committee: Any) -> None:
+    """Until then it is free; with the weights it is a part of the draft, told in words, and held back like them."""
+    content = "content:\n  - {stage: mql, where: {asset: {contains: pricing}}}\n"
+    committee.instance.write("content.yaml", content)
+    assert "content.yaml" not in committee.instance.run("status").output
+    scoring = (committee.instance.root / "scoring.yaml").read_text()
+    committee.instance.write("scoring.yaml", scoring + "content_weights: {executive: {mql: 1.5}}\n")
+    draft = committee.proposes()
+    committee.agrees(draft)
+    [version, *_] = committee.instance.json("model", "history")["versions"]
+    assert version["changes"] == {
+        "scoring.yaml": ["added content weights (executive mql 1.5)"],
+        "content.yaml": ["added content (stage mql, asset contains pricing)"],
+    }
+    committee.instance.edit("content.yaml", "pricing", "prices")
+    assert "content.yaml differs from live" in committee.instance.run("status").output
+    assert "asset contains prices" in committee.instance.run("model", "diff").stdout
+    assert "content.yaml" in committee.instance.json("model", "export")["files"]
+
+
 def test_whose_turn_does_not_count_is_told_who_may(committee: Any) -> None:
     """The same person twice, the second of a role, an admin without override, a viewer."""
     committee.instance.edit(*EXECUTIVE)

@@ -34,6 +34,10 @@ behaviour:
 personas: {finance: {Forms: 1.5}}
 overlays: [{name: Fair week, from: 2026-05-30, to: 2026-06-03, rule: Forms, factor: 2}]
 """
+WEIGHED = """
+behaviour: [{name: Pages, activity: page_view, points: 10}]
+content_weights: {finance: {mql: 1.5}, default: {mql: 2, unassigned: 0.5}}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +45,30 @@ def scorer():
     file = ConfigFile("scoring.yaml", MODEL)
     assert check(file) == []
     return WeightedScorer(file.data)
+
+
+def test_what_content_serves_is_told_beside_its_activities():
+    """One activity or several, of one stage or of more; a factor of 1 needs no word."""
+    data = ConfigFile("scoring.yaml", WEIGHED).data
+    content = [
+        {"stage": "mql", "where": {"asset": {"contains": "pricing"}}},
+        {"stage": "sql", "where": {"asset": "/x"}},
+    ]
+    model = WeightedScorer(data | {"content": content})
+
+    def reasons(persona, *assets):
+        done = [Activity(NOW, "page_view", asset) for asset in assets]
+        return [
+            one.reason.partition("; ")[2]
+            for one in model.score(Subject({}, done, (), persona), NOW, True).contributions
+        ]
+
+    assert reasons("finance", "/pricing") == ["× 1.5 because it serves mql"]
+    assert reasons("", "/pricing", "/pricing") == ["× 2 because they serve mql"]
+    assert reasons("", "/pricing", "/blog", "/x") == [
+        "1 × 2 because it serves mql; 1 × 0.5 because it serves no stage that content.yaml names"
+    ]
+    assert reasons("finance", "/x") == [""]
 
 
 def test_every_kind_of_rule_gives_its_reason(scorer):

@@ -24,6 +24,10 @@ from gateway.settings.files import ConfigFile
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 TICK = timedelta(microseconds=1)
+CONTENT = [
+    {"stage": "late", "where": {"asset": {"contains": "pricing"}, "channel": "web"}},
+    {"stage": "early", "where": {"channel": "mail"}},
+]
 ORDER = ["c_level", "vice_president", "manager", "specialist"]
 KINDS = ["view", "click", "visit"]
 
@@ -87,7 +91,10 @@ def models(draw):
         )
     ]
     weight = draw(st.sampled_from([60, 50, 33.3, 100]))
-    return {
+    row = st.dictionaries(st.sampled_from(["early", "late", "unassigned"]), factors)
+    rows = draw(st.dictionaries(st.sampled_from(["buyer", "default"]), row, max_size=2))
+    weighed = {"content_weights": rows, "content": CONTENT} if rows else {}
+    return weighed | {
         "weights": {"fit": weight, "behaviour": round(100 - weight, 2)},
         "maximum": {"fit": draw(st.sampled_from([30, 100, 7.5])), "behaviour": draw(st.sampled_from([10, 40, 333]))},
         "groups": {"web": {"cap": draw(st.sampled_from([10, 25.5]))}},
@@ -174,9 +181,9 @@ def raw(rule, model, subject, active, at):
             factor *= overlay["factor"]
     if "activity" not in rule:
         return round(round(attribute_points(rule, subject.attributes) * 100) * factor)
-    worth = round(round(rule["points"] * 100) * factor)
     total = 0
     for activity in subject.activities:
+        worth = round(round(rule["points"] * 100) * factor * served(model, subject.persona, activity))
         age = at - activity.at
         where = rule.get("where", {})
         if (
@@ -194,6 +201,14 @@ def raw(rule, model, subject, active, at):
         total += (-(-(left - Fraction(1, 2)) // 1)) * (1 if worth > 0 else -1)
     cap = round(rule["cap"] * 100) if "cap" in rule else None
     return total if cap is None else max(-cap, min(cap, total))
+
+
+def served(model, persona, activity):
+    """The factor of the stage that the activity's content serves, by ``CONTENT``."""
+    rows = model.get("content_weights", {})
+    late = "pricing" in activity.asset.lower() and activity.channel == "web"
+    stage = "late" if late else "early" if activity.channel == "mail" else "unassigned"
+    return rows.get(persona, {}).get(stage, rows.get("default", {}).get(stage, 1))
 
 
 def attribute_points(rule, lead):
@@ -234,7 +249,8 @@ def attribute_points(rule, lead):
 @given(models())
 def test_every_model_tried_here_passes_the_check(model):
     """JSON is YAML: the models of the properties below are files that an admin could have written."""
-    assert check(ConfigFile("scoring.yaml", json.dumps(model))) == []
+    file = {key: value for key, value in model.items() if key != "content"}  # which stands in a file of its own
+    assert check(ConfigFile("scoring.yaml", json.dumps(file))) == []
 
 
 # -- properties --------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from gateway.accounts import users
 from gateway.answers import versions as answers
 from gateway.committee import proposing
 from gateway.errors import NotFound
-from gateway.governance.parts import MODEL
+from gateway.governance.parts import CONTENT, MODEL
 from gateway.web.api.caller import caller, note
 from gateway.web.api.forms import Text
 from gateway.web.api.resource import Resource
@@ -20,8 +20,8 @@ blueprint = Resource("proposals", "Versions of the model, and drafts that wait f
 
 
 def _governed(files: dict[str, str]) -> None:
-    if other := sorted(files.keys() - set(MODEL)):
-        raise ValidationError(f"{', '.join(other)}: a draft has {', '.join(MODEL)}")
+    if other := sorted(files.keys() - {*MODEL, CONTENT}):
+        raise ValidationError(f"{', '.join(other)}: a draft has {', '.join((*MODEL, CONTENT))}")
 
 
 class Asked(Schema):

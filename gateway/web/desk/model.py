@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from flask import Response, render_template
 from flask.typing import ResponseReturnValue
 
-from gateway.answers.model import rules_of, stage_of
+from gateway.answers.model import rules_of, stage_of, weighed
 from gateway.journey import diagram
 from gateway.journey.process import process_of
 from gateway.store import bundle
@@ -35,6 +35,7 @@ def model(desk: Desk) -> ResponseReturnValue:
         scoring=scoring,
         unscored=gateway.unscored,
         rules=list(rules_of(scoring)),
+        weighed=weighed(scoring),
         stages=[stage_of(one) for one in journey.stages],
         personas=list(journey.personas),
         matrix=_matrix(journey),

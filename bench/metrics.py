@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
-import resource
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -130,7 +130,9 @@ def ask(folder: Path, words: list[str]) -> None:
     seconds, cpu = time.perf_counter() - began, time.process_time() - worked
     if told.exit_code:
         raise SystemExit(told.output)
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    # Not ru_maxrss: that is at least what the process weighed that started this one, which had filled the store.
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    memory = int(re.search(r"VmHWM:\s+(\d+)", status)[1]) / 1024  # type: ignore[index]
     print(json.dumps({"seconds": seconds, "cpu": cpu, "mib": memory, "entered": json.loads(told.stdout)["entered"]}))
 
 

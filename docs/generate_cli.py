@@ -128,7 +128,7 @@ SHAPES = {
     "without_rate models[] models[].model models[].assumes models[].credits[]",
     "metrics velocity": "steps[] steps[].stage steps[].to steps[].leads steps[].median_days steps[].p75_days "
     "steps[].p90_days steps[].median_calendar_days steps[].waiting steps[].waiting_median_days steps[].unsure cycle "
-    "bottleneck owners[]",
+    "bottleneck too_few[] owners[]",
     "metrics recycled": "currency without_rate deals revenue generations[] from_recycling reasons[]",
     "metrics campaigns": "currency without_rate costs_without_rate unknown_campaigns[] campaigns[] "
     "campaigns[].campaign campaigns[].leads campaigns[].score_mean campaigns[].great_share campaigns[].stages[] "

@@ -54,11 +54,6 @@ def _escaped(match: re.Match[str]) -> str:
     return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
 
 
-def csv_cell(value: object) -> object:
-    """A spreadsheet must not take a lead's text for a formula."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
-
-
 def points(hundredths: int | None) -> float | None:
     """Hundredths as points, for JSON and tables: 6250 → 62.5."""
     return None if hundredths is None else hundredths / 100

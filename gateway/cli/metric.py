@@ -13,9 +13,7 @@ behind any of its numbers.
 
 from __future__ import annotations
 
-import csv
 import functools
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -23,6 +21,7 @@ from typing import Any, Concatenate, ParamSpec
 
 import click
 
+from gateway.answers import sheet
 from gateway.answers.metrics.asked import COUNTS, Answer, Asked, stated
 from gateway.answers.texts import iso, moment, plural, points
 from gateway.cli.main import MOMENT, App, pass_app_to_look
@@ -114,14 +113,14 @@ class _Told:
 
     def tell(self, asked: Asked, counts: str, answer: Answer) -> None:
         if self.number is not None:
-            self._leads(asked, answer.leads, self.number)
+            self._leads(asked, answer.counts or counts, answer.leads, self.number)
             return
         counts = answer.counts or counts
         said = {name: DEFINITIONS[name] for name in answer.definitions}
         if self.json:
             say_json(stated(asked, counts) | dict(answer.data) | {"definitions": said})
         elif self.csv:
-            _rows(answer.rows)
+            _rows(sheet.dated(answer.rows, asked, counts))
         else:
             opening = (f"{counts} {asked.period.words()}; days of {asked.zone.key}",) if counts else ()
             if self.html is not None:
@@ -144,7 +143,7 @@ class _Told:
         self.html.write_text(page(f"{asked.instance.name}: {name}", parts, figures(name, data), said), encoding="utf-8")
         say(f"drawn in {self.html}")
 
-    def _leads(self, asked: Asked, known: Mapping[str, Callable[[], Iterable[str]]], number: str) -> None:
+    def _leads(self, asked: Asked, counts: str, known: Mapping[str, Callable[[], Iterable[str]]], number: str) -> None:
         if number == "?":
             if self.json:
                 say_json({"numbers": list(known)})
@@ -159,24 +158,24 @@ class _Told:
             return
         if number not in known:
             raise Refused(_unknown(number, known))
-        self._listed(asked, number, list(known[number]()))
+        self._listed(asked, counts, number, list(known[number]()))
 
-    def _listed(self, asked: Asked, number: str, ids: Sequence[str]) -> None:
+    def _listed(self, asked: Asked, counts: str, number: str, ids: Sequence[str]) -> None:
         from gateway.answers.texts import two_digits, who
         from gateway.store import listing
 
         some = ids if self.csv or self.json else ids[:SHOWN]
         rows = listing.named(asked.connection, some, asked.gateway.model.score_name)
-        if self.json or self.csv:
+        if self.csv:
+            _rows(sheet.dated(sheet.leads(rows, number), asked, counts))
+            return
+        if self.json:
             found = [
                 {"lead": row["id"], "stage": row["stage"], "persona": row["persona"]}
                 | {"score": points(row["total"]), "entered_at": iso(row["entered_at"])}
                 for row in rows
             ]
-            if self.json:
-                say_json({"number": number, "count": len(ids), "leads": found})
-            else:
-                _rows([("lead", "stage", "persona", "score", "entered_at"), *(one.values() for one in found)])
+            say_json({"number": number, "count": len(ids), "leads": found})
             return
         records = listing.record_names(asked.connection, [row["id"] for row in rows])
         table(
@@ -216,4 +215,4 @@ def _part(part: str | Table) -> None:
 
 
 def _rows(rows: Iterable[Iterable[object]]) -> None:
-    csv.writer(sys.stdout, lineterminator="\n").writerows(rows)
+    click.echo(sheet.csv_text(rows), nl=False)

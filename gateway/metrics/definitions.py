@@ -34,6 +34,12 @@ DEFINITIONS = {
     "cost": "What was imported with `gateway import FILE --costs`, spread over its days, at the rate of the first.",
     "return": "Revenue less cost, divided by cost.",
     "step": "Leads that reached both stages, by the first time at each; where one time is only concluded it is unsure.",
+    "bottleneck": "The step with the longest median, of those that at least 5 leads took; the others are named.",
+    "response": "From getting a handoff to an owner's first word of it: accepted, contacted, or ended by a person.",
+    "in_time": "Handoffs with that first word within the response time of journey.yaml, of those that got one or whose "
+    "time is over.",
+    "by_a_person": "Handoffs that a person ended before the end of follow-up, of those that ended or whose follow-up "
+    "is over.",
     "range": "Where the true rate lies, 19 times of 20, by Wilson's interval: the fewer leads, the wider.",
     "too young": "At the step's first stage for less time than nine of ten took: left out, else the rate would be low.",
     "covered": "History covers a step if systems told of its first stage, long enough ago for nine of ten to go on.",

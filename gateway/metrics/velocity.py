@@ -53,14 +53,17 @@ class Velocity:
 
 
 def velocity(found: Velocity) -> dict[str, Any]:
-    """``steps``, ``cycle``, ``owners``; ``bottleneck``: the step with the longest median, where enough leads went."""
+    """``steps``, ``cycle``, ``owners``; ``bottleneck``: the step with the longest median, of those that at least
+    ``FEWEST`` leads took; ``too_few``: the others, of which it cannot be said."""
     steps = [_step(one) for one in found.steps]
     sure = [one for one in steps if one["leads"] >= FEWEST]
+    few = [one for one in steps if one["leads"] < FEWEST]
     slowest = max(sure, key=lambda one: one["median_days"], default=None)
     return {
         "steps": steps,
         "cycle": _step(found.cycle),
         "bottleneck": {name: slowest[name] for name in ("stage", "to", "median_days")} if slowest is not None else None,
+        "too_few": [{name: one[name] for name in ("stage", "to", "leads", "waiting")} for one in few],
         "owners": [_owner(one) for one in found.owners],
     }
 

@@ -111,7 +111,14 @@ def test_csv_has_a_row_for_each_model_and_channel(sold):
     """Which spreadsheets read."""
     rows = list(csv.DictReader(io.StringIO(sold.run("metrics", "attribution", "--csv").stdout)))
     last = {row["channel"]: row["revenue_EUR"] for row in rows if row["model"] == "last"}
-    assert last == {"mail": "1000.00", "web": "500.00"}
+    assert last == {"mail": "1000.0", "web": "500.0"}
+
+
+def test_a_models_rows_in_csv_add_up_to_all_deals(sold):
+    """Those that nobody had touched have a row, too."""
+    rows = list(csv.DictReader(io.StringIO(sold.run("metrics", "attribution", "--by", "campaign", "--csv").stdout)))
+    assert {row["campaign"] for row in rows} == {"(no touch)"}
+    assert {(row["deals"], row["revenue_EUR"]) for row in rows} == {("2.0", "1500.0")}
 
 
 def test_by_asset_and_by_campaign(sold):

@@ -118,6 +118,16 @@ def test_import_wants_a_system_or_costs(run):
     assert "--costs" in run.run("import", path, "--costs", "--system", "leads", code=2).stderr
 
 
+def test_csv_says_what_each_stage_cost_and_in_what(run, instance):
+    """As the table on the terminal does."""
+    run.run("import", str(instance.write("costs.csv", "campaign,amount,month\nSpring,300,2026-01\n")), "--costs")
+    rows = csv.DictReader(io.StringIO(run.run("metrics", "campaigns", "--csv").stdout))
+    spring = next(row for row in rows if row["campaign"] == "Spring")
+    assert spring["cost_EUR"] == "300.0"
+    assert spring["cost_per_won_EUR"] == "300.0"
+    assert "revenue_EUR" in spring
+
+
 def test_csv_has_a_row_for_each_campaign(run):
     """With every stage."""
     rows = list(csv.DictReader(io.StringIO(run.run("metrics", "campaigns", "--csv").stdout)))

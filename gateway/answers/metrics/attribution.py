@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from gateway.metrics.attribution import Attribution
     from gateway.store.touches import Won
 
+UNTOUCHED = "(no touch)"
+
 
 def attribution(asked: Asked, by: str, window: timedelta | None, half_life: timedelta) -> Answer:
     """Share the deals that were won among the touches before them.
@@ -55,10 +57,13 @@ def _behind(sold: Won, name: str) -> list[str]:
 
 
 def _rows(found: Attribution, by: str, currency: str) -> Iterator[Sequence[object]]:
-    """A row for each model and channel."""
+    """A row for each model and channel, and for the deals without a touch: a model's rows add up to all deals."""
     yield "model", by, "deals", f"revenue_{currency}"
     for model, credited in found.credits.items():
-        yield from ((model, name, f"{one.deals:.6f}", f"{one.value:.2f}") for name, one in credited.items())
+        untouched = {UNTOUCHED: found.untouched} if found.untouched.deals else {}
+        yield from (
+            (model, name, round(one.deals, 6), round(one.value, 2)) for name, one in ({**credited, **untouched}).items()
+        )
 
 
 def _json(

@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from gateway.answers.metrics.asked import Answer, Asked
+from gateway.answers.sheet import one_table
 from gateway.metrics.report import Behind, Table, number, percent, without_rate
 
 if TYPE_CHECKING:
@@ -70,13 +71,17 @@ def _price(
 
 
 def _rows(data: Mapping[str, Any]) -> Iterator[Sequence[object]]:
-    """A row for each campaign."""
-    stages = [one["stage"] for one in data["total"]["stages"]]
-    yield "campaign", "leads", "score_mean", "great_share", *stages, "revenue", "cost", "return"
-    for one in data["campaigns"]:
-        quality = (one[name] for name in ("campaign", "leads", "score_mean", "great_share"))
-        counts = (stage["count"] for stage in one["stages"])
-        yield *quality, *counts, one["revenue"], one["cost"], one["return"]
+    """A row for each campaign; without a name: leads that no campaign touched."""
+    money = data["currency"]
+    rows = [
+        {name: one[name] for name in ("campaign", "leads", "score_mean", "great_share")}
+        | {stage["stage"]: stage["count"] for stage in one["stages"]}
+        | {f"revenue_{money}": one["revenue"], f"cost_{money}": one["cost"]}
+        | {f"cost_per_{stage['stage']}_{money}": stage["cost_each"] for stage in one["stages"]}
+        | {"return": one["return"]}
+        for one in data["campaigns"]
+    ]
+    return one_table(rows, ("campaign",))
 
 
 def _parts(data: Mapping[str, Any]) -> Iterator[str | Table]:

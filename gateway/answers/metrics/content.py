@@ -7,6 +7,7 @@ from functools import cache, partial
 from typing import Any
 
 from gateway.answers.metrics.asked import Answer, Asked
+from gateway.answers.sheet import one_table
 from gateway.answers.texts import plural
 from gateway.metrics.content import KEYS
 from gateway.metrics.report import Behind, Table, number, percent
@@ -38,8 +39,7 @@ def content(asked: Asked, by: str, only_open: bool) -> Answer:
         )
         for row in rows[:NAMED]
     }
-    written: list[Sequence[object]] = [list(rows[0])] if rows else []
-    written += [[_cell(value) for value in row.values()] for row in rows]
+    written = one_table(rows, KEYS[by])
     return Answer(data, _parts(data, by, only_open), written, leads, definitions=("engagement", "reached", "points"))
 
 
@@ -84,7 +84,3 @@ def _parts(data: Mapping[str, Any], by: str, only_open: bool) -> Iterator[str | 
     yield Table(columns, cells, words=len(KEYS[by]) + 1)
     if len(some) < len(data["content"]):
         yield f"{number(len(some))} of {number(len(data['content']))} rows; CSV and JSON have all"
-
-
-def _cell(value: Any) -> object:
-    return ", ".join(value) if isinstance(value, list) else value

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.answers.brought import known_field
 from gateway.answers.metrics.asked import Answer, Asked
+from gateway.answers.sheet import one_table
 from gateway.answers.texts import plural
 from gateway.metrics.funnel import BASES, maturing
 from gateway.metrics.period import MONTHS, midnight, period
@@ -116,11 +117,16 @@ def _leads(
 
 
 def _rows(data: Mapping[str, Any], by: str | None) -> Iterator[Sequence[object]]:
-    """A row for each value, or one for all."""
-    groups = data["groups"] if by else [{"value": "", **data}]
+    """A row for each value, or one for all: the columns are called as the numbers are whose leads can be listed."""
     stages = [one["stage"] for one in data["stages"]]
-    young = by in MONTHS and data["basis"] == "cohort"
-    yield by or "", f"revenue_{data['currency']}", "entered", *stages, *(["maturing"] if young else [])
-    for one in groups:
-        counts = (stage["count"] for stage in one["stages"])
-        yield one["value"], one["revenue"], one["entered"], *counts, *([one.get("maturing", "")] if young else [])
+    rows = [
+        ({by: one["value"]} if by else {})
+        | {f"revenue_{data['currency']}": one["revenue"], "entered": one["entered"]}
+        | {stage["stage"]: stage["count"] for stage in one["stages"]}
+        | ({"maturing": one["maturing"]} if "maturing" in one and by else {})
+        for one in (data["groups"] if by else [data])
+    ]
+    if not by:
+        rows[0] |= {f"excluded/{one['reason']}": one["count"] for one in data["excluded"]}
+        rows[0] |= {f"outcome/{one['outcome']}": one["count"] for one in data["outcomes"]}
+    return one_table(rows, (*([by] if by else []), f"revenue_{data['currency']}", "entered", *stages))

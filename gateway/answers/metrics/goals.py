@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date, timedelta
 from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from gateway.answers.metrics.asked import Answer, Asked
+from gateway.answers.sheet import one_table
 from gateway.answers.texts import plural
 from gateway.errors import Refused
 from gateway.metrics.period import midnight
@@ -44,7 +45,7 @@ def baseline(asked: Asked) -> Answer:
         begun = partial(crossings, asked.connection, asked.journey, stage, to, since, until)
         leads[f"{stage}/{to}"] = partial(_gone, begun, True, one.ripe)
         leads[f"{stage}/not {to}"] = partial(_gone, begun, False, one.ripe)
-    return Answer(data, _parts(data), _rows(data["steps"]), leads, ("range", "too young", "covered"))
+    return Answer(data, _parts(data), one_table(data["steps"]), leads, ("range", "too young", "covered"))
 
 
 def _rate(asked: Asked, stage: str, to: str, since: int | None, until: int | None) -> Rate:
@@ -113,7 +114,7 @@ def goals(asked: Asked) -> Answer:
         "hash": asked.instance.hashes["goals"],
         "goals": found,
     }
-    return Answer(data, _goals(data), _rows(found), leads, ("baseline", "forecast"))
+    return Answer(data, _goals(data), one_table(found, ("name",)), leads, ("baseline", "forecast"))
 
 
 def _start(asked: Asked, day: date) -> int:
@@ -147,10 +148,3 @@ def _goals(data: Mapping[str, Any]) -> Iterator[str | Table]:
 
 def _short(share: float | None) -> float | None:
     return None if share is None else round(share, 4)
-
-
-def _rows(found: Sequence[Mapping[str, Any]]) -> Iterator[Sequence[object]]:
-    if found:
-        yield list(found[0])
-    for one in found:
-        yield ["; ".join(value) if isinstance(value, list) else value for value in one.values()]

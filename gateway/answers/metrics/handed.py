@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from gateway.answers.metrics.asked import Answer, Asked
+from gateway.answers.sheet import one_table
 from gateway.metrics.report import Table, number, percent
 
 if TYPE_CHECKING:
@@ -29,9 +30,13 @@ def rules(asked: Asked) -> Answer:
     data = earned(given, _known(asked))
     data["rules"] = [one for one in data["rules"] if one["axis"] in AXES and not one["rule"].startswith("limit of ")]
     leads = {one["rule"]: partial(_hit, given, (one["axis"], one["rule"])) for one in data["rules"] if one["hits"]}
-    rows = [list(data["rules"][0]) if data["rules"] else ["rule"]]
-    rows += [[_flat(value) for value in one.values()] for one in data["rules"]]
-    return Answer(data, _parts(data), rows, leads, ("hit", "good", "lift", "range"))
+    return Answer(
+        data,
+        _parts(data),
+        one_table(map(_flat, data["rules"]), ("axis", "rule")),
+        leads,
+        ("hit", "good", "lift", "range"),
+    )
 
 
 def surprises(asked: Asked) -> Answer:
@@ -76,8 +81,9 @@ def _leads(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     return list(dict.fromkeys(one["lead"] for one in rows))
 
 
-def _flat(value: Any) -> Any:
-    return " to ".join(f"{one:.4f}" for one in value) if isinstance(value, tuple | list) else value
+def _flat(one: Mapping[str, Any]) -> dict[str, Any]:
+    low, high = one["range"] or (None, None)
+    return {name: value for name, value in one.items() if name != "range"} | {"range_low": low, "range_high": high}
 
 
 def _parts(data: Mapping[str, Any]) -> Iterator[str | Table]:

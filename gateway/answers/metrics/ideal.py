@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from gateway.answers.metrics.asked import Answer, Asked
+from gateway.answers.sheet import one_table
 from gateway.answers.texts import plural
 from gateway.errors import Refused
 from gateway.metrics.report import Behind, Table, number, percent
@@ -22,8 +23,9 @@ def ideal(asked: Asked) -> Answer:
         raise Refused(UNSET)
     found = leads(asked.connection, asked.journey, asked.since, asked.until)
     data, behind = counted(found, asked.journey.ideals)
-    rows = [list(data["ideals"][0]), *(list(one.values()) for one in data["ideals"])]
-    return Answer(data, _parts(data), rows, {name: ids.copy for name, ids in behind.items()}, ("ideal",))
+    return Answer(
+        data, _parts(data), one_table(data["ideals"]), {name: ids.copy for name, ids in behind.items()}, ("ideal",)
+    )
 
 
 def _parts(data: Mapping[str, Any]) -> Iterator[str | Table]:

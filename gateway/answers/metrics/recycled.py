@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from gateway.answers.metrics.asked import Answer, Asked
+from gateway.answers.sheet import one_table
 from gateway.answers.texts import plural
 from gateway.metrics.report import Behind, Table, number, percent, without_rate
 
@@ -37,12 +38,12 @@ def _sales(sold: Won) -> list[Sale]:
 
 
 def _rows(data: Mapping[str, Any]) -> Iterator[Sequence[object]]:
-    """A row for each generation, then for each reason."""
-    for name in ("generations", "reasons"):
-        if data[name]:
-            yield list(data[name][0])
-            yield from (list(one.values()) for one in data[name])
-            yield ()
+    """A row for each generation and for each reason: ``kind`` says which. A deal is in its generation, and again
+    in the reason of its last recycling."""
+    money = f"revenue_{data['currency']}"
+    kinds = (("generation", data["generations"]), ("reason", data["reasons"]))
+    rows = ({"kind": kind, **one, money: one["revenue"]} for kind, found in kinds for one in found)
+    return one_table(({name: value for name, value in row.items() if name != "revenue"} for row in rows), ("kind",))
 
 
 def _parts(data: Mapping[str, Any]) -> Iterator[str | Table]:

@@ -7,8 +7,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from gateway.answers.metrics.asked import Answer, Asked
+from gateway.answers.sheet import one_table
 from gateway.answers.texts import plural
 from gateway.metrics.report import Behind, Table, number, percent
+from gateway.metrics.velocity import FEWEST
 from gateway.times import to_micros
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ def velocity(asked: Asked) -> Answer:
     name = partial(name_of, asked.gateway.pipeline.roster(asked.connection, asked.now))
     now = to_micros(asked.now)
     data = timed(counted(asked.connection, asked.journey, now, asked.since, asked.until, name, asked.zone))
-    return Answer(data, _parts(data), _rows(data), _leads(asked, data), ("step",))
+    return Answer(data, _parts(data), _rows(data), _leads(asked, data), _definitions(data))
 
 
 def _leads(asked: Asked, data: Mapping[str, Any]) -> dict[str, Callable[[], list[str]]]:
@@ -59,15 +61,14 @@ def _took(read: Callable[[], Sequence[Crossing]], which: bool | None, now: int) 
     return [one.lead for one in rows if one.end is not None and one.timed is bool(which)]
 
 
+def _definitions(data: Mapping[str, Any]) -> Sequence[str]:
+    return ("step", "bottleneck", *(("response", "in_time", "by_a_person") if data["owners"] else ()))
+
+
 def _rows(data: Mapping[str, Any]) -> Iterator[Sequence[object]]:
-    """A row for each step and the cycle, then for each owner."""
-    steps = [*data["steps"], {**data["cycle"], "stage": f"{data['cycle']['stage']} (whole cycle)"}]
-    yield list(steps[0])
-    yield from (list(one.values()) for one in steps)
-    if data["owners"]:
-        yield ()
-        yield list(data["owners"][0])
-        yield from (list(one.values()) for one in data["owners"])
+    """A row for each step, for the whole cycle, and for each owner: ``kind`` says which."""
+    kinds = [("step", data["steps"]), ("cycle", [data["cycle"]]), ("owner", data["owners"])]
+    return one_table({"kind": kind, **one} for kind, rows in kinds for one in rows)
 
 
 def _parts(data: Mapping[str, Any]) -> Iterator[str | Table]:
@@ -85,6 +86,11 @@ def _parts(data: Mapping[str, Any]) -> Iterator[str | Table]:
     yield "days of 24 hours from the first time at one stage to that at the next; by calendar: the median in dates"
     if slowest := data["bottleneck"]:
         yield f"it takes longest from {slowest['stage']} to {slowest['to']}: {_days(slowest['median_days'])} days"
+    else:
+        yield "where it takes longest cannot be said yet"
+    if few := data["too_few"]:
+        steps = (f"{one['stage']} → {one['to']} ({one['leads']} took it, {one['waiting']} on the way)" for one in few)
+        yield f"left out of that, for fewer than {FEWEST} leads took them: {', '.join(steps)}"
     if unsure := sum(one["unsure"] for one in data["steps"]):
         yield UNSURE.format(plural(unsure, "step"))
     if data["owners"]:

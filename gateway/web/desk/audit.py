@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,7 +12,8 @@ from flask.typing import ResponseReturnValue
 
 from gateway.accounts import audit as trail
 from gateway.accounts import users
-from gateway.answers.texts import csv_cell, iso, shown
+from gateway.answers.sheet import csv_text
+from gateway.answers.texts import iso, shown
 from gateway.errors import Refused
 from gateway.store.database import read
 from gateway.times import to_micros
@@ -47,23 +46,23 @@ def audit_csv(desk: Desk) -> ResponseReturnValue:
     which = _which(desk, chosen(ASKED))
 
     def lines() -> Iterator[str]:
-        yield ",".join(COLUMNS) + "\n"
+        yield csv_text([COLUMNS])
         after = None
         while True:
             with read(desk.gateway.store.main) as connection:
                 rows = trail.entries(connection, CSV_PAGE, **which, after=after)
-            text = io.StringIO()
-            told = csv.writer(text, lineterminator="\n")
-            for row in rows:
-                sides = [json.dumps(row[side]) if row[side] is not None else "" for side in ("before", "after")]
-                told.writerow(map(csv_cell, (iso(row["at"]), *(row[name] for name in COLUMNS[1:5]), *sides)))
-            yield text.getvalue()
+            yield csv_text(map(_cells, rows))
             if len(rows) < CSV_PAGE:
                 return
             after = rows[-1]["at"], rows[-1]["id"]
 
     headers = {"Content-Disposition": "attachment; filename=audit.csv"}
     return Response(stream_with_context(lines()), mimetype="text/csv", headers=headers)
+
+
+def _cells(row: Mapping[str, Any]) -> tuple[object, ...]:
+    sides = (json.dumps(row[side]) if row[side] is not None else "" for side in ("before", "after"))
+    return (iso(row["at"]), *(row[name] for name in COLUMNS[1:5]), *sides)
 
 
 def _which(desk: Desk, asked: dict[str, str]) -> dict[str, Any]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from flask import Response, render_template, request, stream_with_context
 from flask.typing import ResponseReturnValue
 
 from gateway.answers.leads import wanted_of
-from gateway.answers.texts import csv_cell, iso, two_digits, who
+from gateway.answers.sheet import csv_text
+from gateway.answers.texts import iso, points, who
 from gateway.journey.words import BUCKETS
 from gateway.people.staffing import name_of
 from gateway.store import desk as queries
@@ -69,26 +69,25 @@ def leads_csv(desk: Desk) -> ResponseReturnValue:
     columns = ("lead", "name", "email", "company", "stage", "persona", "score", "band", "entered_at", "handoff")
 
     def lines() -> Iterator[str]:
-        yield ",".join(columns) + "\n"
+        yield csv_text([columns])
         after = None
         while True:
             with read(gateway.store.main) as connection:
                 rows = queries.leads(connection, gateway.model.score_name, wanted, CSV_PAGE, after)
-            text = io.StringIO()
-            told = csv.writer(text, lineterminator="\n")
-            for row in rows:
-                known = row["attributes"]
-                cells = (row["id"], who(known), known.get("email"), known.get("company_name"), row["stage"])
-                score = two_digits(row["total"])
-                told.writerow(map(csv_cell, (*cells, row["persona"], score, row["band"], iso(row["entered_at"]),
-                                          row["handoff"])))  # fmt: skip
-            yield text.getvalue()
+            yield csv_text(map(_cells, rows))
             if len(rows) < CSV_PAGE:
                 return
             after = (-1 if rows[-1]["total"] is None else rows[-1]["total"], rows[-1]["id"])
 
     headers = {"Content-Disposition": "attachment; filename=leads.csv"}
     return Response(stream_with_context(lines()), mimetype="text/csv", headers=headers)
+
+
+def _cells(row: Mapping[str, Any]) -> tuple[object, ...]:
+    known = row["attributes"]
+    person = row["id"], who(known), known.get("email"), known.get("company_name")
+    return (*person, row["stage"], row["persona"], points(row["total"]), row["band"], iso(row["entered_at"]),
+            row["handoff"])  # fmt: skip
 
 
 def _after(text: str) -> tuple[int, str] | None:

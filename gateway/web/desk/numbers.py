@@ -6,9 +6,7 @@ address: it can be kept, and sent to somebody.
 
 from __future__ import annotations
 
-import csv
 import gzip
-import io
 import re
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -20,11 +18,12 @@ from typing import TYPE_CHECKING, Any
 from flask import Response, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
+from gateway.answers import sheet
 from gateway.answers.brought import fields
 from gateway.answers.metrics import reconcile
 from gateway.answers.metrics.asked import COUNTS, Answer
 from gateway.answers.metrics.asking import METRICS, Question, question
-from gateway.answers.texts import csv_cell, iso, two_digits, who
+from gateway.answers.texts import who
 from gateway.errors import NotFound, Refused
 from gateway.metrics.definitions import DEFINITIONS
 from gateway.metrics.report import Table, number
@@ -120,8 +119,8 @@ def numbers_csv(desk: Desk, name: str) -> ResponseReturnValue:
     if METRICS[name].live:
         raise Refused("the systems are asked once for a page: `gateway metrics reconcile` gives CSV")
     with desk.looking() as connection:
-        rows = asked.answer(desk.gateway, connection)[1].rows
-        return _csv(name, rows)
+        looked, answer = asked.answer(desk.gateway, connection)
+        return _csv(name, sheet.dated(answer.rows, looked, answer.counts or COUNTS[name]))
 
 
 @page("/numbers/<name>/leads")
@@ -165,17 +164,9 @@ def numbers_leads_csv(desk: Desk, name: str) -> ResponseReturnValue:
     if METRICS[name].live:
         raise Refused("the systems are asked once for a page: `gateway metrics reconcile --leads` gives CSV")
     with desk.looking() as connection:
-        answer = asked.answer(desk.gateway, connection)[1]
+        looked, answer = asked.answer(desk.gateway, connection)
         rows = listing.named(connection, list(_behind(answer, which)), desk.gateway.model.score_name)
-    head = ("lead", "who", "stage", "persona", "score", "entered_at")
-    cells = (
-        (
-            *(row["id"], who(row["attributes"]), row["stage"], row["persona"]),
-            *(two_digits(row["total"]), iso(row["entered_at"])),
-        )
-        for row in rows
-    )
-    return _csv(f"{name}-leads", [head, *cells])
+    return _csv(f"{name}-leads", sheet.dated(sheet.leads(rows, which), looked, answer.counts or COUNTS[name]))
 
 
 @blueprint.route("/static/desk/plotly.js")
@@ -269,7 +260,5 @@ def _cut(parts: Any) -> Iterator[str | Table]:
 
 
 def _csv(name: str, rows: Any) -> Response:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(map(csv_cell, row) for row in rows)
     headers = {"Content-Disposition": f"attachment; filename={name}.csv"}
-    return Response(text.getvalue(), mimetype="text/csv", headers=headers)
+    return Response(sheet.csv_text(rows), mimetype="text/csv", headers=headers)

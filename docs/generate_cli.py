@@ -53,9 +53,9 @@ SHAPES = {
     "records[].fields[].lead_field records[].fields[].ours records[].fields[].value records[].fields[].problem "
     "scored_again not_taken_in[] not_taken_in[].system not_taken_in[].what not_taken_in[].count leads[] leads[].lead "
     "leads[].new leads[].takes_over[] leads[].attributes leads[].persona leads[].stage leads[].stage_before "
-    "leads[].score leads[].score_before leads[].band leads[].contributions[] leads[].moves[] leads[].steps[] "
-    "leads[].excluded leads[].handoff leads[].closed[] leads[].activities[] leads[].outcomes[] leads[].writes[] "
-    "leads[].writes[].system leads[].writes[].object leads[].writes[].record leads[].writes[].action "
+    "leads[].score leads[].score_before leads[].band leads[].scores leads[].contributions[] leads[].moves[] "
+    "leads[].steps[] leads[].excluded leads[].handoff leads[].closed[] leads[].activities[] leads[].outcomes[] "
+    "leads[].writes[] leads[].writes[].system leads[].writes[].object leads[].writes[].record leads[].writes[].action "
     "leads[].writes[].fields[] leads[].left_out[] stored",
     "undo": "pushes[] pushes[].push pushes[].system pushes[].at pushes[].created pushes[].updated pushes[].held held",
     "undo PUSH": "push system fields[] fields[].object fields[].record fields[].lead fields[].field fields[].before "
@@ -73,24 +73,25 @@ SHAPES = {
     "records[].record records[].link records[].primary records[].enrolled records[].gone records[].values "
     "records[].assumed[] persona "
     "stage excluded generation score score.total score.fit score.behaviour score.band score.at score.changes_at "
-    "score.scoring reached[] reached[].stage reached[].at reached[].cause reached[].ref handoff handoffs[] "
+    "score.scoring scores reached[] reached[].stage reached[].at reached[].cause reached[].ref handoff handoffs[] "
     "deals[] work[] timeline[] timeline[].at timeline[].what timeline[].text timeline[].cause timeline[].heard_at",
-    "leads explain": "lead at hindsight persona total fit behaviour band changes_at scoring contributions[] "
+    "leads explain": "lead at hindsight persona score total fit behaviour band changes_at scoring contributions[] "
     "contributions[].axis contributions[].rule contributions[].points contributions[].reason rollups rolled_at",
     "leads values": "field different missing values[] values[].value values[].count",
     "handoffs list": "handoffs[] handoffs[].handoff handoffs[].lead handoffs[].system handoffs[].stage "
     "handoffs[].persona handoffs[].generation handoffs[].owner handoffs[].state handoffs[].bucket "
-    "handoffs[].bucket_reason handoffs[].score handoffs[].opened_at handoffs[].response_due handoffs[].period_ends "
-    "handoffs[].accepted_at handoffs[].contacted_at handoffs[].closed_at handoffs[].contributions[] "
-    "handoffs[].owner_name handoffs[].owner_why handoffs[].alarm handoffs[].alarm_at handoffs[].waits_for",
+    "handoffs[].bucket_reason handoffs[].score handoffs[].score_name handoffs[].opened_at handoffs[].response_due "
+    "handoffs[].period_ends handoffs[].accepted_at handoffs[].contacted_at handoffs[].closed_at "
+    "handoffs[].contributions[] handoffs[].owner_name handoffs[].owner_why handoffs[].alarm handoffs[].alarm_at "
+    "handoffs[].waits_for",
     "handoffs show": "handoff lead system stage persona generation owner owner_name owner_why state alarm alarm_at "
     "waits_for cause cause_reason cause_by wake_at package bucket bucket_reason "
-    "score opened_at response_due period_ends accepted_at contacted_at closed_at closed_by "
+    "score score_name opened_at response_due period_ends accepted_at contacted_at closed_at closed_by "
     "contributions[] clock_events[] clock_events[].at clock_events[].kind clock_events[].owner clock_events[].before "
     "clock_events[].reason clock_events[].by endings[]",
     "handoffs reassign": "handoff lead system stage persona generation owner owner_name owner_why state alarm alarm_at "
     "waits_for cause cause_reason cause_by wake_at bucket bucket_reason "
-    "score opened_at response_due period_ends accepted_at contacted_at closed_at closed_by "
+    "score score_name opened_at response_due period_ends accepted_at contacted_at closed_at closed_by "
     "contributions[]",
     "owners list": "owners[] owners[].name owners[].weight owners[].territory owners[].system owners[].zone "
     "owners[].known owners[].gone owners[].at_work owners[].absent_until owners[].absence_reason "

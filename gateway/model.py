@@ -9,9 +9,11 @@ from datetime import UTC, tzinfo
 from typing import Any
 
 from gateway.contracts import Scorer
+from gateway.errors import Refused
 from gateway.journey.journey import Journey
 from gateway.journey.rollups import Rollup
 from gateway.leads.joining import Joining
+from gateway.settings.files import suggest
 from gateway.sync.companions import Carries
 from gateway.sync.links import Links
 
@@ -23,6 +25,17 @@ Guard = Callable[[str, str], AbstractContextManager[Any]]
 
 def unguarded(plugin: str, call: str) -> AbstractContextManager[Any]:
     return nullcontext()
+
+
+def score_called(name: str, known: Sequence[str]) -> str:
+    """The score that somebody asks for among ``known``, the main one first, which an empty name stands for.
+
+    Raises ``Refused`` when there is none of this name.
+    """
+    if name and name not in known:
+        others = f"; there are: {', '.join(known)}"
+        raise Refused(f"the model has no score {name!r}{suggest(name, known) or others}")
+    return name or known[0]
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,8 +34,9 @@ from gateway.journey.rollups import OF_COMPANY
 from gateway.leads.record import Record, Ref, fold
 from gateway.leads.stamps import OWN, OwnRules, attributes
 from gateway.mapping import compile_mapping
+from gateway.model import score_called
 from gateway.scoring.rating import subject
-from gateway.settings.files import ConfigFile, suggest
+from gateway.settings.files import ConfigFile
 from gateway.settings.instance import LEAD, STRATEGY
 from gateway.store import bundle, listing, rollups
 from gateway.store.database import read
@@ -111,10 +112,7 @@ class Rules:
         """The score of this name, an empty one being the main one's, and who gives it. Raises ``Refused``."""
         if not self.scorers:
             raise Refused("there is no scoring.yaml, so there are no points to explain")
-        name = name or next(iter(self.scorers))
-        if name not in self.scorers:
-            hint = suggest(name, self.scorers) or f"; there are: {', '.join(self.scorers)}"
-            raise Refused(f"the model has no score {name!r}{hint}")
+        name = score_called(name, list(self.scorers))
         return name, self.scorers[name]
 
     def inbound(self, system: str, object: str) -> Mapping[str, Any]:

@@ -30,6 +30,7 @@ class HandoffSchema(Schema):
     bucket = fields.String(allow_none=True, metadata={"description": "how it ended; null while it is open"})
     bucket_reason = fields.String()
     score = Points(metadata={"description": "of the lead, as it was handed over"})
+    score_name = fields.String(metadata={"description": "which score that is; empty: the main one"})
     opened_at = Moment()
     response_due = Moment()
     period_ends = Moment()

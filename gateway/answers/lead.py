@@ -95,6 +95,7 @@ def as_json(known: Known) -> dict[str, Any]:
         "excluded": lead.excluded,
         "generation": lead.generation,
         "score": _score_json(lead.score) if lead.score is not None else None,
+        "scores": {name: _score_json(one) for name, one in lead.scores.items()},
         "reached": [
             {"stage": stage, "at": iso(at), "cause": cause, "ref": ref}
             for stage, (at, cause, ref) in sorted(lead.reached.items(), key=lambda item: item[1][0])

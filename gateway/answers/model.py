@@ -67,10 +67,11 @@ def _signed(rule: Mapping[str, Any]) -> str:
 
 def stage_of(stage: Stage) -> dict[str, Any]:
     ways = []
+    score = f"score {stage.score}" if stage.score else "score"
     if isinstance(stage.thresholds, Mapping):
-        ways.append("score " + ", ".join(f"{name} {value / 100:g}" for name, value in stage.thresholds.items()))
+        ways.append(f"{score} " + ", ".join(f"{name} {value / 100:g}" for name, value in stage.thresholds.items()))
     elif stage.thresholds is not None:
-        ways.append(f"score {stage.thresholds / 100:g}")
+        ways.append(f"{score} {stage.thresholds / 100:g}")
     facts = [f"outcome {name}" for name in sorted(stage.outcomes)] + [
         f"activity {name}" for name in sorted(stage.activities)
     ]
@@ -124,6 +125,7 @@ def explained_json(found: Explained, hindsight: bool) -> dict[str, Any]:
         "at": iso_time(found.at),
         "hindsight": hindsight,
         "persona": found.subject.persona,
+        "score": found.name,
         "total": points(score.total),
         "fit": points(score.fit),
         "behaviour": points(score.behaviour),

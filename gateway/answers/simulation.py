@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from gateway.answers.texts import iso, iso_time, plural, points, who
+from gateway.governance.parts import is_score, score_of
 from gateway.simulation.tally import DRAFT, LIVE, SIDES, Example
 from gateway.store import listing
 from gateway.store.database import read
@@ -128,7 +129,11 @@ def sentences(told: dict[str, Any]) -> Iterator[str]:
         elif told[side]["crossed"]:
             yield f"what sales would make of those that cross under {name} nobody can say: none of them was handed over"
     for name in told["not_replayed"]:
-        yield f"{name}: what it changes is not replayed: facts are as the live mapping read them"
+        if is_score(name):
+            tried = f"simulate --score {score_of(name)}" if score_of(name) else "simulate without --score"
+            yield f"{name}: what it changes is not replayed: another score; `{tried}` tries it"
+        else:
+            yield f"{name}: what it changes is not replayed: facts are as the live mapping read them"
 
 
 def _capacity(told: dict[str, Any]) -> Iterator[str]:

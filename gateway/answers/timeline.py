@@ -155,7 +155,8 @@ def _moved(move: Row, outcomes: Mapping[str, StoredOutcome]) -> str:
     """What led to a move, and why the lead was looked at."""
     points = ""
     if move["score"] is not None and move["threshold"] is not None:
-        points = f"{move['score'] / 100:.2f} points, threshold {move['threshold'] / 100:.2f}"
+        whose = f" of {move['score_name']}" if move["score_name"] else ""
+        points = f"{move['score'] / 100:.2f} points{whose}, threshold {move['threshold'] / 100:.2f}"
     why = {
         "entry": "new lead",
         "threshold": points or "its score",
@@ -174,7 +175,7 @@ def _handoff(row: Row, rows: Rows, outcomes: Mapping[str, StoredOutcome]) -> Ite
     reasons = ", ".join(f"{rule} {points / 100:+.0f}" for rule, points, *_ in given)
     held = row["state"] in ("held", "withdrawn")
     text = "held back: sales have as many as they can take" if held else f"handed over to {row['system']}"
-    text += f", score {row['score'] / 100:.2f}"
+    text += f", {row['score_name'] or 'score'} {row['score'] / 100:.2f}"
     if row["generation"] > 1:
         text += f", generation {row['generation']}"
     text += f": {reasons}" if reasons else ""

@@ -16,7 +16,7 @@ from gateway.answers.texts import iso
 from gateway.committee import governing, proposing
 from gateway.errors import NotFound
 from gateway.governance.keys import OVERRIDE, Turn, missing
-from gateway.governance.parts import CONTENT, MODEL, is_mapping
+from gateway.governance.parts import CONTENT, is_mapping, is_model
 from gateway.settings.instance import texts
 from gateway.store import bundle, drafts
 from gateway.store.database import read
@@ -110,7 +110,7 @@ def files_called(gateway: Gateway, key: str) -> tuple[str, Mapping[str, str]]:
 def model_files(files: Mapping[str, str]) -> Iterator[str]:
     """The names of the files that make a model."""
     used = governing.used_by(files)
-    yield from (name for name in files if name in MODEL or is_mapping(name) or (name == CONTENT and name in used))
+    yield from (name for name in files if is_model(name) or is_mapping(name) or (name == CONTENT and name in used))
 
 
 def open_drafts(gateway: Gateway) -> list[dict[str, Any]]:

@@ -34,14 +34,15 @@ def print_lead(known: Known, zone: ZoneInfo, latest: int | None) -> None:
 
 
 def _print_standing(known: Known, zone: ZoneInfo) -> None:
-    lead, score = known.lead, known.lead.score
+    lead = known.lead
     say(f"lead {lead.id}{in_brackets(who(lead.attributes))}")
     if lead.erased_at is not None:
         say(f"  forgotten on {moment(lead.erased_at, zone)}")
     standing = [f"stage {lead.stage or 'none'}", f"persona {lead.persona or 'none'}"]
-    if score is not None:
-        axes = f"fit {two_digits(score.fit)}, behaviour {two_digits(score.behaviour)}"
-        standing.append(f"score {two_digits(score.total)} ({score.band}: {axes})")
+    for name, one in (("score", lead.score), *lead.scores.items()):
+        if one is not None:
+            axes = f"fit {two_digits(one.fit)}, behaviour {two_digits(one.behaviour)}"
+            standing.append(f"{name} {two_digits(one.total)} ({one.band}: {axes})")
     if lead.excluded:
         standing.append(f"never handed over: {lead.excluded}")
     say(f"  {', '.join(standing)}")

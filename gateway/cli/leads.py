@@ -42,6 +42,7 @@ leads.add_command(split)
 @click.option("--band", type=click.Choice(["great", "good", "bad"]), help="Only leads of this band.")
 @click.option("--persona", help="Only leads of this persona.")
 @click.option("--excluded", is_flag=True, help="Only leads that are never handed over, with the reason.")
+@click.option("--score", default="", metavar="NAME", help="By this score; default: the main one.")
 @limit_option
 @json_option
 @pass_app_to_look
@@ -51,19 +52,22 @@ def list_(
     band: str | None,
     persona: str | None,
     excluded: bool,
+    score: str,
     limit: int,
     as_json: bool,
 ) -> None:
     """List leads, the highest score first."""
     from gateway.answers.leads import LeadRowSchema
+    from gateway.model import score_called
     from gateway.store import listing, overview
     from gateway.store.database import read
 
     gateway = app.gateway
     _known_word("stage", stage, [one.name for one in gateway.model.journey.stages])
     _known_word("persona", persona, gateway.model.journey.personas)
+    score = score_called(score, gateway.model.score_names)
     with read(gateway.store.main) as connection:
-        rows, total = listing.leads(connection, gateway.model.score_name, limit, stage, band, persona, excluded)
+        rows, total = listing.leads(connection, score, limit, stage, band, persona, excluded)
         records = {} if as_json else listing.record_names(connection, [row["id"] for row in rows])
         reasons = overview.excluded(connection) if excluded else {}
     if as_json:
@@ -109,9 +113,10 @@ def _known_word(what: str, word: str | None, known: Any) -> None:
 @click.argument("key")
 @click.option("--at", type=MOMENT, help="As it was known at this time, with the model in use then.")
 @click.option("--hindsight", is_flag=True, help="With --at: use all that is known now of the time until then.")
+@click.option("--score", default="", metavar="NAME", help="Of this score; default: the main one.")
 @json_option
 @pass_app_to_look
-def explain(app: App, key: str, at: datetime | None, hindsight: bool, as_json: bool) -> None:
+def explain(app: App, key: str, at: datetime | None, hindsight: bool, score: str, as_json: bool) -> None:
     """Show every point of a lead's score with its reason."""
     from gateway import past
     from gateway.scoring.explanation import lines
@@ -120,11 +125,15 @@ def explain(app: App, key: str, at: datetime | None, hindsight: bool, as_json: b
         raise click.UsageError("--hindsight goes with --at")
     gateway = app.gateway
     lead = gateway.find_lead(key)
-    found = past.explain_now(gateway, lead) if at is None else past.explain_at(gateway, lead, app.moment(at), hindsight)
+    if at is None:
+        found = past.explain_now(gateway, lead, score)
+    else:
+        found = past.explain_at(gateway, lead, app.moment(at), hindsight, score)
     if as_json:
         say_json(explained_json(found, hindsight))
         return
-    say(f"lead {lead}{in_brackets(who(found.subject.attributes))}, persona {found.subject.persona or 'none'}")
+    named = f", score {found.name}" if score else ""
+    say(f"lead {lead}{in_brackets(who(found.subject.attributes))}, persona {found.subject.persona or 'none'}{named}")
     if at is not None:
         say(f"as {'known now of' if hindsight else 'known at'} {_zoned(found.at, app)}")
     for line in lines(replace(found.score, changes_at=None)):
@@ -139,10 +148,11 @@ def explain(app: App, key: str, at: datetime | None, hindsight: bool, as_json: b
 
 @leads.command()
 @click.argument("key")
+@click.option("--score", default="", metavar="NAME", help="Of this score; default: the main one.")
 @limit_option
 @json_option
 @pass_app_to_look
-def history(app: App, key: str, limit: int, as_json: bool) -> None:
+def history(app: App, key: str, score: str, limit: int, as_json: bool) -> None:
     """Show how a lead's score moved, when, why, and by which model.
 
     Recomputed from what was known at each time; `leads explain --at` shows the points of one, `model show` a model.
@@ -151,9 +161,11 @@ def history(app: App, key: str, limit: int, as_json: bool) -> None:
 
     gateway = app.gateway
     lead = gateway.find_lead(key)
-    found = past.history(gateway, lead, limit)
+    found = past.history(gateway, lead, limit, score)
     if as_json:
-        say_json({"lead": lead, "history": [point_json(one) for one in found]})
+        say_json(
+            {"lead": lead, "score": score or gateway.model.score_name, "history": [point_json(one) for one in found]}
+        )
         return
     table(
         ("since", "score", "fit", "behaviour", "band", "by", "model"),

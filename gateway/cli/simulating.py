@@ -16,9 +16,10 @@ PERIOD = timedelta(days=90)
 @click.command()
 @click.argument("draft", default="disk")
 @click.option("--since", type=MOMENT, help="Replay what happened from then on; default: the last 90 days.")
+@click.option("--score", default="", metavar="NAME", help="By this score and its stage; default: the main one.")
 @json_option
 @pass_app_to_look
-def simulate(app: App, draft: str, since: datetime | None, as_json: bool) -> None:
+def simulate(app: App, draft: str, since: datetime | None, score: str, as_json: bool) -> None:
     """Try a model on what has happened, beside the live one.
 
     Who would have crossed to sales that did not, who would not, how many a week, which wins were caught or missed. It
@@ -33,7 +34,7 @@ def simulate(app: App, draft: str, since: datetime | None, as_json: bool) -> Non
     name, files = files_called(gateway, draft)
     begin = app.moment(since) if since is not None else gateway.now() - PERIOD
     with progress("replaying") as tell:
-        found = run(gateway, files, begin, lambda done, total: tell(done))
+        found = run(gateway, files, begin, lambda done, total: tell(done), score=score)
     told = simulation_json(gateway, found)
     if as_json:
         say_json({"draft": name, **told})

@@ -78,12 +78,12 @@ def thresholds(
     gateway = app.gateway
     stage = _stage(gateway, stage_name)
     room = _room(gateway, per_week)
-    scorer = _scorer(gateway, draft)
+    scorer = _scorer(gateway, draft, stage.score)
     cases = read_cases(gateway, order_by, undated, ())
     if len({case.won for case in cases}) < 2:
         raise Refused("no lead was won yet, or none lost, so a score promises nothing; see `gateway model learn`")
     past = [Ended(case.subject.persona, scorer.score(case.subject, case.at).total / 100, case.won) for case in cases]
-    flow = _flow(gateway, weeks, None if draft is None else scorer)
+    flow = _flow(gateway, weeks, None if draft is None else scorer, stage.score or gateway.model.score_name)
     personas = sorted({*gateway.model.journey.personas, *(persona for persona, _ in flow.leads)}) or [""]
     now = {persona: None if (one := stage.threshold(persona)) is None else one / 100 for persona in personas}
     found = best(past, flow, room, now)
@@ -122,13 +122,14 @@ def _room(gateway: Gateway, per_week: float | None) -> float:
     return min(5 * capacity[span] * (8 if span == "hour" else 1) for span in capacity)
 
 
-def _scorer(gateway: Gateway, draft: Path | None) -> Scorer:
+def _scorer(gateway: Gateway, draft: Path | None, score: str) -> Scorer:
     from gateway.settings.files import ConfigFile
 
     if draft is None:
-        if gateway.model.scorer is None:
+        scorer = gateway.model.scorer_of(score)
+        if scorer is None:
             raise Refused("there is no scoring.yaml, so there is no score to ask for; --draft FILE names a model")
-        return gateway.model.scorer
+        return scorer
     file = ConfigFile(str(draft), draft.read_text(encoding="utf-8"))
     strategy = file.data.get("strategy", "weighted") if isinstance(file.data, Mapping) else "weighted"
     offer = gateway.host.scorers.get(strategy)
@@ -140,8 +141,8 @@ def _scorer(gateway: Gateway, draft: Path | None) -> Scorer:
     return made
 
 
-def _flow(gateway: Gateway, weeks: float, scorer: Scorer | None) -> Flow:
-    """What came in of late. ``scorer``: by whose points, None = those that are stored."""
+def _flow(gateway: Gateway, weeks: float, scorer: Scorer | None, score: str) -> Flow:
+    """What came in of late. ``scorer``: by whose points, None = those that are stored of ``score``."""
     from gateway.learning.thresholds import Flow
     from gateway.store.database import read
     from gateway.store.learning import entered, rescored
@@ -150,7 +151,7 @@ def _flow(gateway: Gateway, weeks: float, scorer: Scorer | None) -> Flow:
     now = gateway.now()
     since = to_micros(now - timedelta(weeks=weeks))
     with read(gateway.store.main) as connection:
-        rows = entered(connection, since, gateway.model.score_name)
+        rows = entered(connection, since, score)
         scored: Mapping[str, int | None] = {row[0]: row[2] for row in rows}
         if scorer is not None:
             with progress("scoring leads by the draft") as done:

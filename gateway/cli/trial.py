@@ -163,12 +163,15 @@ def _print_outcome(one: Outcome, app: App) -> None:
         say(f"  score{f', {two_digits(before)} before' if before not in (None, one.score.total) else ''}")
         for line in lines(one.score):
             say_under(f"    {line}", 8)
+    for name, rated in lead.scores.items():
+        say(f"  {name} {two_digits(rated.total)} ({rated.band})")
     before_stage = one.before.get("stage") or ""
     arrow = f"{before_stage} → {lead.stage}" if before_stage not in ("", lead.stage) else lead.stage
     say(f"  stage {arrow or 'none'}, persona {lead.persona or 'none'}")
     for move in lead.moves:
         if move["score"] is not None and move["threshold"] is not None:
-            detail = f"score {two_digits(move['score'])}, threshold {two_digits(move['threshold'])}"
+            reached = f"{move['score_name'] or 'score'} {two_digits(move['score'])}"
+            detail = f"{reached}, threshold {two_digits(move['threshold'])}"
             say(f"    into {move['stage']} by {move['reason']}: {detail}")
         elif move["from_stage"]:
             say(f"    into {move['stage']} by {move['reason']} {move['ref']}")
@@ -284,6 +287,7 @@ def _outcome_json(one: Outcome) -> dict[str, Any]:
         "score": points(score.total) if score else None,
         "score_before": points(one.before.get("total")),
         "band": score.band if score else None,
+        "scores": {name: points(rated.total) for name, rated in lead.scores.items()},
         "contributions": [
             {"axis": line.axis, "rule": line.rule, "points": points(line.hundredths), "reason": line.reason}
             for line in (score.contributions if score else ())

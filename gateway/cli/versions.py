@@ -113,10 +113,10 @@ def export(app: App, version: str, folder: Path | None, as_json: bool) -> None:
     """Write the YAML of a model that is or was live.
 
     VERSION is live, or the beginning of an id or hash of `gateway model history`, or a draft. Without --to, its
-    scoring.yaml and journey.yaml are printed.
+    scoring.yaml, other scores and journey.yaml are printed.
     """
     from gateway.answers import versions
-    from gateway.governance.parts import MODEL
+    from gateway.governance.parts import of_model
 
     name, files = versions.files_called(app.gateway, version)
     if as_json:
@@ -128,6 +128,5 @@ def export(app: App, version: str, folder: Path | None, as_json: bool) -> None:
             raise Refused(f"{exc.filename}: is there already; name a new folder") from None
         say(f"{name}: {', '.join(written)} in {folder}")
     else:
-        for one in MODEL:
-            if one in files:
-                click.echo(f"# {one} of {name}\n{files[one].rstrip()}\n")
+        for one in of_model(files):
+            click.echo(f"# {one} of {name}\n{files[one].rstrip()}\n")

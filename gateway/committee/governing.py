@@ -16,7 +16,18 @@ from sqlalchemy import Connection
 
 from gateway.errors import ConfigError
 from gateway.governance.keys import APPROVALS, Approval
-from gateway.governance.parts import CONTENT, GATEWAY, JOURNEY, MODEL, SCORING, apart, governed, names, of_model
+from gateway.governance.parts import (
+    CONTENT,
+    GATEWAY,
+    JOURNEY,
+    SCORING,
+    apart,
+    governed,
+    is_score,
+    names,
+    of_model,
+    score_of,
+)
 from gateway.governance.words import differences
 from gateway.journey.content import WEIGHTS
 from gateway.settings.files import ConfigFile
@@ -74,13 +85,14 @@ def approval_of(files: Mapping[str, str]) -> Approval:
 
 
 def used_by(files: Mapping[str, str]) -> frozenset[str]:
-    """Attributes and activities that scoring and journey look at, and ``CONTENT`` where content is weighed."""
-    words = frozenset(word for name in MODEL for _, _, word in uses(data_of(files, name), ()))
+    """Attributes and activities that scores and journey look at, and ``CONTENT`` where content is weighed."""
+    words = frozenset(word for name in of_model(files) for _, _, word in uses(data_of(files, name), ()))
     return words | {CONTENT} if any(WEIGHTS in data_of(files, name) for name in of_model(files)) else words
 
 
 def changes(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, list[str]]:
     """File → how its part of the model differs, in words; files with the same model are left out."""
+    before, after = _in_force(before), _in_force(after)
     used, found = used_by(before) | used_by(after), dict[str, list[str]]()
     for name in names({*before, *after}):
         if before.get(name) == after.get(name):
@@ -88,8 +100,15 @@ def changes(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, li
         old, new = data_of(before, name), data_of(after, name)
         if not apart(name, new, old, used):
             continue
-        found[name] = differences(governed(name, old, used), governed(name, new, used))
+        whose = f"score {score_of(name)}: " if score_of(name) else ""
+        words = differences(governed(name, old, used), governed(name, new, used))
+        found[name] = [f"{whose}{one}" for one in words]
     return found
+
+
+def _in_force(files: Mapping[str, str]) -> Mapping[str, str]:
+    """Without scoring.yaml nobody is scored: the scores beside it are names for journey and mappings only."""
+    return files if SCORING in files else {name: text for name, text in files.items() if not is_score(name)}
 
 
 def held_back(disk: Mapping[str, str], live: Mapping[str, str]) -> dict[str, list[str]]:

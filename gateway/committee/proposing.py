@@ -21,7 +21,7 @@ from gateway.committee import governing
 from gateway.errors import ConfigError, NotFound, Refused, StaleCommit
 from gateway.governance import keys
 from gateway.governance.keys import Turn
-from gateway.governance.parts import CONTENT, GATEWAY, JOURNEY, MODEL, SCORING, is_mapping
+from gateway.governance.parts import CONTENT, GATEWAY, JOURNEY, SCORING, is_mapping, is_model
 from gateway.settings.files import ConfigFile
 from gateway.settings.instance import Instance, texts
 from gateway.store import bundle, drafts
@@ -62,8 +62,8 @@ def files_of(root: Path, given: str = "") -> tuple[str, dict[str, str]]:
             raise NotFound(f"{path}: holds neither {SCORING} nor {JOURNEY}, nor mappings/SYSTEM.yaml")
         return path.name, found
     file = ConfigFile.read(path)
-    name = f"mappings/{path.name}" if path.parent.name == "mappings" else path.name
-    if name not in MODEL and not is_mapping(name):
+    name = f"{path.parent.name}/{path.name}" if path.parent.name in ("mappings", "scores") else path.name
+    if not is_model(name) and not is_mapping(name):
         system = file.data.get("system")
         name = JOURNEY if "stages" in file.data else f"mappings/{system}.yaml" if system else SCORING
         name = CONTENT if [*file.data] == ["content"] else name
@@ -71,7 +71,7 @@ def files_of(root: Path, given: str = "") -> tuple[str, dict[str, str]]:
 
 
 def _governed(name: str) -> bool:
-    return name in (*MODEL, CONTENT, GATEWAY) or is_mapping(name)
+    return is_model(name) or name in (CONTENT, GATEWAY) or is_mapping(name)
 
 
 def named(connection: Connection, key: str) -> Draft | None:
@@ -274,6 +274,7 @@ def discard(root: Path, live: Mapping[str, str], held: Sequence[str]) -> list[st
     written = [name for name in held if name in live]
     for name in written:
         path = root / name
+        path.parent.mkdir(exist_ok=True)
         new = path.with_suffix(".new")
         new.write_text(live[name], encoding="utf-8")
         new.replace(path)

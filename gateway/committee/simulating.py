@@ -18,7 +18,9 @@ from gateway.checked import refuse_unsound
 from gateway.committee import governing
 from gateway.contracts import Scorer, Subject
 from gateway.errors import GatewayError, Refused
+from gateway.governance.parts import SCORING, is_score
 from gateway.journey.owners import Owners
+from gateway.model import score_called
 from gateway.scoring.rating import known
 from gateway.settings.instance import STRATEGY, Instance
 from gateway.simulation.replay import Rules, Way, rules_of
@@ -67,12 +69,18 @@ _work: _Work | None = None
 
 
 def simulate(
-    gateway: Gateway, files: Mapping[str, str], since: datetime, tell: Tell = lambda *_: None, processes: int = 0
+    gateway: Gateway,
+    files: Mapping[str, str],
+    since: datetime,
+    tell: Tell = lambda *_: None,
+    processes: int = 0,
+    score: str = "",
 ) -> Simulated:
     """Replay what happened after ``since`` on the live model and on that of ``files``. ``processes`` 0 = by the work.
+    ``score``: by which, empty = the main one.
 
     Raises ``ConfigError`` for files that are wrong or do not fit, ``Refused`` where one model scores nobody, or has no
-    stage that a score enters.
+    stage that the score enters.
     """
     global _work
     until = gateway.now()
@@ -82,8 +90,10 @@ def simulate(
         before = governing.live_files(connection, gateway.instance)
         parts = rescoring.ranges(connection, PART)
     wanted = governing.fits(gateway.instance.root, gateway.host, files, gateway.instance)
-    live = _rules("the live model", gateway.model.scorer, gateway.instance)
-    draft = _rules("the draft", _scorer(gateway, wanted), wanted)
+    name = score_called(score, (gateway.model.score_name, *sorted({*gateway.model.others, *wanted.scores})))
+    score = "" if name == gateway.model.score_name else name
+    live = _rules("the live model", gateway.model.scorer_of(score), gateway.instance, score)
+    draft = _rules("the draft", _scorer(gateway, wanted, score), wanted, score)
     _work = _Work(gateway, live, draft, to_micros(since), to_micros(until))
     total = sum(part.leads for part in parts)
     tally, done = Tally(), 0
@@ -93,7 +103,11 @@ def simulate(
         done += part.leads
         tell(done, total)
     changes = governing.changes(before, files)
-    left_out = [name for name in changes if name.startswith("mappings/")]
+    left_out = [
+        name
+        for name in changes
+        if name.startswith("mappings/") or (is_score(name) and name != (f"scores/{score}.yaml" if score else SCORING))
+    ]
     capacity, people = wanted.journey.capacity, _people(wanted.journey.owners)
     return Simulated(since, until, (live.stage.name, draft.stage.name), changes, left_out, tally, capacity, people)
 
@@ -151,17 +165,19 @@ def _way(rules: Rules, attributes: Mapping[str, Any], facts: Subject, entered: i
         raise GatewayError(f"{side}: its scorer raised {type(exc).__name__}") from None
 
 
-def _rules(what: str, scorer: Scorer | None, instance: Instance) -> Rules:
+def _rules(what: str, scorer: Scorer | None, instance: Instance, score: str) -> Rules:
+    file = f"scores/{score}.yaml" if score else SCORING
     if scorer is None:
-        raise Refused(f"{what} scores nobody: there is no scoring.yaml, or its strategy is not to be had")
-    found = rules_of(scorer, instance.journey)
+        raise Refused(f"{what} scores nobody: there is no {file}, or its strategy is not to be had")
+    found = rules_of(scorer, instance.journey, score)
     if found is None:
-        raise Refused(f"{what} has no stage that a score enters; journey.yaml: stages: entry: {{score: …}}")
+        entry = f"{{score: …, of: {score}}}" if score else "{score: …}"
+        raise Refused(f"{what} has no stage that {score or 'a score'} enters; journey.yaml: stages: entry: {entry}")
     return found
 
 
-def _scorer(gateway: Gateway, wanted: Instance) -> Scorer | None:
-    file = wanted.scoring
+def _scorer(gateway: Gateway, wanted: Instance, score: str) -> Scorer | None:
+    file = wanted.scores.get(score) if score else wanted.scoring
     offer = gateway.host.scorers.get(file.data.get("strategy", STRATEGY)) if file is not None else None
     if file is None or offer is None:
         return None

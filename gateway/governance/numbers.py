@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from gateway.governance.parts import MODEL
+from gateway.governance.parts import of_model
 from gateway.governance.words import FIRST
 from gateway.mapping.edits import dumped, like
 from gateway.settings.files import ConfigFile
@@ -47,8 +47,8 @@ class Number:
 
 
 def numbers(files: Mapping[str, str]) -> list[Number]:
-    """Of ``scoring.yaml`` and ``journey.yaml`` among ``files`` (name → text), in the order of the text."""
-    return [one for name in MODEL if name in files for one in _walked(name, (), ConfigFile(name, files[name]).data, "")]
+    """Of the scores' files and ``journey.yaml`` among ``files`` (name → text), in the order of the text."""
+    return [one for name in of_model(files) for one in _walked(name, (), ConfigFile(name, files[name]).data, "")]
 
 
 def changed(files: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
@@ -58,7 +58,7 @@ def changed(files: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str
         that is no number stays what it is: the check of the file says what is wrong with it.
     """
     found: dict[str, str] = {}
-    for name in MODEL:
+    for name in of_model(files):
         mine = [one for one in numbers(files) if one.file == name and one.key in given]
         mine = [one for one in mine if given[one.key].strip() != one.value]
         if not mine:

@@ -8,11 +8,14 @@ keys are needed, whose word on deals counts, who is one person.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 GATEWAY, SCORING, JOURNEY, CONTENT = "gateway.yaml", "scoring.yaml", "journey.yaml", "content.yaml"
 MODEL = (SCORING, JOURNEY)
+"""What every model has; scores beside the main one are files of their own."""
+_SCORE = re.compile(r"scores/([a-z][a-z0-9_-]{0,62})\.yaml")
 FREE = ("calendars", "owners", "assign", "fallback", "notify", "package")
 """Sections of journey.yaml that change with people: they decide about no lead's score or stage."""
 ABOUT = (
@@ -24,7 +27,18 @@ ABOUT = (
 
 def is_score(name: str) -> bool:
     """The main score's file, or that of one beside it."""
-    return name == SCORING or name.startswith("scores/")
+    return name == SCORING or score_of(name) != ""
+
+
+def score_of(name: str) -> str:
+    """``"expansion"`` of ``scores/expansion.yaml``; of any other file nothing."""
+    found = _SCORE.fullmatch(name)
+    return found[1] if found else ""
+
+
+def is_model(name: str) -> bool:
+    """A score's file, or the journey's."""
+    return name == JOURNEY or is_score(name)
 
 
 def is_mapping(name: str) -> bool:

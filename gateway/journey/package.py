@@ -195,7 +195,7 @@ def pack(
     named = {
         "who": [_who(attributes)],
         "stage": [handoff["stage"]],
-        "score": [str((handoff["score"] + 50) // 100)],
+        "score": [str((handoff["score"] + 50) // 100) + (f" ({named})" if (named := handoff["score_name"]) else "")],
         "band": [band],
         "persona": [handoff["persona"]],
         "generation": [str(handoff["generation"])],

@@ -83,7 +83,8 @@ def _entry(stage: Stage, journey: Journey) -> Iterator[str]:
         ways.append("from " + ", ".join(f"{stage.thresholds[name] / 100:g} ({name})" for name in journey.personas))
     elif stage.thresholds is not None:
         ways.append(f"from {stage.thresholds / 100:g}")
-    ways = [f"{way} points" for way in ways]
+    whose = f" of {stage.score}" if stage.score else ""
+    ways = [f"{way} points{whose}" for way in ways]
     if stage.both:
         yield f"{ways[0]} and {_any([*sorted(stage.outcomes), *sorted(stage.activities)])}"
     else:

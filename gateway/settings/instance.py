@@ -412,8 +412,6 @@ class _Loading:
             if not SYSTEM_NAME.fullmatch(name):
                 message = "a score's name, that of its file, is written in small letters, digits, - and _"
                 self.problems.append(Problem(place, 0, "", message))
-            if main is None:
-                self.problems.append(Problem(place, 0, "", f"a score beside that of {SCORING}, which is not there"))
             if name == taken:
                 where = f"{SCORING}:{main.line(('name',))}" if main is not None and "name" in main.data else SCORING
                 self.problems.append(Problem(place, 0, "", f"the score of {where} is called {name!r} already"))
@@ -549,7 +547,7 @@ class _Loading:
             deals_system=data["deals"]["system_of_record"] if "deals" in data else None,
             systems=systems,
             scoring=scoring,
-            scores=self.scores,
+            scores=self.scores if scoring is not None else {},
             journey=compile_journey(journey),
             hashes=hashes,
             files={name: file.text for name, file in self.files.items()} | self.rules,
@@ -567,6 +565,9 @@ class _Loading:
         """What the model looks at and no mapping supplies: allowed (another way in may bring it), but suspicious."""
         journey = next((file.data for file in files if file.name == JOURNEY), {})
         attributes = {*COMPUTED, *self._attributes(), *(f"{OF_COMPANY}{name}" for name in names_of(journey))}
+        if SCORING not in self.files:
+            for file in self.scores.values():
+                yield Problem(file.name, 0, "", f"nobody has this score: there is no {SCORING}")
         activities = {
             name for mapping in self.mappings.values() for one in mapping.objects.values() for name in one.activities
         }

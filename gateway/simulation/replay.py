@@ -74,9 +74,9 @@ class Rules:
         return self.scorer.score(subject, from_micros(at)).total
 
 
-def rules_of(scorer: Scorer, journey: Journey) -> Rules | None:
-    """None: no stage of this journey is entered by a score."""
-    stages = [one for one in journey.stages if one.thresholds is not None]
+def rules_of(scorer: Scorer, journey: Journey, score: str = "") -> Rules | None:
+    """None: no stage of this journey is entered by this score, which ``scorer`` gives; empty = the main one."""
+    stages = [one for one in journey.stages if one.thresholds is not None and one.score == score]
     if not stages:
         return None
     stage = next((one for one in stages if one.handoff), stages[0])

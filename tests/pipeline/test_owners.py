@@ -563,9 +563,9 @@ def test_an_alarm_goes_off_once_though_two_workers_look(handed: World) -> None:
     batches = [handed.small.pipeline.rehearse((), [lead], "time") for _ in range(2)]
     assert all(batch.leads[lead].clock_events for batch in batches)
     with write(handed.gateway.store.main) as connection:
-        commit(connection, batches[0], "lead")
+        commit(connection, batches[0])
     with pytest.raises(StaleCommit), write(handed.gateway.store.main) as connection:
-        commit(connection, batches[1], "lead")
+        commit(connection, batches[1])
     assert [kind for kind, _, _ in handed.events()] == ["assigned", "warned"]
 
 

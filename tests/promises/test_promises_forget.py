@@ -176,9 +176,9 @@ KEPT = {  # what the numbers need, in words of the files or of the gateway, neve
     "outcomes": "outcome amount currency precision",
     "scores": "name band scoring",
     "reached": "stage cause",
-    "transitions": "from_stage stage cause reason scoring journey",
+    "transitions": "from_stage stage cause reason score_name scoring journey",
     "steps": "stage step state reason",
-    "handoffs": "stage persona scoring journey state cause bucket bucket_reason checking alarm hearing"
+    "handoffs": "stage persona score_name scoring journey state cause bucket bucket_reason checking alarm hearing"
     " owner their_owner",  # who are people of the company's own
     "endings": "what bucket reason",
     "clock_events": "owner before",

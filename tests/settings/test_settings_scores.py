@@ -67,8 +67,16 @@ def test_what_a_score_looks_at_and_no_mapping_brings_in_is_told(room: Any) -> No
     ({"scores/upsell.yaml": "name: cross\n" + EXPANSION}, "scores/upsell.yaml:1: name: this score is called 'upsell', as its file"),
     ({"scores/upsell.yaml": EXPANSION.replace("points: 10", "points: ten")}, "scores/upsell.yaml:2: fit[0].points: expected a number of points, such as 10 or -2.5"),
     ({"scores/upsell.yaml": "strategy: wieghted\n" + EXPANSION}, "scores/upsell.yaml:1: strategy: no installed plugin offers this strategy; did you mean 'weighted'?"),
-    ({"scoring.yaml": None}, "scores/expansion.yaml: a score beside that of scoring.yaml, which is not there"),
 ])  # fmt: skip
 def test_a_mistake_is_told_where_it_stands(room: Any, files: dict[str, str | None], told: str) -> None:
     """With its line, and what was meant."""
     assert problems(room, {"scores/expansion.yaml": EXPANSION, **files}) == [told]
+
+
+def test_without_scoring_yaml_nobody_has_a_score(room: Any) -> None:
+    """The names are known all the same: journey and mappings stay right until the model is there."""
+    found = room(
+        {"scores/expansion.yaml": EXPANSION, "scoring.yaml": None, "mappings/crm.yaml": SENT % "score.expansion"}
+    )
+    assert (found.scores, "scoring" in found.hashes) == ({}, False)
+    assert "scores/expansion.yaml: nobody has this score: there is no scoring.yaml" in map(str, found.warnings)

@@ -233,7 +233,7 @@ def test_batches_that_wait_for_each_other_are_computed_again(opened):
         batch = Crossing(names)
         try:
             with write(store.main, shared=True) as batch.connection:
-                commit(batch.connection, batch, "lead")
+                commit(batch.connection, batch)
         except StaleCommit:
             return "stale"
         except AttributeError:  # the rest of a batch it has not

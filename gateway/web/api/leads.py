@@ -13,6 +13,7 @@ from gateway.answers.lead import as_json, known_of
 from gateway.answers.leads import LeadRowSchema, wanted_of
 from gateway.answers.model import explained_json
 from gateway.journey.words import BANDS, BUCKETS
+from gateway.model import score_called
 from gateway.people import judging
 from gateway.store import desk as queries
 from gateway.web.api.caller import caller, note
@@ -31,6 +32,11 @@ class Asked(Paged):
     bucket = fields.String(load_default="", validate=validate.OneOf(["", "open", *BUCKETS]))
     campaign = Text(load_default="")
     owner = Text(load_default="", metadata={"description": "of the open handoff, as journey.yaml calls them"})
+    score = Text(load_default="", metadata={"description": "by which score; empty: the main one"})
+
+
+class OfScore(Schema):
+    score = Text(load_default="", metadata={"description": "which score; empty: the main one"})
 
 
 class LeadsPage(Page):
@@ -53,10 +59,11 @@ class Held(Schema):
 @blueprint.looks("/leads", LeadsPage, asks=Asked)
 def listed(asked: dict[str, Any]) -> dict[str, Any]:
     """List leads, the highest score first."""
-    gateway, words = desk().gateway, {name: asked[name] for name in asked.keys() - {"limit", "after"}}
+    gateway, words = desk().gateway, {name: asked[name] for name in asked.keys() - {"limit", "after", "score"}}
+    score = score_called(asked["score"], gateway.model.score_names)
     with desk().looking() as connection:
         wanted = wanted_of(gateway, gateway.pipeline.roster(connection, gateway.now()), words)
-        rows = queries.leads(connection, gateway.model.score_name, wanted, asked["limit"] + 1, after(asked))
+        rows = queries.leads(connection, score, wanted, asked["limit"] + 1, after(asked))
     shown, following = cut(rows, asked["limit"], lambda row: -1 if row["total"] is None else row["total"])
     return {"leads": shown, "next": following}
 
@@ -68,11 +75,11 @@ def one(key: str) -> Any:
     return as_json(known_of(gateway, gateway.find_lead(key)))
 
 
-@blueprint.looks("/leads/<key>/score", None)
-def score(key: str) -> Any:
+@blueprint.looks("/leads/<key>/score", None, asks=OfScore)
+def score(asked: dict[str, Any], key: str) -> Any:
     """Every point of a lead's score with its reason."""
     gateway = desk().gateway
-    return explained_json(past.explain_now(gateway, gateway.find_lead(key)), False)
+    return explained_json(past.explain_now(gateway, gateway.find_lead(key), asked["score"]), False)
 
 
 @blueprint.changes("/leads/<key>/hold", "judge", Hold, Held)

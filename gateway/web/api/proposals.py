@@ -10,7 +10,7 @@ from gateway.accounts import users
 from gateway.answers import versions as answers
 from gateway.committee import proposing
 from gateway.errors import NotFound
-from gateway.governance.parts import CONTENT, MODEL
+from gateway.governance.parts import CONTENT, MODEL, is_model
 from gateway.web.api.caller import caller, note
 from gateway.web.api.forms import Text
 from gateway.web.api.resource import Resource
@@ -20,8 +20,9 @@ blueprint = Resource("proposals", "Versions of the model, and drafts that wait f
 
 
 def _governed(files: dict[str, str]) -> None:
-    if other := sorted(files.keys() - {*MODEL, CONTENT}):
-        raise ValidationError(f"{', '.join(other)}: a draft has {', '.join((*MODEL, CONTENT))}")
+    if other := sorted(name for name in files if not is_model(name) and name != CONTENT):
+        known = ", ".join((*MODEL, CONTENT, "scores/NAME.yaml"))
+        raise ValidationError(f"{', '.join(other)}: a draft has {known}")
 
 
 class Asked(Schema):

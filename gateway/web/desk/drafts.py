@@ -15,7 +15,7 @@ from gateway.committee import governing, proposing
 from gateway.errors import GatewayError, NotFound, Refused
 from gateway.governance.keys import APPROVE, COMMENT, REJECT, WITHDRAW
 from gateway.governance.numbers import changed, numbers
-from gateway.governance.parts import MODEL
+from gateway.governance.parts import MODEL, is_model, of_model
 from gateway.metrics.period import midnight
 from gateway.store.database import read
 from gateway.store.drafts import Draft
@@ -52,7 +52,7 @@ def versions(desk: Desk) -> ResponseReturnValue:
         drafts=open_drafts(gateway),
         disk=governing.changes(files_called(gateway, LIVE)[1], files_called(gateway, DISK)[1]),
         off=gateway.instance.approval == "off",
-        files=MODEL,
+        files=list(of_model({*MODEL, *files_called(gateway, LIVE)[1]})),
         known=[LIVE, DISK, *(one.bundle[:8] for one in found[1:])],
         asked=asked,
         compared=compared,
@@ -65,7 +65,7 @@ def new_draft(desk: Desk) -> ResponseReturnValue:
     """A file of the model to be edited, its numbers or its text; ``file=disk``: what is edited on disk already."""
     gateway, given = desk.gateway, request.form
     name = request.values.get("file", "")
-    if name != DISK and name not in MODEL:
+    if name != DISK and not is_model(name):
         raise NotFound(f"no file of the model is called {name}")
     live = files_called(gateway, LIVE)[1]
     text = given.get("text", live.get(name, "")).replace("\r\n", "\n")

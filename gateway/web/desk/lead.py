@@ -28,20 +28,21 @@ def lead(desk: Desk, id_: str) -> ResponseReturnValue:
     found = gateway.find_lead(id_)
     if found != id_:
         return redirect(url_for("desk.lead", id_=found))
-    known = known_of(gateway, found)
+    known, score = known_of(gateway, found), request.args.get("score", "")
+    score = score if score in gateway.model.others else ""
     if known.lead.erased_at is not None:
         raise NotFound("this person is forgotten: only what was decided is kept, in the numbers")
     try:
-        explained = past.explain_now(gateway, found)
+        explained = past.explain_now(gateway, found, score)
         why = ""
     except GatewayError as exc:
         explained, why = None, str(exc)
     everything = request.args.get("all") == "1"
     entries = known.timeline if everything else known.timeline[-LATEST:]
     held = held_of(known.lead)
-    moved, now = moves(desk, found, known.lead.version), gateway.now().astimezone(gateway.instance.zone)
+    moved, now = moves(desk, found, known.lead.version, score), gateway.now().astimezone(gateway.instance.zone)
     points = moved.value or ()
-    needed = [stage.threshold(known.lead.persona) for stage in gateway.model.journey.stages]
+    needed = [stage.threshold(known.lead.persona) for stage in gateway.model.journey.stages if stage.score == score]
     handoffs = list(reversed(known.more["handoffs"]))
     for row in handoffs:
         row["words"], row["ended"] = state_words(row), ended_as(row)  # type: ignore[index]
@@ -53,6 +54,9 @@ def lead(desk: Desk, id_: str) -> ResponseReturnValue:
         bars=_bars(explained.score.contributions) if explained is not None else (),
         why=why,
         rolled_at=to_micros(explained.rolled_at) if explained is not None and explained.rolled_at else None,
+        score=score,
+        scores=gateway.model.score_names,
+        others=gateway.model.others,
         moves=moved,
         points=[(to_micros(one.at), one) for one in points],
         drawn=picture(points, now, [one for one in needed if one is not None]),

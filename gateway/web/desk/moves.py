@@ -17,11 +17,14 @@ QUICK = 0.2
 """Seconds that a lead's page waits."""
 
 
-def moves(desk: Desk, lead: str, version: int) -> Kept:
-    """A list of ``past.Point``, the newest first. :param version: of the lead: news make it another question."""
+def moves(desk: Desk, lead: str, version: int, score: str) -> Kept:
+    """A list of ``past.Point``, the newest first. :param version: of the lead: news make it another question.
+    :param score: which; empty = the main one."""
     gateway = desk.gateway
     scoring = gateway.model.hashes.get("scoring", "")
-    return desk.beside.ask(("moves", lead, version, scoring), lambda: past.history(gateway, lead), QUICK)
+    return desk.beside.ask(
+        ("moves", lead, version, scoring, score), lambda: past.history(gateway, lead, score=score), QUICK
+    )
 
 
 def picture(points: Sequence[Point], now: datetime, thresholds: Sequence[int]) -> dict[str, Any] | None:

@@ -1,0 +1,78 @@
+"""Several scores on the command line: shown, explained, listed, told of in the past."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from disk_instance import JOURNEY, SALES
+
+ANN = "ann@one.example"
+GROWTH = """\
+# what they may buy next
+fit:
+  - {name: Small firm, ranges: {attribute: employees, points: {"0-99": 60, "100-": 0}}}
+  - {name: Germany, when: {country: DE}, points: 30}
+"""
+
+
+@pytest.fixture
+def growing(instance: Any, people: list[dict[str, str]]) -> Any:
+    instance.write("scores/growth.yaml", GROWTH)
+    instance.write("journey.yaml", JOURNEY.replace("{score: 50}", "{score: 45, of: growth}"))
+    instance.write("mappings/sales.yaml", SALES + "      growth: {to: score.growth, type: integer, sync: out}\n")
+    instance.bring(people)
+    return instance
+
+
+def test_each_score_is_explained_by_its_name(growing: Any) -> None:
+    """Without a name it is the main one's points."""
+    main, growth = (growing.json("leads", "explain", ANN, *more) for more in ((), ("--score", "growth")))
+    assert (main["score"], main["total"], growth["score"], growth["total"]) == ("lead", 60.0, "growth", 54.0)
+    assert [one["rule"] for one in growth["contributions"]] == ["Small firm", "Germany"]
+    said = growing.run("leads", "explain", ANN, "--score", "growth").stdout
+    assert "persona executive, score growth\n" in said
+    assert growing.json("leads", "explain", ANN, "--score", "lead") | {"at": 0} == main | {"at": 0}
+
+
+def test_a_score_that_is_not_there_is_refused(growing: Any) -> None:
+    """With what was meant."""
+    for command in (("explain", ANN), ("history", ANN), ("list",)):
+        refused = growing.run("leads", *command, "--score", "grwoth", code=1)
+        assert "the model has no score 'grwoth'; did you mean 'growth'?" in refused.stderr
+    refused = growing.run("leads", "list", "--score", "zzz", code=1)
+    assert "there are: lead, growth" in refused.stderr
+
+
+def test_a_lead_shows_each_score_and_which_one_moved_it(growing: Any) -> None:
+    """In words and as JSON."""
+    told = growing.json("leads", "show", ANN)
+    assert (told["score"]["total"], told["scores"]["growth"]["total"]) == (60.0, 54.0)
+    said = growing.run("leads", "show", ANN).stdout
+    assert "growth 54.00 (good: fit 54.00, behaviour 0.00)" in said
+    assert "54.00 points of growth, threshold 45.00" in said
+
+
+def test_leads_are_listed_by_any_score(growing: Any) -> None:
+    """The highest of that score first."""
+    by_main, by_growth = (
+        [(one["attributes"]["email"], one["score"]) for one in growing.json("leads", "list", *more)["leads"]]
+        for more in ((), ("--score", "growth"))
+    )
+    assert by_main[0] == (ANN, 60.0)
+    assert by_growth[:2] == [(ANN, 54.0), ("bob@two.example", 36.0)]
+
+
+def test_what_a_score_was_then_is_told_by_the_model_of_then(growing: Any) -> None:
+    """A changed named score leaves the past as it was; its history tells of both, that of the main one of neither."""
+    before = growing.json("leads", "explain", ANN, "--score", "growth")
+    growing.write("scores/growth.yaml", GROWTH.replace("points: 30", "points: 10"))
+    now = growing.json("leads", "explain", ANN, "--score", "growth")
+    assert (before["total"], now["total"]) == (54.0, 42.0)
+    then = growing.json("leads", "explain", ANN, "--score", "growth", "--at", before["at"])
+    assert (then["total"], then["contributions"], then["scoring"]) == (54.0, before["contributions"], before["scoring"])
+    moved = growing.json("leads", "history", ANN, "--score", "growth")
+    assert moved["score"] == "growth"
+    assert [(one["total"], one["cause"]) for one in moved["history"]] == [(42.0, "model"), (54.0, "news")]
+    main = growing.json("leads", "history", ANN)["history"]
+    assert {one["total"] for one in main} == {60.0}

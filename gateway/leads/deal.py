@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from typing import Any
 
+from gateway.contracts import Precision
 from gateway.leads.record import Record, Ref
 from gateway.leads.stamps import instant
 
@@ -69,3 +70,9 @@ class Deal:
             return
         self.attributes, self.stage, self.status, self.status_at, self.amount, self.currency = standing
         self.changed = True
+
+    @property
+    def precision(self) -> Precision:
+        """Of ``status_at``: many systems know the day alone on which a deal was closed."""
+        closed = str(self.attributes.get("closed_at") or "")
+        return "day" if closed and "T" not in closed else "instant"

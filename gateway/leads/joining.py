@@ -47,6 +47,9 @@ class ObjectRules(Protocol):
     def listens(self, event: RecordChanged) -> bool: ...
     def emit(self, before: Mapping[str, Any], event: RecordChanged) -> list[Any]: ...
     @property
+    def paid(self) -> bool: ...
+    def unreadable(self, values: Mapping[str, Any]) -> list[str]: ...
+    @property
     def unmapped(self) -> Unmapped: ...
 
 
@@ -186,8 +189,7 @@ def _fold_record(batch: Batch, ref: Ref, news: list[Timed], joining: Joining, ag
         record.forget()
     if record.kind != "deal":
         facts = fold(record, news, rules)
-        if unmapped:
-            _note_unmapped(batch, record, before, unmapped)
+        _note(batch, record, before, rules)
         return facts, whole
     deal = _begin_deal(batch, record, joining)
     if whole:
@@ -195,14 +197,18 @@ def _fold_record(batch: Batch, ref: Ref, news: list[Timed], joining: Joining, ag
     facts, history = _fold_deal(record, news, rules)
     deal.outdated -= history.keys()
     deal.history |= history
-    if unmapped:
-        _note_unmapped(batch, record, before, unmapped)
+    _note(batch, record, before, rules)
     return facts, whole
 
 
-def _note_unmapped(batch: Batch, record: Record, before: Mapping[str, Any], unmapped: Unmapped) -> None:
-    for name, value in unmapped.of(before, record.held()):
+def _note(batch: Batch, record: Record, before: Mapping[str, Any], rules: ObjectRules | None) -> None:
+    """What nobody can make anything of: words that the mapping does not know, amounts that are none."""
+    if rules is None or not (rules.unmapped or rules.paid):
+        return
+    held = record.held()
+    for name, value in rules.unmapped.of(before, held):
         batch.unmapped[record.system, record.object, name, value] += 1
+    batch.refused += [(record.ref, name) for name in rules.unreadable(held)]
 
 
 def _fold_deal(
@@ -559,7 +565,8 @@ def _enliven(batch: Batch, live: Collection[str], groups: Mapping[Ref, Sequence[
 def _settle_companies(batch: Batch, joining: Joining) -> None:
     for company in batch.companies.values():
         if company.merged_into is None and any(record.dirty for record in company.records.values()):
-            merged, _, _ = attributes([*company.records.values()], joining.inbound, joining.rank)
+            merged, _, refused = attributes([*company.records.values()], joining.inbound, joining.rank)
+            batch.refused += [(record.ref, name) for record, name in refused if record.dirty]
             company.changed = True
             if merged != company.attributes:
                 company.attributes = merged
@@ -577,7 +584,8 @@ def _settle_companies(batch: Batch, joining: Joining) -> None:
 def _settle_deals(batch: Batch, joining: Joining) -> None:
     for deal in batch.deals.values():
         if deal.merged_into is None and any(record.dirty for record in deal.records.values()):
-            merged, origin, _ = attributes([*deal.records.values()], joining.inbound, joining.rank)
+            merged, origin, refused = attributes([*deal.records.values()], joining.inbound, joining.rank)
+            batch.refused += [(record.ref, name) for record, name in refused if record.dirty]
             deal.settle(merged, origin, joining.system_of_record, joining.zone)
             deal.changed = True
             batch.touched |= {id_ for id_ in deal.leads if id_ in batch.leads}
@@ -612,10 +620,10 @@ def _settle_deal_outcomes(batch: Batch, lead: Lead) -> None:
         if deal.status != "open" and deal.status_at is not None and not deal.merged_into:
             ref = min(deal.records, default=("", "", ""))
             wanted[deal.status_at, f"deal:{deal.id}"] = StoredOutcome(
-                deal.status_at, deal.status, "", deal.amount, deal.currency, "", "instant", ref, batch.now
+                deal.status_at, deal.status, "", deal.amount, deal.currency, "", deal.precision, ref, batch.now
             )
     for key, outcome in list(lead.outcomes.items()):
-        if key[1].startswith("deal:") and (key not in wanted or outcome[:5] != wanted[key][:5]):
+        if key[1].startswith("deal:") and (key not in wanted or outcome[:7] != wanted[key][:7]):
             lead.drop_outcome(key)
     for key, outcome in wanted.items():
         if key not in lead.outcomes:

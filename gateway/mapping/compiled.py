@@ -95,6 +95,7 @@ class ObjectMapping:
         self._rules = Rules(rules)
         # A rule that fires for every event and reads no field still has to see every event: it observes the id.
         every = {data["id"]} if any(rule.each and not rule.reads for rule in rules) else set[str]()
+        self.paid = any(rule.amount for rule in rules)
         self.observed: frozenset[str] = self._rules.reads | every
         self.unmapped = Unmapped(self.fields, data["outcomes"], data["no_outcome"], self.kind == "deal")
         self.activities = frozenset(rule.activity for rule in rules if rule.activity)
@@ -109,6 +110,10 @@ class ObjectMapping:
     def emit(self, before: Mapping[str, Any], event: RecordChanged) -> list[Emitted]:
         """The activities and outcomes that ``event`` means; ``before``: the record's merged raw values before it."""
         return self._rules.emit(before, event)
+
+    def unreadable(self, values: Mapping[str, Any]) -> list[str]:
+        """Fields of these raw values that an outcome takes its amount from, and cannot."""
+        return self._rules.unreadable(values)
 
 
 class SystemMapping:

@@ -104,6 +104,9 @@ class Rule:
         except ValueError:
             return None
 
+    def unreadable(self, values: Values) -> bool:
+        return self.amount is not None and values.get(self.amount) is not None and self._money(values) is None
+
     def _money(self, values: Values) -> Money | None:
         raw = values.get(self.amount) if self.amount else None
         if raw is None:
@@ -144,12 +147,17 @@ class Rules:
     def __init__(self, rules: Sequence[Rule]) -> None:
         self.rules = tuple(rules)
         self.reads = frozenset().union(*(rule.reads for rule in rules)) if rules else frozenset[str]()
+        self._paid = [rule for rule in rules if rule.amount]
         self._merging = any(not rule.each for rule in rules)
         self._silence = any(rule.each and rule.fires({}, {}, {}) for rule in rules)
 
     def listen(self, event: RecordChanged) -> bool:
         """Whether an event of a known record can fire a rule: it speaks of what one reads, or one reads silence."""
         return self._silence or not self.reads.isdisjoint(event.speaks_of)
+
+    def unreadable(self, values: Values) -> list[str]:
+        """The fields of amounts that no outcome can have: no number, or without a currency."""
+        return [rule.amount for rule in self._paid if rule.amount and rule.unreadable(values)]
 
     def emit(self, before: Values, event: RecordChanged) -> list[Emitted]:
         """What the event means, given the merged raw values ``before`` it (empty: the record's first event)."""

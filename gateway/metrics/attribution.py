@@ -20,11 +20,11 @@ ASSUMES = {
     "u": "40 % each for the first touch and the one that made it an MQL, 20 % for the others",
     "w": "30 % each for the first touch, the one that made it an MQL and the one that qualified it, 10 % for others",
     "full": "22.5 % each for the first touch, MQL, qualification and the last touch, 10 % for the others",
-    "decay": "a touch is worth half as much for each half-life that it lies before the deal",
-    "markov": "what conversion would be lost without the channel, if the next touch depended on this one alone",
-    "shapley": "all channels of a deal, however often and in whatever order, are worth the same",
+    "decay": "a touch is worth half as much for each {half_life} that it lies before the deal",
+    "markov": "what conversion would be lost without the {by}, if the next touch depended on this one alone",
+    "shapley": "all {by}s of a deal, however often and in whatever order, are worth the same",
 }
-"""Model → what it takes for granted; the order is that of reports."""
+"""Model → what it takes for granted of a ``by`` and a ``half_life``; the order is that of reports."""
 _ANCHORED = {"u": (0.4, ("mql",), False), "w": (0.3, ("mql", "sql"), False), "full": (0.225, ("mql", "sql"), True)}
 """Model → the share of each anchor, the milestones beside the first touch, whether the last one counts, too."""
 MICROSECONDS = 1_000_000
@@ -36,12 +36,20 @@ class Journey:
     """``touches``: (microseconds, channel) in order of time. ``won_at`` None: no deal, so far. ``value``: its amount.
 
     ``milestones``: shared stage (``mql``, ``sql``) → when it was first reached. Several people of one deal are one.
+    ``day_ends``: the last moment of the day, of a win of which only that is known: a touch of the same day is taken to
+    lie before it.
     """
 
     touches: Sequence[tuple[int, str]]
     won_at: int | None = None
     value: float = 0.0
     milestones: Mapping[str, int] = field(default_factory=dict)
+    day_ends: int | None = None
+
+    @property
+    def end(self) -> int | None:
+        """The last moment at which a touch lies before the deal."""
+        return self.won_at if self.day_ends is None else self.day_ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +131,7 @@ class _Counted:
 
     def take(self, journey: Journey) -> None:
         touches = journey.touches
-        won = journey.won_at
+        won = journey.end
         if won is None:
             if touches:
                 self.unsold.take([at for at, _ in touches], [name for _, name in touches])

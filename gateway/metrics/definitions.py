@@ -4,6 +4,16 @@ from __future__ import annotations
 
 DEFINITIONS = {
     "entered": "Leads that became known, merged people counted once and forgotten people still counted.",
+    "deal": "A deal that was won in the period, however many people it has; so is a lead that was won without one.",
+    "deal revenue": "The deal's amount, once, at the rate of the day it was won; shares are rounded so that they add "
+    "up to all of it.",
+    "touch": "One thing that a person of the deal did by then and that names a channel (campaign, asset); of a win "
+    "known by its day alone, all of that day.",
+    "anchor": "The last touch by then: of an MQL or a qualification that nobody told of, the last of all; a touch that "
+    "is several earns for each, and where no other is left, the anchors share the rest.",
+    "journeys": "What markov learns from: the deals of the period, and everybody touched in it who had bought nothing "
+    "by its end, with all that touched them before.",
+    "reason": "Deals whose person had last been recycled for it, before the handoff that the deal counts for.",
     "revenue": "Amounts of deals won, each once, at the rate of the day it was won; split equally among its leads, "
     "to the cent, odd cents to the first by id.",
     "stage": "Leads that reached the stage, wherever they stand today; reaching a later stage reaches it, too.",

@@ -14,6 +14,7 @@ from math import ceil
 from typing import Any
 
 from gateway.contracts import OUTCOMES
+from gateway.metrics.money import Unpriced, without
 
 BASES = {
     "cohort": "leads that entered",
@@ -36,8 +37,8 @@ class Group:
 class FunnelCounts:
     """What the store counted. ``stages`` by shared name; an absent name is 0. ``won_before_entry`` are lead ids.
 
-    ``foreign``: currency → deals whose amounts are in no revenue. ``nobodys``: won deals without a lead, and their
-    cents. ``took``: microseconds from entry to winning of everybody who ever won, sorted.
+    ``unpriced``: deals that are in no revenue, by why. ``nobodys``: won deals without a lead, and their cents.
+    ``took``: microseconds from entry to winning of everybody who ever won, sorted.
     """
 
     entered: int
@@ -47,7 +48,7 @@ class FunnelCounts:
     won_before_entry: Sequence[str] = ()
     groups: Sequence[Group] = ()
     cents: int = 0
-    foreign: Mapping[str, int] = field(default_factory=dict)
+    unpriced: Unpriced = field(default_factory=dict)
     nobodys: tuple[int, int] = (0, 0)
     took: Sequence[int] = ()
 
@@ -64,7 +65,7 @@ def funnel(counts: FunnelCounts, tracked: Sequence[str], basis: str = "cohort") 
     return {
         "basis": basis,
         "revenue": counts.cents / 100,
-        "without_rate": dict(counts.foreign),
+        **without(counts.unpriced),
         "without_leads": {"deals": counts.nobodys[0], "revenue": counts.nobodys[1] / 100},
         "entered": counts.entered,
         "excluded": [

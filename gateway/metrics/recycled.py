@@ -30,11 +30,13 @@ class Handoff:
 
 @dataclass(frozen=True, slots=True)
 class Sale:
-    """Something won, once, whoever of its people had been handed over."""
+    """Something won, once, whoever of its people had been handed over. ``end``: the last moment at which it may have
+    been won, where only the day is known."""
 
     leads: Sequence[str]
     won_at: int
     value: float
+    end: int | None = None
 
 
 @dataclass(slots=True)
@@ -84,8 +86,8 @@ def recycled(
             reason = reasons[before.reason]
             reason.deals += 1
             reason.value += sale.value
-            reason.took.append(sale.won_at - before.ended_at)
-            took.append(sale.won_at - before.ended_at)
+            reason.took.append(max(sale.won_at - before.ended_at, 0))
+            took.append(max(sale.won_at - before.ended_at, 0))
     whole = sum(sale.value for sale in sales)
     data = {
         "deals": len(sales),
@@ -122,7 +124,7 @@ def _last_before(handoffs: Mapping[str, Sequence[Handoff]], sale: Sale) -> tuple
     found: tuple[int, str | None, int] = (-1, None, -1)
     for lead in sale.leads:
         theirs = handoffs.get(lead, ())
-        place = bisect_right(theirs, sale.won_at, key=lambda one: one.opened_at) - 1
+        place = bisect_right(theirs, sale.end or sale.won_at, key=lambda one: one.opened_at) - 1
         if place >= 0 and theirs[place].opened_at > found[0]:
             found = (theirs[place].opened_at, lead, place)
     return found[1], found[2]

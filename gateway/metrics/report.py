@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
+from gateway.metrics.money import AMOUNT, RATE
+
 
 @dataclass(frozen=True, slots=True)
 class Table:
@@ -37,9 +39,10 @@ def report(data: Mapping[str, Any], by: str | None = None) -> Iterator[str | Tab
     joined = "from {} that entered" if data["basis"] == "cohort" else "won; {} entered"
     brought = f"{data['revenue']:,.2f} {currency} of revenue {joined.format(leads)}"
     yield brought if data["revenue"] else f"{leads} entered"
-    yield from without_rate(data["without_rate"], currency)
+    yield from without_revenue(data)
     if (nobodys := data["without_leads"])["deals"]:
-        yield f"  without {nobodys['revenue']:,.2f} {currency} of {number(nobodys['deals'])} deals that name no lead"
+        name = "names" if nobodys["deals"] == 1 else "name"
+        yield f"without {nobodys['revenue']:,.2f} {currency} of {_deals(nobodys['deals'])} that {name} no lead"
     rows = [("entered", Behind(number(data["entered"]), "entered"), "")]
     rows += [
         (f"never handed over: {one['reason']}", Behind(number(one["count"]), f"excluded/{one['reason']}"), "")
@@ -59,13 +62,17 @@ def report(data: Mapping[str, Any], by: str | None = None) -> Iterator[str | Tab
     yield from map(_note, data["notes"])
 
 
-def without_rate(found: Mapping[str, int], currency: str) -> Iterator[str]:
-    """A line for each other currency in which deals were won."""
-    for money, count in sorted(found.items()):
-        deals = (
-            f"{number(count)} {'deal' if count == 1 else 'deals'} {f'in {money}' if money else 'without a currency'}"
-        )
-        yield f"{deals}: counted, but without revenue, for rates.yaml has no rate to {currency} for the day"
+def without_revenue(data: Mapping[str, Any]) -> Iterator[str]:
+    """A line for each other currency in which deals were won, and one for those that have no amount at all."""
+    for money, count in sorted(data[RATE].items()):
+        why = f"rates.yaml has no rate to {data['currency']} for the day"
+        yield f"{_deals(count)} in {money}: counted, but without revenue, for {why}"
+    if count := data[AMOUNT]:
+        yield f"{_deals(count)} without an amount in a currency: counted, but without revenue"
+
+
+def _deals(count: int) -> str:
+    return f"{number(count)} {'deal' if count == 1 else 'deals'}"
 
 
 def number(count: int) -> str:

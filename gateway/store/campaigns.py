@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Subquery, and_, case, distinct, func, select
 from gateway.journey.journey import Journey
 from gateway.metrics.campaigns import Campaign
 from gateway.metrics.costs import Cost
+from gateway.metrics.money import Unpriced
 from gateway.store import tables as t
 from gateway.store.among import among
 from gateway.store.put import Put
@@ -26,8 +27,11 @@ def campaigns(
     sold: Won,
     since: int | None,
     until: int | None,
-) -> list[Campaign]:
-    """By campaign, of leads that entered from ``since`` until before ``until``. ``sold``: everything ever won."""
+) -> tuple[list[Campaign], Unpriced]:
+    """By campaign, of leads that entered from ``since`` until before ``until``, and their deals without revenue.
+
+    ``sold``: everything ever won.
+    """
     brought = _brought(since, until)
     name, r = brought.c.campaign, t.reached.c
     s = shown(brought, brought.c.lead, score_name)
@@ -58,7 +62,11 @@ def campaigns(
     part = shares(sold)
     for lead, campaign in connection.execute(select(brought.c.lead, name).where(among(brought.c.lead, part))):
         found[campaign].revenue += part[lead] / 100
-    return list(found.values())
+    if since is None and until is None:
+        return list(found.values()), sold.without_revenue()
+    bare = {lead for one in sold.unpriced for lead in one.leads}
+    whose = set(connection.scalars(select(brought.c.lead).where(among(brought.c.lead, bare)))) if bare else bare
+    return list(found.values()), sold.without_revenue(whose)
 
 
 def brought(

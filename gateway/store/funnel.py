@@ -105,12 +105,16 @@ def cohort(connection: Connection, journey: Journey, wanted: Wanted, sold: Won) 
         for lead, value in rows_of(connection, theirs):
             found.of(value).cents += part[lead]
     said = _outcomes(e.entered_at, wanted)
+    every = wanted.since is None and wanted.until is None
     return found.counts(
-        sold,
+        [sale.cents for sale in sold.journeys if not sale.leads and wanted.holds(sale.won_at or 0)],
+        unpriced=sold.without_revenue(None if every else unpriced(connection, sold, counted)),
         excluded=_excluded(connection, counted),
         outcomes={row[0]: row[1] for row in connection.execute(said)},
-        won_before_entry=sorted(lead for lead, entered, at in sold.wins if at < entered and wanted.holds(entered)),
-        took=sorted(at - entered for _, entered, at in sold.wins if at >= entered),
+        won_before_entry=sorted(
+            lead for lead, entered, at in sold.wins if sold.last(lead, at) < entered and wanted.holds(entered)
+        ),
+        took=sorted(max(at - entered, 0) for lead, entered, at in sold.wins if sold.last(lead, at) >= entered),
     )
 
 
@@ -143,8 +147,17 @@ def flow(connection: Connection, journey: Journey, wanted: Wanted, sold: Won) ->
             found.of(value).cents += part[lead]
     said = _outcomes(outcomes.c.at, wanted)
     return found.counts(
-        sold, excluded=_excluded(connection, entered), outcomes={row[0]: row[1] for row in connection.execute(said)}
+        [sale.cents for sale in sold.journeys if not sale.leads],
+        unpriced=sold.without_revenue(),
+        excluded=_excluded(connection, entered),
+        outcomes={row[0]: row[1] for row in connection.execute(said)},
     )
+
+
+def unpriced(connection: Connection, sold: Won, wanted: Sequence[ColumnElement[bool]]) -> set[str]:
+    """The leads of a cohort that have deals without revenue."""
+    theirs = {lead for one in sold.unpriced for lead in one.leads}
+    return set(connection.scalars(select(leads.c.id).where(*wanted, among(leads.c.id, theirs)))) if theirs else set()
 
 
 def _counted(connection: Connection, rows: Select[Any]) -> Iterable[tuple[tuple[Any, ...], int]]:
@@ -317,18 +330,17 @@ class _Groups:
             self.by_name[key] = Group(name)
         return self.by_name[key]
 
-    def counts(self, sold: Won, **more: Any) -> FunnelCounts:
+    def counts(self, nobodys: Sequence[int], **more: Any) -> FunnelCounts:
+        """``nobodys``: cents of each deal without a lead."""
         groups = list(self.by_name.values())
         stages: Counter[str] = Counter()
         for group in groups:
             stages.update(group.stages)
-        nobodys = [sale.cents for sale in sold.journeys if not sale.leads]
         return FunnelCounts(
             entered=sum(group.entered for group in groups),
             stages=stages,
             groups=groups if self.grouping.by is not None else (),
             cents=sum(group.cents for group in groups),
-            foreign=sold.foreign,
             nobodys=(len(nobodys), sum(nobodys)),
             **more,
         )

@@ -7,11 +7,11 @@ was touched is a journey without a deal.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Container, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import orjson
@@ -25,11 +25,14 @@ from gateway.metrics.money import Rates, split
 from gateway.store import tables as t
 from gateway.store.among import among
 from gateway.store.plain import rows_of
+from gateway.times import from_micros, to_micros
 
 TOUCHED = ("channel", "campaign", "asset")
 """What a touch may be known by."""
 MILESTONES = ("mql", "sql")
 CHUNK = 10_000
+_DAY_LONG = len("2026-11-03")
+"""How a canonical time is told from a day."""
 
 
 @dataclass(slots=True)
@@ -40,18 +43,46 @@ class Sale(Journey):
     leads: Sequence[str] = ()
 
 
+class Unpriced(NamedTuple):
+    """A deal that counts without revenue. ``currency``: which has no rate for the day; "" = no amount is known."""
+
+    currency: str
+    leads: Sequence[str]
+
+
 @dataclass(slots=True)
 class Won:
-    """What was won in a period. ``foreign``: currency → deals in it, which are counted without amounts: no rate."""
+    """What was won in a period."""
 
     agreed: Agreed
     journeys: list[Sale] = field(default_factory=list)
     of_lead: dict[str, list[Sale]] = field(default_factory=lambda: defaultdict(list))
-    foreign: Counter[str] = field(default_factory=Counter)
+    unpriced: list[Unpriced] = field(default_factory=list)
     wins: Sequence[Sequence[Any]] = ()
     """Everybody who ever reached the last stage: (lead, when it entered, when it was won)."""
+    day_ends: dict[tuple[str, int], int] = field(default_factory=dict)
+    """(lead, when it was won) → the last moment of that day, where no more than the day is known."""
     earlier: set[str] = field(default_factory=set)
-    """Leads that were won outside the period: they are no journey without a deal."""
+    """Leads that were won before the period: they are no journey without a deal."""
+    since: int | None = None
+    until: int | None = None
+
+    def last(self, lead: str, at: int) -> int:
+        """The latest time that a win may have had."""
+        return self.day_ends.get((lead, at), at)
+
+    def without_revenue(self, whose: Container[str] | None = None) -> dict[str, list[Sequence[str]]]:
+        """A currency without a rate, or "" for no amount → the leads of each such deal, of all or of ``whose`` leads.
+
+        Where nothing has an amount, nothing is missing: then nobody tells of money at all.
+        """
+        if not any(sale.cents for sale in self.journeys) and not any(one.currency for one in self.unpriced):
+            return {}
+        found: dict[str, list[Sequence[str]]] = defaultdict(list)
+        for one in self.unpriced:
+            if whose is None or any(lead in whose for lead in one.leads):
+                found[one.currency].append(one.leads)
+        return dict(sorted(found.items()))
 
 
 def shares(sold: Won) -> dict[str, int]:
@@ -75,22 +106,28 @@ def won(
     """Deals won from ``since`` until before ``until`` (microseconds), without their touches yet.
 
     Amounts are converted at the rate of the day in ``zone`` on which the deal was won. ``priced``: leads that were won
-    without a deal or an amount are in ``wins`` alone: whoever only asks for revenue has no use for a sale of nothing.
+    without a deal or an amount are no journeys: whoever only asks for revenue has no use for a sale of nothing.
     """
     d, o, r = t.deals.c, t.outcomes.c, t.reached.c
-    found = Won(agreed)
-    add = _Adding(found, rates, Calendar(zone), since, until)
+    found = Won(agreed, since=since, until=until)
+    add = _Adding(found, rates, Calendar(zone), zone)
     leads: dict[str, list[str]] = defaultdict(list)
     theirs = select(t.deal_leads.c.deal, t.deal_leads.c.lead).join(t.deals, d.id == t.deal_leads.c.deal)
     for deal, lead in rows_of(connection, theirs.where(d.status == "won", d.merged_into.is_(None))):
         leads[deal].append(lead)
     with_deal: set[str] = set()
-    rows = select(d.id, d.status_at, d.amount, d.currency).where(d.status == "won", d.merged_into.is_(None))
-    for deal, *what in rows_of(connection, rows.order_by(d.id)):
+    closed = d.attributes["closed_at"].as_string()
+    rows = select(d.id, d.status_at, func.length(closed) == _DAY_LONG, d.amount, d.currency)
+    for deal, *what in rows_of(connection, rows.where(d.status == "won", d.merged_into.is_(None)).order_by(d.id)):
         with_deal.update(leads[deal])
         add(leads[deal], *what)
-    last = select(o.lead, o.amount, o.currency).where(o.outcome == "won").order_by(o.lead, o.at)
-    amounts = {lead: (amount, money) for lead, amount, money in connection.execute(last)}
+    last = select(o.lead, o.amount, o.currency, o.at, o.precision).where(o.outcome == "won").order_by(o.lead, o.at)
+    amounts: dict[str, tuple[str | None, str | None]] = {}
+    by_day: set[tuple[str, int]] = set()
+    for lead, amount, money, at, precision in connection.execute(last):
+        amounts[lead] = (amount, money)
+        if precision == "day":
+            by_day.add((lead, at))
     stages = agreed.shared_stages().get("won", ())
     entered = t.leads.c.entered_at
     alone = select(r.lead, entered, r.at).join(t.leads, t.leads.c.id == r.lead)
@@ -99,8 +136,8 @@ def won(
         alone = alone.with_only_columns(r.lead, entered, func.min(r.at)).group_by(r.lead, entered)
     found.wins = rows_of(connection, alone)
     for lead, _, at in found.wins:
-        if lead not in with_deal and (lead in amounts or not priced):
-            add([lead], at, *amounts.get(lead, (None, None)))
+        if lead not in with_deal:
+            add([lead], at, (lead, at) in by_day, *amounts.get(lead, (None, None)), bare=priced and lead not in amounts)
     return found
 
 
@@ -109,25 +146,44 @@ class _Adding:
     found: Won
     rates: Rates
     calendar: Calendar
-    since: int | None
-    until: int | None
+    zone: ZoneInfo
 
-    def __call__(self, leads: Sequence[str], at: int | None, amount: str | None, money: str | None) -> None:
+    def __call__(
+        self,
+        leads: Sequence[str],
+        at: int | None,
+        by_day: bool | None,
+        amount: str | None,
+        money: str | None,
+        bare: bool = False,
+    ) -> None:
+        """``by_day``: only the day is known. ``bare``: there is nothing that anybody would ask of such a sale."""
         found = self.found
-        if at is None or (self.since is not None and at < self.since) or (self.until is not None and at >= self.until):
+        until = self._last_of_day(at) if by_day and at is not None else None
+        if until is not None and at is not None:
+            found.day_ends |= {(lead, at): until for lead in leads}
+        if at is None or (found.since is not None and at < found.since):
             found.earlier.update(leads)
             return
-        cents: int | None = 0
+        if found.until is not None and at >= found.until:
+            return
+        cents: int | None = None
         if amount is not None:
             own = money == self.rates.currency
             day = date.min if own else date.fromordinal(self.calendar.day(at))
             cents = self.rates.cents(Decimal(amount), money, day)
-            if cents is None:
-                found.foreign[money or ""] += 1
-        sale = Sale([], at, (cents or 0) / 100, {}, cents or 0, leads)
+        if cents is None:
+            found.unpriced.append(Unpriced(money or "" if amount is not None else "", leads))
+        if bare:
+            return
+        sale = Sale([], at, (cents or 0) / 100, {}, until, cents or 0, leads)
         found.journeys.append(sale)
         for lead in leads:
             found.of_lead[lead].append(sale)
+
+    def _last_of_day(self, at: int) -> int:
+        """A day may have 23 hours, or 25."""
+        return to_micros(from_micros(at).astimezone(self.zone) + timedelta(days=1)) - 1
 
 
 def _milestones(connection: Connection, agreed: Agreed, found: Won) -> None:
@@ -144,7 +200,7 @@ def _milestones(connection: Connection, agreed: Agreed, found: Won) -> None:
 
 
 def journeys(connection: Connection, found: Won, by: str, unsold: Unsold) -> Sequence[Journey]:
-    """Every deal's journey, with its touches in order of time; all others are counted in ``unsold``.
+    """Every deal's journey, with its touches in order of time; all others of the time are counted in ``unsold``.
 
     :param by: one of ``TOUCHED``; touches without it are no touches. Memory holds the touches of those who bought, and
         the paths of others that differ: the database strings each path together, and most are alike.
@@ -158,12 +214,21 @@ def journeys(connection: Connection, found: Won, by: str, unsold: Unsold) -> Seq
             collected[id(journey)].append((at, name))
     for journey in found.journeys:
         journey.touches = sorted(collected.get(id(journey), ()))
-    _others(connection, {*found.of_lead, *found.earlier}, by, unsold)
+    _others(connection, found, by, unsold)
     return found.journeys
 
 
-def _others(connection: Connection, bought: Collection[str], by: str, unsold: Unsold) -> None:
-    """Count the paths of everybody else."""
+def touched(connection: Connection, by: str, name: str, until: int | None) -> Sequence[str]:
+    """Everybody who had such a touch, by id."""
+    a = t.activities.c
+    rows = select(a.lead).distinct().where(a[by] == name)
+    rows = rows if until is None else rows.where(a.at < until)
+    return connection.scalars(rows.order_by(a.lead)).all()
+
+
+def _others(connection: Connection, found: Won, by: str, unsold: Unsold) -> None:
+    """Count the paths of everybody else who was touched in the period, as they stood at its end."""
+    bought: Collection[str] = {*found.of_lead, *found.earlier}
     lead, at, name = column("lead", String), column("at", BigInteger), column(by, String)
     path: ColumnElement[Any]
     times: ColumnElement[Any]
@@ -176,6 +241,8 @@ def _others(connection: Connection, bought: Collection[str], by: str, unsold: Un
         path, times = (cast(func.json_agg(aggregate_order_by(one, at, column("id"))), Text) for one in (name, at))
     rows = select(path).select_from(source).where(name != "").group_by(lead)
     rows = rows.having(~among(lead, bought))  # asked once for each lead rather than for each of its touches
+    rows = rows.where(at < found.until) if found.until is not None else rows
+    rows = rows.having(func.max(at) >= found.since) if found.since is not None else rows
     streamed = connection.execution_options(yield_per=CHUNK)
     paths: Counter[str] = Counter()
     if unsold.span is None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import json
+import re
+from decimal import Decimal
 
 import pytest
 
@@ -18,6 +21,7 @@ DEAL = """\
       status: {to: status, values: {Won: won, Open: open}}
       amount: {to: amount, type: money, currency: EUR}
 """
+AMOUNT = "amount: {to: amount, type: money, currency: EUR}"
 
 
 @pytest.fixture
@@ -86,9 +90,84 @@ def test_each_model_says_what_it_takes_for_granted(sold):
 
 
 def test_a_period_counts_the_deals_won_in_it(sold):
-    """Who bought before it is no journey without a deal, either."""
+    """Who bought before it is no journey without a deal, either; nor is who was not touched in it."""
     data = sold.json("metrics", "attribution", "--since", "2026-01-05", "--until", "2026-02-01")
-    assert (data["deals"], data["revenue"], data["journeys"]) == (1, 1000, 2)
+    assert (data["deals"], data["revenue"], data["journeys"]) == (1, 1000, 1)
+
+
+def test_markov_learns_from_the_period_as_it_stood_at_its_end(sold):
+    """On the fifth two people were on their way who bought later, and the fair had led to nothing; on the second
+    somebody who bought later had only seen ads."""
+    data = sold.json("metrics", "attribution", "--until", "2026-01-05")
+    assert (data["deals"], data["journeys"]) == (1, 4)
+    assert "journeys" in data["definitions"]
+    assert sold.json("metrics", "attribution", "--since", "2026-01-03", "--until", "2026-01-05")["journeys"] == 2
+
+
+def test_a_touch_on_the_day_of_a_win_lies_before_it_where_only_the_day_is_known(sold):
+    """The visit at ten came before what was won on that day, a deal or a lead; after what was won at nine."""
+    sold.edit("mappings/leads.yaml", AMOUNT, f"{AMOUNT}\n      why: {{to: closed_at, type: date}}")
+    sold.bring(
+        [
+            _visit("5", 20, "fair"),
+            {"id": "5", "at": "2026-01-20", "status": "Won", "amount": "100"},
+            _visit("6", 20, "fair"),
+            {"id": "6", "at": "2026-01-20T09:00:00", "status": "Won", "amount": "100"},
+            _visit("7", 20, "fair"),
+            {"object": "deal", "id": "d2", "at": "2026-01-25T00:00:00", "status": "Won", "amount": "100", "firm": "7"}
+            | {"why": "2026-01-20"},
+        ],
+        "more.csv",
+    )
+    data = sold.json("metrics", "attribution", "--since", "2026-01-20")
+    assert (data["deals"], data["untouched"]["deals"], data["left_out"]["after_win"]) == (2, 1, 1)
+    assert "known by its day alone" in re.sub(r"\s+", " ", data["definitions"]["touch"])
+    assert "won_before_entry" not in [note["kind"] for note in sold.json("metrics", "funnel")["notes"]]
+
+
+def test_what_has_no_revenue_is_said_with_its_leads(sold):
+    """A currency without a rate, none at all, an amount that is no number; in the period that is asked for alone."""
+    sold.edit("mappings/leads.yaml", AMOUNT, AMOUNT.replace("EUR", "country"))
+    sold.bring(
+        [
+            _visit("7", 10, "ads"),
+            _deal("d3", "7", "2026-01-20", "100", "USD"),
+            _deal("d4", "7", "2026-01-20", "100", ""),
+            _deal("d5", "7", "2026-01-20", "a lot", "EUR"),
+            _deal("d6", "7", "2026-01-20", "7", "EUR"),
+        ],
+        "more.csv",
+    )
+    for metric in ("attribution", "recycled", "funnel", "campaigns"):
+        data = sold.json("metrics", metric)
+        assert (data["without_rate"], data["without_amount"]) == ({"USD": 1}, 2), metric
+        said = sold.run("metrics", metric).stdout
+        assert "1 deal in USD: counted, but without revenue" in said
+        assert "2 deals without an amount in a currency: counted, but without revenue" in said
+        for number in ("without_rate/USD", "without_amount"):
+            assert sold.json("metrics", metric, "--leads", number)["count"] == 1
+        data = sold.json("metrics", metric, "--until", "2026-01-09")
+        assert (data["without_rate"], data["without_amount"]) == ({}, 0), metric
+    dropped = json.dumps(sold.json("status"))
+    assert "amount" in dropped[dropped.index("field") :]
+
+
+def _deal(id_, person, day, amount, currency):
+    row = {"object": "deal", "id": id_, "at": f"{day}T00:00:00", "status": "Won", "amount": amount, "firm": person}
+    return row | {"country": currency}
+
+
+def test_credits_add_up_to_the_cent(sold):
+    """Whatever is shared among however many; in the table, the CSV and the JSON."""
+    data = sold.json("metrics", "attribution")
+    rows = list(csv.DictReader(io.StringIO(sold.run("metrics", "attribution", "--csv").stdout)))
+    for model in data["models"]:
+        assert round(sum(one["revenue"] for one in model["credits"]), 2) == 1500, model["model"]
+        assert round(sum(one["deals"] for one in model["credits"]), 6) == 2
+        told = [row for row in rows if row["model"] == model["model"] and row["channel"]]
+        assert sum(Decimal(row["revenue_EUR"]) for row in told) == 1500
+    said = sold.run("metrics", "attribution").stdout
+    assert re.search(r"in all" + r"\s+1,500" * 9, said)
 
 
 def test_a_window_leaves_out_older_touches(sold):

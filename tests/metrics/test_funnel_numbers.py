@@ -35,6 +35,7 @@ def test_the_json_has_every_part_in_its_order():
             "basis",
             "revenue",
             "without_rate",
+            "without_amount",
             "without_leads",
             "entered",
             "excluded",
@@ -82,6 +83,7 @@ def test_an_empty_instance_has_a_funnel_too():
         "basis": "cohort",
         "revenue": 0.0,
         "without_rate": {},
+        "without_amount": 0,
         "without_leads": {"deals": 0, "revenue": 0.0},
         "entered": 0,
         "excluded": [],
@@ -140,11 +142,14 @@ def test_every_number_has_a_definition_of_one_sentence():
 
 def test_revenue_comes_first_and_says_what_is_not_in_it():
     """Deals in other currencies, and deals that name nobody."""
-    counts = FunnelCounts(9, {"target": 9}, cents=150_000, foreign={"USD": 2}, nobodys=(3, 7_050))
+    counts = FunnelCounts(
+        9, {"target": 9}, cents=150_000, unpriced={"USD": [["a"], ["b"]], "": [["c"]]}, nobodys=(3, 7_050)
+    )
     lines = [part for part in report({"currency": "EUR", **funnel(counts, ("target",))}) if isinstance(part, str)]
     assert lines[0] == "1,500.00 EUR of revenue from 9 leads that entered"
     assert lines[1] == "2 deals in USD: counted, but without revenue, for rates.yaml has no rate to EUR for the day"
-    assert "70.50 EUR of 3 deals that name no lead" in lines[2]
+    assert lines[2] == "1 deal without an amount in a currency: counted, but without revenue"
+    assert "70.50 EUR of 3 deals that name no lead" in lines[3]
 
 
 def test_a_month_matures_until_its_last_lead_has_had_the_median_time():

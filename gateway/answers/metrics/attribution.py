@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -12,11 +12,12 @@ from gateway.answers.texts import plural
 from gateway.durations import duration_in_words
 from gateway.errors import Refused
 from gateway.metrics.attribution import ASSUMES
-from gateway.metrics.report import Behind, Table, without_rate
+from gateway.metrics.money import leads_without, shared_out, without
+from gateway.metrics.report import Behind, Table, without_revenue
 
 if TYPE_CHECKING:
     from gateway.metrics.attribution import Attribution
-    from gateway.store.touches import Won
+    from gateway.store.touches import Sale, Won
 
 UNTOUCHED = "(no touch)"
 
@@ -34,11 +35,18 @@ def attribution(asked: Asked, by: str, window: timedelta | None, half_life: time
         raise Refused("a half-life and a window are longer than nothing, such as 30d")
     sold, unsold = asked.won(), Unsold(window)
     found = attribute(journeys(asked.connection, sold, by, unsold), window, half_life, unsold=unsold)
+    unpriced = sold.without_revenue()
+    data = _json(found, by, asked.currency, window, half_life) | without(unpriced)
     return Answer(
-        _json(found, sold, by, asked.currency, window, half_life),
-        _parts(found, sold, by, asked.currency, window),
+        data,
+        _parts(found, data, sold, window),
         _rows(found, by, asked.currency),
-        {"won": lambda: sold.of_lead} | {name: partial(_behind, sold, name) for name in _names(found)},
+        {
+            "won": lambda: sold.of_lead,
+            **{name: partial(list, theirs) for name, theirs in leads_without(unpriced).items()},
+            **{name: partial(_behind, asked, sold, by, name) for name in _names(found)},
+        },
+        ("deal", "touch", "deal revenue", "anchor", "journeys"),
     )
 
 
@@ -47,28 +55,40 @@ def _names(found: Attribution) -> list[str]:
     return sorted({name for credited in found.credits.values() for name in credited})
 
 
-def _behind(sold: Won, name: str) -> list[str]:
-    """The people of deals that were touched so before they were won."""
-    return [
-        lead
-        for lead, deals in sold.of_lead.items()
-        if any(touched == name and at <= (one.won_at or 0) for one in deals for at, touched in one.touches)
-    ]
+def _behind(asked: Asked, sold: Won, by: str, name: str) -> Sequence[str]:
+    """The people of deals that were touched so before they were won; where there are none, all who were touched."""
+    from gateway.store.touches import touched
+
+    return [lead for lead, deals in sold.of_lead.items() if any(_earned(one, name) for one in deals)] or touched(
+        asked.connection, by, name, asked.until
+    )
+
+
+def _earned(sale: Sale, name: str) -> bool:
+    return any(touched == name and at <= (sale.end or 0) for at, touched in sale.touches)
+
+
+def _rounded(found: Attribution, model: str, what: str, digits: int) -> dict[str, float]:
+    """``deals`` or ``value`` credited to each channel, in so many digits, which add up to all of it."""
+    unit = 10**digits
+    parts = {name: getattr(one, what) * unit for name, one in found.credits[model].items()}
+    whole = round(getattr(found.total, what) * unit)
+    return {name: part / unit for name, part in shared_out(parts, whole).items()}
 
 
 def _rows(found: Attribution, by: str, currency: str) -> Iterator[Sequence[object]]:
     """A row for each model and channel, and for the deals without a touch: a model's rows add up to all deals."""
     yield "model", by, "deals", f"revenue_{currency}"
     for model, credited in found.credits.items():
-        untouched = {UNTOUCHED: found.untouched} if found.untouched.deals else {}
-        yield from (
-            (model, name, round(one.deals, 6), round(one.value, 2)) for name, one in ({**credited, **untouched}).items()
-        )
+        deals, value = _rounded(found, model, "deals", 6), _rounded(found, model, "value", 2)
+        yield from ((model, name, deals[name], value[name]) for name in credited)
+        if (none := found.untouched).deals:
+            yield model, UNTOUCHED, round(none.deals, 6), round(none.value, 2)
 
 
-def _json(
-    found: Attribution, sold: Won, by: str, currency: str, window: timedelta | None, half_life: timedelta
-) -> dict[str, Any]:
+def _json(found: Attribution, by: str, currency: str, window: timedelta | None, half_life: timedelta) -> dict[str, Any]:
+    words = {"by": by, "half_life": duration_in_words(half_life)}
+    deals, value = ({one: _rounded(found, one, *shown) for one in ASSUMES} for shown in (("deals", 6), ("value", 2)))
     return {
         "by": by,
         "currency": currency,
@@ -79,14 +99,12 @@ def _json(
         "untouched": {"deals": found.untouched.deals, "revenue": round(found.untouched.value, 2)},
         "journeys": found.journeys,
         "left_out": {"after_win": found.after_win, "outside_window": found.outside_window},
-        "without_rate": dict(sold.foreign),
         "models": [
             {
                 "model": model,
-                "assumes": ASSUMES[model],
+                "assumes": ASSUMES[model].format(**words),
                 "credits": [
-                    {by: name, "deals": round(one.deals, 6), "revenue": round(one.value, 2)}
-                    for name, one in credited.items()
+                    {by: name, "deals": deals[model][name], "revenue": value[model][name]} for name in credited
                 ],
             }
             for model, credited in found.credits.items()
@@ -94,7 +112,8 @@ def _json(
     }
 
 
-def _parts(found: Attribution, sold: Won, by: str, currency: str, window: timedelta | None) -> Iterator[str | Table]:
+def _parts(found: Attribution, data: Mapping[str, Any], sold: Won, window: timedelta | None) -> Iterator[str | Table]:
+    by, currency = data["by"], data["currency"]
     priced = any(one.cents for one in sold.journeys)
     whole = plural(round(found.total.deals), "deal")
     whole += f" of {found.total.value:,.2f} {currency}" if priced else ""
@@ -103,9 +122,9 @@ def _parts(found: Attribution, sold: Won, by: str, currency: str, window: timede
     if found.untouched.deals:
         of = f" of {found.untouched.value:,.2f} {currency}" if priced else ""
         yield f"{plural(round(found.untouched.deals), 'deal')}{of} had none"
-    if not priced and sold.journeys and not sold.foreign:
+    if not priced and sold.journeys and not data["without_rate"]:
         yield "no deal has an amount: nothing is said of revenue"
-    yield from without_rate(sold.foreign, currency)
+    yield from without_revenue(data)
     if found.after_win:
         late = plural(found.after_win, "touch", "touches")
         yield f"{late} after a deal was won: left out, for they cannot have earned it"
@@ -114,14 +133,18 @@ def _parts(found: Attribution, sold: Won, by: str, currency: str, window: timede
     if not found.total.deals:
         return
     names = _names(found)
-    for title, what in ((f"revenue in {currency}", "value"), ("deals", "deals"))[not priced :]:
-        numbers = {
-            name: [getattr(credited[name], what) if name in credited else 0.0 for credited in found.credits.values()]
-            for name in names
-        }
+    for title, what, digits in ((f"revenue in {currency}", "value", 0), ("deals", "deals", 1))[not priced :]:
+        shown = [_rounded(found, model, what, digits) for model in found.credits]
+        numbers = {name: [credited.get(name, 0.0) for credited in shown] for name in names}
         order = sorted(names, key=lambda name: (-sum(numbers[name]), name))
-        digits = ",.0f" if what == "value" else ",.1f"
-        rows = [(Behind(name, name), *(f"{one:{digits}}" for one in numbers[name])) for name in order]
+        rows: list[tuple[str, ...]] = [
+            (Behind(name, name), *(f"{one:,.{digits}f}" for one in numbers[name])) for name in order
+        ]
+        rows.append(("in all", *(f"{sum(credited.values()):,.{digits}f}" for credited in shown)))
         yield Table((by, *found.credits), rows, title)
-    for model in found.credits:
-        yield f"{model}: {ASSUMES[model]}"
+    alone = sorted(found.credits["markov"].keys() - found.credits["linear"].keys())
+    if alone:
+        why = "by who was touched so and did not buy, but went on like those who did; its leads are those"
+        yield f"only markov credits {', '.join(alone)}: {why}"
+    for one in data["models"]:
+        yield f"{one['model']}: {one['assumes']}"

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.answers.metrics.asked import Answer, Asked
 from gateway.answers.sheet import one_table
-from gateway.metrics.report import Behind, Table, number, percent, without_rate
+from gateway.metrics.money import leads_without, without
+from gateway.metrics.report import Behind, Table, number, percent, without_revenue
 
 if TYPE_CHECKING:
     from gateway.metrics.campaigns import Campaign
@@ -31,11 +32,13 @@ def campaigns(asked: Asked) -> Answer:
 
     connection, journey, currency = asked.connection, asked.journey, asked.currency
     sold = asked.won(ever=True, priced=True)
-    found = store.campaigns(connection, journey, asked.gateway.model.score_name, sold, asked.since, asked.until)
+    found, unpriced = store.campaigns(
+        connection, journey, asked.gateway.model.score_name, sold, asked.since, asked.until
+    )
     days = [at.date() if at is not None else None for at in (asked.period.since, asked.period.until)]
-    unpriced = _price(found, store.costs(connection), asked.instance.rates, *days)
+    unpaid = _price(found, store.costs(connection), asked.instance.rates, *days)
     data = counted(found, [stage for stage in journey.tracked if stage != "target"])
-    data |= {"currency": currency, "without_rate": dict(sold.foreign), "costs_without_rate": unpriced}
+    data |= {"currency": currency, **without(unpriced), "costs_without_rate": unpaid}
     brought_nobody = {one.name for one in found if not one.leads}
     data["unknown_campaigns"] = sorted(brought_nobody.difference(store.known(connection)) if brought_nobody else ())
     leads = {
@@ -44,7 +47,7 @@ def campaigns(asked: Asked) -> Answer:
         )
         for one in found
         for number in ("leads", *(stage for stage in journey.tracked if stage != "target"))
-    }
+    } | {name: partial(list, theirs) for name, theirs in leads_without(unpriced).items()}
     return Answer(data, _parts(data), _rows(data), leads, ("campaign", "revenue", "cost", "return"))
 
 
@@ -93,7 +96,7 @@ def _parts(data: Mapping[str, Any]) -> Iterator[str | Table]:
     yield Table(columns, [*rows, ("in all", *_cells(data["total"], priced))])
     if not data["campaigns"]:
         yield "no leads entered in this time"
-    yield from without_rate(data["without_rate"], currency)
+    yield from without_revenue(data)
     for name in data["unknown_campaigns"]:
         yield f"no activity names the campaign {name!r}, but costs do: is it called otherwise?"
     for money, amount in data["costs_without_rate"].items():

@@ -13,6 +13,7 @@ from gateway.answers.metrics.asked import Answer, Asked
 from gateway.answers.sheet import one_table
 from gateway.answers.texts import plural
 from gateway.metrics.funnel import BASES, maturing
+from gateway.metrics.money import leads_without
 from gateway.metrics.period import MONTHS, midnight, period
 from gateway.metrics.report import report, shown_value
 from gateway.times import to_micros
@@ -54,7 +55,7 @@ def funnel(asked: Asked, by: str | None, basis: str) -> Answer:
         data,
         report(data, by),
         _rows(data, by),
-        _leads(asked, wanted, data, cohort),
+        {**_leads(asked, wanted, data, cohort), **_listed(leads_without(counts.unpriced))},
         definitions=definitions,
         counts=BASES[basis],
     )
@@ -92,6 +93,10 @@ def _mature(asked: Asked, wanted: Wanted, data: dict[str, Any]) -> None:
             if entered_after(asked.connection, wanted, begin):
                 young.append(f"who entered in the last {plural(ceil(median), 'day')}")
     data["maturing"] = young
+
+
+def _listed(named: Mapping[str, list[str]]) -> Mapping[str, Callable[[], Iterable[str]]]:
+    return {name: partial(list, leads) for name, leads in named.items()}
 
 
 def _leads(

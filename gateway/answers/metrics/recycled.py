@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from gateway.answers.metrics.asked import Answer, Asked
 from gateway.answers.sheet import one_table
 from gateway.answers.texts import plural
-from gateway.metrics.report import Behind, Table, number, percent, without_rate
+from gateway.metrics.money import leads_without, without
+from gateway.metrics.report import Behind, Table, number, percent, without_revenue
 
 if TYPE_CHECKING:
     from gateway.metrics.recycled import Sale
@@ -26,15 +27,17 @@ def recycled(asked: Asked) -> Answer:
 
     sold = asked.won()
     data, behind = counted(handoffs(asked.connection), _sales(sold), asked.since, asked.until)
-    data |= {"currency": asked.currency, "without_rate": dict(sold.foreign)}
-    leads = {name: people.copy for name, people in behind.items()}
-    return Answer(data, _parts(data), _rows(data), leads, definitions=("generation", "recycled", "returned"))
+    unpriced = sold.without_revenue()
+    data |= {"currency": asked.currency, **without(unpriced)}
+    leads = {name: people.copy for name, people in {**behind, **leads_without(unpriced)}.items()}
+    definitions = ("deal", "deal revenue", "generation", "recycled", "returned", "reason")
+    return Answer(data, _parts(data), _rows(data), leads, definitions)
 
 
 def _sales(sold: Won) -> list[Sale]:
     from gateway.metrics.recycled import Sale
 
-    return [Sale(one.leads, one.won_at, one.value) for one in sold.journeys if one.won_at is not None]
+    return [Sale(one.leads, one.won_at, one.value, one.end) for one in sold.journeys if one.won_at is not None]
 
 
 def _rows(data: Mapping[str, Any]) -> Iterator[Sequence[object]]:
@@ -49,7 +52,7 @@ def _rows(data: Mapping[str, Any]) -> Iterator[Sequence[object]]:
 def _parts(data: Mapping[str, Any]) -> Iterator[str | Table]:
     currency = data["currency"]
     yield f"{plural(data['deals'], 'deal')} of {data['revenue']:,.2f} {currency}"
-    yield from without_rate(data["without_rate"], currency)
+    yield from without_revenue(data)
     rows = [
         (_generation(one["generation"]), _deals(one), f"{one['revenue']:,.0f}", percent(one["share"]))
         for one in data["generations"]

@@ -119,19 +119,19 @@ SHAPES = {
     "deliveries[].due_at deliveries[].finished_at",
     "deliveries retry": "dry_run chosen[] retried",
     "deliveries discard": "dry_run chosen[] discarded",
-    "metrics funnel": "basis currency revenue without_rate without_leads entered excluded[] excluded[].reason "
-    "excluded[].count stages[] stages[].stage stages[].count stages[].conversion outcomes[] outcomes[].outcome "
-    "outcomes[].count notes[] groups[] maturing[] median_days_to_win",
+    "metrics funnel": "basis currency revenue without_rate without_amount without_leads entered excluded[] "
+    "excluded[].reason excluded[].count stages[] stages[].stage stages[].count stages[].conversion outcomes[] "
+    "outcomes[].outcome outcomes[].count notes[] groups[] maturing[] median_days_to_win",
     "metrics baseline": "last_year steps[] steps[].stage steps[].to steps[].covered steps[].missing steps[].leads "
     "steps[].went_on steps[].rate steps[].low steps[].high steps[].p90_days steps[].maturing steps[].concluded "
     "steps[].days steps[].short",
     "metrics attribution": "by currency window_days half_life_days deals revenue untouched journeys left_out "
-    "without_rate models[] models[].model models[].assumes models[].credits[]",
+    "without_rate without_amount models[] models[].model models[].assumes models[].credits[]",
     "metrics velocity": "steps[] steps[].stage steps[].to steps[].leads steps[].median_days steps[].p75_days "
     "steps[].p90_days steps[].median_calendar_days steps[].waiting steps[].waiting_median_days steps[].unsure cycle "
     "bottleneck too_few[] owners[]",
-    "metrics recycled": "currency without_rate deals revenue generations[] from_recycling reasons[]",
-    "metrics campaigns": "currency without_rate costs_without_rate unknown_campaigns[] campaigns[] "
+    "metrics recycled": "currency without_rate without_amount deals revenue generations[] from_recycling reasons[]",
+    "metrics campaigns": "currency without_rate without_amount costs_without_rate unknown_campaigns[] campaigns[] "
     "campaigns[].campaign campaigns[].leads campaigns[].score_mean campaigns[].great_share campaigns[].stages[] "
     "campaigns[].revenue campaigns[].cost campaigns[].return total",
     "model show": "bundle active_since hashes weights bands content_weights rules[] rules[].axis rules[].name "

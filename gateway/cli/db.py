@@ -12,7 +12,7 @@ import click
 from marshmallow import EXCLUDE, ValidationError
 
 from gateway.answers.texts import plural
-from gateway.cli.main import App, load_host, pass_app
+from gateway.cli.main import App, pass_app
 from gateway.cli.output import json_option, progress, say, say_json
 from gateway.errors import ConfigError, Refused
 
@@ -32,16 +32,15 @@ def db() -> None:
 def upgrade(app: App) -> None:
     """Bring the store to this version's tables.
 
-    Safe to repeat. Make a backup first: there is no way down.
+    Safe to repeat. Make a backup first: there is no way down. Of the files it reads gateway.yaml alone, and of that
+    where the store is: a mistake elsewhere does not keep it.
     """
-    from gateway.settings.instance import load_instance
     from gateway.store import database
 
-    app.require()
-    instance = load_instance(app.root, load_host(app.root))
-    with _opened(instance.store) as store:
+    here = _place(app)
+    with _opened(here) as store:
         database.upgrade(store)
-    say(f"{instance.store}: the tables are those of this version")
+    say(f"{here}: the tables are those of this version")
 
 
 @db.command()

@@ -118,11 +118,13 @@ class _Told:
         counts = answer.counts or counts
         said = {name: DEFINITIONS[name] for name in answer.definitions}
         if self.json:
-            say_json(stated(asked, counts) | dict(answer.data) | {"definitions": said})
+            say_json(stated(asked, counts, answer.period) | dict(answer.data) | {"definitions": said})
         elif self.csv:
             _rows(sheet.dated(answer.rows, asked, counts))
         else:
-            opening = (f"{counts} {asked.period.words()}; days of {asked.zone.key}",) if counts else ()
+            opening = (
+                (f"{counts} {(answer.period or asked.period).words()}; days of {asked.zone.key}",) if counts else ()
+            )
             if self.html is not None:
                 self._page(asked, [*opening, *answer.parts], answer.data, said)
                 return

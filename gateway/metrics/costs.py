@@ -7,7 +7,7 @@ import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
 
 from gateway.errors import Problem
@@ -16,6 +16,7 @@ from gateway.metrics.money import LARGEST
 COLUMNS = ("campaign", "amount", "currency", "from", "until", "month")
 HELP = "columns: campaign, amount, currency (else the instance's), and month (2026-05) or from and until (2026-05-01)"
 YEARS = range(1900, 2200)
+_INSTANT = timedelta(microseconds=1)
 _MONTH = re.compile(r"(\d{4})-(0[1-9]|1[0-2])")
 
 
@@ -30,10 +31,11 @@ class Cost:
     ends: date
     line: int = field(default=0, compare=False)
 
-    def within(self, since: date | None, until: date | None) -> Decimal:
-        """Its part for the days from ``since`` until before ``until``: spread evenly over its own days."""
-        begins, ends = max(self.begins, since or self.begins), min(self.ends, until or self.ends)
-        return self.amount * max(0, (ends - begins).days) / (self.ends - self.begins).days
+    def within(self, since: datetime | None, until: datetime | None) -> Decimal:
+        """Its part from ``since`` until before ``until``, as clocks show there: spread evenly over its own days."""
+        first, last = (datetime.combine(day, time()) for day in (self.begins, self.ends))
+        begins, ends = max(first, since or first), min(last, until or last)
+        return self.amount * max(0, (ends - begins) // _INSTANT) / ((last - first) // _INSTANT)
 
 
 def read_costs(name: str, text: str, currency: str) -> tuple[list[Cost], list[Problem]]:

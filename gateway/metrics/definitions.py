@@ -38,8 +38,10 @@ DEFINITIONS = {
     "returned": "Those of them after which the lead was handed over again, whenever that was.",
     "engagement": "One thing a lead did with an asset, in a channel or for a campaign, as its system told.",
     "reached": "Of all leads that ever bought, and of all others, the share that engaged at least once in the period.",
-    "points": "What one fresh engagement earns in the model in use, of 100, before limits, for a lead of no persona. "
-    "Where the model weighs content, by the stage that it serves.",
+    "points": "What one fresh engagement earns in the model in use, of 100, before limits, for a lead of no persona, the "
+    "mean of a row's engagements; where the model weighs content, by the stage that it serves.",
+    "score": "The mean of the scores that its leads have now, of 100.",
+    "great": "The share of its leads that are in the band great now; of those that have a score.",
     "campaign": "The campaign of a lead's first touch that names one: each lead counts for one campaign, or for none.",
     "cost": "What was imported with `gateway import FILE --costs`, spread over its days, at the rate of the first.",
     "return": "Revenue less cost, divided by cost.",
@@ -54,6 +56,10 @@ DEFINITIONS = {
     "too young": "At the step's first stage for less time than nine of ten took: left out, else the rate would be low.",
     "covered": "History covers a step if systems told of its first stage, long enough ago for nine of ten to go on.",
     "baseline": "The rate of the step in the history that goals.yaml names, of leads that have had long enough.",
+    "wanted": "What the goal says: the share to reach, or the baseline raised by so much of it.",
+    "so far": "Of the leads that reached the step's first stage after the baseline, the share that went on by now.",
+    "state": "Reached, if so far is at least what is wanted; missed, if not and its day is over; else on course, if "
+    "the forecast is at least what is wanted, or behind.",
     "forecast": "Who has gone on, and of the others the chance that they do by the goal's day, as in the baseline.",
     "cohort": "Leads by the time they became known, wherever they went since; days are those of the instance's zone.",
     "period": "Each count is of what happened in the period, whenever those leads had become known: a conversion is no "

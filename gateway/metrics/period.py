@@ -20,17 +20,21 @@ _RELATIVE = re.compile(r"(this|last)-(month|quarter|year)")
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """From ``since`` until before ``until``, both aware; None: open on that side. ``name``: as it was asked for."""
+    """From ``since`` until before ``until``, both aware; None: open on that side. ``name``: as it was asked for.
+
+    ``fiscal``: it is a quarter or a year of a fiscal year that is not the calendar's.
+    """
 
     since: datetime | None = None
     until: datetime | None = None
     name: str = ""
+    fiscal: bool = False
 
     def words(self) -> str:
         """``from 2026-07-01 until before 2026-10-01 (2026-Q3)``."""
         begin = f"from {_shown(self.since)}" if self.since else ""
         end = f"until before {_shown(self.until)}" if self.until else ""
-        named = f"({self.name})" if self.name else ""
+        named = f"({'fiscal ' if self.fiscal else ''}{self.name})" if self.name else ""
         return " ".join(filter(None, (begin, end, named))) or "at any time"
 
 
@@ -50,7 +54,8 @@ def period(text: str, now: datetime, zone: ZoneInfo, fiscal_year_start: int = 1)
     else:
         raise ValueError(HELP)
     name = label(unit, begin, fiscal_year_start)
-    return Period(midnight(begin, zone), midnight(following(unit, begin), zone), name)
+    fiscal = unit != "month" and fiscal_year_start != 1
+    return Period(midnight(begin, zone), midnight(following(unit, begin), zone), name, fiscal)
 
 
 def begins(unit: str, day: date, fiscal_year_start: int) -> date:
@@ -84,6 +89,5 @@ def _later(begin: date, months: int) -> date:
 
 
 def _shown(at: datetime) -> str:
-    return (
-        f"{at:%Y-%m-%d}" if (at.hour, at.minute, at.second, at.microsecond) == (0, 0, 0, 0) else f"{at:%Y-%m-%d %H:%M}"
-    )
+    day = at.date().isoformat()  # a year before 1000 has four digits, too
+    return day if (at.hour, at.minute, at.second, at.microsecond) == (0, 0, 0, 0) else f"{day} {at:%H:%M}"

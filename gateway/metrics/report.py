@@ -10,6 +10,9 @@ from typing import Any, Self
 
 from gateway.metrics.money import AMOUNT, RATE
 
+NONE = "(none)"
+"""Leads without a value; a value that is called so stands in quotes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Table:
@@ -58,7 +61,9 @@ def report(data: Mapping[str, Any], by: str | None = None) -> Iterator[str | Tab
     if data["groups"]:
         yield _groups(data["groups"], by or "value")
     if data.get("maturing"):
-        yield f"still maturing: {', '.join(data['maturing'])}; not to be held against older ones"
+        took = data["median_days_to_win"]
+        needed = "nobody has won yet" if took is None else f"the median lead took {took:,.1f} days to win"
+        yield f"still maturing: {', '.join(data['maturing'])}; not to be held against older ones, for {needed}"
     yield from map(_note, data["notes"])
 
 
@@ -105,8 +110,8 @@ def _groups(groups: Sequence[Mapping[str, Any]], by: str) -> Table:
 def shown_value(value: Any) -> str:
     """A value that leads are grouped by, as reports write it."""
     if value is None:
-        return "(none)"
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        return NONE
+    return value if isinstance(value, str) and value != NONE else json.dumps(value, ensure_ascii=False)
 
 
 def _note(note: Mapping[str, Any]) -> str:

@@ -87,6 +87,23 @@ def test_a_period_has_its_part_of_the_costs(run):
     assert {name: one["leads"] for name, one in _by_name(data).items()} == {"Spring": 1}
 
 
+def test_half_a_day_has_half_of_its_costs(run):
+    """A period may begin and end at a time of day."""
+    _costs(run, "campaign,amount,from,until\nSpring,310,2026-01-01,2026-01-31\n")
+    data = run.json("metrics", "campaigns", "--since", "2026-01-01T12:00", "--until", "2026-01-04T00:00")
+    assert _by_name(data)["Spring"]["cost"] == 25
+
+
+def test_a_campaign_that_is_called_none_is_not_none(run):
+    """Its leads are its own."""
+    run.bring([_row("eve", "2026-02-09", page="(none)")], "eve.csv")
+    numbers = run.json("metrics", "campaigns", "--leads")["numbers"]
+    assert {'leads/"(none)"', "leads/(none)"} <= {*numbers}
+    assert len(numbers) == len({*numbers})
+    assert run.json("metrics", "campaigns", "--leads", 'leads/"(none)"')["count"] == 1
+    assert '"(none)"' in run.run("metrics", "campaigns").stdout
+
+
 def test_costs_in_another_currency_are_named_not_guessed(run):
     """There is no rate to count them with."""
     _costs(run, "campaign,amount,currency,month\nSpring,100,USD,2026-01\n")

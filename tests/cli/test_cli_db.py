@@ -52,6 +52,17 @@ def test_a_store_moves_to_postgresql_and_back(filled: Any, address: str) -> None
     assert told(filled) == held
 
 
+def test_an_upgrade_asks_only_where_the_store_is(filled: Any) -> None:
+    """A slip in another file, or in a plugin's settings, keeps nobody from this version's tables."""
+    filled.write("committee.yaml", "no: such key\n")
+    filled.write("goals.yaml", "goals: often\n")
+    filled.edit("gateway.yaml", "plugin: files", "plugin: fils")
+    filled.run("check", code=2)
+    assert "the tables are those of this version" in filled.run("db", "upgrade").stdout
+    filled.edit("gateway.yaml", "systems:\n", "store: 5\nsystems:\n")
+    assert "gateway.yaml:3: store" in filled.run("db", "upgrade", code=2).stderr
+
+
 @pytest.mark.parametrize("place", ["folder", "postgresql"])
 def test_a_backup_is_restored_into_either_database(filled: Any, request: Any, place: str) -> None:
     """A folder like any store's; a place that is not empty is left alone."""

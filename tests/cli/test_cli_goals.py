@@ -28,6 +28,24 @@ def test_the_baseline_is_of_the_period_and_names_its_leads(filled):
     assert "is not covered" in filled.run("metrics", "baseline", "--period", "2020").stdout
 
 
+def test_the_baseline_states_the_year_that_it_is_of(filled):
+    """Where no period is asked for: not `at any time`."""
+    begin = filled.json("metrics", "baseline")["period"]["since"]
+    assert begin is not None
+    said = filled.run("metrics", "baseline").stdout
+    assert "at any time" not in said
+    assert "from 20" in said.splitlines()[0]
+
+
+def test_goals_that_cannot_be_read_are_not_said_to_be_missing(filled):
+    """The answer comes from the files in use, which had none: the line of the mistake stands there instead."""
+    filled.run("check")
+    filled.write("goals.yaml", GOALS.replace("team: Sales, ", ""))
+    said = filled.run("metrics", "goals", code=1).stderr
+    assert "goals.yaml:3: goals[0].team" in said
+    assert "no goals.yaml yet" not in said
+
+
 def test_goals_tell_how_far_they_have_come(filled):
     """Leads since the baseline; what is wrong with a goal stands with its line."""
     assert "no goals.yaml" in filled.run("metrics", "goals", code=1).stderr
@@ -35,6 +53,7 @@ def test_goals_tell_how_far_they_have_come(filled):
     (goal,) = filled.json("metrics", "goals")["goals"]
     assert (goal["leads"], goal["went_on"], goal["rate"], goal["state"]) == (2, 1, 0.5, "behind")
     said = filled.run("metrics", "goals").stdout
+    assert {"wanted", "so far", "state"} <= filled.json("metrics", "goals")["definitions"].keys()
     assert "1 goal behind, of: Sales" in said
     filled.write("goals.yaml", GOALS.replace("60 %", "0 %").replace("team: Sales, ", ""))
     refused = filled.run("check", code=2).stderr

@@ -90,7 +90,7 @@ def test_a_fiscal_year_begins_where_the_instance_says(filled):
     """With a year from July, its second quarter of 2025 ends with December."""
     filled.edit("gateway.yaml", "currency: EUR", "currency: EUR, fiscal_year_start: 7")
     opening = filled.run("metrics", "funnel", "--period", "2025-Q2").stdout.splitlines()[0]
-    assert "from 2025-10-01 until before 2026-01-01 (2025-Q2)" in opening
+    assert "from 2025-10-01 until before 2026-01-01 (fiscal 2025-Q2)" in opening
 
 
 def test_only_who_entered_lately_is_still_maturing(instance):

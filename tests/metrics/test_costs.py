@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from itertools import pairwise
 
@@ -79,7 +79,7 @@ def test_a_file_of_other_columns_is_refused_whole(head):
 def test_the_parts_of_a_cost_add_up_to_it(begins, days, cuts):
     """However its time is cut."""
     cost = Cost("A", Decimal(1000), "EUR", begins, begins + timedelta(days=days))
-    edges = [None, *cuts, None]
+    edges = [None, *(datetime.combine(cut, time(9, 30)) for cut in cuts), None]
     parts = [cost.within(since, until) for since, until in pairwise(edges)]
     assert float(sum(parts)) == pytest.approx(1000)
     assert all(part >= 0 for part in parts)

@@ -32,6 +32,7 @@ def test_leads_and_wins_of_a_persona_are_held_against_its_ideal():
     [row] = told["ideals"]
     assert (row["persona"], row["name"], row["share"]) == ("finance", "A bank", 4 / 14)
     assert (row["won_share"], row["won_share_others"]) == (0.5, 0.1)
+    assert (told["without_ideal"], behind["without/other"]) == ({"other": 1}, ["l20"])
     assert (behind["finance/won"], behind["finance/others won"]) == (["l0", "l1"], ["l4"])
 
 

@@ -6,10 +6,10 @@ from datetime import date
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from gateway.metrics.money import read_rates, split
+from gateway.metrics.money import read_rates, shared_out, split
 from gateway.settings.files import ConfigFile
 
 RATES = """\
@@ -49,6 +49,17 @@ def test_the_rate_of_the_day_counts():
 def test_what_is_wrong_in_rates_is_named_where_it_stands(old, new, says):
     _, problems = read_rates(ConfigFile("rates.yaml", RATES.replace(old, new)), "EUR")
     assert says in "\n".join(map(str, problems))
+
+
+@given(st.dictionaries(st.text(max_size=3), st.floats(-1e6, 1e6), min_size=1, max_size=40))
+def test_rounded_shares_add_up_to_the_whole(parts):
+    """Each is rounded up or down, never further; a share of nothing is nothing."""
+    whole = round(sum(parts.values()))
+    assume(abs(sum(parts.values()) - whole) < 0.5)
+    found = shared_out(parts, whole)
+    assert sum(found.values()) == whole
+    assert all(abs(found[name] - part) <= 1 for name, part in parts.items())
+    assert shared_out({"a": 100 / 3, "b": 100 / 3, "c": 100 / 3}, 100) == {"a": 34, "b": 33, "c": 33}
 
 
 @given(st.integers(-(10**12), 10**12), st.integers(1, 60))

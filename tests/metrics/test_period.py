@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.metrics.period import MONTHS, begins, following, label, period
+from gateway.metrics.period import MONTHS, Period, begins, following, label, period
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NOW = datetime(2026, 1, 31, 23, 30, tzinfo=UTC)  # in Berlin it is February already
@@ -37,6 +37,15 @@ def test_a_period_is_the_zones_and_the_fiscal_years(text, start, days, name):
     assert (f"{found.since:%Y-%m-%d}", f"{found.until:%Y-%m-%d}") == days
     assert found.name == name
     assert found.since.tzinfo is BERLIN
+
+
+def test_a_fiscal_quarter_says_that_it_is_one():
+    """And an early year has four digits."""
+    now, zone = datetime(2026, 11, 5, tzinfo=UTC), ZoneInfo("UTC")
+    assert "(fiscal 2026-Q3)" in period("2026-Q3", now, zone, 4).words()
+    assert "(2026-Q3)" in period("2026-Q3", now, zone, 1).words()
+    assert "(2026-10)" in period("2026-10", now, zone, 4).words()
+    assert Period(until=datetime(1, 1, 1, tzinfo=UTC)).words() == "until before 0001-01-01"
 
 
 @pytest.mark.parametrize("text", ["", "26", "2026-13", "2026-Q0", "last-week", "2026-1", "Q3", "0000", "2026-10-01"])

@@ -87,7 +87,7 @@ class Answer:
     ``leads``: number → the ids of the leads it counts, read when they are asked for; a name is a path such as
     ``mql``, ``excluded/customer`` or ``won/email``. A page's figures are made of ``data`` (``pictures.metrics``).
     ``definitions``: which of ``metrics.definitions`` its numbers need. ``counts``: what the period means, where the
-    command's own word for it does not hold.
+    command's own word for it does not hold. ``period``: the one its numbers are of, where none was asked for.
     """
 
     data: Mapping[str, Any]
@@ -96,10 +96,15 @@ class Answer:
     leads: Mapping[str, Callable[[], Iterable[str]]] = field(default_factory=dict)
     definitions: Sequence[str] = ()
     counts: str = ""
+    period: Period | None = None
 
 
-def stated(asked: Asked, counts: str) -> dict[str, Any]:
-    """What the numbers are of, as every metric's JSON begins: nothing where there is no period."""
-    since, until = (iso_time(at) if at else None for at in (asked.period.since, asked.period.until))
-    whole = {"counts": counts, "name": asked.period.name, "since": since, "until": until, "zone": asked.zone.key}
+def stated(asked: Asked, counts: str, chosen: Period | None = None) -> dict[str, Any]:
+    """What the numbers are of, as every metric's JSON begins: nothing where there is no period.
+
+    :param chosen: the answer's own period, where it has one.
+    """
+    chosen = chosen or asked.period
+    since, until = (iso_time(at) if at else None for at in (chosen.since, chosen.until))
+    whole = {"counts": counts, "name": chosen.name, "since": since, "until": until, "zone": asked.zone.key}
     return {"period": whole} if counts else {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import date
+from datetime import datetime
 from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from gateway.answers.metrics.asked import Answer, Asked
 from gateway.answers.sheet import one_table
 from gateway.metrics.money import leads_without, without
-from gateway.metrics.report import Behind, Table, number, percent, without_revenue
+from gateway.metrics.report import Behind, Table, number, percent, shown_value, without_revenue
 
 if TYPE_CHECKING:
     from gateway.metrics.campaigns import Campaign
@@ -35,24 +35,26 @@ def campaigns(asked: Asked) -> Answer:
     found, unpriced = store.campaigns(
         connection, journey, asked.gateway.model.score_name, sold, asked.since, asked.until
     )
-    days = [at.date() if at is not None else None for at in (asked.period.since, asked.period.until)]
+    days = [at.replace(tzinfo=None) if at is not None else None for at in (asked.period.since, asked.period.until)]
     unpaid = _price(found, store.costs(connection), asked.instance.rates, *days)
     data = counted(found, [stage for stage in journey.tracked if stage != "target"])
     data |= {"currency": currency, **without(unpriced), "costs_without_rate": unpaid}
     brought_nobody = {one.name for one in found if not one.leads}
     data["unknown_campaigns"] = sorted(brought_nobody.difference(store.known(connection)) if brought_nobody else ())
     leads = {
-        f"{number}/{one.name or '(none)'}": partial(
+        f"{number}/{shown_value(one.name or None)}": partial(
             store.brought, connection, journey, one.name, number, asked.since, asked.until
         )
         for one in found
         for number in ("leads", *(stage for stage in journey.tracked if stage != "target"))
     } | {name: partial(list, theirs) for name, theirs in leads_without(unpriced).items()}
-    return Answer(data, _parts(data), _rows(data), leads, ("campaign", "revenue", "cost", "return"))
+    return Answer(
+        data, _parts(data), _rows(data), leads, ("campaign", "score", "great", "stage", "revenue", "cost", "return")
+    )
 
 
 def _price(
-    found: list[Campaign], costs: Iterable[Cost], rates: Rates, since: date | None, until: date | None
+    found: list[Campaign], costs: Iterable[Cost], rates: Rates, since: datetime | None, until: datetime | None
 ) -> dict[str, str]:
     """Give each campaign its cost; one that brought nobody gets a row of its own. Returns what has no rate."""
     from gateway.metrics.campaigns import Campaign
@@ -92,7 +94,7 @@ def _parts(data: Mapping[str, Any]) -> Iterator[str | Table]:
     priced = data["total"]["cost"] is not None
     columns = ("campaign", "leads", "score", "great", *stages, f"revenue in {currency}")
     columns += ("cost", *(f"per {stage}" for stage in stages), "return") if priced else ()
-    rows = [(one["campaign"] or "(none)", *_cells(one, priced, linked=True)) for one in data["campaigns"]]
+    rows = [(shown_value(one["campaign"]), *_cells(one, priced, linked=True)) for one in data["campaigns"]]
     yield Table(columns, [*rows, ("in all", *_cells(data["total"], priced))])
     if not data["campaigns"]:
         yield "no leads entered in this time"
@@ -105,7 +107,7 @@ def _parts(data: Mapping[str, Any]) -> Iterator[str | Table]:
 
 def _cells(one: Mapping[str, Any], priced: bool, linked: bool = False) -> Sequence[str]:
     def count(leads: int, which: str) -> str:
-        return Behind(number(leads), f"{which}/{one['campaign'] or '(none)'}") if linked else number(leads)
+        return Behind(number(leads), f"{which}/{shown_value(one['campaign'])}") if linked else number(leads)
 
     score = "" if one["score_mean"] is None else f"{one['score_mean']:.1f}"
     cells = [count(one["leads"], "leads"), score, percent(one["great_share"])]

@@ -10,7 +10,7 @@ from gateway.answers.metrics.asked import Answer, Asked
 from gateway.answers.sheet import one_table
 from gateway.answers.texts import plural
 from gateway.metrics.content import KEYS
-from gateway.metrics.report import Behind, Table, number, percent
+from gateway.metrics.report import Behind, Table, number, percent, shown_value
 
 SHOWN = 50
 """So many rows are shown to people; programs get all."""
@@ -34,7 +34,7 @@ def content(asked: Asked, by: str, only_open: bool) -> Answer:
     rows: Sequence[Mapping[str, Any]] = unassigned(data) if only_open else data["content"]
     data = {**data, "content": rows}
     leads = {
-        "/".join(row[part] or "(none)" for part in KEYS[by]): partial(
+        "/".join(shown_value(row[part]) for part in KEYS[by]): partial(
             store.people, asked.connection, by, [row[part] or "" for part in KEYS[by]], *within
         )
         for row in rows[:NAMED]
@@ -72,10 +72,10 @@ def _parts(data: Mapping[str, Any], by: str, only_open: bool) -> Iterator[str | 
     columns = (*KEYS[by], "stage", "engagements", "people", "of buyers", "of others", "points each")
     cells = [
         (
-            *(row[part] or "(none)" for part in KEYS[by]),
+            *(shown_value(row[part]) for part in KEYS[by]),
             ", ".join(row["stages"]) + (" (some)" if row["stages"] and row["unassigned"] else ""),
             number(row["unassigned" if only_open else "engagements"]),
-            Behind(number(row["people"]), "/".join(row[part] or "(none)" for part in KEYS[by])),
+            Behind(number(row["people"]), "/".join(shown_value(row[part]) for part in KEYS[by])),
             *(percent(row[share]) for share in ("won_share", "not_won_share")),
             "" if row["points"] is None else f"{row['points']:g}",
         )

@@ -53,7 +53,9 @@ def funnel(asked: Asked, by: str | None, basis: str) -> Answer:
     definitions += ("won_before_entry",) if data["notes"] else ()
     return Answer(
         data,
-        report(data, by),
+        report(
+            data, f"fiscal {by}" if by in MONTHS and by != "month" and asked.instance.fiscal_year_start != 1 else by
+        ),
         _rows(data, by),
         {**_leads(asked, wanted, data, cohort), **_listed(leads_without(counts.unpriced))},
         definitions=definitions,

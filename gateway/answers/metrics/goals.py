@@ -12,8 +12,9 @@ from gateway.answers.metrics.asked import Answer, Asked
 from gateway.answers.sheet import one_table
 from gateway.answers.texts import plural
 from gateway.errors import Refused
-from gateway.metrics.period import midnight
+from gateway.metrics.period import Period, midnight
 from gateway.metrics.report import Behind, Table, number, percent
+from gateway.settings.instance import GOALS
 from gateway.times import to_micros
 
 if TYPE_CHECKING:
@@ -34,9 +35,10 @@ def baseline(asked: Asked) -> Answer:
     from gateway.metrics.baseline import baseline as told
     from gateway.store.velocity import crossings
 
-    since, until = asked.since, asked.until
-    ever = since is None and until is None
-    since = to_micros(asked.now - YEAR) if ever else since
+    ever = asked.period.since is None and asked.period.until is None
+    year = midnight((asked.now.astimezone(asked.zone) - YEAR).date(), asked.zone)
+    chosen = Period(year) if ever else asked.period
+    since, until = (to_micros(at) if at else None for at in (chosen.since, chosen.until))
     steps = list(pairwise(asked.journey.tracked))
     rates = [_rate(asked, *step, since, until) for step in steps]
     data: dict[str, Any] = {"last_year": ever, "steps": told(rates)}
@@ -45,7 +47,8 @@ def baseline(asked: Asked) -> Answer:
         begun = partial(crossings, asked.connection, asked.journey, stage, to, since, until)
         leads[f"{stage}/{to}"] = partial(_gone, begun, True, one.ripe)
         leads[f"{stage}/not {to}"] = partial(_gone, begun, False, one.ripe)
-    return Answer(data, _parts(data), one_table(data["steps"]), leads, ("range", "too young", "covered"))
+    definitions = ("range", "too young", "covered")
+    return Answer(data, _parts(data), one_table(data["steps"]), leads, definitions, period=chosen)
 
 
 def _rate(asked: Asked, stage: str, to: str, since: int | None, until: int | None) -> Rate:
@@ -64,7 +67,7 @@ def _gone(begun: Callable[[], Iterable[Crossing]], went_on: bool | None, ripe: i
 
 def _parts(data: Mapping[str, Any]) -> Iterator[str | Table]:
     if data["last_year"]:
-        yield "of the last 365 days, for no period was asked for"
+        yield "the last 365 days, for no period was asked for"
     columns = ("step", "leads", "went on", "rate", "range", "9 of 10 within", "too young", "history")
     rows = []
     for one in data["steps"]:
@@ -99,7 +102,8 @@ def goals(asked: Asked) -> Answer:
 
     agreed = asked.instance.goals
     if agreed is None:
-        raise Refused(UNSET)
+        broken = [str(one) for one in asked.gateway.broken if str(one).startswith(f"{GOALS}:")]
+        raise Refused("; ".join(broken) or UNSET)
     begin, until = (_start(asked, day) for day in (agreed.begin, agreed.until))
     found, leads = [], {}
     for goal in agreed.goals:
@@ -114,7 +118,8 @@ def goals(asked: Asked) -> Answer:
         "hash": asked.instance.hashes["goals"],
         "goals": found,
     }
-    return Answer(data, _goals(data), one_table(found, ("name",)), leads, ("baseline", "forecast"))
+    definitions = ("baseline", "wanted", "so far", "forecast", "state")
+    return Answer(data, _goals(data), one_table(found, ("name",)), leads, definitions)
 
 
 def _start(asked: Asked, day: date) -> int:

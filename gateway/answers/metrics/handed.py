@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.answers.metrics.asked import Answer, Asked
 from gateway.answers.sheet import one_table
+from gateway.answers.texts import plural
 from gateway.metrics.report import Table, number, percent
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def _flat(one: Mapping[str, Any]) -> dict[str, Any]:
 
 def _parts(data: Mapping[str, Any]) -> Iterator[str | Table]:
     if not data["decided"]:
-        yield f"{number(data['handoffs'])} handoffs, none of them decided yet: nothing can be said of the rules"
+        yield f"{plural(data['handoffs'], 'handoff')}, none of them decided yet: nothing can be said of the rules"
         return
     good = f"{number(data['good'])} of {number(data['decided'])} decided handoffs were qualified or won"
     yield f"{good}: {percent(_short(data['good_share']))}"
@@ -131,8 +132,11 @@ def _short(share: float | None) -> float | None:
 
 def misjudged(asked: Asked, data: Mapping[str, Any]) -> Iterator[str | Table]:
     """``data`` of ``surprises`` for people, with what the leads are called now."""
+    if not data["handoffs"]:
+        yield "no handoffs were opened in this time: the score misjudged nobody"
+        return
     bounds = f"low: up to {data['low']:g}, high: from {data['high']:g} points"
-    yield f"{number(data['handoffs'])} handoffs; {bounds}"
+    yield f"{plural(data['handoffs'], 'handoff')}; {bounds}"
     for kind, title in (("won_low", "won with a low score"), ("rejected_high", "rejected with a high score")):
         some = data[kind][:SHOWN]
         names = _names(asked, [one["lead"] for one in some])

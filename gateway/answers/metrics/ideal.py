@@ -9,6 +9,7 @@ from gateway.answers.metrics.asked import Answer, Asked
 from gateway.answers.sheet import one_table
 from gateway.answers.texts import plural
 from gateway.errors import Refused
+from gateway.journey.ideal import ALL
 from gateway.metrics.report import Behind, Table, number, percent
 
 UNSET = "journey.yaml names no ideal opportunity yet; docs/committee.md says how (`ideal:`)"
@@ -23,6 +24,9 @@ def ideal(asked: Asked) -> Answer:
         raise Refused(UNSET)
     found = leads(asked.connection, asked.journey, asked.since, asked.until)
     data, behind = counted(found, asked.journey.ideals)
+    if ALL not in asked.journey.ideals:  # a persona that nobody is of has no ideal, either
+        unnamed = sorted({*asked.journey.personas} - {*asked.journey.ideals})
+        data["without_ideal"] = dict.fromkeys(unnamed, 0) | data["without_ideal"]
     return Answer(
         data, _parts(data), one_table(data["ideals"]), {name: ids.copy for name, ids in behind.items()}, ("ideal",)
     )
@@ -34,6 +38,9 @@ def _parts(data: Mapping[str, Any]) -> Iterator[str | Table]:
     )
     columns = ("ideal", "persona", "leads", "are it", "share", "won of them", "share won", "share won of the others")
     yield Table(columns, [_row(one) for one in data["ideals"]], words=2)
+    if data["without_ideal"]:
+        told = (f"{name or '(none)'} ({plural(leads, 'lead')})" for name, leads in data["without_ideal"].items())
+        yield f"journey.yaml names no ideal for: {', '.join(told)}; their leads and wins are in no number above"
 
 
 def _row(one: Mapping[str, Any]) -> tuple[str, ...]:

@@ -216,7 +216,7 @@ def _told(at: datetime, asked: Question, answer: Answer) -> Told:
     counts = answer.counts or COUNTS[asked.name]
     return Told(
         to_micros(at),
-        f"{counts} {asked.period.words()}" if counts else "",
+        f"{counts} {(answer.period or asked.period).words()}" if counts else "",
         list(_cut(answer.parts)),
         figures(asked.name, answer.data),
         {name: DEFINITIONS[name] for name in answer.definitions},

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.answers import outlook
 from gateway.answers.metrics import attribution, campaigns, content, funnel, goals, handed, ideal, recycled, velocity
-from gateway.answers.metrics.asked import Answer, Asked, stated
+from gateway.answers.metrics.asked import Answer, Asked, settled, stated
 from gateway.answers.section import Data, Section
 from gateway.answers.texts import plural
 from gateway.errors import Refused
@@ -67,7 +67,7 @@ def _section(name: str, title: str, asked: Asked, answer: Callable[[Asked], Answ
         return Section(name, title, str(exc), problem=str(exc))
     data = {
         key: value[:MOST] if isinstance(value, list) else value
-        for key, value in (stated(asked, found.counts, found.period) | dict(found.data)).items()
+        for key, value in (stated(settled(asked, found), found.counts) | dict(found.data)).items()
     }
     parts = [] if name == "surprises" else list(found.parts)
     return Section(name, title, _SAID[name](found.data), parts, data, found.definitions)

@@ -22,7 +22,7 @@ from typing import Any, Concatenate, ParamSpec
 import click
 
 from gateway.answers import sheet
-from gateway.answers.metrics.asked import COUNTS, Answer, Asked, stated
+from gateway.answers.metrics.asked import COUNTS, Answer, Asked, settled, stated
 from gateway.answers.texts import iso, moment, plural, points
 from gateway.cli.main import MOMENT, App, pass_app_to_look
 from gateway.cli.output import say, say_json, table
@@ -115,16 +115,14 @@ class _Told:
         if self.number is not None:
             self._leads(asked, answer.counts or counts, answer.leads, self.number)
             return
-        counts = answer.counts or counts
+        asked, counts = settled(asked, answer), answer.counts or counts
         said = {name: DEFINITIONS[name] for name in answer.definitions}
         if self.json:
-            say_json(stated(asked, counts, answer.period) | dict(answer.data) | {"definitions": said})
+            say_json(stated(asked, counts) | dict(answer.data) | {"definitions": said})
         elif self.csv:
             _rows(sheet.dated(answer.rows, asked, counts))
         else:
-            opening = (
-                (f"{counts} {(answer.period or asked.period).words()}; days of {asked.zone.key}",) if counts else ()
-            )
+            opening = (f"{counts} {asked.period.words()}; days of {asked.zone.key}",) if counts else ()
             if self.html is not None:
                 self._page(asked, [*opening, *answer.parts], answer.data, said)
                 return

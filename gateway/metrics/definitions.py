@@ -38,8 +38,8 @@ DEFINITIONS = {
     "returned": "Those of them after which the lead was handed over again, whenever that was.",
     "engagement": "One thing a lead did with an asset, in a channel or for a campaign, as its system told.",
     "reached": "Of all leads that ever bought, and of all others, the share that engaged at least once in the period.",
-    "points": "What one fresh engagement earns in the model in use, of 100, before limits, for a lead of no persona, the "
-    "mean of a row's engagements; where the model weighs content, by the stage that it serves.",
+    "points": "What one fresh engagement earns in the model in use, of 100, before limits, for a lead of no persona, "
+    "the mean of a row's engagements; where the model weighs content, by the stage that it serves.",
     "score": "The mean of the scores that its leads have now, of 100.",
     "great": "The share of its leads that are in the band great now; of those that have a score.",
     "campaign": "The campaign of a lead's first touch that names one: each lead counts for one campaign, or for none.",

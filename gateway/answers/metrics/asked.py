@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -99,12 +99,14 @@ class Answer:
     period: Period | None = None
 
 
-def stated(asked: Asked, counts: str, chosen: Period | None = None) -> dict[str, Any]:
-    """What the numbers are of, as every metric's JSON begins: nothing where there is no period.
+def settled(asked: Asked, answer: Answer) -> Asked:
+    """What was asked, with the period that the answer chose where none was."""
+    return asked if answer.period is None else replace(asked, period=answer.period)
 
-    :param chosen: the answer's own period, where it has one.
-    """
-    chosen = chosen or asked.period
+
+def stated(asked: Asked, counts: str) -> dict[str, Any]:
+    """What the numbers are of, as every metric's JSON begins: nothing where there is no period."""
+    chosen = asked.period
     since, until = (iso_time(at) if at else None for at in (chosen.since, chosen.until))
     whole = {"counts": counts, "name": chosen.name, "since": since, "until": until, "zone": asked.zone.key}
     return {"period": whole} if counts else {}

@@ -24,7 +24,7 @@ from gateway.answers.metrics import (
     recycled,
     velocity,
 )
-from gateway.answers.metrics.asked import COUNTS, Answer, Asked
+from gateway.answers.metrics.asked import COUNTS, Answer, Asked, settled
 from gateway.durations import parse_duration
 from gateway.errors import NotFound, Refused
 from gateway.metrics.content import KEYS
@@ -126,7 +126,8 @@ class Question:
     def answer(self, gateway: Gateway, connection: Connection) -> tuple[Asked, Answer]:
         """Raises ``Refused`` where there is no answer, and what systems that are asked live raise."""
         asked = Asked(gateway, connection, self.period, gateway.now())
-        return asked, METRICS[self.name].answer(asked, *self.options)
+        answer = METRICS[self.name].answer(asked, *self.options)
+        return settled(asked, answer), answer
 
 
 def question(name: str, said: Mapping[str, str], gateway: Gateway) -> Question:

@@ -70,6 +70,5 @@ def one(asked: dict[str, Any], name: str) -> Any:
     with desk().looking() as connection:
         about, answer = wanted.answer(gateway, connection)
         said = {word: DEFINITIONS[word] for word in answer.definitions}
-        told = stated(about, answer.counts or COUNTS[name], answer.period)
-        told |= dict(answer.data) | {"definitions": said}
+        told = stated(about, answer.counts or COUNTS[name]) | dict(answer.data) | {"definitions": said}
         return orjson.loads(orjson.dumps(told, option=orjson.OPT_NON_STR_KEYS))

@@ -1,8 +1,8 @@
 """A lead as it was known at a time: its facts folded again from stored events, scored with the model in use then.
 
 In: a lead and a time T. Facts count with ``at`` and ``known_at`` ≤ T, so the score is the one that was decided with;
-with hindsight everything known today counts, whenever it was heard. A person is who they were taken for then: merges
-and splits since are taken back, but for those of companies.
+with hindsight everything known today counts, whenever it was heard. A person is who they were taken for then, and so is
+a company: merges and splits since are taken back.
 """
 
 from __future__ import annotations
@@ -278,12 +278,26 @@ def _company(
     if link is None:
         return {}, None
     entity = next(iter(_entities(connection, link)), "")
-    company = [(row.system, row.object, row.record) for row in listing.records_of(connection, entity)]
-    records, _ = _folded(connection, company, "company", at, known_at, rules)
+    company = {(row.system, row.object, row.record) for row in listing.records_of(connection, entity)}
+    if known_at is not None:
+        company = _apart(connection, entity, company, link, at)
+    records, _ = _folded(connection, sorted(company), "company", at, known_at, rules)
     merged, _, _ = attributes([record for record in records if record.known], rules.inbound, rules.rank)
     rolled = rollups.at(connection, entity, at)
     merged |= rolled[1] if rolled is not None else {}
     return {f"{OF_COMPANY}{name}": value for name, value in merged.items()}, rolled
+
+
+def _apart(connection: Connection, company: str, refs: set[Ref], link: Ref, at: int) -> set[Ref]:
+    """The records that were one company with ``link`` at ``at``, of those that are now."""
+    for row in reversed(listing.regrouped(connection, company, at)):
+        if row.lead != company:
+            continue
+        theirs = {(ref[0], ref[1], ref[2]) for ref in row.detail["records"]}
+        if link in theirs:
+            return _apart(connection, row.other, theirs, link, at)
+        refs = refs - theirs
+    return refs
 
 
 def _is_company(ref: Ref, event: RecordsLinked, rules: Rules) -> bool:

@@ -323,8 +323,7 @@ class Gateway:
         self._tell()
         self._look_for_drift()
         self.bodies.sweep()
-        if self.instance.approval != "off":
-            proposing.go_due(self)
+        proposing.go_due(self)
         with read(self.store.main) as connection:
             leads = due.scores(connection, self.model.score_names, now, SWEEP_LEADS)
             leads = leads or due.wakes(connection, now, SWEEP_LEADS)
@@ -574,7 +573,7 @@ def open_gateway(
                 rereading.note(gateway, connection, before.files, now())
                 if host.rules.lets_in_more(Rules(before.files)):  # what they carry was not even planned meanwhile
                     due.rescore_all(connection, "plugins are let in that were kept out", to_micros(now()))
-        went_live = instance.approval != "off" and proposing.go_due(gateway)
+        went_live = proposing.go_due(gateway)
     except StaleCommit:
         went_live = True
     except BaseException:

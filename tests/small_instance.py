@@ -61,6 +61,7 @@ objects:
     only: {kind: firm}
     id: id
     time: at
+    merged: {when: {merged: {known: true}}, losers: merged}
     fields: {industry: industry}
   deal:
     kind: deal

@@ -97,14 +97,14 @@ def files_called(gateway: Gateway, key: str) -> tuple[str, Mapping[str, str]]:
                     return row.id[: governing.SHORT], row.files
             if (draft := proposing.named(connection, key)) is not None:
                 base = bundle.of(connection, draft.base)
-                return f"draft {draft.id[-8:]}", {**(base.files if base is not None else live), **draft.files}
+                return f"draft {draft.id[-8:]}", governing.merged(base.files if base is not None else live, draft.files)
     try:
         name, files = proposing.files_of(root, key)
     except NotFound as exc:
         raise NotFound(
             f"{exc}; a version is live, disk, or the beginning of an id of `gateway model history`"
         ) from None
-    return name, {**live, **files}
+    return name, governing.merged(live, files)
 
 
 def model_files(files: Mapping[str, str]) -> Iterator[str]:
@@ -145,7 +145,7 @@ def draft_json(gateway: Gateway, draft: Draft) -> dict[str, Any]:
 def _changes(connection: Connection, draft: Draft, live: Mapping[str, str]) -> dict[str, list[str]]:
     base = bundle.of(connection, draft.base)
     before = base.files if base is not None else live
-    return governing.changes(before, {**before, **draft.files})
+    return governing.changes(before, governing.merged(before, draft.files))
 
 
 def turn_json(one: Turn) -> dict[str, Any]:
@@ -170,7 +170,12 @@ def approval_words(gateway: Gateway) -> list[str]:
     """What every page says: how the model changes, what of the files is held back, what waits for keys, and that the
     live one came by an override."""
     if gateway.instance.approval == "off":
-        return ["approval: off: whoever edits the files changes the model"]
+        words = ["approval: off: whoever edits the files changes the model"]
+        return words + [
+            f"draft {one['id'][-8:]}, agreed on for {one['effective_at']}, will not go live: {proposing.NO_APPROVAL}"
+            for one in open_drafts(gateway)
+            if one["state"] == drafts.AGREED
+        ]
     words = [f"approval: {gateway.instance.approval}"]
     with read(gateway.store.main) as connection:
         words += governing.held_now(gateway.instance.root, connection).lines

@@ -123,6 +123,11 @@ def working(disk: Mapping[str, str], live: Mapping[str, str], held: Mapping[str,
     } | {name: live[name] for name in held if name in live}
 
 
+def merged(live: Mapping[str, str], draft: Mapping[str, str]) -> dict[str, str]:
+    """The live files with those of a draft in their place; one that is empty there is taken away."""
+    return {name: text for name, text in {**live, **draft}.items() if text.strip() or draft.get(name) is None}
+
+
 def unapproved(disk: Mapping[str, str]) -> dict[str, str]:
     """The files before the first model is approved: nobody is scored or handed over; what sales report counts."""
     files = {name: text for name, text in disk.items() if name != SCORING}
@@ -174,7 +179,8 @@ def held_now(root: Path, connection: Connection) -> Held:
         return NOTHING
     disk = texts(root)
     readable = {name: text for name, text in disk.items() if not text.strip() or _data(name, text)}
-    return Held(active.id, changes(active.files, {**active.files, **readable}))
+    there = {name: text for name, text in active.files.items() if name in disk or name not in MODEL}
+    return Held(active.id, changes(active.files, {**there, **readable}))
 
 
 def live_files(connection: Connection, instance: Instance) -> Mapping[str, str]:

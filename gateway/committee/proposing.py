@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 FOLDER = "drafts"
 """Where drafts that are files are looked for in an instance: ``drafts/NAME.yaml``, or a folder ``drafts/NAME``."""
 RIGHT = "decide"
+NO_APPROVAL = "approval is off by now, so the files are the model: put the draft's text into them (`model export`)"
 ENDS = {keys.REJECT: drafts.REJECTED, keys.WITHDRAW: drafts.WITHDRAWN}
 
 
@@ -43,14 +44,16 @@ ENDS = {keys.REJECT: drafts.REJECTED, keys.WITHDRAW: drafts.WITHDRAWN}
 
 
 def files_of(root: Path, given: str = "") -> tuple[str, dict[str, str]]:
-    """(name, file → text) of a draft: the instance's own files, a folder with some of them, or one file.
+    """(name, file → text) of a draft: the instance's own files, a folder with some of them, or one file. A file that is
+    empty is to be taken away.
 
     :param given: a path, or a name in ``drafts/``; empty = the files of the instance as they stand on disk. What a
         single file is, its name tells, else its content.
     Raises ``NotFound`` and ``ConfigError``.
     """
     if not given:
-        return "the files on disk", {name: text for name, text in texts(root).items() if _governed(name)}
+        found = dict.fromkeys(MODEL, "") | texts(root)
+        return "the files on disk", {name: text for name, text in found.items() if _governed(name)}
     places = [Path(given), root / given, root / FOLDER / given, root / FOLDER / f"{given}.yaml"]
     path = next((one for one in places if one.exists()), None)
     if path is None:
@@ -118,12 +121,12 @@ def propose(
         raise Refused("approval is off: what the files say is live; `approval: two-key` in gateway.yaml asks for keys")
     _reason(reason)
     _in_time(effective_at, now)
-    wanted = {**live, **files}
+    wanted = governing.merged(live, files)
     changes = governing.changes(live, wanted)
     if not changes:
         raise Refused(f"{name}: nothing in it differs from the live model")
     governing.fits(gateway.instance.root, gateway.host, wanted, gateway.instance)
-    kept = {one: files[one] for one in changes}
+    kept = {one: wanted.get(one, "") for one in changes}
     at = to_micros(now)
     with write(gateway.store.main) as connection:
         base = active.id if active is not None else ""
@@ -189,13 +192,18 @@ def comment(gateway: Gateway, user: User, draft: Draft, words: str) -> None:
 
 
 def go_due(gateway: Gateway) -> bool:
-    """Bring to life what has all its keys and whose time has come. True when something went live."""
+    """Bring to life what has all its keys and whose time has come. True when something went live.
+
+    Without approval the files are the model: a draft that they would undo at once ends, and says so.
+    """
     now = to_micros(gateway.now())
     with read(gateway.store.main) as connection:
         waiting = drafts.due(connection, now)
     went = False
     for draft in waiting:
         try:
+            if gateway.instance.approval == "off":
+                raise Refused(NO_APPROVAL)
             instance, base = _current(gateway, draft)
         except (ConfigError, Refused) as exc:
             problem = str(exc.problems[0]) if isinstance(exc, ConfigError) else str(exc)
@@ -236,7 +244,7 @@ def _current(gateway: Gateway, draft: Draft) -> tuple[Instance, str]:
     moved = [*governing.changes(was, live), *(name for name in draft.files if was.get(name) != live.get(name))]
     if moved:
         raise Refused(f"{', '.join(dict.fromkeys(moved))} of the live model changed since; propose the draft again")
-    wanted = {**live, **draft.files}
+    wanted = governing.merged(live, draft.files)
     instance = governing.fits(gateway.instance.root, gateway.host, wanted, gateway.instance)
     return instance, active.id if active is not None else ""
 

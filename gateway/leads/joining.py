@@ -395,7 +395,7 @@ def _unite(batch: Batch, winner: Ref, loser: Ref, why: str, joining: Joining) ->
         if kind == "person":
             _merge_leads(batch, won.entity, lost.entity, f"{loser[1]} {loser[2]} {why}", joining)
         else:
-            _merge_others(batch, kind, won.entity, lost.entity, joining)
+            _merge_others(batch, kind, won.entity, lost.entity, f"{loser[1]} {loser[2]} {why}", joining)
         if won.entity != lost.entity:
             return  # one of them is forgotten
     home = _living(batch, kind, won.entity or lost.entity)
@@ -410,9 +410,22 @@ def _unite(batch: Batch, winner: Ref, loser: Ref, why: str, joining: Joining) ->
         batch.touched.add(home)
 
 
-def _merge_others(batch: Batch, kind: Kind, winner_id: str, loser_id: str, joining: Joining) -> None:
+def _merge_others(batch: Batch, kind: Kind, winner_id: str, loser_id: str, why: str, joining: Joining) -> None:
     shelf = _shelf(batch, kind)
     winner, loser = shelf[winner_id], shelf[loser_id]
+    if kind == "company":  # a past score looks at the company as it was then
+        batch.regroupings.append(
+            {
+                "id": joining.mint(),
+                "what": "merge",
+                "lead": winner_id,
+                "other": loser_id,
+                "at": batch.now,
+                "why": why,
+                "by": "",
+                "detail": {"records": [list(ref) for ref in loser.records]},
+            }
+        )
     for ref, record in loser.records.items():
         record.entity, record.dirty = winner_id, True
         winner.records[ref] = record

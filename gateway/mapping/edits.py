@@ -66,7 +66,9 @@ class Edited:
         """Let a status mean ``outcome``; empty: none."""
         data = self._tree["objects"][object_]
         if not outcome:
-            _below(data, "no_outcome").setdefault(field, _flow([])).append(raw)
+            nothing = _below(data, "no_outcome").setdefault(field, _flow([]))
+            if raw not in nothing:
+                nothing.append(raw)
             return
         rules = data.setdefault("outcomes", CommentedSeq())
         alike = [rule for rule in rules if attributes_of(rule.get("when") or {}) == {field}]
@@ -76,8 +78,10 @@ class Edited:
             kept = {key: first[key] for key in ("at", "reason", "by") if key in first}
             rules.append(_flow({"outcome": outcome, "when": _flow({field: raw}), **kept}))
             return
-        self._keep_name(object_, rules, mine)
         when = mine["when"][field]
+        if raw in (when if isinstance(when, list) else [when]):
+            return
+        self._keep_name(object_, rules, mine)
         if isinstance(when, MutableMapping):
             operator = "in" if "in" in when else "is"
             values = when.pop(operator)

@@ -61,7 +61,7 @@ def call(gateway: Gateway, item: Mapping[str, Any], word: str) -> list[str]:
         if not edited.map_back(object_, field, known[word], value):
             raise Refused(f"{name}: {object_}.{field}: {word} means something else already, when it is read")
 
-    rewrite(gateway, system, edit)
+    rewrite(gateway, {system: edit})
     with write(gateway.store.main) as connection:
         switches.discard(connection, to_micros(gateway.now()), [row.detail["write"] for row in alike])
     again(gateway, {gateway.find_lead(row.lead) for row in alike if row.lead})

@@ -173,15 +173,17 @@ def _say(gateway: Gateway, lead: Lead, to: str, value: Any) -> None:
 
 
 def _always(gateway: Gateway, to: str, system: str) -> list[str]:
-    done = []
-    for name in gateway.instance.systems:
-        changed: list[str] = []
+    changed: dict[str, list[str]] = {name: [] for name in gateway.instance.systems}
 
-        def edit(edited: Edited, changed: list[str] = changed) -> None:
-            changed += edited.prefer(to, system)
+    def preferring(name: str) -> Callable[[Edited], None]:
+        return lambda edited: changed[name].extend(edited.prefer(to, system))
 
-        file = rewrite(gateway, name, edit)
-        done += [f"{file}: {field}: sync: prefer, prefer: {system}" for field in changed]
+    files = rewrite(gateway, {name: preferring(name) for name in changed})
+    done = [
+        f"{file}: {field}: sync: prefer, prefer: {system}"
+        for file, fields in zip(files, changed.values(), strict=True)
+        for field in fields
+    ]
     with closing(reopened(gateway)) as fresh, read(fresh.store.main) as connection:
         leads = [row.lead for row in items.alike(connection, work.CONFLICT, to)]
     return done + again(gateway, leads)
@@ -276,7 +278,7 @@ def _map(gateway: Gateway, item: Item, said: Said) -> list[str]:
     if rules is None:
         raise Refused(f"mappings/{system}.yaml has no object {object_!r} any more")
     _known_word(gateway, item, said.value)
-    file = rewrite(gateway, system, _mapped(gateway, rules, field, raw, said.value))
+    [file] = rewrite(gateway, {system: _mapped(gateway, rules, field, raw, said.value)})
     with closing(reopened(gateway)) as fresh:
         told = field
         if field == work.REASON:

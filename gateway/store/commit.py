@@ -323,8 +323,9 @@ def _commit_merges(connection: Connection, batch: Batch) -> None:
             else:
                 _move_rows(connection, moved, "deal", ("at", "stage"), pairs)
     people = [(winner, loser) for kind, winner, loser in batch.merges if kind == "person"]
-    if people:
+    if batch.regroupings:
         regrouping.book(connection, batch.regroupings)
+    if people:
         pairs = [{"winner": winner, "loser": loser} for winner, loser in people]
         w, losers = t.writes.c, [loser for _, loser in people]
         undone = select(w.id, w.system, w.state).where(among(w.lead, losers), w.state.in_(("waiting", "dead")))

@@ -571,12 +571,12 @@ notices = Table(  # what people are told: something that happened, or a state wh
     ),
 )
 
-regroupings = Table(  # which records are one person was decided anew: merges and splits, append-only
+regroupings = Table(  # which records are one person or company was decided anew: merges and splits, append-only
     "regroupings",
     main,
     Column("id", Id, primary_key=True),
     Column("what", String, nullable=False),  # merge | split
-    Column("lead", Id, nullable=False, index=True),  # who stays
+    Column("lead", Id, nullable=False, index=True),  # who stays; of companies, the company
     Column("other", Id, nullable=False, index=True),  # who became its alias, or is a lead of its own again
     Column("at", Time, nullable=False),
     Column("why", String, nullable=False),

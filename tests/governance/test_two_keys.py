@@ -12,7 +12,7 @@ import time_machine
 from gateway.engine.files import differences, take_up
 from gateway.notices.troubles import troubles
 from gateway.settings.instance import store_place
-from gateway.store import bundle
+from gateway.store import bundle, drafts
 from gateway.store.database import read
 from gateway.store.times import utc_now
 
@@ -224,3 +224,61 @@ def test_an_unknown_approval_is_a_problem_of_its_line(committee: Any, text: str)
     """It is never taken for off."""
     committee.instance.edit("gateway.yaml", "approval: two-key", f"approval: {text}")
     assert "approval: " in committee.instance.run("check", code=2).stderr
+
+
+def test_a_file_that_is_taken_away_is_a_draft_too(committee: Any) -> None:
+    """On disk, or as an empty file of a draft's folder."""
+    (committee.instance.root / "scoring.yaml").unlink()
+    assert "scoring.yaml differs from live" in committee.instance.run("status").output
+    draft = committee.proposes()
+    assert "removed" in " ".join(committee.instance.json("model", "history")["drafts"][0]["changes"]["scoring.yaml"])
+    committee.agrees(draft)
+    assert "no scoring.yaml" in committee.instance.run("model", "show").stdout
+    assert LINE not in committee.instance.run("status").output
+    committee.instance.write("drafts/none/journey.yaml", "")
+    assert "removed mql" in committee.does("mo", "propose", "none").stdout
+
+
+def test_a_value_map_that_alters_what_is_scored_becomes_a_draft(committee: Any) -> None:
+    """Resolving says so and changes nothing; one that the model does not look at applies at once."""
+    instance = committee.instance
+    for field in ("title", "country"):
+        instance.edit(
+            "mappings/leads.yaml",
+            f"{field}: {field}",
+            f"{field}: {{to: {field}, values: {{A: B}}, values_default: drop}}",
+        )
+    committee.agrees(committee.proposes())
+    row = {"id": "8", "at": "2026-02-05T09:00:00", "email": "x@six.example", "title": "Boss", "country": "Oz"}
+    instance.bring([row], "more.csv")
+    items = {one["detail"]["value"]: one["id"] for one in instance.json("work", "list")["work"]}
+    instance.run("work", "resolve", items["Oz"], "--map", "Australia")
+    before = (instance.root / "mappings/leads.yaml").read_text()
+    assert "Oz: Australia" in before
+    said = instance.run("work", "resolve", items["Boss"], "--map", "Chief", code=1).output
+    assert (instance.root / "mappings/leads.yaml").read_text() == before
+    [name] = [one.name for one in (instance.root / "drafts").iterdir()]
+    assert f"`gateway model propose {name}`" in " ".join(said.split())
+    committee.agrees(committee.proposes("mo", name))
+    instance.run("model", "discard", "--go")
+    instance.run("work", "resolve", items["Boss"], "--map", "Chief")
+    assert [one for one in instance.json("work", "list")["work"] if one["id"] == items["Boss"]] == []
+
+
+def test_what_was_agreed_on_for_later_ends_where_approval_ended_before(committee: Any) -> None:
+    """It is said until then, and at its date why nothing went live."""
+    before = total(committee)
+    tomorrow = utc_now() + timedelta(days=1)
+    committee.instance.edit(*EXECUTIVE)
+    later = committee.proposes("mo", "--from", tomorrow.isoformat())
+    committee.agrees(later)
+    committee.instance.run("model", "discard", "--go")
+    committee.instance.edit("gateway.yaml", "two-key", "off")
+    committee.agrees(committee.proposes())
+    assert "will not go live: approval is off" in " ".join(committee.instance.run("status").stdout.split())
+    with time_machine.travel(tomorrow + timedelta(minutes=1), tick=False):
+        assert total(committee) == before
+        assert committee.instance.json("model", "history")["drafts"] == []
+    with committee.gateway() as gateway, read(gateway.store.main) as connection:
+        found = drafts.found(connection, [drafts.FAILED])
+    assert [(one.id, one.problem[:15]) for one in found] == [(later, "approval is off")]

@@ -66,12 +66,17 @@ FIRM = st.fixed_dictionaries(
         "industry": st.sampled_from(["software", "steel"]),
     }
 )
+MERGED = st.builds(
+    lambda winner, age: {"kind": "firm", "id": winner, "merged": "g" if winner == "f" else "f", "age": age},
+    st.sampled_from(["f", "g"]),
+    AGE,
+)
 SALES = st.fixed_dictionaries(
     {"id": st.sampled_from(["c1", "c2"]), "age": AGE, "number": st.sampled_from(["n1", "n2"])},
     optional={"position": st.sampled_from(["CEO", "clerk"]), "state": st.sampled_from(["Working", "Recycled"])},
 )
 STEP = st.one_of(
-    st.tuples(st.just("site"), st.lists(st.one_of(CONTACT, CONTACT, FIRM), min_size=1, max_size=4)),
+    st.tuples(st.just("site"), st.lists(st.one_of(CONTACT, CONTACT, FIRM, MERGED), min_size=1, max_size=4)),
     st.tuples(st.just("crm"), st.lists(SALES, min_size=1, max_size=2)),
     st.tuples(st.just("model"), st.sampled_from(sorted(MODELS))),
     st.tuples(st.just("mark"), st.integers(-20, 20)),
@@ -137,7 +142,7 @@ class Past:
 @draws(10, deadline=None)
 @given(steps=st.lists(STEP, min_size=2, max_size=14))
 def test_a_past_score_is_the_one_that_was_decided_with(steps: list[tuple[str, Any]]) -> None:
-    """With late news, other models, marks, people who became one, companies that changed, and what they came to."""
+    """With late news, other models, marks, people and companies who became one, or changed, and what they came to."""
     with TemporaryDirectory() as folder:
         past = Past(Path(folder))
         for what, given_ in steps:
@@ -147,4 +152,24 @@ def test_a_past_score_is_the_one_that_was_decided_with(steps: list[tuple[str, An
             if lead in living:
                 found = explain_at(past.gateway(), lead, from_micros(at))
                 assert (found.score.total, from_micros(at)) == (total, from_micros(at))
+        past.small.store.close()
+
+
+def test_companies_that_were_merged_since_are_two_again() -> None:
+    """Each lead has the company of then: what the other brought, and what became of it later, is not known yet."""
+    with TemporaryDirectory() as folder:
+        past = Past(Path(folder))
+        firms = [{"kind": "firm", "id": "f", "industry": "steel"}, {"kind": "firm", "id": "g", "industry": "software"}]
+        people = [{"kind": "contact", "id": n, "firm_id": firm} for n, firm in (("1", "f"), ("2", "g"))]
+        past.do("site", [one | {"age": 0} for one in (*firms, *people)])
+        then = past.small.at
+        past.do("site", [{"kind": "firm", "id": "f", "merged": "g", "industry": "paper", "age": 0}])
+
+        def known(at: Any, hindsight: bool = False) -> list[str]:
+            found = [explain_at(past.gateway(), lead, at, hindsight) for lead in past.leads()]
+            return sorted(one.subject.attributes["company.industry"] for one in found)
+
+        assert known(then) == ["software", "steel"]
+        assert known(past.small.at) == ["paper", "paper"]
+        assert len(set(known(then, hindsight=True))) == 1  # of today's company, what was so by then
         past.small.store.close()

@@ -30,9 +30,12 @@ def propose(app: App, draft: str, effective: datetime | None, reason: str, by: s
     DRAFT is a file, a folder, or a name in the instance's folder `drafts`; without it, what is edited on disk. Nothing
     goes live before marketing and sales have approved it, as `approval:` in gateway.yaml says.
     """
-    from gateway.committee import proposing
+    from gateway.committee import governing, proposing
+    from gateway.store.database import read
 
-    name, files = proposing.files_of(app.root, draft)
+    with read(app.gateway.store.main) as connection:
+        live = governing.live_files(connection, app.instance)
+    name, files = proposing.files_of(app.root, draft, live)
     user = key_holder(app, by)
     at = app.moment(effective) if effective is not None else None
     made, changes = proposing.propose(app.gateway, user, name, files, reason, at)

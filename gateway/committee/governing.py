@@ -23,6 +23,7 @@ from gateway.governance.parts import (
     SCORING,
     apart,
     governed,
+    is_mapping,
     is_score,
     names,
     of_model,
@@ -179,7 +180,7 @@ def held_now(root: Path, connection: Connection) -> Held:
         return NOTHING
     disk = texts(root)
     readable = {name: text for name, text in disk.items() if not text.strip() or _data(name, text)}
-    there = {name: text for name, text in active.files.items() if name in disk or name not in MODEL}
+    there = {name: text for name, text in active.files.items() if name in disk or name == GATEWAY or is_mapping(name)}
     return Held(active.id, changes(active.files, {**there, **readable}))
 
 

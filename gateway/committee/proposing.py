@@ -6,7 +6,7 @@ at its time, a new active bundle. Every refusal says who may do it, or what to d
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,16 +43,17 @@ ENDS = {keys.REJECT: drafts.REJECTED, keys.WITHDRAW: drafts.WITHDRAWN}
 # -- what a draft is made of -------------------------------------------------------------------------------------------
 
 
-def files_of(root: Path, given: str = "") -> tuple[str, dict[str, str]]:
+def files_of(root: Path, given: str = "", live: Collection[str] = ()) -> tuple[str, dict[str, str]]:
     """(name, file → text) of a draft: the instance's own files, a folder with some of them, or one file. A file that is
     empty is to be taken away.
 
     :param given: a path, or a name in ``drafts/``; empty = the files of the instance as they stand on disk. What a
-        single file is, its name tells, else its content.
+        single file is, its name tells, else its content. :param live: files in use; those that are missing on disk are
+        to be taken away, but for mappings, which come and go with their systems.
     Raises ``NotFound`` and ``ConfigError``.
     """
     if not given:
-        found = dict.fromkeys(MODEL, "") | texts(root)
+        found = dict.fromkeys((name for name in live if not is_mapping(name)), "") | texts(root)
         return "the files on disk", {name: text for name, text in found.items() if _governed(name)}
     places = [Path(given), root / given, root / FOLDER / given, root / FOLDER / f"{given}.yaml"]
     path = next((one for one in places if one.exists()), None)

@@ -76,7 +76,9 @@ def new_draft(desk: Desk) -> ResponseReturnValue:
             if "look" in given:
                 governing.fits(gateway.instance.root, gateway.host, {**live, name: text}, gateway.instance)
                 return _editing(name, text, compared=governing.changes(live, {**live, name: text}))
-            called, files = proposing.files_of(gateway.instance.root) if name == DISK else (name, {name: text})
+            called, files = (
+                proposing.files_of(gateway.instance.root, "", live) if name == DISK else (name, {name: text})
+            )
             reason, begins = given.get("reason", "").strip()[:1000], _day(desk, given.get("from", ""))
             with desk.deciding() as held:
                 made, _ = proposing.propose(held, visitor().user, called, files, reason, begins)

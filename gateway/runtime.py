@@ -333,13 +333,14 @@ class Gateway:
         if leads:
             self.observe(self.pipeline.run((), leads, cause="time"))
             return done + len(leads)
-        for rescore, ids in queued:
-            if ids:
-                self.observe(self.pipeline.run((), ids, cause="model" if rescore.company is None else "news"))
+        if again := {lead for _, ids in queued for lead in ids}:
+            everybody = any(rescore.company is None for rescore, _ in queued)
+            self.observe(self.pipeline.run((), again, cause="model" if everybody else "news"))
+        if queued:
             with write(self.store.main) as connection:
-                due.advance_rescore(connection, rescore, ids, SWEEP_LEADS)
-            done += max(len(ids), 1)
-        return done
+                for rescore, ids in queued:
+                    due.advance_rescore(connection, rescore, ids, SWEEP_LEADS)
+        return done + max(len(again), len(queued))
 
     def _tell(self) -> None:
         """Who cannot be told keeps nobody's score from moving."""

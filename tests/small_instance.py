@@ -199,12 +199,12 @@ class Small:
         while True:
             with self.store.main.connect() as connection:
                 queued = due.rescores(connection, 2)
-            for rescore, ids in queued:
-                self.pipeline.run((), ids)
-                with write(self.store.main) as connection:
-                    due.advance_rescore(connection, rescore, ids, 2)
             if not queued:
                 return
+            self.pipeline.run((), {lead for _, ids in queued for lead in ids})
+            with write(self.store.main) as connection:
+                for rescore, ids in queued:
+                    due.advance_rescore(connection, rescore, ids, 2)
 
     def rows(self, table: Any, *columns: str) -> list[Any]:
         chosen = [table.c[name] for name in columns] or [table]

@@ -126,12 +126,16 @@ class Taking:
         self._rescore()
 
     def _rescore(self) -> None:
-        """Leads of companies that changed; a scorer that fails on one must not keep us here for ever."""
+        """Leads of companies that changed, or came to something else together; a scorer that fails on one must not keep
+        us here for ever."""
+        from gateway import rollups
         from gateway.runtime import SWEEP_LEADS
         from gateway.store.database import read
         from gateway.store.overview import queued_rescores
 
         gateway = self.gateway
+        while rollups.sweep(gateway.pipeline):
+            self.work.check()
         with read(gateway.store.main) as connection:
             queued = queued_rescores(connection)
         for _ in range(queued * (2 + self._standing()["leads"] // SWEEP_LEADS)):

@@ -24,7 +24,7 @@ from gateway.model import score_called
 from gateway.scoring.rating import known
 from gateway.settings.instance import STRATEGY, Instance
 from gateway.simulation.replay import Rules, Way, rules_of
-from gateway.simulation.tally import Past, Tally
+from gateway.simulation.tally import ROLLUPS, Past, Tally
 from gateway.store import rescoring, simulating
 from gateway.store.database import read
 from gateway.times import to_micros
@@ -108,6 +108,7 @@ def simulate(
         for name in changes
         if name.startswith("mappings/") or (is_score(name) and name != (f"scores/{score}.yaml" if score else SCORING))
     ]
+    left_out += [ROLLUPS] * bool(gateway.instance.rollups or wanted.rollups)
     capacity, people = wanted.journey.capacity, _people(wanted.journey.owners)
     return Simulated(since, until, (live.stage.name, draft.stage.name), changes, left_out, tally, capacity, people)
 

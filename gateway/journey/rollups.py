@@ -50,7 +50,7 @@ class RollupForm(Schema):
     @validates_schema
     def _sensible(self, data: Mapping[str, Any], **kwargs: object) -> None:
         if "best" in data and (others := [key for key in ("count", "activity", "where") if key in data]):
-            raise ValidationError("the best score has none", others[0])
+            raise ValidationError("only what counts has this; the best score is that of any lead", others[0])
 
 
 ROLLUPS = fields.Dict(

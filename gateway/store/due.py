@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
+from itertools import takewhile
 from typing import Any
 
 from sqlalchemy import (
@@ -47,15 +48,28 @@ _SPAN: ColumnElement[int] = literal_column(f"scores.changes_at / {t.DUE_SPAN}", 
 
 
 def rescores(connection: Connection, limit: int) -> list[tuple[Any, list[str]]]:
-    """The oldest queued rescore with the next leads it asks for; an empty list of leads means it is done.
+    """The oldest queued rescores with the next leads that they ask for, ``limit`` together; fewer than that of one mean
+    it is done. Several are of companies, each with all its leads.
 
     Those by a changed model are ``store.rescoring``'s.
     """
-    r = t.rescores.c
-    row = connection.execute(select(t.rescores).where(r.scoring == "").order_by(r.id).limit(1)).first()
-    if row is None:
+    r, leads = t.rescores.c, t.leads.c
+    rows = connection.execute(select(t.rescores).where(r.scoring == "").order_by(r.id).limit(limit)).all()
+    small = list(takewhile(lambda row: row.company is not None and not row.after, rows))
+    if len(small) > 1:
+        theirs = select(leads.company, leads.id).where(leads.merged_into.is_(None))
+        theirs = theirs.where(among(leads.company, [row.company for row in small]))
+        found = connection.execute(theirs.order_by(leads.company, leads.id).limit(limit + 1)).all()
+        of: dict[str, list[str]] = {row.company: [] for row in small} if len(found) <= limit else {}
+        for company, lead in found:
+            of.setdefault(company, []).append(lead)
+        if len(found) > limit:
+            del of[found[-1].company]  # not all of its leads are here
+        if of:
+            return [(row, of[row.company]) for row in small if row.company in of]
+    if not rows:
         return []
-    leads = t.leads.c
+    row = rows[0]
     query = select(leads.id).where(leads.merged_into.is_(None), leads.id > row.after).order_by(leads.id).limit(limit)
     if row.company is not None:
         query = query.where(leads.company == row.company)

@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, literal_column, or_, select, tuple_
+from sqlalchemy.sql.selectable import FromClause
 
 from gateway.leads.record import Ref
 from gateway.store import tables as t
@@ -68,13 +69,19 @@ def named(connection: Connection, ids: Sequence[str], score_name: str) -> Rows:
 def values(connection: Connection, field: str) -> list[tuple[Any, int]]:
     """The values of one attribute over all living leads, most frequent first; each element of a list for itself.
 
-    A company's attribute is ``company.<name>``. None stands for leads that have no value.
+    A company's attribute or roll-up is ``company.<name>``. None stands for leads that have no value.
     """
-    source, attributes = t.leads, t.leads.c.attributes
+    source: FromClause = t.leads
+    value = json_text(connection, t.leads.c.attributes, field)
     if field.startswith("company."):
-        source = t.leads.outerjoin(t.companies, t.companies.c.id == t.leads.c.company)  # type: ignore[assignment]
-        attributes, field = t.companies.c.attributes, field.removeprefix("company.")
-    value = json_text(connection, attributes, field)
+        field, d, r = field.removeprefix("company."), t.rollups_due.c, t.rollups.c
+        source = (
+            t.leads.outerjoin(t.companies, t.companies.c.id == t.leads.c.company)
+            .outerjoin(t.rollups_due, d.company == t.leads.c.company)
+            .outerjoin(t.rollups, and_(r.company == d.company, r.at == d.at))
+        )
+        rolled, own = (json_text(connection, one, field) for one in (r.numbers, t.companies.c.attributes))
+        value = func.coalesce(func.nullif(rolled, "null"), own)
     counted = (
         select(value, func.count())
         .select_from(source)

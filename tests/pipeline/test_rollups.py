@@ -12,7 +12,7 @@ from sqlalchemy import event
 from gateway import rollups as sweeping
 from gateway.journey.rollups import compile_rollups, wanted
 from gateway.pipeline import Pipeline
-from gateway.store import rollups
+from gateway.store import due, listing, rollups
 from gateway.store import tables as t
 from gateway.store.database import read, write
 from gateway.times import to_micros
@@ -221,3 +221,33 @@ def test_a_company_larger_than_a_part_is_counted_whole(small, monkeypatch):
     small.take("site", firm(), firm("g"), *(person(str(n), page="/a", firm_id="fg"[n % 2]) for n in range(9)))
     small.roll()
     assert sorted(one["engaged_leads"] for one in small.numbers()) == [4, 5]
+
+
+def test_companies_that_moved_are_scored_again_together(small):
+    """Not one batch each; one that is larger than a batch comes in parts, and nobody is left out."""
+    sizes = {"a": 1, "b": 2, "c": 7, "d": 1}
+    people = [person(f"{name}{n}", page="/a", firm_id=name) for name, size in sizes.items() for n in range(size)]
+    small.take("site", *map(firm, sizes), *people)
+    assert sweeping.sweep(small.pipeline) == len(sizes)
+    batches, seen = 0, set()
+    while True:
+        with write(small.store.main) as connection:
+            queued = due.rescores(connection, 5)
+            for rescore, ids in queued:
+                due.advance_rescore(connection, rescore, ids, 5)
+                seen |= set(ids)
+        if not queued:
+            break
+        assert len({lead for _, ids in queued for lead in ids}) <= 5
+        batches += 1
+    assert len(seen) == sum(sizes.values())
+    assert batches <= 4
+
+
+def test_values_of_a_roll_up_are_counted(small):
+    """``leads values company.engaged_leads`` knows it like any field of the company."""
+    small.take("site", firm(), firm("g"), person("1", page="/a"), person("2"), person("3", firm_id="g"))
+    small.roll()
+    with read(small.store.main) as connection:
+        assert listing.values(connection, "company.engaged_leads") == [(1, 2), (0, 1)]
+        assert listing.values(connection, "company.industry") == [("banking", 3)]

@@ -152,7 +152,9 @@ def settings_page() -> str:
         ", ".join(f"`{name}`" for name in mapping_field.BUILT_IN) + ", and those of plugins.\n",
     ]
     lines += ["## Fields the gateway works out\n", "They can be sent (`sync: out`) and tested, not set: "]
-    lines[-1] += ", ".join(f"`{name}`" for name in grammar.COMPUTED) + ".\n"
+    lines[-1] += ", ".join(f"`{name}`" for name in grammar.COMPUTED)
+    named = ", ".join(f"`{name}.NAME`" for name in grammar.SCORED)
+    lines[-1] += f"; of each score beside the main one {named}, which are only sent.\n"
     return "\n".join(lines)
 
 

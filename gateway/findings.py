@@ -11,12 +11,14 @@ from typing import Any
 
 from gateway.contracts import Account, Signal, Step
 from gateway.errors import Problem
+from gateway.governance.parts import is_score
 from gateway.mapping import COMPUTED, fitting, is_computed
 from gateway.mapping.fitting import Catalogue
 from gateway.settings.files import ConfigFile, KeyPath, suggest
-from gateway.settings.instance import GATEWAY, MAPPINGS, SCORING, Instance, uses
+from gateway.settings.instance import GATEWAY, MAPPINGS, Instance, uses
 
 BANDS = ("great", "good", "bad")
+AXES = ("fit", "behaviour")
 BUCKETS = ("sales_qualified", "sales_rejected", "recycled")
 
 
@@ -176,15 +178,15 @@ class Findings:
 
     def _silent(self) -> None:
         """Scoring rules that look at what no account delivers."""
-        if (scoring := self._files.get(SCORING)) is None:
-            return
         claimed, given = self._supplies(believed=True), self._supplies(believed=False)
-        for path, what, name in uses(scoring.data, ()):
-            if name in claimed[what] and name not in given[what] and len(path) > 1 and path[0] in ("fit", "behaviour"):
-                rule = scoring.data[path[0]][path[1]].get("name")
+        for file in (self._files[name] for name in self._files if is_score(name)):
+            for path, what, name in uses(file.data, ()):
+                if name not in claimed[what] or name in given[what] or len(path) < 2 or path[0] not in AXES:
+                    continue
+                rule = file.data[path[0]][path[1]].get("name")
                 why = "; ".join(self._reasons(name))
                 said = f"{rule!r} can never fire: no connected account delivers {what} {name!r}"
-                self.warnings.append(scoring.problem(path, f"{said}{f' ({why})' if why else ''}"))
+                self.warnings.append(file.problem(path, f"{said}{f' ({why})' if why else ''}"))
 
     def _supplies(self, believed: bool) -> dict[str, set[str]]:
         """What the mappings say they bring in, or, not ``believed``, what of it the accounts' catalogues and streams

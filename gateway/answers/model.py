@@ -101,9 +101,14 @@ def stage_of(stage: Stage) -> dict[str, Any]:
 
 
 def model_json(
-    journey: Journey, scoring: Mapping[str, Any] | None, hashes: Mapping[str, str], active: Any | None
+    journey: Journey,
+    scoring: Mapping[str, Any] | None,
+    others: Mapping[str, Mapping[str, Any]],
+    hashes: Mapping[str, str],
+    active: Any | None,
 ) -> dict[str, Any]:
-    """Rules and stages in words, with their hashes. ``active``: the bundle's row, where they are in use."""
+    """Rules and stages in words, with their hashes. ``others``: the files of the scores beside the main one, by name;
+    ``active``: the bundle's row, where they are in use."""
     return {
         "bundle": active.id if active else None,
         "active_since": iso(active.active_at) if active else None,
@@ -112,6 +117,10 @@ def model_json(
         "bands": (scoring or {}).get("bands"),
         WEIGHTS: (scoring or {}).get(WEIGHTS),
         "rules": list(rules_of(scoring)) if scoring else [],
+        "scores": {
+            name: {"weights": one.get("weights"), "bands": one.get("bands"), "rules": list(rules_of(one))}
+            for name, one in others.items()
+        },
         "personas": list(journey.personas),
         "stages": [stage_of(one) for one in journey.stages],
     }

@@ -373,11 +373,13 @@ def _print(report: Mapping[str, Any], instance: Instance, looks: Sequence[Look])
             connections.tell(look)
     for place, words in enumerate(report["approval"]):
         say(words, err=place > 0)
-    scoring = instance.scoring.data if instance.scoring is not None else {}
-    rules = sum(len(scoring.get(axis) or ()) for axis in ("fit", "behaviour"))
+    scores = [file.data for file in (instance.scoring, *instance.scores.values()) if file is not None]
+    rules = sum(len(scoring.get(axis) or ()) for scoring in scores for axis in ("fit", "behaviour"))
     parts = [
         plural(len(instance.systems), "system"),
-        plural(rules, "scoring rule") if scoring else "no scoring.yaml",
+        plural(rules, "scoring rule") + (f" of {len(scores)} scores" if len(scores) > 1 else "")
+        if scores
+        else "no scoring.yaml",
         plural(len(instance.journey.stages), "stage"),
         plural(len(instance.journey.personas), "persona"),
     ]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import click
 
-from gateway.answers.model import rules_of, stage_of, weighed
-from gateway.answers.texts import iso, moment
+from gateway.answers.model import model_json, rules_of, stage_of, weighed
+from gateway.answers.texts import moment
 from gateway.cli.drifting import drift
 from gateway.cli.learning import learn
 from gateway.cli.main import App, pass_app_to_look
@@ -38,6 +41,7 @@ def show(app: App, version: str, as_json: bool) -> None:
     `gateway model history` shows, the id of a draft, or a draft's file.
     """
     from gateway.answers.versions import LIVE, approval_words, files_called
+    from gateway.governance.parts import SCORING, is_score, score_of
     from gateway.journey.journey import compile_journey
     from gateway.settings.files import ConfigFile
     from gateway.store import bundle
@@ -48,27 +52,15 @@ def show(app: App, version: str, as_json: bool) -> None:
         active = bundle.active(connection)
     journey, hashes = gateway.model.journey, gateway.model.hashes
     scoring = gateway.instance.scoring.data if gateway.instance.scoring is not None else None
+    others = {name: file.data for name, file in gateway.instance.scores.items()}
     if version != LIVE:
         _, files = files_called(gateway, version)
         journey = compile_journey(ConfigFile("journey.yaml", files.get("journey.yaml", "")))
-        scoring = ConfigFile("scoring.yaml", files["scoring.yaml"]).data if "scoring.yaml" in files else None
+        data = {name: ConfigFile(name, files[name]).data for name in files if is_score(name)}
+        scoring, others = data.get(SCORING), {score_of(name): data[name] for name in sorted(data) if name != SCORING}
         active, hashes = None, {}
-    rules = list(rules_of(scoring)) if scoring else []
-    stages = [stage_of(stage) for stage in journey.stages]
     if as_json:
-        say_json(
-            {
-                "bundle": active.id if active else None,
-                "active_since": iso(active.active_at) if active else None,
-                "hashes": dict(hashes),
-                "weights": (scoring or {}).get("weights"),
-                "bands": (scoring or {}).get("bands"),
-                "content_weights": (scoring or {}).get("content_weights"),
-                "rules": rules,
-                "personas": list(journey.personas),
-                "stages": stages,
-            }
-        )
+        say_json(model_json(journey, scoring, others, hashes, active))
         return
     if active:
         say(f"in use since {moment(active.active_at, app.zone)} (bundle {active.id})")
@@ -80,21 +72,32 @@ def show(app: App, version: str, as_json: bool) -> None:
     if scoring is None:
         say("no scoring.yaml: nobody is scored")
     else:
-        for word in ("weights", "maximum", "bands"):
-            if word in scoring:
-                say(f"{word}: {', '.join(f'{name} {value}' for name, value in scoring[word].items())}")
-        table(
-            ("axis", "rule", "points", "when", "limits"),
-            [(one["axis"], one["name"], one["points"], one["when"], one["limits"]) for one in rules],
-        )
-        if rows := weighed(scoring):
-            say("activities count by persona and the stage that their content serves (content.yaml):")
-            for row in rows:
-                say_under(row, 2)
+        _print_score(scoring)
+        for name, one in others.items():
+            say()
+            say(f"score {name}:")
+            _print_score(one)
     say()
     if journey.personas:
         say(f"personas: {', '.join(journey.personas)}")
     table(
         ("stage", "counts as", "entered by", "steps", "when the score falls"),
-        [(one["stage"], one["shared"], one["entry"], "; ".join(one["steps"]), one["fall"]) for one in stages],
+        [
+            (one["stage"], one["shared"], one["entry"], "; ".join(one["steps"]), one["fall"])
+            for one in map(stage_of, journey.stages)
+        ],
     )
+
+
+def _print_score(scoring: Mapping[str, Any]) -> None:
+    for word in ("weights", "maximum", "bands"):
+        if word in scoring:
+            say(f"{word}: {', '.join(f'{name} {value}' for name, value in scoring[word].items())}")
+    table(
+        ("axis", "rule", "points", "when", "limits"),
+        [(one["axis"], one["name"], one["points"], one["when"], one["limits"]) for one in rules_of(scoring)],
+    )
+    if rows := weighed(scoring):
+        say("activities count by persona and the stage that their content serves (content.yaml):")
+        for row in rows:
+            say_under(row, 2)

@@ -92,6 +92,11 @@ def _rule(
     }
 
 
+def rule_of(score: str, name: str) -> str:
+    """What a rule is called here: rules of two scores may have one name. ``score``: empty = the main one."""
+    return f"{score}: {name}" if score else name
+
+
 def surprises(handed: Sequence[Handed]) -> dict[str, Any]:
     """Whom the score misjudged: ``won_low`` and ``rejected_high``, each with lead, score, persona, owner and reason.
 

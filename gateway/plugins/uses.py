@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gateway.governance.parts import is_score
 from gateway.settings.files import ConfigFile
-from gateway.settings.instance import GATEWAY, MAPPINGS, SCORING, STRATEGY, texts, transforms_of
+from gateway.settings.instance import GATEWAY, MAPPINGS, STRATEGY, texts, transforms_of
 
 if TYPE_CHECKING:
     from gateway.plugins.probe import Seen
@@ -57,7 +58,7 @@ def unmet(root: Path, offers: Collection[str]) -> list[Use]:
 def _uses(root: Path) -> Iterator[tuple[set[str], Use]]:
     """(what would do, who wants it)."""
     for name, text in texts(root).items():
-        if name != GATEWAY and name != SCORING and not name.startswith(f"{MAPPINGS}/"):
+        if name != GATEWAY and not is_score(name) and not name.startswith(f"{MAPPINGS}/"):
             continue
         file = ConfigFile(name, text)
         if name == GATEWAY:
@@ -66,7 +67,7 @@ def _uses(root: Path) -> Iterator[tuple[set[str], Use]]:
                 plugin = entry.get("plugin") if isinstance(entry, dict) else None
                 where = f"{name}:{file.line(('systems', system, 'plugin'))}"
                 yield {f"source {plugin}", f"sink {plugin}"}, Use("system", str(system), where, str(plugin))
-        elif name == SCORING:
+        elif is_score(name):
             strategy = str(file.data.get("strategy", STRATEGY))
             yield {f"scorer {strategy}"}, Use("strategy", strategy, f"{name}:{file.line(('strategy',))}", strategy)
         else:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from sqlalchemy import ColumnElement, Connection, select
 
 from gateway.journey.journey import Journey
-from gateway.metrics.handed import Handed
+from gateway.metrics.handed import Handed, rule_of
 from gateway.store import tables as t
 from gateway.store.velocity import GIVEN
 
@@ -31,8 +31,12 @@ def handed(
     won: dict[str, int] = {}
     for lead, at in connection.execute(last):
         won[lead] = min(at, won.get(lead, at))
-    columns = (h.lead, h.opened_at, h.score, h.contributions, h.persona, h.system, h.owner, h.bucket, h.bucket_reason)
-    rows = select(*columns).where(h.state.in_(GIVEN), *_after(h.opened_at, since)).order_by(h.opened_at, h.id)
+    columns = (h.lead, h.opened_at, h.score, h.score_name, h.contributions, h.persona, h.system, h.owner)
+    rows = (
+        select(*columns, h.bucket, h.bucket_reason)
+        .where(h.state.in_(GIVEN), *_after(h.opened_at, since))
+        .order_by(h.opened_at, h.id)
+    )
     of_lead: dict[str, list[int]] = defaultdict(list)
     found = list(connection.execute(rows))
     for row in found:
@@ -42,7 +46,7 @@ def handed(
         Handed(
             row.lead,
             row.score,
-            {(axis, rule): points for rule, points, _, axis in row.contributions if points},
+            {(axis, rule_of(row.score_name, rule)): points for rule, points, _, axis in row.contributions if points},
             row.persona,
             name(row.system, row.owner) if row.owner else "",
             row.bucket or "",

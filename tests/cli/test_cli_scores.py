@@ -76,3 +76,34 @@ def test_what_a_score_was_then_is_told_by_the_model_of_then(growing: Any) -> Non
     assert [(one["total"], one["cause"]) for one in moved["history"]] == [(42.0, "model"), (54.0, "news")]
     main = growing.json("leads", "history", ANN)["history"]
     assert {one["total"] for one in main} == {60.0}
+
+
+def test_the_model_is_shown_with_all_its_scores(growing: Any) -> None:
+    """Rules and weights of each, and which score a stage is entered by."""
+    told = growing.json("model", "show")
+    assert [one["name"] for one in told["scores"]["growth"]["rules"]] == ["Small firm", "Germany"]
+    assert [one["entry"] for one in told["stages"] if one["stage"] == "mql"] == ["score growth 45"]
+    said = growing.run("model", "show").stdout
+    assert said.index("score growth:") < said.index("Small firm") < said.index("score growth 45")
+    exported = growing.run("model", "export").stdout
+    assert "# scores/growth.yaml of live" in exported
+    assert GROWTH.rstrip() in exported
+    assert "5 scoring rules of 2 scores" not in growing.run("check").stdout
+    assert "6 scoring rules of 2 scores" in growing.run("check").stdout
+
+
+def test_a_change_of_a_named_score_is_told_and_tried_by_itself(growing: Any) -> None:
+    """Who would cross into its own stage; without its name it is said that nothing of it is tried."""
+    growing.write("draft/scores/growth.yaml", GROWTH.replace('"0-99": 60', '"0-99": 20'))
+    assert growing.json("model", "diff", "live", str(growing.root / "draft"))["changes"] == {
+        "scores/growth.yaml": ["score growth: Small firm: 0-99 60 → 20"]
+    }
+    draft, since = str(growing.root / "draft"), ("--since", "2026-01-01")
+    tried = growing.json("model", "simulate", draft, *since, "--score", "growth")
+    assert (tried["stage"], tried["not_replayed"]) == ({"live": "mql", "draft": "mql"}, [])
+    assert (tried["live"]["stand_now"], tried["draft"]["stand_now"]) == (1, 0)
+    refused = growing.run("model", "simulate", draft, *since, code=1)
+    assert "the live model has no stage that a score enters" in refused.stderr
+    growing.edit("journey.yaml", "  - {name: mql", "  - {name: high, shared: mql, entry: {score: 90}}\n  - {name: mql")
+    said = growing.run("model", "simulate", draft, *since).stdout
+    assert "another score; `simulate --score growth` tries it" in " ".join(said.split())

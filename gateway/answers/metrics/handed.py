@@ -63,13 +63,14 @@ def _given(asked: Asked) -> list[Handed]:
 
 
 def _known(asked: Asked) -> list[Rule]:
-    scoring = asked.instance.scoring
-    if scoring is None:
-        return []
+    from gateway.metrics.handed import rule_of
+
+    main = {"": asked.instance.scoring} if asked.instance.scoring is not None else {}
     return [
-        (axis, str(rule["name"]))
+        (axis, rule_of(score, str(rule["name"])))
+        for score, file in {**main, **asked.instance.scores}.items()
         for axis in AXES
-        for rule in scoring.data.get(axis) or ()
+        for rule in file.data.get(axis) or ()
         if isinstance(rule, Mapping) and "name" in rule
     ]
 

@@ -29,6 +29,10 @@ class Text(fields.String):
         return text
 
 
+class OfScore(Schema):
+    score = Text(load_default="", metadata={"description": "which score; empty: the main one"})
+
+
 class Paged(Schema):
     limit = fields.Integer(load_default=50, validate=validate.Range(1, 1000))
     after = fields.String(

@@ -17,7 +17,7 @@ from gateway.model import score_called
 from gateway.people import judging
 from gateway.store import desk as queries
 from gateway.web.api.caller import caller, note
-from gateway.web.api.forms import Page, Paged, Text, after, cut
+from gateway.web.api.forms import OfScore, Page, Paged, Text, after, cut
 from gateway.web.api.resource import Resource
 from gateway.web.desk.page import desk
 
@@ -33,10 +33,6 @@ class Asked(Paged):
     campaign = Text(load_default="")
     owner = Text(load_default="", metadata={"description": "of the open handoff, as journey.yaml calls them"})
     score = Text(load_default="", metadata={"description": "by which score; empty: the main one"})
-
-
-class OfScore(Schema):
-    score = Text(load_default="", metadata={"description": "which score; empty: the main one"})
 
 
 class LeadsPage(Page):

@@ -8,8 +8,10 @@ from marshmallow import Schema, fields
 
 from gateway.answers.model import model_json
 from gateway.answers.texts import points
+from gateway.model import score_called
 from gateway.store import bundle
 from gateway.store import desk as queries
+from gateway.web.api.forms import OfScore
 from gateway.web.api.resource import Resource
 from gateway.web.desk.page import desk
 
@@ -20,6 +22,7 @@ class Threshold(Schema):
     stage = fields.String()
     persona = fields.String(metadata={"description": "empty: the model knows none"})
     score = fields.Float(allow_none=True, metadata={"description": "needed for the stage; null: no score enters it"})
+    of = fields.String(metadata={"description": "which score; empty: the main one"})
 
 
 class Thresholds(Schema):
@@ -44,7 +47,8 @@ def live() -> Any:
     with desk().looking() as connection:
         active = bundle.active(connection)
     scoring = gateway.instance.scoring.data if gateway.instance.scoring is not None else None
-    return model_json(gateway.model.journey, scoring, gateway.model.hashes, active)
+    others = {name: file.data for name, file in gateway.instance.scores.items()}
+    return model_json(gateway.model.journey, scoring, others, gateway.model.hashes, active)
 
 
 @blueprint.looks("/model/thresholds", Thresholds)
@@ -52,13 +56,14 @@ def thresholds() -> Any:
     """The score that each stage needs, per persona."""
     journey = desk().gateway.model.journey
     found = [(one, persona, one.threshold(persona)) for one in journey.stages for persona in journey.personas or ("",)]
-    return {"thresholds": [{"stage": one.name, "persona": who, "score": points(at)} for one, who, at in found]}
+    rows = [{"stage": one.name, "persona": who, "score": points(at), "of": one.score} for one, who, at in found]
+    return {"thresholds": rows}
 
 
-@blueprint.looks("/model/distribution", Distribution)
-def distribution() -> Any:
+@blueprint.looks("/model/distribution", Distribution, asks=OfScore)
+def distribution(asked: dict[str, Any]) -> Any:
     """How many leads have which score; at most a minute old."""
-    name, step = desk().gateway.model.score_name, queries.BIN / 100
+    name, step = score_called(asked["score"], desk().gateway.model.score_names), queries.BIN / 100
 
     def count() -> list[int]:
         with desk().looking() as connection:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flask import Response, render_template
+from flask import Response, render_template, request
 from flask.typing import ResponseReturnValue
 
 from gateway.answers.model import rules_of, stage_of, weighed
 from gateway.journey import diagram
 from gateway.journey.process import process_of
+from gateway.model import score_called
 from gateway.store import bundle
 from gateway.store import desk as queries
 from gateway.store.database import read
@@ -22,25 +23,29 @@ if TYPE_CHECKING:
 @page("/model")
 def model(desk: Desk) -> ResponseReturnValue:
     gateway, journey = desk.gateway, desk.gateway.model.journey
+    name = score_called(request.args.get("score", ""), gateway.model.score_names)
+    score = name if name in gateway.model.others else ""
     with desk.looking() as connection:
         active = bundle.active(connection)
-        name = gateway.model.score_name
     counted = desk.beside.ask(("scores", name), lambda: _scores(gateway, name))
     scores = counted.value or []
-    scoring = gateway.instance.scoring.data if gateway.instance.scoring is not None else {}
+    file = gateway.instance.scores[score] if score else gateway.instance.scoring
+    scoring = file.data if file is not None else {}
     return render_template(
         "desk/model.html",
         active=active,
         hashes=gateway.model.hashes,
         scoring=scoring,
+        score=name,
+        scores=gateway.model.score_names,
         unscored=gateway.unscored,
         rules=list(rules_of(scoring)),
         weighed=weighed(scoring),
         stages=[stage_of(one) for one in journey.stages],
         personas=list(journey.personas),
-        matrix=_matrix(journey),
+        matrix=_matrix(journey, score),
         bars=_bars(scores),
-        lines=_lines(journey),
+        lines=_lines(journey, score),
         scored=sum(scores),
         counting=counted.running is not None,
     )
@@ -59,9 +64,10 @@ def _scores(gateway: Gateway, name: str) -> list[int]:
         return queries.scores(connection, name)
 
 
-def _matrix(journey: Any) -> list[tuple[str, list[int | None]]]:
-    """Stage → the threshold of each persona, in hundredths; stages that no score enters are left out."""
-    rows = [(one.name, [one.threshold(persona) for persona in journey.personas or ("",)]) for one in journey.stages]
+def _matrix(journey: Any, score: str) -> list[tuple[str, list[int | None]]]:
+    """Stage → the threshold of each persona, in hundredths; stages that this score does not enter are left out."""
+    stages = [one for one in journey.stages if one.score == score]
+    rows = [(one.name, [one.threshold(persona) for persona in journey.personas or ("",)]) for one in stages]
     return [row for row in rows if any(one is not None for one in row[1])]
 
 
@@ -80,10 +86,10 @@ def _bars(scores: list[int]) -> list[dict[str, Any]]:
     ]
 
 
-def _lines(journey: Any) -> list[dict[str, Any]]:
+def _lines(journey: Any, score: str) -> list[dict[str, Any]]:
     """Where the thresholds are on the same picture."""
     found: dict[int, list[str]] = {}
-    for stage in journey.stages:
+    for stage in (one for one in journey.stages if one.score == score):
         for persona in journey.personas or ("",):
             if (needed := stage.threshold(persona)) is not None:
                 name = f"{stage.name} ({persona})" if isinstance(stage.thresholds, dict) else stage.name

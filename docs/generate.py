@@ -66,7 +66,7 @@ HELP = {
     "scoring.yaml levels": "ordered levels of an attribute, by name",
     "scoring.yaml levels.attribute": "the attribute that the title table reads",
     "scoring.yaml levels.order": "the levels, highest first",
-    "scoring.yaml titles": "level: titles to add to the built-in table",
+    "scoring.yaml titles": "level: titles to add to the built-in tables; languages: whose tables are read, default all",
     "scoring.yaml fit": "the rules of fit",
     "scoring.yaml behaviour": "the rules of behaviour",
     "scoring.yaml fit.name": "what people read in an explanation",

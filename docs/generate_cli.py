@@ -77,7 +77,7 @@ SHAPES = {
     "deals[] work[] timeline[] timeline[].at timeline[].what timeline[].text timeline[].cause timeline[].heard_at",
     "leads explain": "lead at hindsight persona score total fit behaviour band changes_at scoring contributions[] "
     "contributions[].axis contributions[].rule contributions[].points contributions[].reason rollups rolled_at",
-    "leads values": "field different missing values[] values[].value values[].count",
+    "leads values": "field different missing values[] values[].value values[].count values[].level values[].phrase",
     "handoffs list": "handoffs[] handoffs[].handoff handoffs[].lead handoffs[].system handoffs[].stage "
     "handoffs[].persona handoffs[].generation handoffs[].owner handoffs[].state handoffs[].bucket "
     "handoffs[].bucket_reason handoffs[].score handoffs[].score_name handoffs[].opened_at handoffs[].response_due "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,6 +17,9 @@ from gateway.cli.main import MOMENT, App, pass_app_to_look
 from gateway.cli.output import json_option, limit_option, say, say_json, say_under, table
 from gateway.cli.regrouping import merge, split
 from gateway.errors import Refused
+
+if TYPE_CHECKING:
+    from gateway.scoring.titles import TitleTable
 
 TIMELINE = 50
 
@@ -199,7 +202,7 @@ def _zoned(at: datetime, app: App) -> str:
 @json_option
 @pass_app_to_look
 def values(app: App, field: str, unmatched: bool, limit: int, as_json: bool) -> None:
-    """Show the values of a lead field by frequency.
+    """Show the values of a lead field by frequency, and of a title how it was read.
 
     A company's field is company.NAME.
     """
@@ -215,31 +218,51 @@ def values(app: App, field: str, unmatched: bool, limit: int, as_json: bool) -> 
         from gateway.answers.brought import known_field
 
         known_field(app.instance, field)
-    if unmatched:
-        knows = _table(gateway.model.scorer, field)
-        found = [(value, count) for value, count in found if not knows(str(value))]
+    table_of = _table(gateway.model.scorer, field, unmatched)
+    if unmatched and table_of is not None:
+        found = [(value, count) for value, count in found if not table_of.match(str(value))]
+    level, phrase = zip(*(_read_as(table_of, value) for value, _ in found[:limit]), strict=True) if found else ((), ())
     if as_json:
-        rows = [{"value": value, "count": count} for value, count in found[:limit]]
+        rows = [
+            {"value": value, "count": count} | ({"level": one, "phrase": words} if table_of is not None else {})
+            for (value, count), one, words in zip(found[:limit], level, phrase, strict=True)
+        ]
         say_json({"field": field, "different": len(found), "missing": missing, "values": rows})
         return
-    table((field, "leads"), [(plain(value), count) for value, count in found[:limit]], right=("leads",))
+    shown: list[tuple[object, ...]] = [(plain(value), count) for value, count in found[:limit]]
+    columns: tuple[str, ...] = (field, "leads")
+    if table_of is not None and not unmatched:
+        columns = (*columns, "level", "by the words")
+        shown = [(*row, one or "", words or "") for row, one, words in zip(shown, level, phrase, strict=True)]
+    table(columns, shown, right=("leads",))
     more = f", the {limit:,} most frequent are shown" if len(found) > limit else ""
     kind = " without a level" if unmatched else ""
     say(f"{plural(len(found), 'different value')}{kind}{more}; {plural(missing, 'lead')} without a value")
 
 
-def _table(scorer: Any, field: str) -> Any:
-    """Whether a value has a level: by the model's table for this field, else by the built-in table of titles."""
+def _read_as(titles: TitleTable | None, value: Any) -> tuple[str | None, str | None]:
+    """(level, the words that say so) of a value."""
+    return (titles.matched(str(value)) or (None, None)) if titles is not None else (None, None)
+
+
+def _table(scorer: Any, field: str, needed: bool) -> TitleTable | None:
+    """What reads a field as a title: the model's table for it, else the built-in one. None: nothing does.
+
+    Raises ``Refused`` where it is ``needed``.
+    """
     from gateway.scoring.titles import TitleTable
 
     tables = getattr(scorer, "titles", {})
     if field in tables:
-        return tables[field].match
+        found: TitleTable = tables[field]
+        return found
     if field != "title":
+        if not needed:
+            return None
         raise Refused(
             f"no level in scoring.yaml looks at {field!r}; --unmatched works for {', '.join(tables) or 'title'}"
         )
-    return TitleTable().match
+    return TitleTable()
 
 
 # -- show --------------------------------------------------------------------------------------------------------------

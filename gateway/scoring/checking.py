@@ -17,7 +17,7 @@ from marshmallow import ValidationError
 from gateway.conditions import check_condition
 from gateway.errors import Problem
 from gateway.scoring.model import AXES, COMPARISONS, READS, WHERE, ModelSchema, Moment, parse_range
-from gateway.scoring.titles import LEVELS, phrase_words
+from gateway.scoring.titles import BUILT_IN, LANGUAGES, LEVELS, phrase_words
 from gateway.settings.files import ConfigFile, KeyPath, suggest
 
 ONLY_ACTIVITY = ("where", "cap", "window", "half_life")
@@ -180,6 +180,12 @@ def _titles(file: ConfigFile) -> Iterator[Problem]:
     known = list(dict.fromkeys([*LEVELS, *orders]))
     first: dict[tuple[str, ...], KeyPath] = {}
     for level, phrases in _mapping(file.data, "titles").items():
+        if level == LANGUAGES:
+            for index, name in enumerate(_names(phrases)):
+                yield from _unknown(file, ("titles", level, index), "language of titles", name, BUILT_IN)
+            if phrases == []:
+                yield file.problem(("titles", level), f"names none of {', '.join(BUILT_IN)}")
+            continue
         yield from _unknown(file, ("titles", level), "level", level, known)
         for index, phrase in enumerate(phrases if isinstance(phrases, list) else ()):
             path = ("titles", level, index)

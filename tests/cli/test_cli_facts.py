@@ -266,7 +266,10 @@ def test_values_are_counted_most_frequent_first(filled: Any, ann: Any) -> None:
     """With how many leads have none."""
     filled.bring([{**ann, "id": "7", "email": "eve@one.example"}], name="more.csv")
     found = filled.json("leads", "values", "title")
-    assert found["values"][0] == {"value": "Chief Financial Officer", "count": 2}
+    assert found["values"][0] == {
+        "value": "Chief Financial Officer", "count": 2, "level": "c_level", "phrase": "chief financial officer"
+    }  # fmt: skip
+    assert "c_level  chief financial officer" in filled.run("leads", "values", "title").stdout
     assert (found["different"], found["missing"]) == (4, 0)
     assert filled.json("leads", "values", "company.industry")["values"] == [{"value": "software", "count": 2}]
 

@@ -75,6 +75,8 @@ def problems(text):
         ("fit: [{name: A, ranges: {attribute: n, points: {1-2: 1}}, points: 5}]\n", "1: fit[0].points: the points of this rule stand under ranges:"),
         ("fit: [{name: A, values: {attribute: s, points: {Paid: 1, paid: 2}}}]\n", "1: fit[0].values.points.paid: this value is listed already; case and outer blanks do not matter"),
         ("fit: [{name: A, values: {atribute: s, attribute: s, points: {a: 1}}}]\n", "1: fit[0].values.atribute: unknown key; did you mean 'attribute'?"),
+        (RULE + "titles: {languages: [en, dee]}\n", "2: titles.languages[1]: no such language of titles; did you mean 'de'?"),
+        (RULE + "titles: {languages: []}\n", "2: titles.languages: names none of en, de, fr, es, pt, it, nl"),
         (RULE + "personas: {finance: {Targte: 2}}\n", "2: personas.finance.Targte: no such rule; did you mean 'Target'?"),
         (RULE + "personas: {finance: {Target: -1}}\n", "2: personas.finance.Target: expected a factor from 0 to 1000, such as 1.5"),
         (RULE + "overlays: [{name: o, from: 2026-01-01, rule: Targte, factor: 2}]\n", "2: overlays[0].rule: no such rule; did you mean 'Target'?"),

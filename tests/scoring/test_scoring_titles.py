@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from title_samples import SAMPLES
 
-from gateway.scoring.titles import BUILT_IN, LEVELS, TitleTable, phrase_words
+from gateway.scoring.titles import AGREED, BUILT_IN, LEVELS, TitleTable, forms, language
 
 TABLE = TitleTable()
 
@@ -100,18 +101,83 @@ def test_of_several_titles_the_highest_counts():
     assert TABLE.rank(["Engineer", "CTO"]) == 0
 
 
-@pytest.mark.parametrize("level", BUILT_IN["levels"])
-def test_every_built_in_phrase_is_found_as_its_own_level(level):
-    """No phrase of the table is hidden by another one."""
-    phrases = [text for text in BUILT_IN["levels"][level] if "*" not in text]
-    assert {text: TABLE.match(text) for text in phrases} == dict.fromkeys(phrases, level)
+@pytest.mark.parametrize("of", SAMPLES)
+def test_a_title_of_any_language_has_its_level(of):
+    """All tables together read it as somebody does who speaks the language; "" is no level."""
+    meant = {title: level for level, titles in SAMPLES[of].items() for title in titles}
+    assert len(meant) >= 60
+    assert {title: TABLE.match(title) or "" for title in meant} == meant
+
+
+@pytest.mark.parametrize("of", BUILT_IN)
+def test_every_built_in_phrase_is_found_as_its_own_level(of):
+    """No phrase of a table is hidden by another one, of any language; but for those that are agreed."""
+    short = language().abbreviations
+    phrases = {
+        " ".join(words): level
+        for level, texts in BUILT_IN[of]["levels"].items()
+        for text in texts.splitlines()
+        for words in forms(text, short)
+        if "*" not in text
+    }
+    expected = {words: AGREED.get(words, level) for words, level in phrases.items()}
+    assert {words: TABLE.match(words) for words in phrases} == expected
 
 
 def test_no_phrase_stands_under_two_levels():
-    """The table itself has no contradictions, and only known levels."""
-    words = [phrase_words(text) for texts in BUILT_IN["levels"].values() for text in texts]
-    assert len(words) == len(set(words))
-    assert set(BUILT_IN["levels"]) == set(LEVELS)
+    """A table has no contradictions and only known levels; where two tables differ, it is said which level counts."""
+    short, of = language().abbreviations, {}
+    for name, table in BUILT_IN.items():
+        words = [
+            one for texts in table["levels"].values() for text in texts.splitlines() for one in set(forms(text, short))
+        ]
+        assert len(words) == len(set(words)), [one for one in words if words.count(one) > 1]
+        assert set(table["levels"]) == set(LEVELS), name
+        for level, texts in table["levels"].items():
+            for text in texts.splitlines():
+                for one in forms(text, short):
+                    of.setdefault(" ".join(one), set()).add(level)
+    assert {words for words, levels in of.items() if len(levels) > 1} == set(AGREED)
+
+
+def test_an_abbreviation_is_of_one_level_in_all_languages():
+    """The first language that has it writes it out; the others mean the same rank."""
+    for table in BUILT_IN.values():
+        for short, full in (table.get("abbreviations") or {}).items():
+            assert TABLE.match(short) == TABLE.match(full), short
+
+
+@pytest.mark.parametrize(
+    ("title", "languages", "level"),
+    [
+        ("Chef de projet", None, "manager"),  # no chief
+        ("Chef", None, "specialist"),  # a cook, in English
+        ("Director General", None, "c_level"),
+        ("Vertriebsleiterin", ["en"], None),
+        ("Vertriebsleiterin", ["en", "de"], "director"),
+        ("Ad Operations Manager", None, "manager"),  # no amministratore delegato
+        ("E-Commerce Manager", None, "manager"),
+        ("Stage Manager", None, "manager"),
+        ("Dir. de Marketing", None, "director"),
+        ("Zugbegleiter", None, "specialist"),  # ends like Leiter, and is none
+        ("Engineer (in training)", None, "specialist"),
+    ],
+)
+def test_languages_live_together(title, languages, level):
+    """What looks alike and is not; and a model may name its languages."""
+    own = {"languages": languages} if languages else None
+    assert TitleTable(own).match(title) == level
+
+
+def test_a_long_title_costs_no_more_for_each_word():
+    """Twice the words are looked at twice as often, no more: glued words, too."""
+    counted = []
+    for times in (5, 10):
+        table, looked = TitleTable(), []
+        table._ending = lambda word, looked=looked: looked.append(word) or ""
+        table.match("Quartzleiterling " * times)
+        counted.append(len(looked))
+    assert counted == [5, 10]
 
 
 @given(st.text(max_size=60))

@@ -73,12 +73,12 @@ def changed(files: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str
             if isinstance(before, list):
                 before[:] = [part.strip() for part in text.split(",") if part.strip()]
             else:
-                node[one.path[-1]] = _typed(text)
+                node[one.path[-1]] = typed(text)
         found[name] = dumped(yaml, tree)
     return found
 
 
-def _typed(text: str) -> Any:
+def typed(text: str) -> Any:
     """As YAML would read it where it stands."""
     for read in (int, float, date.fromisoformat):
         try:

@@ -47,7 +47,7 @@ class Edited:
         """Add an entry to a field's value map."""
         fields = self._tree["objects"][object_]["fields"]
         if not isinstance(fields[field], MutableMapping):
-            fields[field] = _flow({"to": fields[field]})
+            fields[field] = flow({"to": fields[field]})
         _below(fields[field], "values")[raw] = target
 
     def map_back(self, object_: str, field: str, raw: str, value: Any) -> bool:
@@ -59,14 +59,14 @@ class Edited:
             return True
         if split_sync(str(form.get("sync", "in")), form.get("prefer"))[0] != "out":
             return False
-        known[raw] = _flow([*(known[raw] if isinstance(known[raw], list) else [known[raw]]), value])
+        known[raw] = flow([*(known[raw] if isinstance(known[raw], list) else [known[raw]]), value])
         return True
 
     def map_status(self, object_: str, field: str, raw: str, outcome: str) -> None:
         """Let a status mean ``outcome``; empty: none."""
         data = self._tree["objects"][object_]
         if not outcome:
-            nothing = _below(data, "no_outcome").setdefault(field, _flow([]))
+            nothing = _below(data, "no_outcome").setdefault(field, flow([]))
             if raw not in nothing:
                 nothing.append(raw)
             return
@@ -76,7 +76,7 @@ class Edited:
         if mine is None:  # told like the other outcomes of this field
             first = alike[0] if alike else {}
             kept = {key: first[key] for key in ("at", "reason", "by") if key in first}
-            rules.append(_flow({"outcome": outcome, "when": _flow({field: raw}), **kept}))
+            rules.append(flow({"outcome": outcome, "when": flow({field: raw}), **kept}))
             return
         when = mine["when"][field]
         if raw in (when if isinstance(when, list) else [when]):
@@ -85,9 +85,9 @@ class Edited:
         if isinstance(when, MutableMapping):
             operator = "in" if "in" in when else "is"
             values = when.pop(operator)
-            when["in"] = _flow([*(values if isinstance(values, list) else [values]), raw])
+            when["in"] = flow([*(values if isinstance(values, list) else [values]), raw])
         else:
-            mine["when"][field] = _flow([*(when if isinstance(when, list) else [when]), raw])
+            mine["when"][field] = flow([*(when if isinstance(when, list) else [when]), raw])
 
     def map_reason(self, object_: str, outcomes: Collection[str], raw: str, reason: str) -> int:
         """Let the system's reason ``raw`` be ``reason`` in the rules of these outcomes. Returns how many there are."""
@@ -117,11 +117,11 @@ def _newest(form: MutableMapping[str, Any]) -> bool:
 
 def _below(node: MutableMapping[str, Any], key: str) -> Any:
     if not node.get(key):
-        node[key] = _flow({})
+        node[key] = flow({})
     return node[key]
 
 
-def _flow(data: Any) -> Any:
+def flow(data: Any) -> Any:
     """A new mapping or list on one line, as people write short ones."""
     made: Any = CommentedMap(data) if isinstance(data, dict) else CommentedSeq(data)
     made.fa.set_flow_style()

@@ -89,6 +89,28 @@ def test_numbers_are_changed_in_a_form_and_what_that_means_is_told(
     assert "Waits for the key" in marketing.text
 
 
+def test_tables_of_the_model_are_forms(approving: None, desk: Any, company: Instance) -> None:
+    """An overlay is added, an entry of a level goes up, a threshold moves: told in words, nothing typed is lost."""
+    marketing = desk("marketing")
+    page = marketing.get("/model/drafts/new?file=scoring.yaml")
+    text = (company.root / "scoring.yaml").read_text()
+    assert 'name="overlay-0-name"' in page
+    fair = {"overlay-0-name": "Fair", "overlay-0-factor": "2", "overlay-0-of": "rule: Viewed a page"}
+    given = {"file": "scoring.yaml", "text": text, **fair, "overlay-0-from": "2026-05-01", "reason": "the fair"}
+    seen = unescape(marketing.post("/model/drafts/new", move="seniority 1 -1", **given))
+    assert "Fair (" in seen
+    assert "seniority: order c level, vice president" not in seen
+    assert "name: Fair" in seen
+    assert re.findall(r'aria-label="(\w+) higher"', seen)[0] == "vice_president"
+    journey = {"file": "journey.yaml", "text": (company.root / "journey.yaml").read_text(), "reason": "fewer"}
+    page = marketing.get("/model/drafts/new?file=journey.yaml")
+    fields = re.findall(r'name="(threshold-[^"]+)" value="([^"]*)"', page)
+    assert fields
+    marketing.post("/model/drafts/new", **journey, **{name: "77" if value else "" for name, value in fields})
+    assert "→ 77" in unescape(marketing.text)
+    assert "Waits for the key" in marketing.text
+
+
 def test_a_draft_is_rejected_with_a_reason_and_withdrawn_by_its_maker(
     approving: None, desk: Any, company: Instance
 ) -> None:

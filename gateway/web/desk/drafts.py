@@ -13,10 +13,12 @@ from gateway.answers.simulation import LISTS, sentences
 from gateway.answers.versions import DISK, LIVE, draft_json, files_called, history, open_drafts
 from gateway.committee import governing, proposing
 from gateway.errors import GatewayError, NotFound, Refused
+from gateway.governance import sheets
 from gateway.governance.keys import APPROVE, COMMENT, REJECT, WITHDRAW
 from gateway.governance.numbers import changed, numbers
-from gateway.governance.parts import MODEL, is_model, of_model
+from gateway.governance.parts import JOURNEY, MODEL, is_model, of_model
 from gateway.metrics.period import midnight
+from gateway.settings.files import ConfigFile
 from gateway.store.database import read
 from gateway.store.drafts import Draft
 from gateway.web.desk import apart
@@ -73,7 +75,8 @@ def new_draft(desk: Desk) -> ResponseReturnValue:
     if request.method == "POST":
         try:
             text = changed({name: text}, given).get(name, text)
-            if "look" in given:
+            text = sheets.arranged(name, text, given.to_dict(flat=False)) if name != DISK else text
+            if {"look", sheets.MOVE, sheets.DROP} & given.keys():
                 governing.fits(gateway.instance.root, gateway.host, {**live, name: text}, gateway.instance)
                 return _editing(name, text, compared=governing.changes(live, {**live, name: text}))
             called, files = (
@@ -90,13 +93,26 @@ def new_draft(desk: Desk) -> ResponseReturnValue:
 
 def _editing(name: str, text: str, problem: str = "", compared: Any = None) -> ResponseReturnValue:
     try:
-        found = numbers({name: text})
+        found, data = numbers({name: text}), ConfigFile(name, text).data if name != DISK else {}
     except GatewayError:  # what is wrong with the text is told; its numbers are there again once it is mended
-        found = []
+        found, data = [], {}
+    found = [one for one in found if not sheets.elsewhere(one)]
     groups = [(of, list(some)) for of, some in groupby(found, lambda one: one.of)]
     told = {"file": name, "disk": name == DISK, "text": text, "problem": problem, "given": request.form}
-    page_ = render_template("desk/new_draft.html", groups=groups, compared=compared, **told)
+    page_ = render_template("desk/new_draft.html", groups=groups, compared=compared, **told, **_tables(name, data))
     return page_, 409 if problem else 200
+
+
+def _tables(name: str, data: Any) -> dict[str, Any]:
+    """What of the file stands in tables."""
+    journey = name == JOURNEY
+    return {
+        "overlays": [] if journey else [*sheets.overlays(data), sheets.Overlay()],
+        "choices": sheets.choices(data),
+        "orders": sheets.orders(data),
+        "personas": sheets.personas(data),
+        "thresholds": sheets.thresholds(data) if journey else {},
+    }
 
 
 @page("/model/drafts/<id_>")

@@ -6,7 +6,9 @@ local variables may hold what a person typed.
 
 from __future__ import annotations
 
+import logging
 import sys
+import time
 from collections.abc import MutableMapping
 from types import TracebackType
 from typing import Any
@@ -20,8 +22,14 @@ PLACES = 6
 """The innermost places of an error that are named."""
 
 
+OFTEN = 10.0
+"""Seconds between two lines about connections that broke: all of a process's do at once."""
+
+
 def configure(level: int = WARNING) -> None:
     """Every process calls this once, before it logs."""
+    pool = logging.getLogger("sqlalchemy.pool")
+    pool.handlers, pool.propagate = [_BROKEN], False
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -35,6 +43,24 @@ def configure(level: int = WARNING) -> None:
         logger_factory=lambda *args: structlog.PrintLogger(sys.stderr),
         cache_logger_on_first_use=False,  # tests and commands exchange sys.stderr
     )
+
+
+class _Broken(logging.Handler):
+    """What SQLAlchemy's pool says with a traceback, whenever a connection breaks or is closed over there: one line."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._told = float("-inf")
+
+    def emit(self, record: logging.LogRecord) -> None:
+        now = time.monotonic()
+        if now - self._told >= OFTEN:
+            self._told = now
+            told = "database connection broke; the next statement makes a new one"
+            structlog.get_logger("gateway.store").warning(told, exc_info=record.exc_info)
+
+
+_BROKEN = _Broken()
 
 
 def without_values(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -1,5 +1,6 @@
 """What the store promises where several machines write to it at once: on PostgreSQL."""
 
+import logging
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +11,7 @@ import pytest
 from sqlalchemy import insert, select, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
+from gateway import logs
 from gateway.contracts import Secret
 from gateway.errors import StaleCommit, StorageBusy
 from gateway.store import database, migrations, outbox, tables
@@ -257,6 +259,28 @@ def test_a_database_that_was_away_is_used_again(opened, postgresql):
     assert not inbox.append([Arrival(system="website", body=b"2", key="2", received_at=NOW)])[0].duplicate
     with read(store.main) as connection:
         assert connection.scalar(select(tables.leads.c.id)) is None
+
+
+def test_connections_that_broke_are_told_in_a_line(opened, postgresql, capfd):
+    """All of them break at once: no traceback, and nothing that says who connects."""
+    store, name = opened(), opened().main.url.database
+    logs.configure(logs.WARNING)
+    logs._BROKEN._told = float("-inf")
+
+    def cut():
+        with pytest.raises(DBAPIError), write(store.main) as connection:
+            postgresql.server.run(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
+            connection.execute(select(1))
+
+    with store.main.connect() as reading:
+        reading.execute(select(1))
+        cut()
+        reading.invalidate()
+    cut()
+    logging.getLogger("sqlalchemy.pool").error("Exception during reset or similar", exc_info=OSError("who"))
+    [line] = capfd.readouterr().err.splitlines()
+    assert 'level=warning event="database connection broke; the next statement makes a new one"' in line
+    assert "who" not in line
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ from gateway.model import GATEWAY, Guard, Model, unguarded
 from gateway.readings import Reading, gather, name_refused, record
 from gateway.scoring.rating import moved, rate, subject, untouched
 from gateway.store.commit import commit
-from gateway.store.database import read, write
+from gateway.store.database import in_turn, read, write
 from gateway.store.due import openings_lately
 from gateway.store.loading import Need, load
 from gateway.store.roster import Users, load_roster
@@ -53,6 +53,9 @@ TRIES = 8
 """How often a batch is computed again because somebody else was faster, before its documents go back."""
 ALONE = 5
 """After so many of them nobody else commits meanwhile: then it comes through."""
+TURNS = 30
+"""So many batches go one after another once two have met: who shares leads mostly does so for a while, and each batch
+that comes second is computed twice."""
 HOUR = 3_600_000_000
 UNSCORED = timedelta(hours=1)
 """After so long a lead is scored whose scoring failed."""
@@ -91,6 +94,7 @@ class Pipeline:
         self.guard = guard
         self.stopped = stopped
         objects = model.joining.objects.items()
+        self._turns = 0
         self.users: Users = {place: rules.inbound for place, rules in objects if rules.kind == "user"}
 
     def run(
@@ -121,6 +125,7 @@ class Pipeline:
                 return self._tried(rehearse, alone=attempt >= ALONE)
             except StaleCommit:
                 attempt += 1
+                self._turns = TURNS
                 if attempt == TRIES:
                     raise
                 time.sleep(random.uniform(0, 0.005 * 2**attempt))  # so that two workers do not meet again and again
@@ -131,9 +136,11 @@ class Pipeline:
                 batch = rehearse()
                 commit(connection, batch)
         else:
-            batch = rehearse()
-            with write(self.engine, shared=True) as connection:
-                commit(connection, batch)
+            self._turns, taken = max(0, self._turns - 1), self._turns > 0
+            with in_turn(self.engine, "batch") if taken else nullcontext():
+                batch = rehearse()
+                with write(self.engine, shared=True) as connection:
+                    commit(connection, batch)
         return done_of(batch)
 
     def rehearse(

@@ -139,6 +139,23 @@ _TURN = [
 ]
 
 
+@contextlib.contextmanager
+def in_turn(engine: Engine, word: str, patience: float = BUSY_SECONDS) -> Iterator[None]:
+    """Of those who come with the same ``word`` one at a time, on PostgreSQL: for work that would be done in vain beside
+    the others'. Nobody is kept from writing, and who has waited ``patience`` seconds goes ahead all the same.
+    """
+    if engine.dialect.name != "postgresql":
+        yield
+        return
+    with engine.connect() as connection:
+        with contextlib.suppress(OperationalError):
+            values = {"idle": "0", "lock": lock_key(word), "patience": f"{patience * 1000:.0f}ms"}
+            connection.execute(_TURN[False], values)
+        yield
+        with contextlib.suppress(DBAPIError):  # a turn that was lost meanwhile was only of use
+            connection.rollback()
+
+
 def lock_key(word: str) -> int:
     """The number that PostgreSQL's advisory locks know a lock by."""
     return int.from_bytes(hashlib.blake2b(f"lead gateway {word}".encode(), digest_size=8).digest(), signed=True)

@@ -5,8 +5,11 @@
 Every accepted call is verified (HMAC-SHA256 over the body), de-duplicated by its delivery id and committed with
 synchronous=FULL before its 200; ``--postgresql``: in a server of its own, as it comes. Runs are interleaved; the ratio
 is that of the medians. Then the time of a call at its 99th percentile is measured while the gateway's own pipeline
-works what was accepted. The load comes from ``wrk`` (Debian: ``apt-get install -y wrk``; tried once when missing and
-allowed), else from a small client of our own.
+works what was accepted. On PostgreSQL the rate of the bare commits is told as well: the same rows, inserted and
+committed one by one by as many threads of one process, with psycopg and nothing else.
+
+The load comes from ``wrk`` (Debian: ``apt-get install -y wrk``; tried once when missing and allowed), else from a small
+client of our own.
 """
 
 from __future__ import annotations
@@ -244,6 +247,32 @@ def client(port: int, path: str, connections: int, seconds: float, name: str) ->
     print(json.dumps(times))
 
 
+def bare_commits(url: str, connections: int, seconds: float, run: str) -> float:
+    """Rows a second by threads that insert and commit, each in a connection of its own."""
+    import psycopg
+
+    counts, end = [0] * connections, time.perf_counter() + seconds
+
+    def insert(number: int) -> None:
+        with psycopg.connect(url) as connection:
+            while time.perf_counter() < end:
+                counts[number] += 1
+                body, id_ = BODIES[counts[number] % PEOPLE], f"{run}-{number}-{counts[number]}"
+                connection.execute(
+                    "INSERT INTO documents (id, system, received_at, key, body_hash, body, content_type, headers,"
+                    " origin, state) VALUES (%s, 'bare', 0, %s, %s, %s, 'application/json', '{}', 'webhook', 'read')",
+                    (id_, id_, hashlib.sha256(body).hexdigest(), body),
+                )
+                connection.commit()
+
+    threads = [threading.Thread(target=insert, args=(number,)) for number in range(connections)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return sum(counts) / seconds
+
+
 def load() -> Callable[[int, str, int, float, str], tuple[float, float]]:
     if not shutil.which("wrk") and shutil.which("apt-get") and os.geteuid() == 0:
         subprocess.run(["apt-get", "install", "-y", "-qq", "wrk"], capture_output=True, check=False)
@@ -282,17 +311,21 @@ def main(runs: int, seconds: float, connections: list[int], as_json: bool, on_po
             for role, port in ports.items():  # everything imported, every thread and page warm
                 send(port, paths[role], 16, 1, "warm")
             for count in connections:
-                rates: dict[str, list[float]] = {"hello": [], "accepting": []}
+                rates: dict[str, list[float]] = {"hello": [], "accepting": [], "commits": []}
                 for run in range(runs):
                     for role, port in ports.items():
                         rates[role].append(send(port, paths[role], count, seconds, f"{count}-{run}")[0])
+                    if url:
+                        rates["commits"].append(bare_commits(url, count, seconds, f"{count}-{run}"))
                 with pipeline(folder, url):
                     _, p99 = send(ports["accepting"], paths["accepting"], count, seconds, f"{count}-busy")
                 bare, ours = (statistics.median(rates[role]) for role in ("hello", "accepting"))
+                commits = statistics.median(rates["commits"]) if url else None
                 results.append(
                     {
                         "connections": count,
                         "hello_per_s": round(bare),
+                        "bare_commits_per_s": commits and round(commits),
                         "accepted_per_s": round(ours),
                         "ratio": round(ours / bare, 3),
                         "target": targets.get(count),
@@ -306,6 +339,8 @@ def main(runs: int, seconds: float, connections: list[int], as_json: bool, on_po
                         f" p99 {p99:.1f} ms beside a busy pipeline",
                         flush=True,
                     )
+                    if commits:
+                        print(f"                 bare inserts and commits {commits:6.0f}/s, ratio {ours / commits:.2f}")
     if as_json:
         print(json.dumps({"load": send.__name__, "results": results}, indent=1))
     return int(any(each["target"] and each["ratio"] < each["target"] for each in results))

@@ -3,7 +3,7 @@
     python bench/quota.py [--leads 10000] [--per-10s 100] [--per-day 100000] [--workers 3] [--json]
 
 Each lead is handed over to the sandbox's HubSpot, with a task; the sandbox enforces both limits, as HubSpot does. The
-workers are processes of their own over one store. Writes are given to them a few at a time, so that the calls are many:
+workers are processes of their own over one store. Leads are given to them two at a time, so that the calls are many:
 what is measured is the quota, not how many records fit into a call.
 
 The share is that of the calls in the median of all whole windows of ten seconds, against the limit: the first is one of
@@ -31,6 +31,7 @@ from gateway import logs
 WINDOW = 10.0
 AHEAD = 150
 """Writes that may wait at a time: more would go in fewer, larger calls."""
+PAIR = 2
 TARGET = 0.95
 
 
@@ -43,7 +44,7 @@ def measure(leads: int, per_10s: int, per_day: int, workers: int) -> dict[str, f
         given = 1
         while given < leads or (running.waiting("crm") and crm.limits.used_today < per_day):
             if given < leads and running.waiting("crm") < AHEAD:
-                some = range(given, min(leads, given + AHEAD // 10))
+                some = range(given, min(leads, given + PAIR))
                 running.take({f"n{number}": document(number, f"p{number}") for number in some})
                 given = some.stop
             elif crm.limits.used_today >= per_day:

@@ -80,9 +80,11 @@ def recycled(
         sums = by_generation[generation]
         sums[0] += 1
         sums[1] += sale.value
+        behind["won"] |= dict.fromkeys(sale.leads)
         behind[f"won/{generation or '(never handed over)'}"] |= dict.fromkeys(sale.leads)
         before = _recycled_before(handoffs[lead], place) if lead is not None else None
         if before is not None and before.ended_at is not None:
+            behind[f"won after/{before.reason or '(no reason)'}"] |= dict.fromkeys(sale.leads)
             reason = reasons[before.reason]
             reason.deals += 1
             reason.value += sale.value

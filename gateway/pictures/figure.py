@@ -15,21 +15,22 @@ BLUE, ORANGE, GREEN, PURPLE, GREY = "#2f6db5", "#e08a2c", "#3f8f63", "#8a5fa8", 
 BLACK, ROSE = "#1c2530", "#d4618c"
 """Told apart by people who see no red or green, and in print."""
 COLOURS = (BLUE, ORANGE, GREEN, PURPLE, GREY, BLACK, ROSE)
-PALE = ("#cfe0f2", "#f6dcc0", "#cde5d7", "#e0d3ea", "#dfe3e8", "#c3c8ce", "#f4d5e1")
-"""The same, for what is not to be held against the rest."""
 FULL = "#94bbe6"
 """The darkest field of a grid: dark words can be read in every one."""
 MOST = 20
 """So many bars are drawn; tables have all."""
 LONGEST = 60
 """Characters of a name beside its bar."""
+ENDING = 25
+"""Of them so many are its last, where it is longer."""
 _FONT = "system-ui, sans-serif"
 
 
 def label(name: Any) -> str:
-    """A name as an axis shows it: no markup, not endless, never empty."""
+    """A name as an axis shows it: no markup, not endless, never empty. Long names mostly differ at their ends, so it
+    is the middle that is left out."""
     text = "(none)" if name in (None, "") else str(name)
-    return escape(text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…", quote=False)
+    return escape(text if len(text) <= LONGEST else f"{text[: LONGEST - ENDING - 1]}…{text[-ENDING:]}", quote=False)
 
 
 def bars(
@@ -40,7 +41,6 @@ def bars(
     what: str = "",
     *,
     texts: Mapping[str, Sequence[str]] | None = None,
-    pale: Sequence[bool] = (),
     stacked: bool = False,
     share: bool = False,
     grey: str = "",
@@ -48,18 +48,17 @@ def bars(
     """A bar for each name and series, lying, the first name on top.
 
     :param unit: of the numbers: the axis's title. :param what: the names are. :param texts: what stands at the bars.
-    :param pale: names whose bars are lighter. :param stacked: behind each other, not below. :param share: of 1.
+    :param stacked: behind each other, not below. :param share: of 1.
     :param grey: the series that is nothing in particular.
     """
     kept = len(names) if len(names) <= MOST else MOST
     shown = _distinct([label(name) for name in names[:kept]])
     data = []
     for place, (name, numbers) in enumerate(series.items()):
-        colour, light = COLOURS[place % len(COLOURS)], PALE[place % len(PALE)]
-        colour = GREY if name == grey else colour
+        colour = GREY if name == grey else COLOURS[place % len(COLOURS)]
         trace: dict[str, Any] = {
             "type": "bar", "orientation": "h", "name": label(name), "y": shown, "x": list(numbers[:kept]),
-            "marker": {"color": [light if one else colour for one in pale[:kept]] if any(pale) else colour},
+            "marker": {"color": colour},
             "hovertemplate": f"%{{y}}: %{{x{':.1%' if share else ''}}}<extra>{label(name)}</extra>",
         }  # fmt: skip
         if texts and name in texts:
@@ -80,19 +79,20 @@ def bars(
 
 
 def lines(
-    title: str, names: Sequence[Any], series: Mapping[str, Sequence[Number]], unit: str, what: str, share: bool = False
+    title: str, names: Sequence[Any], series: Mapping[str, Sequence[Number]], unit: str, *, pale: Sequence[bool] = ()
 ) -> Figure:
-    """A line for each series over names in their order, such as months."""
+    """A line for each series over names in their order, such as months. ``pale``: names whose points are hollow."""
     shown = _distinct([label(name) for name in names])
     data = [
         {
             "type": "scatter", "mode": "lines+markers", "name": label(name), "x": shown, "y": list(numbers),
             "line": {"color": COLOURS[place % len(COLOURS)], "width": 2.5},
+            "marker": {"size": 8, "symbol": ["circle-open" if one else "circle" for one in pale] or "circle"},
         }
         for place, (name, numbers) in enumerate(series.items())
     ]  # fmt: skip
     layout = _layout(title, 380, legend=len(series) > 1)
-    layout |= {"xaxis": _axis(what) | {"type": "category"}, "yaxis": _axis(unit, share) | {"rangemode": "tozero"}}
+    layout |= {"xaxis": _axis("") | {"type": "category"}, "yaxis": _axis(unit) | {"rangemode": "tozero"}}
     return {"data": data, "layout": layout}
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from gateway.answers.texts import plural
 from gateway.metrics.report import number, shown_value
-from gateway.pictures.figure import MOST, Figure, bars, grid, lines, linked, ranges
+from gateway.pictures.figure import Figure, bars, grid, lines, linked, ranges
 
 Data = Mapping[str, Any]
 NO_STAGE = "no stage yet"
@@ -40,13 +40,14 @@ def funnel(data: Data) -> Iterator[Figure]:
     values = [group["value"] for group in groups]
     young = [bool(group.get("maturing")) for group in groups]
     if over_time:
-        told = [f"{value}{' (maturing)' if one else ''}" for value, one in zip(values, young, strict=True)]
+        newest = f" (the newest {MONTHS} of {len(data['groups']):,})" if len(groups) < len(data["groups"]) else ""
+        newest += " (hollow: still maturing)" if any(young) else ""
         reached = {
             one["stage"]: [group["stages"][place]["count"] for group in groups]
             for place, one in enumerate(data["stages"])
         }
         counted = {"entered": [one["entered"] for one in groups]} | reached
-        drawn = lines("Leads at each stage over time", told, counted, "leads", "")
+        drawn = lines(f"Leads at each stage over time{newest}", values, counted, "leads", pale=young)
         yield linked(drawn, *([f"{stage}/{shown_value(value)}" for value in values] for stage in counted))
     elif data["stages"]:
         last = data["stages"][-1]["stage"]
@@ -62,9 +63,11 @@ def funnel(data: Data) -> Iterator[Figure]:
             drawn = bars(f"Leads that reached {last}", values, {"leads": counts}, "leads")
         yield linked(drawn, [f"{last}/{shown_value(value)}" for value in values])
     revenue = [group["revenue"] for group in groups]
-    if any(revenue):
-        title = f"Revenue in {data['currency']}" + (" (pale: still maturing)" if any(young) else "")
-        yield bars(title, values, {"revenue": revenue}, f"revenue in {data['currency']}", pale=young)
+    money = f"revenue in {data['currency']}"
+    if any(revenue) and over_time:
+        yield lines(f"Revenue over time{newest}", values, {"revenue": revenue}, money, pale=young)
+    elif any(revenue):
+        yield bars("Revenue", values, {"revenue": revenue}, money)
 
 
 def baseline(data: Data) -> Iterator[Figure]:
@@ -124,7 +127,7 @@ def campaigns(data: Data) -> Iterator[Figure]:
 
 
 def content(data: Data) -> Iterator[Figure]:
-    rows = data["content"][:MOST]
+    rows = data["content"]
     if not rows:
         return
     parts = [name for name in ("channel", "asset", "campaign") if name in rows[0]]

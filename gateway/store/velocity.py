@@ -7,7 +7,7 @@ handoff's opening.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 from zoneinfo import ZoneInfo
@@ -121,13 +121,13 @@ def _within(at: ColumnElement[int], since: int | None, until: int | None) -> lis
 
 
 def owned(
-    connection: Connection, owner: str, since: int | None, until: int | None, name: Callable[[str, str], str]
-) -> list[str]:
-    """Leads of the handoffs that ``owner`` got in the time."""
-    h = t.handoffs.c
-    rows = select(h.lead, h.system, h.owner).distinct().where(h.state.in_(GIVEN), *_within(h.opened_at, since, until))
-    found = (lead for lead, system, who in connection.execute(rows) if (name(system, who) if who else "") == owner)
-    return sorted(set(found))
+    connection: Connection, owner: str, kept: str, now: int, since: int | None, until: int | None,
+    name: Callable[[str, str], str],
+) -> list[str]:  # fmt: skip
+    """Leads of the handoffs that ``owner`` got in the time; ``kept``: of those alone that are ``answered``, answered
+    ``in_time``, or ended ``by_a_person`` before the end of follow-up."""
+    given = (one for one in _given(connection, now, since, until, name) if one.owner == owner)
+    return sorted({one.lead for one in given if not kept or getattr(one, kept) not in (None, False)})
 
 
 @dataclass(slots=True)
@@ -143,27 +143,53 @@ class _Tally:
 def _owners(
     connection: Connection, now: int, since: int | None, until: int | None, name: Callable[[str, str], str]
 ) -> list[Owner]:
-    h = t.handoffs.c
     found: dict[str, _Tally] = defaultdict(_Tally)
-    rows = select(
-        *(h.system, h.owner, h.opened_at, h.owner_at, h.response_due, h.period_ends),
-        *(h.accepted_at, h.contacted_at, h.closed_at, h.closed_by, h.state),
-    ).where(h.state.in_(GIVEN), *_within(h.opened_at, since, until))
-    for row in connection.execute(rows):
-        one = found[name(row.system, row.owner) if row.owner else ""]
+    for given in _given(connection, now, since, until, name):
+        one = found[given.owner]
         one.handoffs += 1
-        by_person = row.state == "closed" and row.closed_by != CLOCK
-        words = [row.accepted_at, row.contacted_at, row.closed_at if by_person else None]
-        answer = min((at for at in words if at is not None), default=None)
-        if answer is not None:
-            one.answered.append(max(0, answer - (row.owner_at or row.opened_at)))
-        if row.response_due is not None and (answer is not None or row.response_due <= now):
+        if given.answered is not None:
+            one.answered.append(given.answered)
+        if given.in_time is not None:
             one.due += 1
-            one.in_time += answer is not None and answer <= row.response_due
-        if row.period_ends is not None and (row.state == "closed" or row.period_ends <= now):
+            one.in_time += given.in_time
+        if given.by_a_person is not None:
             one.over += 1
-            one.ended += by_person and row.closed_at <= row.period_ends
+            one.ended += given.by_a_person
     return [
         Owner(who, one.handoffs, sorted(one.answered), one.in_time, one.due, one.ended, one.over)
         for who, one in sorted(found.items(), key=lambda item: (-item[1].handoffs, item[0]))
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """One handoff. ``answered``: microseconds to the first word of it. None: the clock still runs, or there is none."""
+
+    owner: str
+    lead: str
+    answered: int | None
+    in_time: bool | None
+    by_a_person: bool | None
+
+
+def _given(
+    connection: Connection, now: int, since: int | None, until: int | None, name: Callable[[str, str], str]
+) -> Iterator[_Given]:
+    h = t.handoffs.c
+    rows = select(
+        *(h.lead, h.system, h.owner, h.opened_at, h.owner_at, h.response_due, h.period_ends),
+        *(h.accepted_at, h.contacted_at, h.closed_at, h.closed_by, h.state),
+    ).where(h.state.in_(GIVEN), *_within(h.opened_at, since, until))
+    for row in connection.execute(rows):
+        by_person = row.state == "closed" and row.closed_by != CLOCK
+        words = [row.accepted_at, row.contacted_at, row.closed_at if by_person else None]
+        answer = min((at for at in words if at is not None), default=None)
+        due = row.response_due is not None and (answer is not None or row.response_due <= now)
+        over = row.period_ends is not None and (row.state == "closed" or row.period_ends <= now)
+        yield _Given(
+            name(row.system, row.owner) if row.owner else "",
+            row.lead,
+            max(0, answer - (row.owner_at or row.opened_at)) if answer is not None else None,
+            (answer is not None and answer <= row.response_due) if due else None,
+            (by_person and row.closed_at <= row.period_ends) if over else None,
+        )

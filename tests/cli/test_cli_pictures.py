@@ -113,6 +113,26 @@ def test_long_names_that_are_cut_alike_stay_apart():
     assert all(len(name) < 70 for name in trace["y"])
 
 
+def test_a_long_name_is_cut_in_the_middle():
+    """Names of campaigns mostly differ at their ends."""
+    first, second = (figure.label(f"{'Summer campaign ' * 5}{year}") for year in (2025, 2026))
+    assert len(first) == figure.LONGEST
+    assert (first[-4:], second[-4:]) == ("2025", "2026")
+
+
+def test_revenue_over_time_has_the_newest_months():
+    """And says how many there are, and which are still maturing."""
+    stages = [{"stage": "won", "count": 1, "conversion": None}]
+    names = [f"{2020 + n // 12}-{n % 12 + 1:02}" for n in range(40)]
+    groups = [{"value": name, "entered": 2, "revenue": 5.0, "stages": stages} for name in names]
+    groups[-1]["maturing"] = True
+    told = {"basis": "cohort", "entered": 80, "currency": "EUR", "stages": stages, "groups": groups}
+    *_, drawn = figures("funnel", told)
+    assert drawn["data"][0]["x"] == names[-36:]
+    assert drawn["data"][0]["marker"]["symbol"][-2:] == ["circle", "circle-open"]
+    assert "(the newest 36 of 40) (hollow: still maturing)" in drawn["layout"]["title"]["text"]
+
+
 def test_only_so_many_bars_are_drawn():
     """The title says so; the table has all."""
     drawn = figure.bars("Pages", list(range(50)), {"views": [1] * 50}, "views")

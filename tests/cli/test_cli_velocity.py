@@ -61,7 +61,10 @@ def test_steps_count_who_arrived_and_who_is_on_the_way(stored):
 def test_the_leads_behind_a_step_are_those_it_counts(stored):
     """Who took it, who stands before it, and whose time is only concluded."""
     instance, leads = stored
-    for number, names in (("target/mql", ["ann"]), ("target/waiting", ["bob"]), ("target/unsure", ["cy"])):
+    for number, names in (
+        *(("target/mql", ["ann"]), ("target/waiting", ["bob"]), ("target/unsure", ["cy"])),
+        ("cycle/won", ["ann"]),
+    ):
         found = instance.json("metrics", "velocity", "--leads", number)["leads"]
         assert [one["lead"] for one in found] == [leads[name] for name in names], number
 
@@ -92,6 +95,9 @@ def test_answers_of_owners_are_held_against_their_clocks(stored):
     said = instance.run("metrics", "velocity").stdout
     assert "50 % of 2" in said
     assert "target → mql" in said
+    for kept, names in (("", "ann bob cy"), ("/answered", "ann bob"), ("/in_time", "ann"), ("/by_a_person", "ann")):
+        found = instance.json("metrics", "velocity", "--leads", f"owner/kim{kept}")["leads"]
+        assert {one["lead"] for one in found} == {leads[name] for name in names.split()}, kept
 
 
 def _handoff(number, lead, **more):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from gateway.answers.metrics.asked import Answer, Asked
 from gateway.answers.sheet import one_table
 from gateway.answers.texts import plural
-from gateway.metrics.report import Table, number, percent
+from gateway.metrics.report import Behind, Table, number, percent
 
 if TYPE_CHECKING:
     from gateway.metrics.handed import Handed, Rule
@@ -30,7 +30,15 @@ def rules(asked: Asked) -> Answer:
     given = _given(asked)
     data = earned(given, _known(asked))
     data["rules"] = [one for one in data["rules"] if one["axis"] in AXES and not one["rule"].startswith("limit of ")]
-    leads = {one["rule"]: partial(_hit, given, (one["axis"], one["rule"])) for one in data["rules"] if one["hits"]}
+    leads: dict[str, Callable[[], list[str]]] = {
+        "handoffs": partial(_of, given),
+        "decided": partial(_of, [one for one in given if one.decided]),
+        "good": partial(_of, [one for one in given if one.good]),
+    }
+    for one in data["rules"]:
+        hit = [given_ for given_ in given if given_.points.get((one["axis"], one["rule"]))]
+        leads |= {one["rule"]: partial(_of, hit)} if hit else {}
+        leads |= {f"{one['rule']}/good": partial(_of, [each for each in hit if each.good])} if one["good"] else {}
     return Answer(
         data,
         _parts(data),
@@ -49,8 +57,11 @@ def surprises(asked: Asked) -> Answer:
 
     data = judged(_given(asked))
     leads = {kind: partial(_leads, data[kind]) for kind in ("won_low", "rejected_high")}
+    for reason in data["reasons"]:
+        theirs = [one for one in data["rejected_high"] if one["reason"] == reason["reason"]]
+        leads[f"rejected_high/{reason['reason'] or '(no reason)'}"] = partial(_leads, theirs)
     head = ("kind", "lead", "score", "persona", "owner", "reason")
-    rows = [head, *((kind, *one.values()) for kind in leads for one in data[kind])]
+    rows = [head, *((kind, *one.values()) for kind in ("won_low", "rejected_high") for one in data[kind])]
     return Answer(data, misjudged(asked, data), rows, leads, ("low", "high"))
 
 
@@ -75,8 +86,8 @@ def _known(asked: Asked) -> list[Rule]:
     ]
 
 
-def _hit(given: Sequence[Handed], rule: Rule) -> list[str]:
-    return list(dict.fromkeys(one.lead for one in given if one.points.get(rule)))
+def _of(given: Sequence[Handed]) -> list[str]:
+    return list(dict.fromkeys(one.lead for one in given))
 
 
 def _leads(rows: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -117,10 +128,10 @@ def _row(one: Mapping[str, Any]) -> tuple[str, ...]:
     return (
         one["rule"] + ("" if one["live"] else " (no more)"),
         one["axis"],
-        number(one["hits"]),
+        Behind(number(one["hits"]), one["rule"]),
         percent(_short(one["share"])),
         "" if one["points"] is None else f"{one['points']:+.1f}",
-        percent(_short(one["good_share"])),
+        Behind(percent(_short(one["good_share"])), f"{one['rule']}/good"),
         span,
         percent(_short(one["good_share_without"])),
         "" if one["lift"] is None or one["few"] else f"{one['lift']:.2f}",
@@ -148,7 +159,9 @@ def misjudged(asked: Asked, data: Mapping[str, Any]) -> Iterator[str | Table]:
         elif len(some) < len(data[kind]):
             yield f"{len(some)} of {number(len(data[kind]))} {title}"
     if data["reasons"]:
-        reasons = [(one["reason"] or "(no reason)", number(one["handoffs"])) for one in data["reasons"]]
+        called = [one["reason"] or "(no reason)" for one in data["reasons"]]
+        counts = [number(one["handoffs"]) for one in data["reasons"]]
+        reasons = [(name, Behind(count, f"rejected_high/{name}")) for name, count in zip(called, counts, strict=True)]
         yield Table(("rejected with a high score because", "handoffs"), reasons)
 
 

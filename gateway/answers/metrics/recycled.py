@@ -78,7 +78,8 @@ def _parts(data: Mapping[str, Any]) -> Iterator[str | Table]:
                 for which in ("recycled", "returned")
             ),
             percent(one["returned_share"]),
-            *(number(one["deals"]), f"{one['revenue']:,.0f}"),
+            Behind(number(one["deals"]), f"won after/{one['reason'] or '(no reason)'}"),
+            f"{one['revenue']:,.0f}",
             "" if one["median_days"] is None else f"{one['median_days']:,.1f}",
         )
         for one in data["reasons"]

@@ -36,20 +36,22 @@ def velocity(asked: Asked) -> Answer:
 
 
 def _leads(asked: Asked, data: Mapping[str, Any]) -> dict[str, Callable[[], list[str]]]:
-    """``mql/sal`` took the step, ``mql/waiting`` stand before it, ``mql/unsure`` are not counted; the owners' leads."""
+    """``mql/sal`` took the step, ``mql/waiting`` stand before it, ``mql/unsure`` are not counted, and so of ``cycle``;
+    ``owner/kim`` got a handoff, ``owner/kim/answered`` said a word of it, ``in_time``, ``by_a_person`` kept a clock."""
     from gateway.people.staffing import name_of
     from gateway.store.velocity import crossings, owned
 
     found: dict[str, Callable[[], list[str]]] = {}
-    for one in data["steps"]:
+    for called, one in [*((one["stage"], one) for one in data["steps"]), ("cycle", data["cycle"])]:
         read = partial(crossings, asked.connection, asked.journey, one["stage"], one["to"], asked.since, asked.until)
         for word, which in ((one["to"], True), ("waiting", False), ("unsure", None)):
-            found[f"{one['stage']}/{word}"] = partial(_took, read, which, to_micros(asked.now))
+            found[f"{called}/{word}"] = partial(_took, read, which, to_micros(asked.now))
     name = partial(name_of, asked.gateway.pipeline.roster(asked.connection, asked.now))
     for one in data["owners"]:
-        found[f"owner/{one['owner'] or '(nobody)'}"] = partial(
-            owned, asked.connection, one["owner"], asked.since, asked.until, name
-        )
+        for kept in ("", "answered", "in_time", "by_a_person"):
+            called = "/".join(filter(None, ("owner", one["owner"] or "(nobody)", kept)))
+            within = to_micros(asked.now), asked.since, asked.until
+            found[called] = partial(owned, asked.connection, one["owner"], kept, *within, name)
     return found
 
 
@@ -82,7 +84,7 @@ def _parts(data: Mapping[str, Any]) -> Iterator[str | Table]:
         "on the way",
         "waiting (median)",
     )
-    yield Table(columns, [*map(_row, data["steps"]), _row(data["cycle"], linked=False)])
+    yield Table(columns, [*map(_row, data["steps"]), _row(data["cycle"], "cycle")])
     yield "days of 24 hours from the first time at one stage to that at the next; by calendar: the median in dates"
     if slowest := data["bottleneck"]:
         yield f"it takes longest from {slowest['stage']} to {slowest['to']}: {_days(slowest['median_days'])} days"
@@ -99,23 +101,29 @@ def _parts(data: Mapping[str, Any]) -> Iterator[str | Table]:
         yield "hours from getting a lead to the first word of it; clocks that still run count in neither share"
 
 
-def _row(one: Mapping[str, Any], linked: bool = True) -> tuple[str, ...]:
+def _row(one: Mapping[str, Any], called: str = "") -> tuple[str, ...]:
     times = (_days(one[name]) for name in ("median_days", "p75_days", "p90_days"))
     dates = "" if one["median_calendar_days"] is None else f"{one['median_calendar_days']:g}"
     waits = _days(one["waiting_median_days"])
     stage, to = one["stage"], one["to"]
-    took, waiting = number(one["leads"]), number(one["waiting"])
-    if linked:
-        took, waiting = Behind(took, f"{stage}/{to}"), Behind(waiting, f"{stage}/waiting")
+    called = called or stage
+    took = Behind(number(one["leads"]), f"{called}/{to}")
+    waiting = Behind(number(one["waiting"]), f"{called}/waiting")
     return (f"{stage} → {to}", took, *times, dates, waiting, waits)
 
 
 def _owner(one: Mapping[str, Any]) -> tuple[str, ...]:
     who = one["owner"] or "(nobody)"
-    counts = Behind(number(one["handoffs"]), f"owner/{who}"), number(one["answered"])
+    counts = (
+        Behind(number(one["handoffs"]), f"owner/{who}"),
+        Behind(number(one["answered"]), f"owner/{who}/answered"),
+    )
     kept = (
-        f"{percent(one[share])} of {number(one[whole])}" if one[whole] else ""
-        for share, whole in (("in_time", "in_time_of"), ("ended_by_a_person", "ended_of"))
+        Behind(f"{percent(one[share])} of {number(one[whole])}", f"owner/{who}/{called}") if one[whole] else ""
+        for share, whole, called in (
+            ("in_time", "in_time_of", "in_time"),
+            ("ended_by_a_person", "ended_of", "by_a_person"),
+        )
     )
     return (who, *counts, _hours(one["median_days"]), _hours(one["p90_days"]), *kept)
 

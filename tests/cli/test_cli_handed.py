@@ -58,6 +58,8 @@ def test_rules_by_the_points_of_the_time(stored):
     assert (rows["Chief"]["decided"], rows["Chief"]["good"], rows["Chief"]["won"]) == (2, 1, 1)
     assert "limit of fit" not in rows
     assert [one["lead"] for one in instance.json("metrics", "rules", "--leads", "Old rule")["leads"]] == [ann]
+    assert instance.json("metrics", "rules", "--leads", "Chief/good")["count"] == 1
+    assert instance.json("metrics", "rules", "--leads", "good")["count"] == 1
     later = instance.json("metrics", "rules", "--since", "2026-02-01")
     assert (later["handoffs"], later["good"]) == (22, 1)
     before = instance.json("metrics", "rules", "--until", "2026-02-01")
@@ -71,19 +73,21 @@ def test_surprises_are_named_as_people_call_them(stored):
     told = instance.json("metrics", "surprises")
     assert [one["lead"] for one in told["won_low"]] == [ann]
     assert [(one["lead"], one["reason"]) for one in told["rejected_high"]] == [(bob, "no budget")]
+    because = instance.json("metrics", "surprises", "--leads", "rejected_high/no budget")["leads"]
+    assert [one["lead"] for one in because] == [bob]
     text = instance.run("metrics", "surprises").stdout
     assert "won with a low score" in text
     assert "no budget" in text
     assert ann not in text
 
 
-@pytest.mark.parametrize("name", ["rules", "surprises"])
-def test_without_handoffs_it_says_so_and_draws_a_page(filled, name, tmp_path):
+@pytest.mark.parametrize(("name", "says"), [("rules", "0 handoffs"), ("surprises", "no handoffs")])
+def test_without_handoffs_it_says_so_and_draws_a_page(filled, name, says, tmp_path):
     store = open_store(filled.root / "var")
     with write(store.main) as connection:
         connection.execute(delete(t.handoffs))
     store.close()
-    assert "0 handoffs" in filled.run("metrics", name).stdout
+    assert says in filled.run("metrics", name).stdout
     assert "drawn in" in filled.run("metrics", name, "--html", str(tmp_path / "page.html")).stdout
 
 

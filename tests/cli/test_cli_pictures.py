@@ -40,7 +40,7 @@ def busy(instance, ann, bob, people):
     ("metric", "options", "titles"),
     [
         ("funnel", (), ["Leads at each stage"]),
-        ("funnel", ("--by", "month"), ["Leads at each stage", "Leads at each stage over time", "Revenue in EUR"]),
+        ("funnel", ("--by", "month"), ["Leads at each stage", "Leads at each stage over time", "Revenue over time"]),
         ("funnel", ("--by", "country", "--count", "period"), ["Leads at each stage", "Leads that reached won"]),
         ("funnel", ("--by", "country"), ["Leads at each stage", "Share of those who entered that reached won"]),
         ("baseline", ("--since", "2026-01-01"), ["How many go on to the next stage, with the range of chance"]),

@@ -32,6 +32,8 @@ def test_a_small_company_by_hand():
         "recycled/not now": ["ann", "di"],
         "returned/not now": ["ann", "di"],
         "won/(never handed over)": ["nobody"],
+        "won": ["ann", "bob", "nobody"],
+        "won after/not now": ["ann"],
         "won/1": ["bob"],
         "won/2": ["ann"],
     }

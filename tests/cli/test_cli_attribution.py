@@ -176,6 +176,9 @@ def test_a_window_leaves_out_older_touches(sold):
     assert _deals(data, "linear") == {"mail": (1, 1000)}
     assert data["untouched"] == {"deals": 1, "revenue": 500}
     assert data["left_out"]["outside_window"] == 3
+    for words, count in (((), 0), (("--window", "2d"), 1)):
+        assert sold.json("metrics", "attribution", *words, "--leads", "untouched")["count"] == count
+    assert sold.json("metrics", "attribution", "--leads", "after_win")["count"] == 2  # all people of the deal
 
 
 def test_amounts_in_another_currency_are_named_not_guessed(sold):

@@ -11,7 +11,7 @@ from gateway.answers.metrics.asked import Answer, Asked
 from gateway.answers.texts import plural
 from gateway.durations import duration_in_words
 from gateway.errors import Refused
-from gateway.metrics.attribution import ASSUMES
+from gateway.metrics.attribution import ASSUMES, Unsold
 from gateway.metrics.money import leads_without, shared_out, without
 from gateway.metrics.report import Behind, Table, without_revenue
 
@@ -28,7 +28,7 @@ def attribution(asked: Asked, by: str, window: timedelta | None, half_life: time
     No model is right: they stand side by side, each with what it takes for granted, and each adds up to all deals and
     all revenue. A touch is an activity with a channel (campaign, asset). A deal is one, however many people it has.
     """
-    from gateway.metrics.attribution import Unsold, attribute
+    from gateway.metrics.attribution import attribute
     from gateway.store.touches import journeys
 
     if not half_life or (window is not None and not window):
@@ -43,6 +43,8 @@ def attribution(asked: Asked, by: str, window: timedelta | None, half_life: time
         _rows(found, by, asked.currency),
         {
             "won": lambda: sold.of_lead,
+            "untouched": partial(_untouched, sold, window),
+            "after_win": partial(_late, sold),
             **{name: partial(list, theirs) for name, theirs in leads_without(unpriced).items()},
             **{name: partial(_behind, asked, sold, by, name) for name in _names(found)},
         },
@@ -62,6 +64,30 @@ def _behind(asked: Asked, sold: Won, by: str, name: str) -> Sequence[str]:
     return [lead for lead, deals in sold.of_lead.items() if any(_earned(one, name) for one in deals)] or touched(
         asked.connection, by, name, asked.until
     )
+
+
+def _untouched(sold: Won, window: timedelta | None) -> list[str]:
+    """The people of deals before which nothing counts."""
+    kept = Unsold(window).span
+    return [
+        lead
+        for lead, deals in sold.of_lead.items()
+        if not all(any(_counts(one, at, kept) for at, _ in one.touches) for one in deals)
+    ]
+
+
+def _late(sold: Won) -> list[str]:
+    """The people of deals that were touched after they were won."""
+    return [
+        lead
+        for lead, deals in sold.of_lead.items()
+        if any(at > (one.end or 0) for one in deals for at, _ in one.touches)
+    ]
+
+
+def _counts(sale: Sale, at: int, span: int | None) -> bool:
+    end = sale.end or 0
+    return at <= end and (span is None or at >= end - span)
 
 
 def _earned(sale: Sale, name: str) -> bool:
@@ -118,7 +144,7 @@ def _parts(found: Attribution, data: Mapping[str, Any], sold: Won, window: timed
     whole = plural(round(found.total.deals), "deal")
     whole += f" of {found.total.value:,.2f} {currency}" if priced else ""
     within = f" within {duration_in_words(window)} before them" if window is not None else ""
-    yield f"{whole} had a touch with a {by}{within}"
+    yield f"{whole} had a touch with {'an' if by == 'asset' else 'a'} {by}{within}"
     if found.untouched.deals:
         of = f" of {found.untouched.value:,.2f} {currency}" if priced else ""
         yield f"{plural(round(found.untouched.deals), 'deal')}{of} had none"

@@ -67,7 +67,7 @@ def _gone(begun: Callable[[], Iterable[Crossing]], went_on: bool | None, ripe: i
 
 def _parts(data: Mapping[str, Any]) -> Iterator[str | Table]:
     if data["last_year"]:
-        yield "the last 365 days, for no period was asked for"
+        yield "the last 365 days, for no period was asked for; --since DAY takes in older history"
     columns = ("step", "leads", "went on", "rate", "range", "9 of 10 within", "too young", "history")
     rows = []
     for one in data["steps"]:

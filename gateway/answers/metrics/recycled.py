@@ -51,7 +51,8 @@ def _rows(data: Mapping[str, Any]) -> Iterator[Sequence[object]]:
 
 def _parts(data: Mapping[str, Any]) -> Iterator[str | Table]:
     currency = data["currency"]
-    yield f"{plural(data['deals'], 'deal')} of {data['revenue']:,.2f} {currency}"
+    deals = plural(data["deals"], "deal")
+    yield f"{deals} of {data['revenue']:,.2f} {currency}" if data["revenue"] else f"{deals}, none with revenue"
     yield from without_revenue(data)
     rows = [
         (_generation(one["generation"]), _deals(one), f"{one['revenue']:,.0f}", percent(one["share"]))

@@ -247,7 +247,8 @@ class Pipeline:
         if other_model:
             batch.remodelled.add(lead.id)
             cause = "model" if cause == "time" else cause
-        self._rate(batch, lead, self._company(batch, lead), at)
+        lead.beside = self._company(batch, lead)
+        self._rate(batch, lead, lead.beside, at)
         why = Cause("import" if history else cause, at, batch.scoring, model.journey.hash)
         after = (lead.persona, _totals(lead))
         lead.moved = lead.moved or cause == "model" or before != after  # its score may stand there since a bulk rescore

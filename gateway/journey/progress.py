@@ -17,12 +17,13 @@ from gateway.journey.journey import Journey
 from gateway.leads.lead import Lead
 from gateway.leads.record import Record
 from gateway.leads.stamps import OWN
+from gateway.scoring.rating import known
 from gateway.times import from_micros, to_micros
 
 
 def facts_of(lead: Lead, open_deal: bool) -> Facts:
     return Facts(
-        lead.attributes,
+        known(lead.attributes, lead.beside),
         lead.persona,
         lead.score.total if lead.score else None,
         from_micros(lead.entered_at),
@@ -195,7 +196,7 @@ def _still(lead: Lead, journey: Journey, open_deal: bool, ending: Ending, at: da
         or (lead.wakes_at is not None and lead.wakes_at <= to_micros(at))
     ):
         return False
-    excluded = journey.exclusion(lead.attributes, open_deal)
+    excluded = journey.exclusion(known(lead.attributes, lead.beside), open_deal)
     return lead.excluded == (excluded.reason if excluded else None)
 
 

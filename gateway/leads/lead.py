@@ -6,7 +6,7 @@ keyed as their tables are, so that a change is a difference of two dictionaries.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -75,6 +75,8 @@ class Lead:
     wakes_at: int | None = None
     """When its journey moves though nothing happened."""
 
+    beside: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """What its company is and comes to, for rules of who is never handed over."""
     records: dict[Ref, Record] = field(default_factory=dict, repr=False)
     activities: dict[FactKey, Activity] = field(default_factory=dict, repr=False)
     counted: bool = True

@@ -10,8 +10,10 @@ from small_instance import SCORING, Small, days
 from sqlalchemy import event
 
 from gateway import rollups as sweeping
+from gateway.journey.journey import compile_journey
 from gateway.journey.rollups import compile_rollups, wanted
 from gateway.pipeline import Pipeline
+from gateway.settings.files import ConfigFile
 from gateway.store import due, listing, rollups
 from gateway.store import tables as t
 from gateway.store.database import read, write
@@ -251,3 +253,18 @@ def test_values_of_a_roll_up_are_counted(small):
     with read(small.store.main) as connection:
         assert listing.values(connection, "company.engaged_leads") == [(1, 2), (0, 1)]
         assert listing.values(connection, "company.industry") == [("banking", 3)]
+
+
+def test_who_is_never_handed_over_may_depend_on_the_company(small):
+    """`never_hand_over` reads a company's fields and roll-ups as rules do, and follows them."""
+    rules = "never_hand_over:\n  - {reason: alone, when: {company.engaged_leads: {below: 2}}}\n"
+    rules += "  - {reason: no steel, when: {company.industry: steel}}\n"
+    small.model = replace(small.model, journey=compile_journey(ConfigFile("journey.yaml", JOURNEY + rules)))
+    small.pipeline.model = small.model
+    small.take("site", firm(), firm("g", industry="steel"), person("1", page="/a"), person("2", firm_id="g"))
+    small.roll()
+    assert small.rows(t.leads, "excluded") == [("alone",), ("alone",)]
+    small.at += HOUR
+    small.take("site", person("3", page="/b"), *(person(n, page="/c", firm_id="g") for n in "45"))
+    small.roll()
+    assert small.rows(t.leads, "excluded") == [*[("no steel",)] * 3, (None,), (None,)]

@@ -105,8 +105,9 @@ def retry(
 
 @deliveries.command()
 @which
+@click.option("--reason", default="", help="Why; it is shown with each of them.")
 @pass_app
-def discard(app: App, /, ids: tuple[str, ...], dry_run: bool, as_json: bool, **chosen_by: Any) -> None:
+def discard(app: App, /, ids: tuple[str, ...], dry_run: bool, as_json: bool, reason: str, **chosen_by: Any) -> None:
     """Give up writes.
 
     Those with these ids (waiting or dead), or all dead ones that the options choose.
@@ -114,7 +115,7 @@ def discard(app: App, /, ids: tuple[str, ...], dry_run: bool, as_json: bool, **c
     from gateway.people import redelivering
 
     chosen = redelivering.doomed(app.gateway, _which(app, ids, chosen_by))
-    count = len(chosen) if dry_run else redelivering.give_up(app.gateway, chosen)
+    count = len(chosen) if dry_run else redelivering.give_up(app.gateway, chosen, reason)
     _tell("discarded", "would be given up" if dry_run else "given up", chosen, count, dry_run, as_json)
 
 

@@ -40,5 +40,5 @@ def wanted_of(gateway: Gateway, roster: Roster, asked: Mapping[str, str]) -> Wan
     if not asked.get("owner"):
         return Wanted(**words)
     owner = roster.owners.named(asked["owner"])
-    ids = {roster.id_of(owner, system) for system in gateway.instance.systems} if owner is not None else set()
-    return Wanted(owner=ids, **words)
+    ids = [roster.id_of(owner, system) for system in gateway.instance.systems] if owner is not None else []
+    return Wanted(owner=frozenset(ids), **words)

@@ -47,9 +47,9 @@ def standings(gateway: Gateway, connection: Connection) -> list[Standing]:
     at, journey = gateway.now(), gateway.model.journey
     roster = gateway.pipeline.roster(connection, at)
     h = t.handoffs.c
-    counted = select(h.system, h.owner, func.count()).where(h.state == "open").group_by(h.system, h.owner)
+    counted = select(h.system, h.owner, func.count()).where(h.state == "open")
     open_: Counter[str] = Counter()
-    for system, who, count in connection.execute(counted):
+    for system, who, count in connection.execute(counted.group_by(h.owner, h.system)):
         if (owner := roster.owner(system, who)) is not None:
             open_[owner.name] += count
     order = _order(roster)

@@ -19,6 +19,7 @@ from sqlalchemy import (
     cast,
     exists,
     func,
+    literal_column,
     not_,
     null,
     or_,
@@ -37,9 +38,13 @@ COUNTED = 10_000
 """Beyond this nobody counts how many rows there are."""
 FOUND = 500
 """Most leads that a name finds."""
+FEW = 2_000
+"""So many leads are looked through one by one; of more, the best are met soon on the way down the scores."""
 END = "\U0010ffff"
 """What no text goes beyond that begins alike."""
 _ALIVE = and_(_l.merged_into.is_(None), _l.erased_at.is_(None))
+_OPEN = _h.state == "open"
+_NAMED = _a.campaign != literal_column("''")  # spelt out, or the index could not serve it
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +70,15 @@ def leads(
 
     :param after: total (-1: none) and id of the last row of the page before.
     """
-    narrow = wanted.text or wanted.bucket or wanted.campaign or wanted.owner is not None
-    if narrow or rescoring.under_way(connection) is not None:  # few rows, or scores that no index has in order
+    few = _few(connection, wanted)
+    if few is not None or rescoring.under_way(connection) is not None:  # or scores that no index has in order
         s = rescoring.shown(t.leads, _l.id, score_name)
         total = func.coalesce(s.total, -1)
-        chosen = _chosen(s.source, s.total, s.band, _conditions(connection, wanted, s.band))
+        chosen = _chosen(s.source, s.total, s.band, _conditions(wanted, s.band, few))
         if after is not None:
             chosen = chosen.where(or_(total < after[0], and_(total == after[0], _l.id < after[1])))
         return _rows(connection, chosen.order_by(total.desc(), _l.id.desc()).limit(limit))
-    conditions = _conditions(connection, wanted, _s.band)
+    conditions = _conditions(wanted, _s.band, None)
     rows: list[dict[str, Any]] = []
     if after is None or after[0] >= 0:
         scored = t.scores.join(t.leads, _l.id == _s.lead)
@@ -104,37 +109,56 @@ def _rows(connection: Connection, statement: Select[Any]) -> list[dict[str, Any]
 
 
 def how_many(connection: Connection, score_name: str, wanted: Wanted) -> int:
-    """How many leads; ``COUNTED`` + 1 stands for more than that."""
-    s = rescoring.shown(t.leads, _l.id, score_name)
+    """How many leads; ``COUNTED`` + 1 stands for more than that. Of a rare kind among many it takes its time."""
+    s, few = rescoring.shown(t.leads, _l.id, score_name), _few(connection, wanted)
     some = (
         select(_l.id)
         .select_from(s.source if wanted.band else t.leads)
-        .where(*_conditions(connection, wanted, s.band))
+        .where(*_conditions(wanted, s.band, few))
         .limit(COUNTED + 1)
     )
     return connection.scalar(select(func.count()).select_from(some.subquery())) or 0
 
 
-def _conditions(connection: Connection, wanted: Wanted, band: Any) -> list[ColumnElement[bool]]:
-    found: list[ColumnElement[bool]] = [_ALIVE]
-    found += [_l.stage == wanted.stage] if wanted.stage else []
-    found += [_l.persona == wanted.persona] if wanted.persona else []
-    found += [band == wanted.band] if wanted.band else []
-    theirs = select(_h.lead).where(_h.state == "open")
-    if wanted.bucket == "open":
-        found.append(_l.id.in_(theirs))
-    elif wanted.bucket:
-        other = t.handoffs.alias()
-        last = select(other.c.bucket).where(other.c.lead == _l.id, other.c.state != "absorbed")
-        newest = last.order_by(other.c.opened_at.desc()).limit(1).scalar_subquery()
-        ended = select(other.c.lead).where(other.c.bucket == wanted.bucket)
-        found += [_l.id.in_(ended), newest == wanted.bucket]
-    if wanted.owner is not None:
-        found.append(_l.id.in_(theirs.where(among(_h.owner, wanted.owner))))
-    if wanted.campaign:
-        found.append(_l.id.in_(select(_a.lead).where(_a.campaign == wanted.campaign)))
+def _few(connection: Connection, wanted: Wanted) -> set[str] | None:
+    """The leads that one of these words leaves, by its index, where they are few."""
     if wanted.text:
-        found.append(among(_l.id, _called(connection, wanted.text)))
+        return _called(connection, wanted.text)
+    narrowed: list[Select[Any]] = []
+    if wanted.owner is not None:
+        narrowed.append(select(_h.lead).where(_OPEN, among(_h.owner, wanted.owner)))
+    if wanted.bucket:
+        ended = _OPEN if wanted.bucket == "open" else _h.bucket == wanted.bucket
+        narrowed.append(select(_h.lead).where(ended))
+    if wanted.campaign:
+        narrowed.append(select(_a.lead).where(_a.campaign == wanted.campaign, _NAMED))
+    if wanted.stage or wanted.persona:
+        asked = ((_l.stage, wanted.stage), (_l.persona, wanted.persona))
+        narrowed.append(select(_l.id).where(*(column == word for column, word in asked if word)))
+    for chosen in narrowed:
+        found = connection.scalars(chosen.limit(FEW + 1)).all()
+        if len(found) <= FEW:
+            return set(found)
+    return None
+
+
+def _conditions(wanted: Wanted, band: Any, few: Collection[str] | None) -> list[ColumnElement[bool]]:
+    """``few``: the only ones that come into question. All else is looked at in each lead: no index is walked for it."""
+    found: list[ColumnElement[bool]] = [_ALIVE]
+    found += [among(_l.id, few)] if few is not None else []
+    found += [_l.stage.concat("") == wanted.stage] if wanted.stage else []
+    found += [_l.persona.concat("") == wanted.persona] if wanted.persona else []
+    found += [band == wanted.band] if wanted.band else []
+    theirs = t.handoffs.alias()
+    h = theirs.c
+    if wanted.bucket and wanted.bucket != "open":
+        last = select(h.bucket).where(h.lead == _l.id, h.state != "absorbed").order_by(h.opened_at.desc()).limit(1)
+        found.append(last.scalar_subquery() == wanted.bucket)
+    if wanted.bucket == "open" or wanted.owner is not None:
+        whose = [among(h.owner, wanted.owner)] if wanted.owner is not None else []
+        found.append(exists().where(h.lead == _l.id, h.state == "open", *whose))
+    if wanted.campaign:
+        found.append(exists().where(_a.lead == _l.id, _a.campaign == wanted.campaign, _NAMED))
     return found
 
 
@@ -163,17 +187,15 @@ def due(
     :param owners: ids of whom they belong to. :param after: ``due_at`` and id of the last one before.
     """
     when = func.coalesce(_due_at(), NEVER)
-    chosen = (
-        select(t.handoffs, _l.attributes, when.label("due_at"))
-        .join(t.leads, _l.id == _h.lead)
-        .where(_h.state == "open")
-    )
+    chosen = select(_h.id, when).where(_OPEN)
     if owners is not None:
         chosen = chosen.where(among(_h.owner, owners))
     if after is not None:
         chosen = chosen.where(tuple_(when, _h.id) > tuple_(*after))
-    rows = connection.execute(chosen.order_by(when, _h.id).limit(limit))
-    return [{**row, "due_at": None if row["due_at"] == NEVER else row["due_at"]} for row in map(dict, rows.mappings())]
+    found = dict(connection.execute(chosen.order_by(when, _h.id).limit(limit)).tuples().all())
+    whole = select(t.handoffs, _l.attributes).join(t.leads, _l.id == _h.lead).where(among(_h.id, found))
+    rows = {row["id"]: row for row in connection.execute(whole).mappings()}
+    return [{**rows[id_], "due_at": None if at == NEVER else at} for id_, at in found.items() if id_ in rows]
 
 
 NEVER = 2**62
@@ -191,7 +213,7 @@ def how_due(connection: Connection, now: int, soon: int, owners: Collection[str]
         func.count(),
         func.coalesce(func.sum(case((when < now, 1), else_=0)), 0),
         func.coalesce(func.sum(case((and_(when >= now, when < soon), 1), else_=0)), 0),
-    ).where(_h.state == "open")
+    ).where(_OPEN)
     if owners is not None:
         chosen = chosen.where(among(_h.owner, owners))
     total, late, next_ = connection.execute(chosen).one()

@@ -10,14 +10,14 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, literal_column, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, literal_column, or_, select, tuple_, union_all
 from sqlalchemy.sql.selectable import FromClause
 
 from gateway.leads.record import Ref
 from gateway.store import tables as t
 from gateway.store.among import among
 from gateway.store.funnel import json_text
-from gateway.store.overview import OPEN_WRITES, open_work
+from gateway.store.overview import OPEN_WRITES, STATES, open_work
 from gateway.store.rescoring import shown
 
 Rows = list[dict[str, Any]]
@@ -280,14 +280,26 @@ def deliveries(
     :param after: ``planned_at`` and id of the last one of the page before.
     """
     w = t.writes.c
-    chosen = select(t.writes)
-    if system is not None:
-        chosen = chosen.where(w.system == system)
-    if state is not None:
-        chosen = chosen.where(w.state.in_(OPEN_WRITES if state == "waiting" else (state,)))
-    if after is not None:
-        chosen = chosen.where(tuple_(w.planned_at, w.id) < tuple_(*after))
-    return _rows(connection, chosen.order_by(w.planned_at.desc(), w.id.desc()).limit(limit))
+    states = STATES if state is None else OPEN_WRITES if state == "waiting" else (state,)
+    newest: list[tuple[int, str]] = []
+    for name in [system] if system is not None else _told(connection):
+        each = [select(w.planned_at, w.id).where(w.system == name, w.state == one) for one in states]
+        if after is not None:
+            each = [one.where(tuple_(w.planned_at, w.id) < tuple_(*after)) for one in each]
+        each = [one.order_by(w.planned_at.desc(), w.id.desc()).limit(limit) for one in each]
+        newest += [(row[0], row[1]) for row in connection.execute(union_all(*(select(one.subquery()) for one in each)))]
+    ids = [id_ for _, id_ in sorted(newest, reverse=True)[:limit]]
+    rows = {row["id"]: row for row in _rows(connection, select(t.writes).where(among(w.id, ids)))}
+    return [rows[id_] for id_ in ids if id_ in rows]
+
+
+def _told(connection: Connection) -> list[str]:
+    """The systems that there are writes to, a step of the index each."""
+    name = t.writes.c.system
+    found: list[str] = []
+    while (later := connection.scalar(select(func.min(name)).where(*(name > one for one in found[-1:])))) is not None:
+        found.append(later)
+    return found
 
 
 def dead_letters(
@@ -347,7 +359,9 @@ def work_items(
 
 
 def work_kinds(connection: Connection) -> set[str]:
-    return set(connection.scalars(select(t.work_items.c.kind).distinct()))
+    """Of what is open."""
+    i = t.work_items.c
+    return set(connection.scalars(select(i.kind).where(i.resolved_at.is_(None)).distinct()))
 
 
 def systems(connection: Connection) -> dict[str, dict[str, Any]]:

@@ -21,6 +21,8 @@ from gateway.store.rescoring import Progress, progress
 
 OPEN_WRITES = ("waiting", "leased", "unknown")
 """States of a write that the system has not settled yet; people call all of them waiting."""
+STATES = (*OPEN_WRITES, "confirmed", "superseded", "dead")
+"""All that a write can be in."""
 
 
 @dataclass(frozen=True, slots=True)

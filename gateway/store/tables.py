@@ -97,6 +97,8 @@ leads = Table(
     Index("leads_wake", "wakes_at"),
     Index("leads_sought", "sought"),
     Index("leads_path", "path", "entered_at", "merged_into"),  # all that a funnel of everybody reads
+    Index("leads_stage", "stage", "persona"),
+    Index("leads_persona", "persona"),
     Index(
         "leads_merged",
         "merged_into",
@@ -279,6 +281,13 @@ activities = Table(
     Column("record", String, nullable=False),
     Column("known_at", Time, nullable=False),
     Index("activities_record", "system", "object", "record"),
+    Index(
+        "activities_campaign",
+        "campaign",
+        "lead",
+        sqlite_where=text("campaign <> ''"),
+        postgresql_where=text("campaign <> ''"),
+    ),
     sqlite_with_rowid=False,
 )
 
@@ -340,7 +349,7 @@ scores = Table(
     Column("at", Time, nullable=False),
     Column("changes_at", Time),
     Column("scoring", String, nullable=False),
-    Index("scores_total", "total", "lead", "name"),  # the best first
+    Index("scores_total", "total", "lead", "name", "band"),  # the best first
     # By the span, then by lead: scores of neighbours that are written together then share the index's pages.
     Index(
         "scores_due",
@@ -448,7 +457,11 @@ handoffs = Table(
     Index("handoffs_due", "state", "checking", "period_ends"),
     Index("handoffs_opened", "opened_at"),
     Index("handoffs_alarm", "state", "hearing", "alarm_at"),
-    Index("handoffs_owner", "state", "owner"),
+    Index(  # whose they are and when they are due, without their packages
+        "handoffs_owner",
+        *("state", "owner", "system", "accepted_at", "contacted_at", "response_due", "period_ends", "id"),
+    ),
+    Index("handoffs_bucket", "bucket", "lead"),
 )
 
 endings = Table(  # how a handoff ended, each time that was decided: append-only, the last end or correction counts
@@ -531,6 +544,7 @@ writes = Table(
     # what the record held before: field -> [raw value or null (blank), stamp]; absent = unknown
     Column("before", Json, nullable=False, server_default=text("'{}'")),
     Index("writes_due", "system", "state", "priority", "due_at"),
+    Index("writes_planned", "system", "state", "planned_at", "id"),  # the newest first
     Index(  # what a system has refused or not answered again and again
         "writes_failing",
         "system",
@@ -621,6 +635,12 @@ work_items = Table(
     Column("opened_at", Time, nullable=False),
     Column("resolved_at", Time),
     Column("resolution", String, nullable=False, server_default=""),
+    Index(
+        "work_items_open",
+        *("opened_at", "id", "kind", "system", "key"),
+        sqlite_where=text("resolved_at IS NULL"),
+        postgresql_where=text("resolved_at IS NULL"),
+    ),
     Index(  # read before each delivery
         "work_items_drift",
         "system",

@@ -59,7 +59,7 @@ def test_no_statement_of_a_batch_walks_through_a_table(plans, tmp_path):
         found = plans.plans(database, told)
         assert plans.scans(found) == []
         assert len(found) > 30
-        unindexed = "SELECT id FROM leads WHERE stage = ?"
+        unindexed = "SELECT id FROM leads WHERE journey = ?"
         assert plans.scans(plans.plans(database, [(unindexed, ("mql",))])) == [(unindexed, "SCAN leads")]
     database.close()
 

@@ -164,7 +164,7 @@ def web_app(root: Path, opener: Opener = open_gateway, follow: bool = False) -> 
     from gateway.web.accepted import Accepted
     from gateway.web.api.mounting import mount as mount_api
     from gateway.web.app import create_app
-    from gateway.web.desk.mounting import mount
+    from gateway.web.desk.mounting import mount, warm
     from gateway.web.health import Health
     from gateway.web.intake import Intake
     from gateway.web.measures import Measures
@@ -187,6 +187,7 @@ def web_app(root: Path, opener: Opener = open_gateway, follow: bool = False) -> 
     if follow:
         following = partial(_follow, desk, intake, partial(opener, root))
         threading.Thread(target=following, name="files", daemon=True).start()
+        threading.Thread(target=warm, args=[app], name="warm", daemon=True).start()
     return app
 
 

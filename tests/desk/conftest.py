@@ -70,6 +70,14 @@ def company(tmp_path: Path, example: Path, gateway_tables: Path) -> Instance:
     return Instance(tmp_path / "instance", gateway_tables, given=True)
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What pages have worked out beside them is there at once, however busy the machine is."""
+    from gateway.web.desk import beside
+
+    monkeypatch.setattr(beside, "WAIT", 30.0)
+
+
 @pytest.fixture
 def app(company: Instance, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """The application, with an account of each role."""

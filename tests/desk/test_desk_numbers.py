@@ -17,7 +17,7 @@ from disk_instance import Instance
 
 from gateway.answers.metrics.asking import METRICS, question
 from gateway.errors import NotFound, Refused
-from gateway.web.desk import apart, beside, goals
+from gateway.web.desk import apart, beside
 from gateway.web.desk.beside import BROKEN, Beside
 from gateway.web.desk.page import NAME
 
@@ -27,12 +27,6 @@ baseline: {from: 2025-01-01, until: 2026-01-01}
 goals:
   - {name: More are won, from: mql, to: won, reach: 60 %, team: Sales, by: 2026-12-31}
 """
-
-
-@pytest.fixture(autouse=True)
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A busy machine is no reason to show no numbers."""
-    monkeypatch.setattr(beside, "WAIT", 30.0)
 
 
 def figures(text: str) -> list[Any]:
@@ -103,8 +97,7 @@ def agreed(company: Instance) -> None:
     company.write("goals.yaml", GOALS)
 
 
-def test_goals_stand_on_their_page_and_on_today(agreed: None, desk: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(goals, "QUICK", 30.0)
+def test_goals_stand_on_their_page_and_on_today(agreed: None, desk: Any) -> None:
     browser = desk("viewer")
     assert "More are won" in browser.get("/numbers/goals")
     today = browser.get("/")

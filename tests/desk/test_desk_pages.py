@@ -39,13 +39,9 @@ def test_a_lead_shows_its_points_its_records_and_what_happened(desk: Any, compan
     assert "Accept" not in text  # a viewer only looks
 
 
-def test_a_lead_shows_how_its_score_moved_and_why_a_value_counts(
-    desk: Any, company: Instance, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_lead_shows_how_its_score_moved_and_why_a_value_counts(desk: Any, company: Instance) -> None:
     """News takes ten points away; the newest of two titles counts, and it is said why."""
-    from gateway.web.desk import moves
 
-    monkeypatch.setattr(moves, "QUICK", 30.0)
     company.bring([ANN | {"title": "Intern", "at": "2026-02-05T09:00:00"}], "later.csv")
     text = desk("viewer").get(f"/leads/{ann(company)}")
     assert "2 times at which it moved" in text

@@ -17,8 +17,12 @@ from gateway.errors import GatewayError
 
 FRESH = 60.0
 """Seconds for which an answer is not worked out again."""
-WAIT = 1.0
-"""Seconds that a page waits for what may be quick."""
+WAIT = 0.05
+"""Seconds that a page waits for what may be quick: it is there within a tenth of a second, whatever it shows."""
+LASTS = 20
+"""So many times what a count took it is not counted again."""
+SOON, LATER = 0.3, 2.0
+"""Seconds after which a page looks again for what is worked out, while that has just begun, and after it has not."""
 MOST = 50
 """So many answers are kept, those that were last looked at."""
 AT_ONCE = 2
@@ -30,14 +34,20 @@ log = structlog.get_logger(__name__)
 class Kept:
     """``value``: what came of it last; None: nothing yet. ``problem``: why nothing came of the last attempt.
 
-    ``ended`` and ``took``: seconds, of the monotonic clock.
+    ``begun``, ``ended`` and ``took``: seconds, of the monotonic clock.
     """
 
     value: Any = None
     problem: str = ""
+    begun: float = 0.0
     ended: float = float("-inf")
     took: float = 0.0
     running: threading.Event | None = None
+
+    @property
+    def again(self) -> float:
+        """Seconds after which it may be there."""
+        return SOON if time.monotonic() - self.begun < LATER else LATER
 
 
 @dataclass(slots=True)
@@ -48,15 +58,17 @@ class Beside:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _places: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(AT_ONCE))
 
-    def ask(self, key: Hashable, work: Callable[[], Any], wait: float | None = None) -> Kept:
+    def ask(
+        self, key: Hashable, work: Callable[[], Any], wait: float | None = None, fresh: float | None = None
+    ) -> Kept:
         """What ``work`` gives: at once where it is quick or known, else as it was last, and it is begun anew.
 
-        :param wait: seconds, where the page has less time than ``WAIT``.
+        :param wait: seconds, where the page has other than ``WAIT``. :param fresh: other than ``FRESH``.
         """
         with self._lock:
             one = self._kept.setdefault(key, Kept())
             self._kept.move_to_end(key)
-            if one.running is None and time.monotonic() - one.ended > FRESH:
+            if one.running is None and time.monotonic() - one.ended > (FRESH if fresh is None else fresh):
                 self._begin(one, work)
             running = one.running
             self._make_room()
@@ -64,6 +76,12 @@ class Beside:
         if running is not None and one.took < wait:
             running.wait(wait)
         return one
+
+    def count(self, key: Hashable, work: Callable[[], Any]) -> Kept:
+        """As ``ask``, of what changes all the time: as it is now where that is quick, else of a moment ago."""
+        known = self.look(key)
+        took = known.took if known is not None else 0.0
+        return self.ask(key, work, fresh=0.0 if took < WAIT else min(LASTS * took, FRESH))
 
     def look(self, key: Hashable) -> Kept | None:
         """What came of it, where it was ever begun; nothing is begun."""
@@ -78,8 +96,8 @@ class Beside:
         return self.ask(key, work)
 
     def _begin(self, one: Kept, work: Callable[[], Any]) -> None:
-        one.running = done = threading.Event()
-        threading.Thread(target=self._work, args=(one, work, done), name="beside", daemon=True).start()
+        one.running, one.begun = threading.Event(), time.monotonic()
+        threading.Thread(target=self._work, args=(one, work, one.running), name="beside", daemon=True).start()
 
     def _work(self, one: Kept, work: Callable[[], Any], done: threading.Event) -> None:
         with self._places:

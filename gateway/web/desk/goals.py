@@ -11,9 +11,6 @@ from gateway.web.desk.beside import Kept
 from gateway.web.desk.numbers import key
 from gateway.web.desk.page import Desk
 
-QUICK = 0.05
-"""Seconds that the first page waits for them."""
-
 
 def goals(desk: Desk) -> Kept | None:
     """A list of dicts, where there are goals."""
@@ -26,7 +23,7 @@ def goals(desk: Desk) -> Kept | None:
         with read(gateway.store.main) as connection:
             return [_shown(one) for one in asked.answer(gateway, connection)[1].data["goals"]]
 
-    return desk.beside.ask(("goals", key(desk, asked)), work, QUICK)
+    return desk.beside.ask(("goals", key(desk, asked)), work)
 
 
 def _shown(goal: dict[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,8 @@ from gateway.people.staffing import name_of
 from gateway.store import desk as queries
 from gateway.store import listing
 from gateway.store.database import read
+from gateway.store.desk import Wanted
+from gateway.web.desk.beside import Kept
 from gateway.web.desk.page import Desk, chosen, page
 
 PAGE = 50
@@ -33,8 +35,8 @@ def leads(desk: Desk) -> ResponseReturnValue:
         roster = gateway.pipeline.roster(connection, gateway.now())
         wanted = wanted_of(gateway, roster, asked)
         rows = queries.leads(connection, gateway.model.score_name, wanted, PAGE + 1, after)
-        count = queries.how_many(connection, gateway.model.score_name, wanted) if after is None else None
         records = listing.record_names(connection, [row["id"] for row in rows if not who(row["attributes"])])
+    counted = _counted(desk, wanted) if len(rows) > PAGE and after is None else Kept(len(rows))
     for row in rows:
         row["called"] = who(row["attributes"]) or records.get(row["id"], row["id"][-8:])
         row["owner_name"] = name_of(roster, row["system"], row["owner"]) if row["handoff"] else ""
@@ -50,13 +52,25 @@ def leads(desk: Desk) -> ResponseReturnValue:
     return render_template(
         "desk/leads.html",
         rows=rows[:PAGE],
-        count=count,
+        count=counted.value,
+        again=counted.again,
         most=queries.COUNTED,
         asked=asked,
         choices=choices,
         following=f"{total}:{last['id']}" if last else "",
         later=after is not None,
     )
+
+
+def _counted(desk: Desk, wanted: Wanted) -> Kept:
+    """How many there are, ``COUNTED`` + 1 for more than that: beside the page, for it may have to look at each."""
+    gateway = desk.gateway
+
+    def work() -> int:
+        with read(gateway.store.main) as connection:
+            return queries.how_many(connection, gateway.model.score_name, wanted)
+
+    return desk.beside.count(("leads", wanted), work)
 
 
 @page("/leads.csv")

@@ -48,6 +48,7 @@ def model(desk: Desk) -> ResponseReturnValue:
         lines=_lines(journey, score),
         scored=sum(scores),
         counting=counted.running is not None,
+        again=counted.again,
     )
 
 

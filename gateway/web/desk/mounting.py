@@ -112,6 +112,13 @@ def mount(app: Flask, gateway: Gateway) -> Desk:
     return made
 
 
+def warm(app: Flask) -> None:
+    """What the first view of each page would take: templates, and the script that draws."""
+    for name in app.jinja_env.list_templates(filter_func=lambda one: one.startswith("desk/")):
+        app.jinja_env.get_template(name)
+    numbers.sheets()
+
+
 def _secret(gateway: Gateway) -> str:
     """What signs the cookies: the same for every process on this store, made once."""
     s, name = t.settings.c, "cookies"

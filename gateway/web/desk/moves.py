@@ -13,8 +13,6 @@ from gateway.web.desk.page import Desk
 
 WIDE, HIGH = 200, 50
 """Of the picture; 100 points are its height."""
-QUICK = 0.2
-"""Seconds that a lead's page waits."""
 
 
 def moves(desk: Desk, lead: str, version: int, score: str) -> Kept:

@@ -93,6 +93,7 @@ def numbers_of(desk: Desk, name: str) -> ResponseReturnValue:
         problem=problem or (kept.problem if kept is not None else ""),
         told=kept.value if kept is not None else None,
         working=kept is not None and kept.running is not None,
+        again=kept.again if kept is not None else None,
         may_ask=visitor().may("decide"),
     )
 
@@ -153,6 +154,7 @@ def numbers_leads(desk: Desk, name: str) -> ResponseReturnValue:
         known=some is not None,
         problem=kept.problem if kept is not None else "",
         working=kept is not None and kept.running is not None,
+        again=kept.again if kept is not None else None,
         live=METRICS[name].live,
     )
 

@@ -17,11 +17,11 @@ from gateway.contracts import Source
 from gateway.errors import NotFound, Refused
 from gateway.store import listing, outbox, switches
 from gateway.store.database import write
-from gateway.store.overview import overview
 from gateway.sync.companions import in_words
 from gateway.times import to_micros
 from gateway.web.desk.jobs import begin
 from gateway.web.desk.page import Desk, done, page, visitor
+from gateway.web.desk.sums import sums
 
 LOOK = 3.0
 """Seconds that a preview looks through leads."""
@@ -36,15 +36,16 @@ CHECKED = 120.0
 def systems(desk: Desk) -> ResponseReturnValue:
     gateway = desk.gateway
     with desk.looking() as connection:
-        found = overview(connection, gateway.inbox, gateway.model.score_names, to_micros(gateway.now()), people=False)
         rows = listing.systems(connection)
+    counted = sums(desk)
     checks = [one for one in jobs.rows(gateway.store.main, 200) if one.what == "check"]
     return render_template(
         "desk/systems.html",
         checked=next(iter(checks), None),
         systems=gateway.instance.systems.values(),
         rows=rows,
-        found=found,
+        found=counted.value,
+        again=counted.again,
         problems=gateway.problems,
         plugins=sorted(gateway.host.plugins, key=lambda one: one.name),
     )
@@ -56,12 +57,12 @@ def system(desk: Desk, name: str) -> ResponseReturnValue:
     one = _named(desk, name)
     with desk.looking() as connection:
         row = listing.systems(connection).get(name, {})
-        found = overview(connection, gateway.inbox, gateway.model.score_names, to_micros(gateway.now()), people=False)
         items = listing.work_items(connection, 20, None, name)
         told = _told(listing.deliveries(connection, TOLD, name))
         differ = Counter(
             one["detail"].get("field", "") for one in listing.work_items(connection, TOLD) if _about(one, name)
         )
+    counted = sums(desk)
     objects = [
         {
             "name": object_,
@@ -77,7 +78,9 @@ def system(desk: Desk, name: str) -> ResponseReturnValue:
         "desk/system.html",
         system=one,
         row=row,
-        counts=found.systems.get(name),
+        counting=counted.value is None,
+        again=counted.again,
+        counts=counted.value.systems.get(name) if counted.value is not None else None,
         problem=gateway.problems.get(name, ""),
         pulls=name in gateway.sources and _pulls(gateway.sources[name]),
         sends=bool(gateway.model.objects.get(name)),

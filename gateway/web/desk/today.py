@@ -12,10 +12,10 @@ from gateway.people.owning import ids_of
 from gateway.people.staffing import name_of
 from gateway.store import desk as queries
 from gateway.store import listing
-from gateway.store.overview import overview
 from gateway.times import to_micros
 from gateway.web.desk.goals import goals
 from gateway.web.desk.page import Desk, page, visitor
+from gateway.web.desk.sums import sums
 from gateway.web.desk.work import SAYING, settled_by
 
 SHOWN = 10
@@ -32,10 +32,10 @@ def today(desk: Desk) -> ResponseReturnValue:
         owners = mine if mine and visitor().role == "sales" else None
         handoffs = queries.due(connection, SHOWN, owners)
         counts = queries.how_due(connection, micros, tomorrow, owners)
-        found = overview(connection, gateway.inbox, gateway.model.score_names, micros, people=False)
         items = listing.work_items(connection, SHOWN)
         moved = queries.moved(connection, [one.name for one in gateway.model.journey.stages], to_micros(now - PERIOD))
         fresh = not queries.anybody(connection)
+    counted = sums(desk)
     for row in handoffs:
         row["owner_name"] = name_of(roster, row["system"], row["owner"])
     return render_template(
@@ -44,7 +44,8 @@ def today(desk: Desk) -> ResponseReturnValue:
         counts=counts,
         mine=owners is not None,
         micros=micros,
-        found=found,
+        found=counted.value,
+        again=counted.again,
         systems=gateway.instance.systems,
         problems=gateway.problems,
         items=[settled_by(desk, item) for item in items],

@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "main_0027"
-down_revision = "main_0026"
+revision = "main_0028"
+down_revision = "main_0027"
 
 
 def upgrade() -> None:

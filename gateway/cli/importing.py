@@ -39,9 +39,10 @@ history_option = click.option(
 @click.option("--system", metavar="NAME", help="The system of gateway.yaml that the file comes from.")
 @click.option("--costs", is_flag=True, help="It is a CSV file of what campaigns cost, instead.")
 @history_option
+@click.option("--remove", is_flag=True, help="Remove the file once all of it is taken in.")
 @json_option
 @pass_app
-def import_(app: App, file: Path, system: str | None, costs: bool, history: bool, as_json: bool) -> None:
+def import_(app: App, file: Path, system: str | None, costs: bool, history: bool, remove: bool, as_json: bool) -> None:
     """Take in a file of a system, or what campaigns cost.
 
     With the times in the data, through the same inbox and pipeline as a webhook; safe to stop and to repeat. The exit
@@ -68,6 +69,8 @@ def import_(app: App, file: Path, system: str | None, costs: bool, history: bool
         with work.progress("bytes", size, bytes=True) as tell:
             taken.pages(gateway.pullings[system].bring_in(stream, None, history, "file"), _offset(tell))
             taken.finish()
+    if remove:
+        file.unlink()
     tell_of(taken, as_json, {"file": str(file)})
 
 

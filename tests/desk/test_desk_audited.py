@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -103,6 +104,7 @@ def by_the_api(gateway: Any, handoff: Any) -> Iterator[Step]:
     yield "POST /systems/<name>/resume", "/systems/sales/resume", {}
     yield "POST /systems/<name>/pull", "/systems/leads/pull", {}
     yield "POST /systems/<name>/push", "/systems/sales/push", {}
+    yield "POST /systems/<name>/import", "/systems/leads/import?file=leads.csv", {"id": "1"}
     yield "POST /systems/check", "/systems/check", {}
     yield "POST /plugins/<name>/disable", "/plugins/files/disable", {}
     yield "POST /plugins/<name>/enable", "/plugins/files/enable", {}
@@ -136,6 +138,7 @@ def at_the_desk(gateway: Any, handoff: Any, kim: str) -> Iterator[Step]:
     yield "POST /owners/<word>", "/owners/absent", {"owner": "Kim"}
     yield "POST /work/<id_>/resolve", f"/work/{item(gateway)}/resolve", {"way": "map", "value": "won"}
     yield "POST /systems/<name>/<word>", "/systems/sales/pause", {}
+    yield "POST /systems/<name>/import", "/systems/leads/import", {"file": (io.BytesIO(b"id\n1\n"), "leads.csv")}
     yield "POST /check", "/check", {}
     yield "POST /jobs/<id_>/<word>", f"/jobs/{JOB}/stop", {}
     yield "POST /inbox/<id_>/replay", f"/inbox/{document}/replay", {}

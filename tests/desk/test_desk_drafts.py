@@ -137,6 +137,27 @@ def test_a_draft_is_rejected_with_a_reason_and_withdrawn_by_its_maker(
     assert "no such word" in marketing.text
 
 
+def test_an_override_is_offered_to_admins_alone_and_stays_in_sight(
+    approving: None, desk: Any, company: Instance
+) -> None:
+    """It asks for a reason and for the word that this is an emergency; then every page says how the model came."""
+    scoring = (company.root / "scoring.yaml").read_text()
+    marketing, admin = desk("marketing"), desk("admin")
+    marketing.get("/model/drafts/new?file=scoring.yaml")
+    text = scoring.replace("points: 40", "points: 35")
+    marketing.post("/model/drafts/new", file="scoring.yaml", text=text, reason="titles say less")
+    path = "/model/drafts/" + marketing.text.split("/approve")[0].rsplit("/", 1)[-1]
+    assert "Emergency override" not in marketing.text
+    marketing.post(f"{path}/override", reason="now", sure="1", back=path)
+    assert "an emergency override is an admin" in marketing.text
+    assert "without the key of marketing and sales" in admin.get(path)
+    admin.post(f"{path}/override", reason="sales drown", back=path)
+    assert "say that this is one" in admin.text
+    admin.post(f"{path}/override", reason="sales drown", sure="1", back=path)
+    assert "It is live by your emergency override" in admin.text
+    assert "sales drown" in admin.text
+
+
 def test_versions_are_compared_and_files_on_disk_are_told(desk: Any, company: Instance) -> None:
     browser = desk("marketing")
     text = browser.get("/model/versions?before=live&after=live")

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
+import re
+import sqlite3
 from typing import Any
 
 import pytest
 from disk_instance import ANN, Instance
 
+from gateway.store import desk as queries
 from gateway.store.database import read
 from gateway.web.desk.page import NAME
 
@@ -48,6 +51,35 @@ def test_a_lead_shows_how_its_score_moved_and_why_a_value_counts(desk: Any, comp
     assert '<path d="M0 ' in text
     assert text.count('data-label="Because of">news</td>') == 2
     assert "nobody else says it" in text
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        *("stage=mql", "stage=target&persona=other", "persona=executive", "band=bad", "bucket=open"),
+        *("bucket=recycled", "campaign=fair", "campaign=none", "stage=mql&bucket=open&band=good", "owner=Kim"),
+    ],
+)
+def test_few_leads_and_many_are_looked_through_in_another_way_and_are_the_same(
+    desk: Any, company: Instance, handoff: Any, monkeypatch: pytest.MonkeyPatch, asked: str
+) -> None:
+    """By the index of what is asked for, or down the scores."""
+    database = sqlite3.connect(company.root / "var" / "gateway.db")
+    with database:
+        database.execute("UPDATE activities SET campaign = 'fair'")
+        database.execute("UPDATE handoffs SET owner = 'kim'")
+    database.close()
+    browser = desk("viewer")
+    few = browser.get(f"/leads?{asked}")
+    assert browser.status == 200
+    monkeypatch.setattr(queries, "FEW", -1)
+    assert leads_of(browser.get(f"/leads?{asked}")) == leads_of(few)
+    if asked in ("stage=mql", "bucket=open", "stage=target&persona=other", "band=bad"):
+        assert leads_of(few)
+
+
+def leads_of(text: str) -> list[str]:
+    return re.findall(r'data-label="Lead"><a href="/leads/([0-9a-f]{32})', text)
 
 
 def test_a_lead_is_found_by_any_key_of_its_own(desk: Any, company: Instance) -> None:

@@ -60,9 +60,11 @@ class Resource(Blueprint):  # type: ignore[misc]  # the library has no types
         *,
         method: str = "POST",
         kept: bool = True,
+        asks: type[Schema] | None = None,
     ) -> Callable[[F], F]:
         """An operation that changes something, and answers with JSON as ``gives`` tells it.
 
+        :param asks: of the query.
         :param kept: its answer is kept for a call that is sent again; False where it holds a secret.
         """
 
@@ -71,6 +73,8 @@ class Resource(Blueprint):  # type: ignore[misc]  # the library has no types
             made = self.alt_response(200, schema=gives if gives is not None else {"type": "object"})(made)
             if takes is not None:
                 made = self.arguments(takes)(made)
+            if asks is not None:
+                made = self.arguments(asks, location="query")(made)
             if kept:
                 made = self.doc(parameters=[ONCE])(made)
             self._declare(rule, method, right, made)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from flask import request
 from marshmallow import Schema, fields
 
 from gateway.answers.plan import preview, preview_json
@@ -13,6 +14,7 @@ from gateway.store import listing, outbox, switches
 from gateway.store.database import write
 from gateway.store.overview import overview
 from gateway.times import to_micros
+from gateway.web import uploads
 from gateway.web.api.caller import note
 from gateway.web.api.forms import Text
 from gateway.web.api.jobs import Begun, begin
@@ -21,6 +23,7 @@ from gateway.web.desk.page import desk
 from gateway.web.desk.systems import CHECKED, EXAMPLES, LOOK
 
 blueprint = Resource("systems", "MA platforms and CRMs")
+BYTES = {"type": "string", "format": "binary"}
 
 
 class SystemsPage(Schema):
@@ -29,6 +32,11 @@ class SystemsPage(Schema):
 
 class Pause(Schema):
     reason = Text(load_default="paused by hand", metadata={"description": "shown until it is resumed"})
+
+
+class Brought(Schema):
+    file = Text(200, 1, required=True, metadata={"description": "what it is called; its ending says what it is"})
+    history = fields.Boolean(load_default=False, metadata={"description": "nobody is handed over, nothing sent"})
 
 
 @blueprint.looks("/systems", SystemsPage)
@@ -86,6 +94,15 @@ def pull(name: str) -> Any:
     if not found["source"]:
         raise Refused(f"{name}: {found['problem'] or 'its plugin has no source'}")
     return begin("pull", name, ("pull", name))
+
+
+@blueprint.changes("/systems/<name>/import", "operate", None, Begun, kept=False, asks=Brought)
+@blueprint.doc(requestBody={"content": {"application/octet-stream": {"schema": BYTES}}})
+def bring(said: dict[str, Any], name: str) -> Any:
+    """Take in a file of it: the body is the file as it is."""
+    _named(name)
+    request.max_content_length = uploads.LARGEST
+    return begin("import", *uploads.bring(desk().gateway, name, said["file"], request.stream, said["history"]))
 
 
 @blueprint.changes("/systems/<name>/push", "operate", None, Begun)

@@ -14,7 +14,7 @@ from gateway.answers.versions import DISK, LIVE, draft_json, files_called, histo
 from gateway.committee import governing, proposing
 from gateway.errors import GatewayError, NotFound, Refused
 from gateway.governance import sheets
-from gateway.governance.keys import APPROVE, COMMENT, REJECT, WITHDRAW
+from gateway.governance.keys import APPROVE, COMMENT, OVERRIDE, REJECT, WITHDRAW
 from gateway.governance.numbers import changed, numbers
 from gateway.governance.parts import JOURNEY, MODEL, is_model, of_model
 from gateway.metrics.period import midnight
@@ -32,6 +32,7 @@ WORDS = {
     APPROVE: "Your key is turned.",
     REJECT: "It is rejected.",
     WITHDRAW: "It is withdrawn.",
+    OVERRIDE: "It is live by your emergency override, which stays on record.",
     COMMENT: "It is noted.",
 }
 
@@ -143,6 +144,8 @@ def judge_draft(desk: Desk, id_: str, word: str) -> ResponseReturnValue:
     if word not in WORDS:
         raise Refused(f"no such word: {word}")
     reason = request.form.get("reason", "").strip()[:1000]
+    if word == OVERRIDE and not request.form.get("sure"):
+        raise Refused("an override is for emergencies: say that this is one")
     with desk.deciding() as held:
         if word == COMMENT:
             proposing.comment(held, visitor().user, found, reason)

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from flask import Flask, Response, flash, redirect, render_template, request
+from flask import Flask, Response, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import LoginManager, current_user
 from flask_wtf.csrf import CSRFError, CSRFProtect
@@ -23,6 +23,7 @@ from gateway.store import tables as t
 from gateway.store.database import read, write
 from gateway.store.put import Put
 from gateway.times import from_micros
+from gateway.web import uploads
 from gateway.web.app import where
 from gateway.web.desk import (
     accounts,
@@ -67,6 +68,8 @@ PAGES = (
 """Imported, and so declared."""
 OPEN = ("desk.login", "desk.link", "desk.static")
 """What is shown to everybody."""
+UPLOAD = "desk.bring"
+"""Takes more than a form's few words."""
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
@@ -149,7 +152,11 @@ def _visitor(text: str) -> Visitor | None:
 def _let_in() -> ResponseReturnValue | None:
     """Everybody logs in first. What was typed into a form meanwhile is kept, and can be sent again."""
     if request.endpoint not in OPEN and not current_user.is_authenticated:
+        if request.endpoint == UPLOAD:  # a file is not carried through the login
+            return redirect(url_for("desk.login", next=url_for("desk.system", **(request.view_args or {}))))
         return door.ask()
+    if request.endpoint == UPLOAD and current_user.may("operate"):
+        request.max_content_length = uploads.LARGEST
     if request.method == "POST":
         _csrf.protect()
     return None
@@ -173,7 +180,11 @@ def _too_old(exc: CSRFError) -> ResponseReturnValue:
 @blueprint.errorhandler(HTTPException)
 def _refused(exc: HTTPException) -> ResponseReturnValue:
     status = exc.code or 500
-    words = {403: "Your role may not do that.", 404: "There is no such page, or what it was about is gone."}
+    words = {
+        403: "Your role may not do that.",
+        404: "There is no such page, or what it was about is gone.",
+        413: "That is too large.",
+    }
     told = words.get(status, exc.name)
     return render_template("desk/error.html", title=told, words=""), status
 

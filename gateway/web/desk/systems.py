@@ -19,6 +19,7 @@ from gateway.store import listing, outbox, switches
 from gateway.store.database import write
 from gateway.sync.companions import in_words
 from gateway.times import to_micros
+from gateway.web import uploads
 from gateway.web.desk.jobs import begin
 from gateway.web.desk.page import Desk, done, page, visitor
 from gateway.web.desk.sums import sums
@@ -82,6 +83,7 @@ def system(desk: Desk, name: str) -> ResponseReturnValue:
         again=counted.again,
         counts=counted.value.systems.get(name) if counted.value is not None else None,
         problem=gateway.problems.get(name, ""),
+        reads=name in gateway.sources and type(gateway.sources[name]).pull is not Source.pull,
         pulls=name in gateway.sources and _pulls(gateway.sources[name]),
         sends=bool(gateway.model.objects.get(name)),
         plugin=gateway.plugin_of(name),
@@ -116,6 +118,18 @@ def steer(desk: Desk, name: str, word: str) -> ResponseReturnValue:
             raise Refused(f"no such word: {word}")
     desk.note(f"system: {word}", name, None, {"reason": reason} if reason else None)
     return done(told, "desk.system", name=name)
+
+
+@page("/systems/<name>/import", "operate", ("POST",))
+def bring(desk: Desk, name: str) -> ResponseReturnValue:
+    """A file of this system, taken in beside the pages."""
+    _named(desk, name)
+    given = request.files.get("file")
+    if given is None or not given.filename:
+        raise Refused("choose a file")
+    subject, command = uploads.bring(desk.gateway, name, given.filename, given.stream, "history" in request.form)
+    begin(desk, "import", subject, command)
+    return done(f"{subject}: it is taken in.", "desk.jobs")
 
 
 @page("/systems/<name>/plan", "operate")

@@ -221,6 +221,11 @@ def how_due(connection: Connection, now: int, soon: int, owners: Collection[str]
     return {"open": int(total), "overdue": int(late), "soon": int(next_)}
 
 
+def held_back(connection: Connection) -> int:
+    """How many handoffs wait, being more than sales can take."""
+    return connection.scalar(select(func.count()).where(_h.state == "held")) or 0
+
+
 def anybody(connection: Connection) -> bool:
     return bool(connection.scalar(select(exists().where(_ALIVE))))
 

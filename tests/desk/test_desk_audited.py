@@ -104,6 +104,8 @@ def by_the_api(gateway: Any, handoff: Any) -> Iterator[Step]:
     yield "POST /systems/<name>/resume", "/systems/sales/resume", {}
     yield "POST /systems/<name>/pull", "/systems/leads/pull", {}
     yield "POST /systems/<name>/push", "/systems/sales/push", {}
+    yield "POST /handoffs/release", "/handoffs/release", {"best": 1}
+    yield "POST /systems/<name>/activate", "/systems/sales/activate", {"existing": "ignore"}
     yield "POST /systems/<name>/import", "/systems/leads/import?file=leads.csv", {"id": "1"}
     yield "POST /systems/check", "/systems/check", {}
     yield "POST /plugins/<name>/disable", "/plugins/files/disable", {}
@@ -138,6 +140,7 @@ def at_the_desk(gateway: Any, handoff: Any, kim: str) -> Iterator[Step]:
     yield "POST /owners/<word>", "/owners/absent", {"owner": "Kim"}
     yield "POST /work/<id_>/resolve", f"/work/{item(gateway)}/resolve", {"way": "map", "value": "won"}
     yield "POST /systems/<name>/<word>", "/systems/sales/pause", {}
+    yield "POST /handoffs/release", "/handoffs/release", {"best": "1"}
     yield "POST /systems/<name>/import", "/systems/leads/import", {"file": (io.BytesIO(b"id\n1\n"), "leads.csv")}
     yield "POST /check", "/check", {}
     yield "POST /jobs/<id_>/<word>", f"/jobs/{JOB}/stop", {}

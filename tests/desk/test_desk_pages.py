@@ -312,3 +312,22 @@ def test_writes_are_given_up_with_a_reason(desk: Any, company: Instance) -> None
     assert "1 given up" in browser.text
     [one] = company.json("deliveries", "list")["deliveries"]
     assert one["state"] == "superseded"
+
+
+def test_what_is_held_back_is_released_the_best_first(
+    desk: Any, program: Any, company: Instance, handoff: dict[str, Any]
+) -> None:
+    """Listed by the API, released at the desk; each says what it did."""
+    database = sqlite3.connect(company.root / "var" / "gateway.db")
+    with database:
+        database.execute("UPDATE handoffs SET state = 'held'")
+    database.close()
+    caller, browser = program("sales"), desk("sales")
+    assert [one["handoff"] for one in caller.get("/handoffs/held")["handoffs"]] == [handoff["handoff"]]
+    caller.post("/handoffs/release", 409)
+    assert "1 handoff is held back" in browser.get("/handoffs")
+    assert "say how many" in browser.post("/handoffs/release", best="many", back="/handoffs")
+    assert "1 released." in browser.post("/handoffs/release", best="5", back="/handoffs")
+    assert "held back" not in browser.get("/handoffs")
+    assert caller.get("/handoffs")["handoffs"][0]["handoff"] == handoff["handoff"]
+    assert caller.post("/handoffs/release", best=1) == {"released": [], "withdrawn": {}}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from marshmallow import Schema, fields, validate
 
 from gateway.answers.handoff import HandoffSchema, standing
+from gateway.errors import Refused
 from gateway.journey.words import BUCKETS
 from gateway.people import judging, staffing
 from gateway.people.reporting import report
@@ -29,6 +30,20 @@ class HandoffRow(HandoffSchema):
 
 class HandoffsPage(Page):
     handoffs = fields.List(fields.Nested(HandoffRow))
+
+
+class HeldList(Schema):
+    handoffs = fields.List(fields.Nested(HandoffSchema))
+
+
+class Released(Schema):
+    keys = fields.List(Text(), load_default=list, metadata={"description": "of handoffs, or of their leads"})
+    best = fields.Integer(load_default=None, allow_none=True, validate=validate.Range(1, 1_000_000))
+
+
+class ReleasedList(Schema):
+    released = fields.List(fields.String(), metadata={"description": "ids of handoffs that are open now"})
+    withdrawn = fields.Dict(metadata={"description": "id of a handoff → why it was given up instead"})
 
 
 class Said(Schema):
@@ -55,6 +70,24 @@ def listed(asked: dict[str, Any]) -> dict[str, Any]:
         names = staffing.called(desk().gateway, connection, rows)
     shown, following = cut(rows, asked["limit"], lambda row: queries.NEVER if row["due_at"] is None else row["due_at"])
     return {"handoffs": [{**row, "owner_name": names[row["id"]]} for row in shown], "next": following}
+
+
+@blueprint.looks("/handoffs/held", HeldList)
+def held() -> dict[str, Any]:
+    """List what is held back, being more than `capacity` in journey.yaml; the best first."""
+    return {"handoffs": judging.held(desk().gateway)}
+
+
+@blueprint.changes("/handoffs/release", "judge", Released, ReleasedList)
+def release(said: dict[str, Any]) -> dict[str, Any]:
+    """Give sales what was held back: these, or the best so many."""
+    if bool(said["keys"]) is (said["best"] is not None):
+        raise Refused("say which, by keys, or how many of the best")
+    with desk().deciding() as gateway:
+        found = judging.release(gateway, said["keys"], said["best"], caller().email)
+    told = {"released": list(found.opened), "withdrawn": dict(found.withdrawn)}
+    note("handoffs: released", f"{len(found.opened)} handoffs", None, told)
+    return told
 
 
 @blueprint.looks("/handoffs/<key>", HandoffSchema)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from flask import request
-from marshmallow import Schema, fields
+from marshmallow import Schema, fields, validate
 
 from gateway.answers.plan import preview, preview_json
 from gateway.answers.systems import SystemSchema, counts_json, mapping_json, systems_of
@@ -32,6 +32,14 @@ class SystemsPage(Schema):
 
 class Pause(Schema):
     reason = Text(load_default="paused by hand", metadata={"description": "shown until it is resumed"})
+
+
+class Activated(Schema):
+    existing = fields.String(
+        required=True,
+        validate=validate.OneOf(["ignore", "handover"]),
+        metadata={"description": "leads over a threshold already: ignored until they cross it anew, or handed over"},
+    )
 
 
 class Brought(Schema):
@@ -94,6 +102,14 @@ def pull(name: str) -> Any:
     if not found["source"]:
         raise Refused(f"{name}: {found['problem'] or 'its plugin has no source'}")
     return begin("pull", name, ("pull", name))
+
+
+@blueprint.changes("/systems/<name>/activate", "operate", Activated, Begun)
+def activate(said: dict[str, Any], name: str) -> Any:
+    """Switch its outbound on in gateway.yaml, and settle the leads that stand over a threshold already."""
+    if not _named(name)["sink"]:
+        raise Refused(f"{name}: its plugin has no sink: nothing can be sent there")
+    return begin("activate", name, ("activate", name, "--existing", said["existing"]))
 
 
 @blueprint.changes("/systems/<name>/import", "operate", None, Begun, kept=False, asks=Brought)

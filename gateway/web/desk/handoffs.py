@@ -33,6 +33,7 @@ def handoffs(desk: Desk) -> ResponseReturnValue:
         owners = mine if whose == "mine" else None
         rows = queries.due(connection, PAGE + 1, owners, _after(asked.get("after", "")))
         counts = queries.how_due(connection, to_micros(now), to_micros(now), owners)
+        held = queries.held_back(connection)
     for row in rows:
         row["owner_name"] = name_of(roster, row["system"], row["owner"])
         row["words"] = state_words(row)
@@ -42,6 +43,7 @@ def handoffs(desk: Desk) -> ResponseReturnValue:
         "desk/handoffs.html",
         rows=rows[:PAGE],
         counts=counts,
+        held=held,
         whose=whose,
         mine=bool(mine),
         micros=to_micros(now),
@@ -62,6 +64,20 @@ def disposing(desk: Desk) -> dict[str, Any]:
 def _buckets(desk: Desk) -> dict[str, str]:
     buckets = desk.gateway.model.journey.buckets
     return {word: buckets.get(outcome, "") for word, outcome in OUTCOMES.items()}
+
+
+@page("/handoffs/release", "judge", ("POST",))
+def release(desk: Desk) -> ResponseReturnValue:
+    """The best so many of what is held back."""
+    best = request.form.get("best", "").strip()
+    if not (best.isascii() and best.isdigit() and 0 < len(best) < 7 and int(best)):
+        raise Refused("say how many: a number")
+    with desk.deciding() as gateway:
+        found = judging.release(gateway, (), int(best), visitor().email)
+    told = {"released": list(found.opened), "withdrawn": dict(found.withdrawn)}
+    desk.note("handoffs: released", f"{len(found.opened)} handoffs", None, told)
+    gone = f", {len(found.withdrawn):,} given up: what was right is no more" if found.withdrawn else ""
+    return done(f"{len(found.opened):,} released{gone}.", "desk.handoffs")
 
 
 @page("/handoffs/<id_>/<word>", "judge", ("POST",))

@@ -20,9 +20,7 @@ def moves(desk: Desk, lead: str, version: int, score: str) -> Kept:
     :param score: which; empty = the main one."""
     gateway = desk.gateway
     scoring = gateway.model.hashes.get("scoring", "")
-    return desk.beside.ask(
-        ("moves", lead, version, scoring, score), lambda: past.history(gateway, lead, score=score), QUICK
-    )
+    return desk.beside.ask(("moves", lead, version, scoring, score), lambda: past.history(gateway, lead, score=score))
 
 
 def picture(points: Sequence[Point], now: datetime, thresholds: Sequence[int]) -> dict[str, Any] | None:

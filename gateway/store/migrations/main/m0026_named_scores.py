@@ -3,10 +3,12 @@
 import sqlalchemy as sa
 from alembic import op
 
+from gateway.store.types import string
+
 revision = "main_0026"
 down_revision = "main_0025"
 
 
 def upgrade() -> None:
     for table in ("transitions", "handoffs"):
-        op.add_column(table, sa.Column("score_name", sa.String(), nullable=False, server_default=""))
+        op.add_column(table, sa.Column("score_name", string(), nullable=False, server_default=""))

@@ -38,6 +38,7 @@ from gateway.mapping.grammar import score_named
 from gateway.metrics.goals import Goals, check_goals, compile_goals
 from gateway.metrics.money import Rates, read_rates
 from gateway.plugins import rules
+from gateway.scoring.titles import VERSION as TITLES
 from gateway.settings.files import MAX_CHARACTERS, ConfigFile, KeyPath, content_hash, suggest
 from gateway.settings.form import PROCRASTINATE, ROLES, SYSTEM_NAME, GatewayForm
 from gateway.settings.secrets import secrets_of
@@ -527,7 +528,9 @@ class _Loading:
                 [{name: with_content(file.data, said) for name, file in self.scores.items()}] if self.scores else []
             )
             own = [{"rollups": journey.data["rollups"]}] if journey.data.get("rollups") else []
-            hashes["scoring"] = content_hash([*model, *others, *own])
+            scored = [scoring, *self.scores.values()]
+            titles = [TITLES] if any("levels" in file.data for file in scored) else []  # a new package may read others
+            hashes["scoring"] = content_hash([*model, *others, *own, *titles])
         return Instance(
             root=self.root,
             name=data["instance"]["name"],

@@ -73,9 +73,12 @@ def stored(place: Place) -> Any | None:
 
 def activate(connection: Connection, files: Mapping[str, str], hashes: Mapping[str, str], now: int) -> str:
     """Make these files the active ones if they are not yet; a new scoring hash queues a rescore of every lead, and
-    has every company's roll-ups worked out again."""
+    has every company's roll-ups worked out again.
+
+    The same files have another scoring hash where the package reads titles by other tables than it did.
+    """
     id_, before = id_of(files), active(connection)
-    if before is not None and before.id == id_:
+    if before is not None and before.id == id_ and before.hashes.get("scoring") == hashes.get("scoring"):
         return id_
     put = Put(connection)
     put.insert(t.bundles, [{"id": id_, "files": dict(files), "hashes": dict(hashes), "active_at": now}])

@@ -5,8 +5,11 @@ from __future__ import annotations
 from contextlib import closing
 
 import pytest
+from sqlalchemy import select
 
 from gateway.runtime import open_gateway
+from gateway.store import tables as t
+from gateway.store.database import read
 
 CONTENT = """\
 content:
@@ -136,6 +139,22 @@ def test_a_past_score_is_explained_by_the_content_of_its_time(weighed):
     sweep(weighed)
     then = weighed.json("leads", "explain", "bob@two.example", "--at", at)
     assert [one["points"] for one in then["contributions"] if one["rule"] == "Viewed a page"] == [15]
+
+
+def test_other_title_tables_are_another_model(visited, monkeypatch):
+    """A new package that reads titles otherwise scores everybody again, once, though no file changed."""
+    before = score_of(visited, "bob@two.example")[2]
+    monkeypatch.setattr("gateway.settings.instance.TITLES", "those of a later package")
+    sweep(visited)
+    after = score_of(visited, "bob@two.example")[2]
+    assert before != after
+    versions = visited.json("model", "history")["versions"]
+    sweep(visited)
+    assert [one["hashes"]["scoring"] for one in versions[:2]] == [after, before]
+    assert visited.json("model", "history")["versions"] == versions
+    with closing(open_gateway(visited.root)) as gateway, read(gateway.store.main) as connection:
+        assert set(connection.scalars(select(t.scores.c.scoring))) == {after}
+    assert after[:4] in visited.run("model", "history").stdout
 
 
 @pytest.mark.parametrize(

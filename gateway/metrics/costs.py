@@ -33,7 +33,7 @@ class Cost:
 
     def within(self, since: datetime | None, until: datetime | None) -> Decimal:
         """Its part from ``since`` until before ``until``, as clocks show there: spread evenly over its own days."""
-        first, last = (datetime.combine(day, time()) for day in (self.begins, self.ends))
+        first, last = (datetime.combine(day, time.min) for day in (self.begins, self.ends))
         begins, ends = max(first, since or first), min(last, until or last)
         return self.amount * max(0, (ends - begins) // _INSTANT) / ((last - first) // _INSTANT)
 

@@ -9,6 +9,7 @@ from drawing import draws
 from hypothesis import given
 from hypothesis import strategies as st
 from small_instance import CRM, JOURNEY, NOW, SCORING, Small, days
+from sqlalchemy import event
 
 from gateway import rescoring as bulk
 from gateway.rescoring import Rescoring
@@ -193,3 +194,22 @@ def test_a_scorer_that_fails_leaves_the_other_scores_alone(tmp_path):
     assert after[5] == to_micros(small.at + timedelta(hours=1))
     assert [row[0] for row in small.rows(t.work_items, "kind")] == ["scoring failed"]
     small.store.close()
+
+
+def test_more_scores_cost_no_more_statements(tmp_path):
+    """Batches and a sweep ask the store as often for three scores as for one."""
+    counts = []
+    for place, scores in enumerate(({}, {"expansion": EXPANSION, "other": OTHER})):
+        (tmp_path / str(place)).mkdir()
+        small = Small(tmp_path / str(place), scores=scores, active=())
+        sent: list[str] = []
+        event.listen(small.store.main, "before_cursor_execute", lambda *args, sent=sent: sent.append(args[2]))
+        small.take("site", *({"kind": "contact", "id": f"{n}", "at": days(2), "title": "CEO"} for n in range(3)))
+        small.take("site", *({"kind": "contact", "id": f"{n}", "at": days(1), "page": "/a"} for n in range(3)))
+        with read(small.store.main) as connection:
+            leads = due.scores(connection, small.model.score_names, to_micros(small.at + timedelta(days=40)), 9)
+        small.at += timedelta(days=40)
+        small.pipeline.run((), leads, cause="time")
+        counts.append(len(sent))
+        small.store.close()
+    assert counts[0] == counts[1]

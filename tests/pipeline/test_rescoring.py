@@ -63,7 +63,7 @@ def seen(small):
     with read(small.store.main) as connection:
         rows, _ = listing.leads(connection, "lead", 100)
         names = {row.entity: row.record for row in connection.execute(t.records.select())}
-        one = campaigns.campaigns(connection, small.model.journey, "lead", Won(small.model.journey), None, None)
+        one, _ = campaigns.campaigns(connection, small.model.journey, "lead", Won(small.model.journey), None, None)
         looked = listing.standing(connection, [row["id"] for row in rows], "lead")
     assert {row["id"]: row["total"] for row in rows} == {lead: found["total"] for lead, found in looked.items()}
     assert sum(campaign.score for campaign in one) == sum(row["total"] for row in rows)

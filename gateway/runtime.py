@@ -446,7 +446,8 @@ class Gateway:
             trace(scorer, offer.plugin)
         except (Exception, SystemExit) as exc:  # noqa: BLE001 - a factory may raise anything; all but scores goes on
             spoken = str(exc) if isinstance(exc, GatewayError) else f"building its scorer {told(exc)}"
-            self.unscored = f"plugin {offer.plugin}: {spoken}"
+            whose = "" if file is self.instance.scoring else f"{file.name}: "
+            self.unscored = f"{whose}plugin {offer.plugin}: {spoken}"
             self.log.error("no scorer", plugin=offer.plugin, error=type(exc).__name__)
             return None, offer.plugin
         return scorer, offer.plugin

@@ -75,7 +75,11 @@ def check(app: App, online: bool, as_json: bool) -> None:
         for problem in problems:
             say(str(problem), err=True)
         if gateway.unscored:
-            say(f"scoring.yaml: strategy: {gateway.unscored}: no lead is scored", err=True)
+            none = gateway.model.scorer is None
+            whose, what = (
+                ("scoring.yaml: strategy: ", "no lead is scored") if none else ("", "this score stays as it is")
+            )
+            say(f"{whose}{gateway.unscored}: {what}", err=True)
     if not report["ok"]:
         click.get_current_context().exit(2 if problems else 1)
 

@@ -385,7 +385,7 @@ class _Loading:
         offer = self.plugins.scorers.get(strategy) if isinstance(strategy, str) else None
         if offer is None:
             why = self._absent(strategy) if isinstance(strategy, str) else ""
-            self.unscored = self.unscored or why
+            self.unscored = self.unscored or (why if file.name == SCORING or not why else f"{file.name}: {why}")
             if not why:
                 hint = suggest(strategy, self.plugins.scorers)
                 self.problems.append(file.problem(("strategy",), f"no installed plugin offers this strategy{hint}"))

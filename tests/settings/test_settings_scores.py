@@ -80,3 +80,11 @@ def test_without_scoring_yaml_nobody_has_a_score(room: Any) -> None:
     )
     assert (found.scores, "scoring" in found.hashes) == ({}, False)
     assert "scores/expansion.yaml: nobody has this score: there is no scoring.yaml" in map(str, found.warnings)
+
+
+def test_a_strategy_that_is_not_to_be_had_leaves_the_other_scores(room: Any) -> None:
+    """It is said whose it is; the instance starts."""
+    room.plugins.unavailable["magic"] = "quarantined"
+    found = room({"scores/expansion.yaml": "strategy: magic\n"})
+    assert found.unscored == "scores/expansion.yaml: plugin magic is quarantined"
+    assert list(found.scores) == ["expansion"]

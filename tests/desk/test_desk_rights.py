@@ -47,6 +47,8 @@ DESK = {
     "GET /model/process.svg": ALL,
     "GET /model/versions": ALL,
     "GET /model/drafts/<id_>": ALL,
+    "GET /model/learned": DECIDERS,
+    "POST /model/learned": DECIDERS,
     "GET /model/drafts/new": DECIDERS,
     "POST /model/drafts/new": DECIDERS,
     "POST /model/drafts/<id_>/<word>": DECIDERS,

@@ -13,6 +13,7 @@ from disk_instance import ANN, Instance
 
 from gateway.store import desk as queries
 from gateway.store.database import read
+from gateway.store.times import utc_now
 from gateway.web.desk.page import NAME
 
 
@@ -40,6 +41,19 @@ def test_a_lead_shows_its_points_its_records_and_what_happened(desk: Any, compan
     assert "first heard of" in text
     assert "button" in text
     assert "Accept" not in text  # a viewer only looks
+
+
+def test_a_lead_shows_its_company_and_what_colleagues_come_to(
+    company: Instance, request: pytest.FixtureRequest
+) -> None:
+    """The company's fields with its roll-ups, and beside the points with which numbers they were made."""
+    rule = "  - {name: Several, when: {company.engaged_leads: {at_least: 1}}, points: 5}\nbehaviour:\n"
+    company.edit("scoring.yaml", "behaviour:\n", rule)
+    company.bring([ANN | {"page": "/a", "at": f"{utc_now():%Y-%m-%dT00:00:00}"}], "later.csv")
+    text = request.getfixturevalue("desk")("viewer").get(f"/leads/{ann(company)}")
+    assert "Its company" in text
+    assert re.search("engaged_leads</th><td[^>]*>1</td><td[^>]*>its leads</td>", text)
+    assert "company.engaged_leads 1: what its company" in text
 
 
 def test_a_lead_shows_how_its_score_moved_and_why_a_value_counts(desk: Any, company: Instance) -> None:

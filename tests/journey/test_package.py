@@ -22,6 +22,7 @@ BERLIN = ZoneInfo("Europe/Berlin")
 HANDOFF = {
     "stage": "mql",
     "score": 7960,
+    "score_name": "",
     "persona": "finance",
     "generation": 1,
     "contributions": [

@@ -155,6 +155,17 @@ def test_what_others_wrote_is_kept_where_it_still_names_a_rule(lesson):
     assert "overlays" not in lesson.data
 
 
+def test_weights_of_content_stay_as_they_were():
+    """What was learned is judged with them, and the draft has them; content.yaml's entries stay in their file."""
+    content = [{"stage": "mql", "where": {"asset": {"known": True}}}]
+    weighed = {"content_weights": {"default": {"mql": 3}}, "content": content}
+    told = taught(past_leads(400), {**LIVE, **weighed})
+    assert {key: told.data[key] for key in weighed} == weighed
+    file = ConfigFile("scoring.yaml", draft.text(told))
+    assert check(file) == []
+    assert file.data["content_weights"] == weighed["content_weights"]
+
+
 def test_a_threshold_lets_as_many_in_as_before(lesson):
     [crossing] = lesson.crossings
     assert crossing.won_after > crossing.won_before

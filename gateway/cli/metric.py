@@ -112,10 +112,10 @@ class _Told:
         return Period(begin, end)
 
     def tell(self, asked: Asked, counts: str, answer: Answer) -> None:
-        if self.number is not None:
-            self._leads(asked, answer.counts or counts, answer.leads, self.number)
-            return
         asked, counts = settled(asked, answer), answer.counts or counts
+        if self.number is not None:
+            self._leads(asked, counts, answer.leads, self.number)
+            return
         said = {name: DEFINITIONS[name] for name in answer.definitions}
         if self.json:
             say_json(stated(asked, counts) | dict(answer.data) | {"definitions": said})

@@ -70,12 +70,17 @@ def campaigns(
 
 
 def brought(
-    connection: Connection, journey: Journey, campaign: str, number: str, since: int | None, until: int | None
-) -> Sequence[str]:
-    """The leads of a campaign ("" = of none): all of them (``leads``), or who ever reached a shared stage."""
+    connection: Connection, journey: Journey, score_name: str, campaign: str | None, number: str,
+    since: int | None, until: int | None,
+) -> Sequence[str]:  # fmt: skip
+    """The leads of a campaign ("" = of none, None = of all): all of them (``leads``), those with a great score, or who
+    ever reached a shared stage."""
     theirs = _brought(since, until)
-    rows = select(theirs.c.lead).where(theirs.c.campaign == campaign)
-    if number != "leads":
+    rows = select(theirs.c.lead).where(*([theirs.c.campaign == campaign] if campaign is not None else []))
+    if number == "great":
+        s = t.scores.c
+        rows = rows.where(theirs.c.lead.in_(select(s.lead).where(s.name == score_name, s.band == "great")))
+    elif number != "leads":
         r = t.reached.c
         rows = rows.where(theirs.c.lead.in_(select(r.lead).where(r.stage.in_(journey.shared_stages()[number]))))
     return connection.scalars(rows.order_by(theirs.c.lead)).all()

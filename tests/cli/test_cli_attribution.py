@@ -208,6 +208,9 @@ def test_by_asset_and_by_campaign(sold):
     assert sold.json("metrics", "attribution", "--by", "asset")["deals"] == 2
     none = sold.json("metrics", "attribution", "--by", "campaign")
     assert (none["deals"], none["untouched"]["deals"]) == (0, 2)
+    behind = sold.json("metrics", "attribution", "--by", "campaign", "--leads", "untouched")
+    assert behind["leads"] == sold.json("metrics", "attribution", "--leads", "won")["leads"]
+    assert sold.json("metrics", "attribution", "--leads", "untouched")["count"] == 0
 
 
 def test_a_window_must_be_a_duration(sold):

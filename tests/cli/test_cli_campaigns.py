@@ -53,8 +53,22 @@ def test_a_lead_counts_once_for_the_campaign_that_touched_it_first(run):
 
 def test_the_leads_of_a_campaign_are_as_many_as_it_counts(run):
     """Also of none at all; and of a stage."""
-    for number, count in (("leads/Spring", 2), ("leads/(none)", 1), ("won/Fair", 1), ("won/(none)", 0)):
+    for number, count in (
+        ("leads/Spring", 2),
+        ("leads/(none)", 1),
+        ("won/Fair", 1),
+        ("won/(none)", 0),
+        ("leads", 4),
+        ("won", 2),
+    ):
         assert run.json("metrics", "campaigns", "--leads", number)["count"] == count, number
+
+
+def test_the_leads_with_a_great_score_are_named(run):
+    """As many as their share says."""
+    for one in run.json("metrics", "campaigns")["campaigns"]:
+        number = f"great/{one['campaign'] or '(none)'}"
+        assert run.json("metrics", "campaigns", "--leads", number)["count"] == one["great_share"] * one["leads"]
 
 
 def test_costs_give_the_price_of_each_stage_and_the_return(run):

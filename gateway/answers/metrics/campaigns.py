@@ -41,13 +41,15 @@ def campaigns(asked: Asked) -> Answer:
     data |= {"currency": currency, **without(unpriced), "costs_without_rate": unpaid}
     brought_nobody = {one.name for one in found if not one.leads}
     data["unknown_campaigns"] = sorted(brought_nobody.difference(store.known(connection)) if brought_nobody else ())
-    leads = {
-        f"{number}/{shown_value(one.name or None)}": partial(
-            store.brought, connection, journey, one.name, number, asked.since, asked.until
-        )
+    brought = partial(store.brought, connection, journey, asked.gateway.model.score_name)
+    counted_ = ("leads", "great", *(stage for stage in journey.tracked if stage != "target"))
+    leads = {which: partial(brought, None, which, asked.since, asked.until) for which in counted_}
+    leads |= {
+        f"{which}/{shown_value(one.name or None)}": partial(brought, one.name, which, asked.since, asked.until)
         for one in found
-        for number in ("leads", *(stage for stage in journey.tracked if stage != "target"))
-    } | {name: partial(list, theirs) for name, theirs in leads_without(unpriced).items()}
+        for which in counted_
+    }
+    leads |= {name: partial(list, theirs) for name, theirs in leads_without(unpriced).items()}
     return Answer(
         data, _parts(data), _rows(data), leads, ("campaign", "score", "great", "stage", "revenue", "cost", "return")
     )
@@ -94,7 +96,9 @@ def _parts(data: Mapping[str, Any]) -> Iterator[str | Table]:
     priced = data["total"]["cost"] is not None
     columns = ("campaign", "leads", "score", "great", *stages, f"revenue in {currency}")
     columns += ("cost", *(f"per {stage}" for stage in stages), "return") if priced else ()
-    rows = [(shown_value(one["campaign"]), *_cells(one, priced, linked=True)) for one in data["campaigns"]]
+    rows = [
+        (shown_value(one["campaign"]), *_cells(one, priced, shown_value(one["campaign"]))) for one in data["campaigns"]
+    ]
     yield Table(columns, [*rows, ("in all", *_cells(data["total"], priced))])
     if not data["campaigns"]:
         yield "no leads entered in this time"
@@ -105,12 +109,17 @@ def _parts(data: Mapping[str, Any]) -> Iterator[str | Table]:
         yield f"costs of {amount} {money} are left out, for rates.yaml has no rate to {currency} for their days"
 
 
-def _cells(one: Mapping[str, Any], priced: bool, linked: bool = False) -> Sequence[str]:
-    def count(leads: int, which: str) -> str:
-        return Behind(number(leads), f"{which}/{shown_value(one['campaign'])}") if linked else number(leads)
+def _cells(one: Mapping[str, Any], priced: bool, called: str = "") -> Sequence[str]:
+    """``called``: the campaign; empty: all of them."""
+
+    def behind(text: str, which: str) -> Behind:
+        return Behind(text, f"{which}/{called}" if called else which)
+
+    def count(leads: int, which: str) -> Behind:
+        return behind(number(leads), which)
 
     score = "" if one["score_mean"] is None else f"{one['score_mean']:.1f}"
-    cells = [count(one["leads"], "leads"), score, percent(one["great_share"])]
+    cells = [count(one["leads"], "leads"), score, behind(percent(one["great_share"]), "great")]
     cells += [*(count(stage["count"], stage["stage"]) for stage in one["stages"]), f"{one['revenue']:,.0f}"]
     if priced:
         cells += ["" if one["cost"] is None else f"{one['cost']:,.0f}"]

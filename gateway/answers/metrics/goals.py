@@ -47,6 +47,8 @@ def baseline(asked: Asked) -> Answer:
         begun = partial(crossings, asked.connection, asked.journey, stage, to, since, until)
         leads[f"{stage}/{to}"] = partial(_gone, begun, True, one.ripe)
         leads[f"{stage}/not {to}"] = partial(_gone, begun, False, one.ripe)
+        leads[f"{stage}/leads"] = partial(_gone, begun, None, one.ripe)
+        leads[f"{stage}/too young"] = partial(_young, begun, one.ripe)
     definitions = ("range", "too young", "covered")
     return Answer(data, _parts(data), one_table(data["steps"]), leads, definitions, period=chosen)
 
@@ -65,20 +67,28 @@ def _gone(begun: Callable[[], Iterable[Crossing]], went_on: bool | None, ripe: i
     return [one.lead for one in counted if went_on is None or (one.end is not None) is went_on]
 
 
+def _young(begun: Callable[[], Iterable[Crossing]], ripe: int) -> list[str]:
+    return [one.lead for one in begun() if one.sure and one.begin > ripe]
+
+
 def _parts(data: Mapping[str, Any]) -> Iterator[str | Table]:
     if data["last_year"]:
         yield "the last 365 days, for no period was asked for; --since DAY takes in older history"
     columns = ("step", "leads", "went on", "rate", "range", "9 of 10 within", "too young", "history")
     rows = []
     for one in data["steps"]:
+        young = Behind(number(one["maturing"]), f"{one['stage']}/too young")
         if not one["covered"]:
-            rows.append((f"{one['stage']} to {one['to']}", "", "", "", "", "", number(one["maturing"]), "not covered"))
+            rows.append((f"{one['stage']} to {one['to']}", "", "", "", "", "", young, "not covered"))
             continue
         took = "" if one["p90_days"] is None else f"{one['p90_days']:.1f} days"
         span = f"{one['days']:.0f} days{' (short)' if one['short'] else ''}"
         shares = percent(one["rate"]), f"{percent(one['low'])} to {percent(one['high'])}"
-        counts = number(one["leads"]), Behind(number(one["went_on"]), f"{one['stage']}/{one['to']}")
-        rows.append((f"{one['stage']} to {one['to']}", *counts, *shares, took, number(one["maturing"]), span))
+        counts = (
+            Behind(number(one["leads"]), f"{one['stage']}/leads"),
+            Behind(number(one["went_on"]), f"{one['stage']}/{one['to']}"),
+        )
+        rows.append((f"{one['stage']} to {one['to']}", *counts, *shares, took, young, span))
     yield Table(columns, rows)
     for one in data["steps"]:
         if one["missing"]:

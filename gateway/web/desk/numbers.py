@@ -21,7 +21,7 @@ from flask.typing import ResponseReturnValue
 from gateway.answers import sheet
 from gateway.answers.brought import fields
 from gateway.answers.metrics import reconcile
-from gateway.answers.metrics.asked import COUNTS, Answer
+from gateway.answers.metrics.asked import COUNTS, Answer, settled
 from gateway.answers.metrics.asking import METRICS, Question, question
 from gateway.answers.texts import who
 from gateway.errors import NotFound, Refused
@@ -121,7 +121,7 @@ def numbers_csv(desk: Desk, name: str) -> ResponseReturnValue:
         raise Refused("the systems are asked once for a page: `gateway metrics reconcile` gives CSV")
     with desk.looking() as connection:
         looked, answer = asked.answer(desk.gateway, connection)
-        return _csv(name, sheet.dated(answer.rows, looked, answer.counts or COUNTS[name]))
+        return _csv(name, sheet.dated(answer.rows, settled(looked, answer), answer.counts or COUNTS[name]))
 
 
 @page("/numbers/<name>/leads")
@@ -168,7 +168,9 @@ def numbers_leads_csv(desk: Desk, name: str) -> ResponseReturnValue:
     with desk.looking() as connection:
         looked, answer = asked.answer(desk.gateway, connection)
         rows = listing.named(connection, list(_behind(answer, which)), desk.gateway.model.score_name)
-    return _csv(f"{name}-leads", sheet.dated(sheet.leads(rows, which), looked, answer.counts or COUNTS[name]))
+    return _csv(
+        f"{name}-leads", sheet.dated(sheet.leads(rows, which), settled(looked, answer), answer.counts or COUNTS[name])
+    )
 
 
 @blueprint.route("/static/desk/plotly.js")

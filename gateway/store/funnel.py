@@ -9,7 +9,6 @@ without a value in any attribute's grouping.
 from __future__ import annotations
 
 import json
-from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -49,7 +48,6 @@ from gateway.times import from_micros, to_micros
 WORDS = (*MONTHS, "persona", "stage", "campaign", "channel", "owner")
 """What leads are grouped by beside their attributes; an attribute of such a name is ``lead.<name>``."""
 _SPAN = 28 * 86_400_000_000  # microseconds; not longer than any month
-_EVER = 1 << 62
 _FIRST, _LAST = to_micros(datetime(2, 1, 1, tzinfo=UTC)), to_micros(datetime(9998, 12, 1, tzinfo=UTC))
 
 
@@ -130,10 +128,10 @@ def flow(connection: Connection, journey: Journey, wanted: Wanted, sold: Won) ->
     rows = select(grouping.value.label("kind")).select_from(grouping.source)
     for (value,), count in _counted(connection, rows.where(*entered)):
         found.of(value).entered += count
-    arrived = _arrivals(connection, wanted, found)
     for stage, names in journey.shared_stages().items():
-        for group, count in arrived(names):
-            group.stages[stage] += count
+        grouping, rows = _first(connection, wanted, names)
+        for (value,), count in _counted(connection, rows.with_only_columns(rows.selected_columns.kind)):
+            found.of(value, grouping).stages[stage] += count
     if wanted.by in MONTHS:  # a deal belongs to the month it was won in, which is each deal's own
         unit = _Unit(wanted.by, wanted)
         for sale in sold.journeys:
@@ -169,54 +167,6 @@ def _counted(connection: Connection, rows: Select[Any]) -> Iterable[tuple[tuple[
         return Counter[tuple[Any, ...]](cursor).items()
     grouped = rows.add_columns(func.count()).group_by(*(one.name for one in columns))
     return [(tuple(row[:-1]), row[-1]) for row in connection.execute(grouped)]
-
-
-def _arrivals(
-    connection: Connection, wanted: Wanted, found: _Groups
-) -> Callable[[Sequence[str]], Iterable[tuple[Group, int]]]:
-    """What counts, by group, the leads whose first time at any of some stages lies in the time."""
-
-    def grouped(names: Sequence[str]) -> Iterator[tuple[Group, int]]:
-        grouping, rows = _first(connection, wanted, names)
-        for (value,), count in _counted(connection, rows.with_only_columns(rows.selected_columns.kind)):
-            yield found.of(value, grouping), count
-
-    def by_time(names: Sequence[str]) -> Iterator[tuple[Group, int]]:
-        times = sorted(_first_times(connection, wanted, names).values())
-        for begin, end, name in _Unit(wanted.by, wanted).between(times) if wanted.by else [(_FIRST, _EVER, None)]:
-            low, high = max(begin, wanted.since or begin), min(end, wanted.until or end)
-            if (count := bisect_left(times, high) - bisect_left(times, low)) > 0:
-                yield found.at(name), count
-
-    def by_value(names: Sequence[str]) -> Iterator[tuple[Group, int]]:
-        firsts = _first_times(connection, wanted, names)
-        counts = Counter(values[lead] for lead, at in firsts.items() if lead in values and wanted.holds(at))
-        return ((found.of(value), count) for value, count in counts.items())
-
-    if connection.dialect.name != "sqlite":
-        return grouped
-    if wanted.by is None or wanted.by in MONTHS:
-        return by_time
-    grouping = found.grouping
-    alive = select(leads.c.id, grouping.value).select_from(grouping.source).where(leads.c.merged_into.is_(None))
-    cursor: Any = connection.execute(alive).cursor
-    values: dict[str, Any] = dict(cursor)
-    return by_value
-
-
-def _first_times(connection: Connection, wanted: Wanted, names: Sequence[str]) -> dict[str, int]:
-    """Lead → when it first reached any of these stages, before the end of the time. SQLite would sort all leads to
-    group them; this takes a third of that."""
-    r = reached.c
-    before = [r.at < wanted.until] if wanted.until is not None else []
-    merged = select(leads.c.id).where(leads.c.merged_into.is_not(None))
-    rows = select(r.lead, r.at).where(r.stage.in_(names), r.lead.not_in(merged), *before)
-    found: dict[str, int] = {}
-    cursor: Any = connection.execute(rows).cursor
-    for lead, at in cursor:
-        if lead not in found or at < found[lead]:
-            found[lead] = at
-    return found
 
 
 def _excluded(connection: Connection, counted: Sequence[ColumnElement[bool]]) -> dict[str, int]:
@@ -430,10 +380,6 @@ class _Unit:
 
     def name(self, at: int) -> str:
         return label(self.unit, begins(self.unit, _moment(at).astimezone(self.zone).date(), self.start), self.start)
-
-    def between(self, times: Sequence[int]) -> list[tuple[int, int, str]]:
-        """The ``edges`` of all units from the first to the last of these times."""
-        return self.edges(range(times[0] // _SPAN, times[-1] // _SPAN + 1)) if times else []
 
     def edges(self, spans: Iterable[int]) -> list[tuple[int, int, str]]:
         """(first moment, the one after its last, name) of every unit that a span may touch, in order; a quotient

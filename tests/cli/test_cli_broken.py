@@ -49,7 +49,6 @@ CHANGING = [
     ("inbox", "replay", "--system", "leads"),
     ("deliveries", "retry", "--system", "sales"),
     ("deliveries", "discard", "--system", "sales"),
-    ("db", "upgrade"),
 ]
 BREAK = ("scoring.yaml", "weights: {fit: 60, behaviour: 40}", "weights: {fit: 60, behaviour: 50}")
 WHERE = "scoring.yaml:2: weights: the weights of fit and behaviour add up to 110, not to 100"

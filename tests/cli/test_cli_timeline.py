@@ -23,11 +23,12 @@ HANDOFF = {
     "contributions": [["Executive", 4000, "", "fit"], ["Too small", -500, "", "fit"], ["Pricing", 2550, "", "fit"]],
     "accepted_at": None, "contacted_at": None, "state": "open", "bucket": None, "bucket_reason": "", "closed_at": None,
     "closed_by": "", "cause": "threshold", "cause_reason": "", "cause_by": "",
+    "score_name": "",
 }  # fmt: skip
 WHY = "handed over to crm, score 60.50: Executive +40, Pricing +26"
 MOVE = {
     "from_stage": "target", "stage": "mql", "at": T, "cause": "news", "reason": "threshold", "ref": "mql:1",
-    "score": 6050, "threshold": 5000,
+    "score": 6050, "score_name": "", "threshold": 5000,
 }  # fmt: skip
 EVENT = {"handoff": "h1", "at": T, "kind": "", "owner": "Kim", "before": "Sam", "reason": "", "by": ""}
 MARK = {"at": T, "kind": "manual", "points": 0, "reason": "", "until": None, "by": ""}

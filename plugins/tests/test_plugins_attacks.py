@@ -440,7 +440,7 @@ class Attack:
     def check(self):
         one = self.gateways[0]
         with one.store.main.connect() as connection:
-            found = overview(connection, one.inbox, one.model.score_name, to_micros(self.at))
+            found = overview(connection, one.inbox, one.model.score_names, to_micros(self.at))
             dead = connection.execute(select(*DEAD).where(t.writes.c.state == "dead")).all()
             records = connection.execute(select(t.records)).mappings().all()
             handoffs = connection.execute(select(t.handoffs)).mappings().all()

@@ -443,7 +443,7 @@ def test_what_was_planned_adds_up(world: World) -> None:
     world.server.answers["RCPT"] = ["550 no", "450 later"]
     world.work()
     with read(world.gateway.store.main) as connection:
-        found = overview(connection, world.gateway.inbox, "lead", to_micros(world.at)).systems["mail"].writes
+        found = overview(connection, world.gateway.inbox, ["lead"], to_micros(world.at)).systems["mail"].writes
     assert found.holds
     assert found.total == 3
 

@@ -96,13 +96,20 @@ def check_weighed(scoring: ConfigFile, content: bool, personas: Sequence[str], s
     return problems
 
 
-def unserved(scoring: ConfigFile, content: ConfigFile | None) -> Iterator[Problem]:
-    """Stages that are weighed and that no entry of content.yaml says: nothing ever counts by them."""
+def in_vain(scoring: ConfigFile, content: ConfigFile | None, personas: Sequence[str]) -> Iterator[Problem]:
+    """Weights that nothing ever counts by: of a stage that no entry of content.yaml says, of a persona that nobody is.
+
+    :param personas: the names of journey.yaml's.
+    """
     served = {UNASSIGNED, *(entry["stage"] for entry in content.data["content"])} if content is not None else set()
     for persona, factors in (scoring.data.get(WEIGHTS) or {}).items():
         for stage in factors:
             if served and stage not in served:
                 yield scoring.problem((WEIGHTS, persona, stage), "content.yaml names no content that serves it")
+    weighed = scoring.data.get("personas")
+    for persona in weighed if isinstance(weighed, Mapping) else ():  # a list of them is the journey's own
+        if persona not in personas:
+            yield _no_such(scoring, ("personas", persona), "persona", persona, personas)
 
 
 def with_content(scoring: Mapping[str, Any], content: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -112,5 +119,5 @@ def with_content(scoring: Mapping[str, Any], content: Mapping[str, Any] | None) 
 
 
 def _no_such(file: ConfigFile, path: KeyPath, what: str, name: object, known: Sequence[str]) -> Problem:
-    hint = suggest(name, known) or f"; there are {', '.join(known)}"
+    hint = suggest(name, known) or (f"; there are {', '.join(known)}" if known else "; there is none")
     return file.problem(path, f"no such {what} in journey.yaml{hint}")

@@ -25,7 +25,7 @@ from gateway.errors import ConfigError, Problem
 from gateway.governance import committee as meetings
 from gateway.governance.keys import Approval
 from gateway.journey.check import check as check_journey
-from gateway.journey.content import Content, check_content, check_weighed, compile_content, unserved, with_content
+from gateway.journey.content import Content, check_content, check_weighed, compile_content, in_vain, with_content
 from gateway.journey.journey import Journey, compile_journey
 from gateway.journey.notify import check_through
 from gateway.journey.package import OFFERED, check_package, lead_fields
@@ -583,7 +583,7 @@ class _Loading:
                 if name not in attributes:
                     yield file.problem(path, f"no mapping brings in attribute {name!r}: its line is never there")
         for file in files:
-            yield from unserved(file, self.files.get(CONTENT))
+            yield from in_vain(file, self.files.get(CONTENT), _names(journey.get("personas")))
         yield from self._reasons(next((file for file in files if file.name == "journey.yaml"), None))
         yield from self._lonely(
             {name for file in files for _, what, name in uses(file.data, ()) if what == "attribute"}

@@ -169,3 +169,45 @@ def test_versions_are_compared_and_files_on_disk_are_told(desk: Any, company: In
     assert "approval is off" in browser.text
     browser.get("/model/drafts/new?file=../gateway.yaml")
     assert browser.status == 404
+
+
+@pytest.fixture
+def weighing(company: Instance) -> None:
+    """A model that weighs content, in use before keys are asked for."""
+    company.write("content.yaml", "content:\n  - {stage: mql, where: {asset: pricing}}\n")
+    scoring = (company.root / "scoring.yaml").read_text()
+    company.write("scoring.yaml", scoring + "content_weights: {default: {mql: 1.5}}\n")
+    company.run("leads", "list")  # takes the files up
+
+
+def test_content_and_a_new_score_have_drafts_at_the_desk(
+    weighing: None, approving: None, desk: Any, company: Instance
+) -> None:
+    """Content where it is weighed; another score begins empty. Neither has the tables of others."""
+    marketing = desk("marketing")
+    assert "edit content.yaml" in marketing.get("/model/versions")
+    page = marketing.get("/model/drafts/new?file=content.yaml")
+    assert "asset: pricing" in page
+    assert "Overlays" not in page
+    text = (company.root / "content.yaml").read_text().replace("asset: pricing", "asset: prices")
+    marketing.post("/model/drafts/new", file="content.yaml", text=text.replace("mql", "mqll"), look="1")
+    assert "no such stage in journey.yaml; did you mean" in unescape(marketing.text)
+    marketing.post("/model/drafts/new", file="content.yaml", text=text, look="1")
+    assert "pricing" in marketing.text.partition("What it changes")[2].partition("<form")[0]
+    marketing.post("/model/drafts/new", file="content.yaml", text=text, reason="pages were renamed")
+    assert marketing.status == 200
+    assert "Waits for the key of marketing and sales" in marketing.text
+
+    page = marketing.get("/model/drafts/new?file=scores/growth.yaml")
+    assert "Propose" in page
+    growth = "fit: [{name: Small, ranges: {attribute: employees, points: {'0-99': 60}}}]\n"
+    marketing.post("/model/drafts/new", file="scores/growth.yaml", text=growth, reason="a second product")
+    assert "Waits for the key of marketing and sales" in marketing.text
+    assert "Small" in marketing.text
+    marketing.get("/model/drafts/new?file=scores/../gateway.yaml")
+    assert marketing.status == 404
+
+
+def test_content_that_nothing_weighs_has_no_draft(approving: None, desk: Any) -> None:
+    """It is free to be edited, so no key is asked for it."""
+    assert "edit content.yaml" not in desk("marketing").get("/model/versions")

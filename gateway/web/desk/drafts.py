@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, datetime
 from itertools import groupby
 from typing import Any
@@ -10,13 +11,13 @@ from flask import render_template, request
 from flask.typing import ResponseReturnValue
 
 from gateway.answers.simulation import LISTS, sentences
-from gateway.answers.versions import DISK, LIVE, draft_json, files_called, history, open_drafts
+from gateway.answers.versions import DISK, LIVE, draft_json, files_called, history, model_files, open_drafts
 from gateway.committee import governing, proposing
 from gateway.errors import GatewayError, NotFound, Refused
 from gateway.governance import sheets
 from gateway.governance.keys import APPROVE, COMMENT, OVERRIDE, REJECT, WITHDRAW
 from gateway.governance.numbers import changed, numbers
-from gateway.governance.parts import JOURNEY, MODEL, is_model, of_model
+from gateway.governance.parts import CONTENT, JOURNEY, MODEL, is_model, is_score, of_model
 from gateway.metrics.period import midnight
 from gateway.settings.files import ConfigFile
 from gateway.store.database import read
@@ -55,7 +56,7 @@ def versions(desk: Desk) -> ResponseReturnValue:
         drafts=open_drafts(gateway),
         disk=governing.changes(files_called(gateway, LIVE)[1], files_called(gateway, DISK)[1]),
         off=gateway.instance.approval == "off",
-        files=list(of_model({*MODEL, *files_called(gateway, LIVE)[1]})),
+        files=_edited(files_called(gateway, LIVE)[1]),
         known=[LIVE, DISK, *(one.bundle[:8] for one in found[1:])],
         asked=asked,
         compared=compared,
@@ -68,7 +69,7 @@ def new_draft(desk: Desk) -> ResponseReturnValue:
     """A file of the model to be edited, its numbers or its text; ``file=disk``: what is edited on disk already."""
     gateway, given = desk.gateway, request.form
     name = request.values.get("file", "")
-    if name != DISK and not is_model(name):
+    if name not in (DISK, CONTENT) and not is_model(name):
         raise NotFound(f"no file of the model is called {name}")
     live = files_called(gateway, LIVE)[1]
     text = given.get("text", live.get(name, "")).replace("\r\n", "\n")
@@ -106,13 +107,12 @@ def _editing(name: str, text: str, problem: str = "", compared: Any = None) -> R
 
 def _tables(name: str, data: Any) -> dict[str, Any]:
     """What of the file stands in tables."""
-    journey = name == JOURNEY
     return {
-        "overlays": [] if journey else [*sheets.overlays(data), sheets.Overlay()],
+        "overlays": [*sheets.overlays(data), sheets.Overlay()] if is_score(name) else [],
         "choices": sheets.choices(data),
         "orders": sheets.orders(data),
         "personas": sheets.personas(data),
-        "thresholds": sheets.thresholds(data) if journey else {},
+        "thresholds": sheets.thresholds(data) if name == JOURNEY else {},
     }
 
 
@@ -153,6 +153,11 @@ def judge_draft(desk: Desk, id_: str, word: str) -> ResponseReturnValue:
         else:
             proposing.decide(held, visitor().user, found, word, reason)
     return done(WORDS[word], "desk.draft", id_=found.id)
+
+
+def _edited(live: Mapping[str, str]) -> list[str]:
+    """The files that a draft can be made of here; content.yaml where a score weighs content."""
+    return [*of_model({*MODEL, *live}), *(name for name in model_files(live) if name == CONTENT)]
 
 
 def _named(desk: Desk, id_: str) -> Draft:

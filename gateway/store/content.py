@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Subquery, distinct, func, select, union
@@ -39,8 +40,34 @@ def reached(
 
 def people(connection: Connection, by: str, key: Sequence[str], since: int | None, until: int | None) -> Iterable[str]:
     """The leads behind one row."""
-    row = (part == value for part, value in zip(_parts(KEYS[by]), key, strict=True))
+    row = _row(by, key)
     return connection.scalars(select(t.activities.c.lead).distinct().where(*row, *_within(since, until))).all()
+
+
+def buyers(
+    connection: Connection, journey: Journey, by: str, key: Sequence[str], since: int | None, until: int | None
+) -> Iterable[str]:
+    """Those of them who ever won; without a ``key`` all who did, as ``reached`` counts them."""
+    won, c = _won(journey), t.leads.c
+    of = [c.merged_into.is_(None)]
+    if key:
+        of = [c.id.in_(select(t.activities.c.lead).where(*_row(by, key), *_within(since, until)))]
+    return connection.scalars(select(c.id).where(c.id.in_(select(won.c.lead)), *of).order_by(c.id)).all()
+
+
+def without_stage(
+    connection: Connection,
+    serves: Callable[[Mapping[str, str]], str | None],
+    by: str,
+    key: Sequence[str],
+    since: int | None,
+    until: int | None,
+) -> Iterable[str]:
+    """The leads of the engagements that serve no stage: of one row, without a ``key`` of all."""
+    parts = _parts(Touch._fields)
+    rows = select(*parts, t.activities.c.lead).distinct().where(*_row(by, key), *_within(since, until))
+    stage = cache(lambda touch: serves(touch._asdict()))
+    return sorted({row[-1] for row in connection.execute(rows) if stage(Touch(*row[:-1])) is None})
 
 
 def _won(journey: Journey) -> Subquery:
@@ -49,6 +76,11 @@ def _won(journey: Journey) -> Subquery:
     by_deal = select(t.deal_leads.c.lead).join(t.deals, d.id == t.deal_leads.c.deal)
     by_stage = select(r.lead).where(r.stage.in_(journey.shared_stages().get("won", ())))
     return union(by_deal.where(d.status == "won", d.merged_into.is_(None)), by_stage).subquery()
+
+
+def _row(by: str, key: Sequence[str]) -> list[ColumnElement[bool]]:
+    """Without a ``key``: of every row."""
+    return [part == value for part, value in zip(_parts(KEYS[by]), key, strict=True)] if key else []
 
 
 def _parts(names: Sequence[str]) -> list[ColumnElement[Any]]:

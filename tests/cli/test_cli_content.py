@@ -52,6 +52,24 @@ def test_what_serves_no_stage_is_listed(visited):
     assert (row["asset"], row["unassigned"], row["stages"]) == ("/about", 1, [])
 
 
+def test_buyers_and_what_serves_no_stage_name_their_leads(visited, bob, people):
+    """Every number that the table shows: of a row and in all, and none where nobody is counted."""
+    visited.write("content.yaml", CONTENT)
+
+    def behind(*words):
+        asked = visited.json("metrics", "content", *words)
+        return asked["count"], {one["lead"] for one in asked["leads"]}
+
+    di, bob_ = (visited.json("leads", "show", who["email"])["lead"] for who in (people[4], bob))
+    blog = "(none)//blog/one"
+    assert behind("--leads", blog) == (2, {di, bob_})
+    assert behind("--leads", f"won/{blog}") == behind("--leads", "won") == (1, {di})
+    assert behind("--leads", "unassigned") == behind("--leads", "unassigned/(none)//about") == (1, {bob_})
+    assert behind("--leads", "unassigned/(none)", "--by", "channel") == (1, {bob_})
+    there = visited.json("metrics", "content", "--leads")["numbers"]
+    assert [one for one in there if "/" in one and one[0] != "("] == [f"won/{blog}", "unassigned/(none)//about"]
+
+
 def test_a_period_counts_engagements_in_it(visited):
     """And the people behind a row can be listed."""
     told = visited.json("metrics", "content", "--period", "2026-02", "--by", "channel")

@@ -140,6 +140,12 @@ def test_systems_are_asked_only_when_somebody_who_may_says_so(
     link = re.search(r'href="([^"]+number=passed-only/not[^"]+)"', text)
     assert link is not None
     assert "Ann Ames" in looking.get(unescape(link[1]))
+    rows = list(csv.DictReader(io.StringIO(looking.get("/numbers/reconcile.csv?since=2026-01-01"))))
+    assert [(one["record"], one["why"], one["since"]) for one in rows] == [("1", "not there yet", "2026-01-01")]
+    rows = list(csv.DictReader(io.StringIO(looking.get(unescape(link[1]).replace("/leads?", "/leads.csv?")))))
+    assert [(one["lead"], one["who"]) for one in rows] == [(ann, "Ann Ames")]
+    refused = looking.client.get("/numbers/reconcile.csv?since=2025-01-01")
+    assert (refused.status_code, "ask them first" in refused.text) == (409, True)
     assert len(commands) == 1
 
 

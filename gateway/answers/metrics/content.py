@@ -33,14 +33,30 @@ def content(asked: Asked, by: str, only_open: bool) -> Answer:
     data = counted(store.engagements(asked.connection, *within), found, whole, by, serves, _points(asked))
     rows: Sequence[Mapping[str, Any]] = unassigned(data) if only_open else data["content"]
     data = {**data, "content": rows}
-    leads = {
-        "/".join(shown_value(row[part]) for part in KEYS[by]): partial(
-            store.people, asked.connection, by, [row[part] or "" for part in KEYS[by]], *within
-        )
-        for row in rows[:NAMED]
-    }
+    leads = _leads(asked, data, by, rows[:NAMED])
     written = one_table(rows, KEYS[by])
     return Answer(data, _parts(data, by, only_open), written, leads, definitions=("engagement", "reached", "points"))
+
+
+def _leads(asked: Asked, data: Mapping[str, Any], by: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Number → how to read its leads: a row's people, those of them who bought, those of what serves no stage yet."""
+    from gateway.store import content as store
+
+    within = (asked.since, asked.until)
+    buyers = partial(store.buyers, asked.connection, asked.journey, by)
+    no_stage = partial(store.without_stage, asked.connection, asked.instance.content.stage_of, by)
+    leads = {"won": partial(buyers, (), *within), "unassigned": partial(no_stage, (), *within)}
+    found: dict[str, Any] = {name: one for name, one in leads.items() if data[name]}
+    for row in rows:
+        name, key = _name(row, by), [row[part] or "" for part in KEYS[by]]
+        found |= {f"won/{name}": partial(buyers, key, *within)} if row["won"] else {}
+        found |= {f"unassigned/{name}": partial(no_stage, key, *within)} if row["unassigned"] else {}
+        found[name] = partial(store.people, asked.connection, by, key, *within)
+    return found
+
+
+def _name(row: Mapping[str, Any], by: str) -> str:
+    return "/".join(shown_value(row[part]) for part in KEYS[by])
 
 
 def _points(asked: Asked) -> Any:
@@ -74,9 +90,12 @@ def _parts(data: Mapping[str, Any], by: str, only_open: bool) -> Iterator[str | 
         (
             *(shown_value(row[part]) for part in KEYS[by]),
             ", ".join(row["stages"]) + (" (some)" if row["stages"] and row["unassigned"] else ""),
-            number(row["unassigned" if only_open else "engagements"]),
-            Behind(number(row["people"]), "/".join(shown_value(row[part]) for part in KEYS[by])),
-            *(percent(row[share]) for share in ("won_share", "not_won_share")),
+            Behind(number(row["unassigned"]), f"unassigned/{_name(row, by)}")
+            if only_open
+            else number(row["engagements"]),
+            Behind(number(row["people"]), _name(row, by)),
+            Behind(percent(row["won_share"]), f"won/{_name(row, by)}"),
+            percent(row["not_won_share"]),
             "" if row["points"] is None else f"{row['points']:g}",
         )
         for row in some

@@ -9,7 +9,7 @@ from __future__ import annotations
 import gzip
 import re
 from collections.abc import Callable, Hashable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
 from importlib import resources
@@ -21,7 +21,7 @@ from flask.typing import ResponseReturnValue
 from gateway.answers import sheet
 from gateway.answers.brought import fields
 from gateway.answers.metrics import reconcile
-from gateway.answers.metrics.asked import COUNTS, Answer, settled
+from gateway.answers.metrics.asked import COUNTS, Answer, Asked, settled
 from gateway.answers.metrics.asking import METRICS, Question, question
 from gateway.answers.texts import who
 from gateway.errors import NotFound, Refused
@@ -37,6 +37,8 @@ from gateway.web.desk import apart
 from gateway.web.desk.page import Desk, blueprint, page, visitor
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from gateway.runtime import Gateway
 
 ASKED = {"period": 40, "since": 10, "until": 10, "by": 100, "count": 10, "unassigned": 3, "window": 10, "half_life": 10}
@@ -53,7 +55,8 @@ FOR_A_DAY = "private, max-age=86400"
 class Told:
     """An answer as the page shows it: nothing of it is read from the store any more. ``at``: microseconds.
 
-    ``numbers``: the names of those whose leads can be listed; ``leads``: their ids, where they cannot be read again.
+    ``numbers``: the names of those whose leads can be listed. ``live``: what systems that were asked said, which is not
+    to be had again.
     """
 
     at: int
@@ -62,7 +65,7 @@ class Told:
     figures: list[Figure]
     definitions: Mapping[str, str]
     numbers: frozenset[str]
-    leads: Mapping[str, list[str]] = field(default_factory=dict)
+    live: Answer | None = None
 
 
 @page("/numbers")
@@ -115,12 +118,10 @@ def ask_systems(desk: Desk, name: str) -> ResponseReturnValue:
 
 @page("/numbers/<name>.csv")
 def numbers_csv(desk: Desk, name: str) -> ResponseReturnValue:
-    """The whole table, worked out anew."""
+    """The whole table."""
     asked = question(name, _said(), desk.gateway)
-    if METRICS[name].live:
-        raise Refused("the systems are asked once for a page: `gateway metrics reconcile` gives CSV")
     with desk.looking() as connection:
-        looked, answer = asked.answer(desk.gateway, connection)
+        looked, answer = _whole(desk, asked, connection)
         return _csv(name, sheet.dated(answer.rows, settled(looked, answer), answer.counts or COUNTS[name]))
 
 
@@ -131,8 +132,9 @@ def numbers_leads(desk: Desk, name: str) -> ResponseReturnValue:
     gateway = desk.gateway
     if METRICS[name].live:
         found = desk.beside.look(key(desk, asked))
-        ids = found.value.leads.get(which) if found is not None and found.value is not None else None
-        kept, some = found, (None if ids is None else (len(ids), ids[:ROWS]))
+        behind = found.value.live.leads.get(which) if found is not None and found.value is not None else None
+        ids = list(behind()) if behind is not None else []
+        kept, some = found, (None if behind is None else (len(ids), ids[:ROWS]))
     else:
         kept = desk.beside.ask((key(desk, asked), which), lambda: _some(gateway, asked, which))
         some = kept.value
@@ -155,7 +157,6 @@ def numbers_leads(desk: Desk, name: str) -> ResponseReturnValue:
         problem=kept.problem if kept is not None else "",
         working=kept is not None and kept.running is not None,
         again=kept.again if kept is not None else None,
-        live=METRICS[name].live,
     )
 
 
@@ -163,10 +164,8 @@ def numbers_leads(desk: Desk, name: str) -> ResponseReturnValue:
 def numbers_leads_csv(desk: Desk, name: str) -> ResponseReturnValue:
     """All of them."""
     asked, which = question(name, _said(), desk.gateway), request.args.get("number", "")[:500]
-    if METRICS[name].live:
-        raise Refused("the systems are asked once for a page: `gateway metrics reconcile --leads` gives CSV")
     with desk.looking() as connection:
-        looked, answer = asked.answer(desk.gateway, connection)
+        looked, answer = _whole(desk, asked, connection)
         rows = listing.named(connection, list(_behind(answer, which)), desk.gateway.model.score_name)
     return _csv(
         f"{name}-leads", sheet.dated(sheet.leads(rows, which), settled(looked, answer), answer.counts or COUNTS[name])
@@ -236,9 +235,19 @@ def _live(gateway: Gateway, asked: Question) -> Callable[[], Told]:
         ends = {"since": asked.period.since, "until": asked.period.until}
         options = [f"--{name}={end.isoformat()}" for name, end in ends.items() if end is not None]
         answer = reconcile.told(apart.answer(gateway.instance.root, ["metrics", asked.name, *options], LONGEST))
-        return replace(_told(at, asked, answer), leads={name: list(one()) for name, one in answer.leads.items()})
+        return replace(_told(at, asked, answer), live=answer)
 
     return work
+
+
+def _whole(desk: Desk, asked: Question, connection: Connection) -> tuple[Asked, Answer]:
+    """The answer, worked out anew; of systems that were asked, what they said then."""
+    if not METRICS[asked.name].live:
+        return asked.answer(desk.gateway, connection)
+    kept = desk.beside.look(key(desk, asked))
+    if kept is None or kept.value is None:
+        raise Refused("nobody has asked the systems for this time lately: ask them first")
+    return Asked(desk.gateway, connection, asked.period, desk.gateway.now()), kept.value.live
 
 
 def _some(gateway: Gateway, asked: Question, which: str) -> tuple[int, list[str]]:

@@ -27,7 +27,7 @@ class Browser:
     def get(self, path: str) -> str:
         return self._took(self.client.get(path, follow_redirects=True))
 
-    def post(self, path: str, token: bool = True, follow: bool = True, **fields: str) -> str:
+    def post(self, path: str, token: bool = True, follow: bool = True, **fields: str | list[str]) -> str:
         found = re.search(r'name="csrf_token" value="([^"]+)"', self.text)
         given = {"csrf_token": found[1]} if token and found else {}
         return self._took(self.client.post(path, data={**given, **fields}, follow_redirects=follow))

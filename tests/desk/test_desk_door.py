@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from html import unescape
 from typing import Any
 
 import pytest
@@ -84,6 +85,41 @@ def test_what_was_typed_when_the_session_ended_is_not_lost(app: Any, desk: Any, 
     assert 'value="2031-01-02"' in browser.text
     browser.post(path, reason="not now", wake="2031-01-02", back="/handoffs")
     assert "Ended as recycled" in browser.text
+
+
+def test_a_draft_that_was_typed_when_the_session_ended_keeps_its_lines_and_all_that_was_chosen(
+    app: Any, desk: Any, company: Instance
+) -> None:
+    browser = desk("marketing")
+    page = "/model/drafts/new?file=scoring.yaml"
+    browser.get(page)
+    over(app)
+    text = (company.root / "scoring.yaml").read_text()
+    overlay = {"overlay-0-name": "Fair", "overlay-0-factor": "2", "overlay-0-from": "2026-05-01"}
+    chosen = ["rule: Viewed a page", "rule: Executive or above"]
+    browser.post(page, file="scoring.yaml", text=text, look="1", **overlay, **{"overlay-0-of": chosen})
+    assert browser.status == 401
+
+    def there(prefix: str) -> dict[str, list[str]]:
+        """What a browser would send: the lines of a text survive in a textarea and hidden, not in a field of a line."""
+        found: dict[str, list[str]] = {}
+        fields = (
+            r'<textarea name="([^"]+)"[^>]*>\n(.*?)</textarea>|<input (type="hidden" )?name="([^"]+)" value="([^"]*)">'
+        )
+        for area, long, hidden, name, value in re.findall(fields, browser.text, re.DOTALL):
+            assert hidden or "\n" not in value
+            found.setdefault(unescape(area or name).removeprefix(prefix), []).append(unescape(long or value))
+        return found
+
+    held = {name: value for name, value in there("held.").items() if name not in ("csrf_token", "next")}
+    sent = {f"held.{name}": value for name, value in held.items()}
+    browser.post("/login", email="marketing@one.example", password="correct horse battery", next=page, **sent)
+    assert "Nothing is lost" in browser.text
+    back = {name: value for name, value in there("").items() if name != "csrf_token"}
+    assert (back["text"], back["overlay-0-of"]) == ([text], chosen)
+    browser.post(page, **back)
+    assert "Fair (" in unescape(browser.text)
+    assert all(f"<option selected>{one}</option>" in browser.text for one in chosen)
 
 
 def test_a_password_is_never_carried_along(app: Any, desk: Any) -> None:

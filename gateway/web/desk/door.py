@@ -42,7 +42,7 @@ def login() -> ResponseReturnValue:
     with desk().looking() as connection:
         if not users.any_there(connection):
             return render_template("desk/no_accounts.html")
-    fields = {name.removeprefix(HELD): value for name, value in request.form.items() if name.startswith(HELD)}
+    fields = {name.removeprefix(HELD): values for name, values in request.form.lists() if name.startswith(HELD)}
     to = local(request.values.get("next", ""))
     if request.method == "GET":
         return redirect(url_for("desk.today")) if current_user.is_authenticated else _form({}, to)
@@ -133,11 +133,11 @@ def _enter(connection: Connection, user: users.User) -> None:
         login_user(Visitor(text, *found))
 
 
-def _form(fields: dict[str, str], to: str, words: str = "") -> str:
+def _form(fields: dict[str, list[str]], to: str, words: str = "") -> str:
     secure = request.is_secure or request.host.rpartition(":")[0] in ("127.0.0.1", "localhost", "[::1]")
     email = request.form.get("email", "") if not fields else ""
     return render_template("desk/login.html", fields=fields, to=to, words=words, email=email, secure=secure)
 
 
-def _held() -> dict[str, str]:
-    return {name: value for name, value in request.form.items() if name not in NEVER_HELD}
+def _held() -> dict[str, list[str]]:
+    return {name: values for name, values in request.form.lists() if name not in NEVER_HELD}

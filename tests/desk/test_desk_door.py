@@ -122,6 +122,15 @@ def test_a_draft_that_was_typed_when_the_session_ended_keeps_its_lines_and_all_t
     assert all(f"<option selected>{one}</option>" in browser.text for one in chosen)
 
 
+def test_a_file_that_was_sent_when_the_session_ended_is_asked_for_again(app: Any, desk: Any) -> None:
+    browser = desk("admin")
+    browser.get("/systems/leads")
+    over(app)
+    browser.post("/systems/leads/import", back="/systems/leads")
+    assert "Log in, and choose the file again." in browser.text
+    assert 'value="/systems/leads"' in browser.text
+
+
 def test_a_password_is_never_carried_along(app: Any, desk: Any) -> None:
     browser = desk("sales")
     browser.get("/account")

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 import subprocess
+from datetime import datetime, timedelta
 from html import unescape
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from disk_instance import Instance
 
 from gateway.accounts import audit
+from gateway.store.times import utc_now
 from gateway.web.desk import apart
 from gateway.web.desk.page import NAME
 
@@ -155,7 +158,10 @@ def test_an_override_is_offered_to_admins_alone_and_stays_in_sight(
     assert "say that this is one" in admin.text
     admin.post(f"{path}/override", reason="sales drown", sure="1", back=path)
     assert "It is live by your emergency override" in admin.text
-    assert "sales drown" in admin.text
+    [said] = re.findall(r'<span class="quiet">admin, ([0-9: -]+)</span>', admin.text)
+    at = datetime.fromisoformat(said).replace(tzinfo=ZoneInfo("Europe/Berlin"))
+    assert abs(utc_now() - at) < timedelta(minutes=30)
+    assert "EMERGENCY OVERRIDE of admin@one.example: sales drown" in admin.get("/leads")
 
 
 def test_versions_are_compared_and_files_on_disk_are_told(desk: Any, company: Instance) -> None:

@@ -87,6 +87,7 @@ def new_draft(desk: Desk) -> ResponseReturnValue:
             reason, begins = given.get("reason", "").strip()[:1000], _day(desk, given.get("from", ""))
             with desk.deciding() as held:
                 made, _ = proposing.propose(held, visitor().user, called, files, reason, begins)
+            desk.anew("approval")
             return done("It is proposed.", "desk.draft", id_=made.id)
         except GatewayError as exc:  # nothing typed is lost
             problem = str(exc)
@@ -152,6 +153,7 @@ def judge_draft(desk: Desk, id_: str, word: str) -> ResponseReturnValue:
             desk.note("model commented on", found.id)
         else:
             proposing.decide(held, visitor().user, found, word, reason)
+    desk.anew("approval")
     return done(WORDS[word], "desk.draft", id_=found.id)
 
 

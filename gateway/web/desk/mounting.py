@@ -112,6 +112,7 @@ def mount(app: Flask, gateway: Gateway) -> Desk:
         "who": texts.who,
         "iso": texts.iso,
         "plural": texts.plural,
+        "clock_time": lambda text: texts.told_at(text, desk().gateway.instance.zone),
         "moment": lambda micros: texts.moment(micros, desk().gateway.instance.zone)[:16],
     }
     return made
@@ -155,6 +156,7 @@ def _let_in() -> ResponseReturnValue | None:
     """Everybody logs in first. What was typed into a form meanwhile is kept, and can be sent again."""
     if request.endpoint not in OPEN and not current_user.is_authenticated:
         if request.endpoint == UPLOAD:  # a file is not carried through the login
+            flash("Your session is over. Log in, and choose the file again.", "refused")
             return redirect(url_for("desk.login", next=url_for("desk.system", **(request.view_args or {}))))
         return door.ask()
     if request.endpoint == UPLOAD and current_user.may("operate"):

@@ -65,6 +65,10 @@ class Desk:
             self._kept[name] = time.monotonic(), value
         return value
 
+    def anew(self, name: str) -> None:
+        """Whoever looks next sees what ``count`` gives then: somebody just changed it."""
+        self._kept.pop(name, None)
+
     def note(self, what: str, subject: str, before: Any = None, after: Any = None) -> None:
         """Put what the visitor changed into the audit: by ids, and no word that may tell of a person."""
         with write(self.gateway.store.main) as connection:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from flask import render_template, request
+from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from gateway import jobs
@@ -129,7 +129,8 @@ def bring(desk: Desk, name: str) -> ResponseReturnValue:
         raise Refused("choose a file")
     subject, command = uploads.bring(desk.gateway, name, given.filename, given.stream, "history" in request.form)
     begin(desk, "import", subject, command)
-    return done(f"{subject}: it is taken in.", "desk.jobs")
+    flash(f"{subject}: it is taken in.", "done")
+    return redirect(url_for("desk.jobs"))  # where it is seen; what is refused is told where the file was chosen
 
 
 @page("/systems/<name>/plan", "operate")

@@ -1,10 +1,11 @@
-"""Which lead fields the mappings bring in."""
+"""Which lead fields the mappings bring in, and what companies' leads come to."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from gateway.errors import Refused
+from gateway.journey.rollups import OF_COMPANY
 from gateway.settings.files import suggest
 
 if TYPE_CHECKING:
@@ -12,8 +13,8 @@ if TYPE_CHECKING:
 
 
 def fields(instance: Instance) -> set[str]:
-    """Their names; a company's is ``company.NAME``."""
-    known: set[str] = set()
+    """Their names; a company's, a roll-up as well, is ``company.NAME``."""
+    known = {OF_COMPANY + name for name in instance.rollups}
     for system in instance.systems.values():
         for one in system.mapping.objects.values() if system.mapping else ():
             prefix = {"person": "", "company": "company."}.get(one.kind)

@@ -41,7 +41,7 @@ from gateway.metrics.funnel import FunnelCounts, Group
 from gateway.metrics.period import MONTHS, begins, following, label, midnight
 from gateway.store.among import among
 from gateway.store.plain import rows_of
-from gateway.store.tables import activities, companies, handoffs, leads, outcomes, reached
+from gateway.store.tables import activities, companies, handoffs, leads, outcomes, reached, rollups, rollups_due
 from gateway.store.touches import Won, shares
 from gateway.times import from_micros, to_micros
 
@@ -325,9 +325,9 @@ def _grouping(connection: Connection, wanted: Wanted, at: ColumnElement[int]) ->
         value = held.c.system + "\n" + held.c.owner
         return _Grouping(by, value, leads.outerjoin(held, held.c.lead == e.id), _owner(wanted.name))
     if by.startswith("company."):
-        joined = leads.outerjoin(companies, companies.c.id == e.company)
-        return _Grouping(by, _json(connection, companies.c.attributes, by.removeprefix("company.")), joined, _read)
-    return _Grouping(by, _json(connection, e.attributes, by.removeprefix("lead.")), leads, _read)
+        joined, value = of_company(connection, by.removeprefix("company."))
+        return _Grouping(by, _filled(value), joined, _read)
+    return _Grouping(by, _filled(json_text(connection, e.attributes, by.removeprefix("lead."))), leads, _read)
 
 
 def _read(text: str | None) -> Any:
@@ -354,9 +354,21 @@ def _held() -> Subquery:
     return select(rows.c.lead, rows.c.system, rows.c.owner).where(rows.c.place == 1).subquery("held")
 
 
-def _json(connection: Connection, attributes: ColumnElement[Any], name: str) -> ColumnElement[str | None]:
-    """As ``json_text``; null without a value."""
-    return func.nullif(func.nullif(json_text(connection, attributes, name), "null"), '""')
+def _filled(value: ColumnElement[str | None]) -> ColumnElement[str | None]:
+    """A ``json_text``; null without a value."""
+    return func.nullif(func.nullif(value, "null"), '""')
+
+
+def of_company(connection: Connection, name: str) -> tuple[FromClause, ColumnElement[str | None]]:
+    """Leads with their company, and the ``json_text`` of its attribute or roll-up of this name."""
+    d, r = rollups_due.c, rollups.c
+    source = (
+        leads.outerjoin(companies, companies.c.id == leads.c.company)
+        .outerjoin(rollups_due, d.company == leads.c.company)
+        .outerjoin(rollups, and_(r.company == d.company, r.at == d.at))
+    )
+    rolled, own = (json_text(connection, one, name) for one in (r.numbers, companies.c.attributes))
+    return source, func.coalesce(func.nullif(rolled, "null"), own)
 
 
 def json_text(connection: Connection, attributes: ColumnElement[Any], name: str) -> ColumnElement[str | None]:

@@ -16,7 +16,7 @@ from sqlalchemy.sql.selectable import FromClause
 from gateway.leads.record import Ref
 from gateway.store import tables as t
 from gateway.store.among import among
-from gateway.store.funnel import json_text
+from gateway.store.funnel import json_text, of_company
 from gateway.store.overview import OPEN_WRITES, STATES, open_work
 from gateway.store.rescoring import shown
 
@@ -74,14 +74,7 @@ def values(connection: Connection, field: str) -> list[tuple[Any, int]]:
     source: FromClause = t.leads
     value = json_text(connection, t.leads.c.attributes, field)
     if field.startswith("company."):
-        field, d, r = field.removeprefix("company."), t.rollups_due.c, t.rollups.c
-        source = (
-            t.leads.outerjoin(t.companies, t.companies.c.id == t.leads.c.company)
-            .outerjoin(t.rollups_due, d.company == t.leads.c.company)
-            .outerjoin(t.rollups, and_(r.company == d.company, r.at == d.at))
-        )
-        rolled, own = (json_text(connection, one, field) for one in (r.numbers, t.companies.c.attributes))
-        value = func.coalesce(func.nullif(rolled, "null"), own)
+        source, value = of_company(connection, field.removeprefix("company."))
     counted = (
         select(value, func.count())
         .select_from(source)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from small_instance import SCORING, Small, days
@@ -14,7 +15,7 @@ from gateway.journey.journey import compile_journey
 from gateway.journey.rollups import compile_rollups, wanted
 from gateway.pipeline import Pipeline
 from gateway.settings.files import ConfigFile
-from gateway.store import due, listing, rollups
+from gateway.store import due, funnel, listing, rollups
 from gateway.store import tables as t
 from gateway.store.database import read, write
 from gateway.times import to_micros
@@ -247,12 +248,16 @@ def test_companies_that_moved_are_scored_again_together(small):
 
 
 def test_values_of_a_roll_up_are_counted(small):
-    """``leads values company.engaged_leads`` knows it like any field of the company."""
+    """``leads values company.engaged_leads`` knows it like any field of the company, and so does a funnel."""
     small.take("site", firm(), firm("g"), person("1", page="/a"), person("2"), person("3", firm_id="g"))
     small.roll()
     with read(small.store.main) as connection:
         assert listing.values(connection, "company.engaged_leads") == [(1, 2), (0, 1)]
         assert listing.values(connection, "company.industry") == [("banking", 3)]
+        for by, value, leads in (("engaged_leads", 1, 2), ("engaged_leads", 0, 1), ("industry", "banking", 3)):
+            wanted = funnel.Wanted(f"company.{by}", ZoneInfo("UTC"))
+            found = funnel.cohort_leads(connection, small.model.journey, wanted, "entered", value)
+            assert len(list(found)) == leads
 
 
 def test_who_is_never_handed_over_may_depend_on_the_company(small):

@@ -192,13 +192,14 @@ def live_files(connection: Connection, instance: Instance) -> Mapping[str, str]:
 
 def fits(root: Path, host: Host, files: Mapping[str, str], live: Instance) -> Instance:
     """The instance that these files make. Raises ``ConfigError`` with what is wrong, and with what the model looks at
-    and no mapping brings in, where the live one lacks it, too, only what is new."""
+    and no mapping brings in or no persona is, where the live one lacks it, too, only what is new."""
     found = load_instance(root, host, files)
     known = {(one.file, one.key, one.message) for one in live.warnings}
     lacks = [
         one
         for one in found.warnings
-        if one.message.startswith("no mapping brings in") and (one.file, one.key, one.message) not in known
+        if one.message.startswith(("no mapping brings in", "no such persona"))
+        and (one.file, one.key, one.message) not in known
     ]
     if lacks:
         raise ConfigError(lacks)

@@ -103,10 +103,11 @@ def simulate(
         done += part.leads
         tell(done, total)
     changes = governing.changes(before, files)
-    left_out = [
+    tried = f"scores/{score}.yaml" if score else SCORING
+    left_out = [  # a score that the draft takes away cannot be tried
         name
         for name in changes
-        if name.startswith("mappings/") or (is_score(name) and name != (f"scores/{score}.yaml" if score else SCORING))
+        if name.startswith("mappings/") or (is_score(name) and name != tried and name in wanted.files)
     ]
     left_out += [ROLLUPS] * bool(gateway.instance.rollups or wanted.rollups)
     capacity, people = wanted.journey.capacity, _people(wanted.journey.owners)

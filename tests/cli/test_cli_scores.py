@@ -107,3 +107,6 @@ def test_a_change_of_a_named_score_is_told_and_tried_by_itself(growing: Any) -> 
     growing.edit("journey.yaml", "  - {name: mql", "  - {name: high, shared: mql, entry: {score: 90}}\n  - {name: mql")
     said = growing.run("model", "simulate", draft, *since).stdout
     assert "another score; `simulate --score growth` tries it" in " ".join(said.split())
+    growing.write("scores/other.yaml", GROWTH)
+    growing.write("draft/scores/other.yaml", "")  # taken away: there is nothing to try
+    assert growing.json("model", "simulate", draft, *since)["not_replayed"] == ["scores/growth.yaml"]

@@ -159,7 +159,7 @@ def test_a_draft_of_a_model_that_is_live_no_more_is_refused(committee: Any) -> N
 
 
 def test_a_draft_that_does_not_fit_the_live_files_is_refused(committee: Any) -> None:
-    """What no mapping brings in is named with its line; so is what the check finds; and what changes nothing."""
+    """What no mapping brings in or no persona is, is named with its line; so is what the check finds; and no change."""
     folder = committee.instance.root / "drafts" / "spring"
     folder.mkdir(parents=True)
     shutil.copy(committee.instance.root / "scoring.yaml", folder)
@@ -168,6 +168,9 @@ def test_a_draft_that_does_not_fit_the_live_files_is_refused(committee: Any) -> 
     (folder / "scoring.yaml").write_text(text.replace("company.industry: software", "company.sector: software"))
     said = committee.does("mo", "propose", "spring", code=2).stderr
     assert "scoring.yaml:9: fit[1].when.company.sector: no mapping brings in attribute 'company.sector'" in said
+    (folder / "scoring.yaml").write_text(text + "personas: {executve: {Software: 2}}\n")
+    said = committee.does("mo", "propose", "spring", code=2).stderr
+    assert "personas.executve: no such persona in journey.yaml; did you mean 'executive'?" in said
     (folder / "scoring.yaml").write_text(text.replace("activity: page_view", "activty: page_view"))
     assert "did you mean 'activity'" in committee.does("mo", "propose", "spring", code=2).stderr
     assert "no draft 'summer'" in committee.does("mo", "propose", "summer", code=1).stderr

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
+FOLDERS = ("mappings", "scores")
 LOCK = "plugins.lock"
 """As ``plugins.lock`` calls it, whose module the supervisor has no need of."""
 LOOK = 1.0
@@ -102,7 +103,7 @@ class Edits:
 
     def _stamp(self) -> Stamp:
         found = []
-        for folder in (self._root, self._root / "mappings"):
+        for folder in (self._root, *(self._root / name for name in FOLDERS)):
             with contextlib.suppress(OSError), os.scandir(folder) as entries:  # what goes now is gone at the next look
                 for entry in entries:
                     if entry.name.endswith((".yaml", ".yml")) or entry.name == LOCK:

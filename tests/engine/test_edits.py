@@ -17,7 +17,8 @@ BROKEN = json.dumps({"problems": ["scoring.yaml:3: weights: must add up to 100"]
 @pytest.fixture
 def folder(tmp_path):
     """Some files; what they say does not matter to who only notices."""
-    (tmp_path / "mappings").mkdir()
+    for name in ("mappings", "scores"):
+        (tmp_path / name).mkdir()
     for name in ("gateway.yaml", "scoring.yaml", "mappings/crm.yaml"):
         (tmp_path / name).write_text("a: 1\n")
     return tmp_path
@@ -44,7 +45,7 @@ def verdict(edits, clock, looks=3):
 
 @pytest.mark.parametrize(
     "name",
-    ["gateway.yaml", "scoring.yaml", "journey.yaml", "mappings/x.yml", "plugins.yaml", "plugins.lock"],
+    ["gateway.yaml", "scoring.yaml", "journey.yaml", "mappings/x.yml", "scores/x.yaml", "plugins.yaml", "plugins.lock"],
 )
 def test_an_edit_of_any_file_is_judged_once(folder, name):
     """Changed or new; without an edit nothing is started."""

@@ -175,10 +175,9 @@ def has_a_full_disk(running: Running) -> None:
     if not os.path.ismount(folder) or running.store.main.dialect.name != "sqlite":
         return  # only root, where it may mount, has a small disk
     running.send((f"full-{n}", document(n, f"full{n}")) for n in range(20))
-    with (folder / "filler").open("wb") as filler, contextlib.suppress(OSError):
+    with (folder / "filler").open("wb", buffering=0) as filler, contextlib.suppress(OSError):
         while True:
             filler.write(bytes(65536))
-            filler.flush()
     blanks = b" " * 200_000  # more than SQLite's log has room for beforehand
     more = [(f"fuller-{n}", document(n, f"full{n}") + blanks) for n in range(20, 90)]
     answers = [running.post(*one) for one in more]

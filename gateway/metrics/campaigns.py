@@ -31,20 +31,26 @@ class Campaign:
 def campaigns(found: Sequence[Campaign], tracked: Sequence[str]) -> dict[str, Any]:
     """``campaigns``, the one with the most revenue first, and their ``total``. ``tracked``: the shared stages told."""
     ordered = sorted(found, key=lambda one: (-one.revenue, -one.leads, not one.name, one.name))
-    total = Campaign(
+    paid = [one for one in found if one.cost is not None]
+    return {
+        "campaigns": [{"campaign": one.name or None, **_row(one, one, tracked)} for one in ordered],
+        "total": _row(_sum(found, tracked), _sum(paid, tracked), tracked),
+    }
+
+
+def _sum(found: Sequence[Campaign], tracked: Sequence[str]) -> Campaign:
+    return Campaign(
         *("", sum(one.leads for one in found), sum(one.scored for one in found), sum(one.score for one in found)),
         great=sum(one.great for one in found),
         stages={stage: sum(one.stages.get(stage, 0) for one in found) for stage in tracked},
         revenue=sum(one.revenue for one in found),
         cost=sum(one.cost or 0.0 for one in found) if any(one.cost is not None for one in found) else None,
     )
-    return {
-        "campaigns": [{"campaign": one.name or None, **_row(one, tracked)} for one in ordered],
-        "total": _row(total, tracked),
-    }
 
 
-def _row(one: Campaign, tracked: Sequence[str]) -> dict[str, Any]:
+def _row(one: Campaign, paid: Campaign, tracked: Sequence[str]) -> dict[str, Any]:
+    """``paid``: the part of it that has a cost; what a cost brought is of that part alone."""
+    cost = paid.cost
     return {
         "leads": one.leads,
         "score_mean": one.score / one.scored / 100 if one.scored else None,
@@ -54,11 +60,13 @@ def _row(one: Campaign, tracked: Sequence[str]) -> dict[str, Any]:
                 "stage": stage,
                 "count": (count := one.stages.get(stage, 0)),
                 "share": count / one.leads if one.leads else None,
-                "cost_each": round(one.cost / count, 2) if one.cost is not None and count else None,
+                "cost_each": round(cost / paid.stages[stage], 2)
+                if cost is not None and paid.stages.get(stage)
+                else None,
             }
             for stage in tracked
         ],
         "revenue": round(one.revenue, 2),
-        "cost": round(one.cost, 2) if one.cost is not None else None,
-        "return": (one.revenue - one.cost) / one.cost if one.cost else None,
+        "cost": round(cost, 2) if cost is not None else None,
+        "return": (paid.revenue - cost) / cost if cost else None,
     }

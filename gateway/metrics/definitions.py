@@ -44,7 +44,7 @@ DEFINITIONS = {
     "great": "The share of its leads that are in the band great now; of those that have a score.",
     "campaign": "The campaign of a lead's first touch that names one: each lead counts for one campaign, or for none.",
     "cost": "What was imported with `gateway import FILE --costs`, spread over its days, at the rate of the first.",
-    "return": "Revenue less cost, divided by cost.",
+    "return": "Revenue less cost, divided by cost; in all: of the campaigns that have a cost.",
     "step": "Leads that reached both stages, by the first time at each; where one time is only concluded it is unsure.",
     "bottleneck": "The step with the longest median, of those that at least 5 leads took; the others are named.",
     "response": "From getting a handoff to an owner's first word of it: accepted, contacted, or ended by a person.",

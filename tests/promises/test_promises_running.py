@@ -272,9 +272,9 @@ def test_nothing_answered_is_lost_or_doubled_whatever_happens(tmp_path, store_li
 
 @contextlib.contextmanager
 def small_disk(folder: Path) -> Iterator[None]:
-    """``folder`` on a disk of its own, where we may make one."""
+    """``folder`` on a disk of its own, if we may make one: for SQLite's log (64 MiB), and as much that is kept free."""
     folder.mkdir(mode=0o700)
-    mount = ["mount", "-t", "tmpfs", "-o", "size=128m,mode=700", "tmpfs", str(folder)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=256m,mode=700", "tmpfs", str(folder)]
     mounted = sys.platform == "linux" and os.geteuid() == 0 and not subprocess.run(mount, check=False).returncode
     try:
         yield

@@ -205,6 +205,16 @@ def attributes_of(data: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(name for name, _, _ in tests(data)).union(*inner)
 
 
+def places(condition: Any, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Each name that a condition looks at, and where it stands in the file; what is malformed there is passed over."""
+    for name, inner in condition.items() if isinstance(condition, Mapping) else ():
+        if name in GROUPS:
+            for index, one in enumerate(inner if isinstance(inner, list) else ()):
+                yield from places(one, (*path, name, index))
+        elif isinstance(name, str):
+            yield (*path, name), name
+
+
 def expression(data: Mapping[str, Any], bind: Callable[[Any], str], load: Callable[[str], str]) -> str:
     """The condition as a Python expression. ``bind(object)`` names a constant, ``load(attribute)`` a variable.
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
-from gateway.conditions import Condition, check_condition, compile_condition
+from gateway.conditions import Condition, check_condition, compile_condition, places
 from gateway.contracts import Activity, Score
 from gateway.durations import Duration
 from gateway.errors import Problem
@@ -130,14 +130,11 @@ def check_rollups(file: ConfigFile) -> Iterator[Problem]:
             yield from _fed(file, ("personas", index, "when"), persona["when"], names)
 
 
-def _fed(file: ConfigFile, path: Sequence[str | int], condition: Any, names: Collection[str]) -> Iterator[Problem]:
+def _fed(file: ConfigFile, path: tuple[str | int, ...], condition: Any, names: Collection[str]) -> Iterator[Problem]:
     """A roll-up where roll-ups are made of: it would move itself."""
-    for name, test in condition.items() if isinstance(condition, Mapping) else ():
-        if name in ("any", "all", "none"):
-            for index, inner in enumerate(test if isinstance(test, list) else ()):
-                yield from _fed(file, (*path, name, index), inner, names)
-        elif isinstance(name, str) and name.startswith(OF_COMPANY) and name.removeprefix(OF_COMPANY) in names:
-            yield file.problem((*path, name), "roll-ups are made of this, so it cannot read one")
+    for place, name in places(condition, path):
+        if name.startswith(OF_COMPANY) and name.removeprefix(OF_COMPANY) in names:
+            yield file.problem(place, "roll-ups are made of this, so it cannot read one")
 
 
 # -- arithmetic --------------------------------------------------------------------------------------------------------

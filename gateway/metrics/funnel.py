@@ -14,7 +14,7 @@ from math import ceil
 from typing import Any
 
 from gateway.contracts import OUTCOMES
-from gateway.metrics.money import Unpriced, without
+from gateway.metrics.unpriced import Unpriced, without
 
 BASES = {
     "cohort": "leads that entered",

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from gateway.metrics.money import AMOUNT, RATE
+from gateway.metrics.unpriced import AMOUNT, RATE
 
 NONE = "(none)"
 """Leads without a value; a value that is called so stands in quotes."""

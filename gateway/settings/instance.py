@@ -20,6 +20,7 @@ from zoneinfo import ZoneInfo
 from marshmallow import Schema, ValidationError
 
 from gateway.clock import Clock
+from gateway.conditions import places
 from gateway.contracts import NOTICE, Secret
 from gateway.errors import ConfigError, Problem
 from gateway.governance import committee as meetings
@@ -655,22 +656,13 @@ def uses(node: Any, path: KeyPath) -> Iterator[tuple[KeyPath, str, str]]:
         for key, value in node.items():
             here = (*path, key)
             if key in ("when", "territory"):
-                yield from _read_by(value, here)
+                yield from ((place, "attribute", name) for place, name in places(value, here))
             elif key in ("attribute", "activity", "activities"):
                 what = "attribute" if key == "attribute" else "activity"
                 names = value if isinstance(value, list) else [value]
                 yield from ((here, what, name) for name in names if isinstance(name, str))
             elif key != "where":  # where looks at the activity itself
                 yield from uses(value, here)
-
-
-def _read_by(condition: Any, path: KeyPath) -> Iterator[tuple[KeyPath, str, str]]:
-    for name, test in condition.items() if isinstance(condition, Mapping) else ():
-        if name in ("any", "all", "none"):
-            for index, one in enumerate(test if isinstance(test, list) else ()):
-                yield from _read_by(one, (*path, name, index))
-        elif isinstance(name, str):
-            yield (*path, name), "attribute", name
 
 
 def _in_order(problems: Sequence[Problem | str]) -> list[Problem | str]:

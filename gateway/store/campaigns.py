@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Subquery, and_, case, distinct, func, select
 from gateway.journey.journey import Journey
 from gateway.metrics.campaigns import Campaign
 from gateway.metrics.costs import Cost
-from gateway.metrics.money import Unpriced
+from gateway.metrics.unpriced import Unpriced
 from gateway.store import tables as t
 from gateway.store.among import among
 from gateway.store.put import Put

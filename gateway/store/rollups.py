@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Table, and_, delete, literal, or_, select, true, tuple_, update
+from sqlalchemy import Connection, Table, and_, delete, literal, or_, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway.contracts import Activity, Mark
@@ -57,7 +57,7 @@ def at(connection: Connection, company: str, moment: int) -> tuple[int, dict[str
 
 def begin(connection: Connection, now: int) -> None:
     """The roll-ups of every company are to be worked out, by a model that has other ones or scores otherwise."""
-    every = select(t.companies.c.id, literal(now)).where(t.companies.c.merged_into.is_(None), true())
+    every = select(t.companies.c.id, literal(now)).where(t.companies.c.merged_into.is_(None))
     _due(connection, lambda into: into.from_select(["company", "due_at"], every))
 
 

@@ -12,8 +12,9 @@ from gateway.answers.texts import plural
 from gateway.durations import duration_in_words
 from gateway.errors import Refused
 from gateway.metrics.attribution import ASSUMES, Unsold
-from gateway.metrics.money import leads_without, shared_out, without
+from gateway.metrics.money import shared_out
 from gateway.metrics.report import Behind, Table, without_revenue
+from gateway.metrics.unpriced import leads_without, without
 
 if TYPE_CHECKING:
     from gateway.metrics.attribution import Attribution

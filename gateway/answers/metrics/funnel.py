@@ -13,9 +13,9 @@ from gateway.answers.metrics.asked import Answer, Asked
 from gateway.answers.sheet import one_table
 from gateway.answers.texts import plural
 from gateway.metrics.funnel import BASES, maturing
-from gateway.metrics.money import leads_without
 from gateway.metrics.period import MONTHS, midnight, period
 from gateway.metrics.report import report, shown_value
+from gateway.metrics.unpriced import leads_without
 from gateway.times import to_micros
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from gateway.answers.metrics.asked import Answer, Asked
 from gateway.answers.sheet import one_table
 from gateway.answers.texts import plural
-from gateway.metrics.money import leads_without, without
 from gateway.metrics.report import Behind, Table, number, percent, without_revenue
+from gateway.metrics.unpriced import leads_without, without
 
 if TYPE_CHECKING:
     from gateway.metrics.recycled import Sale

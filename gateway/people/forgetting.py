@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gateway.accounts import audit
 from gateway.contracts import PersonErased
 from gateway.errors import Refused
 from gateway.leads.record import Ref
@@ -17,6 +18,7 @@ from gateway.people.own_news import tell
 from gateway.store import person
 from gateway.store.database import read
 from gateway.store.loading import load
+from gateway.store.times import utc_now
 from gateway.sync.links import link
 from gateway.times import from_micros, to_micros
 
@@ -50,5 +52,7 @@ def forget(gateway: Gateway, lead_id: str, by: str, go: bool = False) -> Forgett
         rows = {name: len(found) for name, found in person.rows_of(connection, leads, refs).items()}
         held = [ref for ref in refs if ref[:2] != OWN and lead.records[ref].gone is None]
     if go:
-        tell(gateway, lead, PersonErased, by=by)
+        entry = audit.Entry(to_micros(utc_now()), by, "lead: forgotten", lead_id)
+        with audit.noting(gateway.store.main, entry):
+            tell(gateway, lead, PersonErased, by=by)
     return Forgetting(lead_id, leads[1:], rows, [(ref, link(gateway.model.links, ref)) for ref in held])

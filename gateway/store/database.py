@@ -14,7 +14,8 @@ import hashlib
 import os
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -51,6 +52,9 @@ WHOLE = "store"
 """The lock of who writes anywhere."""
 UPGRADE_SECONDS = 120.0
 """The same for an upgrade: of several processes that start at once, one makes the tables and the others wait."""
+
+ALONG: ContextVar[Callable[[Connection], None] | None] = ContextVar("along", default=None)
+"""Called at the end of each write transaction of this thread: what has to be kept with whatever it changes."""
 
 # FULL in both files. gateway.db first, then the inbox row is flipped to `read`: were the main commit less durable than
 # the flip, a power cut could keep the flip and lose the events. No mmap: it would count as our memory.
@@ -128,6 +132,8 @@ def write(
                 values |= {"lock": lock_key(lock), "patience": f"{seconds * 1000:.0f}ms"}
             connection.execute(_TURN[shared] if lock is not None else _BEGIN, values)
         yield connection
+        if (along := ALONG.get()) is not None:
+            along(connection)
         bells.send(connection)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -75,8 +76,10 @@ def needs(right: str) -> Callable[[F], F]:
     return declare
 
 
-def note(what: str, subject: str, before: Any = None, after: Any = None) -> None:
-    """Put what the caller changed into the audit, with the token that they showed."""
+def noting(
+    what: str, subject: str = "", before: Any = None, after: Any = None, first: bool = False
+) -> AbstractContextManager[audit.Entry]:
+    """Around what the caller changes or looks into: see ``audit.noting``; with the token that they showed."""
     one = caller()
-    with write(desk().gateway.store.main) as connection:
-        audit.note(connection, real_now(), one.email, what, subject, before, after, one.token)
+    entry = audit.Entry(real_now(), one.email, what, subject, before, after, one.token)
+    return audit.noting(desk().gateway.store.main, entry, first)

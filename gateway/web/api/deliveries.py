@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from marshmallow import Schema, fields, validate
@@ -11,7 +12,7 @@ from gateway.answers.deliveries import DeliverySchema
 from gateway.people import redelivering
 from gateway.store import listing
 from gateway.times import to_micros
-from gateway.web.api.caller import note
+from gateway.web.api.caller import noting
 from gateway.web.api.forms import Page, Paged, Text, Which, after, cut
 from gateway.web.api.resource import Resource
 from gateway.web.desk.page import desk
@@ -60,24 +61,26 @@ def listed(asked: dict[str, Any]) -> Any:
 @blueprint.changes("/deliveries/retry", "operate", Retry, Settled)
 def retry(said: dict[str, Any]) -> Any:
     """Try dead writes again: those with these ids, or all that fit."""
-    gateway, dry = desk().gateway, said["dry_run"]
+    gateway = desk().gateway
     chosen = redelivering.dead(gateway, _which(said))
-    count = 0 if dry else redelivering.retry(gateway, chosen, said["system"], said["per_minute"])
-    return _settled("retry", chosen, count, dry)
+    again = partial(redelivering.retry, gateway, chosen, said["system"], said["per_minute"])
+    return _settled("retry", chosen, again, said["dry_run"])
 
 
 @blueprint.changes("/deliveries/discard", "operate", Discard, Settled)
 def discard(said: dict[str, Any]) -> Any:
     """Give up writes: those with these ids, waiting or dead, or all dead ones that fit."""
-    gateway, dry = desk().gateway, said["dry_run"]
+    gateway = desk().gateway
     chosen = redelivering.doomed(gateway, _which(said))
-    count = 0 if dry else redelivering.give_up(gateway, chosen, said["reason"])
-    return _settled("discard", chosen, count, dry)
+    give_up = partial(redelivering.give_up, gateway, chosen, said["reason"])
+    return _settled("discard", chosen, give_up, said["dry_run"])
 
 
-def _settled(word: str, chosen: Sequence[str], count: int, dry: bool) -> dict[str, Any]:
+def _settled(word: str, chosen: Sequence[str], settle: Callable[[], int], dry: bool) -> dict[str, Any]:
+    count = 0
     if chosen and not dry:
-        note(f"writes: {word}", f"{len(chosen)} writes", None, {"ids": list(chosen[:1000])})
+        with noting(f"writes: {word}", f"{len(chosen)} writes", None, {"ids": list(chosen[:1000])}):
+            count = settle()
     return {"dry_run": dry, "chosen": chosen, "settled": count}
 
 

@@ -10,7 +10,7 @@ from gateway.answers.documents import DocumentRowSchema, TroubleSchema, body_jso
 from gateway.errors import NotFound, Refused
 from gateway.runtime import known_systems
 from gateway.store import listing
-from gateway.web.api.caller import caller, note
+from gateway.web.api.caller import caller, noting
 from gateway.web.api.forms import Page, Text, Which
 from gateway.web.api.resource import Resource
 from gateway.web.desk.page import desk
@@ -73,7 +73,8 @@ def one(id_: str) -> Any:
         troubles = listing.troubles_of(connection, id_)
     allowed = "bodies" in caller().rights
     if allowed:
-        note("document: looked into", id_)
+        with noting("document: looked into", id_):
+            pass
     said = {"body": body_json(row["body"], allowed), "masked": not allowed, "troubles": troubles}
     return {**row_json(row), **said}
 
@@ -87,9 +88,14 @@ def replay(said: dict[str, Any]) -> Any:
     if system is not None:
         known_systems(gateway.instance, [system])
     states = (state,) if state else AGAIN if ids else ("quarantined",)
-    chosen = gateway.inbox.requeue(ids or None, system, states, said["since"], said["until"], said["dry_run"])
+    which = (ids or None, system, states, said["since"], said["until"])
+    if said["dry_run"]:
+        chosen = gateway.inbox.requeue(*which, True)
+    else:
+        with noting("documents: read again", "documents", first=True) as entry:
+            chosen = gateway.inbox.requeue(*which)
+            entry.made, entry.subject = bool(chosen), f"{len(chosen)} documents"
+            entry.after = {"ids": chosen[:1000]}
     if ids and not chosen:
         raise NotFound(f"no {' or '.join(states)} document with these ids that still has a body")
-    if chosen and not said["dry_run"]:
-        note("documents: read again", f"{len(chosen)} documents", None, {"ids": chosen[:1000]})
     return {"dry_run": said["dry_run"], "documents": chosen}

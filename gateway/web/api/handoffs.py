@@ -13,7 +13,7 @@ from gateway.journey.words import BUCKETS
 from gateway.people import judging, staffing
 from gateway.people.reporting import report
 from gateway.store import desk as queries
-from gateway.web.api.caller import caller, note
+from gateway.web.api.caller import caller, noting
 from gateway.web.api.forms import Page, Paged, Text, after, cut
 from gateway.web.api.resource import Resource
 from gateway.web.desk.page import desk
@@ -83,10 +83,10 @@ def release(said: dict[str, Any]) -> dict[str, Any]:
     """Give sales what was held back: these, or the best so many."""
     if bool(said["keys"]) is (said["best"] is not None):
         raise Refused("say which, by keys, or how many of the best")
-    with desk().deciding() as gateway:
+    with desk().deciding() as gateway, noting("handoffs: released", "handoffs") as entry:
         found = judging.release(gateway, said["keys"], said["best"], caller().email)
-    told = {"released": list(found.opened), "withdrawn": dict(found.withdrawn)}
-    note("handoffs: released", f"{len(found.opened)} handoffs", None, told)
+        told = {"released": list(found.opened), "withdrawn": dict(found.withdrawn)}
+        entry.subject, entry.after = f"{len(found.opened)} handoffs", told
     return told
 
 
@@ -101,9 +101,11 @@ def _decided(key: str, word: str, decide: Callable[[Gateway], Any]) -> Any:
     """Have it decided, and put how it stood before and after into the audit."""
     with desk().deciding() as gateway:
         with desk().looking() as connection:
-            before = standing(staffing.handoff_of(gateway, connection, key))
-        row = decide(gateway)
-    note(f"handoff: {word}", row["id"], before, standing(row))
+            one = staffing.handoff_of(gateway, connection, key)
+        with noting(f"handoff: {word}", one["id"], standing(one)) as entry:
+            entry.after = lambda connection: standing(staffing.handoff_of(gateway, connection, entry.subject))
+            row = decide(gateway)
+            entry.subject = row["id"]
     return HandoffSchema().dump(row)
 
 

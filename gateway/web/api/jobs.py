@@ -9,7 +9,7 @@ from marshmallow import Schema, fields, validate
 
 from gateway.answers import jobs as answers
 from gateway.engine import errands
-from gateway.web.api.caller import caller, note
+from gateway.web.api.caller import caller, noting
 from gateway.web.api.resource import Resource
 from gateway.web.desk.page import desk
 
@@ -44,14 +44,15 @@ def one(id_: str) -> Any:
 def steer(id_: str, word: str) -> Any:
     """Have it stop at its next good moment; a rescoring that rests goes on again."""
     gateway = desk().gateway
-    told = answers.stop(gateway, id_, caller().email) if word == "stop" else answers.go_on(gateway, id_)
-    note(f"job: {word}", id_)
+    with noting(f"job: {word}", id_):
+        told = answers.stop(gateway, id_, caller().email) if word == "stop" else answers.go_on(gateway, id_)
     return {"told": told}
 
 
 def begin(what: str, subject: str, arguments: Sequence[str], seconds: float | None = None) -> dict[str, str]:
     """Start a command of the gateway's for the caller. Raises ``Refused`` when the same goes on already."""
-    gateway = desk().gateway
-    id_ = errands.start(gateway.store.main, gateway.instance.root, what, subject, caller().email, arguments, seconds)
-    note(f"job: {what}", subject or "all", None, {"job": id_})
+    gateway, by = desk().gateway, caller().email
+    with noting(f"job: {what}", subject or "all") as entry:
+        id_ = errands.start(gateway.store.main, gateway.instance.root, what, subject, by, arguments, seconds)
+        entry.after = {"job": id_}
     return {"job": id_}

@@ -16,7 +16,7 @@ from gateway.journey.words import BANDS, BUCKETS
 from gateway.model import score_called
 from gateway.people import judging
 from gateway.store import desk as queries
-from gateway.web.api.caller import caller, note
+from gateway.web.api.caller import caller, noting
 from gateway.web.api.forms import OfScore, Page, Paged, Text, after, cut
 from gateway.web.api.resource import Resource
 from gateway.web.desk.page import desk
@@ -82,25 +82,23 @@ def score(asked: dict[str, Any], key: str) -> Any:
 def hold(said: dict[str, Any], key: str) -> dict[str, Any]:
     """Keep a lead from being handed over."""
     until: datetime | None = said["until"]
-    with desk().deciding() as gateway:
+    with desk().deciding() as gateway, noting("lead: hold", gateway.find_lead(key)):
         lead = judging.hold(gateway, key, until, said["reason"], caller().email)
-    note("lead: hold", lead)
     return {"lead": lead, "held": True}
 
 
 @blueprint.changes("/leads/<key>/hold", "judge", None, Held, method="DELETE")
 def let_go(key: str) -> dict[str, Any]:
     """Let it be handed over again."""
-    with desk().deciding() as gateway:
+    with desk().deciding() as gateway, noting("lead: hold ended", gateway.find_lead(key)):
         lead = judging.let_go(gateway, key)
-    note("lead: hold ended", lead)
     return {"lead": lead, "held": False}
 
 
 @blueprint.changes("/leads/<key>/handoff", "judge", Why, HandoffSchema)
 def hand_over(said: dict[str, Any], key: str) -> Any:
     """Hand a lead to sales now, whatever its score."""
-    with desk().deciding() as gateway:
+    with desk().deciding() as gateway, noting("lead: handed over", gateway.find_lead(key)) as entry:
         row = judging.hand_over(gateway, key, said["reason"], caller().email)
-    note("lead: handed over", row["lead"], None, {"handoff": row["id"]})
+        entry.after = {"handoff": row["id"]}
     return HandoffSchema().dump(row)

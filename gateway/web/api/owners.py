@@ -10,7 +10,7 @@ from gateway.answers.owners import owners_json
 from gateway.people import staffing
 from gateway.store.roster import absences
 from gateway.times import to_micros
-from gateway.web.api.caller import caller, note
+from gateway.web.api.caller import caller, noting
 from gateway.web.api.forms import Text
 from gateway.web.api.resource import Resource
 from gateway.web.desk.page import desk
@@ -46,15 +46,15 @@ def absent(said: dict[str, Any], name: str) -> Any:
     """Note an absence: no handoffs meanwhile, and those they have go to somebody else."""
     gateway = desk().gateway
     begins = said["begins"] or gateway.now()
-    staffing.absent(gateway, name, begins, said["ends"], said["reason"], caller().email)
     times = {"begins": begins.isoformat(), "ends": said["ends"].isoformat() if said["ends"] else None}
-    note("owner: absent", name, None, times)
+    with noting("owner: absent", name, None, times):
+        staffing.absent(gateway, name, begins, said["ends"], said["reason"], caller().email)
     return {"owner": name, "absent": True}
 
 
 @blueprint.changes("/owners/<name>/absence", "judge", None, Noted, method="DELETE")
 def back(name: str) -> Any:
     """They are there again; an absence that is still to come is taken back, too."""
-    staffing.back(desk().gateway, name)
-    note("owner: back", name)
+    with noting("owner: back", name):
+        staffing.back(desk().gateway, name)
     return {"owner": name, "absent": False}

@@ -11,7 +11,7 @@ from gateway.answers import versions as answers
 from gateway.committee import proposing
 from gateway.errors import NotFound
 from gateway.governance.parts import CONTENT, MODEL, is_model
-from gateway.web.api.caller import caller, note
+from gateway.web.api.caller import caller, noting
 from gateway.web.api.forms import Text
 from gateway.web.api.resource import Resource
 from gateway.web.desk.page import desk
@@ -82,8 +82,8 @@ def decide(said: dict[str, Any], id_: str, word: str) -> Any:
 def comment(said: dict[str, Any], id_: str) -> Any:
     """Say something about a draft; it turns no key."""
     gateway, found = desk().gateway, _named(id_)
-    proposing.comment(gateway, _user(), found, said["reason"])
-    note("model comment", found.id)
+    with noting("model comment", found.id):
+        proposing.comment(gateway, _user(), found, said["reason"])
     return answers.draft_json(gateway, found)
 
 

@@ -10,7 +10,7 @@ from gateway.answers import reviewing
 from gateway.store import reviews as store
 from gateway.store.database import write
 from gateway.times import to_micros
-from gateway.web.api.caller import caller, note
+from gateway.web.api.caller import caller, noting
 from gateway.web.api.forms import Text
 from gateway.web.api.jobs import Begun, begin
 from gateway.web.api.resource import Resource
@@ -64,16 +64,17 @@ def decide(said: dict[str, Any], name: str) -> Any:
     """Record a decision as a task; the first makes the pack's numbers final."""
     gateway = desk().gateway
     words = (said["decision"], said["owner"], said["due"])
-    with write(gateway.store.main) as connection:
+    with noting("review: decide", name) as entry, write(gateway.store.main) as connection:
         task = reviewing.decide(gateway, connection, name, *words, caller().email)
-    note("review: decide", name, None, {"task": task})
+        entry.after = {"task": task}
     return {"task": task, "period": name}
 
 
 @blueprint.changes("/reviews/tasks/<id_>/done", "decide", None, Recorded)
 def done(id_: str) -> Any:
     """A task is finished."""
-    with write(desk().gateway.store.main) as connection:
-        task = store.done(connection, id_, to_micros(desk().gateway.now()), caller().email)
-    note("review: done", task.id)
+    by = caller().email
+    with noting("review: done") as entry, write(desk().gateway.store.main) as connection:
+        task = store.done(connection, id_, to_micros(desk().gateway.now()), by)
+        entry.subject = task.id
     return {"task": task.id, "period": task.period}

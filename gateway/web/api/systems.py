@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from flask import request
 from marshmallow import Schema, fields, validate
+from sqlalchemy import Connection
 
 from gateway.answers.plan import preview, preview_json
 from gateway.answers.systems import SystemSchema, counts_json, mapping_json, systems_of
@@ -15,7 +18,7 @@ from gateway.store.database import write
 from gateway.store.overview import overview
 from gateway.times import to_micros
 from gateway.web import uploads
-from gateway.web.api.caller import note
+from gateway.web.api.caller import noting
 from gateway.web.api.forms import Text
 from gateway.web.api.jobs import Begun, begin
 from gateway.web.api.resource import Resource
@@ -80,19 +83,17 @@ def plan(name: str) -> Any:
 @blueprint.changes("/systems/<name>/pause", "operate", Pause, SystemSchema)
 def pause(said: dict[str, Any], name: str) -> Any:
     """Stop sending to a system; its writes wait."""
-    before = _named(name)
-    with desk().deciding() as gateway, write(gateway.store.main) as connection:
-        outbox.pause(connection, name, said["reason"], to_micros(gateway.now()))
-    return _turned("pause", before)
+    with _turned("pause", _named(name), said["reason"]) as connection:
+        outbox.pause(connection, name, said["reason"], to_micros(desk().gateway.now()))
+    return SystemSchema().dump(_named(name))
 
 
 @blueprint.changes("/systems/<name>/resume", "operate", None, SystemSchema)
 def resume(name: str) -> Any:
     """Send to it again."""
-    before = _named(name)
-    with desk().deciding() as gateway, write(gateway.store.main) as connection:
+    with _turned("resume", _named(name), "") as connection:
         switches.resume(connection, name)
-    return _turned("resume", before)
+    return SystemSchema().dump(_named(name))
 
 
 @blueprint.changes("/systems/<name>/pull", "operate", None, Begun)
@@ -136,11 +137,15 @@ def check() -> Any:
     return begin("check", "", ("check", "--online"), CHECKED)
 
 
-def _turned(word: str, before: dict[str, Any]) -> dict[str, Any]:
-    now = _named(before["system"])
-    note(f"system: {word}", now["system"], {"paused": before["paused"]}, {"paused": now["paused"]})
-    told: dict[str, Any] = SystemSchema().dump(now)
-    return told
+@contextmanager
+def _turned(word: str, one: dict[str, Any], after: str) -> Iterator[Connection]:
+    """What it is noted in is done in one transaction. ``after``: why it is paused then; empty: it is not."""
+    with (
+        desk().deciding() as gateway,
+        noting(f"system: {word}", one["system"], {"paused": one["paused"]}, {"paused": after}),
+        write(gateway.store.main) as connection,
+    ):
+        yield connection
 
 
 def _all() -> list[dict[str, Any]]:

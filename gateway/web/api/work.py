@@ -11,7 +11,7 @@ from gateway.errors import Refused
 from gateway.people.resolving import Said, resolve, ways
 from gateway.people.resolving import words as words_for
 from gateway.store import listing
-from gateway.web.api.caller import caller, note
+from gateway.web.api.caller import caller, noting
 from gateway.web.api.forms import Page, Paged, Text, after, cut
 from gateway.web.api.resource import Resource
 from gateway.web.desk.page import desk
@@ -64,6 +64,6 @@ def settle(said: dict[str, Any], id_: str) -> Any:
         raise Refused(f"{said['way']} needs a `value`")
     with desk().deciding() as gateway:
         row = item_named(gateway, id_)
-        done = resolve(gateway, row, Said(said["way"], caller().email, said["value"], said["always"]))
-    note(f"work: {said['way']}", row["id"], None, {"kind": row["kind"]})
+        with noting(f"work: {said['way']}", row["id"], None, {"kind": row["kind"]}, first=True):  # may edit a file
+            done = resolve(gateway, row, Said(said["way"], caller().email, said["value"], said["always"]))
     return {"id": row["id"], "done": done}

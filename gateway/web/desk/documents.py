@@ -51,7 +51,8 @@ def document(desk: Desk, id_: str) -> ResponseReturnValue:
     may = visitor().may("bodies")
     body = row["body"].decode("utf-8", "replace") if may else ""
     if may:
-        desk.note("document: looked into", id_)
+        with desk.noting("document: looked into", id_):
+            pass
     return render_template(
         "desk/document.html",
         row={**row, "received_at": to_micros(row["received_at"])},
@@ -64,10 +65,9 @@ def document(desk: Desk, id_: str) -> ResponseReturnValue:
 
 @page("/inbox/<id_>/replay", "operate", ("POST",))
 def replay(desk: Desk, id_: str) -> ResponseReturnValue:
-    again = desk.gateway.inbox.requeue([id_], None, ("quarantined", "read"))
-    if not again:
-        raise Refused("it waits already, or has no body any more")
-    desk.note("document: read again", id_)
+    with desk.noting("document: read again", id_, first=True):
+        if not desk.gateway.inbox.requeue([id_], None, ("quarantined", "read")):
+            raise Refused("it waits already, or has no body any more")
     return done("It is read again; what is known already has no effect.", "desk.document", id_=id_)
 
 
@@ -160,13 +160,13 @@ def settle(desk: Desk, word: str) -> ResponseReturnValue:
 
 def _settled(desk: Desk, word: str, ids: Sequence[str]) -> ResponseReturnValue:
     reason = request.form.get("reason", "").strip()[:200]
-    if word == "retry":
-        told = f"{redelivering.retry(desk.gateway, ids):,} tried again."
-    elif word == "discard":
-        if not reason:
-            raise Refused("say why they are given up")
-        told = f"{redelivering.give_up(desk.gateway, ids, reason):,} given up."
-    else:
+    if word not in ("retry", "discard"):
         raise Refused(f"no such word: {word}")
-    desk.note(f"writes: {word}", f"{len(ids)} writes", None, {"ids": list(ids[:1000])})
+    if word == "discard" and not reason:
+        raise Refused("say why they are given up")
+    with desk.noting(f"writes: {word}", f"{len(ids)} writes", None, {"ids": list(ids[:1000])}):
+        if word == "retry":
+            told = f"{redelivering.retry(desk.gateway, ids):,} tried again."
+        else:
+            told = f"{redelivering.give_up(desk.gateway, ids, reason):,} given up."
     return done(told, "desk.deliveries")

@@ -139,8 +139,8 @@ def judge_draft(desk: Desk, id_: str, word: str) -> ResponseReturnValue:
     """``word``: approve, reject, withdraw, comment, or try, which has no effect."""
     found, root = _named(desk, id_), desk.gateway.instance.root
     if word == "try":
-        desk.beside.again(_trial(found), lambda: apart.answer(root, ["model", "simulate", found.id], LONGEST))
-        desk.note("model tried", found.id)
+        with desk.noting("model tried", found.id, first=True):
+            desk.beside.again(_trial(found), lambda: apart.answer(root, ["model", "simulate", found.id], LONGEST))
         return done("It is tried on the last 90 days.", "desk.draft", id_=found.id)
     if word not in WORDS:
         raise Refused(f"no such word: {word}")
@@ -149,8 +149,8 @@ def judge_draft(desk: Desk, id_: str, word: str) -> ResponseReturnValue:
         raise Refused("an override is for emergencies: say that this is one")
     with desk.deciding() as held:
         if word == COMMENT:
-            proposing.comment(held, visitor().user, found, reason)
-            desk.note("model commented on", found.id)
+            with desk.noting("model commented on", found.id):
+                proposing.comment(held, visitor().user, found, reason)
         else:
             proposing.decide(held, visitor().user, found, word, reason)
     desk.anew("approval")

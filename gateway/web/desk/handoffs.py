@@ -72,10 +72,10 @@ def release(desk: Desk) -> ResponseReturnValue:
     best = request.form.get("best", "").strip()
     if not (best.isascii() and best.isdigit() and 0 < len(best) < 7 and int(best)):
         raise Refused("say how many: a number")
-    with desk.deciding() as gateway:
+    with desk.deciding() as gateway, desk.noting("handoffs: released", "handoffs") as entry:
         found = judging.release(gateway, (), int(best), visitor().email)
-    told = {"released": list(found.opened), "withdrawn": dict(found.withdrawn)}
-    desk.note("handoffs: released", f"{len(found.opened)} handoffs", None, told)
+        entry.subject = f"{len(found.opened)} handoffs"
+        entry.after = {"released": list(found.opened), "withdrawn": dict(found.withdrawn)}
     gone = f", {len(found.withdrawn):,} given up: what was right is no more" if found.withdrawn else ""
     return done(f"{len(found.opened):,} released{gone}.", "desk.handoffs")
 
@@ -87,27 +87,29 @@ def dispose(desk: Desk, id_: str, word: str) -> ResponseReturnValue:
     reason, by = form.get("reason", "").strip()[:200], visitor().email
     with desk.deciding() as gateway:
         with desk.looking() as connection:
-            before = standing(staffing.handoff_of(gateway, connection, id_))
-        if word in OUTCOMES:
-            row = report(gateway, id_, word, reason, by, day_of(desk, form.get("wake", "")))
-            words = f"Ended as {row['bucket']}" if row["bucket"] else "Accepted"
-        elif word == "reassign":
-            row = dict(staffing.reassign(gateway, id_, form.get("owner", "").strip()[:200], reason, by))
-            words = "Given away"
-        elif word == "correct":
-            bucket = form.get("bucket", "")
-            row = judging.correct(gateway, id_, bucket, reason, by, visitor().may("accounts"))
-            words = f"It counts as {row['bucket']} now"
-        else:
-            raise Refused(f"no such word: {word}")
-    desk.note(f"handoff: {word}", row["id"], before, standing(row))
+            one = staffing.handoff_of(gateway, connection, id_)
+        with desk.noting(f"handoff: {word}", one["id"], standing(one)) as entry:
+            entry.after = lambda connection: standing(staffing.handoff_of(gateway, connection, entry.subject))
+            if word in OUTCOMES:
+                row = report(gateway, id_, word, reason, by, day_of(desk, form.get("wake", "")))
+                words = f"Ended as {row['bucket']}" if row["bucket"] else "Accepted"
+            elif word == "reassign":
+                staffing.reassign(gateway, id_, form.get("owner", "").strip()[:200], reason, by)
+                words = "Given away"
+            elif word == "correct":
+                bucket = form.get("bucket", "")
+                row = judging.correct(gateway, id_, bucket, reason, by, visitor().may("accounts"))
+                words = f"It counts as {row['bucket']} now"
+            else:
+                raise Refused(f"no such word: {word}")
     return done(f"{words}.", "desk.handoffs")
 
 
 @page("/leads/<id_>/hold", "judge", ("POST",))
 def hold(desk: Desk, id_: str) -> ResponseReturnValue:
     form, by = request.form, visitor().email
-    with desk.deciding() as gateway:
+    what = "lead: hold" if not form.get("end") else "lead: hold ended"
+    with desk.deciding() as gateway, desk.noting(what, id_):
         if form.get("end"):
             judging.let_go(gateway, id_)
             words = "It may be handed over again."
@@ -117,7 +119,6 @@ def hold(desk: Desk, id_: str) -> ResponseReturnValue:
                 raise Refused("say why it is kept from sales")
             judging.hold(gateway, id_, day_of(desk, form.get("until", "")), reason, by)
             words = "It is kept from sales."
-    desk.note("lead: hold" if not form.get("end") else "lead: hold ended", id_)
     return done(words, "desk.lead", id_=id_)
 
 
@@ -126,9 +127,8 @@ def hand_over(desk: Desk, id_: str) -> ResponseReturnValue:
     reason = request.form.get("reason", "").strip()[:200]
     if not reason:
         raise Refused("say why it is handed over now")
-    with desk.deciding() as gateway:
-        row = judging.hand_over(gateway, id_, reason, visitor().email)
-    desk.note("lead: handed over", id_, None, {"handoff": row["id"]})
+    with desk.deciding() as gateway, desk.noting("lead: handed over", id_) as entry:
+        entry.after = {"handoff": judging.hand_over(gateway, id_, reason, visitor().email)["id"]}
     return done("Sales have it now.", "desk.lead", id_=id_)
 
 

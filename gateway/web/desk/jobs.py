@@ -24,18 +24,19 @@ def jobs(desk: Desk) -> ResponseReturnValue:
 @page("/jobs/<id_>/<word>", "operate", ("POST",))
 def steer_job(desk: Desk, id_: str, word: str) -> ResponseReturnValue:
     """``word``: stop or resume."""
-    if word == "stop":
-        told = answers.stop(desk.gateway, id_, visitor().email)
-    elif word == "resume":
-        told = answers.go_on(desk.gateway, id_)
-    else:
-        raise Refused(f"no such word: {word}")
-    desk.note(f"job: {word}", id_)
+    with desk.noting(f"job: {word}", id_):
+        if word == "stop":
+            told = answers.stop(desk.gateway, id_, visitor().email)
+        elif word == "resume":
+            told = answers.go_on(desk.gateway, id_)
+        else:
+            raise Refused(f"no such word: {word}")
     return done(f"{told[:1].upper()}{told[1:]}.", "desk.jobs")
 
 
 def begin(desk: Desk, what: str, subject: str, arguments: Sequence[str], seconds: float | None = None) -> None:
     """Start a command of the gateway's for the visitor. Raises ``Refused`` when the same goes on already."""
-    gateway = desk.gateway
-    id_ = errands.start(gateway.store.main, gateway.instance.root, what, subject, visitor().email, arguments, seconds)
-    desk.note(f"job: {what}", subject, None, {"job": id_})
+    gateway, by = desk.gateway, visitor().email
+    with desk.noting(f"job: {what}", subject) as entry:
+        id_ = errands.start(gateway.store.main, gateway.instance.root, what, subject, by, arguments, seconds)
+        entry.after = {"job": id_}

@@ -39,8 +39,8 @@ def learn(desk: Desk) -> ResponseReturnValue:
     how = [*([f"--order-by={order}"] if order else []), *(["--undated"] if "undated" in given else [])]
     rooms = [f"--{name.replace('_', '-')}={_number(given[name])}" for name in ("per_week", "weeks") if given.get(name)]
     by = visitor().email
-    desk.beside.again(KEY, lambda: {"by": by, **_learned(root, how, rooms)})
-    desk.note("model learned from past leads", "")
+    with desk.noting("model learned from past leads", first=True):
+        desk.beside.again(KEY, lambda: {"by": by, **_learned(root, how, rooms)})
     return done("Past leads are looked at.", "desk.learned")
 
 

@@ -110,8 +110,8 @@ def ask_systems(desk: Desk, name: str) -> ResponseReturnValue:
     asked = question(name, said, desk.gateway)
     if asked.period.since is None:
         raise Refused("say of when: a period, or since which day")
-    desk.beside.again(key(desk, asked), _live(desk.gateway, asked))
-    desk.note(f"numbers: {name}", name)
+    with desk.noting(f"numbers: {name}", name, first=True):
+        desk.beside.again(key(desk, asked), _live(desk.gateway, asked))
     flash("The systems are being asked.", "done")
     return redirect(url_for("desk.numbers_of", name=name, **said))
 

@@ -38,7 +38,7 @@ def staff(desk: Desk, word: str) -> ResponseReturnValue:
     """``word``: absent or back, of the owner whom the form names."""
     form = request.form
     name = form.get("owner", "").strip()[:200]
-    with desk.deciding() as gateway:
+    with desk.deciding() as gateway, desk.noting(f"owner: {word}", name):
         if word == "absent":
             begins, ends = (day_of(desk, form.get(field, "")) for field in ("from", "until"))
             last = ends + timedelta(days=1) if ends is not None else None  # the last day counts as a whole
@@ -50,5 +50,4 @@ def staff(desk: Desk, word: str) -> ResponseReturnValue:
             words = f"{name} is there again, from the next handoff on."
         else:
             raise Refused(f"no such word: {word}")
-    desk.note(f"owner: {word}", name)
     return done(words, "desk.owners")

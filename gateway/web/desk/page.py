@@ -19,7 +19,7 @@ from gateway.accounts import audit
 from gateway.accounts.keys import Key
 from gateway.accounts.rights import allowed
 from gateway.accounts.users import User
-from gateway.store.database import read, write
+from gateway.store.database import read
 from gateway.store.times import utc_now
 from gateway.times import to_micros
 from gateway.web.desk.beside import Beside
@@ -69,10 +69,13 @@ class Desk:
         """Whoever looks next sees what ``count`` gives then: somebody just changed it."""
         self._kept.pop(name, None)
 
-    def note(self, what: str, subject: str, before: Any = None, after: Any = None) -> None:
-        """Put what the visitor changed into the audit: by ids, and no word that may tell of a person."""
-        with write(self.gateway.store.main) as connection:
-            audit.note(connection, real_now(), visitor().email, what, subject, before, after)
+    def noting(
+        self, what: str, subject: str = "", before: Any = None, after: Any = None, first: bool = False
+    ) -> contextlib.AbstractContextManager[audit.Entry]:
+        """Around what the visitor changes or looks into: see ``audit.noting``. By ids, and no word that may tell of a
+        person."""
+        entry = audit.Entry(real_now(), visitor().email, what, subject, before, after)
+        return audit.noting(self.gateway.store.main, entry, first)
 
 
 class Visitor(UserMixin):  # type: ignore[misc]  # the library has no types

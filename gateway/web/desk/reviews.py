@@ -81,15 +81,17 @@ def review_page(desk: Desk, name: str) -> ResponseReturnValue:
 @page("/reviews/<name>/decide", "decide", ("POST",))
 def decide_review(desk: Desk, name: str) -> ResponseReturnValue:
     words, owner, due = (request.form.get(field, "")[:2000] for field in ("words", "owner", "due"))
-    with write(desk.gateway.store.main) as connection:
-        task = reviewing.decide(desk.gateway, connection, name, words, owner, due, visitor().email)
-    desk.note("review: decide", name, None, {"task": task})
+    by = visitor().email
+    with desk.noting("review: decide", name) as entry, write(desk.gateway.store.main) as connection:
+        task = reviewing.decide(desk.gateway, connection, name, words, owner, due, by)
+        entry.after = {"task": task}
     return done("Recorded.", "desk.review", name=name)
 
 
 @page("/reviews/tasks/<id_>/done", "decide", ("POST",))
 def end_task(desk: Desk, id_: str) -> ResponseReturnValue:
-    with write(desk.gateway.store.main) as connection:
-        task = reviews.done(connection, id_, to_micros(desk.gateway.now()), visitor().email)
-    desk.note("review: done", task.id)
+    by = visitor().email
+    with desk.noting("review: done") as entry, write(desk.gateway.store.main) as connection:
+        task = reviews.done(connection, id_, to_micros(desk.gateway.now()), by)
+        entry.subject = task.id
     return done("Done.", "desk.reviews_made")

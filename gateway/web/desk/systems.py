@@ -107,7 +107,12 @@ def steer(desk: Desk, name: str, word: str) -> ResponseReturnValue:
         begin(desk, "push", name, ("push", name))
         return done(f"{name} is told what is planned.", "desk.jobs")
     reason = request.form.get("reason", "").strip()[:200]
-    with desk.deciding() as gateway, write(gateway.store.main) as connection:
+    after = {"reason": reason} if reason else None
+    with (
+        desk.deciding() as gateway,
+        desk.noting(f"system: {word}", name, None, after),
+        write(gateway.store.main) as connection,
+    ):
         if word == "pause":
             outbox.pause(connection, name, reason or "paused by hand", to_micros(gateway.now()))
             told = f"{name} is paused; its writes wait."
@@ -116,7 +121,6 @@ def steer(desk: Desk, name: str, word: str) -> ResponseReturnValue:
             told = f"{name} is written to again." if before else f"{name} was not paused."
         else:
             raise Refused(f"no such word: {word}")
-    desk.note(f"system: {word}", name, None, {"reason": reason} if reason else None)
     return done(told, "desk.system", name=name)
 
 

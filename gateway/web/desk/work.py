@@ -81,6 +81,6 @@ def resolve_item(desk: Desk, id_: str) -> ResponseReturnValue:
         raise Refused("it needs a word: choose or write one")
     with desk.deciding() as gateway:
         row = item_named(gateway, id_)
-        told = resolve(gateway, row, Said(way, visitor().email, value, form.get("always") == "1"))
-    desk.note(f"work: {way}", row["id"], None, {"kind": row["kind"]})
+        with desk.noting(f"work: {way}", row["id"], None, {"kind": row["kind"]}, first=True):  # may edit a file
+            told = resolve(gateway, row, Said(way, visitor().email, value, form.get("always") == "1"))
     return done(" ".join(told)[:500], "desk.work")

@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, redirect_stdout
 from types import FrameType
@@ -18,13 +19,17 @@ from typing import Any
 
 import click
 
+from gateway.cli.crowd import kept_waiting
 from gateway.cli.witness import Witness
 from gateway.errors import GatewayError
 
 LONGEST = 20.0
-"""Seconds that loading a plugin, or building one of its sources or sinks, may take a command."""
+"""Seconds that loading a plugin, or building one of its sources or sinks, may take a command. Not counted is when the
+machine had no time for it: on a busy one what is merely slow looks like what hangs."""
 WAITS = 5.0
 """Seconds after which people are told whom they wait for."""
+SOON = 0.05
+"""Seconds between two looks at the least."""
 GRACE = 2.0
 """Seconds more until one that cannot be interrupted is ended, and the command with it."""
 
@@ -94,16 +99,18 @@ def _load(plugin: str, call: str, longest: float) -> Iterator[None]:
 
 @contextmanager
 def _hurried(plugin: str, call: str, longest: float) -> Iterator[None]:
-    pressed = False
-    left = longest - WAITS
+    pressed = told = False
+    until = longest - kept_waiting() + time.monotonic()  # in this order, so that what lies between is no plugin's
 
     def ring(number: int, frame: FrameType | None) -> None:
-        nonlocal left
+        nonlocal told
+        left = until - time.monotonic() + kept_waiting()
         if left <= 0:
             raise _Rung
-        _tell(f"waiting for plugin {plugin} ({call}), at most {longest:g} s")
-        signal.setitimer(signal.ITIMER_REAL, left, 1.0)
-        left = 0.0
+        if not told and longest > WAITS:
+            told = True
+            _tell(f"waiting for plugin {plugin} ({call}), at most {longest:g} s")
+        signal.setitimer(signal.ITIMER_REAL, max(left, SOON), 1.0)
 
     def press(number: int, frame: FrameType | None) -> None:
         nonlocal pressed

@@ -15,7 +15,6 @@ from pathlib import Path
 import click
 
 from gateway.cli.main import App, log_to_stderr, pass_app
-from gateway.cli.output import say
 from gateway.errors import ConfigError, NotFound, Refused
 
 INFO = 20
@@ -34,7 +33,7 @@ def run(app: App) -> None:
     Starts the web server, a pipeline worker and a delivery worker per system with outbound on; restarts what dies.
     """
     _check(app)
-    _say_where(app)
+    _free_port(app)
     _supervise(app, web=True)
 
 
@@ -49,7 +48,7 @@ def web(app: App) -> None:
 
     _check(app)
     log_to_stderr(INFO)
-    _say_where(app)
+    _free_port(app)
     click.get_current_context().exit(be("web", app.root))
 
 
@@ -130,7 +129,7 @@ def _check(app: App) -> None:
             subprocess.run(command_of(app.root, str(place)), stdout=subprocess.DEVNULL, timeout=LONGEST, check=False)
 
 
-def _say_where(app: App) -> None:
+def _free_port(app: App) -> None:
     """The server shares its port with whoever asks for it: of two gateways each would get some of the calls."""
     address = str(_settings(app.root).get("listen") or "127.0.0.1:8080")
     host, _, port = address.rpartition(":")
@@ -142,7 +141,6 @@ def _say_where(app: App) -> None:
                 f"cannot listen on {address}: {os.strerror(reason).lower()}{who}; `listen:` in gateway.yaml says where"
             )
         time.sleep(0.2)
-    say(f"listening on http://{address}/ (senders call /hooks/SYSTEM); Ctrl-C ends it", err=True)
 
 
 def _refused(host: str, port: int) -> int | None:

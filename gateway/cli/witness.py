@@ -6,6 +6,7 @@ the witness, forked before the first plugin is loaded, then names it on stderr; 
 
 from __future__ import annotations
 
+import math
 import os
 import select
 import signal
@@ -16,6 +17,7 @@ import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 
+from gateway.cli.crowd import kept_waiting
 from gateway.engine.slots import Slots
 
 MOST = 1 << 20
@@ -124,13 +126,20 @@ def _look(slots: Slots, said: int, source: int, command: int) -> None:
     nothing = os.open(os.devnull, os.O_RDWR)
     for number in (0, 1):  # who reads what the command prints waits for the command alone
         os.dup2(nothing, number)
+    waited, before = (
+        dict[float, float](),
+        0.0,
+    )  # a call's beginning → how long others had kept the command waiting by then
     while not select.select([source], [], [], LOOK)[0]:
+        at, now = time.monotonic(), kept_waiting(command)
         seen = slots.seen(0)
-        if seen.plugin and time.monotonic() > seen.until:
+        finite = seen.plugin and seen.until < math.inf
+        if finite and at > seen.until + now - waited.setdefault(seen.since, before):
             _say(said, seen.plugin)
             _tell(seen.plugin, seen.call, f"no end within {seen.until - seen.since:g} s: ")
             os.kill(command, signal.SIGKILL)
             return
+        before = now
     from gateway.model import GATEWAY
 
     seen = slots.seen(0)

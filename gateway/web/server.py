@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import http.client
 import os
 import signal
 import sys
+import threading
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
@@ -36,7 +39,7 @@ DRAIN = 25
 def serve(factory: Callable[[], WSGIApplication], host: str, port: int, threads: int = THREADS) -> None:
     """Serve until SIGTERM or SIGINT. ``factory`` runs in the worker process; it must be picklable.
 
-    Exits with 1 when the port is taken or the factory fails.
+    Says on stderr where, once calls are answered. Exits with 1 when the port is taken or the factory fails.
     """
     server = Granian(
         "gateway",
@@ -53,10 +56,10 @@ def serve(factory: Callable[[], WSGIApplication], host: str, port: int, threads:
         workers_kill_timeout=DRAIN,
         log_level=LogLevels.error,
     )
-    server.serve(target_loader=partial(_load, factory, os.getpid(), port, threads), wrap_loader=False)
+    server.serve(target_loader=partial(_load, factory, os.getpid(), host, port, threads), wrap_loader=False)
 
 
-def _load(factory: Callable[[], WSGIApplication], watcher: int, port: int, threads: int) -> WSGIApplication:
+def _load(factory: Callable[[], WSGIApplication], watcher: int, host: str, port: int, threads: int) -> WSGIApplication:
     """In the worker: never outlive the watcher, then build the application."""
     with contextlib.suppress(OSError, AttributeError):  # Linux only; elsewhere the supervisor kills the group
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # 1: PR_SET_PDEATHSIG
@@ -69,4 +72,25 @@ def _load(factory: Callable[[], WSGIApplication], watcher: int, port: int, threa
         if soft != resource.RLIM_INFINITY:
             resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, 4 * CONNECTIONS)), hard))
     patience.watch(port, threads)
-    return factory()
+    app = factory()
+    threading.Thread(target=_tell, args=[host, port], name="answers", daemon=True).start()
+    return app
+
+
+def _tell(host: str, port: int) -> None:
+    """Where we listen, as soon as a call of our own is answered: the port is open before anybody serves it."""
+    while not _answers(host, port):
+        time.sleep(0.05)
+    at = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    print(f"listening on http://{at}/ (senders call /hooks/SYSTEM); Ctrl-C ends it", file=sys.stderr, flush=True)
+
+
+def _answers(host: str, port: int) -> bool:
+    connection = http.client.HTTPConnection(host, port, timeout=5.0)
+    try:
+        connection.request("GET", "/health/live")
+        return bool(connection.getresponse().status)
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()

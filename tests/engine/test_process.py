@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from contextlib import closing
 
@@ -226,6 +227,24 @@ def test_a_wrong_configuration_ends_the_start_with_every_problem(instance, capfd
     ).returncode
     assert code == 1
     assert "mappings/slow.yaml" in capfd.readouterr().err
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize("command", ["run", "web"])
+def test_that_it_listens_is_said_when_the_first_call_is_answered(instance, command):
+    """Whoever waits for the line, a script as well as a person, may call at once."""
+    words = [sys.executable, "-m", "gateway", "-C", str(instance.root), command]
+    pipes = {"stderr": subprocess.PIPE, "text": True}
+    instance.process = subprocess.Popen(words, env=instance.environment, **pipes)
+    late = threading.Timer(180, instance.process.kill)
+    late.start()
+    line = next((one for one in instance.process.stderr if one.startswith("listening on ")), "")
+    late.cancel()
+    assert f"http://127.0.0.1:{instance.port}/" in line
+    assert instance.status("/health/live") == 200
+    with instance.process.stderr:
+        instance.process.terminate()
+        instance.process.wait(120)
 
 
 @pytest.mark.parametrize("kind", ["webb", "deliver", "deliver:", "pipeline:x", ""])

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from importlib.metadata import Distribution, EntryPoint
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from gateway.cli import patience
+from gateway.cli.crowd import kept_waiting
 from gateway.cli.main import plugin_call
 from gateway.cli.patience import impatient
 from gateway.errors import GatewayError
@@ -107,6 +109,44 @@ def test_a_plugin_that_asks_for_ever_is_stopped(made: Any) -> None:
         patch.setattr("gateway.cli.patience.LONGEST", 0.2)
         host = loaded("asks", made("asks", source=source))
     assert host.plugins[0].reason == "import of made_asks failed: it did not come to an end within 0.2 s"
+
+
+def test_the_time_of_others_is_not_a_plugins(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here the machine has none for us: what sleeps three times as long as it may was only slow."""
+    began = time.monotonic()
+    monkeypatch.setattr("gateway.cli.patience.kept_waiting", lambda: time.monotonic() - began)
+    monkeypatch.setattr("gateway.cli.patience.LONGEST", 0.2)
+    [plugin] = loaded("slow", made("slow", source="import time; time.sleep(0.6)\n")).plugins
+    assert plugin.reason == "it has no hooks: none of its functions has @hookimpl"  # it was loaded
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing can be forked here")
+def test_nor_does_the_witness_count_it() -> None:
+    script = "import time; from gateway.cli import witness\nwitness.LOOK, began = 0.01, time.monotonic()\n"
+    script += "witness.kept_waiting = lambda process: time.monotonic() - began\n"
+    script += "with witness.Witness().watching('slow', 'import', 0.5): time.sleep(1.5)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(not Path("/proc/self/schedstat").exists(), reason="the system does not tell")
+def test_who_has_to_share_a_processor_was_kept_waiting_and_who_sleeps_was_not() -> None:
+    """Two that want all of one, and one that wants nothing."""
+    script = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\nwhile True: pass"
+    busy = [subprocess.Popen([sys.executable, "-c", script]) for _ in range(2)]
+    idle = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    try:
+        deadline = time.monotonic() + 120
+        while any(kept_waiting(one.pid) < 1 for one in busy):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        before = kept_waiting(idle.pid)
+        time.sleep(1)
+        assert kept_waiting(idle.pid) - before < 0.5
+    finally:
+        for one in (*busy, idle):
+            one.kill()
+            one.wait()
 
 
 @pytest.mark.processes

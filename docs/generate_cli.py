@@ -135,7 +135,8 @@ SHAPES = {
     "campaigns[].campaign campaigns[].leads campaigns[].score_mean campaigns[].great_share campaigns[].stages[] "
     "campaigns[].revenue campaigns[].cost campaigns[].return total",
     "model show": "bundle active_since hashes weights bands content_weights rules[] rules[].axis rules[].name "
-    "rules[].points rules[].when rules[].limits scores personas[] stages[] stages[].stage stages[].shared "
+    "rules[].points rules[].when rules[].limits scores rollups[] rollups[].name rollups[].what rollups[].read_by[] "
+    "personas[] stages[] stages[].stage stages[].shared "
     "stages[].entry stages[].steps[] stages[].fall",
     "plugins list": "plugins[] plugins[].name plugins[].distribution plugins[].version plugins[].requires "
     "plugins[].state plugins[].reason plugins[].since plugins[].offers[] plugins[].deprecations[]",

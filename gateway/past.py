@@ -30,14 +30,14 @@ from gateway.errors import ConfigError, NotFound, Refused
 from gateway.governance.parts import CONTENT, SCORING, is_score, names
 from gateway.journey.content import with_content
 from gateway.journey.journey import Journey, compile_journey
-from gateway.journey.rollups import OF_COMPANY
 from gateway.leads.record import Record, Ref, fold
 from gateway.leads.stamps import OWN, OwnRules, attributes
 from gateway.mapping import compile_mapping
+from gateway.mapping.grammar import OF_COMPANY
 from gateway.model import score_called
 from gateway.scoring.rating import subject
 from gateway.settings.files import ConfigFile
-from gateway.settings.instance import LEAD, STRATEGY
+from gateway.settings.instance import LEAD, SCORES, STRATEGY
 from gateway.store import bundle, listing, rollups
 from gateway.store.database import read
 from gateway.store.loading import load
@@ -145,7 +145,27 @@ def explain_at(gateway: Gateway, lead: str, at: datetime, hindsight: bool = Fals
     """
     score = "" if score == gateway.model.score_name else score
     with read(gateway.store.main) as connection:
-        return explained(connection, _rules_at(gateway, connection, to_micros(at)), lead, at, hindsight, score)
+        rules = _rules_at(gateway, connection, to_micros(at))
+        if not rules.knows(score):
+            _refuse_unknown(gateway, connection, rules, to_micros(at), score)
+        return explained(connection, rules, lead, at, hindsight, score)
+
+
+def _refuse_unknown(gateway: Gateway, connection: Connection, rules: Rules, at: int, score: str) -> None:
+    """Raises ``Refused`` for a score that the model of ``at`` had not; when it came, where that is known."""
+    file = f"{SCORES}/{score}.yaml" if score else SCORING
+    rows = [row for row in bundle.history(connection) if file in row.files]
+    then = listing.bundle_at(connection, at)
+    if not rows or (then is not None and file in then.files):  # misspelt, or of a strategy that is not to be had
+        rules.scorer(score_called(score, gateway.model.score_names))
+    came = next((row.active_at for row in rows if row.active_at > at), None)
+    there = f"its model had {', '.join(rules.scorers)}" if rules.scorers else "nobody was scored"
+    since = f"; it came at {_moment(came)}" if came is not None else "; it had been taken away by then"
+    raise Refused(f"{score or 'the score'} did not exist at {_moment(at)}: {there}{since}")
+
+
+def _moment(at: int) -> str:
+    return f"{from_micros(at):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def history(gateway: Gateway, lead: str, most: int = 50, score: str = "") -> list[Point]:
@@ -313,8 +333,8 @@ def _unknown(connection: Connection, refs: Sequence[Ref]) -> str:
     first = min((row.known_at for row in listing.events_of(connection, refs, NOW, None)), default=None)
     if first is None:
         return "nothing is stored of this lead any more"
-    heard = f"{from_micros(first):%Y-%m-%d %H:%M:%S} UTC"
-    return f"nothing was known of this lead then; it was first heard of at {heard} (--hindsight uses what is known now)"
+    heard = f"it was first heard of at {_moment(first)}"
+    return f"nothing was known of this lead then; {heard} (--hindsight uses what is known now)"
 
 
 def rules_now(gateway: Gateway) -> Rules:

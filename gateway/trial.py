@@ -213,9 +213,8 @@ def _outcome(gateway: Gateway, batch: Batch, lead: Lead, before: Mapping[str, An
     model = gateway.model
     score = None
     if model.scorer is not None and lead.erased_at is None:
-        company = batch.companies[lead.company].attributes if lead.company in batch.companies else {}
         with gateway.guard(model.scorer_plugin, "score a trial"):
-            score = model.scorer.score(subject(lead, company), gateway.now(), explain=True)
+            score = model.scorer.score(subject(lead, lead.beside), gateway.now(), explain=True)
     unsent: list[Unsent] = []
     systems = [name for name in gateway.instance.systems if model.objects.get(name)]
     writes = []

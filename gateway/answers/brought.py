@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gateway.errors import Refused
-from gateway.journey.rollups import OF_COMPANY
+from gateway.mapping.grammar import OF_COMPANY
 from gateway.settings.files import suggest
 
 if TYPE_CHECKING:

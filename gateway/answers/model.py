@@ -1,8 +1,8 @@
-"""The model in words: every rule of scoring.yaml, every stage of journey.yaml, and every point of a score."""
+"""The model in words: every rule of its scores, roll-ups, every stage of journey.yaml, and every point of a score."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from gateway.answers.texts import iso, iso_time, points, shown
@@ -11,10 +11,13 @@ from gateway.journey.content import WEIGHTS
 if TYPE_CHECKING:
     from gateway.journey.journey import Journey, Stage
     from gateway.past import Explained, Point
+    from gateway.settings.instance import Instance
+
+AXES = ("fit", "behaviour")
 
 
 def rules_of(scoring: Mapping[str, Any]) -> Iterator[dict[str, str]]:
-    for axis in ("fit", "behaviour"):
+    for axis in AXES:
         for rule in scoring.get(axis) or ():
             points, when = _words(rule, scoring)
             limits = [
@@ -65,6 +68,41 @@ def _signed(rule: Mapping[str, Any]) -> str:
     return f"{points:+g}" if isinstance(points, (int, float)) else shown(points)
 
 
+def live_rollups(instance: Instance) -> list[dict[str, Any]]:
+    """As ``rollups_of``, of the files in use."""
+    scores = {name: file.data for name, file in instance.scores.items()}
+    scores |= {"": instance.scoring.data} if instance.scoring is not None else {}
+    return rollups_of(instance.journey_file.data, scores, instance.rollups)
+
+
+def rollups_of(
+    journey: Mapping[str, Any], scores: Mapping[str, Mapping[str, Any]], names: Collection[str] | None = None
+) -> list[dict[str, Any]]:
+    """What companies' leads come to together, in words, and who reads each: rules, else sections of journey.yaml.
+
+    :param journey, scores: the data of the files; the main score's under an empty name. :param names: those that are
+        worked out; None = those that these files name or read.
+    """
+    from gateway.journey.rollups import in_words, wanted
+    from gateway.mapping.grammar import OF_COMPANY
+    from gateway.settings.instance import uses
+
+    read_by: dict[str, list[str]] = {}
+    for score, data in scores.items():
+        for path, what, name in uses(data, ()):
+            rule = str(data[path[0]][path[1]]["name"]) if len(path) > 1 and path[0] in AXES else str(path[0])
+            if what == "attribute" and name.startswith(OF_COMPANY):
+                read_by.setdefault(name, []).append(f"{score}: {rule}" if score else rule)
+    for path, what, name in uses(journey, ()):
+        if what == "attribute" and name.startswith(OF_COMPANY):
+            read_by.setdefault(name, []).append(str(path[0]).replace("_", " "))
+    return [
+        {"name": f"{OF_COMPANY}{name}", "what": in_words(one),
+         "read_by": list(dict.fromkeys(read_by.get(f"{OF_COMPANY}{name}", ())))}
+        for name, one in wanted(journey, read_by).items() if names is None or name in names
+    ]  # fmt: skip
+
+
 def stage_of(stage: Stage) -> dict[str, Any]:
     ways = []
     score = f"score {stage.score}" if stage.score else "score"
@@ -106,9 +144,10 @@ def model_json(
     others: Mapping[str, Mapping[str, Any]],
     hashes: Mapping[str, str],
     active: Any | None,
+    rollups: list[dict[str, Any]],
 ) -> dict[str, Any]:
     """Rules and stages in words, with their hashes. ``others``: the files of the scores beside the main one, by name;
-    ``active``: the bundle's row, where they are in use."""
+    ``active``: the bundle's row, where they are in use; ``rollups``: as ``rollups_of`` has them."""
     return {
         "bundle": active.id if active else None,
         "active_since": iso(active.active_at) if active else None,
@@ -118,9 +157,10 @@ def model_json(
         WEIGHTS: (scoring or {}).get(WEIGHTS),
         "rules": list(rules_of(scoring)) if scoring else [],
         "scores": {
-            name: {"weights": one.get("weights"), "bands": one.get("bands"), "rules": list(rules_of(one))}
+            name: {word: one.get(word) for word in ("weights", "bands", WEIGHTS)} | {"rules": list(rules_of(one))}
             for name, one in others.items()
         },
+        "rollups": rollups,
         "personas": list(journey.personas),
         "stages": [stage_of(one) for one in journey.stages],
     }

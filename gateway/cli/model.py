@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from gateway.answers.model import model_json, rules_of, stage_of, weighed
+from gateway.answers.model import live_rollups, model_json, rollups_of, rules_of, stage_of, weighed
 from gateway.answers.texts import moment
 from gateway.cli.drifting import drift
 from gateway.cli.learning import learn
@@ -41,7 +41,7 @@ def show(app: App, version: str, as_json: bool) -> None:
     `gateway model history` shows, the id of a draft, or a draft's file.
     """
     from gateway.answers.versions import LIVE, approval_words, files_called
-    from gateway.governance.parts import SCORING, is_score, score_of
+    from gateway.governance.parts import JOURNEY, SCORING, is_score, score_of
     from gateway.journey.journey import compile_journey
     from gateway.settings.files import ConfigFile
     from gateway.store import bundle
@@ -53,14 +53,17 @@ def show(app: App, version: str, as_json: bool) -> None:
     journey, hashes = gateway.model.journey, gateway.model.hashes
     scoring = gateway.instance.scoring.data if gateway.instance.scoring is not None else None
     others = {name: file.data for name, file in gateway.instance.scores.items()}
+    rollups = live_rollups(gateway.instance)
     if version != LIVE:
         _, files = files_called(gateway, version)
-        journey = compile_journey(ConfigFile("journey.yaml", files.get("journey.yaml", "")))
+        file = ConfigFile(JOURNEY, files.get(JOURNEY, ""))
+        journey = compile_journey(file)
         data = {name: ConfigFile(name, files[name]).data for name in files if is_score(name)}
         scoring, others = data.get(SCORING), {score_of(name): data[name] for name in sorted(data) if name != SCORING}
+        rollups = rollups_of(file.data, {"": scoring or {}, **others})
         active, hashes = None, {}
     if as_json:
-        say_json(model_json(journey, scoring, others, hashes, active))
+        say_json(model_json(journey, scoring, others, hashes, active, rollups))
         return
     if active:
         say(f"in use since {moment(active.active_at, app.zone)} (bundle {active.id})")
@@ -77,6 +80,11 @@ def show(app: App, version: str, as_json: bool) -> None:
             say()
             say(f"score {name}:")
             _print_score(one)
+    if rollups:
+        say()
+        say("what a company's leads come to together:")
+        rows = [(one["name"], one["what"], "; ".join(one["read_by"]) or "no rule") for one in rollups]
+        table(("roll-up", "counts", "read by"), rows, indent=2)
     say()
     if journey.personas:
         say(f"personas: {', '.join(journey.personas)}")

@@ -69,7 +69,8 @@ def governed(name: str, data: Mapping[str, Any], used: Collection[str]) -> dict[
 
 def _object(body: Mapping[str, Any], used: Collection[str]) -> dict[str, Any]:
     prefix = {"company": "company.", "deal": "deal."}.get(str(body.get("kind", "")), "")
-    fields = {name: rule for name, rule in (body.get("fields") or {}).items() if prefix + _lead_field(rule) in used}
+    brought = {name: rule for name, rule in (body.get("fields") or {}).items() if not _only_sent(rule)}
+    fields = {name: rule for name, rule in brought.items() if prefix + _lead_field(rule) in used}
     activities = [one for one in body.get("activities") or () if one.get("activity") in used]
     found: dict[str, Any] = {"fields": fields, "activities": activities, "outcomes": body.get("outcomes") or []}
     found = {key: value for key, value in found.items() if value}
@@ -78,6 +79,10 @@ def _object(body: Mapping[str, Any], used: Collection[str]) -> dict[str, Any]:
 
 def _lead_field(rule: Any) -> str:
     return str(rule.get("to", "")) if isinstance(rule, Mapping) else str(rule)
+
+
+def _only_sent(rule: Any) -> bool:
+    return isinstance(rule, Mapping) and rule.get("sync") == "out"
 
 
 def apart(name: str, held: Mapping[str, Any], live: Mapping[str, Any], used: Collection[str]) -> bool:

@@ -15,9 +15,11 @@ from typing import Any
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
 from gateway.conditions import Condition, check_condition, compile_condition, places
+from gateway.conditions import in_words as conditions_in_words
 from gateway.contracts import Activity, Score
-from gateway.durations import Duration
+from gateway.durations import Duration, duration_in_words
 from gateway.errors import Problem
+from gateway.mapping.grammar import OF_COMPANY
 from gateway.settings.files import ConfigFile
 
 BUILT_IN: Mapping[str, Mapping[str, Any]] = {
@@ -27,7 +29,6 @@ BUILT_IN: Mapping[str, Mapping[str, Any]] = {
 }
 """Those that a rule can read though journey.yaml does not name them."""
 WINDOW = timedelta(days=90)
-OF_COMPANY = "company."
 _WHERE = ("asset", "channel", "campaign", "kind")
 
 
@@ -106,6 +107,20 @@ def _compiled(one: Mapping[str, Any]) -> Rollup:
         where,
         when,
     )
+
+
+def in_words(one: Mapping[str, Any]) -> str:
+    """``"leads that did demo_request within 14 days, where title contains chief"``. ``one``: as ``written`` has it."""
+    form = RollupForm().load(dict(one))
+    when = f", where {conditions_in_words(form['when'])}" if "when" in form else ""
+    within = f"within {duration_in_words(form['window'])}"
+    if "best" in form:
+        what = "score" if form["best"] == "total" else form["best"]
+        return f"the best {what} of one of its leads {within}{when}"
+    did = " or ".join(form.get("activity", ("anything",)))
+    did += f" (only {conditions_in_words(form['where'])})" if "where" in form else ""
+    counted = "leads" if form["count"] == "leads" else "personas among its leads"
+    return f"{counted} that did {did} {within}{when}"
 
 
 def check_rollups(file: ConfigFile) -> Iterator[Problem]:

@@ -26,24 +26,30 @@ COMPUTED: dict[str, str] = {
 """Lead fields that the gateway works out itself, with their types: systems may be sent them, never set them."""
 SCORED = ("score", "fit", "behaviour", "band")
 """Of these each score beside the main one has its own: ``score.NAME``."""
+OF_COMPANY = "company."
 KINDS = ("person", "company", "deal", "user")
 SYNC = ("in", "out", "newest", "prefer", "only if blank")
 ON_ERROR = ("drop", "quarantine")
 ONCE = ("key", "lookup", "at_least", "at_most")
 SIDES = ("passed", "received")
-_LEAD_FIELD = re.compile(r"[a-z][a-z0-9_]{0,62}|(score|fit|behaviour|band)\.[a-z][a-z0-9_-]{0,62}")
+_LEAD_FIELD = re.compile(r"[a-z][a-z0-9_]{0,62}|(score|fit|behaviour|band|company)\.[a-z][a-z0-9_-]{0,62}")
 _CODE = re.compile(r"[A-Z]{3}")
 
 
 def is_computed(to: str) -> bool:
     """Whether the gateway itself works a lead field out."""
-    return to in COMPUTED or ("." in to and score_named(to) != "")
+    return to in COMPUTED or ("." in to and (score_named(to) != "" or rollup_named(to) != ""))
 
 
 def score_named(to: str) -> str:
     """``"expansion"`` of the lead field ``score.expansion``, its band and its axes; of others nothing."""
     what, _, name = to.partition(".")
     return name if name and what in SCORED else ""
+
+
+def rollup_named(to: str) -> str:
+    """``"engaged_leads"`` of ``company.engaged_leads``, a number of the lead's company; of others nothing."""
+    return to.removeprefix(OF_COMPANY) if to.startswith(OF_COMPANY) else ""
 
 
 def of_score(to: str) -> bool:
@@ -218,6 +224,8 @@ _ONLY_FOR = {
 
 
 def default_type(to: str) -> str:
+    if rollup_named(to):
+        return "number"
     return COMPUTED.get(to.split(".")[0] if score_named(to) else to) or (to if to in ("email", "phone") else "string")
 
 

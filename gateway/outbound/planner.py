@@ -215,8 +215,6 @@ def activate(gateway: Gateway, system: str, existing_leads: str) -> Activation:
 
 def _judge(gateway: Gateway, batch: Batch, lead: Lead, system: str, report: Activation) -> Any:
     open_deal = any(lead.id in deal.leads and deal.status == "open" for deal in batch.deals.values())
-    if lead.company in batch.companies:
-        lead.beside = batch.companies[lead.company].known
     found = existing(gateway.model.journey, standing_of(lead), facts_of(lead, open_deal), gateway.now(), system)
     if found is None:
         return None
@@ -250,6 +248,8 @@ def walk(gateway: Gateway, only: Collection[str] | None) -> Iterator[Batch]:
         for lead in batch.leads.values():
             known = [record for record in lead.records.values() if record.known]
             lead.origin = attributes(known, joining.inbound, joining.rank, lead.undecided)[1]
+            if lead.company in batch.companies:
+                lead.beside = batch.companies[lead.company].known
         yield batch
         if only is not None:
             return

@@ -30,12 +30,12 @@ from gateway.journey.content import Content, check_content, check_weighed, compi
 from gateway.journey.journey import Journey, compile_journey
 from gateway.journey.notify import check_through
 from gateway.journey.package import OFFERED, check_package, lead_fields
-from gateway.journey.rollups import OF_COMPANY, Rollup, compile_rollups, names_of, wanted
+from gateway.journey.rollups import Rollup, compile_rollups, names_of, wanted
 from gateway.journey.words import SHARED
 from gateway.leads.stamps import OPT_OUTS
 from gateway.mapping import COMPUTED, SystemMapping, compile_mapping
 from gateway.mapping.field import BUILT_IN
-from gateway.mapping.grammar import score_named
+from gateway.mapping.grammar import OF_COMPANY, rollup_named, score_named
 from gateway.metrics.goals import Goals, check_goals, compile_goals
 from gateway.metrics.money import Rates, read_rates
 from gateway.plugins import rules
@@ -139,6 +139,7 @@ class Instance:
     unscored: str = ""
     """Why the strategy of scoring.yaml, which is installed, cannot be used: leads keep the scores they have."""
     content_file: ConfigFile | None = field(default=None, repr=False)
+    journey_file: ConfigFile = field(default=NONE, repr=False)
 
     def built_from(self, scoring: ConfigFile) -> dict[str, Any]:
         """What the scorer of a scoring.yaml is built from: its data, and content.yaml's where it weighs content.
@@ -230,6 +231,7 @@ class _Loading:
         self._stages(journey)
         self._sent_scores()
         self._rollups(journey)
+        self._sent_rollups(journey)
         self._rates(main)
         goals = self._read(GOALS, optional=True)
         if goals is not None:
@@ -488,10 +490,20 @@ class _Loading:
         for name in (name for name in listed if f"{OF_COMPANY}{name}" in brought):
             self.problems.append(journey.problem(("rollups", name), "a mapping brings in a company field of this name"))
 
+    def _sent_rollups(self, journey: ConfigFile | None) -> None:
+        """The roll-ups that mapping files send."""
+        listed = journey.data.get("rollups") if journey is not None else None
+        known = names_of({"rollups": listed if isinstance(listed, Mapping) else ()})
+        for path, file, mapped in self._fields():
+            if (name := rollup_named(mapped.to)) and name not in known:
+                hint = suggest(name, known) or f"; there are: {', '.join(sorted(known))}"
+                self.problems.append(file.problem(path, f"{mapped.to}: no such roll-up{hint}"))
+
     def _read_of_company(self, files: Sequence[ConfigFile]) -> set[str]:
         """The attributes that scoring and journey look at, and no mapping brings in."""
         named = {name for file in files for _, what, name in uses(file.data, ()) if what == "attribute"}
         named |= {name for file in files if file.name == JOURNEY for _, name in lead_fields(file.data)}
+        named |= {mapped.to for _, _, mapped in self._fields() if rollup_named(mapped.to)}
         return named - self._attributes()
 
     def _built(
@@ -560,6 +572,7 @@ class _Loading:
             committee=meetings.compile_committee(self.files[meetings.FILE]) if meetings.FILE in self.files else None,
             content=compile_content(content.data) if content is not None else Content(),
             content_file=content,
+            journey_file=journey,
             unscored=self.unscored,
             rollups=compile_rollups(rollups),
             warnings=tuple(self._warnings(files)),

@@ -16,7 +16,7 @@ from marshmallow import ValidationError
 from gateway.leads.lead import Lead, Standing
 from gateway.leads.record import DAY, Record
 from gateway.leads.stamps import opt_in_of
-from gateway.mapping.grammar import is_computed, of_points
+from gateway.mapping.grammar import OF_COMPANY, is_computed, of_points
 from gateway.sync.holds import HELD, hold_of
 from gateway.times import iso, whole
 
@@ -115,6 +115,7 @@ def computed(lead: Lead) -> dict[str, Any]:
         values |= {"bucket": lead.handoff["bucket"], "bucket_reason": lead.handoff["bucket_reason"]}
     elif lead.ended.bucket:
         values |= {"bucket": lead.ended.bucket, "bucket_reason": lead.ended.reason}
+    values |= {f"{OF_COMPANY}{name}": value for name, value in lead.beside.items()}
     return {name: value for name, value in values.items() if value not in ("", None)}
 
 

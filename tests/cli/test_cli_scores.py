@@ -110,3 +110,47 @@ def test_a_change_of_a_named_score_is_told_and_tried_by_itself(growing: Any) -> 
     growing.write("scores/other.yaml", GROWTH)
     growing.write("draft/scores/other.yaml", "")  # taken away: there is nothing to try
     assert growing.json("model", "simulate", draft, *since)["not_replayed"] == ["scores/growth.yaml"]
+
+
+def test_a_score_that_came_later_is_no_mistake_of_who_asks(growing: Any) -> None:
+    """Asked for a time before it, the answer is when it came; a misspelt one is still told what was meant."""
+    before = growing.json("leads", "explain", ANN)["at"]
+    growing.write("scores/second.yaml", GROWTH)
+    growing.json("leads", "explain", ANN, "--score", "second")  # takes the files up
+    refused = growing.run("leads", "explain", ANN, "--score", "second", "--at", before, code=1)
+    assert "second did not exist at 20" in refused.stderr
+    assert "its model had lead, growth; it came at 20" in " ".join(refused.stderr.split())
+    refused = growing.run("leads", "explain", ANN, "--score", "secnd", "--at", before, code=1)
+    assert "the model has no score 'secnd'; did you mean 'second'?" in refused.stderr
+
+
+def test_roll_ups_are_shown_as_people_read_them(growing: Any) -> None:
+    """What each counts, and which rules of which score read it; one that nothing reads only where it is named."""
+    rule = "  - {name: Several, when: {company.engaged_leads: {at_least: 2}}, points: 5}\n"
+    growing.write("scores/growth.yaml", GROWTH + rule)
+    listed = (
+        "rollups:\n"
+        "  bosses: {count: personas, when: {title: {contains: chief}}, activity: [demo], where: {channel: fair},"
+        " window: 14d}\n"
+        "  best_fit: {best: fit}\n"
+    )
+    growing.write("journey.yaml", JOURNEY.replace("{score: 50}", "{score: 45, of: growth}") + listed)
+    assert growing.json("model", "show")["rollups"] == [
+        {
+            "name": "company.engaged_leads",
+            "what": "leads that did anything within 90 days",
+            "read_by": ["growth: Several"],
+        },
+        {
+            "name": "company.bosses",
+            "what": "personas among its leads that did demo (only channel is fair) within 14 days, "
+            "where title contains chief",
+            "read_by": [],
+        },
+        {"name": "company.best_fit", "what": "the best fit of one of its leads within 90 days", "read_by": []},
+    ]
+    said = growing.run("model", "show").stdout
+    assert "company.engaged_leads" in said
+    growing.write("draft/scores/growth.yaml", GROWTH)
+    told = growing.json("model", "show", str(growing.root / "draft"))["rollups"]
+    assert [one["name"] for one in told] == ["company.bosses", "company.best_fit"]

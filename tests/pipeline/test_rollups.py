@@ -7,7 +7,7 @@ from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from small_instance import SCORING, Small, days
+from small_instance import CRM, SCORING, Small, days
 from sqlalchemy import event
 
 from gateway import rollups as sweeping
@@ -48,8 +48,8 @@ def person(id_: str, **values):
 class Rolled(Small):
     """A small instance whose model has roll-ups."""
 
-    def __init__(self, folder, names=("engaged_leads", "personas_seen", "best_score"), listed=None):
-        super().__init__(folder, scoring=ROLLED, journey=JOURNEY, active=())
+    def __init__(self, folder, names=("engaged_leads", "personas_seen", "best_score"), listed=None, **more):
+        super().__init__(folder, **{"scoring": ROLLED, "journey": JOURNEY, "active": (), **more})
         data = {"rollups": listed} if listed else {}
         made = compile_rollups(wanted(data, [f"company.{name}" for name in names]))
         self.model = replace(self.model, rollups=made)
@@ -273,3 +273,26 @@ def test_who_is_never_handed_over_may_depend_on_the_company(small):
     small.take("site", person("3", page="/b"), *(person(n, page="/c", firm_id="g") for n in "45"))
     small.roll()
     assert small.rows(t.leads, "excluded") == [*[("no steel",)] * 3, (None,), (None,)]
+
+
+def test_a_roll_up_is_sent_with_each_of_the_leads(tmp_path):
+    """A mapping names it as a field of people: a record is told when the company's number moved."""
+    crm = CRM.replace(
+        "      band:", "      colleagues: {to: company.engaged_leads, type: integer, sync: out}\n      band:"
+    )
+    small = Rolled(tmp_path, crm=crm.replace("create: handoff", "create: always"), active=("crm",))
+
+    def told():
+        return [
+            fields.get("colleagues") for fields, state in small.rows(t.writes, "fields", "state") if state == "waiting"
+        ]
+
+    small.take("site", firm(), person("1", page="/a"))
+    assert told() == [None]
+    small.roll()
+    assert told() == [1]
+    small.at += 2 * HOUR
+    small.take("site", person("2", page="/b", at=small.at.isoformat()))
+    small.roll()
+    assert told() == [2, 2]
+    small.store.close()

@@ -59,6 +59,8 @@ def test_what_a_score_looks_at_and_no_mapping_brings_in_is_told(room: Any) -> No
     ({"journey.yaml": BY_IT % "expanson"}, "journey.yaml:1: stages[1].entry.of: no such score; did you mean 'expansion'?"),
     ({"journey.yaml": BY_IT % "expansion", "scores/expansion.yaml": None}, "journey.yaml:1: stages[1].entry.of: no such score; scores/expansion.yaml makes it"),
     ({"journey.yaml": BY_IT.replace("score: 50, ", "outcome: [won], ") % "expansion"}, "journey.yaml:1: stages[1].entry.of: says which score, and there is no `score:` beside it"),
+    ({"mappings/crm.yaml": SENT % "company.engaged_lead"}, "mappings/crm.yaml:3: objects.Lead.fields.Growth: company.engaged_lead: no such roll-up; did you mean 'engaged_leads'?"),
+    ({"mappings/crm.yaml": (SENT % "industry").replace("kind: person", "kind: company")}, "mappings/crm.yaml:3: objects.Lead.fields.Growth.sync: records of companies are only read; what the leads of one come to together goes out with each of them: a field of people `{to: company.engaged_leads, sync: out}`"),
     ({"mappings/crm.yaml": SENT % "score.expanson"}, "mappings/crm.yaml:3: objects.Lead.fields.Growth: score.expanson: no such score; did you mean 'expansion'?"),
     ({"mappings/crm.yaml": SENT.replace("out", "in") % "band.expansion"}, "mappings/crm.yaml:3: objects.Lead.fields.Growth: band.expansion is worked out by the gateway; it can only be sent (sync: out)"),
     ({"scores/Next Year.yaml": EXPANSION}, "scores/Next Year.yaml: a score's name, that of its file, is written in small letters, digits, - and _"),

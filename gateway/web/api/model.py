@@ -6,7 +6,7 @@ from typing import Any
 
 from marshmallow import Schema, fields
 
-from gateway.answers.model import model_json
+from gateway.answers.model import live_rollups, model_json
 from gateway.answers.texts import points
 from gateway.model import score_called
 from gateway.store import bundle
@@ -48,7 +48,8 @@ def live() -> Any:
         active = bundle.active(connection)
     scoring = gateway.instance.scoring.data if gateway.instance.scoring is not None else None
     others = {name: file.data for name, file in gateway.instance.scores.items()}
-    return model_json(gateway.model.journey, scoring, others, gateway.model.hashes, active)
+    rollups = live_rollups(gateway.instance)
+    return model_json(gateway.model.journey, scoring, others, gateway.model.hashes, active, rollups)
 
 
 @blueprint.looks("/model/thresholds", Thresholds)

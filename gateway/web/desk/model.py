@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from flask import Response, render_template, request
 from flask.typing import ResponseReturnValue
 
-from gateway.answers.model import rules_of, stage_of, weighed
+from gateway.answers.model import live_rollups, rules_of, stage_of, weighed
 from gateway.journey import diagram
 from gateway.journey.process import process_of
 from gateway.model import score_called
@@ -41,6 +41,7 @@ def model(desk: Desk) -> ResponseReturnValue:
         unscored=gateway.unscored,
         rules=list(rules_of(scoring)),
         weighed=weighed(scoring),
+        rollups=live_rollups(gateway.instance),
         stages=[stage_of(one) for one in journey.stages],
         personas=list(journey.personas),
         matrix=_matrix(journey, score),

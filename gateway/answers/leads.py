@@ -33,10 +33,10 @@ class LeadRowSchema(Schema):
 
 
 def wanted_of(gateway: Gateway, roster: Roster, asked: Mapping[str, str]) -> Wanted:
-    """Which leads are asked for; an owner by the name that journey.yaml gives them."""
+    """Which leads are asked for, whichever score they are shown with; an owner by the name in journey.yaml."""
     from gateway.store.desk import Wanted
 
-    words = {name: value for name, value in asked.items() if name != "owner"}
+    words = {name: value for name, value in asked.items() if name not in ("owner", "score")}
     if not asked.get("owner"):
         return Wanted(**words)
     owner = roster.owners.named(asked["owner"])

@@ -61,12 +61,6 @@ def check(file: ConfigFile, transforms: Mapping[str, Transform]) -> list[Problem
 
 _NOT_OF_USERS = ("merged", "converted", "erased", "links", "identify_by", "activities", "outcomes", "create")
 
-_NOT_SENT = {
-    "company": "records of companies are only read; what the leads of one come to together goes out with each of them: "
-    "a field of people `{to: company.engaged_leads, sync: out}`",
-    "deal": "records of deals are only read; sales tell of them, the gateway does not",
-}
-
 
 class _Check:
     def __init__(self, file: ConfigFile, transforms: Mapping[str, Transform]) -> None:
@@ -184,8 +178,6 @@ class _Check:
                 self._one_type(here, data.get("kind"), to, form["type"])
             if data.get("kind") == "user" and form["sync"] != "in":
                 self.add((*here, "sync"), "users are only read; leave it out")
-            if data.get("kind") in ("company", "deal") and not inbound:
-                self.add((*here, "sync"), _NOT_SENT[data["kind"]])
             needs_zone = form["type"] == "datetime" and (inbound or form.get("format"))
             if needs_zone and self.zone is None and not names_zone(form.get("format"), form.get("unit")):
                 self._no_zone(here)

@@ -57,6 +57,13 @@ STRATEGY = "weighted"
 LEAD = "lead"
 """The main score, where scoring.yaml calls it nothing else."""
 
+NOT_SENT = {
+    "company": "records of companies are only read; what the leads of one come to together goes out with each of them: "
+    "a field of people `{to: company.engaged_leads, sync: out}`",
+    "deal": "records of deals are only read; nothing is sent",
+}
+"""Kinds of records that nothing is written to."""
+
 
 class Offer(Protocol):
     """Something a plugin offers: ``settings`` of a source or sink, ``check`` of a scorer."""
@@ -596,6 +603,10 @@ class _Loading:
             for path, name in lead_fields(file.data) if file.name == JOURNEY else ():
                 if name not in attributes:
                     yield file.problem(path, f"no mapping brings in attribute {name!r}: its line is never there")
+        for path, file, mapped in self._fields():
+            kind = self.mappings[Path(file.name).stem].objects[str(path[1])].kind
+            if kind in NOT_SENT and not mapped.inbound:
+                yield file.problem((*path, "sync"), NOT_SENT[kind])
         for file in files:
             yield from in_vain(file, self.files.get(CONTENT), _names(journey.get("personas")))
         yield from self._reasons(next((file for file in files if file.name == "journey.yaml"), None))

@@ -60,7 +60,6 @@ def test_what_a_score_looks_at_and_no_mapping_brings_in_is_told(room: Any) -> No
     ({"journey.yaml": BY_IT % "expansion", "scores/expansion.yaml": None}, "journey.yaml:1: stages[1].entry.of: no such score; scores/expansion.yaml makes it"),
     ({"journey.yaml": BY_IT.replace("score: 50, ", "outcome: [won], ") % "expansion"}, "journey.yaml:1: stages[1].entry.of: says which score, and there is no `score:` beside it"),
     ({"mappings/crm.yaml": SENT % "company.engaged_lead"}, "mappings/crm.yaml:3: objects.Lead.fields.Growth: company.engaged_lead: no such roll-up; did you mean 'engaged_leads'?"),
-    ({"mappings/crm.yaml": (SENT % "industry").replace("kind: person", "kind: company")}, "mappings/crm.yaml:3: objects.Lead.fields.Growth.sync: records of companies are only read; what the leads of one come to together goes out with each of them: a field of people `{to: company.engaged_leads, sync: out}`"),
     ({"mappings/crm.yaml": SENT % "score.expanson"}, "mappings/crm.yaml:3: objects.Lead.fields.Growth: score.expanson: no such score; did you mean 'expansion'?"),
     ({"mappings/crm.yaml": SENT.replace("out", "in") % "band.expansion"}, "mappings/crm.yaml:3: objects.Lead.fields.Growth: band.expansion is worked out by the gateway; it can only be sent (sync: out)"),
     ({"scores/Next Year.yaml": EXPANSION}, "scores/Next Year.yaml: a score's name, that of its file, is written in small letters, digits, - and _"),
@@ -90,3 +89,15 @@ def test_a_strategy_that_is_not_to_be_had_leaves_the_other_scores(room: Any) -> 
     found = room({"scores/expansion.yaml": "strategy: magic\n"})
     assert found.unscored == "scores/expansion.yaml: plugin magic is quarantined"
     assert list(found.scores) == ["expansion"]
+
+
+def test_what_nothing_is_written_to_is_told(room: Any) -> None:
+    """A roll-up goes out with the people; a company's record is only read."""
+    sent = room({"mappings/crm.yaml": SENT % "company.engaged_leads"})
+    assert list(sent.rollups) == ["engaged_leads"]
+    assert sent.warnings == ()
+    vain = room({"mappings/crm.yaml": (SENT % "industry").replace("kind: person", "kind: company")})
+    assert any(
+        str(one).startswith("mappings/crm.yaml:3: objects.Lead.fields.Growth.sync: records of companies are only read")
+        for one in vain.warnings
+    )

@@ -55,7 +55,7 @@ class Held(Schema):
 @blueprint.looks("/leads", LeadsPage, asks=Asked)
 def listed(asked: dict[str, Any]) -> dict[str, Any]:
     """List leads, the highest score first."""
-    gateway, words = desk().gateway, {name: asked[name] for name in asked.keys() - {"limit", "after", "score"}}
+    gateway, words = desk().gateway, {name: asked[name] for name in asked.keys() - {"limit", "after"}}
     score = score_called(asked["score"], gateway.model.score_names)
     with desk().looking() as connection:
         wanted = wanted_of(gateway, gateway.pipeline.roster(connection, gateway.now()), words)

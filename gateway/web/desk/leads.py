@@ -12,6 +12,7 @@ from gateway.answers.leads import wanted_of
 from gateway.answers.sheet import csv_text
 from gateway.answers.texts import iso, points, who
 from gateway.journey.words import BUCKETS
+from gateway.model import score_called
 from gateway.people.staffing import name_of
 from gateway.store import desk as queries
 from gateway.store import listing
@@ -22,7 +23,9 @@ from gateway.web.desk.page import Desk, chosen, page
 
 PAGE = 50
 CSV_PAGE = 1000
-ASKED = {"text": 200, "stage": 100, "persona": 100, "band": 20, "bucket": 20, "owner": 200, "campaign": 200}
+ASKED = {"text": 200, "stage": 100, "persona": 100, "band": 20, "bucket": 20, "owner": 200, "campaign": 200} | {
+    "score": 100
+}
 BANDS = ("great", "good", "bad")
 
 
@@ -30,13 +33,14 @@ BANDS = ("great", "good", "bad")
 def leads(desk: Desk) -> ResponseReturnValue:
     gateway, journey = desk.gateway, desk.gateway.model.journey
     asked = chosen(ASKED)
+    score = score_called(asked.get("score", ""), gateway.model.score_names)
     after = _after(request.args.get("after", ""))
     with desk.looking() as connection:
         roster = gateway.pipeline.roster(connection, gateway.now())
         wanted = wanted_of(gateway, roster, asked)
-        rows = queries.leads(connection, gateway.model.score_name, wanted, PAGE + 1, after)
+        rows = queries.leads(connection, score, wanted, PAGE + 1, after)
         records = listing.record_names(connection, [row["id"] for row in rows if not who(row["attributes"])])
-    counted = _counted(desk, wanted) if len(rows) > PAGE and after is None else Kept(len(rows))
+    counted = _counted(desk, score, wanted) if len(rows) > PAGE and after is None else Kept(len(rows))
     for row in rows:
         row["called"] = who(row["attributes"]) or records.get(row["id"], row["id"][-8:])
         row["owner_name"] = name_of(roster, row["system"], row["owner"]) if row["handoff"] else ""
@@ -48,6 +52,7 @@ def leads(desk: Desk) -> ResponseReturnValue:
         "band": BANDS,
         "bucket": ("open", *BUCKETS),
         "owner": [one.name for one in journey.owners.listed],
+        "score": gateway.model.score_names[1:],
     }
     return render_template(
         "desk/leads.html",
@@ -56,21 +61,23 @@ def leads(desk: Desk) -> ResponseReturnValue:
         again=counted.again,
         most=queries.COUNTED,
         asked=asked,
+        score=score,
+        main=gateway.model.score_name,
         choices=choices,
         following=f"{total}:{last['id']}" if last else "",
         later=after is not None,
     )
 
 
-def _counted(desk: Desk, wanted: Wanted) -> Kept:
+def _counted(desk: Desk, score: str, wanted: Wanted) -> Kept:
     """How many there are, ``COUNTED`` + 1 for more than that: beside the page, for it may have to look at each."""
     gateway = desk.gateway
 
     def work() -> int:
         with read(gateway.store.main) as connection:
-            return queries.how_many(connection, gateway.model.score_name, wanted)
+            return queries.how_many(connection, score, wanted)
 
-    return desk.beside.count(("leads", wanted), work)
+    return desk.beside.count(("leads", score if wanted.band else "", wanted), work)
 
 
 @page("/leads.csv")
@@ -79,15 +86,17 @@ def leads_csv(desk: Desk) -> ResponseReturnValue:
     gateway = desk.gateway
     with desk.looking() as connection:
         roster = gateway.pipeline.roster(connection, gateway.now())
-    wanted = wanted_of(gateway, roster, chosen(ASKED))
-    columns = ("lead", "name", "email", "company", "stage", "persona", "score", "band", "entered_at", "handoff")
+    asked = chosen(ASKED)
+    wanted, score = wanted_of(gateway, roster, asked), score_called(asked.get("score", ""), gateway.model.score_names)
+    points_of = "score" if score == gateway.model.score_name else f"score {score}"
+    columns = ("lead", "name", "email", "company", "stage", "persona", points_of, "band", "entered_at", "handoff")
 
     def lines() -> Iterator[str]:
         yield csv_text([columns])
         after = None
         while True:
             with read(gateway.store.main) as connection:
-                rows = queries.leads(connection, gateway.model.score_name, wanted, CSV_PAGE, after)
+                rows = queries.leads(connection, score, wanted, CSV_PAGE, after)
             yield csv_text(map(_cells, rows))
             if len(rows) < CSV_PAGE:
                 return

@@ -65,7 +65,7 @@ SHAPES = {
     "before[].outcomes before[].opt_outs[] after[] absorbed[] reopened[] writes",
     "leads split": "what done lead other restored before[] after[] absorbed[] reopened[] writes",
     "push": "systems[] systems[].system systems[].push systems[].planned systems[].confirmed systems[].superseded "
-    "systems[].waiting systems[].dead systems[].died systems[].paused",
+    "systems[].waiting systems[].dead systems[].died systems[].paused systems[].silent",
     "leads list": "total leads[] leads[].lead leads[].attributes leads[].stage leads[].persona leads[].score "
     "leads[].fit leads[].behaviour leads[].band leads[].generation leads[].entered_at leads[].handoff leads[].excluded",
     "leads show": "lead merged[] erased_at entered_at known_at attributes[] attributes[].field attributes[].value "

@@ -40,6 +40,7 @@ from gateway.outbound import guarding
 from gateway.outbound.budget import SystemBudget
 from gateway.outbound.delivery import Delivery
 from gateway.outbound.guarding import Guarding, mapped
+from gateway.outbound.keeping import Keeping
 from gateway.pipeline import Done, Pipeline
 from gateway.plugins.breakers import Breakers
 from gateway.plugins.loading import host_of
@@ -87,6 +88,7 @@ class Gateway:
         host.guard, host.stopped = self.guard, self.breakers.stopped
         self.inbox = Inbox(self.store.inbox)
         self.bodies = Bodies(self.store, self.inbox, instance.keep_bodies, now)
+        self.keeping = Keeping(self.store.main, instance.keep_writes, now)
         self.problems: dict[str, str] = {}
         """system → why its source or sink could not be built"""
         self.sources: dict[str, Source] = {}
@@ -323,6 +325,7 @@ class Gateway:
         self._tell()
         self._look_for_drift()
         self.bodies.sweep()
+        self.keeping.sweep()
         proposing.go_due(self)
         with read(self.store.main) as connection:
             leads = due.scores(connection, self.model.score_names, now, SWEEP_LEADS)

@@ -219,7 +219,7 @@ def push(app: App, system: str | None, as_json: bool) -> None:
     """
     from gateway.outbound.planner import push as send
     from gateway.runtime import known_systems
-    from gateway.store import due
+    from gateway.store import due, silence
     from gateway.store.database import read
     from gateway.store.times import new_id
 
@@ -241,7 +241,7 @@ def push(app: App, system: str | None, as_json: bool) -> None:
             before = _states(gateway, name)
             report = send(gateway, name, f"push:{os.getpid()}:{new_id()}", told)
         with read(gateway.store.main) as connection:
-            paused = due.paused(connection, name)
+            paused, (vain, _) = due.paused(connection, name), silence.known(connection, name)
         states = report.states
         reports.append(
             {
@@ -254,6 +254,7 @@ def push(app: App, system: str | None, as_json: bool) -> None:
                 "dead": states.get("dead", 0),
                 "died": max(states.get("dead", 0) - before.get("dead", 0), 0),
                 "paused": paused,
+                "silent": vain > 0,
             }
         )
     if as_json:
@@ -272,6 +273,8 @@ def _print_sent(one: Mapping[str, Any]) -> None:
         say(f"  as push {one['push']}; `gateway undo {one['push']}` shows what could be put back")
     if one["paused"]:
         say(f"  paused: {one['paused']} (`gateway systems resume {one['system']}`)")
+    if one["silent"]:
+        say("  it does not answer: one write asks again, by itself where `gateway run` is up; then the others follow")
     if one["died"]:
         say(f"{one['system']}: {plural(one['died'], 'write')} failed for good", err=True)
     if one["dead"]:

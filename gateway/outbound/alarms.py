@@ -41,13 +41,16 @@ class Alarms:
         self._ended = self._ended or not before.keys() <= self._open.keys()
         if not self._ended:
             return []
-        with write(self._engine) as connection:
+        with read(self._engine) as connection:
             codes = outbox.on_hold(connection, self._system) - self._open.keys()
+            over = alarms.by_key(connection, (codes | before.keys()) - self._open.keys())
+        # Row by row, and nobody else waits. What showed the fault first goes first: its alarm's code is on the others.
+        for first in dict.fromkeys(row.detail.get("first") for row in over.values() if row.detail.get("first")):
+            with write(self._engine, lock=None) as connection:
+                outbox.retry(connection, now, [first], self._system)
+        with write(self._engine, lock=None) as connection:
             leads = outbox.let_go(connection, self._system, codes, now, MOST) if codes else []
-            shown = [row.detail.get("first") for row in alarms.by_key(connection, before.keys() - self._open).values()]
-            if first := [id_ for id_ in shown if id_]:
-                outbox.retry(connection, now, first, self._system)
-        self._ended = bool(leads)
+        self._ended = bool(codes)
         return [(lead,) for lead in dict.fromkeys(leads) if lead]
 
     def hold(self, writes: Mapping[str, Write], now: int) -> dict[str, Receipt]:

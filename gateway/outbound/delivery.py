@@ -74,7 +74,7 @@ class Delivery:
         self.log = log
         self._seen: dict[str, tuple[int, float]] = {}
         self.alarms = Alarms(engine, system)
-        self.answering = Answering()
+        self.answering = Answering(engine, system)
         self.guarding = guarding
         self.stopped = stopped
         self.failed: list[dict[str, Any]] = []
@@ -105,17 +105,33 @@ class Delivery:
 
         Raises ``StaleCommit`` when another worker took the writes over meanwhile.
         """
-        if self.answering.rests(self.now()):
-            return 0, []
-        limit = 1 if self.answering.silent else limit
         self.take_over(worker, dead=worker)  # an earlier run of ours may have broken off
         if released := self.alarms.released(to_micros(self.now())):  # planned again before they go: it was long ago
             return len(released), released
+        try:
+            return self._run(worker, limit, push)
+        finally:
+            self.answering.asked()
+
+    def _claim(self, worker: str, limit: int, push: str) -> list[Any]:
+        """What is due and may go now; of a system that does not answer one write, and none while another is asking."""
+        answering, now = self.answering, self.now()
         with read(self.engine) as connection:
-            if not outbox.any_due(connection, self.system, to_micros(self.now())):
-                return 0, []
+            answering.look(connection)
+            if answering.rests(now) or not outbox.any_due(connection, self.system, to_micros(now)):
+                return []
         with write(self.engine, lock=outbox.turn(self.system)) as connection:
-            rows = outbox.claim(connection, self.system, worker, to_micros(self.now()), limit, push)
+            answering.look(connection)
+            if answering.rests(now):
+                return []
+            limit = 1 if answering.silent else limit
+            rows = outbox.claim(connection, self.system, worker, to_micros(now), limit, push)
+            if rows and answering.silent:
+                answering.ask(connection, now)
+        return rows
+
+    def _run(self, worker: str, limit: int, push: str) -> tuple[int, list[outbox.People]]:
+        rows = self._claim(worker, limit, push)
         if not rows:
             return 0, []
         with read(self.engine) as connection:

@@ -22,7 +22,7 @@ from gateway.leads.batch import Batch
 from gateway.leads.lead import Lead
 from gateway.leads.stamps import attributes
 from gateway.pipeline import Pipeline
-from gateway.store import outbox, pushes
+from gateway.store import outbox, pushes, silence
 from gateway.store import tables as t
 from gateway.store.among import among
 from gateway.store.breakers import by_plugin
@@ -157,6 +157,8 @@ def push(gateway: Gateway, system: str, worker: str, progress: Callable[[int], N
         why = by_plugin(gateway.breakers.open())[plugin].reason
         raise Refused(f"{system}: plugin {plugin} is quarantined: {why}; `gateway plugins enable {plugin}` tries now")
     new = enqueue(gateway, [system], progress)
+    with write(gateway.store.main, lock=None) as connection:
+        silence.ask_now(connection, system, to_micros(gateway.now()))  # whoever says push does not want to wait
     with read(gateway.store.main) as connection:
         worked, name = 0, pushes.new_name(connection, outbox.push_name(system, to_micros(gateway.now()), seconds=True))
     while done := gateway.deliver_once(system, worker, name):

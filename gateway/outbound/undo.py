@@ -139,7 +139,7 @@ def _changes(
     first: dict[tuple[Ref, str], Any] = {}
     sent: dict[tuple[Ref, str], Any] = {}
     for row in rows:
-        for name, before in row.before.items():
+        for name, before in (row.before or dict.fromkeys(row.fields)).items():  # emptied, it tells its fields alone
             key = ((row.system, row.object, row.record), name)
             first.setdefault(key, before)
             sent[key] = row.fields[name]

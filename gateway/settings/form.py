@@ -176,6 +176,10 @@ class GatewayForm(Schema):
         load_default=timedelta(days=90),
         metadata={"help": "how long documents that were read keep their bodies, to be read again"},
     )
+    keep_writes = Duration(
+        load_default=timedelta(days=90),
+        metadata={"help": "how long the values of writes that are settled are kept, to be taken back"},
+    )
     worker_memory = fields.Integer(
         strict=True,
         load_default=2048,

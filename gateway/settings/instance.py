@@ -126,6 +126,7 @@ class Instance:
     merge_on_email: bool
     send_score_step: int
     keep_bodies: timedelta
+    keep_writes: timedelta
     metrics_token: Secret | None = field(repr=False)
     deals_system: str | None
     systems: Mapping[str, System]
@@ -566,6 +567,7 @@ class _Loading:
             approval=data["approval"],
             send_score_step=data["send_score_step"],
             keep_bodies=data["keep_bodies"],
+            keep_writes=data["keep_writes"],
             metrics_token=data["metrics_token"],
             deals_system=data["deals"]["system_of_record"] if "deals" in data else None,
             systems=systems,

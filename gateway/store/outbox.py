@@ -118,10 +118,12 @@ def on_hold(connection: Connection, system: str) -> set[str]:
 
 
 def let_go(connection: Connection, system: str, codes: Collection[str], now: int, limit: int) -> list[str]:
-    """Some of the writes on hold under these codes are due again. Returns whose they are."""
+    """Some of the writes on hold under these codes are due again. Returns whose they are. What somebody else is at just
+    now is left for the next time."""
     w = t.writes.c
     mine = select(w.id, w.lead).where(w.system == system, w.state == "waiting", among(w.code, codes))
-    rows = connection.execute(mine.order_by(w.priority, w.id).limit(limit).with_for_update()).all()
+    free = mine.order_by(w.priority, w.id).limit(limit).with_for_update(skip_locked=True)
+    rows = connection.execute(free).all()
     let = update(t.writes).where(among(w.id, [row.id for row in rows]))
     connection.execute(let.values(code="", message="", due_at=now))
     return [row.lead or "" for row in rows]
@@ -542,7 +544,7 @@ def retry(
     dead = select(w.id, w.system).where(w.state == "dead", ~select(newer.c.id).where(same).exists())
     dead = dead.where(among(w.id, ids)) if ids is not None else dead
     dead = dead.where(w.system == system) if system is not None else dead
-    rows = connection.execute(dead.order_by(w.id)).all()
+    rows = connection.execute(dead.order_by(w.id).with_for_update(of=t.writes)).all()  # a batch may be overtaking them
     if rows:
         again = {"state": "waiting", "attempts": 0, "finished_at": None, **({"anyway": True} if anyway else {})}
         connection.execute(

@@ -15,11 +15,12 @@ from sqlalchemy import select, text
 
 from gateway.contracts import Call, Receipt, Secret, Sink
 from gateway.outbound.delivery import Delivery
+from gateway.store import alarms, database, outbox
 from gateway.store import commit as committing
-from gateway.store import database, outbox
 from gateway.store import tables as t
 from gateway.store.database import open_store, read, write
 from gateway.store.place import Place
+from gateway.sync.drift import Drift
 
 pytestmark = pytest.mark.sqlite  # each test says itself where its stores are
 
@@ -104,12 +105,35 @@ def call_wait(call, seconds):
 def test_receipts_are_booked_while_batches_and_other_systems_commit(small, monkeypatch):
     """Nobody who writes other rows is waited for."""
     monkeypatch.setattr(database, "CROWD_SECONDS", 0.3)
-    small.delivery.run("w")  # it looks at what waits for an alarm when it begins, and has the store to itself then
     ready(small, 1)
     with write(small.store.main, shared=True) as batch:
         batch.execute(t.settings.insert().values(name="a", value="batch"))
         assert small.delivery.run("w") == (1, [])
     assert small.rows(t.writes, "state") == [("confirmed",)]
+
+
+def test_what_waited_for_an_alarm_goes_while_batches_commit(small, monkeypatch):
+    """What a batch is at just then goes after it; nobody is kept from writing, and nobody is waited for."""
+    monkeypatch.setattr(database, "CROWD_SECONDS", 0.3)
+    ready(small, 1, 2)
+    alarm = {"key": "drift:crm:lead:land", "kind": alarms.DRIFT, "system": "crm", "object": "lead"}
+    detail = alarms.detail_of(Drift("lead", "land", "gone", "went"))
+    with write(small.store.main) as connection:
+        alarms.raise_alarms(connection, [alarm | {"detail": detail}], 1)
+    assert small.delivery.run("w") == (2, [])
+    assert set(small.rows(t.writes, "state", "code")) == {("waiting", alarm["key"])}
+    with write(small.store.main) as connection:
+        alarms.end_alarms(connection, [alarm["key"]], alarms.RIGHT_AGAIN, 2)
+    with write(small.store.main, shared=True) as batch:
+        one = batch.execute(
+            select(t.writes.c.id, t.writes.c.lead).order_by(t.writes.c.id).limit(1).with_for_update()
+        ).one()
+        count, again = small.delivery.run("w")
+        assert (count, len(again)) == (1, 1)
+        assert (one.lead,) not in again
+    assert small.delivery.run("w") == (1, [(one.lead,)])
+    assert small.delivery.run("w") == (2, [])
+    assert set(small.rows(t.writes, "state")) == {("confirmed",)}
 
 
 def test_news_that_comes_while_receipts_are_booked_is_worked_after_them(small, beside, monkeypatch):

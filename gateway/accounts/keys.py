@@ -1,4 +1,5 @@
-"""What a browser or a program shows to come in: a session, a login link, an API token. The store keeps hashes only.
+"""What a browser or a program shows to come in: a session, a login link, an API token, and
+what it is known by where somebody was logged in before. The store keeps hashes only.
 
 A key is 256 random bits, so its hash needs no salt and no slow function: nobody can try them all.
 """
@@ -53,7 +54,10 @@ def make(
     name: str = "",
     scopes: Sequence[str] | None = None,
 ) -> str:
-    """The key itself, to be shown once. ``kind``: session, link or token; ``at`` in microseconds of the real clock."""
+    """The key itself, to be shown once. ``at``: microseconds of the real clock.
+
+    :param kind: session, browser, link or token.
+    """
     text = (PREFIX if kind == "token" else "") + secrets.token_urlsafe(32)
     connection.execute(
         insert(t.keys).values(

@@ -11,11 +11,11 @@ from gateway.contracts import OutcomeReported
 from gateway.errors import Refused
 from gateway.journey.journey import Journey
 from gateway.people.own_news import tell
+from gateway.people.staffing import by_and_when
 from gateway.settings.files import suggest
 from gateway.store import tables as t
 from gateway.store.database import read
 from gateway.store.loading import load
-from gateway.times import from_micros
 
 if TYPE_CHECKING:
     from gateway.runtime import Gateway
@@ -30,7 +30,7 @@ def report(gateway: Gateway, key: str, word: str, reason: str, by: str, wake: da
     :param word: one of ``OUTCOMES``. :param wake: when sales want it again, of ``recycle``. Raises ``NotFound`` and
         ``Refused``; then nothing is changed.
     """
-    h = t.handoffs.c
+    h, o = t.handoffs.c, t.outcomes.c
     with read(gateway.store.main) as connection:
         named = connection.execute(select(h.id, h.lead).where(h.id == key)).first()
         lead_id = named.lead if named is not None else gateway.find_lead(key)
@@ -42,9 +42,15 @@ def report(gateway: Gateway, key: str, word: str, reason: str, by: str, wake: da
     if last is None:
         raise Refused(f"lead {lead.id} was never handed over, so there is nothing to {word}")
     if last["state"] != "open" or (named is not None and named.id != last["id"]):
-        raise Refused(f"it ended as {last['bucket']} on {from_micros(last['closed_at']):%Y-%m-%d}")
+        raise Refused(
+            f"it ended as {last['bucket']} {by_and_when(gateway, last['system'], last['closed_by'], last['closed_at'])}"
+        )
     if word == "accept" and last["accepted_at"] is not None:
-        raise Refused(f"accepted already, on {from_micros(last['accepted_at']):%Y-%m-%d}; legal are {_others(word)}")
+        with read(gateway.store.main) as connection:
+            theirs = select(o.by).where(o.lead == lead.id, o.outcome == "accepted", o.at == last["accepted_at"])
+            by = connection.scalar(theirs) or ""
+        when = by_and_when(gateway, last["system"], by, last["accepted_at"])
+        raise Refused(f"accepted already {when}; legal are {_others(word)}")
     if wake is not None and wake <= gateway.now():
         raise Refused("the time to wake it is over already; name one to come")
     journey = gateway.model.journey

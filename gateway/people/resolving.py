@@ -25,6 +25,7 @@ from gateway.mapping.unmapped import DEAL_STATUSES
 from gateway.people import refused
 from gateway.people.own_news import tell
 from gateway.people.rewriting import again, reopened, rewrite
+from gateway.people.staffing import by_and_when
 from gateway.settings.files import ConfigFile, suggest
 from gateway.store import lookups, outbox, regrouping, switches
 from gateway.store import tables as t
@@ -99,7 +100,10 @@ def words(gateway: Gateway, item: Item) -> list[str]:
 def resolve(gateway: Gateway, item: Item, said: Said) -> list[str]:
     """Do what was said. Returns what was done, in words. Raises ``Refused`` when it is not legal; then nothing is."""
     if item["resolved_at"] is not None:
-        raise Refused(f"it is settled already: {item['resolution']}")
+        with read(gateway.store.main) as connection:
+            by = next((one["by"] for one in reversed(items.resolutions(connection, item["id"]))), "")
+        when = by_and_when(gateway, item["system"], by, item["resolved_at"])
+        raise Refused(f"it was settled {when}: {item['resolution']}")
     if said.way not in ways(item):
         raise Refused(f"a work item of kind {item['kind']!r} is settled with {_either(ways(item))}")
     if said.always and (item["kind"], said.way) != (work.CONFLICT, "keep"):

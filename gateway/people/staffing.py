@@ -15,6 +15,7 @@ from gateway.errors import NotFound, Problem, Refused
 from gateway.journey.assigning import Order, Roster
 from gateway.journey.owners import ROUND_ROBIN, Owner
 from gateway.journey.turns import Turns, shared_by
+from gateway.journey.words import CLOCK
 from gateway.settings.files import ConfigFile, suggest
 from gateway.store import roster as stored
 from gateway.store import tables as t
@@ -151,7 +152,8 @@ def reassign(gateway: Gateway, key: str, name: str, reason: str, by: str) -> Map
     with read(gateway.store.main) as connection:
         named = handoff_of(gateway, connection, key)
         if named["state"] != "open":
-            ended = f" on {from_micros(named['closed_at']):%Y-%m-%d}" if named["closed_at"] else ""
+            at, by = named["closed_at"], named["closed_by"]
+            ended = f" {by_and_when(gateway, named['system'], by, at)}" if at else ""
             raise Refused(f"it ended as {named['bucket'] or named['state']}{ended}; only an open handoff has an owner")
         roster = gateway.pipeline.roster(connection, gateway.now(), [named["id"]])
     who = _possible(roster, named["system"], named["owner"], name)
@@ -198,6 +200,14 @@ def name_of(roster: Roster, system: str, who: str) -> str:
     if owner is not None:
         return owner.name
     return (user.name or user.email or who) if user is not None else who
+
+
+def by_and_when(gateway: Gateway, system: str, by: str, at: int) -> str:
+    """Of what somebody did: ``by Kim on 2026-11-23 at 09:12``. Whoever comes second learns whom to ask."""
+    with read(gateway.store.main) as connection:
+        roster = gateway.pipeline.roster(connection, gateway.now())
+    who = "the clock" if by == CLOCK else name_of(roster, system, by)
+    return f"{f'by {who} ' if who else ''}on {from_micros(at).astimezone(gateway.instance.zone):%Y-%m-%d at %H:%M}"
 
 
 def _possible(roster: Roster, system: str, has: str, name: str) -> str:

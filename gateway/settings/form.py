@@ -148,6 +148,15 @@ class GatewayForm(Schema):
         validate=_web_address,
         metadata={"help": "what senders call, for those that sign the address"},
     )
+    proxies = fields.Integer(
+        strict=True,
+        load_default=0,
+        validate=validate.Range(0, 10, error="a number from 0 to 10"),
+        metadata={
+            "help": "how many proxies stand in front, each adding to X-Forwarded-For who called it: wrong logins are"
+            " counted by where they come from"
+        },
+    )
     listen = Address(load_default=("127.0.0.1", 8080), metadata={"help": "address of the web server, HOST:PORT"})
     metrics_token = SecretField(
         load_default=None,

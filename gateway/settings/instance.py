@@ -122,6 +122,7 @@ class Instance:
     store: Place
     engine: str
     public_url: str | None
+    proxies: int
     listen: tuple[str, int]
     merge_on_email: bool
     send_score_step: int
@@ -562,6 +563,7 @@ class _Loading:
             store=replace(data["store"].within(self.root), bells=data["engine"] == PROCRASTINATE),
             engine=data["engine"],
             public_url=data["public_url"],
+            proxies=data["proxies"],
             listen=data["listen"],
             merge_on_email=data["merge_on_email"],
             approval=data["approval"],

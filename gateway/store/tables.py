@@ -863,7 +863,7 @@ users = Table(  # people who may use the desk and the API
     Column("disabled_at", Time),
 )
 
-keys = Table(  # what they come in with, as hashes: session | link | token
+keys = Table(  # what they come in with, as hashes: session | browser | link | token
     "keys",
     main,
     Column("hash", string(64), primary_key=True),

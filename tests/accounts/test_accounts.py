@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -65,17 +66,72 @@ def test_an_account_without_a_password_takes_none(store: Engine) -> None:
 
 
 def test_guessing_waits_even_with_the_right_password(store: Engine) -> None:
-    """From any address; after a while it may go on, and one right login forgives."""
+    """After a while it may go on, and one right login forgives."""
     added(store)
     for place in range(logins.TRIES):
         with pytest.raises(Refused):
-            logins.log_in(store, "kim@one.example", "wrong", f"10.0.0.{place}", NOW + place * MINUTE)
+            logins.log_in(store, "kim@one.example", "wrong", "10.0.0.9", NOW + place * MINUTE)
     with pytest.raises(TryLater) as later:
         logins.log_in(store, "kim@one.example", GOOD, "10.0.0.9", NOW + 10 * MINUTE)
     assert later.value.seconds == pytest.approx(5 * 60)
     assert logins.log_in(store, "kim@one.example", GOOD, "10.0.0.9", NOW + 16 * MINUTE)
     with read(store) as connection:
         assert connection.execute(select(t.login_failures)).all() == []
+
+
+def guess(store: Engine, place: str, times: int = logins.TRIES) -> None:
+    for _ in range(times):
+        with pytest.raises(Refused):
+            logins.log_in(store, "kim@one.example", "wrong", place, NOW)
+    with pytest.raises(TryLater):
+        logins.log_in(store, "kim@one.example", GOOD, place, NOW)
+
+
+def test_who_guesses_wrong_keeps_nobody_else_out(store: Engine) -> None:
+    """Neither from one address nor, in a browser that they were logged in in, from many."""
+    kim = added(store)
+    guess(store, "10.0.0.1")
+    assert logins.log_in(store, "kim@one.example", GOOD, "10.0.0.9", NOW)
+    for number in range(2, 2 + logins.FROM_ANYWHERE // logins.TRIES - 1):
+        guess(store, f"10.0.0.{number}")
+    with pytest.raises(TryLater):  # so many networks that they are not people's
+        logins.log_in(store, "kim@one.example", GOOD, "10.0.0.9", NOW)
+    with pytest.raises(TryLater):  # a browser of another account is known for nothing here
+        logins.log_in(store, "kim@one.example", GOOD, "10.0.0.9", NOW, ("another", "browser 2"))
+    assert logins.log_in(store, "kim@one.example", GOOD, "10.0.0.9", NOW, (kim.id, "browser 1"))
+
+
+def test_a_known_browser_has_no_more_tries_than_others(store: Engine) -> None:
+    kim = added(store)
+    for _ in range(logins.TRIES):
+        with pytest.raises(Refused):
+            logins.log_in(store, "kim@one.example", "wrong", "10.0.0.1", NOW, (kim.id, "browser 1"))
+    with pytest.raises(TryLater):
+        logins.log_in(store, "kim@one.example", GOOD, "10.0.0.2", NOW, (kim.id, "browser 1"))
+
+
+def test_a_customer_of_a_provider_is_one_place(store: Engine) -> None:
+    """Who has 2 to the power of 64 addresses has five tries all the same."""
+    added(store)
+    for number in range(logins.TRIES):
+        with pytest.raises(Refused):
+            logins.log_in(store, "kim@one.example", "wrong", f"2001:db8::{number}", NOW)
+    with pytest.raises(TryLater):
+        logins.log_in(store, "kim@one.example", GOOD, "2001:db8::ffff:9", NOW)
+    assert logins.log_in(store, "kim@one.example", GOOD, "2001:db8:0:1::9", NOW)
+
+
+def test_many_guesses_at_once_are_no_more_guesses(store: Engine) -> None:
+    added(store)
+
+    def one(_: int) -> type[Exception]:
+        with pytest.raises((Refused, TryLater)) as told:
+            logins.log_in(store, "kim@one.example", "wrong", "10.0.0.1", NOW)
+        return told.type
+
+    with ThreadPoolExecutor(12) as crowd:
+        told = list(crowd.map(one, range(24)))
+    assert told.count(Refused) == logins.TRIES
 
 
 def test_one_place_that_tries_many_accounts_waits(store: Engine, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -66,8 +66,8 @@ def test_the_crm_is_told_how_it_ended(handed_over: Any) -> None:
         ([], ["reject", "--reason", "no budgt"], "no such reason; did you mean 'no budget'?"),
         ([], ["recycle", "--reason", "no budget"], "no such reason; there are not now"),
         ([], ["qualify", "--reason", "nice"], "no such reason: journey.yaml lists none for sales_qualified"),
-        (["accept"], ["accept"], "accepted already, on "),
-        (["qualify"], ["recycle", "--reason", "not now"], "it ended as sales_qualified on "),
+        (["accept"], ["accept"], "accepted already by root on "),
+        (["qualify"], ["recycle", "--reason", "not now"], "it ended as sales_qualified by root on "),
     ],
 )
 def test_what_is_not_legal_is_refused_and_changes_nothing(

@@ -102,7 +102,9 @@ def test_who_cannot_have_it_is_refused_with_who_can(handed_over: Any) -> None:
 
 def test_a_handoff_that_has_ended_has_no_owner(handed_over: Any) -> None:
     handed_over.run("handoffs", "qualify", "ann@one.example")
-    assert "it ended as sales_qualified on" in refused(handed_over, "handoffs", "reassign", "ann@one.example", "lou")
+    assert "it ended as sales_qualified by root on" in refused(
+        handed_over, "handoffs", "reassign", "ann@one.example", "lou"
+    )
 
 
 def test_a_new_owner_or_auto_must_be_said(handed_over: Any) -> None:

@@ -136,8 +136,85 @@ def test_a_password_is_never_carried_along(app: Any, desk: Any) -> None:
     browser.get("/account")
     over(app)
     browser.post("/account", old="correct horse battery", new="another horse battery", repeated="another horse battery")
-    assert browser.status == 401
+    assert "Log in to change your password: it is as it was." in browser.text
+    assert 'name="next" value="/account"' in browser.text
     assert "horse" not in browser.text
+
+
+def test_who_logs_out_after_the_session_is_logged_out(app: Any, desk: Any) -> None:
+    browser = desk("sales")
+    over(app)
+    browser.post("/logout")
+    assert "You are logged out." in browser.text
+    browser.post("/login", email="sales@one.example", password="correct horse battery", next="")
+    assert "<h1>Today</h1>" in browser.text
+
+
+@pytest.mark.parametrize(
+    "said", [{"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example"}, {"Origin": "null"}]
+)
+@pytest.mark.parametrize("role", ["", "admin"])
+def test_a_form_of_another_site_is_not_offered_to_be_sent(desk: Any, role: str, said: dict[str, str]) -> None:
+    """Whoever is lured there would make them an admin with one more click."""
+    client = desk(role).client
+    fields = {"email": "mallory@evil.example", "role": "admin"}
+    answer = client.post("/accounts", data=fields, headers=said)
+    assert answer.status_code == (400 if role else 302)
+    assert "mallory" not in answer.text
+    for ours in ({"Sec-Fetch-Site": "same-origin"}, {"Origin": "http://localhost"}):
+        assert "mallory" in client.post("/accounts", data=fields, headers=ours).text
+
+
+def test_who_guesses_from_elsewhere_keeps_nobody_out_of_their_browser(desk: Any) -> None:
+    known = desk("sales")
+    known.post("/logout")
+    other = desk()
+    for _ in range(6):
+        other.log_in("sales@one.example", "wrong")
+    assert other.status == 429
+    assert "Log out" in known.log_in("sales@one.example")
+    assert known.client.get_cookie("desk-known").http_only
+    assert desk("viewer").status == 200  # another account from the same address
+
+
+def test_behind_a_proxy_logins_are_counted_by_who_called_the_proxy(
+    company: Instance, request: pytest.FixtureRequest
+) -> None:
+    """What stands before the proxy's own word anybody can say, so it counts for nothing."""
+    from gateway.accounts.logins import TRIES
+
+    (company.root / "gateway.yaml").write_text("proxies: 1\n" + (company.root / "gateway.yaml").read_text())
+    desk = request.getfixturevalue("desk")
+    guesser, honest = desk(), desk()
+    for number in range(TRIES + 1):
+        guesser.client.environ_base["HTTP_X_FORWARDED_FOR"] = f"10.1.1.{number}, 203.0.113.7"
+        guesser.log_in("sales@one.example", "wrong")
+    assert guesser.status == 429
+    honest.client.environ_base["HTTP_X_FORWARDED_FOR"] = "203.0.113.8"
+    assert "Log out" in honest.log_in("sales@one.example")
+
+
+LARGE, ID = "9" * 19, "0" * 32
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        *((f"/{page}?after={LARGE}:{ID}", 200) for page in ("work", "handoffs", "leads", "audit")),
+        *((f"/{page}?after={words}", 200) for page in ("work", "leads") for words in ("x", f"1:{ID}'--", f"1e9:{ID}")),
+        ("/inbox/all/replay?since=9999-12-31", 200),
+        *((f"/{page}?until=9999-12-31", 409) for page in ("audit", "inbox/all/replay", "deliveries/all/retry")),
+        *((f"/{page}?since=0001-01-01", 409) for page in ("audit", "inbox/all/replay", "deliveries/all/retry")),
+        *((f"/{page}=%00", 400) for page in ("leads?text", "work?kind", "numbers/funnel?by")),
+        *((f"/{page}/%00", 400) for page in ("leads", "inbox", "work", "systems", "login")),
+        *((f"/leads?text={text}", 200) for text in ("%25%27%22_%5C", "%F0%9F%98%80", "%ED%A0%80", "a" * 9000)),
+    ],
+)  # fmt: skip
+def test_an_address_that_somebody_wrote_by_hand_breaks_nothing(desk: Any, path: str, status: int) -> None:
+    """Whatever the database under it: PostgreSQL takes no NUL, SQLite no number beyond 64 bits."""
+    browser = desk("admin")
+    browser.get(path)
+    assert browser.status == status
 
 
 def test_a_form_from_elsewhere_does_nothing(desk: Any, handoff: dict[str, Any], company: Instance) -> None:

@@ -7,13 +7,7 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate
 
-LARGEST = 2**63 - 1
-"""The largest number that the store can look for."""
-
-
-def storable(text: str) -> bool:
-    """Whether every database takes it: PostgreSQL knows no NUL, and half a character is none."""
-    return "\0" not in text and not any("\ud800" <= one <= "\udfff" for one in text)
+from gateway.web.desk.page import place_of, storable
 
 
 class Text(fields.String):
@@ -50,8 +44,7 @@ class Page(Schema):
 
 def after(asked: dict[str, Any]) -> tuple[int, str] | None:
     """Where the page before ended: the number and the id of its last row."""
-    number, _, id_ = asked["after"].partition(":")
-    return (min(int(number), LARGEST), id_) if id_ else None
+    return place_of(asked["after"])
 
 
 def cut(rows: Sequence[Any], limit: int, number: Callable[[Any], int]) -> tuple[Sequence[Any], str | None]:

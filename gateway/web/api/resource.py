@@ -11,8 +11,8 @@ from marshmallow import Schema
 
 from gateway.errors import ConfigError, GatewayError, NotFound, Refused, StorageBusy, TryLater
 from gateway.web.api.caller import NotAllowed, needs
-from gateway.web.api.forms import storable
 from gateway.web.api.once import once
+from gateway.web.desk.page import storable
 
 F = TypeVar("F", bound=Callable[..., Any])
 STATUS = ((NotFound, 404), (Refused, 409), (TryLater, 503), (StorageBusy, 503), (ConfigError, 409))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timedelta
 from typing import Any
 
 from flask import Response, render_template, request, stream_with_context
@@ -14,10 +13,9 @@ from gateway.accounts import audit as trail
 from gateway.accounts import users
 from gateway.answers.sheet import csv_text
 from gateway.answers.texts import iso, shown
-from gateway.errors import Refused
 from gateway.store.database import read
 from gateway.times import to_micros
-from gateway.web.desk.page import Desk, chosen, page
+from gateway.web.desk.page import Desk, chosen, day_of, page, place_of
 
 PAGE = 100
 CSV_PAGE = 1000
@@ -29,7 +27,7 @@ COLUMNS = ("at", "by", "token", "what", "subject", "before", "after")
 def audit(desk: Desk) -> ResponseReturnValue:
     asked = chosen(ASKED)
     with desk.looking() as connection:
-        rows = trail.entries(connection, PAGE + 1, **_which(desk, asked), after=_after(request.args.get("after", "")))
+        rows = trail.entries(connection, PAGE + 1, **_which(desk, asked), after=place_of(request.args.get("after", "")))
         names = {one.id: one.email for one in users.everybody(connection)}
     last = rows[PAGE - 1] if len(rows) > PAGE else None
     for row in rows:
@@ -67,23 +65,13 @@ def _cells(row: Mapping[str, Any]) -> tuple[object, ...]:
 
 def _which(desk: Desk, asked: dict[str, str]) -> dict[str, Any]:
     """Days are those of the company's zone; the last one belongs to it. Raises ``Refused``."""
-    words: dict[str, Any] = {name: asked.get(name, "") for name in ("by", "what", "subject")}
-    days: list[int | None] = []
-    for name, more in (("since", 0), ("until", 1)):
-        try:
-            day = datetime.fromisoformat(asked[name]) + timedelta(days=more) if name in asked else None
-        except (ValueError, OverflowError):
-            raise Refused("a day is written like 2026-11-30") from None
-        days.append(to_micros(day.replace(tzinfo=desk.gateway.instance.zone)) if day is not None else None)
-    return {**words, "since": days[0], "until": days[1]}
+    words = {name: asked.get(name, "") for name in ("by", "what", "subject")}
+    days = day_of(desk, asked.get("since", "")), day_of(desk, asked.get("until", ""), 1)
+    since, until = (to_micros(day) if day is not None else None for day in days)
+    return {**words, "since": since, "until": until}
 
 
 def _words(side: Any) -> str:
     if not isinstance(side, dict):
         return shown(side)
     return ", ".join(f"{name.replace('_', ' ')}: {shown(value) or '–'}" for name, value in side.items())
-
-
-def _after(text: str) -> tuple[int, str] | None:
-    at, colon, id_ = text.partition(":")
-    return (int(at), id_) if colon and at.isascii() and at.isdigit() and len(at) < 19 else None

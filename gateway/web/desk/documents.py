@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from flask import render_template, request
 from flask.typing import ResponseReturnValue
@@ -14,9 +14,8 @@ from gateway.people import redelivering
 from gateway.store import listing
 from gateway.sync.companions import in_words
 from gateway.times import to_micros
-from gateway.web.desk.handoffs import day_of
 from gateway.web.desk.jobs import begin
-from gateway.web.desk.page import Desk, chosen, done, page, visitor
+from gateway.web.desk.page import Desk, chosen, day_of, done, page, visitor
 
 PAGE = 100
 SHOWN = 20_000
@@ -124,8 +123,7 @@ def _filter(*names: str) -> dict[str, str]:
 
 def _days(desk: Desk, asked: Mapping[str, str]) -> tuple[datetime | None, datetime | None]:
     """From the first moment of ``since`` to the last of ``until``."""
-    since, until = (day_of(desk, asked.get(name, "")) for name in ("since", "until"))
-    return since, until and until + timedelta(days=1)
+    return day_of(desk, asked.get("since", "")), day_of(desk, asked.get("until", ""), 1)
 
 
 def _of(asked: Mapping[str, str]) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from datetime import timedelta
+from urllib.parse import urlsplit
 
-from flask import flash, redirect, render_template, request, session, url_for
+from flask import Response, after_this_request, current_app, flash, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user, login_user, logout_user
 from sqlalchemy import Connection
@@ -18,17 +20,34 @@ from gateway.web.desk.page import Desk, Visitor, blueprint, desk, local, page, r
 HELD = "held."
 """Fields of a form that was sent without being logged in carry this before their names."""
 NEVER_HELD = ("csrf_token", "password", "old", "new", "repeated")
+NOT_CARRIED = {
+    "desk.bring": "Log in, and choose the file again.",
+    "desk.account": "Log in to change your password: it is as it was.",
+    "desk.logout": "You are logged out.",
+}
+"""What nobody sends again by what is carried through the login: files and passwords."""
+KNOWN = timedelta(days=180)
+"""So long a browser is known in which somebody was logged in; see ``accounts.logins``."""
 
 
 def ask() -> ResponseReturnValue:
     """The login page, in place of what was asked for; a form that was sent is carried along."""
     if request.method == "GET":
         return redirect(url_for("desk.login", next=local(request.full_path.rstrip("?"))))
+    if (words := NOT_CARRIED.get(request.endpoint or "")) is not None:
+        flash(f"Your session is over. {words}", "refused")
+        back = "" if request.endpoint == "desk.logout" else request.path.removesuffix("/import")
+        return redirect(url_for("desk.login", next=back or None))
+    if not _ours():
+        return redirect(url_for("desk.login"))
     return _form(_held(), request.path, "Your session is over. Log in, and what you typed can be sent again."), 401
 
 
 def again() -> ResponseReturnValue:
     """The form, to be sent once more by somebody who is logged in: it came from an earlier session."""
+    if not _ours():
+        words = "It came from another site, so nothing was done."
+        return render_template("desk/error.html", title="That form is not of the desk", words=words), 400
     return render_template("desk/again.html", fields=_held(), to=request.path), 400
 
 
@@ -50,8 +69,9 @@ def login() -> ResponseReturnValue:
     try:
         user = log_in(
             *(desk().gateway.store.main, given.get("email", ""), given.get("password", "")),
-            request.remote_addr or "",
+            _caller(),
             real_now(),
+            _known(),
         )
     except TryLater as exc:
         minutes = max(1, round(exc.seconds / 60))
@@ -131,6 +151,48 @@ def _enter(connection: Connection, user: users.User) -> None:
     session.permanent = True
     if found is not None:
         login_user(Visitor(text, *found))
+        _remember(connection, user)
+
+
+def _remember(connection: Connection, user: users.User) -> None:
+    """This browser is theirs: guesses from elsewhere do not keep them out of it."""
+    now = real_now()
+    if (known := keys.owner(connection, "browser", request.cookies.get(_cookie(), ""), now)) is not None:
+        keys.drop(connection, known[0])
+    text, secure = keys.make(connection, "browser", user, now, KNOWN), current_app.config["SESSION_COOKIE_SECURE"]
+
+    @after_this_request
+    def told(response: Response) -> Response:
+        response.set_cookie(_cookie(), text, max_age=KNOWN, secure=secure, httponly=True, samesite="Lax")
+        return response
+
+
+def _known() -> tuple[str, str] | None:
+    """(the account that was logged in in this browser, what the browser is known by)."""
+    with desk().looking() as connection:
+        found = keys.owner(connection, "browser", request.cookies.get(_cookie(), ""), real_now())
+    return (found[1].id, found[0].id) if found is not None else None
+
+
+def _cookie() -> str:
+    return f"{current_app.config['SESSION_COOKIE_NAME']}-known"
+
+
+def _caller() -> str:
+    """The address that the outermost of our own proxies was called by; whatever stands before that anybody can say."""
+    proxies = desk().gateway.instance.proxies
+    passed = [one.strip() for one in request.headers.get("X-Forwarded-For", "").split(",")]
+    return passed[-proxies] if 0 < proxies <= len(passed) and passed[-proxies] else request.remote_addr or ""
+
+
+def _ours() -> bool:
+    """Whether the form that was sent stood on a page of ours: one of somebody else's is not offered to be sent."""
+    if site := request.headers.get("Sec-Fetch-Site"):
+        return site in ("same-origin", "none")
+    if (origin := request.headers.get("Origin")) is None:
+        return True
+    place = urlsplit(origin).netloc  # empty of `null`, which hides whose it is
+    return bool(place) and place in (request.host, urlsplit(desk().gateway.instance.public_url or "").netloc)
 
 
 def _form(fields: dict[str, list[str]], to: str, words: str = "") -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from flask import render_template, request
@@ -16,7 +15,7 @@ from gateway.people.reporting import OUTCOMES, report
 from gateway.people.staffing import name_of
 from gateway.store import desk as queries
 from gateway.times import to_micros
-from gateway.web.desk.page import Desk, chosen, done, page, visitor
+from gateway.web.desk.page import Desk, chosen, day_of, done, page, place_of, visitor
 
 PAGE = 50
 
@@ -31,7 +30,7 @@ def handoffs(desk: Desk) -> ResponseReturnValue:
         mine = ids_of(roster, visitor().email)
         whose = asked.get("whose") or ("mine" if mine and visitor().role == "sales" else "all")
         owners = mine if whose == "mine" else None
-        rows = queries.due(connection, PAGE + 1, owners, _after(asked.get("after", "")))
+        rows = queries.due(connection, PAGE + 1, owners, place_of(asked.get("after", "")))
         counts = queries.how_due(connection, to_micros(now), to_micros(now), owners)
         held = queries.held_back(connection)
     for row in rows:
@@ -130,18 +129,3 @@ def hand_over(desk: Desk, id_: str) -> ResponseReturnValue:
     with desk.deciding() as gateway, desk.noting("lead: handed over", id_) as entry:
         entry.after = {"handoff": judging.hand_over(gateway, id_, reason, visitor().email)["id"]}
     return done("Sales have it now.", "desk.lead", id_=id_)
-
-
-def day_of(desk: Desk, text: str) -> datetime | None:
-    """A day of the company's zone, as a form's date field gives it. Raises ``Refused``."""
-    if not text:
-        return None
-    try:
-        return datetime.fromisoformat(text).replace(tzinfo=desk.gateway.instance.zone)
-    except ValueError:
-        raise Refused("a day is written like 2026-11-30") from None
-
-
-def _after(text: str) -> tuple[int, str] | None:
-    due, colon, id_ = text.partition(":")
-    return (int(due), id_) if colon and due.isascii() and due.isdigit() and len(due) < 20 else None

@@ -19,7 +19,7 @@ from gateway.store import listing
 from gateway.store.database import read
 from gateway.store.desk import Wanted
 from gateway.web.desk.beside import Kept
-from gateway.web.desk.page import Desk, chosen, page
+from gateway.web.desk.page import Desk, chosen, page, place_of
 
 PAGE = 50
 CSV_PAGE = 1000
@@ -34,7 +34,7 @@ def leads(desk: Desk) -> ResponseReturnValue:
     gateway, journey = desk.gateway, desk.gateway.model.journey
     asked = chosen(ASKED)
     score = score_called(asked.get("score", ""), gateway.model.score_names)
-    after = _after(request.args.get("after", ""))
+    after = place_of(request.args.get("after", ""))
     with desk.looking() as connection:
         roster = gateway.pipeline.roster(connection, gateway.now())
         wanted = wanted_of(gateway, roster, asked)
@@ -111,9 +111,3 @@ def _cells(row: Mapping[str, Any]) -> tuple[object, ...]:
     person = row["id"], who(known), known.get("email"), known.get("company_name")
     return (*person, row["stage"], row["persona"], points(row["total"]), row["band"], iso(row["entered_at"]),
             row["handoff"])  # fmt: skip
-
-
-def _after(text: str) -> tuple[int, str] | None:
-    total, colon, id_ = text.partition(":")
-    number = total.removeprefix("-")
-    return (int(total), id_) if colon and number.isascii() and number.isdigit() and len(number) < 12 else None

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 import secrets
 from datetime import timedelta
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from flask import Flask, Response, flash, redirect, render_template, request, url_for
+from flask import Flask, Response, abort, flash, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_login import LoginManager, current_user
 from flask_wtf.csrf import CSRFError, CSRFProtect
@@ -44,7 +45,7 @@ from gateway.web.desk import (
     today,
     work,
 )
-from gateway.web.desk.page import NAME, Desk, Visitor, blueprint, desk, local, real_now
+from gateway.web.desk.page import NAME, Desk, Visitor, blueprint, desk, local, real_now, storable
 
 if TYPE_CHECKING:
     from gateway.runtime import Gateway
@@ -155,14 +156,14 @@ def _visitor(text: str) -> Visitor | None:
 def _let_in() -> ResponseReturnValue | None:
     """Everybody logs in first. What was typed into a form meanwhile is kept, and can be sent again."""
     if request.endpoint not in OPEN and not current_user.is_authenticated:
-        if request.endpoint == UPLOAD:  # a file is not carried through the login
-            flash("Your session is over. Log in, and choose the file again.", "refused")
-            return redirect(url_for("desk.login", next=url_for("desk.system", **(request.view_args or {}))))
         return door.ask()
     if request.endpoint == UPLOAD and current_user.may("operate"):
         request.max_content_length = uploads.LARGEST
     if request.method == "POST":
         _csrf.protect()
+    given = request.values.items(multi=True)
+    if not all(map(storable, chain((request.view_args or {}).values(), *given))):
+        abort(400)
     return None
 
 
@@ -185,6 +186,7 @@ def _too_old(exc: CSRFError) -> ResponseReturnValue:
 def _refused(exc: HTTPException) -> ResponseReturnValue:
     status = exc.code or 500
     words = {
+        400: "There is something in it that nothing is called by.",
         403: "Your role may not do that.",
         404: "There is no such page, or what it was about is gone.",
         413: "That is too large.",

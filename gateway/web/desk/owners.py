@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-
 from flask import render_template, request
 from flask.typing import ResponseReturnValue
 
@@ -12,8 +10,7 @@ from gateway.people import staffing
 from gateway.people.owning import ids_of
 from gateway.store import roster as stored
 from gateway.times import to_micros
-from gateway.web.desk.handoffs import day_of
-from gateway.web.desk.page import Desk, done, page, visitor
+from gateway.web.desk.page import Desk, day_of, done, page, visitor
 
 
 @page("/owners")
@@ -40,9 +37,8 @@ def staff(desk: Desk, word: str) -> ResponseReturnValue:
     name = form.get("owner", "").strip()[:200]
     with desk.deciding() as gateway, desk.noting(f"owner: {word}", name):
         if word == "absent":
-            begins, ends = (day_of(desk, form.get(field, "")) for field in ("from", "until"))
-            last = ends + timedelta(days=1) if ends is not None else None  # the last day counts as a whole
-            start: datetime = begins or gateway.now()
+            last = day_of(desk, form.get("until", ""), 1)  # which counts as a whole
+            start = day_of(desk, form.get("from", "")) or gateway.now()
             staffing.absent(gateway, name, start, last, form.get("reason", "").strip()[:200], visitor().email)
             words = f"{name} is away; within a minute of its begin what they have goes to somebody else."
         elif word == "back":

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import re
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, abort, current_app, flash, redirect, request, url_for
@@ -19,6 +21,7 @@ from gateway.accounts import audit
 from gateway.accounts.keys import Key
 from gateway.accounts.rights import allowed
 from gateway.accounts.users import User
+from gateway.errors import Refused
 from gateway.store.database import read
 from gateway.store.times import utc_now
 from gateway.times import to_micros
@@ -33,6 +36,8 @@ blueprint = Blueprint(
 NAME = "lead_gateway_desk"
 KEPT = 60.0
 """Seconds."""
+LARGEST = 2**63 - 1
+"""The largest number that the store can look for."""
 View = Callable[..., ResponseReturnValue]
 
 
@@ -60,9 +65,9 @@ class Desk:
     def lately(self, name: str, count: Callable[[], Any]) -> Any:
         """What ``count`` gave within the last minute, or gives now: for what takes long and moves slowly."""
         at, value = self._kept.get(name, (float("-inf"), None))
-        if time.monotonic() - at > KEPT:
+        if monotonic() - at > KEPT:
             value = count()
-            self._kept[name] = time.monotonic(), value
+            self._kept[name] = monotonic(), value
         return value
 
     def anew(self, name: str) -> None:
@@ -140,6 +145,32 @@ def local(path: str) -> str:
     """The path if it is one of ours, else nothing: nobody is sent elsewhere by a link to us."""
     fine = path.startswith("/") and not path.startswith("//") and not set(path) & {"\\", "\r", "\n", "\t"}
     return path if fine else ""
+
+
+def place_of(text: str) -> tuple[int, str] | None:
+    """Where the page before ended: the number and the id of its last row, as an address says it."""
+    found = re.fullmatch(r"(-?[0-9]{1,19}):([0-9a-f]{32})", text)
+    return (min(int(found[1]), LARGEST), found[2]) if found else None
+
+
+def day_of(desk: Desk, text: str, more: int = 0) -> datetime | None:
+    """A day of the company's zone, as a form's date field gives it. Raises ``Refused``.
+
+    :param more: so many days later: with 1, the end of it.
+    """
+    if not text:
+        return None
+    try:
+        at = datetime.combine(date.fromisoformat(text) + timedelta(days=more), time(), desk.gateway.instance.zone)
+        at.astimezone(UTC)  # which neither end of the calendar can in every zone
+    except (ValueError, OverflowError):
+        raise Refused("a day is written like 2026-11-30") from None
+    return at
+
+
+def storable(text: str) -> bool:
+    """Whether every database takes it: PostgreSQL knows no NUL, and half a character is none."""
+    return "\0" not in text and not any("\ud800" <= one <= "\udfff" for one in text)
 
 
 def chosen(names: Mapping[str, int]) -> dict[str, str]:

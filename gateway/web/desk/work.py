@@ -14,7 +14,7 @@ from gateway.people.resolving import Said, resolve, ways
 from gateway.people.resolving import words as words_for
 from gateway.store import listing
 from gateway.store import work as items
-from gateway.web.desk.page import Desk, chosen, done, page, visitor
+from gateway.web.desk.page import Desk, chosen, done, page, place_of, visitor
 
 PAGE = 50
 
@@ -23,7 +23,7 @@ PAGE = 50
 def work(desk: Desk) -> ResponseReturnValue:
     asked = chosen({"kind": 60, "system": 60, "after": 60})
     with desk.looking() as connection:
-        after = _after(asked.get("after", ""))
+        after = place_of(asked.get("after", ""))
         rows = listing.work_items(connection, PAGE + 1, asked.get("kind"), asked.get("system"), after)
         kinds = listing.work_kinds(connection)
     last = rows[PAGE - 1] if len(rows) > PAGE else None
@@ -52,11 +52,6 @@ def settled_by(desk: Desk, row: Mapping[str, Any]) -> dict[str, Any]:
         "ways": () if over else ways(row),
         "choices": () if over else words_for(desk.gateway, row) or row["detail"].get("candidates", ()),
     }
-
-
-def _after(text: str) -> tuple[int, str] | None:
-    at, colon, id_ = text.partition(":")
-    return (int(at), id_) if colon and at.isascii() and at.isdigit() and len(at) < 20 else None
 
 
 @page("/work/<id_>")

@@ -29,6 +29,9 @@ GIVEN = "GATEWAY_JOB"
 """Environment: the row that the process which started us made for this work, and that process's number."""
 
 log = structlog.get_logger(__name__)
+_writing = threading.Lock()
+"""Held while a row is written: a process that is forked meanwhile would begin with the database's own locks shut."""
+os.register_at_fork(before=_writing.acquire, after_in_parent=_writing.release, after_in_child=_writing.release)
 
 
 class Job:
@@ -94,7 +97,7 @@ class Job:
     def _write(self, ended: str = "") -> None:
         now = to_micros(utc_now())
         try:
-            with write(self._engine, patience=EVERY, lock=None) as connection:
+            with _writing, write(self._engine, patience=EVERY, lock=None) as connection:
                 if not self._there:
                     store.begin(connection, self._row, now)
                     self._there = True

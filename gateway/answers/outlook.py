@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.answers.metrics.asked import Asked
 from gateway.answers.section import Data, Section
+from gateway.answers.simulation import nameless
 from gateway.answers.texts import iso_time, plural
 from gateway.errors import ConfigError, GatewayError
 from gateway.metrics.report import Table, number
@@ -63,18 +64,12 @@ class _Replays:
         found, problem = self._known.get(key), ""
         if found is None:
             try:
-                found = _nameless(replay())
+                found = nameless(replay())
             except ConfigError as exc:
                 problem = f"it does not fit the live model: {exc.problems[0]}"
             except GatewayError as exc:
                 problem = str(exc)
         return {"key": key, "live": self._live, "replay": found, "problem": problem}
-
-
-def _nameless(told: dict[str, Any]) -> dict[str, Any]:
-    examples = told["examples"].items()
-    kept = {what: [{key: one[key] for key in one if key != "who"} for one in some] for what, some in examples}
-    return {**told, "examples": kept}
 
 
 def _model(asked: Asked, waiting: list[dict[str, Any]]) -> Section:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection
 
 from gateway.answers.texts import iso, iso_time, plural, points, who
 from gateway.governance.parts import is_score, score_of
@@ -82,6 +84,24 @@ def _each(crossings: int, people: int) -> float | None:
 def _example(one: Example, attributes: Any) -> dict[str, Any]:
     scores = {LIVE: points(one.live), DRAFT: points(one.draft)}
     return {"lead": one.lead, "who": who(attributes), **scores, "persona": one.persona, "at": iso(one.at)}
+
+
+def nameless(told: dict[str, Any]) -> dict[str, Any]:
+    """As it may be kept: people by their ids alone."""
+    examples = told["examples"].items()
+    kept = {what: [{key: one[key] for key in one if key != "who"} for one in some] for what, some in examples}
+    return {**told, "examples": kept}
+
+
+def named(connection: Connection, told: Mapping[str, Any]) -> dict[str, Any]:
+    """What was kept, with people as they are called today."""
+    ids = sorted({one["lead"] for some in told["examples"].values() for one in some})
+    people = listing.attributes_of(connection, ids)
+    examples = {
+        what: [one | {"who": who(people.get(one["lead"], {}))} for one in some]
+        for what, some in told["examples"].items()
+    }
+    return {**told, "examples": examples}
 
 
 def sentences(told: dict[str, Any]) -> Iterator[str]:

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection
 
 from gateway.answers.texts import iso
-from gateway.committee import governing, proposing
+from gateway.committee import drafting, governing, proposing
 from gateway.errors import NotFound
 from gateway.governance.keys import OVERRIDE, Turn, missing
-from gateway.governance.parts import CONTENT, is_mapping, is_model
+from gateway.governance.parts import CONTENT, MODEL, governed, is_mapping, is_model, of_model
 from gateway.settings.instance import texts
 from gateway.store import bundle, drafts
 from gateway.store.database import read
@@ -96,8 +96,7 @@ def files_called(gateway: Gateway, key: str) -> tuple[str, Mapping[str, str]]:
                 if row.id.startswith(key) or any(one.startswith(key) for one in row.hashes.values()):
                     return row.id[: governing.SHORT], row.files
             if (draft := proposing.named(connection, key)) is not None:
-                base = bundle.of(connection, draft.base)
-                return f"draft {draft.id[-8:]}", governing.merged(base.files if base is not None else live, draft.files)
+                return called(draft), drafting.whole(connection, draft, live)[1]
     try:
         name, files = proposing.files_of(root, key)
     except NotFound as exc:
@@ -113,9 +112,23 @@ def model_files(files: Mapping[str, str]) -> Iterator[str]:
     yield from (name for name in files if is_model(name) or is_mapping(name) or (name == CONTENT and name in used))
 
 
-def open_drafts(gateway: Gateway) -> list[dict[str, Any]]:
+def editable(files: Mapping[str, str]) -> list[str]:
+    """The files that a draft can be made of at the desk: the model's, content.yaml where a score weighs content, and
+    mappings of which a part belongs to the model."""
+    used = governing.used_by(files)
+    mapped = (
+        name for name in files if is_mapping(name) and governed(name, governing.data_of(files, name), used)["objects"]
+    )
+    return [*of_model({*MODEL, *files}), *(name for name in files if name == CONTENT and name in used), *sorted(mapped)]
+
+
+def called(draft: Draft) -> str:
+    return f"draft {draft.id[-8:]}"
+
+
+def open_drafts(gateway: Gateway, states: Sequence[str] = drafts.OPEN) -> list[dict[str, Any]]:
     with read(gateway.store.main) as connection:
-        found = drafts.found(connection, drafts.OPEN)
+        found = drafts.found(connection, states)
     return [draft_json(gateway, one) for one in found]
 
 
@@ -124,10 +137,10 @@ def draft_json(gateway: Gateway, draft: Draft) -> dict[str, Any]:
     with read(gateway.store.main) as connection:
         live = governing.live_files(connection, gateway.instance)
         turns = drafts.turns(connection, [draft])[draft.id]
-        changes = _changes(connection, draft, live)
+        changes = governing.changes(*drafting.whole(connection, draft, live))
     return {
         "id": draft.id,
-        "name": draft.name,
+        "name": draft.name or ", ".join(draft.files) or "a draft",
         "state": draft.state,
         "proposed_by": draft.by,
         "proposed_at": iso(draft.at),
@@ -140,12 +153,6 @@ def draft_json(gateway: Gateway, draft: Draft) -> dict[str, Any]:
         "turns": [turn_json(one) for one in turns],
         "changes": changes,
     }
-
-
-def _changes(connection: Connection, draft: Draft, live: Mapping[str, str]) -> dict[str, list[str]]:
-    base = bundle.of(connection, draft.base)
-    before = base.files if base is not None else live
-    return governing.changes(before, governing.merged(before, draft.files))
 
 
 def turn_json(one: Turn) -> dict[str, Any]:

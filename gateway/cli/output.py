@@ -11,8 +11,8 @@ import re
 import shutil
 import sys
 import textwrap
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from typing import Any, Literal
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Any, Literal, Protocol
 
 import click
 
@@ -42,6 +42,14 @@ LEAST = 14
 """Characters below which a column of words is not squeezed."""
 LONGEST = 120
 """Characters of a value that a table on a terminal shows, but for the last column's."""
+
+
+class Tell(Protocol):
+    """``done``: how far the work has come; ``of``: of how much, where that is not known before."""
+
+    def __call__(self, done: int, of: int | None = None) -> None: ...
+
+
 _TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d")
 
 
@@ -140,10 +148,11 @@ def _stacked(columns: Sequence[str], cells: Sequence[Sequence[str]], indent: int
 
 
 @contextlib.contextmanager
-def progress(title: str, total: int | None = None, bytes: bool = False) -> Iterator[Callable[[int], None]]:
-    """Gives a function that is told how far the work has come (absolute); draws only where somebody watches."""
+def progress(title: str, total: int | None = None, bytes: bool = False) -> Iterator[Tell]:
+    """Gives a function that is told how far the work has come (absolute), and of how much where only that shows it;
+    draws only where somebody watches."""
     if not sys.stderr.isatty():
-        yield lambda done: None
+        yield lambda done, of=None: None
         return
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -152,4 +161,4 @@ def progress(title: str, total: int | None = None, bytes: bool = False) -> Itera
     columns = (TextColumn("{task.description}"), BarColumn(), amount, TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(title, total=total)
-        yield lambda done: bar.update(task, completed=done)
+        yield lambda done, of=None: bar.update(task, completed=done, total=total if of is None else of)

@@ -8,7 +8,9 @@ import click
 
 from gateway.answers.texts import two_digits
 from gateway.cli.main import MOMENT, App, pass_app_to_look
-from gateway.cli.output import json_option, progress, say, say_json, say_under, table
+from gateway.cli.output import json_option, say, say_json, say_under, table
+from gateway.cli.working import long_work
+from gateway.errors import Refused, Stopped
 
 PERIOD = timedelta(days=90)
 
@@ -17,25 +19,33 @@ PERIOD = timedelta(days=90)
 @click.argument("draft", default="disk")
 @click.option("--since", type=MOMENT, help="Replay what happened from then on; default: the last 90 days.")
 @click.option("--score", default="", metavar="NAME", help="By this score and its stage; default: the main one.")
+@click.option("--keep", is_flag=True, help="Keep what is found with the draft of this id, for its page at the desk.")
 @json_option
 @pass_app_to_look
-def simulate(app: App, draft: str, since: datetime | None, score: str, as_json: bool) -> None:
+def simulate(app: App, draft: str, since: datetime | None, score: str, keep: bool, as_json: bool) -> None:
     """Try a model on what has happened, beside the live one.
 
     Who would have crossed to sales that did not, who would not, how many a week, which wins were caught or missed. It
     has no effect on anything. DRAFT is a file, a folder or a name in `drafts`, the id of a draft that was proposed, or
     an id of `gateway model history`; without it, the files on disk. What a lead is counts as it is known today.
     """
-    from gateway.answers.simulation import LISTS, sentences, simulation_json
+    from gateway.answers.simulation import LISTS, nameless, sentences, simulation_json
     from gateway.answers.versions import files_called
+    from gateway.committee import drafting
     from gateway.committee.simulating import simulate as run
 
     gateway = app.gateway
     name, files = files_called(gateway, draft)
     begin = app.moment(since) if since is not None else gateway.now() - PERIOD
-    with progress("replaying") as tell:
-        found = run(gateway, files, begin, lambda done, total: tell(done), score=score)
-    told = simulation_json(gateway, found)
+    page = drafting.called(gateway, draft) if keep else None
+    try:
+        with long_work(gateway, "simulate", name) as work, work.progress("replaying") as tell:
+            found = run(gateway, files, begin, tell, score=score)
+            told = simulation_json(gateway, found)
+            if page is not None:
+                drafting.tried(gateway, page, nameless(told), score, work.id)
+    except Stopped as exc:
+        raise Refused(f"stopped by {exc.by}; nothing is kept of it") from None
     if as_json:
         say_json({"draft": name, **told})
         return

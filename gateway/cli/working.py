@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import getpass
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from gateway.cli.output import progress
+from gateway.cli.output import Tell, progress
 
 if TYPE_CHECKING:
     from gateway.jobs import Job
@@ -20,16 +20,21 @@ class Working:
     def __init__(self, job: Job) -> None:
         self.check = job.check
         self.wait = job.wait
+        self.id = job.id
         self._job = job
 
     @contextlib.contextmanager
-    def progress(self, title: str, total: int | None = None, bytes: bool = False) -> Iterator[Callable[[int], None]]:
+    def progress(self, title: str, total: int | None = None, bytes: bool = False) -> Iterator[Tell]:
         """As ``output.progress``; the function it gives may raise ``Stopped``: tell it of what is committed."""
         self._job.part(title, total)
         with progress(title, total, bytes) as draw:
 
-            def tell(done: int) -> None:
-                draw(done)
+            def tell(done: int, of: int | None = None) -> None:
+                nonlocal total
+                if of is not None and of != total:
+                    total = of
+                    self._job.part(title, of)
+                draw(done, of)
                 self._job.tell(done)
 
             yield tell

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
 
-from gateway.errors import ConfigError
+from gateway.errors import ConfigError, Problem
 from gateway.governance.keys import APPROVALS, Approval
 from gateway.governance.parts import (
     CONTENT,
@@ -194,13 +194,13 @@ def fits(root: Path, host: Host, files: Mapping[str, str], live: Instance) -> In
     """The instance that these files make. Raises ``ConfigError`` with what is wrong, and with what the model looks at
     and no mapping brings in or no persona is, where the live one lacks it, too, only what is new."""
     found = load_instance(root, host, files)
-    known = {(one.file, one.key, one.message) for one in live.warnings}
-    lacks = [
-        one
-        for one in found.warnings
-        if one.message.startswith(("no mapping brings in", "no such persona"))
-        and (one.file, one.key, one.message) not in known
-    ]
+    lacks = [one for one in doubts(found, live) if one.message.startswith(("no mapping brings in", "no such persona"))]
     if lacks:
         raise ConfigError(lacks)
     return found
+
+
+def doubts(found: Instance, live: Instance) -> list[Problem]:
+    """What is suspicious about an instance, and was not about the live one."""
+    known = {(one.file, one.key, one.message) for one in live.warnings}
+    return [one for one in found.warnings if (one.file, one.key, one.message) not in known]

@@ -27,7 +27,7 @@ from gateway.settings.instance import Instance, texts
 from gateway.store import bundle, drafts
 from gateway.store.database import read, write
 from gateway.store.drafts import Draft
-from gateway.store.times import utc_now
+from gateway.store.times import new_id, utc_now
 from gateway.times import to_micros
 
 if TYPE_CHECKING:
@@ -107,14 +107,16 @@ def propose(
     reason: str,
     effective_at: datetime | None = None,
     token: str = "",
+    begun: Draft | None = None,
 ) -> tuple[Draft, dict[str, list[str]]]:
     """Put a draft before the others. Returns it with its changes in words.
 
+    :param begun: the one that ``files`` are of, where somebody worked on it at the desk: it stays the same draft.
     Raises ``Refused`` when no approval is asked for, for a viewer, a date in the past, or a draft that changes nothing;
     ``ConfigError`` when it does not fit the rest of the live files.
     """
     now = gateway.now()
-    _may(user)
+    may(user)
     with read(gateway.store.main) as connection:
         active = bundle.active(connection)
         live = governing.live_files(connection, gateway.instance)
@@ -130,9 +132,17 @@ def propose(
     kept = {one: wanted.get(one, "") for one in changes}
     at = to_micros(now)
     with write(gateway.store.main) as connection:
-        base = active.id if active is not None else ""
         effective = to_micros(effective_at) if effective_at is not None else None
-        draft = drafts.propose(connection, name, kept, base, user.id, user.email, reason, at, effective)
+        whose, words = (user.id, user.email), (reason, at, effective)
+        draft = Draft(
+            begun.id if begun is not None else new_id(),
+            *(name or ", ".join(kept), kept, active.id if active is not None else "", drafts.PROPOSED, *whose, *words),
+            changed_at=begun.changed_at if begun is not None else at,
+        )
+        if begun is not None:
+            _still(drafts.rewrite(connection, begun, draft))
+        else:
+            drafts.add(connection, draft)
         real, told = to_micros(utc_now()), {"files": [*kept]}
         audit.note(connection, real, user.email, "model proposed", draft.id, None, told, token)
     return draft, changes
@@ -145,8 +155,10 @@ def decide(gateway: Gateway, user: User, draft: Draft, what: str, reason: str, t
     ``ConfigError`` (it does not fit the live files any more). Returns the draft as it is then.
     """
     now = gateway.now()
-    _may(user)
+    may(user)
     _reason(reason)
+    if draft.state == drafts.BEGUN:
+        raise Refused("this draft is still worked on: propose it first")
     if draft.state not in drafts.OPEN or (draft.state == drafts.AGREED and what == keys.APPROVE):
         raise Refused(f"this draft is {draft.state}; `gateway model propose` makes another")
     if what == keys.WITHDRAW and draft.user != user.id:
@@ -183,9 +195,9 @@ def decide(gateway: Gateway, user: User, draft: Draft, what: str, reason: str, t
 
 def comment(gateway: Gateway, user: User, draft: Draft, words: str) -> None:
     """Say something about a draft; it turns no key. Raises ``Refused`` once the draft has ended."""
-    _may(user)
+    may(user)
     _reason(words)
-    if draft.state not in drafts.OPEN:
+    if draft.state not in (drafts.BEGUN, *drafts.OPEN):
         raise Refused(f"this draft is {draft.state}; `gateway model propose` makes another")
     said = Turn(keys.COMMENT, user.id, user.email, user.role, words.strip(), to_micros(gateway.now()))
     with write(gateway.store.main) as connection:
@@ -255,7 +267,7 @@ def _again(gateway: Gateway, draft: Draft) -> Draft:
         return draft_called(connection, draft.id)
 
 
-def _may(user: User) -> None:
+def may(user: User) -> None:
     if RIGHT not in allowed(user.role):
         raise Refused(f"a {user.role} decides about no model; people of {' and '.join(keys.HOLDERS)} do")
 

@@ -97,6 +97,7 @@ def simulate(
     _work = _Work(gateway, live, draft, to_micros(since), to_micros(until))
     total = sum(part.leads for part in parts)
     tally, done = Tally(), 0
+    tell(done, total)
     workers = processes or (min(os.cpu_count() or 1, 8) if total > MANY else 1)
     for part, one in zip(parts, _worked(parts, workers), strict=True):
         tally.add(one)

@@ -96,6 +96,23 @@ def arranged(name: str, text: str, given: Given) -> str:
     return dumped(yaml, tree) if any(changed) else text
 
 
+def touched(data: Mapping[str, Any], given: Given) -> dict[str, Sequence[str]]:
+    """Of what a form has, what differs from that which it showed of ``data``; of an overlay's row all or nothing. So a
+    text that was changed beside it is not undone by fields that nobody touched."""
+    shown = {
+        f"threshold-{line}-{place}": [points]
+        for line, row in enumerate(thresholds(data).values())
+        for place, points in enumerate(row)
+    }
+    for place, one in enumerate([*overlays(data), Overlay()]):
+        values = (one.name, one.begins, one.ends, one.owner, one.factor)
+        row = {f"overlay-{place}-{key}": [value] for key, value in zip(KEYS, values, strict=True)}
+        row |= {f"overlay-{place}-of": list(one.of)} if one.of else {}
+        mine = {key: list(given[key]) for key in given if key.startswith(f"overlay-{place}-")}
+        shown |= mine if mine == row else {}
+    return {key: values for key, values in given.items() if list(values) != shown.get(key)}
+
+
 # -- overlays: overlay-PLACE-name, -from, -to, -owner, -factor, -of (several), -drop -----------------------------------
 
 

@@ -1,5 +1,5 @@
-"""Drafts of the model that were proposed, and who turned a key for them. Rows in, rows out; what counts is decided in
-``governance.keys``.
+"""Drafts of the model, under way and proposed, and who turned a key for them. Rows in, rows out; what counts is decided
+in ``governance.keys``.
 """
 
 from __future__ import annotations
@@ -8,12 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from gateway.governance.keys import Turn
 from gateway.store import tables as t
 from gateway.store.times import new_id
 
+BEGUN = "begun"
+"""Somebody still works on it: it waits for nobody's key."""
 PROPOSED, AGREED, LIVE, REJECTED, WITHDRAWN, FAILED = "proposed", "agreed", "live", "rejected", "withdrawn", "failed"
 OPEN = (PROPOSED, AGREED)
 _d, _t = t.drafts.c, t.draft_turns.c
@@ -21,9 +23,10 @@ _d, _t = t.drafts.c, t.draft_turns.c
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """``files``: name → text, those that differ from ``base``, the id of the bundle it was made from. ``effective_at``:
-    when it is to go live; None = with the last key. ``bundle``: what it became. ``problem``: why it did not go live.
-    Times are microseconds of business time."""
+    """``files``: name → text, those that differ from ``base``, the id of the bundle it was made from; empty = it is to
+    be taken away. ``effective_at``: when it is to go live; None = with the last key. ``bundle``: what it became.
+    ``problem``: why it did not go live. ``changed_at``: when its files were last written. ``trial``: what was found
+    when it was tried, as its maker put it together. Times are microseconds of business time."""
 
     id: str
     name: str
@@ -35,27 +38,36 @@ class Draft:
     reason: str
     at: int
     effective_at: int | None
-    ended_at: int | None
-    bundle: str
-    problem: str
+    ended_at: int | None = None
+    bundle: str = ""
+    problem: str = ""
+    changed_at: int = 0
+    trial: Mapping[str, Any] | None = None
 
 
-def propose(
-    connection: Connection,
-    name: str,
-    files: Mapping[str, str],
-    base: str,
-    user: str,
-    by: str,
-    reason: str,
-    at: int,
-    effective_at: int | None,
-) -> Draft:
-    draft = Draft(
-        new_id(), name, dict(files), base, PROPOSED, user, by, reason, at, effective_at, None, bundle="", problem=""
-    )
-    connection.execute(insert(t.drafts).values({name: getattr(draft, name) for name in Draft.__slots__}))
-    return draft
+def add(connection: Connection, draft: Draft) -> None:
+    connection.execute(insert(t.drafts).values(_values(draft)))
+
+
+def rewrite(connection: Connection, was: Draft, draft: Draft) -> bool:
+    """Write all of ``draft`` over ``was`` but its trial. False: it is another by now than when it was read."""
+    mine = update(t.drafts).where(_d.id == was.id, _d.state == was.state, _d.changed_at == was.changed_at)
+    values = {name: value for name, value in _values(draft).items() if name != "trial"}
+    return bool(connection.execute(mine.values(values)).rowcount)
+
+
+def drop(connection: Connection, draft: Draft) -> bool:
+    """Forget one that nobody proposed. False: it is another by now than when it was read."""
+    mine = delete(t.drafts).where(_d.id == draft.id, _d.state == BEGUN, _d.changed_at == draft.changed_at)
+    gone = bool(connection.execute(mine).rowcount)
+    if gone:
+        connection.execute(delete(t.draft_turns).where(_t.draft == draft.id))
+    return gone
+
+
+def tried(connection: Connection, id_: str, trial: Mapping[str, Any]) -> None:
+    """Keep what was found when it was tried, instead of what was found before."""
+    connection.execute(update(t.drafts).where(_d.id == id_).values(trial=dict(trial)))
 
 
 def turn(connection: Connection, draft: Draft, turned: Turn) -> None:
@@ -102,6 +114,10 @@ def turns(connection: Connection, drafts: Sequence[Draft]) -> dict[str, list[Tur
     for row in connection.execute(select(t.draft_turns).where(_t.draft.in_(ids)).order_by(_t.id)).mappings():
         rows[row["draft"]].append(Turn(**{name: row[name] for name in Turn.__slots__}))
     return rows
+
+
+def _values(draft: Draft) -> dict[str, Any]:
+    return {name: getattr(draft, name) for name in Draft.__slots__} | {"files": dict(draft.files)}
 
 
 def _draft(row: Mapping[Any, Any]) -> Draft:

@@ -85,6 +85,13 @@ def one(connection: Connection, id_: str, now: int) -> JobRow | None:
     return _row(dict(row), now) if row is not None else None
 
 
+def last(connection: Connection, what: str, subject: str, now: int) -> JobRow | None:
+    """The newest of its kind."""
+    mine = select(t.jobs).where(_j.what == what, _j.subject == subject).order_by(_j.id.desc()).limit(1)
+    row = connection.execute(mine).mappings().first()
+    return _row(dict(row), now) if row is not None else None
+
+
 def _row(row: dict[str, Any], now: int) -> JobRow:
     silent = row["ended_at"] is None and row.pop("beat_at") < now - SILENCE
     row.pop("beat_at", None)

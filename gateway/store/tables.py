@@ -706,7 +706,7 @@ drafts = Table(  # changes of the model that somebody proposed, and what became 
     Column("name", String, nullable=False),
     Column("files", Json, nullable=False),  # name -> text, of those that differ
     Column("base", String, nullable=False),  # the bundle that was live
-    Column("state", String, nullable=False, index=True),  # proposed | agreed | live | rejected | withdrawn | failed
+    Column("state", String, nullable=False, index=True),  # begun | proposed | agreed | live | rejected …
     Column("user", Id, nullable=False),
     Column("by", String, nullable=False),
     Column("reason", String, nullable=False),
@@ -715,6 +715,8 @@ drafts = Table(  # changes of the model that somebody proposed, and what became 
     Column("ended_at", Time),
     Column("bundle", String, nullable=False, server_default=""),  # what it became
     Column("problem", String, nullable=False, server_default=""),  # why it did not go live
+    Column("changed_at", Time, nullable=False, server_default=text("0")),  # when its files were last written
+    Column("trial", Json),  # what a replay of it found: people by their ids alone
 )
 
 draft_turns = Table(  # whose keys were turned for a draft: append-only

@@ -127,11 +127,10 @@ def tried(desk: Desk, found: Draft) -> ResponseReturnValue:
 
 
 def trying(desk: Desk, found: Draft) -> jobs.JobRow | None:
-    """The last replay of it: under way, or not kept."""
+    """The last replay of it, unless that is over and what it found is kept."""
     with read(desk.gateway.store.main) as connection:
         row = jobs.last(connection, TRIAL, called(found), real_now())
-    kept = found.trial is not None and row is not None and found.trial["job"] == row.id
-    return None if kept and row is not None and row.ended else row
+    return row if row is not None and row.ended != "done" else None
 
 
 # -- a file as a form --------------------------------------------------------------------------------------------------

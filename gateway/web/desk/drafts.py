@@ -61,7 +61,8 @@ def versions(desk: Desk) -> ResponseReturnValue:
 @page("/model/drafts/<id_>")
 def draft(desk: Desk, id_: str) -> ResponseReturnValue:
     """What it changes and what it would have done, side by side; its files as forms while it is worked on."""
-    gateway, found = desk.gateway, _named(desk, id_)
+    gateway, job = desk.gateway, trying(desk, _named(desk, id_))
+    found = _named(desk, id_)  # after its replay: what that found is kept before it is over
     begun = found.state == drafts.BEGUN
     told: Any = None
     if found.trial is not None:
@@ -79,7 +80,7 @@ def draft(desk: Desk, id_: str) -> ResponseReturnValue:
         sentences=list(sentences(told)) if told else (),
         outdated=drafting.outdated(gateway, found),
         lists=LISTS,
-        job=trying(desk, found),
+        job=job,
         scores=sorted({*gateway.model.score_names, *filter(None, map(score_of, found.files))}),
         form=form,
         **(sheet(desk, found, request.args.get("file", "")) if form else {}),

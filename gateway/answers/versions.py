@@ -65,6 +65,18 @@ def history(gateway: Gateway, limit: int | None = None) -> list[Version]:
     return found
 
 
+def scored_since(gateway: Gateway) -> int | None:
+    """Since when leads are scored as they are now, in microseconds; None: no model is live."""
+    since = None
+    with read(gateway.store.main) as connection:
+        rows = bundle.history(connection)
+    for row in reversed(rows):
+        if row.hashes.get("scoring") != rows[-1].hashes.get("scoring"):
+            break
+        since = row.active_at
+    return since
+
+
 def _models(rows: Sequence[Any]) -> list[Any]:
     """Those rows whose model is another than that of the row before."""
     found: list[Any] = []

@@ -62,6 +62,7 @@ def learn(
     A lead is looked at as it was when it was handed over to sales; what was told later may know the end, so it is
     named and left out. The proposal is judged on the newest 30 % of the leads, which it has not learned from.
     """
+    from gateway.answers.versions import scored_since
     from gateway.learning import draft
     from gateway.learning.lesson import learn as teach
 
@@ -74,6 +75,7 @@ def learn(
     cases = read_cases(gateway, order_by, undated, forced)
     live = gateway.instance.built_from(gateway.instance.scoring) if gateway.instance.scoring is not None else {}
     factories = {name: one.factory for name, one in gateway.host.scorers.items()}
+    live_since = scored_since(gateway)
     apart = {name for rules in gateway.model.joining.objects.values() for name in rules.identify_by} | {order_by}
 
     def lesson_of() -> Lesson:
@@ -87,6 +89,7 @@ def learn(
             apart=apart,
             sources=sources(gateway),
             thresholds=live_thresholds(gateway),
+            live_since=live_since,
         )
 
     lesson: Lesson = plugin_call(offer.plugin, "learn", lesson_of)
@@ -164,7 +167,7 @@ def _refuse_broken(offer: Any, text: str) -> None:
 
 
 def _say(lesson: Lesson) -> None:
-    from gateway.learning.draft import better_words, crossing_words, split_words
+    from gateway.learning.draft import judged_words
 
     say(f"{plural(lesson.cases, 'lead')} with an end, of which {lesson.won:,} were won ({lesson.base:.0%})")
     words = {"handoff": "handed over", "first word": "first heard of by sales", "end": "at their end"}
@@ -184,12 +187,8 @@ def _say(lesson: Lesson) -> None:
         indent=2,
     )  # fmt: skip
     say("  auc: how often a won lead stands above a lost one; off by: promised against real share of won, on average")
-    if lesson.better is not None:
-        say(f"what was learned stands {better_words(lesson.better)}")
-    if lesson.splits:
-        say(f"fit/behaviour by their auc: {split_words(lesson)}")
-    for one in lesson.crossings:
-        say(crossing_words(one))
+    for sentence in judged_words(lesson):
+        say(sentence)
     leaks = [leak for leak in lesson.left_out if leak.why != "no use"]
     if leaks:
         say()
@@ -220,6 +219,8 @@ def _say(lesson: Lesson) -> None:
 
 
 def _json(lesson: Lesson, out: Path | None, text: str) -> dict[str, Any]:
+    from gateway.learning.draft import judged_words
+
     proposed = lesson.proposed
     return {
         "strategy": lesson.strategy,
@@ -241,6 +242,7 @@ def _json(lesson: Lesson, out: Path | None, text: str) -> dict[str, Any]:
         ],
         "better": lesson.better,
         "splits": {f"{share}/{100 - share}": round(area, 4) for share, area in lesson.splits.items()},
+        "sentences": [*judged_words(lesson)],
         "chosen_split": f"{lesson.chosen}/{100 - lesson.chosen}" if lesson.splits else None,
         "thresholds": [asdict(one) for one in lesson.crossings],
         "left_out": [

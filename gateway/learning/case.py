@@ -29,11 +29,12 @@ class Value(NamedTuple):
 
 
 class Told(NamedTuple):
-    """An outcome that sales reported."""
+    """An outcome that sales reported. ``known_at``: when we heard of it."""
 
     at: int
     outcome: str
     dated: bool
+    known_at: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,8 @@ class Case:
     undated: Mapping[str, Any] = field(repr=False)
     undated_kinds: frozenset[str]
     trusted: frozenset[str] = frozenset()
+    known_at: int = 0
+    """When its end was heard of, in microseconds."""
 
 
 def cases(pasts: Iterable[Past], order_by: str = "", undated: bool = False, forced: Collection[str] = ()) -> list[Case]:
@@ -121,6 +124,7 @@ def _case(past: Past, order_by: str, undated: bool, forced: frozenset[str]) -> C
     return Case(
         past.lead, bool(won), at, judged, order if order_by else moment / 1e6, Subject(known, used, (), past.persona),
         late, unsure, frozenset() if undated else kinds, frozenset(trusted),
+        end.known_at,
     )  # fmt: skip
 
 

@@ -37,12 +37,8 @@ def _head(lesson: Lesson) -> Iterator[str]:
             f"  {one.name:<20} AUC {one.auc:.3f} ± {one.unsure:.3f}, best fifth {one.top_20:.0%} won "
             f"(lift {one.lift_20:.2f}; best tenth {one.lift_10:.2f}), off by {one.off:.1f} points of a hundred"
         )
-    if lesson.better is not None:
-        yield f"What was learned stands {better_words(lesson.better)}."
-    if lesson.splits:
-        yield f"Fit and behaviour: AUC by the weight of fit, {split_words(lesson)}."
-    for crossing in lesson.crossings:
-        yield crossing_words(crossing) + "."
+    for sentence in judged_words(lesson):
+        yield f"{sentence}."
     leaks = [leak for leak in lesson.left_out if leak.why != "no use"]
     if leaks:
         yield ""
@@ -56,6 +52,15 @@ def _head(lesson: Lesson) -> Iterator[str]:
         yield from (f"  {one}" for one in useless)
     if lesson.proposed is not None and lesson.proposed.no_effect:
         yield f"Earn less than half a point, so they have no rule: {', '.join(lesson.proposed.no_effect)}."
+
+
+def judged_words(lesson: Lesson) -> Iterator[str]:
+    """What the judgement comes to, beside its numbers: a sentence each."""
+    if lesson.better is not None:
+        yield f"what was learned stands {better_words(lesson.better)}"
+    if lesson.splits:
+        yield f"AUC by the split of fit and behaviour: {split_words(lesson)}"
+    yield from map(crossing_words, lesson.crossings)
 
 
 def split_words(lesson: Lesson) -> str:

@@ -23,6 +23,7 @@ from gateway.learning.leaks import LeftOut, leaks
 from gateway.learning.points import SPLITS, Proposed, design, learned, propose
 from gateway.learning.thresholds import same_share
 from gateway.learning.traits import AXES, PERSONAL, Traits
+from gateway.times import from_micros
 
 HELD_OUT = 0.3
 LEAST = 10
@@ -87,12 +88,14 @@ def learn(
     apart: Collection[str] = (),
     sources: Mapping[str, str] = MappingProxyType({}),
     thresholds: Sequence[tuple[str, str, float]] = (),
+    live_since: int | None = None,
 ) -> Lesson:
     """Learn from ``cases``, which are sorted, oldest first.
 
     :param live: the live scoring.yaml's content, {} without one. :param factories: strategy → how its scorer is built.
     :param forced: attributes to learn from whatever the leak guard says. :param apart: attributes to leave alone.
     :param sources: attribute → the fields it comes from, to name it by. :param thresholds: (stage, persona, points).
+    :param live_since: when the live model began, in microseconds.
     Raises ``Refused`` when there is too little to learn from, with what to do.
     """
     older = _enough(cases)
@@ -144,7 +147,7 @@ def learn(
         strategy, len(cases), int(won.sum()), older, len(cases) - older,
         {name: sum(case.judged == name for case in cases) for name in JUDGED}, [*found, *useless], data,
         [verdict(name, one[:older], won[:older], one[older:], won[older:]) for name, one in scored.items()],
-        proposed, splits, chosen, _doubts(cases, older), crossings, surely,
+        proposed, splits, chosen, _doubts(cases, older, live_since), crossings, surely,
     )  # fmt: skip
 
 
@@ -204,7 +207,7 @@ def _enough(cases: Sequence[Case]) -> int:
     return older
 
 
-def _doubts(cases: Sequence[Case], older: int) -> list[str]:
+def _doubts(cases: Sequence[Case], older: int, live_since: int | None) -> list[str]:
     wins = sum(case.won for case in cases)
     found = []
     if wins < USEFUL:
@@ -212,7 +215,7 @@ def _doubts(cases: Sequence[Case], older: int) -> list[str]:
     ends = sum(case.judged == "end" for case in cases)
     if ends > len(cases) / 2:
         found.append(
-            f"{ends} of {len(cases)} leads had neither handoff nor a first word of sales, so they are looked at as "
+            f"{ends:,} of {len(cases):,} leads had neither handoff nor a first word of sales, so they are looked at as "
             "they were when they ended; half-lives may be flattered by that"
         )
     base, late = (np.mean([case.won for case in part]) for part in (cases[:older], cases[older:]))
@@ -220,6 +223,11 @@ def _doubts(cases: Sequence[Case], older: int) -> list[str]:
         found.append(f"{base:.0%} of the older leads were won, of the newest 30 % {late:.0%}: something else changed")
     if len(Counter(case.order for case in cases)) < len(cases) / 10:
         found.append("most leads have the same time, so 'newest' means little; --order-by ATTRIBUTE names a better one")
+    if live_since is not None and (seen := sum(case.known_at < live_since for case in cases[older:])):
+        found.append(
+            f"the live model began {from_micros(live_since):%Y-%m-%d}, when the end of {seen:,} of the newest "
+            f"{len(cases) - older:,} was known: it may be made of them, and then looks better than it is"
+        )
     return found
 
 

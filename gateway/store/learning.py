@@ -61,10 +61,10 @@ def _part(connection: Connection, ids: Sequence[str], inbound: Inbound, rank: An
     values = _values(connection, {*ids, *companies}, inbound, rank)
     undated = {tuple(row[1:]) for row in _times_unknown(connection, ids)}
     told: dict[str, list[Told]] = defaultdict(list)
-    for lead, at, outcome, precision in rows_of(
-        connection, select(o.lead, o.at, o.outcome, o.precision).where(among(o.lead, ids))
+    for lead, at, outcome, precision, known_at in rows_of(
+        connection, select(o.lead, o.at, o.outcome, o.precision, o.known_at).where(among(o.lead, ids))
     ):
-        told[lead].append(Told(at, outcome, precision != "unknown"))
+        told[lead].append(Told(at, outcome, precision != "unknown", known_at))
     handoffs: dict[str, list[int]] = defaultdict(list)
     opened = select(h.lead, h.opened_at).where(among(h.lead, ids), h.state.in_(("open", "closed")))
     for lead, at in rows_of(connection, opened):

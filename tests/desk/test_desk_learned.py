@@ -47,6 +47,8 @@ def test_what_past_leads_say_is_opened_as_a_draft(past: Instance, app: Any, desk
     marketing.get("/model/learned")
     page = unescape(marketing.post("/model/learned", per_week="5", weeks="2000"))
     assert "learned points" in page
+    assert "of 100 resamples of the newest leads" in page  # whether that is more than chance
+    assert 'name="per_week" inputmode="decimal" size="6" value="5"' in page  # learning again asks the same
     assert "Thresholds by these points" in page
     assert "Open as a draft of journey.yaml" in page
     text = page.split('<textarea name="text" hidden>')[1].split("</textarea>")[0]

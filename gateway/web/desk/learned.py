@@ -6,25 +6,32 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from flask import render_template, request
+from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from gateway.errors import GatewayError, Refused
 from gateway.governance.parts import JOURNEY, SCORING
 from gateway.web.desk import apart
-from gateway.web.desk.page import Desk, done, page, visitor
+from gateway.web.desk.page import Desk, chosen, page, visitor
 
 LONGEST = 900.0
 """Seconds that either may take."""
 KEY = ("learned",)
+ASKED = dict.fromkeys(("per_week", "weeks", "order_by", "undated"), 200)
+FIRST = 15
+"""So many of the values, those with the most points, stand open."""
 
 
 @page("/model/learned", "decide")
 def learned(desk: Desk) -> ResponseReturnValue:
     kept = desk.beside.look(KEY)
+    told = kept.value if kept is not None else None
     return render_template(
         "desk/learned.html",
-        told=kept.value if kept is not None else None,
+        asked=chosen(ASKED) or (told["asked"] if told else {}),
+        told=told,
+        values=sorted(told["model"]["values"], key=lambda one: -abs(one["points"])) if told else (),
+        first=FIRST,
         problem=kept.problem if kept is not None else "",
         working=kept is not None and kept.running is not None,
         files=(SCORING, JOURNEY),
@@ -39,9 +46,11 @@ def learn(desk: Desk) -> ResponseReturnValue:
     how = [*([f"--order-by={order}"] if order else []), *(["--undated"] if "undated" in given else [])]
     rooms = [f"--{name.replace('_', '-')}={_number(given[name])}" for name in ("per_week", "weeks") if given.get(name)]
     by = visitor().email
+    asked: dict[str, Any] = {name: said for name in ASKED if (said := given.get(name, "").strip()[:200])}
     with desk.noting("model learned from past leads", first=True):
-        desk.beside.again(KEY, lambda: {"by": by, **_learned(root, how, rooms)})
-    return done("Past leads are looked at.", "desk.learned")
+        desk.beside.again(KEY, lambda: {"by": by, "asked": asked, **_learned(root, how, rooms)})
+    flash("Past leads are looked at.", "done")
+    return redirect(url_for("desk.learned", **asked))
 
 
 def _number(text: str) -> str:

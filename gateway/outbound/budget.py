@@ -65,6 +65,13 @@ class SystemBudget:
             with write(self._engine, lock=f"budget {self._system}") as connection:
                 budgets.raise_to(connection, self._system, self._name(window), used)
 
+    def today(self) -> tuple[int, int] | None:
+        """(calls taken today, calls that a day allows); None: days are not counted."""
+        if (limit := self._limits.get(DAY)) is None:
+            return None
+        with read(self._engine) as connection:
+            return budgets.held(connection, self._system).get(self._name(DAY), 0), limit
+
     def takes(self, calls: int) -> timedelta:
         """How long so many calls take at the pace that the limits allow, what today has left included."""
         now = self._clock()

@@ -233,7 +233,9 @@ def anybody(connection: Connection) -> bool:
 def moved(connection: Connection, stages: Sequence[str], since: int) -> dict[str, int]:
     """How many leads came to each of these stages for the first time since then, in their order."""
     r = t.reached.c
-    chosen = select(r.stage, func.count()).where(among(r.stage, stages), r.at >= since).group_by(r.stage)
+    merged = select(_l.id).where(_l.merged_into.is_not(None))
+    chosen = select(r.stage, func.count()).where(among(r.stage, stages), r.at >= since, r.lead.not_in(merged))
+    chosen = chosen.group_by(r.stage)
     counts = {row[0]: row[1] for row in connection.execute(chosen)}
     return {stage: counts.get(stage, 0) for stage in stages}
 

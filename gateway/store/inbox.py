@@ -55,6 +55,8 @@ IDLE = 1.0
 """Seconds after which the writer's connection may have been cut by then."""
 RESERVE = 64 * 1024 * 1024
 """Bytes of free space that are left for working what is in: nothing is taken in below."""
+NEWEST = 1000
+"""Documents that are looked at for who was heard of last."""
 
 _MICROSECOND = timedelta(microseconds=1)
 _DEATHS = "deaths"  # a worker that two see die dies once
@@ -326,16 +328,37 @@ class Inbox:
         with read(self.engine) as connection:
             return [document for chunk in _chunks(ids) for document in _load(connection, chunk)]
 
+    def heard(self, systems: Collection[str]) -> dict[str, int]:
+        """System → when its newest document came, in microseconds; those that nothing came from are left out."""
+        newest = select(_d.system, _d.received_at).order_by(_d.id.desc()).limit(NEWEST).subquery("newest")
+        with read(self.engine) as connection:
+            rows = connection.execute(select(newest.c.system, func.max(newest.c.received_at)).group_by(newest.c.system))
+            found = {system: at for system, at in rows if system in systems}
+            for name in systems - found.keys():  # by an index, of those that were silent while others spoke
+                if (at := connection.scalar(select(func.max(_d.received_at)).where(_d.system == name))) is not None:
+                    found[name] = at
+        return found
+
     def listing(
-        self, system: str | None = None, state: str | None = None, limit: int = 50, before: str | None = None
+        self,
+        system: str | None = None,
+        state: str | None = None,
+        limit: int = 50,
+        before: str | None = None,
+        key: str | None = None,
     ) -> list[dict[str, Any]]:
-        """Newest first, without bodies: id, system, received_at, origin, stream, state, reason, flags, size, deaths."""
+        """Newest first, without bodies: id, system, received_at, origin, stream, state, reason, flags, size, deaths.
+
+        :param key: what the sender calls the delivery, of ``system``.
+        """
         columns = (_d.id, _d.system, _d.received_at, _d.origin, _d.stream, _d.state, _d.reason, _d.flags, _d.deaths)
         wanted = select(*columns, func.length(_d.body).label("size")).order_by(_d.id.desc()).limit(limit)
         if system is not None:
             wanted = wanted.where(_d.system == system)
         if state is not None:
             wanted = wanted.where(_d.state == state)
+        if key is not None:
+            wanted = wanted.where(_d.key == key)
         if before is not None:
             wanted = wanted.where(_d.id < before)
         with read(self.engine) as connection:

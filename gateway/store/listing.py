@@ -267,13 +267,19 @@ def deliveries(
     system: str | None = None,
     state: str | None = None,
     after: tuple[int, str] | None = None,
+    lead: str | None = None,
 ) -> Rows:
     """Writes, newest first. State ``waiting`` is also what is on its way or unsure.
 
-    :param after: ``planned_at`` and id of the last one of the page before.
+    :param after: ``planned_at`` and id of the last one of the page before. :param lead: those about one only.
     """
     w = t.writes.c
     states = STATES if state is None else OPEN_WRITES if state == "waiting" else (state,)
+    if lead is not None:
+        theirs = select(t.writes).where(w.lead == lead, w.state.in_(states))
+        theirs = theirs.where(w.system == system) if system is not None else theirs
+        theirs = theirs.where(tuple_(w.planned_at, w.id) < tuple_(*after)) if after is not None else theirs
+        return _rows(connection, theirs.order_by(w.planned_at.desc(), w.id.desc()).limit(limit))
     newest: list[tuple[int, str]] = []
     for name in [system] if system is not None else _told(connection):
         each = [select(w.planned_at, w.id).where(w.system == name, w.state == one) for one in states]

@@ -6,13 +6,16 @@ import csv
 import io
 import re
 import sqlite3
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from disk_instance import ANN, Instance
+from sqlalchemy import select, update
 
 from gateway.store import desk as queries
-from gateway.store.database import read
+from gateway.store import tables as t
+from gateway.store.database import read, write
 from gateway.store.times import utc_now
 from gateway.web.desk.page import NAME
 
@@ -30,8 +33,50 @@ def test_today_tells_what_is_due_and_how_the_systems_are(desk: Any) -> None:
     text = desk("viewer").get("/")
     assert "<b>1</b> open handoffs" in text
     assert "Ann Ames" in text
-    for name in ("leads", "sales", "mql"):
-        assert f">{name}</th>" in text
+    assert ">mql</th>" in text
+    for name in ("leads", "sales"):
+        assert f'<a href="/systems/{name}">{name}</a></th>' in text
+
+
+def test_a_figure_of_today_leads_to_its_leads(desk: Any, company: Instance) -> None:
+    """Exactly as many as it says; who was merged is counted as whom they were merged into."""
+    company.bring([ANN | {"id": "9", "email": "ann@nine.example", "at": f"{utc_now():%Y-%m-%dT00:00:00}"}], "later.csv")
+    company.run("leads", "merge", "ann@one.example", "ann@nine.example")
+    browser = desk("viewer")
+    shown = re.findall(r'<a href="(/numbers/funnel/leads[^"]+)"[^>]*>(\d+)</a>', browser.get("/"))
+    assert shown
+    for path, count in shown:
+        assert browser.get(path.replace("&amp;", "&")).count('<a href="/leads/') == int(count), path
+
+
+def test_today_tells_of_each_system_when_it_was_heard_of_what_failed_and_what_its_calls_are(
+    desk: Any, app: Any, company: Instance
+) -> None:
+    company.bring([ANN | {"id": "7", "email": "nobody"}], "wrong.csv")
+    budget = app.extensions[NAME].gateway.budgets["sales"]
+    budget.allow(1000, timedelta(days=1))
+    budget.spend(7)
+    text = desk("admin").get("/").split('id="systems"')[1]
+    leads, sales = text.split('href="/systems/sales"')
+    assert re.search(rf'data-label="Heard of last"><time [^>]*>{utc_now():%Y}-', leads)
+    assert 'data-label="Heard of last"></td>' in sales
+    assert "7 of 1,000" in sales
+    assert "not counted" in leads
+    with write(app.extensions[NAME].gateway.inbox.engine) as connection:
+        connection.execute(update(t.documents).values(state="quarantined"))
+    text = desk("admin").get("/")
+    assert re.search(r'href="/inbox\?system=leads&amp;state=quarantined">\d quarantined document', text)
+
+
+def test_a_word_that_a_mapping_translates_is_no_difference(company: Instance, request: pytest.FixtureRequest) -> None:
+    """What is marked in red beside the lead's own value means something else."""
+    company.edit(
+        "mappings/leads.yaml", "      country: country\n", "      country: {to: country, values: {DE: Germany}}\n"
+    )
+    company.bring([ANN | {"at": "2026-02-05T09:00:00"}], "later.csv")
+    text = request.getfixturevalue("desk")("viewer").get(f"/leads/{ann(company)}")
+    assert re.search(r"country</th><td>Germany</td>.*?<td>DE</td>", text, re.DOTALL)
+    assert "(differs)" not in text
 
 
 def test_a_lead_shows_its_points_its_records_and_what_happened(desk: Any, company: Instance) -> None:
@@ -312,6 +357,30 @@ def test_a_document_is_looked_into_and_read_again(desk: Any) -> None:
     assert "ann@one.example" in browser.get(found[1])
     browser.post(f"{found[1]}/replay", back=found[1])
     assert "It is read again" in browser.text
+
+
+def test_documents_and_writes_are_looked_for(
+    desk: Any, app: Any, company: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browser, gateway = desk("admin"), app.extensions[NAME].gateway
+    with read(gateway.inbox.engine) as connection:
+        one = connection.execute(select(t.documents.c.id, t.documents.c.key)).first()
+    assert f"{one.id}</span>" in browser.get(f"/inbox?id={one.id}")
+    assert f'href="/inbox/{one.id}"' in browser.get(f"/inbox?id={one.key}&system=leads")
+    assert "No such documents" in browser.get(f"/inbox?id={one.key}&system=sales")
+    assert f'href="/leads/{ann(company)}"' in browser.get("/deliveries?lead=ann@one.example")
+    assert "No such writes" in browser.get("/deliveries?lead=bob@two.example")
+    assert "no lead" in browser.get("/deliveries?lead=nobody@one.example")
+    monkeypatch.setattr("gateway.web.desk.documents.PAGE", 1)
+    company.bring([ANN | {"title": "CEO", "at": "2026-02-05T09:00:00"}], "later.csv")
+    seen, path = [], "/deliveries?lead=ann@one.example"
+    while path:
+        text = browser.get(path)
+        seen += re.findall(r'name="id" value="([0-9a-f]{32})"|data-label="State">', text)
+        older = re.search(r'href="(/deliveries\?[^"]+)">Older', text)
+        path = older[1].replace("&amp;", "&") if older else ""
+    with read(gateway.store.main) as connection:
+        assert len(seen) >= len(connection.execute(select(t.writes.c.id)).all()) > 0
 
 
 def test_writes_are_given_up_with_a_reason(desk: Any, company: Instance) -> None:

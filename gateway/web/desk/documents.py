@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from flask import render_template, request
+from flask import redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from gateway.answers.texts import plural
@@ -15,7 +15,8 @@ from gateway.store import listing
 from gateway.sync.companions import in_words
 from gateway.times import to_micros
 from gateway.web.desk.jobs import begin
-from gateway.web.desk.page import Desk, chosen, day_of, done, page, visitor
+from gateway.web.desk.page import Desk, chosen, day_of, done, page, place_of, visitor
+from gateway.web.desk.work import names
 
 PAGE = 100
 SHOWN = 20_000
@@ -26,8 +27,14 @@ WRITES = ("waiting", "confirmed", "superseded", "dead")
 
 @page("/inbox")
 def inbox(desk: Desk) -> ResponseReturnValue:
-    asked = chosen({"system": 60, "state": 20, "before": 40})
-    rows = desk.gateway.inbox.listing(asked.get("system"), asked.get("state"), PAGE + 1, asked.get("before"))
+    asked, store = chosen({"system": 60, "state": 20, "before": 40, "id": 255}), desk.gateway.inbox
+    if (key := asked.get("id")) is not None:
+        if store.one(key) is not None:
+            return redirect(url_for("desk.document", id_=key))
+        names = [asked["system"]] if "system" in asked else desk.gateway.instance.systems
+        rows = [row for name in names for row in store.listing(name, asked.get("state"), PAGE, key=key)][:PAGE]
+    else:
+        rows = store.listing(asked.get("system"), asked.get("state"), PAGE + 1, asked.get("before"))
     last = rows[PAGE - 1]["id"] if len(rows) > PAGE else ""
     return render_template(
         "desk/inbox.html",
@@ -133,17 +140,27 @@ def _of(asked: Mapping[str, str]) -> str:
 
 @page("/deliveries")
 def deliveries(desk: Desk) -> ResponseReturnValue:
-    asked = chosen({"system": 60, "state": 20})
+    asked = chosen({"system": 60, "state": 20, "lead": 320, "after": 60})
+    after, problem, lead = place_of(asked.pop("after", "")), "", None
+    if "lead" in asked:
+        try:
+            lead = desk.gateway.find_lead(asked["lead"])
+        except NotFound as exc:
+            problem, lead = str(exc), ""
     with desk.looking() as connection:
-        rows = listing.deliveries(connection, PAGE, asked.get("system"), asked.get("state"))
+        rows = listing.deliveries(connection, PAGE + 1, asked.get("system"), asked.get("state"), after, lead)
+        people = names(connection, rows)
+    last, rows = rows[PAGE - 1] if len(rows) > PAGE else None, rows[:PAGE]
     for row in rows:
-        row["words"] = in_words(row["object"], row["fields"], row["record"])
+        row["words"], row["whom"] = in_words(row["object"], row["fields"], row["record"]), people.get(row["lead"])
     return render_template(
         "desk/deliveries.html",
         rows=rows,
         asked=asked,
         states=WRITES,
         systems=desk.gateway.instance.systems,
+        problem=problem,
+        following=f"{last['planned_at']}:{last['id']}" if last else "",
     )
 
 

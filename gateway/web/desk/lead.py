@@ -6,8 +6,10 @@ from typing import Any
 
 from flask import redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from marshmallow import ValidationError
 
 from gateway import past
+from gateway.answers import texts
 from gateway.answers.handoff import ended_as, state_words
 from gateway.answers.lead import Known, decided_by, known_of
 from gateway.answers.work import in_words
@@ -102,14 +104,26 @@ def _sides(desk: Desk, known: Known) -> list[dict[str, Any]]:
         rule.to for one in records for rule in joining.inbound(one.system, one.object).values()
     }):  # fmt: skip
         cells, said = [], []
+        value, (at, system) = known.lead.attributes.get(name), known.origin.get(name, (None, ""))
         for one in records:
             rules = {field: rule for field, rule in joining.inbound(one.system, one.object).items() if rule.to == name}
             spoken = [(rule, one.snapshot[field][0]) for field, rule in rules.items() if field in one.snapshot]
             said += [(one.system, rule) for rule, raw in spoken if raw is not None or rule.blank == "clear"]
-            cells.append(None if not rules else spoken[0][1] if spoken else "")
-        at, system = known.origin.get(name, (None, ""))
+            if not spoken:
+                cells.append(("", False) if rules else None)
+                continue
+            rule, raw = spoken[0]
+            cells.append((raw, _differs(rule, raw, value) and (value is not None or system != one.system)))
         rows.append({
-            "field": name, "value": known.lead.attributes.get(name), "system": system, "at": at, "cells": cells,
+            "field": name, "value": value, "system": system, "at": at, "cells": cells,
             "because": decided_by(name, system, said),
         })  # fmt: skip
     return rows
+
+
+def _differs(rule: Any, raw: Any, value: Any) -> bool:
+    """Whether it means something else than what counts here: a mapped word, or another way to write it, does not."""
+    try:
+        return texts.plain(rule.load(raw)) != texts.plain(value)
+    except (ValueError, ValidationError):
+        return True  # nobody here understands it

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from flask import render_template, request
 from flask.typing import ResponseReturnValue
+from sqlalchemy import Connection
 
+from gateway.answers.texts import who
 from gateway.answers.work import ASKING, WAYS, in_words, item_named, sides_of
 from gateway.errors import Refused
 from gateway.people.resolving import Said, resolve, ways
@@ -26,10 +28,11 @@ def work(desk: Desk) -> ResponseReturnValue:
         after = place_of(asked.get("after", ""))
         rows = listing.work_items(connection, PAGE + 1, asked.get("kind"), asked.get("system"), after)
         kinds = listing.work_kinds(connection)
+        people = names(connection, rows)
     last = rows[PAGE - 1] if len(rows) > PAGE else None
     return render_template(
         "desk/work.html",
-        rows=[settled_by(desk, row) for row in rows[:PAGE]],
+        rows=[settled_by(desk, row) | {"whom": people.get(row["lead"])} for row in rows[:PAGE]],
         kinds=sorted(kinds),
         asked=asked,
         systems=desk.gateway.instance.systems,
@@ -40,6 +43,12 @@ def work(desk: Desk) -> ResponseReturnValue:
 
 SAYING = {"words_of": WAYS, "asking": ASKING}
 """What the template's ``settle`` needs beside an item."""
+
+
+def names(connection: Connection, rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """The leads that these rows are about → what they are called, or the end of their ids."""
+    known = listing.attributes_of(connection, list({row["lead"] for row in rows if row["lead"]}))
+    return {lead: who(attributes) or lead[-8:] for lead, attributes in known.items()}
 
 
 def settled_by(desk: Desk, row: Mapping[str, Any]) -> dict[str, Any]:

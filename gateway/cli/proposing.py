@@ -30,7 +30,7 @@ def propose(app: App, draft: str, effective: datetime | None, reason: str, by: s
     DRAFT is a file, a folder, or a name in the instance's folder `drafts`; without it, what is edited on disk. Nothing
     goes live before marketing and sales have approved it, as `approval:` in gateway.yaml says.
     """
-    from gateway.committee import governing, proposing
+    from gateway.committee import drafting, governing, proposing
     from gateway.store.database import read
 
     with read(app.gateway.store.main) as connection:
@@ -39,11 +39,14 @@ def propose(app: App, draft: str, effective: datetime | None, reason: str, by: s
     user = key_holder(app, by)
     at = app.moment(effective) if effective is not None else None
     made, changes = proposing.propose(app.gateway, user, name, files, reason, at)
+    doubts = [str(one) for one in drafting.look(app.gateway, made).doubts]
     if as_json:
-        say_json(_json(app, made) | {"changes": changes})
+        say_json(_json(app, made) | {"changes": changes, "warnings": doubts})
         return
     for file, words in changes.items():
         _changes(file, words)
+    for one in doubts:
+        say(f"warning: {one}")
     say(f"proposed as {made.id[-8:]}: {_left(app, made)}")
 
 

@@ -40,6 +40,12 @@ if TYPE_CHECKING:
 
 SHORT = 4
 """Characters of an id that people are told."""
+MISSED = {
+    SCORING: "nobody is scored any more: scoring.yaml is taken away{}, and with it every threshold",
+    JOURNEY: "nobody is handed over any more: journey.yaml is taken away, and with it all stages",
+    CONTENT: "no activity counts by what its content serves any more: content.yaml is taken away",
+}
+"""What it means that a file of the model is not there any more."""
 UNAPPROVED = (
     "# No model is approved yet: the stages of journey.yaml, into which only outcomes lead, without handoffs.\n"
 )
@@ -101,10 +107,20 @@ def changes(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, li
         old, new = data_of(before, name), data_of(after, name)
         if not apart(name, new, old, used):
             continue
+        if name not in after and (name in MISSED or score_of(name)):
+            found[name] = [_gone(name, old)]
+            continue
         whose = f"score {score_of(name)}: " if score_of(name) else ""
         words = differences(governed(name, old, used), governed(name, new, used))
         found[name] = [f"{whose}{one}" for one in words]
     return found
+
+
+def _gone(name: str, old: Mapping[str, Any]) -> str:
+    """A file that is taken away is one sentence, not a line for everything that was in it."""
+    rules = sum(len(old.get(axis) or ()) for axis in ("fit", "behaviour"))
+    said = f" with its {rules} rules" if rules > 1 else " with its rule" if rules else ""
+    return MISSED.get(name, f"the score {score_of(name)} is taken away{{}}").format(said)
 
 
 def _in_force(files: Mapping[str, str]) -> Mapping[str, str]:

@@ -23,7 +23,7 @@ from gateway.governance import keys
 from gateway.governance.keys import Turn
 from gateway.governance.parts import CONTENT, GATEWAY, JOURNEY, SCORING, is_mapping, is_model
 from gateway.settings.files import ConfigFile
-from gateway.settings.instance import Instance, texts
+from gateway.settings.instance import Instance, misplaced, texts
 from gateway.store import bundle, drafts
 from gateway.store.database import read, write
 from gateway.store.drafts import Draft
@@ -61,6 +61,8 @@ def files_of(root: Path, given: str = "", live: Collection[str] = ()) -> tuple[s
         looked = ", ".join(dict.fromkeys(str(one) for one in places))
         raise NotFound(f"no draft {given!r}: no such id (`gateway model history`), nor any of {looked}")
     if path.is_dir():
+        if unread := misplaced(path, path):
+            raise ConfigError(unread)
         found = {name: text for name, text in texts(path).items() if _governed(name)}
         if not found:
             raise NotFound(f"{path}: holds neither {SCORING} nor {JOURNEY}, nor mappings/SYSTEM.yaml")

@@ -93,6 +93,21 @@ def check(
     return sorted(set(problems))
 
 
+def doubts(file: ConfigFile, scored: bool) -> Iterator[Problem]:
+    """What is allowed in a sound file and hardly meant. ``scored``: there is a main score."""
+    for path, stage in _items(file, "stages"):
+        entry = stage.get("entry", {})
+        if "score" not in entry:
+            continue
+        if stage.get("shared", stage["name"]) == SHARED[-1] and not stage.get("both"):
+            words = (
+                "a score alone makes leads count as won; `outcome: [won]` with `both: true` asks for sales' word, too"
+            )
+            yield file.problem((*path, "entry", "score"), words)
+        if not scored:
+            yield file.problem((*path, "entry", "score"), "nobody has a score: there is no scoring.yaml")
+
+
 def _items(file: ConfigFile, key: str) -> Iterator[tuple[KeyPath, Mapping[str, Any]]]:
     """The well-formed entries of a list; the schema has spoken about the others."""
     listed = file.data.get(key, DEFAULT_STAGES if key == "stages" else ())

@@ -19,7 +19,7 @@ from gateway.conditions import in_words as conditions_in_words
 from gateway.contracts import Activity, Score
 from gateway.durations import Duration, duration_in_words
 from gateway.errors import Problem
-from gateway.mapping.grammar import OF_COMPANY
+from gateway.mapping.grammar import OF_COMPANY, is_computed
 from gateway.settings.files import ConfigFile
 
 BUILT_IN: Mapping[str, Mapping[str, Any]] = {
@@ -29,6 +29,10 @@ BUILT_IN: Mapping[str, Mapping[str, Any]] = {
 }
 """Those that a rule can read though journey.yaml does not name them."""
 WINDOW = timedelta(days=90)
+INSTEAD = dict.fromkeys(("score", "fit", "behaviour", "band"), "; `best: total` is the best score of its leads") | {
+    "persona": "; `count: personas` counts them, and a persona's own `when` may stand here"
+}
+"""What a condition that cannot hold may have meant."""
 _WHERE = ("asset", "channel", "campaign", "kind")
 
 
@@ -140,6 +144,7 @@ def check_rollups(file: ConfigFile) -> Iterator[Problem]:
         if "when" in one:
             yield from check_condition(file, (*here, "when"), one["when"], None)
             yield from _fed(file, (*here, "when"), one["when"], names)
+            yield from _decided(file, (*here, "when"), one["when"], names)
     for index, persona in enumerate(file.data.get("personas") or ()):
         if isinstance(persona, Mapping) and "when" in persona:
             yield from _fed(file, ("personas", index, "when"), persona["when"], names)
@@ -150,6 +155,19 @@ def _fed(file: ConfigFile, path: tuple[str | int, ...], condition: Any, names: C
     for place, name in places(condition, path):
         if name.startswith(OF_COMPANY) and name.removeprefix(OF_COMPANY) in names:
             yield file.problem(place, "roll-ups are made of this, so it cannot read one")
+
+
+def _decided(
+    file: ConfigFile, path: tuple[str | int, ...], condition: Any, names: Collection[str]
+) -> Iterator[Problem]:
+    """A condition on what is no field of the lead's own, such as its score or its company's industry, never holds."""
+    for place, name in places(condition, path):
+        if name.startswith(OF_COMPANY):
+            whose = "" if name.removeprefix(OF_COMPANY) in names else "which is its company's"
+        else:
+            whose = f"which is worked out here{INSTEAD.get(name.split('.')[0], '')}" if is_computed(name) else ""
+        if whose:
+            yield file.problem(place, f"a roll-up asks for a lead's own fields, not for {name!r}, {whose}")
 
 
 # -- arithmetic --------------------------------------------------------------------------------------------------------

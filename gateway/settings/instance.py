@@ -26,6 +26,7 @@ from gateway.errors import ConfigError, Problem
 from gateway.governance import committee as meetings
 from gateway.governance.keys import Approval
 from gateway.journey.check import check as check_journey
+from gateway.journey.check import doubts as check_stages
 from gateway.journey.content import Content, check_content, check_weighed, compile_content, in_vain, with_content
 from gateway.journey.journey import Journey, compile_journey
 from gateway.journey.notify import check_through
@@ -176,6 +177,19 @@ def texts(root: Path) -> dict[str, str]:
     return found
 
 
+def misplaced(root: Path, named: Path = Path()) -> list[Problem]:
+    """What stands in the folder of the scores and is read by nobody. ``named``: how messages call ``root``."""
+    found, folder = [], root / SCORES
+    for path in sorted(folder.glob("[!.]*")):
+        if path.suffix == ".yaml" and path.is_file():
+            continue
+        what = "folder" if path.is_dir() else "file"
+        words = f"nobody reads this {what}: a score is {SCORES}/NAME.yaml; call it so, or move it elsewhere"
+        words = f"call it {path.stem}.yaml" if path.suffix == ".yml" and path.is_file() else words
+        found.append(Problem(str(named / SCORES / path.name), 0, "", words))
+    return found
+
+
 def store_place(root: Path) -> Place:
     """Where the store is, told from a gateway.yaml that may be broken: by its line ``store:``, else the default."""
     text = texts(root).get(GATEWAY, "")
@@ -213,6 +227,7 @@ class _Loading:
         self.settings: dict[str, Mapping[str, Any]] = {}
         self.absent: dict[str, str] = {}
         self.unscored = ""
+        self.main = LEAD
         self.scores: dict[str, ConfigFile] = {}
 
     def instance(self) -> Instance:
@@ -414,14 +429,13 @@ class _Loading:
         given = self.given if self.given is not None else ()
         found = [name for name in given if name.startswith(f"{SCORES}/")]
         if self.given is None and folder.is_dir():
-            found = [f"{SCORES}/{path.name}" for path in folder.glob("[!.]*") if path.suffix in (".yaml", ".yml")]
-        taken = main.data.get("name", LEAD) if main is not None else ""
+            found = [f"{SCORES}/{path.name}" for path in folder.glob("[!.]*.yaml") if path.is_file()]
+        self.problems += misplaced(self.root) if self.given is None else []
+        self.main = taken = main.data.get("name", LEAD) if main is not None else LEAD
         for place in sorted(found):
             name = Path(place).stem
             if (file := self._read(place)) is None:
                 continue
-            if place.endswith(".yml"):
-                self.problems.append(Problem(place, 0, "", f"call it {name}.yaml"))
             if not SYSTEM_NAME.fullmatch(name):
                 message = "a score's name, that of its file, is written in small letters, digits, - and _"
                 self.problems.append(Problem(place, 0, "", message))
@@ -440,7 +454,9 @@ class _Loading:
             entry = stage.get("entry") if isinstance(stage, Mapping) else None
             name = entry.get("of") if isinstance(entry, Mapping) else None
             if journey is not None and isinstance(name, str) and name not in self.scores:
-                self.problems.append(journey.problem(("stages", index, "entry", "of"), self._no_score(name)))
+                main = "the main score is meant where `of` is left out; leave it out"
+                message = main if name == self.main else self._no_score(name)
+                self.problems.append(journey.problem(("stages", index, "entry", "of"), message))
 
     def _sent_scores(self) -> None:
         """The scores that mapping files send."""
@@ -611,6 +627,9 @@ class _Loading:
             kind = self.mappings[Path(file.name).stem].objects[str(path[1])].kind
             if kind in NOT_SENT and not mapped.inbound:
                 yield file.problem((*path, "sync"), NOT_SENT[kind])
+        yield from (
+            doubt for file in files if file.name == JOURNEY for doubt in check_stages(file, SCORING in self.files)
+        )
         for file in files:
             yield from in_vain(file, self.files.get(CONTENT), _names(journey.get("personas")))
         yield from self._reasons(next((file for file in files if file.name == "journey.yaml"), None))

@@ -20,7 +20,20 @@ def test_a_change_of_a_named_score_is_told_with_its_name() -> None:
     assert governing.changes(without, LIVE) == {
         "scores/growth.yaml": ["score growth: added Small +20 (size below 100)"]
     }
-    assert list(governing.changes(LIVE, without)) == ["scores/growth.yaml"]
+    assert governing.changes(LIVE, without) == {"scores/growth.yaml": ["the score growth is taken away with its rule"]}
+
+
+def test_that_nobody_is_scored_any_more_is_a_sentence() -> None:
+    """In a folder's draft an empty file takes it away; so is that no stage is left."""
+    files = {**LIVE, "journey.yaml": "stages: [{name: target}, {name: mql, entry: {score: 50}}]\n"}
+    emptied = governing.merged(files, {"scoring.yaml": "", "journey.yaml": "\n"})
+    assert governing.changes(files, emptied) == {
+        "scoring.yaml": [
+            "nobody is scored any more: scoring.yaml is taken away with its rule, and with it every threshold"
+        ],
+        "scores/growth.yaml": ["the score growth is taken away with its rule"],
+        "journey.yaml": ["nobody is handed over any more: journey.yaml is taken away, and with it all stages"],
+    }
 
 
 def test_under_approval_an_edit_of_a_named_score_waits_for_keys() -> None:

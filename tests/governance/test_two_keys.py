@@ -234,12 +234,25 @@ def test_a_file_that_is_taken_away_is_a_draft_too(committee: Any) -> None:
     (committee.instance.root / "scoring.yaml").unlink()
     assert "scoring.yaml differs from live" in committee.instance.run("status").output
     draft = committee.proposes()
-    assert "removed" in " ".join(committee.instance.json("model", "history")["drafts"][0]["changes"]["scoring.yaml"])
+    [said] = committee.instance.json("model", "history")["drafts"][0]["changes"]["scoring.yaml"]
+    assert said.startswith("nobody is scored any more: scoring.yaml is taken away with its")
     committee.agrees(draft)
     assert "no scoring.yaml" in committee.instance.run("model", "show").stdout
     assert LINE not in committee.instance.run("status").output
     committee.instance.write("drafts/none/journey.yaml", "")
-    assert "removed mql" in committee.does("mo", "propose", "none").stdout
+    assert "journey.yaml is taken away, and with it all stages" in committee.does("mo", "propose", "none").stdout
+    committee.instance.write("drafts/odd/scores/old/growth.yaml", "")
+    told = committee.does("mo", "propose", "odd", code=2).stderr
+    assert "drafts/odd/scores/old: nobody reads this folder: a score is scores/NAME.yaml" in told
+
+
+def test_a_folder_whose_scoring_is_empty_takes_all_scoring_away_and_says_so(committee: Any) -> None:
+    """In the words of the draft, and as a warning beside them: the stages stay, and no score leads into them."""
+    committee.instance.write("drafts/empty/scoring.yaml", "")
+    told = committee.does("mo", "propose", "empty").stdout
+    assert "nobody is scored any more: scoring.yaml is taken away" in told
+    assert "warning: journey.yaml:" in told
+    assert "nobody has a score: there is no scoring.yaml" in told
 
 
 def test_a_value_map_that_alters_what_is_scored_becomes_a_draft(committee: Any) -> None:

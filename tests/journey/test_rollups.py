@@ -25,6 +25,18 @@ NOW = datetime(2026, 6, 1, tzinfo=UTC)
         ("X y: {count: leads}", "must be a word"),
         ("x: {count: leads, when: {any: [{company.x: 1}]}}", "roll-ups are made of this"),
         ("x: {count: leads, when: {company.best_score: 1}}", "roll-ups are made of this"),
+        (
+            "x: {count: leads, when: {score: {at_least: 50}}}",
+            "journey.yaml:2: rollups.x.when.score: a roll-up asks for a lead's own fields, not for 'score', which is "
+            "worked out here; `best: total` is the best score of its leads",
+        ),
+        (
+            "x: {count: leads, when: {any: [{band.growth: great}]}}",
+            "not for 'band.growth', which is worked out here; `best",
+        ),
+        ("x: {count: leads, when: {stage: mql}}", "not for 'stage', which is worked out here"),
+        ("x: {best: fit, when: {persona: cfo}}", "which is worked out here; `count: personas` counts them"),
+        ("x: {count: leads, when: {company.industry: software}}", "not for 'company.industry', which is its company's"),
     ],
 )
 def test_a_mistake_is_named_where_it_stands(listed, problem):

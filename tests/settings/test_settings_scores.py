@@ -58,6 +58,10 @@ def test_what_a_score_looks_at_and_no_mapping_brings_in_is_told(room: Any) -> No
 @pytest.mark.parametrize(("files", "told"), [
     ({"journey.yaml": BY_IT % "expanson"}, "journey.yaml:1: stages[1].entry.of: no such score; did you mean 'expansion'?"),
     ({"journey.yaml": BY_IT % "expansion", "scores/expansion.yaml": None}, "journey.yaml:1: stages[1].entry.of: no such score; scores/expansion.yaml makes it"),
+    ({"journey.yaml": BY_IT % "lead"}, "journey.yaml:1: stages[1].entry.of: the main score is meant where `of` is left out; leave it out"),
+    ({"journey.yaml": BY_IT % "buyer", "scoring.yaml": "name: buyer\n" + EXPANSION}, "journey.yaml:1: stages[1].entry.of: the main score is meant where `of` is left out; leave it out"),
+    ({"scores/old/growth.yaml": EXPANSION}, "scores/old: nobody reads this folder: a score is scores/NAME.yaml; call it so, or move it elsewhere"),
+    ({"scores/growth.json": "{}"}, "scores/growth.json: nobody reads this file: a score is scores/NAME.yaml; call it so, or move it elsewhere"),
     ({"journey.yaml": BY_IT.replace("score: 50, ", "outcome: [won], ") % "expansion"}, "journey.yaml:1: stages[1].entry.of: says which score, and there is no `score:` beside it"),
     ({"mappings/crm.yaml": SENT % "company.engaged_lead"}, "mappings/crm.yaml:3: objects.Lead.fields.Growth: company.engaged_lead: no such roll-up; did you mean 'engaged_leads'?"),
     ({"mappings/crm.yaml": SENT % "score.expanson"}, "mappings/crm.yaml:3: objects.Lead.fields.Growth: score.expanson: no such score; did you mean 'expansion'?"),
@@ -81,6 +85,20 @@ def test_without_scoring_yaml_nobody_has_a_score(room: Any) -> None:
     )
     assert (found.scores, "scoring" in found.hashes) == ({}, False)
     assert "scores/expansion.yaml: nobody has this score: there is no scoring.yaml" in map(str, found.warnings)
+
+
+def test_a_won_stage_that_a_score_alone_leads_into_is_told(room: Any) -> None:
+    """With sales' word beside it nobody is surprised; nor without a score."""
+    stages = "stages: [{name: target, shared: target}, {name: mql, shared: mql, entry: {activity: [demo]}}, {name: buyer, shared: won, entry: {score: 60, outcome: [won]}%s}]\n"
+    told = next(one for one in room({"journey.yaml": stages % ""}).warnings if one.key == "stages[2].entry.score")
+    assert str(told) == (
+        "journey.yaml:1: stages[2].entry.score: a score alone makes leads count as won; `outcome: [won]` with `both: true` "
+        "asks for sales' word, too"
+    )
+    asked = room({"journey.yaml": stages % ", both: true"}).warnings
+    assert [one.key for one in asked] == ["stages[1].entry.activity"]
+    [_, told] = room({"journey.yaml": stages % ", both: true", "scoring.yaml": None}).warnings
+    assert str(told) == "journey.yaml:1: stages[2].entry.score: nobody has a score: there is no scoring.yaml"
 
 
 def test_a_strategy_that_is_not_to_be_had_leaves_the_other_scores(room: Any) -> None:

@@ -74,7 +74,7 @@ def draft(desk: Desk, id_: str) -> ResponseReturnValue:
         draft=draft_json(gateway, found),
         begun=begun,
         mine=found.user == visitor().user.id,
-        looked=drafting.look(gateway, found) if begun else None,
+        looked=drafting.look(gateway, found) if begun or found.state in drafts.OPEN else None,
         trial=found.trial,
         told=told,
         sentences=list(sentences(told)) if told else (),

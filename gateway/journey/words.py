@@ -25,3 +25,5 @@ DEFAULT_BUCKETS = {
 DEFAULT_MARGIN = 5
 """Points a score must be below its threshold before it counts as fallen."""
 DEFAULT_STAGES = ({"name": "target", "shared": "target"},)
+FORGOTTEN = "this person is forgotten: only what was decided is kept, in the numbers"
+"""What whoever asks for them, or says something of them, is told."""

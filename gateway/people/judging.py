@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 
 from gateway.contracts import Mark
-from gateway.errors import Refused
+from gateway.errors import NotFound, Refused
 from gateway.journey.advance import Asked
 from gateway.journey.endings import Close
 from gateway.journey.judgement import Judgement
-from gateway.journey.words import BUCKETS
+from gateway.journey.words import BUCKETS, FORGOTTEN
 from gateway.people.owning import same
 from gateway.people.reporting import check_reason
 from gateway.settings.files import suggest
@@ -162,7 +162,14 @@ def _mark(gateway: Gateway, key: str, mark: Mark) -> str:
 
 
 def _decide(gateway: Gateway, judged: Mapping[str, Judgement]) -> None:
-    """Raises ``Refused`` with why where a handoff was asked for and is not opened; nothing is lost by that."""
+    """Raises ``Refused`` with why where a handoff was asked for and is not opened; nothing is lost by that.
+
+    Raises ``NotFound`` of who is forgotten: of them nothing is decided any more.
+    """
+    people = t.leads.c
+    with read(gateway.store.main) as connection:
+        if connection.scalar(select(people.id).where(people.id.in_(list(judged)), people.erased_at.is_not(None))):
+            raise NotFound(FORGOTTEN)
     done = gateway.pipeline.run((), judged, "person", judgements=judged)
     gateway.observe(done)
     asked = [lead for lead, one in judged.items() if one.asked is not None and lead in done.withheld]

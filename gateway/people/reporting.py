@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 
 from gateway.contracts import OutcomeReported
-from gateway.errors import Refused
+from gateway.errors import NotFound, Refused
 from gateway.journey.journey import Journey
+from gateway.journey.words import FORGOTTEN
 from gateway.people.own_news import tell
 from gateway.people.staffing import by_and_when
 from gateway.settings.files import suggest
@@ -39,6 +40,8 @@ def report(gateway: Gateway, key: str, word: str, reason: str, by: str, wake: da
             select(t.handoffs).where(h.lead == lead.id, h.state.in_(("open", "closed"))).order_by(h.opened_at.desc())
         )
         last = connection.execute(theirs).mappings().first()
+    if lead.erased_at is not None:
+        raise NotFound(FORGOTTEN)
     if last is None:
         raise Refused(f"lead {lead.id} was never handed over, so there is nothing to {word}")
     if last["state"] != "open" or (named is not None and named.id != last["id"]):

@@ -15,7 +15,7 @@ from gateway.errors import NotFound, Problem, Refused
 from gateway.journey.assigning import Order, Roster
 from gateway.journey.owners import ROUND_ROBIN, Owner
 from gateway.journey.turns import Turns, shared_by
-from gateway.journey.words import CLOCK
+from gateway.journey.words import CLOCK, FORGOTTEN
 from gateway.settings.files import ConfigFile, suggest
 from gateway.store import roster as stored
 from gateway.store import tables as t
@@ -151,6 +151,8 @@ def reassign(gateway: Gateway, key: str, name: str, reason: str, by: str) -> Map
     """
     with read(gateway.store.main) as connection:
         named = handoff_of(gateway, connection, key)
+        if connection.scalar(select(t.leads.c.erased_at).where(t.leads.c.id == named["lead"])) is not None:
+            raise NotFound(FORGOTTEN)
         if named["state"] != "open":
             at, by = named["closed_at"], named["closed_by"]
             ended = f" {by_and_when(gateway, named['system'], by, at)}" if at else ""

@@ -87,6 +87,60 @@ def test_what_was_typed_when_the_session_ended_is_not_lost(app: Any, desk: Any, 
     assert "Ended as recycled" in browser.text
 
 
+@pytest.mark.parametrize(
+    ("role", "path", "fields"),
+    [
+        ("sales", "/handoffs/LEAD/reject", {"reason": "no budget"}),
+        ("sales", "/handoffs/LEAD/reassign", {"owner": "Kim", "reason": "knows them"}),
+        ("sales", "/handoffs/LEAD/correct", {"bucket": "recycled", "reason": "not now"}),
+        ("sales", "/handoffs/release", {"best": "3"}),
+        ("sales", "/leads/LEAD/hold", {"reason": "until spring", "until": "2031-01-02"}),
+        ("sales", "/leads/LEAD/hand-over", {"reason": "asked for it"}),
+        ("sales", "/owners/absent", {"owner": "Kim", "from": "2031-01-02", "until": "2031-01-09", "reason": "away"}),
+        ("marketing", "/work/LEAD/resolve", {"way": "keep", "value": "sales", "always": "1"}),
+        (
+            "marketing",
+            "/reviews/2026-Q3/decide",
+            {"words": "More points\nfor demos", "owner": "Ann", "due": "2031-01-02"},
+        ),
+        ("admin", "/systems/sales/pause", {"reason": "they move house"}),
+        ("admin", "/deliveries/discard", {"id": ["1", "2"], "reason": "gone over there"}),
+        ("admin", "/inbox/all/replay", {"system": "leads", "state": "read", "since": "2026-01-02"}),
+        ("admin", "/accounts", {"email": "kim@one.example", "name": 'Kim "K" <b>', "role": "sales"}),
+        ("admin", "/accounts/LEAD/token", {"name": "report", "scope": ["read", "judge"], "days": "30"}),
+    ],
+)
+def test_of_no_form_anything_is_lost_when_the_session_ended(
+    app: Any, desk: Any, role: str, path: str, fields: dict[str, Any]
+) -> None:
+    """Through the login, to a page that sends it to where it was for."""
+    browser = desk(role)
+    browser.get("/")
+    over(app)
+    browser.post(path, back="/work", **fields)
+    held = fields_of(browser.text)
+    assert held.pop("next") == [path]
+    sent = {name: values for name, values in held.items() if name.startswith("held.")}
+    browser.post("/login", email=f"{role}@one.example", password="correct horse battery", next=path, **sent)
+    assert "Nothing is lost" in browser.text
+    assert f'action="{path}"' in browser.text
+    wanted = {
+        name: value if isinstance(value, list) else [value] for name, value in {**fields, "back": "/work"}.items()
+    }
+    again = fields_of(browser.text.split("<main")[1])
+    assert {name: values for name, values in again.items() if name != "csrf_token"} == wanted
+
+
+def fields_of(page: str) -> dict[str, list[str]]:
+    """What a browser would send of it: a text of several lines survives in a textarea and hidden alone."""
+    found: dict[str, list[str]] = {}
+    fields = r'<textarea name="([^"]+)"[^>]*>\n(.*?)</textarea>|<input (type="hidden" )?name="([^"]+)" value="([^"]*)"'
+    for area, long, hidden, name, value in re.findall(fields, page, re.DOTALL):
+        assert hidden or "\n" not in value
+        found.setdefault(unescape(area or name), []).append(unescape(long or value))
+    return found
+
+
 def test_a_draft_that_was_typed_when_the_session_ended_keeps_its_lines_and_all_that_was_chosen(
     app: Any, desk: Any, company: Instance
 ) -> None:
@@ -100,22 +154,10 @@ def test_a_draft_that_was_typed_when_the_session_ended_keeps_its_lines_and_all_t
     browser.post(page, file="scoring.yaml", text=text, look="1", **overlay, **{"overlay-0-of": chosen})
     assert browser.status == 401
 
-    def there(prefix: str) -> dict[str, list[str]]:
-        """What a browser would send: the lines of a text survive in a textarea and hidden, not in a field of a line."""
-        found: dict[str, list[str]] = {}
-        fields = (
-            r'<textarea name="([^"]+)"[^>]*>\n(.*?)</textarea>|<input (type="hidden" )?name="([^"]+)" value="([^"]*)">'
-        )
-        for area, long, hidden, name, value in re.findall(fields, browser.text, re.DOTALL):
-            assert hidden or "\n" not in value
-            found.setdefault(unescape(area or name).removeprefix(prefix), []).append(unescape(long or value))
-        return found
-
-    held = {name: value for name, value in there("held.").items() if name not in ("csrf_token", "next")}
-    sent = {f"held.{name}": value for name, value in held.items()}
+    sent = {name: values for name, values in fields_of(browser.text).items() if name.startswith("held.")}
     browser.post("/login", email="marketing@one.example", password="correct horse battery", next=page, **sent)
     assert "Nothing is lost" in browser.text
-    back = {name: value for name, value in there("").items() if name != "csrf_token"}
+    back = {name: values for name, values in fields_of(browser.text).items() if name != "csrf_token"}
     assert (back["text"], back["overlay-0-of"]) == ([text], chosen)
     browser.post(page, **back)
     assert 'value="Fair"' in browser.text

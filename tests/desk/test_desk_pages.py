@@ -160,6 +160,27 @@ def test_a_forgotten_lead_says_so(desk: Any, company: Instance) -> None:
     assert "Ann" not in browser.text
 
 
+def test_what_is_said_of_a_lead_that_was_forgotten_meanwhile_is_refused(
+    desk: Any, company: Instance, handoff: Any
+) -> None:
+    """The page was open when somebody had them forgotten: whoever says something of them then is told so."""
+    browser = desk("admin")
+    browser.get(f"/leads/{handoff['lead']}")
+    company.run("leads", "forget", handoff["lead"], "--go")
+    for path, fields in (
+        (f"/handoffs/{handoff['handoff']}/accept", {}),
+        (f"/handoffs/{handoff['handoff']}/reject", {"reason": "no budget"}),
+        (f"/handoffs/{handoff['handoff']}/reassign", {"owner": ""}),
+        (f"/leads/{handoff['lead']}/hold", {"reason": "asked to wait"}),
+        (f"/leads/{handoff['lead']}/hand-over", {"reason": "asked for it"}),
+    ):
+        browser.get("/")
+        browser.post(path, back="/handoffs", **fields)
+        assert "forgotten" in browser.text, path
+        assert "Ann" not in browser.text
+    assert handoff["lead"] not in browser.get("/handoffs?whose=all")
+
+
 @pytest.mark.parametrize(
     ("asked", "found"),
     [

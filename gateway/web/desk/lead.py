@@ -15,6 +15,7 @@ from gateway.answers.lead import Known, decided_by, known_of
 from gateway.answers.work import in_words
 from gateway.errors import GatewayError, NotFound
 from gateway.journey.progress import held_of
+from gateway.journey.words import FORGOTTEN
 from gateway.times import to_micros
 from gateway.web.desk.handoffs import disposing
 from gateway.web.desk.moves import moves, picture
@@ -33,7 +34,7 @@ def lead(desk: Desk, id_: str) -> ResponseReturnValue:
     known, score = known_of(gateway, found), request.args.get("score", "")
     score = score if score in gateway.model.others else ""
     if known.lead.erased_at is not None:
-        raise NotFound("this person is forgotten: only what was decided is kept, in the numbers")
+        raise NotFound(FORGOTTEN)
     try:
         explained = past.explain_now(gateway, found, score)
         why = ""

@@ -85,6 +85,11 @@ class Model:
         for name, one in self.others.items():
             yield name, one.scorer, one.plugin
 
+    def score_asked(self, name: str) -> str:
+        """The score that somebody asks for as stages name it: empty for the main one. Raises ``Refused``."""
+        found = score_called(name, self.score_names)
+        return "" if found == self.score_name else found
+
     def scorer_of(self, name: str) -> Scorer | None:
         """Of the score that a stage names: empty is the main one."""
         return self.others[name].scorer if name in self.others else None if name else self.scorer

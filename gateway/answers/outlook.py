@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from gateway.answers.metrics.asked import Asked
@@ -15,6 +16,7 @@ from gateway.answers.section import Data, Section
 from gateway.answers.simulation import nameless
 from gateway.answers.texts import iso_time, plural
 from gateway.errors import ConfigError, GatewayError
+from gateway.governance.parts import score_of
 from gateway.metrics.report import Table, number
 
 if TYPE_CHECKING:
@@ -106,12 +108,13 @@ def _overlays(asked: Asked, replays: _Replays, tell: Tell) -> Section:
 
     title, listed = "Overlays, and what they changed", overlays(asked.gateway)
     since, until = (iso_time(at) if at else None for at in (asked.period.since, asked.period.until))
+    main = asked.gateway.model.score_name
     held = [
-        {**one, **replays.of(one["name"], lambda name=one["name"]: effect(asked.gateway, name, tell))}  # type: ignore[misc]
-        for one in listed
+        {**one, "name": label, **replays.of(label, partial(effect, asked.gateway, one["name"], tell, one["score"]))}
+        for one, label in ((one, _label(one["name"], one["score"], main)) for one in listed)
         if one["state"] != "planned" and (one["from"] or "") < (until or "~") and (one["to"] or "~") > (since or "")
     ]
-    planned = [one["name"] for one in listed if one["state"] == "planned"]
+    planned = [_label(one["name"], one["score"], main) for one in listed if one["state"] == "planned"]
     more = f" Planned: {', '.join(planned)}." if planned else ""
     data = {"overlays": held, "planned": planned}
     if not held:
@@ -126,6 +129,11 @@ def _overlays(asked: Asked, replays: _Replays, tell: Tell) -> Section:
     return Section("overlays", title, said, [table, *problems], data)
 
 
+def _label(name: str, score: str, main: str) -> str:
+    """What a score has beside the main one is called with it."""
+    return name if score in ("", main) else f"{score}: {name}"
+
+
 def _overlay(one: Data) -> tuple[str, ...]:
     days = ((one["from"] or "ever")[:10], (one["to"] or "further on")[:10])
     replay = one["replay"]
@@ -137,15 +145,19 @@ def _overlay(one: Data) -> tuple[str, ...]:
 
 
 def _drift(asked: Asked) -> Section:
+    """Each score that takes leads on by itself; the main one even where it does not."""
     from gateway.committee.drifting import look
 
-    title = "Does the model still meet the leads?"
+    title, model = "Does the model still meet the leads?", asked.gateway.model
+    measured = {one.score for one in model.journey.stages if one.thresholds is not None}
+    scores = [name for name in model.score_names if name in measured or (name == model.score_name and "" in measured)]
     try:
-        found = look(asked.gateway)
+        looks = [look(asked.gateway, name) for name in scores or [""]]
     except GatewayError as exc:
         return Section("drift", title, str(exc), problem=str(exc))
-    findings = [one.words for one in found.findings or ()]
-    if found.findings is None:
+    findings = [_label(one.words, each.score, model.score_name) for each in looks for one in each.findings or ()]
+    found = looks[0]
+    if all(each.findings is None for each in looks):
         said = "Too few leads to say: it takes 50 from before the model went live and 50 since, two weeks old."
     elif not findings:
         said = "Nothing differs by more than chance from when the model was agreed on."
@@ -153,7 +165,7 @@ def _drift(asked: Asked) -> Section:
         differ = "thing differs" if len(findings) == 1 else "things differ"
         said = f"{len(findings)} {differ} by more than chance from when the model was agreed on."
     looked = f"{plural(found.before, 'lead')} of before {found.live_since:%Y-%m-%d}, {number(found.after)} since"
-    data = {"live_since": iso_time(found.live_since), "before": found.before, "after": found.after}
+    data = {"scores": scores, "live_since": iso_time(found.live_since), "before": found.before, "after": found.after}
     rows = Table(("what differs",), [(words,) for words in findings], words=1)
     return Section("drift", title, said, [looked, rows], data | {"findings": findings})
 
@@ -166,7 +178,12 @@ def _proposed(asked: Asked, replays: _Replays, waiting: list[dict[str, Any]], te
     from gateway.answers.simulation import sentences
 
     title = "What is proposed, and what it would have done"
-    tried = [{**one, **replays.of(one["id"], lambda id_=one["id"]: _tried(asked, id_, tell))} for one in waiting]  # type: ignore[misc]
+    main = asked.gateway.model.score_name
+    tried = [
+        {**one, "name": _label(one["name"], score, main), "score": score or main,
+         **replays.of(f"{one['id']} {score}".strip(), partial(_tried, asked, one["id"], score, tell))}
+        for one in waiting for score in _scores_of(one["changes"])
+    ]  # fmt: skip
     if not tried:
         return Section("proposed", title, "Nothing is proposed.", data={"drafts": []})
     parts: list[str | Table] = [
@@ -187,17 +204,24 @@ def _proposed(asked: Asked, replays: _Replays, waiting: list[dict[str, Any]], te
     return Section("proposed", title, _in_short(tried), parts, {"drafts": tried})
 
 
-def _tried(asked: Asked, id_: str, tell: Tell) -> dict[str, Any]:
+def _scores_of(changes: Mapping[str, Any]) -> list[str]:
+    """By which scores a draft is tried: those whose files it changes, else the main one, which is the empty name."""
+    beside = [score_of(name) for name in changes if score_of(name)]
+    return beside if len(beside) == len(changes) else ["", *beside]
+
+
+def _tried(asked: Asked, id_: str, score: str, tell: Tell) -> dict[str, Any]:
     from gateway.answers.simulation import simulation_json
     from gateway.answers.versions import files_called
     from gateway.committee.simulating import simulate
 
     files = files_called(asked.gateway, id_)[1]
-    return simulation_json(asked.gateway, simulate(asked.gateway, files, asked.now - REPLAYED, tell))
+    return simulation_json(asked.gateway, simulate(asked.gateway, files, asked.now - REPLAYED, tell, score=score))
 
 
 def _in_short(tried: list[dict[str, Any]]) -> str:
-    first = f"{plural(len(tried), 'draft')} {'waits' if len(tried) == 1 else 'wait'}"
+    waiting = len({one["id"] for one in tried})
+    first = f"{plural(waiting, 'draft')} {'waits' if waiting == 1 else 'wait'}"
     told = [
         f"{one['name']} would have brought {plural(one['replay']['draft']['crossed'], 'lead')} to sales in "
         f"{REPLAYED.days} days instead of {number(one['replay']['live']['crossed'])}"

@@ -13,6 +13,7 @@ from gateway.errors import NotFound, Refused
 from gateway.governance.parts import SCORING
 from gateway.scoring.model import load_model
 from gateway.settings.files import suggest
+from gateway.settings.instance import SCORES
 from gateway.simulation.tally import DRAFT, LIVE
 
 if TYPE_CHECKING:
@@ -24,13 +25,17 @@ UNBOUNDED = timedelta(days=90)
 
 
 def overlays(gateway: Gateway) -> list[dict[str, Any]]:
-    """In the order of the file. ``state``: planned | running | over."""
-    data = _data(gateway)
-    owners = [one.get("owner", "") for one in data.get("overlays") or ()]
+    """Those of each score, in the order of its file. ``state``: planned | running | over."""
+    return [one for score in ("", *gateway.instance.scores) for one in _of_score(gateway, score)]
+
+
+def _of_score(gateway: Gateway, score: str) -> list[dict[str, Any]]:
+    owners = [one.get("owner", "") for one in _data(gateway, score).get("overlays") or ()]
     now = gateway.now()
     return [
         {
             "name": one.name,
+            "score": score or gateway.model.score_name,
             "from": iso_time(one.start) if one.start else None,
             "to": iso_time(one.end) if one.end else None,
             "factor": one.factor,
@@ -42,31 +47,38 @@ def overlays(gateway: Gateway) -> list[dict[str, Any]]:
             if one.end and one.end <= now
             else "running",
         }
-        for one, owner in zip(_listed(gateway), owners, strict=True)
+        for one, owner in zip(_listed(gateway, score), owners, strict=True)
     ]
 
 
-def effect(gateway: Gateway, name: str, tell: Tell = lambda *_: None) -> dict[str, Any]:
-    """What crossed to sales since it began, with it and without.
+def effect(gateway: Gateway, name: str, tell: Tell = lambda *_: None, score: str = "") -> dict[str, Any]:
+    """What crossed to sales since it began, with it and without. ``score``: whose it is; empty = of whichever has one.
 
-    Raises ``NotFound`` for a name that the live model has not, ``Refused`` for one that has not begun.
+    Raises ``NotFound`` for a name that the live model has not, ``Refused`` for one that several scores have, or that
+    has not begun.
     """
-    listed = _listed(gateway)
-    one = next((each for each in listed if each.name == name), None)
-    if one is None:
-        names = [each.name for each in listed]
-        raise NotFound(
-            f"no overlay {name!r} in the live model{suggest(name, names) or '; there are: ' + ', '.join(names)}"
-        )
+    asked = [gateway.model.score_asked(score)] if score else ["", *gateway.instance.scores]
+    listed = [(whose, each) for whose in asked for each in _listed(gateway, whose)]
+    found = [(whose, each) for whose, each in listed if each.name == name]
+    if not found:
+        names = [each.name for _, each in listed]
+        there = suggest(name, names) or f"; there are: {', '.join(names) or 'none'}"
+        raise NotFound(f"no overlay {name!r} in the live model{there}")
+    if len(found) > 1:
+        several = ", ".join(whose or gateway.model.score_name for whose, _ in found)
+        raise Refused(f"several scores have an overlay {name!r}: {several}; --score says which")
+    (score, one), *_ = found
     since = one.start or gateway.now() - UNBOUNDED
     if since >= gateway.now():
         raise Refused(f"{name} has not begun")
-    data = dict(_data(gateway))
+    data = dict(_data(gateway, score))
     data["overlays"] = [each for each in data["overlays"] if each["name"] != name]
-    files = {**gateway.instance.files, SCORING: json.dumps(data, default=str)}
-    told = simulation_json(gateway, simulate(gateway, files, since, tell))
+    file = f"{SCORES}/{score}.yaml" if score else SCORING
+    files = {**gateway.instance.files, file: json.dumps(data, default=str)}
+    told = simulation_json(gateway, simulate(gateway, files, since, tell, score=score))
     return {
         "overlay": name,
+        "score": score or gateway.model.score_name,
         "since": told["since"],
         "until": told["until"],
         "with": told[LIVE]["crossed"],
@@ -79,9 +91,11 @@ def effect(gateway: Gateway, name: str, tell: Tell = lambda *_: None) -> dict[st
     }
 
 
-def _data(gateway: Gateway) -> dict[str, Any]:
-    return gateway.instance.scoring.data if gateway.instance.scoring is not None else {}
+def _data(gateway: Gateway, score: str) -> dict[str, Any]:
+    file = gateway.instance.score_file(score)
+    return file.data if file is not None else {}
 
 
-def _listed(gateway: Gateway) -> tuple[Overlay, ...]:
-    return load_model(_data(gateway)).overlays if _data(gateway).get("overlays") else ()
+def _listed(gateway: Gateway, score: str) -> tuple[Overlay, ...]:
+    data = _data(gateway, score)
+    return load_model(data).overlays if data.get("overlays") else ()

@@ -172,8 +172,7 @@ def _rules(data: Data) -> str:
         return f"Too few handoffs are decided to say which rule earns its points.{more}"
     best, worst = max(sure, key=lambda one: one["lift"]), min(sure, key=lambda one: one["lift"])
     telling = f"{best['rule']} tells most (lift {best['lift']:.2f}), {worst['rule']} least ({worst['lift']:.2f})"
-    base = data["good_share"]
-    chance = all(one["range"][0] <= base <= one["range"][1] for one in (best, worst))
+    chance = all(one["range"][0] <= one["base"] <= one["range"][1] for one in (best, worst))
     return f"{telling}{', but no more than chance explains' if chance else ''}.{more}"
 
 

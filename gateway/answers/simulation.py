@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from gateway.answers.texts import iso, iso_time, plural, points, who
 from gateway.governance.parts import is_score, score_of
-from gateway.simulation.tally import DRAFT, LIVE, ROLLUPS, SIDES, Example
+from gateway.simulation.tally import DRAFT, LIVE, SIDES, Example
 from gateway.store import listing
 from gateway.store.database import read
 
@@ -152,8 +152,6 @@ def sentences(told: dict[str, Any]) -> Iterator[str]:
         if is_score(name):
             tried = f"simulate --score {score_of(name)}" if score_of(name) else "simulate without --score"
             yield f"{name}: what it changes is not replayed: another score; `{tried}` tries it"
-        elif name == ROLLUPS:
-            yield "roll-ups are not replayed: they are taken as they stand now, and a new one is not there yet"
         else:
             yield f"{name}: what it changes is not replayed: facts are as the live mapping read them"
 

@@ -10,9 +10,10 @@ from gateway.cli.output import json_option, say, say_json, say_under
 
 
 @click.command()
+@click.option("--score", default="", metavar="NAME", help="Of this score; default: the main one.")
 @json_option
 @pass_app_to_look
-def drift(app: App, as_json: bool) -> None:
+def drift(app: App, score: str, as_json: bool) -> None:
     """Say what differs since the live model was agreed on.
 
     Leads that came in the 90 days before it went live, and leads that came since, each as it was known two weeks after
@@ -22,15 +23,16 @@ def drift(app: App, as_json: bool) -> None:
     from gateway.committee import drifting
     from gateway.committee.governing import SHORT
 
-    found = drifting.look(app.gateway)
+    found = drifting.look(app.gateway, score)
     if as_json:
         told = None if found.findings is None else [{**one._asdict(), "words": one.words} for one in found.findings]
-        report = {"bundle": found.bundle, "live_since": iso_time(found.live_since)}
+        report = {"score": found.score, "bundle": found.bundle, "live_since": iso_time(found.live_since)}
         say_json({**report, "before": found.before, "after": found.after, "findings": told})
         return
     day = found.live_since.astimezone(app.zone)
     leads = f"{plural(found.before, 'lead')} of before, {found.after:,} since"
-    say(f"live {found.bundle[:SHORT]} since {day:%Y-%m-%d}: {leads}")
+    named = f"score {found.score}, " if score else ""
+    say(f"{named}live {found.bundle[:SHORT]} since {day:%Y-%m-%d}: {leads}")
     if found.findings is None:
         say("too few leads to say: 50 on either side, two weeks old")
     elif not found.findings:

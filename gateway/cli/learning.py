@@ -38,10 +38,16 @@ order_option = click.option(
 force_option = click.option(
     "--force", "forced", metavar="NAME", multiple=True, help="Learn from it whatever the leak guard says; repeatable."
 )
+score_option = click.option("--score", default="", metavar="NAME", help="Of this score; default: the main one.")
+any_end_option = click.option(
+    "--any-end", is_flag=True, help="With another score than the main one: from all leads with an end, not its own."
+)
 
 
 @click.command()
 @out_option
+@score_option
+@any_end_option
 @click.option("--strategy", metavar="NAME", default="weighted", show_default=True, help="Whose model is proposed.")
 @order_option
 @undated_option
@@ -51,6 +57,8 @@ force_option = click.option(
 def learn(
     app: App,
     out: Path | None,
+    score: str,
+    any_end: bool,
     strategy: str,
     order_by: str,
     undated: bool,
@@ -61,6 +69,9 @@ def learn(
 
     A lead is looked at as it was when it was handed over to sales; what was told later may know the end, so it is
     named and left out. The proposal is judged on the newest 30 % of the leads, which it has not learned from.
+
+    Another score than the main one is learned from the leads that it brought to sales, and what became of them since;
+    --out then names a file of its own, such as drafts/learned/scores/NAME.yaml.
     """
     from gateway.answers.versions import scored_since
     from gateway.learning import draft
@@ -68,12 +79,15 @@ def learn(
 
     refuse_taken(out)
     gateway = app.gateway
+    score = gateway.model.score_asked(score)
     offer = gateway.host.scorers.get(strategy)
     if offer is None:
         there = ", ".join(sorted(gateway.host.scorers))
         raise NotFound(f"no installed plugin offers the strategy {strategy!r}; there are {there}")
-    cases = read_cases(gateway, order_by, undated, forced)
-    live = gateway.instance.built_from(gateway.instance.scoring) if gateway.instance.scoring is not None else {}
+    cases = read_cases(gateway, order_by, undated, forced, "" if any_end else score)
+    file = gateway.instance.score_file(score)
+    live = {} if file is None else gateway.instance.built_from(file)
+    live |= {"name": score} if score else {}
     factories = {name: one.factory for name, one in gateway.host.scorers.items()}
     live_since = scored_since(gateway)
     apart = {name for rules in gateway.model.joining.objects.values() for name in rules.identify_by} | {order_by}
@@ -85,21 +99,27 @@ def learn(
             factories,
             strategy,
             forced=forced,
-            live_scorer=gateway.model.scorer,
+            live_scorer=gateway.model.scorer_of(score),
             apart=apart,
             sources=sources(gateway),
-            thresholds=live_thresholds(gateway),
+            thresholds=live_thresholds(gateway, score),
             live_since=live_since,
         )
 
-    lesson: Lesson = plugin_call(offer.plugin, "learn", lesson_of)
+    try:
+        lesson: Lesson = plugin_call(offer.plugin, "learn", lesson_of)
+    except Refused as exc:
+        raise (exc if any_end or not score else Refused(f"{exc}\n{of_its_own(score)}")) from None
     text = draft.text(lesson)
     _refuse_broken(offer, text)
     if out is not None:
         write(out, text)
     if as_json:
-        say_json(_json(lesson, out, text))
+        say_json({"score": score or gateway.model.score_name} | _json(lesson, out, text))
         return
+    if score:
+        whose = "all leads with an end" if any_end else "the leads that it brought to sales"
+        say(f"score {score}, by {whose}")
     _say(lesson)
     say()
     if out is None:
@@ -112,17 +132,26 @@ def learn(
 # -- in ----------------------------------------------------------------------------------------------------------------
 
 
-def read_cases(gateway: Gateway, order_by: str, undated: bool, forced: Sequence[str]) -> list[Case]:
-    """All won and lost leads of the store, oldest first."""
+def read_cases(gateway: Gateway, order_by: str, undated: bool, forced: Sequence[str], score: str = "") -> list[Case]:
+    """All won and lost leads of the store, oldest first. ``score``: only those that this one brought to sales."""
     from gateway.learning.case import cases
     from gateway.store.database import read
-    from gateway.store.learning import ended, pasts
+    from gateway.store.learning import Came, ended, pasts
 
-    joining = gateway.model.joining
+    joining, came = gateway.model.joining, None
+    if score:
+        stages = [one for one in gateway.model.journey.stages if one.score == score]
+        came = Came(score, [] if any(one.handoff for one in stages) else [one.name for one in stages])
     with read(gateway.store.main) as connection:
-        leads = ended(connection)
+        leads = ended(connection, came)
         with progress("reading past leads", len(leads)) as done:
-            return cases(pasts(connection, leads, joining.inbound, joining.rank, done), order_by, undated, forced)
+            found = pasts(connection, leads, joining.inbound, joining.rank, done, came)
+            return cases(found, order_by, undated, forced)
+
+
+def of_its_own(score: str) -> str:
+    """What is to be done where a score has brought too few leads to sales."""
+    return f"looked at are the leads that {score} brought to sales; --any-end takes all that were won or lost"
 
 
 def sources(gateway: Gateway) -> dict[str, str]:
@@ -135,10 +164,10 @@ def sources(gateway: Gateway) -> dict[str, str]:
     return {name: ", ".join(dict.fromkeys(fields)) for name, fields in found.items()}
 
 
-def live_thresholds(gateway: Gateway) -> list[tuple[str, str, float]]:
-    """(stage, persona or empty for all, points) of every threshold in use."""
+def live_thresholds(gateway: Gateway, score: str) -> list[tuple[str, str, float]]:
+    """(stage, persona or empty for all, points) of every threshold in use that is measured by this score."""
     found = []
-    for stage in gateway.model.journey.stages:
+    for stage in (one for one in gateway.model.journey.stages if one.score == score):
         asked = stage.thresholds if isinstance(stage.thresholds, Mapping) else {"": stage.thresholds}
         found += [(stage.name, persona, points / 100) for persona, points in asked.items() if points is not None]
     return found

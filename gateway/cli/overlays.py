@@ -13,9 +13,10 @@ from gateway.cli.output import json_option, progress, say, say_json, say_under, 
 
 @click.command()
 @click.argument("name", default="", metavar="[NAME]")
+@click.option("--score", default="", metavar="NAME", help="Those of this score; default: of all.")
 @json_option
 @pass_app_to_look
-def overlays(app: App, name: str, as_json: bool) -> None:
+def overlays(app: App, name: str, score: str, as_json: bool) -> None:
     """Show what holds for a time only; with NAME, what it changed.
 
     What has happened since it began is replayed with it and without it: who came to sales by it alone, whom it kept
@@ -26,18 +27,27 @@ def overlays(app: App, name: str, as_json: bool) -> None:
 
     if name:
         with progress("replaying") as tell:
-            told = effect(app.gateway, name, lambda done, total: tell(done))
+            told = effect(app.gateway, name, lambda done, total: tell(done), score)
         say_json(told) if as_json else _print(told)
         return
-    found = listed(app.gateway)
+    model = app.gateway.model
+    mine = (model.score_asked(score) or model.score_name) if score else ""
+    found = [one for one in listed(app.gateway) if mine in ("", one["score"])]
+    several = bool(model.others)
     if as_json:
         say_json({"overlays": found})
         return
     table(
-        ("overlay", "state", "from", "to", "factor", "rules", "owner"),
+        ("overlay", *["score"] * several, "state", "from", "to", "factor", "rules", "owner"),
         [
             (
-                *(one["name"], one["state"], (one["from"] or "")[:10], (one["to"] or "")[:10]),
+                *(
+                    one["name"],
+                    *[one["score"]] * several,
+                    one["state"],
+                    (one["from"] or "")[:10],
+                    (one["to"] or "")[:10],
+                ),
                 *(f"{one['factor']:g}", ", ".join(one["rules"]), one["owner"]),
             )
             for one in found
@@ -49,7 +59,7 @@ def overlays(app: App, name: str, as_json: bool) -> None:
 
 
 def _print(told: dict[str, Any]) -> None:
-    say(f"{told['overlay']}, {told['since'][:10]} to {told['until'][:10]}")
+    say(f"{told['overlay']} of {told['score']}, {told['since'][:10]} to {told['until'][:10]}")
     say_under(
         f"{plural(told['with'], 'lead')} came to sales with it, {told['without']:,} would have without: "
         f"{told['brought']:,} by it alone, {told['kept_back']:,} were kept back",

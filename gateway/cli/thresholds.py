@@ -16,7 +16,17 @@ from typing import TYPE_CHECKING
 import click
 
 from gateway.answers.texts import plural
-from gateway.cli.learning import order_option, out_option, read_cases, refuse_taken, undated_option, write
+from gateway.cli.learning import (
+    any_end_option,
+    of_its_own,
+    order_option,
+    out_option,
+    read_cases,
+    refuse_taken,
+    score_option,
+    undated_option,
+    write,
+)
 from gateway.cli.main import App, pass_app_to_look, plugin_call
 from gateway.cli.output import json_option, progress, say, say_json, table
 from gateway.errors import ConfigError, NotFound, Refused
@@ -36,6 +46,8 @@ if TYPE_CHECKING:
     help="Leads sales can work in a week; default: five days of capacity: in journey.yaml.",
 )
 @click.option("--stage", "stage_name", metavar="NAME", help="Whose threshold; default: the stage that hands over.")
+@score_option
+@any_end_option
 @click.option(
     "--weeks",
     metavar="N",
@@ -59,6 +71,8 @@ def thresholds(
     app: App,
     per_week: float | None,
     stage_name: str | None,
+    score: str,
+    any_end: bool,
     weeks: float,
     draft: Path | None,
     out: Path | None,
@@ -76,12 +90,15 @@ def thresholds(
 
     refuse_taken(out)
     gateway = app.gateway
-    stage = _stage(gateway, stage_name)
+    stage = _stage(gateway, stage_name, gateway.model.score_asked(score) if score else None)
     room = _room(gateway, per_week)
     scorer = _scorer(gateway, draft, stage.score)
-    cases = read_cases(gateway, order_by, undated, ())
+    cases = read_cases(gateway, order_by, undated, (), "" if any_end else stage.score)
     if len({case.won for case in cases}) < 2:
-        raise Refused("no lead was won yet, or none lost, so a score promises nothing; see `gateway model learn`")
+        more = f"\n{of_its_own(stage.score)}" if stage.score and not any_end else ""
+        raise Refused(
+            f"no lead was won yet, or none lost, so a score promises nothing; see `gateway model learn`{more}"
+        )
     past = [Ended(case.subject.persona, scorer.score(case.subject, case.at).total / 100, case.won) for case in cases]
     flow = _flow(gateway, weeks, None if draft is None else scorer, stage.score or gateway.model.score_name)
     personas = sorted({*gateway.model.journey.personas, *(persona for persona, _ in flow.leads)}) or [""]
@@ -91,8 +108,9 @@ def thresholds(
         _write_journey(gateway, stage.name, {one.persona: one.proposed for one in found}, out)
     if as_json:
         rows = [asdict(one) for one in found]
-        say_json({"stage": stage.name, "per_week": room, "weeks": weeks, "leads": len(flow.leads),
-                  "past": len(past), "personas": rows, "file": str(out) if out else None})  # fmt: skip
+        told = {"stage": stage.name, "score": stage.score or gateway.model.score_name, "per_week": room, "weeks": weeks}
+        told |= {"leads": len(flow.leads), "past": len(past), "personas": rows, "file": str(out) if out else None}
+        say_json(told)
         return
     _say_thresholds(stage.name, room, flow, found)
     if out is not None:
@@ -100,10 +118,13 @@ def thresholds(
         say(f"{out}: journey.yaml with these thresholds; nothing changes by itself")
 
 
-def _stage(gateway: Gateway, name: str | None) -> Stage:
-    asked = [stage for stage in gateway.model.journey.stages if stage.thresholds is not None]
+def _stage(gateway: Gateway, name: str | None, score: str | None) -> Stage:
+    """``score`` None: whichever enters it."""
+    asked = [stage for stage in gateway.model.journey.stages
+             if stage.thresholds is not None and score in (None, stage.score)]  # fmt: skip
     if not asked:
-        raise Refused("no stage of journey.yaml is entered by a score, so there is no threshold to propose")
+        by = score or ("the main score" if score == "" else "a score")
+        raise Refused(f"no stage of journey.yaml is entered by {by}, so there is no threshold to propose")
     if name is None:
         return next((stage for stage in asked if stage.handoff), asked[0])
     for stage in asked:

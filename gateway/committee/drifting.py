@@ -37,6 +37,7 @@ _DAY = timedelta(days=1) // timedelta(microseconds=1)
 class Drift:
     """``live_since``: when the model went live. ``findings`` None: too few leads yet to say."""
 
+    score: str
     bundle: str
     live_since: datetime
     before: int
@@ -44,16 +45,18 @@ class Drift:
     findings: Sequence[Finding] | None
 
 
-def look(gateway: Gateway) -> Drift:
-    """Raises ``Refused`` where nobody is scored, or no stage is entered by a score."""
-    scorer = gateway.model.scorer
-    rules = rules_of(scorer, gateway.model.journey) if scorer is not None else None
+def look(gateway: Gateway, score: str = "") -> Drift:
+    """By the leads' ``score``, empty = the main one. Raises ``Refused`` where nobody has it, or it enters no stage."""
+    score = gateway.model.score_asked(score)
+    scorer = gateway.model.scorer_of(score)
+    rules = rules_of(scorer, gateway.model.journey, score) if scorer is not None else None
     versions = history(gateway, 1)
     if rules is None or not versions:
-        raise Refused("there is no model that takes leads to sales by their score")
+        raise Refused(f"there is no model that takes leads to sales by {score or 'their score'}")
     live, now = versions[0], to_micros(gateway.now())
     span, age = (one // timedelta(microseconds=1) for one in (SPAN, AGE))
-    data = gateway.instance.scoring.data if gateway.instance.scoring is not None else {}
+    file = gateway.instance.score_file(score)
+    data = file.data if file is not None else {}
     read_by = {
         rule["name"]: {name for _, what, name in uses(_plain(rule, data), ()) if what == "attribute"}
         for axis in ("fit", "behaviour")
@@ -63,7 +66,9 @@ def look(gateway: Gateway) -> Drift:
     for since, until in ((live.since - span, live.since), (max(live.since, now - age - span), now - age)):
         samples.append(_sample(gateway, rules, since, until, read_by))
     before, after = samples
-    return Drift(live.bundle, from_micros(live.since), before.leads, after.leads, compare(before, after, read_by))
+    name = score or gateway.model.score_name
+    found = compare(before, after, read_by)
+    return Drift(name, live.bundle, from_micros(live.since), before.leads, after.leads, found)
 
 
 def _plain(rule: dict[str, object], data: dict[str, object]) -> dict[str, object]:
@@ -85,7 +90,7 @@ def _sample(gateway: Gateway, rules: Rules, since: int, until: int, read_by: Map
         for lead in ids:
             at = from_micros(entered[lead]) + AGE
             try:
-                found = past.explained(connection, then, lead, at, hindsight=True)
+                found = past.explained(connection, then, lead, at, True, rules.stage.score)
             except NotFound:
                 continue
             needs = rules.stage.threshold(found.subject.persona)
@@ -103,23 +108,27 @@ def watch(gateway: Gateway) -> None:
         looked = due.cursor(connection, *_LOOKED)
     if looked is not None and now - looked["at"] < _DAY:
         return
-    try:
-        findings = look(gateway).findings or ()
-    except Refused:
-        findings = ()
+    found = [(score, one) for score in gateway.model.score_names for one in _findings(gateway, score)]
     with write(gateway.store.main) as connection:
         due.save_cursor(connection, *_LOOKED, {"at": now}, now)
         rows = [
             {
-                "key": f"{alarms.MODEL_DRIFT}:{one.what}",
+                "key": ":".join((alarms.MODEL_DRIFT, *gateway.model.others.keys() & {score}, one.what)),
                 "kind": alarms.MODEL_DRIFT,
                 "system": "",
                 "object": "",
-                "detail": {"what": one.words},
+                "detail": {"what": f"{score}: {one.words}" if score in gateway.model.others else one.words},
             }
-            for one in findings
+            for score, one in found
         ]
         kept = {row["key"] for row in rows}
         alarms.raise_alarms(connection, rows, now)
         over = [row.key for row in alarms.open_alarms(connection, alarms.MODEL_DRIFT) if row.key not in kept]
         alarms.end_alarms(connection, over, alarms.RIGHT_AGAIN, now)
+
+
+def _findings(gateway: Gateway, score: str) -> Sequence[Finding]:
+    try:
+        return look(gateway, score).findings or ()
+    except Refused:
+        return ()

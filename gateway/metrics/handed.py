@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from gateway.metrics.baseline import interval
@@ -21,12 +22,14 @@ FEW = 10
 
 Rule = tuple[str, str]
 """(axis, name)"""
+MAIN: Mapping[Rule, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
 class Handed:
-    """One handoff. ``score``: hundredths. ``points``: what each rule gave, hundredths. ``bucket`` and ``reason`` are
-    empty while it is open; ``won``: the lead bought before it was handed over again."""
+    """One handoff. ``score``: hundredths, of ``score_name`` (empty = the main one). ``points``: what each rule gave,
+    hundredths. ``bucket`` and ``reason`` are empty while it is open; ``won``: the lead bought before it was handed over
+    again."""
 
     lead: str
     score: int
@@ -36,6 +39,7 @@ class Handed:
     bucket: str = ""
     reason: str = ""
     won: bool = False
+    score_name: str = ""
 
     @property
     def decided(self) -> bool:
@@ -46,29 +50,32 @@ class Handed:
         return self.won or self.bucket == QUALIFIED
 
 
-def rules(handed: Sequence[Handed], known: Sequence[Rule]) -> dict[str, Any]:
+def rules(handed: Sequence[Handed], known: Sequence[Rule], whose: Mapping[Rule, str] = MAIN) -> dict[str, Any]:
     """What each rule earned: ``handoffs``, ``decided``, ``good`` (qualified or won) and ``rules``, the best lift first.
 
     Of each rule: ``hits`` (handoffs it gave points to or took them from) and their ``share``, ``points`` (the mean of a
     hit), of the decided with and without it the ``good_share``, its ``range`` (19 times of 20) and ``lift``: that share
-    divided by everybody's. With fewer than ten decided hits ``few`` says so.
+    divided by everybody's. With fewer than ten decided hits ``few`` says so. A rule of another score than the main one
+    is held against the handoffs by that score alone: ``of`` names it, ``base`` is their share.
 
-    :param known: the rules of the live model: one that never hit is there, too, with no hits.
+    :param known: the rules of the live model: one that never hit is there, too, with no hits. :param whose: which score
+        they are of, but for the main one's.
     """
     decided = [one for one in handed if one.decided]
     good = sum(one.good for one in decided)
     base = good / len(decided) if decided else None
-    names = dict.fromkeys(known)
+    names = {name: whose.get(name, "") for name in known}
     for one in handed:
-        names |= dict.fromkeys(one.points)
-    told = [_rule(name, name in known, handed, decided, base) for name in names]
+        names |= dict.fromkeys(one.points, one.score_name)
+    by_score = {score: [one for one in handed if one.score_name == score] for score in names.values()}
+    told = [_rule(score, name, name in known, by_score[score]) for name, score in names.items()]
     told.sort(key=lambda one: (one["few"], -(one["lift"] or 0), -one["hits"], one["rule"]))
     return {"handoffs": len(handed), "decided": len(decided), "good": good, "good_share": base, "rules": told}
 
 
-def _rule(
-    name: Rule, live: bool, handed: Sequence[Handed], decided: Sequence[Handed], base: float | None
-) -> dict[str, Any]:
+def _rule(score: str, name: Rule, live: bool, handed: Sequence[Handed]) -> dict[str, Any]:
+    decided = [one for one in handed if one.decided]
+    base = sum(one.good for one in decided) / len(decided) if decided else None
     hits = [one for one in handed if one.points.get(name)]
     theirs = [one for one in decided if one.points.get(name)]
     good = sum(one.good for one in theirs)
@@ -77,6 +84,8 @@ def _rule(
     return {
         "axis": name[0],
         "rule": name[1],
+        "of": score,
+        "base": base,
         "live": live,
         "hits": len(hits),
         "share": len(hits) / len(handed) if handed else None,
@@ -100,20 +109,26 @@ def rule_of(score: str, name: str) -> str:
 def surprises(handed: Sequence[Handed]) -> dict[str, Any]:
     """Whom the score misjudged: ``won_low`` and ``rejected_high``, each with lead, score, persona, owner and reason.
 
-    ``low`` and ``high``: the scores (points) that bound the lowest and the highest quarter of the handoffs.
-    ``reasons``: what sales said of the rejected with a high score, the most frequent first.
+    ``low`` and ``high``: the scores (points) that bound the lowest and the highest quarter of the handoffs; ``others``:
+    the same of scores beside the main one, each among its own handoffs. ``reasons``: what sales said of the rejected
+    with a high score, the most frequent first.
     """
-    scores = sorted(one.score for one in handed)
-    low, high = (quantile(scores, LOW), quantile(scores, HIGH)) if scores else (0.0, 0.0)
-    won = [one for one in handed if one.won and one.score <= low and low < high]
-    rejected = [one for one in handed if one.bucket == REJECTED and one.score >= high and low < high]
+    bounds = {name: _bounds(handed, name) for name in ("", *sorted({one.score_name for one in handed} - {""}))}
+    won, rejected = list[Handed](), list[Handed]()
+    for one in handed:
+        low, high = bounds[one.score_name]
+        if low < high and one.won and one.score <= low:
+            won.append(one)
+        if low < high and one.bucket == REJECTED and one.score >= high:
+            rejected.append(one)
     reasons: dict[str, int] = {}
     for one in rejected:
         reasons[one.reason] = reasons.get(one.reason, 0) + 1
     return {
         "handoffs": len(handed),
-        "low": low / 100,
-        "high": high / 100,
+        "low": bounds[""][0] / 100,
+        "high": bounds[""][1] / 100,
+        "others": {name: {"low": low / 100, "high": high / 100} for name, (low, high) in bounds.items() if name},
         "won_low": [_named(one) for one in sorted(won, key=lambda one: (one.score, one.lead))],
         "rejected_high": [_named(one) for one in sorted(rejected, key=lambda one: (-one.score, one.lead))],
         "reasons": [
@@ -121,6 +136,11 @@ def surprises(handed: Sequence[Handed]) -> dict[str, Any]:
             for reason, count in sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
         ],
     }
+
+
+def _bounds(handed: Sequence[Handed], score: str) -> tuple[float, float]:
+    scores = sorted(one.score for one in handed if one.score_name == score)
+    return (quantile(scores, LOW), quantile(scores, HIGH)) if scores else (0.0, 0.0)
 
 
 def _named(one: Handed) -> dict[str, Any]:

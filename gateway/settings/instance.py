@@ -151,6 +151,10 @@ class Instance:
     content_file: ConfigFile | None = field(default=None, repr=False)
     journey_file: ConfigFile = field(default=NONE, repr=False)
 
+    def score_file(self, name: str) -> ConfigFile | None:
+        """That of a score; of an empty name the main one's."""
+        return self.scores.get(name) if name else self.scoring
+
     def built_from(self, scoring: ConfigFile) -> dict[str, Any]:
         """What the scorer of a scoring.yaml is built from: its data, and content.yaml's where it weighs content.
         The factory may do with it what it likes."""

@@ -13,8 +13,6 @@ from gateway.times import from_micros
 
 LIVE, DRAFT = "live", "draft"
 SIDES = (LIVE, DRAFT)
-ROLLUPS = "roll-ups"
-"""Never replayed: they are taken as they stand now."""
 EXAMPLES = 10
 """Leads that are named in each list."""
 BIN = 1000

@@ -52,6 +52,7 @@ def handed(
             row.bucket or "",
             row.bucket_reason,
             bought.get(row.lead) == row.opened_at,
+            row.score_name,
         )
         for row in found
         if until is None or row.opened_at < until

@@ -9,9 +9,9 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, and_, func, select
+from sqlalchemy import Connection, Select, and_, func, select
 
 from gateway.contracts import Activity, Scorer, Subject
 from gateway.leads.record import Record
@@ -31,13 +31,28 @@ MOST = 30_000
 ENDS = ("won", *LOST)
 
 
-def ended(connection: Connection) -> list[str]:
-    """The leads that were won, lost or rejected: those that ended last, at most ``MOST``."""
+class Came(NamedTuple):
+    """What brought leads to sales: handoffs by a score's points, or the stages that it enters where none hands over."""
+
+    score: str
+    stages: Sequence[str] = ()
+
+    def rows(self) -> Select[Any]:
+        """(lead, when)"""
+        h, r = t.handoffs.c, t.reached.c
+        if self.stages:
+            return select(r.lead, r.at).where(r.stage.in_(self.stages))
+        return select(h.lead, h.opened_at).where(h.state.in_(("open", "closed")), h.score_name == self.score)
+
+
+def ended(connection: Connection, came: Came | None = None) -> list[str]:
+    """The leads that were won, lost or rejected: those that ended last, at most ``MOST``. ``came``: only those."""
     o, c = t.outcomes.c, t.leads.c
+    only = [o.lead.in_(select(came.rows().subquery().c.lead))] if came is not None else []
     found = (
         select(o.lead)
         .join(t.leads, c.id == o.lead)
-        .where(o.outcome.in_(ENDS), c.merged_into.is_(None), c.erased_at.is_(None))
+        .where(o.outcome.in_(ENDS), c.merged_into.is_(None), c.erased_at.is_(None), *only)
         .group_by(o.lead)
         .order_by(func.max(o.at).desc(), o.lead)
         .limit(MOST)
@@ -46,15 +61,21 @@ def ended(connection: Connection) -> list[str]:
 
 
 def pasts(
-    connection: Connection, leads: Sequence[str], inbound: Inbound, rank: Any, done: Callable[[int], None]
+    connection: Connection,
+    leads: Sequence[str],
+    inbound: Inbound,
+    rank: Any,
+    done: Callable[[int], None],
+    came: Came | None = None,
 ) -> Iterator[Past]:
-    """All that is stored of ``leads``. :param inbound, rank: as joining has them. :param done: is told how many."""
+    """All that is stored of ``leads``. :param inbound, rank: as joining has them. :param done: is told how many.
+    :param came: of what sales said only what they said since, and of handoffs only these."""
     for start, end in pairwise([*range(0, len(leads), PART), len(leads)]):
-        yield from _part(connection, leads[start:end], inbound, rank)
+        yield from _part(connection, leads[start:end], inbound, rank, came)
         done(end)
 
 
-def _part(connection: Connection, ids: Sequence[str], inbound: Inbound, rank: Any) -> Iterator[Past]:
+def _part(connection: Connection, ids: Sequence[str], inbound: Inbound, rank: Any, came: Came | None) -> Iterator[Past]:
     c, o, h, a = t.leads.c, t.outcomes.c, t.handoffs.c, t.activities.c
     rows = rows_of(connection, select(c.id, c.persona, c.company, c.entered_at).where(among(c.id, ids)))
     companies = {row[2] for row in rows if row[2]}
@@ -66,9 +87,11 @@ def _part(connection: Connection, ids: Sequence[str], inbound: Inbound, rank: An
     ):
         told[lead].append(Told(at, outcome, precision != "unknown", known_at))
     handoffs: dict[str, list[int]] = defaultdict(list)
-    opened = select(h.lead, h.opened_at).where(among(h.lead, ids), h.state.in_(("open", "closed")))
-    for lead, at in rows_of(connection, opened):
+    opened = select(h.lead, h.opened_at).where(h.state.in_(("open", "closed"))) if came is None else came.rows()
+    for lead, at in rows_of(connection, opened.where(among(opened.selected_columns[0], ids))):
         handoffs[lead].append(at)
+    for lead in told if came is not None else ():
+        told[lead] = [one for one in told[lead] if one.at >= min(handoffs[lead])]
     activities: dict[str, list[tuple[Activity, bool]]] = defaultdict(list)
     did = select(a.lead, a.at, a.kind, a.asset, a.channel, a.campaign, a.id, a.system, a.object, a.record)
     for lead, at, kind, asset, channel, campaign, id_, *ref in rows_of(connection, did.where(among(a.lead, ids))):

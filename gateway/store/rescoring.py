@@ -12,7 +12,7 @@ import random
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, literal, or_, select, update
 from sqlalchemy.sql.selectable import FromClause
@@ -38,6 +38,16 @@ class Range(NamedTuple):
     low: str
     high: str
     leads: int
+
+    def within(self, column: ColumnElement[Any]) -> ColumnElement[bool]:
+        """Whether a lead's id is among them."""
+        return and_(column > self.low, column <= self.high)
+
+
+class Among(Protocol):
+    """Some leads that are loaded together."""
+
+    def within(self, column: ColumnElement[Any]) -> ColumnElement[bool]: ...
 
 
 @dataclass(slots=True)
@@ -136,14 +146,14 @@ def rest(connection: Connection, id_: str, by: str) -> bool:
     return changed
 
 
-def ranges(connection: Connection, size: int) -> list[Range]:
-    """All leads in ranges of ``size``; who comes later is scored by the new model anyway."""
-    c = t.leads.c
-    numbered = select(c.id, func.row_number().over(order_by=c.id).label("place")).subquery()
+def ranges(connection: Connection, size: int, only: ColumnElement[bool] | None = None) -> list[Range]:
+    """All leads, or ``only`` some, in ranges of ``size``; who comes later is scored by the new model anyway."""
+    c, chosen = t.leads.c, () if only is None else (only,)
+    numbered = select(c.id, func.row_number().over(order_by=c.id).label("place")).where(*chosen).subquery()
     ends = list(
         connection.scalars(select(numbered.c.id).where(numbered.c.place % size == 0).order_by(numbered.c.place))
     )
-    total, last = connection.execute(select(func.count(), func.max(c.id))).one()
+    total, last = connection.execute(select(func.count(), func.max(c.id)).where(*chosen)).one()
     if total % size:
         ends.append(last)
     rest = [size] * (total // size) + [total % size]
@@ -167,14 +177,11 @@ def next_part(connection: Connection, rescore: str) -> Range | None:
     return Range(*random.choice(rows)) if rows else None
 
 
-def load_part(connection: Connection, part: Range, names: Sequence[str], scoring: str, cutoff: int | None) -> Part:
+def load_part(connection: Connection, part: Among, names: Sequence[str], scoring: str, cutoff: int | None) -> Part:
     """A constant number of statements; each reads its table along the ids. ``names``: the scores, the main one first;
     ``cutoff``: see ``loading.Need``."""
     c, s, a, m = t.leads.c, t.scores.c, t.activities.c, t.marks.c
-
-    def within(column: ColumnElement[Any]) -> ColumnElement[bool]:
-        return and_(column > part.low, column <= part.high)
-
+    within = part.within
     scored = t.leads.outerjoin(t.scores, and_(s.lead == c.id, s.name == names[0]))
     columns = (c.id, c.attributes, c.persona, c.company, s.total, s.fit, s.behaviour, s.band)
     living = and_(c.merged_into.is_(None), c.erased_at.is_(None), or_(s.scoring.is_(None), s.scoring != scoring))

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, and_, func, select
 
 from gateway.store import tables as t
 from gateway.store.among import among
 from gateway.store.plain import rows_of
-from gateway.store.rescoring import Range
+from gateway.store.rescoring import Among, ranges
 
+END = "g"
+"""Above every id."""
 ACCEPTED = ("accepted", "contacted", "qualified", "won")
 """Outcomes after which sales have taken a lead."""
 
@@ -26,13 +28,50 @@ class Known(NamedTuple):
     won: dict[str, int]
 
 
-def known_of(connection: Connection, part: Range) -> Known:
-    """Of the leads of a range, in a constant number of statements."""
+class Companies(NamedTuple):
+    """The leads of the companies whose ids are above ``low``, up to ``high``."""
+
+    low: str
+    high: str
+    leads: int
+
+    def within(self, column: ColumnElement[Any]) -> ColumnElement[bool]:
+        c = t.leads.c
+        return column.in_(select(c.id).where(c.company > self.low, c.company <= self.high))
+
+
+class Alone(NamedTuple):
+    """The leads without a company whose ids are above ``low``, up to ``high``."""
+
+    low: str
+    high: str
+    leads: int
+
+    def within(self, column: ColumnElement[Any]) -> ColumnElement[bool]:
+        c = t.leads.c
+        return column.in_(select(c.id).where(c.id > self.low, c.id <= self.high, c.company.is_(None)))
+
+
+def by_company(connection: Connection, size: int) -> list[Companies | Alone]:
+    """All leads in parts of about ``size``, those of one company in one part."""
+    c = t.leads.c
+    whole = select(c.company, func.count()).where(c.company.is_not(None)).group_by(c.company).order_by(c.company)
+    found: list[Companies | Alone] = []
+    low, leads = "", 0
+    for company, count in rows_of(connection, whole):
+        leads += count
+        if leads >= size:
+            found.append(Companies(low, company, leads))
+            low, leads = company, 0
+    found += [Companies(low, END, leads)] if leads else []
+    found += (Alone(*part) for part in ranges(connection, size, c.company.is_(None)))
+    return found
+
+
+def known_of(connection: Connection, part: Among) -> Known:
+    """Of some leads, in a constant number of statements."""
     c, h, o, d, b = t.leads.c, t.handoffs.c, t.outcomes.c, t.deals.c, t.deal_leads.c
-
-    def within(column: ColumnElement[str]) -> ColumnElement[bool]:
-        return and_(column > part.low, column <= part.high)
-
+    within = part.within
     people = rows_of(connection, select(c.id, c.entered_at, c.excluded).where(within(c.id), c.merged_into.is_(None)))
     opened = select(h.lead).where(within(h.lead), h.state.not_in(("held", "withdrawn"))).distinct()
     told = select(o.lead, o.outcome, func.min(o.at)).where(within(o.lead), o.outcome.in_(ACCEPTED))

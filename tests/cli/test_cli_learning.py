@@ -163,3 +163,46 @@ def test_what_thresholds_need_is_asked_for(past: Instance) -> None:
     assert "no stage 'won' is entered by a score; those are mql" in told
     past.edit("journey.yaml", "never_hand_over", "capacity: {hour: 1, day: 4}\nnever_hand_over")
     assert past.json("model", "thresholds", "--weeks", "500")["per_week"] == 20
+
+
+def test_another_score_is_learned_from_the_leads_that_it_brought(past: Instance) -> None:
+    """Who came to sales another way says nothing of it; without such leads it is said how to learn from all."""
+    past.write("scores/growth.yaml", "fit:\n  - {name: Boss, when: {title: {contains: chief}}, points: 60}\n")
+    past.edit(
+        "journey.yaml", "- {name: won", "- {name: grown, shared: mql, entry: {score: 30, of: growth}}\n  - {name: won"
+    )
+    refused = past.run("model", "learn", "--score", "growth", code=1).stderr
+    assert "there are no won and no lost leads yet" in refused
+    assert "the leads that growth brought to sales; --any-end takes all that were won or lost" in refused
+    out = past.root / "drafts" / "learned" / "scores" / "growth.yaml"
+    told = past.json("model", "learn", "--score", "growth", "--any-end", "--out", str(out))
+    assert (told["score"], told["cases"], told["model"]["name"]) == ("growth", COUNT, "growth")
+    assert {one["stage"] for one in told["thresholds"]} == {"grown"}
+    assert {one["stage"] for one in past.json("model", "learn")["thresholds"]} == {"mql"}
+    assert [*past.json("model", "diff", "live", str(past.root / "drafts" / "learned"))["changes"]] == [
+        "scores/growth.yaml"
+    ]
+    room = ("--per-week", "5", "--weeks", "2000")
+    found = past.json("model", "thresholds", "--score", "growth", "--any-end", "--draft", str(out), *room)
+    assert (found["stage"], found["score"]) == ("grown", "growth")
+    assert past.json("model", "thresholds", "--score", "lead", *room)["stage"] == "mql"
+    assert "--any-end" in past.run("model", "thresholds", "--stage", "grown", *room, code=1).stderr
+
+
+def test_what_was_said_before_a_score_brought_a_lead_is_none_of_its_ends(past: Instance) -> None:
+    """Chiefs crossed their threshold of it in the middle: of those only what sales said since counts."""
+    import sqlite3
+
+    past.write("scores/growth.yaml", "fit:\n  - {name: Boss, when: {title: {contains: chief}}, points: 60}\n")
+    past.edit(
+        "journey.yaml", "- {name: won", "- {name: grown, shared: mql, entry: {score: 30, of: growth}}\n  - {name: won"
+    )
+    with sqlite3.connect(past.root / "var" / "gateway.db") as database:
+        late = "SELECT lead, max(at) FROM outcomes GROUP BY lead ORDER BY max(at) DESC LIMIT 60"
+        rows = database.execute(late).fetchall()
+        shape = "INSERT INTO reached (lead, stage, at, cause, ref) VALUES (?, 'grown', ?, 'score', '')"
+        database.executemany(shape, [(lead, at - 3_600_000_000) for lead, at in rows])
+        gone = database.execute(late.replace("60", "80")).fetchall()[60:]
+        database.executemany(shape, [(lead, at + 1) for lead, at in gone])
+    told = past.json("model", "learn", "--score", "growth")
+    assert (told["cases"], told["judged"]["handoff"]) == (60, 60)

@@ -76,3 +76,22 @@ def test_the_score_misjudged_who_won_with_a_low_one_and_was_rejected_with_a_high
 def test_where_all_scores_are_alike_none_is_low_or_high():
     rows = [handed(n, 5000, {}, "sales_rejected") for n in range(9)]
     assert surprises([*rows, handed(20, 5000, {}, won=True)])["rejected_high"] == []
+
+
+def test_each_score_is_judged_by_its_own_handoffs(given):
+    """Low of one score may be high of another, and its rules are held against those whom it handed over."""
+    firm = ("fit", "growth: Small firm")
+    ends = ["sales_qualified"] * 3 + ["sales_rejected"] * 9
+    rows = [handed(100 + n, 100 + n, {firm: 60} if n < 6 else {}, end, score_name="growth")
+            for n, end in enumerate(ends)]  # fmt: skip
+    told = rules([*given, *rows], [PRICING, firm], {firm: "growth"})
+    assert found(told, "Viewed pricing")["lift"] == pytest.approx((8 / 12) / 0.5)
+    small = found(told, "growth: Small firm")
+    assert (small["of"], small["base"], small["decided"]) == ("growth", 3 / 12, 6)
+    assert small["good_share_without"] == 0
+    alone, both = surprises(given), surprises([*given, *rows])
+    assert (both["low"], both["high"]) == (alone["low"], alone["high"])
+    assert both["others"] == {"growth": {"low": 1.0275, "high": 1.0825}}
+    assert {one["lead"] for one in both["rejected_high"]} - {one["lead"] for one in alone["rejected_high"]} == {
+        "lead109", "lead110", "lead111"
+    }  # fmt: skip

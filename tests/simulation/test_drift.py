@@ -69,6 +69,10 @@ def test_a_form_that_lost_its_title_is_found_and_opens_work(tmp_path: Path, gate
     """Sixty leads of before the model, sixty of since; the day after the titles are back and old enough, it is over."""
     pytest.importorskip("gateway_files")
     instance = Instance(tmp_path / "instance", gateway_tables)
+    instance.write("scores/growth.yaml", "fit: [{name: Boss, when: {title: {contains: CEO}}, points: 60}]\n")
+    instance.edit(
+        "journey.yaml", "- {name: won", "- {name: grown, shared: mql, entry: {score: 9, of: growth}}\n  - {name: won"
+    )
     now = datetime.now(UTC).replace(microsecond=0)
 
     def people(first: int, ago: int, **values: str) -> list[dict[str, str]]:
@@ -86,6 +90,11 @@ def test_a_form_that_lost_its_title_is_found_and_opens_work(tmp_path: Path, gate
         "Executive or above gave points to 100% of new leads then, to 0% lately; likely since title is known of 0%"
         in (" ".join(words))
     )
+    growth = instance.json("model", "drift", "--score", "growth")
+    assert (growth["score"], growth["before"]) == ("growth", 60)
+    theirs = [one["words"] for one in growth["findings"]]
+    assert any(one.startswith("Boss gave points to 100% of new leads then, to 0% lately") for one in theirs)
+    words += [f"growth: {one}" for one in theirs]
     gateway = open_gateway(instance.root)
     for _ in range(2):  # the second look of a day is none
         drifting.watch(gateway)

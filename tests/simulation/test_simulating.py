@@ -13,6 +13,7 @@ import pytest
 from disk_instance import ANN, BOB, CY, FIRM, Instance
 
 from gateway.accounts import users
+from gateway.answers import outlook
 from gateway.answers.simulation import simulation_json
 from gateway.committee import proposing, simulating
 from gateway.runtime import open_gateway
@@ -104,6 +105,32 @@ def test_a_draft_that_scores_nobody_is_refused(looked: Instance) -> None:
     assert "the draft has no stage that a score enters" in looked.run("model", "simulate", "none", code=1).stderr
 
 
+def test_a_roll_up_is_what_it_was_on_each_day(tmp_path: Path, gateway_tables: Path) -> None:
+    """Dan, who does nothing, crosses on the day on which a second colleague did something; where the draft counts
+    others, he does not."""
+    pytest.importorskip("gateway_files")
+    instance = Instance(tmp_path / "instance", gateway_tables)
+    clerk = {"title": "Intern", "firm": "f1"}
+    dan = clerk | {"id": "7", "at": day(30), "email": "dan@one.example"}
+    eve = clerk | {"id": "8", "at": day(12), "email": "eve@one.example", "page": "/a"}
+    fay = clerk | {"id": "9", "at": day(8), "email": "fay@one.example", "page": "/b"}
+    instance.bring([FIRM, dan, eve, fay], history=True)
+    rule = "fit:\n  - {name: Several, when: {company.engaged_leads: {at_least: 2}}, points: 20}\n"
+    scoring = (instance.root / "scoring.yaml").read_text().replace("fit:\n", rule, 1)
+    journey = (instance.root / "journey.yaml").read_text().replace("score: 50", "score: 35")
+    instance.write("drafts/several/scoring.yaml", scoring)
+    instance.write("drafts/several/journey.yaml", journey)
+    told = instance.json("model", "simulate", "several")
+    gained = {one["who"]: one["at"][:10] for one in told["examples"]["gained"]}
+    assert gained == {f"{name}@one.example": day(8)[:10] for name in ("dan", "eve", "fay")}
+    assert told["not_replayed"] == []
+    chiefs = "rollups: {engaged_leads: {when: {title: {contains: chief}}}}\n"
+    instance.write("drafts/several/journey.yaml", journey + chiefs)
+    assert instance.json("model", "simulate", "several")["gained"] == 0
+    instance.write("drafts/several/journey.yaml", journey + "rollups: {engaged_leads: {window: 3d}}\n")
+    assert instance.json("model", "simulate", "several")["gained"] == 0  # never two within three days
+
+
 def test_an_overlay_says_what_it_changed(looked: Instance) -> None:
     """Bob came to sales by the days on which pages counted double; planned, running and over are told apart."""
     ten, far = day(10)[:10], (datetime.now(UTC) + timedelta(days=9)).date()
@@ -132,6 +159,32 @@ overlays:
     assert "did you mean 'Fair'?" in looked.run("model", "overlays", "Fare", code=1).stderr
 
 
+def test_an_overlay_of_another_score_is_tried_by_its_stage(looked: Instance) -> None:
+    """Bob came by it alone; of two of one name it must be said which."""
+    growth = (
+        "maximum: {fit: 60, behaviour: 60}\nfit: [{name: Any, when: {email: {known: true}}, points: 5}]\n"
+        "behaviour: [{name: Viewed a page, activity: page_view, points: 10}]\n"
+        f"overlays: [{{name: Fair, rule: Viewed a page, factor: 1.5, from: {day(10)[:10]}, owner: Mo}}]\n"
+    )
+    looked.write("scores/growth.yaml", growth)
+    looked.edit(
+        "journey.yaml", "- {name: won", "- {name: grown, shared: mql, entry: {score: 40, of: growth}}\n  - {name: won"
+    )
+    looked.run("status")
+    assert [(one["name"], one["score"]) for one in looked.json("model", "overlays")["overlays"]] == [("Fair", "growth")]
+    assert looked.json("model", "overlays", "--score", "lead")["overlays"] == []
+    told = looked.json("model", "overlays", "Fair")
+    assert (told["score"], told["brought"], told["kept_back"]) == ("growth", 1, 0)
+    held = section(pack(looked), "overlays")
+    assert held["sentence"] == "1 overlay held in the period; growth: Fair brought 1 lead by itself."
+    text = (looked.root / "scoring.yaml").read_text()
+    looked.write("scoring.yaml", text + growth.splitlines()[-1] + "\n")
+    assert (
+        "several scores have an overlay 'Fair': lead, growth" in looked.run("model", "overlays", "Fair", code=1).stderr
+    )
+    assert looked.json("model", "overlays", "Fair", "--score", "lead")["score"] == "lead"
+
+
 def test_the_pack_tells_what_overlays_changed_and_what_drafts_would_have_done(
     looked: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -152,6 +205,8 @@ def test_the_pack_tells_what_overlays_changed_and_what_drafts_would_have_done(
             mo = users.add(connection, "mo@one.example", "Mo", "marketing", "", 0, "test")
         draft = {"journey.yaml": gateway.instance.files["journey.yaml"].replace("score: 38", "score: 90")}
         proposing.propose(gateway, mo, "strict", draft, "sales drown")
+        assert outlook._scores_of({"journey.yaml": [], "scores/growth.yaml": []}) == ["", "growth"]
+        assert outlook._scores_of({"scores/growth.yaml": []}) == ["growth"]
     told = pack(looked)
     overlays, proposed = section(told, "overlays"), section(told, "proposed")
     assert overlays["sentence"] == "1 overlay held in the period; Fair brought 1 lead by itself."

@@ -27,8 +27,8 @@ def rules(asked: Asked) -> Answer:
     """
     from gateway.metrics.handed import rules as earned
 
-    given = _given(asked)
-    data = earned(given, _known(asked))
+    given, known = _given(asked), _known(asked)
+    data = earned(given, [*known], known)
     data["rules"] = [one for one in data["rules"] if one["axis"] in AXES and not one["rule"].startswith("limit of ")]
     leads: dict[str, Callable[[], list[str]]] = {
         "handoffs": partial(_of, given),
@@ -73,17 +73,18 @@ def _given(asked: Asked) -> list[Handed]:
     return handed(asked.connection, asked.journey, asked.since, asked.until, name)
 
 
-def _known(asked: Asked) -> list[Rule]:
+def _known(asked: Asked) -> dict[Rule, str]:
+    """Each rule of the live model, and which score it is of."""
     from gateway.metrics.handed import rule_of
 
     main = {"": asked.instance.scoring} if asked.instance.scoring is not None else {}
-    return [
-        (axis, rule_of(score, str(rule["name"])))
+    return {
+        (axis, rule_of(score, str(rule["name"]))): score
         for score, file in {**main, **asked.instance.scores}.items()
         for axis in AXES
         for rule in file.data.get(axis) or ()
         if isinstance(rule, Mapping) and "name" in rule
-    ]
+    }
 
 
 def _of(given: Sequence[Handed]) -> list[str]:
@@ -111,16 +112,18 @@ def _parts(data: Mapping[str, Any]) -> Iterator[str | Table]:
         yield f"never gave or took a point: {', '.join(silent)}"
     if few := [one["rule"] for one in data["rules"] if one["few"] and one["hits"]]:
         yield f"fewer than 10 decided handoffs, too few to say: {', '.join(few)}"
+    if len({one["of"] for one in data["rules"]}) > 1:
+        yield "a rule of another score than the main one is held against the handoffs by that score"
     if wrong := [
         one["rule"] for one in data["rules"]
-        if not one["few"] and one["points"] and (one["points"] > 0) is (one["lift"] < 1) and _sure(one, data)
+        if not one["few"] and one["points"] and (one["points"] > 0) is (one["lift"] < 1) and _sure(one)
     ]:  # fmt: skip
         yield f"points the wrong way, more than chance: {', '.join(wrong)}"
 
 
-def _sure(one: Mapping[str, Any], data: Mapping[str, Any]) -> bool:
+def _sure(one: Mapping[str, Any]) -> bool:
     low, high = one["range"]
-    return not low <= data["good_share"] <= high
+    return not low <= one["base"] <= high
 
 
 def _row(one: Mapping[str, Any]) -> tuple[str, ...]:
@@ -148,6 +151,7 @@ def misjudged(asked: Asked, data: Mapping[str, Any]) -> Iterator[str | Table]:
         yield "no handoffs were opened in this time: the score misjudged nobody"
         return
     bounds = f"low: up to {data['low']:g}, high: from {data['high']:g} points"
+    bounds += "".join(f"; {name}: {one['low']:g} and {one['high']:g}" for name, one in data["others"].items())
     yield f"{plural(data['handoffs'], 'handoff')}; {bounds}"
     for kind, title in (("won_low", "won with a low score"), ("rejected_high", "rejected with a high score")):
         some = data[kind][:SHOWN]

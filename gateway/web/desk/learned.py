@@ -1,4 +1,4 @@
-"""What past leads say of the model: points and thresholds, each with its reason, to be opened as a draft."""
+"""What past leads say of one of the model's scores: points and thresholds, with the reason for each, as a draft."""
 
 from __future__ import annotations
 
@@ -11,20 +11,24 @@ from flask.typing import ResponseReturnValue
 
 from gateway.errors import GatewayError, Refused
 from gateway.governance.parts import JOURNEY, SCORING
+from gateway.model import score_called
+from gateway.settings.instance import SCORES
 from gateway.web.desk import apart
 from gateway.web.desk.page import Desk, chosen, page, visitor
 
 LONGEST = 900.0
 """Seconds that either may take."""
-KEY = ("learned",)
-ASKED = dict.fromkeys(("per_week", "weeks", "order_by", "undated"), 200)
+KEY = "learned"
+ASKED = dict.fromkeys(("per_week", "weeks", "order_by", "undated", "any_end"), 200)
 FIRST = 15
 """So many of the values, those with the most points, stand open."""
 
 
 @page("/model/learned", "decide")
 def learned(desk: Desk) -> ResponseReturnValue:
-    kept = desk.beside.look(KEY)
+    names = desk.gateway.model.score_names
+    name = score_called(request.args.get("score", ""), names)
+    kept = desk.beside.look((KEY, name))
     told = kept.value if kept is not None else None
     return render_template(
         "desk/learned.html",
@@ -34,7 +38,9 @@ def learned(desk: Desk) -> ResponseReturnValue:
         first=FIRST,
         problem=kept.problem if kept is not None else "",
         working=kept is not None and kept.running is not None,
-        files=(SCORING, JOURNEY),
+        score=name,
+        scores=names,
+        files=(SCORING if name == names[0] else f"{SCORES}/{name}.yaml", JOURNEY),
     )
 
 
@@ -42,15 +48,18 @@ def learned(desk: Desk) -> ResponseReturnValue:
 def learn(desk: Desk) -> ResponseReturnValue:
     """Begin, beside the page; nothing of the model changes by it."""
     root, given = desk.gateway.instance.root, request.form
+    name = score_called(request.args.get("score", ""), desk.gateway.model.score_names)
     order = given.get("order_by", "").strip()[:200]
     how = [*([f"--order-by={order}"] if order else []), *(["--undated"] if "undated" in given else [])]
+    how += [f"--score={name}", *(["--any-end"] if "any_end" in given else [])]
     rooms = [f"--{name.replace('_', '-')}={_number(given[name])}" for name in ("per_week", "weeks") if given.get(name)]
     by = visitor().email
     asked: dict[str, Any] = {name: said for name in ASKED if (said := given.get(name, "").strip()[:200])}
     with desk.noting("model learned from past leads", first=True):
-        desk.beside.again(KEY, lambda: {"by": by, "asked": asked, **_learned(root, how, rooms)})
+        desk.beside.again((KEY, name), lambda: {"by": by, "asked": asked, **_learned(root, how, rooms)})
     flash("Past leads are looked at.", "done")
-    return redirect(url_for("desk.learned", **asked))
+    other = name if name != desk.gateway.model.score_name else None
+    return redirect(url_for("desk.learned", score=other, **asked))
 
 
 def _number(text: str) -> str:

@@ -92,7 +92,7 @@ def _model(asked: Asked, waiting: list[dict[str, Any]]) -> Section:
 
 
 def _changes(one: Data) -> str:
-    return "; ".join(words for told in one["changes"].values() for words in told) or "the first version"
+    return "\n".join(words for told in one["changes"].values() for words in told) or "the first version"
 
 
 def _turned(one: Data) -> str:

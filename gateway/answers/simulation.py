@@ -32,7 +32,7 @@ def simulation_json(gateway: Gateway, found: Simulated) -> dict[str, Any]:
     named = {what: tally.named(what) for what in LISTS}
     with read(gateway.store.main) as connection:
         ids = sorted({one.lead for examples in named.values() for one in examples})
-        people = listing.attributes_of(connection, ids)
+        people, records = listing.attributes_of(connection, ids), listing.record_names(connection, ids)
     weeks = sorted({week for _, week in tally.weeks})
     return {
         "since": iso_time(found.since),
@@ -69,7 +69,10 @@ def simulation_json(gateway: Gateway, found: Simulated) -> dict[str, Any]:
             }
             for week in weeks
         ],
-        "examples": {what: [_example(one, people.get(one.lead, {})) for one in some] for what, some in named.items()},
+        "examples": {
+            what: [_example(one, people.get(one.lead, {}), records.get(one.lead, "")) for one in some]
+            for what, some in named.items()
+        },
     }
 
 
@@ -81,9 +84,9 @@ def _each(crossings: int, people: int) -> float | None:
     return round(crossings / people, 1) if people else None
 
 
-def _example(one: Example, attributes: Any) -> dict[str, Any]:
+def _example(one: Example, attributes: Any, record: str) -> dict[str, Any]:
     scores = {LIVE: points(one.live), DRAFT: points(one.draft)}
-    return {"lead": one.lead, "who": who(attributes), **scores, "persona": one.persona, "at": iso(one.at)}
+    return {"lead": one.lead, "who": who(attributes) or record, **scores, "persona": one.persona, "at": iso(one.at)}
 
 
 def nameless(told: dict[str, Any]) -> dict[str, Any]:
@@ -96,9 +99,9 @@ def nameless(told: dict[str, Any]) -> dict[str, Any]:
 def named(connection: Connection, told: Mapping[str, Any]) -> dict[str, Any]:
     """What was kept, with people as they are called today."""
     ids = sorted({one["lead"] for some in told["examples"].values() for one in some})
-    people = listing.attributes_of(connection, ids)
+    people, records = listing.attributes_of(connection, ids), listing.record_names(connection, ids)
     examples = {
-        what: [one | {"who": who(people.get(one["lead"], {}))} for one in some]
+        what: [one | {"who": who(people.get(one["lead"], {})) or records.get(one["lead"], "")} for one in some]
         for what, some in told["examples"].items()
     }
     return {**told, "examples": examples}

@@ -118,6 +118,17 @@ def files_called(gateway: Gateway, key: str) -> tuple[str, Mapping[str, str]]:
     return name, governing.merged(live, files)
 
 
+def compared(gateway: Gateway, before: str, after: str = "") -> tuple[tuple[str, Mapping[str, str]], ...]:
+    """Two as ``files_called`` has them. Of one alone: a version beside the files on disk, a draft beside what is live,
+    as whoever reads it wants to know what it would change."""
+    one = files_called(gateway, before)
+    if after:
+        return one, files_called(gateway, after)
+    with read(gateway.store.main) as connection:
+        known = {LIVE, DISK, *(row.id[: governing.SHORT] for row in bundle.history(connection))}
+    return (one, files_called(gateway, DISK)) if one[0] in known else (files_called(gateway, LIVE), one)
+
+
 def model_files(files: Mapping[str, str]) -> Iterator[str]:
     """The names of the files that make a model."""
     used = governing.used_by(files)

@@ -107,17 +107,29 @@ def discard(app: App, go: bool) -> None:
 
 
 def _decide(app: App, key: str, what: str, reason: str, by: str | None, as_json: bool) -> None:
-    from gateway.committee import proposing
+    from gateway.committee import governing, proposing
+    from gateway.settings.instance import texts
+    from gateway.store import drafts
     from gateway.store.database import read
 
     user = key_holder(app, by)
     with read(app.gateway.store.main) as connection:
         draft = proposing.draft_called(connection, key)
+        before = governing.live_files(connection, app.instance)
     after = proposing.decide(app.gateway, user, draft, what, reason)
     if as_json:
         say_json(_json(app, after))
         return
     say(f"{after.id[-8:]}: {_left(app, after)}")
+    if after.state == drafts.LIVE:
+        disk = texts(app.root)
+        if old := [
+            name for name in after.files if name in before and disk.get(name) == before[name] != after.files[name]
+        ]:
+            stay = "stays" if len(old) == 1 else "stay"
+            say(
+                f"on disk {' and '.join(old)} {stay} as before: `gateway model discard --go` writes the live text there"
+            )
 
 
 def _left(app: App, draft: Draft) -> str:

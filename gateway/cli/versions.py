@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from gateway.answers.texts import moment, plural
 from gateway.cli.main import App, pass_app_to_look
 from gateway.cli.output import json_option, limit_option, say, say_json, say_under
 from gateway.errors import Refused
+from gateway.times import to_micros
 
 if TYPE_CHECKING:
     from gateway.answers.versions import Version
@@ -38,7 +40,7 @@ def history(app: App, limit: int, as_json: bool) -> None:
         say_under(words, 2)
     for one in waiting:
         say()
-        when = f", live from {one['effective_at']}" if one["effective_at"] else ""
+        when = f", live from {_day(one['effective_at'], app)}" if one["effective_at"] else ""
         say(f"draft {one['id'][-8:]}  {one['state']} by {one['proposed_by']}: {one['reason']}{when}")
         for turn in one["turns"]:
             say_under(f"  {turn['role']} {turn['what']}: {turn['by']}: {turn['reason']}", 4)
@@ -48,6 +50,10 @@ def history(app: App, limit: int, as_json: bool) -> None:
         _print(version, app)
     if not found:
         say("no model was ever live; `gateway run` or an import begins with the files as they are")
+
+
+def _day(told: str, app: App) -> str:
+    return moment(to_micros(datetime.fromisoformat(told)), app.zone)
 
 
 def _print(version: Version, app: App) -> None:
@@ -79,19 +85,20 @@ def _print_changes(changes: Any) -> None:
 
 @click.command()
 @click.argument("before", default="live", metavar="[A]")
-@click.argument("after", default="disk", metavar="[B]")
+@click.argument("after", default="", metavar="[B]")
 @json_option
 @pass_app_to_look
 def diff(app: App, before: str, after: str, as_json: bool) -> None:
     """Say in words how two models differ: what B changes of A.
 
-    Without B, A is held against the files on disk; without A, too, what is live is. Each is live, disk, the beginning
-    of an id or hash that `gateway model history` shows, the id of a draft, or a draft's file.
+    Without B, a draft is held against what is live, and a version against the files on disk; without A, too, what is
+    live is. Each is live, disk, the beginning of an id or hash that `gateway model history` shows, the id of a draft,
+    or a draft's file.
     """
-    from gateway.answers.versions import files_called
+    from gateway.answers.versions import compared
     from gateway.committee import governing
 
-    (name, old), (other, new) = files_called(app.gateway, before), files_called(app.gateway, after)
+    (name, old), (other, new) = compared(app.gateway, before, after)
     changes = governing.changes(old, new)
     if as_json:
         say_json({"before": name, "after": other, "changes": changes})

@@ -114,7 +114,8 @@ def propose(
     """Put a draft before the others. Returns it with its changes in words.
 
     :param begun: the one that ``files`` are of, where somebody worked on it at the desk: it stays the same draft.
-    Raises ``Refused`` when no approval is asked for, for a viewer, a date in the past, or a draft that changes nothing;
+    Raises ``Refused`` when no approval is asked for, for a viewer, a date in the past, a draft that changes nothing, or
+    what another draft proposes;
     ``ConfigError`` when it does not fit the rest of the live files.
     """
     now = gateway.now()
@@ -122,6 +123,7 @@ def propose(
     with read(gateway.store.main) as connection:
         active = bundle.active(connection)
         live = governing.live_files(connection, gateway.instance)
+        waiting = drafts.found(connection, drafts.OPEN)
     if governing.approval_of(live) == "off":
         raise Refused("approval is off: what the files say is live; `approval: two-key` in gateway.yaml asks for keys")
     _reason(reason)
@@ -132,9 +134,13 @@ def propose(
         raise Refused(f"{name}: nothing in it differs from the live model")
     governing.fits(gateway.instance.root, gateway.host, wanted, gateway.instance)
     kept = {one: wanted.get(one, "") for one in changes}
-    at = to_micros(now)
+    at, effective = to_micros(now), to_micros(effective_at) if effective_at is not None else None
+    for same in waiting:
+        if (same.files, same.effective_at) == (kept, effective):
+            raise Refused(
+                f"{same.by} has proposed the same: draft {same.id[-8:]}; approve, reject or withdraw that one"
+            )
     with write(gateway.store.main) as connection:
-        effective = to_micros(effective_at) if effective_at is not None else None
         whose, words = (user.id, user.email), (reason, at, effective)
         draft = Draft(
             begun.id if begun is not None else new_id(),

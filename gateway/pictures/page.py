@@ -19,7 +19,8 @@ h1 { font-size: 1.4rem } h2 { font-size: 1.15rem; margin: 2.2rem 0 0.4rem; break
 p { margin: 0.3rem 0 } figure { margin: 1.5rem 0; break-inside: avoid }
 .wide { overflow-x: auto }
 table { border-collapse: collapse; margin: 1rem 0 } th, td { padding: 0.25rem 0.8rem; border-bottom: 1px solid #dde3ea }
-th, td { text-align: right; vertical-align: top } .word { text-align: left } th { font-weight: 600 }
+th, td { text-align: right; vertical-align: top; white-space: pre-line }
+.word { text-align: left } th { font-weight: 600 }
 caption { font-weight: 600; text-align: left }
 dt { font-weight: 600; margin-top: 0.5rem } dd { margin: 0 }
 tr { break-inside: avoid }

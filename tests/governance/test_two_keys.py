@@ -139,13 +139,42 @@ def test_a_draft_goes_live_at_its_date(committee: Any) -> None:
     assert "cannot go live in the past" in committee.does("mo", "propose", "--from", "2020-01-01", code=1).stderr
     tomorrow = utc_now() + timedelta(days=1)
     draft = committee.proposes("mo", "--from", tomorrow.isoformat())
-    late = committee.proposes("mi", "--from", tomorrow.isoformat())
+    late = committee.proposes("mi", "--from", (tomorrow + timedelta(seconds=1)).isoformat())
     committee.agrees(draft)
     assert total(committee) == before
     assert "this draft is agreed" in committee.does("sal", "approve", draft, code=1).stderr
     with time_machine.travel(tomorrow + timedelta(minutes=1), tick=False):
         assert total(committee) == before - 10
         assert "has passed: propose it again" in committee.does("sal", "approve", late, code=1).stderr
+
+
+def test_the_same_is_not_proposed_twice(committee: Any) -> None:
+    """Else some approve the one and some the other; another day makes it another draft."""
+    committee.instance.edit(*EXECUTIVE)
+    draft = committee.proposes()
+    said = committee.does("mi", "propose", code=1).stderr
+    assert f"mo@one.example has proposed the same: draft {draft[-8:]}" in said
+    committee.proposes("mi", "--from", "2999-01-01")
+    assert ", live from 2999-01-01 00:00:00" in committee.instance.run("model", "history").stdout
+    committee.does("mo", "reject", draft, "--withdraw")
+    assert committee.proposes() != draft
+
+
+def test_a_draft_beside_nothing_else_is_told_by_what_it_would_change(committee: Any) -> None:
+    """A version is held against the files on disk. Once a draft is live, the files it was not made of are named."""
+    root, diff = committee.instance.root, ("model", "diff")
+    (root / "drafts").mkdir()
+    text = (root / "scoring.yaml").read_text()
+    (root / "drafts" / "spring.yaml").write_text(text.replace(*EXECUTIVE[1:]))
+    for one in ("spring", draft := committee.proposes("mo", "spring")):
+        assert "Executive or above 40 → 20" in committee.instance.run(*diff, one).stdout
+    committee.does("mo", "approve", draft)
+    said = committee.does("sal", "approve", draft).stdout
+    assert "on disk scoring.yaml stays as before: `gateway model discard --go`" in said
+    live = committee.instance.json("model", "history")["versions"][0]["bundle"]
+    assert "Executive or above 20 → 40" in committee.instance.run(*diff, live).stdout
+    committee.instance.run("model", "discard", "--go")
+    assert (root / "scoring.yaml").read_text() == (root / "drafts" / "spring.yaml").read_text()
 
 
 def test_a_draft_of_a_model_that_is_live_no_more_is_refused(committee: Any) -> None:
@@ -214,7 +243,7 @@ def test_off_is_said_too(committee: Any, tmp_path: Any, gateway_tables: Any) -> 
     """And proposing is refused with what to do."""
     committee.instance.edit("gateway.yaml", "two-key", "off")
     draft = committee.proposes()
-    other = committee.proposes("mi")
+    other = committee.proposes("mi", "--from", "2999-01-01")
     committee.agrees(draft)
     assert "reject the draft" in committee.does("sal", "approve", other, code=1).stderr
     assert "approval: off" in committee.instance.run("status").stdout

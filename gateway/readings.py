@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from gateway.contracts import Document, Event, Lookup, Quarantined, Skipped
+from gateway.contracts import (
+    Document,
+    Event,
+    Lookup,
+    Quarantined,
+    RecordConverted,
+    RecordsLinked,
+    RecordsMerged,
+    Skipped,
+)
 from gateway.leads.batch import Batch, Timed
+from gateway.leads.record import Ref
 from gateway.mapping.types import kind_of
 from gateway.notices.subscriptions import NOTIFIED
 from gateway.store.rows import event_row
@@ -65,13 +75,14 @@ def record(
             batch.lookups.append(_lookup_row(lookup, batch.now))
             for name in lookup.because:
                 batch.note(system, NOTIFIED, f"{lookup.object}.{name}")
-    forgotten = [event for _, event in fresh if (event.system, event.object, event.record) in batch.forgotten]
+    forgotten: list[Event] = []
+    if batch.forgotten:
+        left = [(at, event, _without(event, batch.forgotten)) for at, event in fresh]
+        fresh = [(at, kept) for at, _, kept in left if kept is not None]
+        forgotten = [event for _, event, kept in left if kept is None]
+        batch.unwanted |= {told[event.key][0].id for _, event, kept in left if kept is not event}
     for event in forgotten:
         batch.note(event.system, "skipped", "forgotten person")
-        batch.unwanted.add(told[event.key][0].id)
-    if forgotten:
-        unwanted = {event.key for event in forgotten}
-        fresh = [timed for timed in fresh if timed[1].key not in unwanted]
     for at, event in fresh:
         document, original = told[event.key]
         batch.note(event.system, "applied")
@@ -86,6 +97,18 @@ def record(
     for system, count in _repeats(readings, [*(event for _, event in fresh), *forgotten]).items():
         batch.note(system, "skipped", "known already", count)
     return fresh
+
+
+def _without(event: Event, forgotten: Collection[Ref]) -> Event | None:
+    """The event as it may be kept: not about people forgotten before, nor telling that they are somebody else."""
+    if (event.system, event.object, event.record) in forgotten:
+        return None
+    if isinstance(event, RecordsMerged):
+        losers = tuple(one for one in event.losers if (event.system, event.object, one) not in forgotten)
+        return event if losers == event.losers else replace(event, losers=losers) if losers else None
+    if isinstance(event, RecordConverted | RecordsLinked):
+        return None if (event.system, event.to_object, event.to_record) in forgotten else event
+    return event
 
 
 def _repeats(readings: Sequence[Reading], fresh: Sequence[Event]) -> dict[str, int]:

@@ -79,8 +79,10 @@ def load(
     kinds = _refs(event for _, event in events)
     refs = kinds.keys() | set(need.again)
     batch.forgotten = forget.forgotten(connection, refs)
-    events = [timed for timed in events if _ref(timed[1]) not in batch.forgotten]
     _load_records(connection, batch, refs)
+    if batch.forgotten:
+        _come_back(batch, events)
+        events = [timed for timed in events if _ref(timed[1]) not in batch.forgotten]
     late = _late_refs(batch, events) | (batch.records.keys() & set(need.again))
     if late:
         _load_past(connection, batch, late)
@@ -117,6 +119,30 @@ def load(
         for id_, numbers in rollups.of(connection, batch.companies).items():
             batch.companies[id_].rollups = numbers
     return batch
+
+
+def _come_back(batch: Batch, events: Sequence[Timed]) -> None:
+    """People forgotten before whom a conversion or a merge over there gives an id that is new to us stay forgotten
+    under that one. Whoever was known under it before is somebody of their own."""
+    begun: dict[Ref, int] = {}
+    for at, event in events:
+        begun[_ref(event)] = min(at, begun.get(_ref(event), at))
+    for at, event in [*events, *events]:  # twice: a conversion may be told before the merge that it follows
+        if isinstance(event, RecordConverted) and _ref(event) in batch.forgotten:
+            heir = (event.system, event.to_object, event.to_record)
+        elif isinstance(event, RecordsMerged) and _of_forgotten_alone(batch, event):
+            heir = _ref(event)
+        else:
+            continue
+        known = heir in batch.records or heir in batch.forgotten or begun.get(heir, at) < at
+        if event.kind == "person" and not known:
+            batch.forgotten.add(heir)
+            batch.erased[heir] = event.system
+
+
+def _of_forgotten_alone(batch: Batch, event: RecordsMerged) -> bool:
+    losers = {(event.system, event.object, loser) for loser in event.losers}
+    return bool(losers & batch.forgotten) and not (losers - batch.forgotten) & batch.records.keys()
 
 
 def _meeting(

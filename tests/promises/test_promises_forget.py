@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+import small_instance
 from small_instance import Small, days
 from sqlalchemy import BigInteger, Boolean, Integer, insert
 
-from gateway.contracts import Document, Mark, PersonErased
+from gateway.contracts import (
+    Document,
+    Event,
+    Mark,
+    PersonErased,
+    RecordChanged,
+    RecordConverted,
+    RecordsLinked,
+    RecordsMerged,
+)
 from gateway.journey.judgement import Judgement
 from gateway.readings import Reading
 from gateway.store import forget, person
@@ -105,6 +116,66 @@ def test_they_stay_forgotten_whatever_comes(small):
     after = _everything(small)
     assert [canary for canary in CANARIES if canary in after] == []
     assert len(small.rows(t.unblanked)) == blanked + 2
+
+
+def _events(small: Small, *events: Event) -> None:
+    document = Document(id=new_id(), system="site", received_at=small.at, body=b"")
+    small.pipeline.run([Reading(document, list(events))])
+
+
+def _about(record: str, **more: Any) -> dict[str, Any]:
+    at = small_instance.NOW
+    return {
+        "system": "site",
+        "object": "contact",
+        "kind": "person",
+        "record": record,
+        "at": at,
+        "key": new_id(),
+        **more,
+    }
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        RecordConverted(**_about("canary@one.example"), to_object="contact", to_record="heir"),
+        RecordsMerged(**_about("heir"), losers=("canary@one.example", "2")),
+        RecordsMerged(**_about("heir"), losers=("nobody", "2")),
+    ],
+    ids=["converted", "merged into a new one", "merged with one nobody knows"],
+)
+@pytest.mark.parametrize("apart", [False, True], ids=["at once", "news later"])
+def test_a_new_id_over_there_does_not_bring_them_back(small, event, apart):
+    """As sales convert them, or their two records become one: the system says itself that it is them."""
+    _forget(small, _lead(small))
+    leads = len(small.rows(t.leads))
+    news = RecordChanged(**_about("heir"), values={"email": "canary@one.example"}, speaks_of=frozenset({"email"}))
+    _events(small, *([event] if apart else [news, event]))
+    _events(small, news)
+    assert [canary for canary in CANARIES if canary in _everything(small)] == []
+    assert len(small.rows(t.leads)) == leads
+    assert small.rows(t.unblanked)
+
+
+def test_who_is_known_stays_when_somebody_forgotten_is_merged_into_them(small):
+    """Their record, which was here before, is somebody of their own; the other's id is not kept with them."""
+    _forget(small, _lead(small))
+    _events(small, RecordsMerged(**_about("9"), losers=("canary@one.example",)))
+    _events(
+        small,
+        RecordsLinked(
+            **_about("d", object="deal", kind="deal"),
+            to_object="contact",
+            to_kind="person",
+            to_record="canary@one.example",
+            role="buyer",
+            present=True,
+        ),
+    )
+    small.take("site", {"kind": "contact", "id": "9", "at": days(0), "title": "CFO"})
+    assert [canary for canary in CANARIES if canary in _everything(small)] == []
+    assert [one["title"] for one in small.leads() if one.get("email") == "bo@two.example"] == ["CFO"]
 
 
 def test_an_open_handoff_of_theirs_is_withdrawn(small):

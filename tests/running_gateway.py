@@ -363,6 +363,19 @@ class Running:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
 
+    def kill_all(self) -> None:
+        """As when the machine loses its power: nothing is finished, nothing given back."""
+        assert self.process is not None
+        self.process.kill()  # its children end with it
+        self.process.wait()
+        (self.root / "var" / STATUS).unlink(missing_ok=True)
+
+    def forget_store(self) -> None:
+        """The next to ask for it opens what gateway.yaml names then."""
+        if self._store is not None:
+            self._store.close()
+            self._store = None
+
     def log(self) -> str:
         return (self.root / "log").read_text()[-4000:]
 
@@ -482,12 +495,13 @@ class Running:
         assert counted == {"applied": len(self.sent), "waiting": 0, "dead": 0}, told
         for name in self.crms:
             assert {told.systems[name].writes.parts[state] for state in ("waiting", "dead")} == {0}, told.systems[name]
-        undisturbed = self._undisturbed()
+        undisturbed = self.undisturbed()
         for name, crm in self.crms.items():
             held = crm.holds()
             assert held == undisturbed[name], (held - undisturbed[name], undisturbed[name] - held)
 
-    def _undisturbed(self) -> dict[str, Counter[tuple[Any, ...]]]:
+    def undisturbed(self) -> dict[str, Counter[tuple[Any, ...]]]:
+        """What each CRM would hold if nothing had happened."""
         with contextlib.ExitStack() as stack:
             fresh: dict[str, Crm] = {name: type(crm)() for name, crm in self.crms.items()}
             addresses = {name: (crm, stack.enter_context(serve(crm)).url) for name, crm in fresh.items()}  # type: ignore[arg-type]

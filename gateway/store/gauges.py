@@ -29,6 +29,7 @@ class Gauges:
     writes: Mapping[str, Waiting]
     told: Mapping[tuple[str, str], int]
     paused: Mapping[str, bool]
+    silent: Mapping[str, bool]
     calls: Mapping[str, int]
     quarantined: Sequence[tuple[str, str]]
     work: Mapping[str, int]
@@ -56,6 +57,7 @@ def gauges(connection: Connection, now: int, today: int) -> Gauges:
     open_ = select(func.count()).where(h.state == "open")
     work = open_work().subquery()
     s = t.systems.c
+    systems = connection.execute(select(s.name, s.paused, s.failures)).all()
     day = select(b.system, b.used).where(b.window == f"{DAY}{today}")
     kinds = select(work.c.kind, func.count()).group_by(work.c.kind)
     kept_out = select(k.plugin, k.part).where(k.opened_at.is_not(None))
@@ -63,7 +65,8 @@ def gauges(connection: Connection, now: int, today: int) -> Gauges:
     return Gauges(
         writes,
         {(system, what): int(count) for system, what, count in connection.execute(told)},
-        {name: bool(paused) for name, paused in connection.execute(select(s.name, s.paused))},
+        {row.name: bool(row.paused) for row in systems},
+        {row.name: row.failures > 0 for row in systems},
         {row.system: row.used for row in connection.execute(day)},
         [(row.plugin, row.part) for row in connection.execute(kept_out)],
         {str(kind): int(count) for kind, count in connection.execute(kinds)},

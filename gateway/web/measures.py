@@ -98,6 +98,7 @@ class _Stored(Collector):
         yield _tally("gateway_events", "What became of what was read", EVENTS, found)
         yield _tally("gateway_writes", "What became of what was to be written", WRITES, found)
         yield _one("gateway_system_paused", "1 while nothing is sent", ["system"], _labelled(found.paused))
+        yield _one("gateway_system_silent", "1 while it does not answer", ["system"], _labelled(found.silent))
         yield _one("gateway_calls_today", "Calls taken of a system's day", ["system"], _labelled(found.calls))
         parts = [(key, 1) for key in found.quarantined]
         yield _one("gateway_plugin_quarantined", "1 while it is not called", ["plugin", "part"], parts)

@@ -11,6 +11,7 @@ from real_browser import PASSWORD
 
 from gateway.accounts import users
 from gateway.answers.metrics.asking import METRICS
+from gateway.people.forgetting import forget
 from gateway.store.database import write
 from gateway.web.desk import mounting
 
@@ -158,7 +159,40 @@ def test_of_two_people_at_one_handoff_the_second_is_told(visit: Any, company: An
     second.locator("summary", has_text="Reject").first.click()
     second.select_option("details[open] select", "no budget")
     second.get_by_role("button", name="Reject").click()
-    told(second, "it ended as sales_qualified", "[role=alert]")
+    told(second, f"it ended as sales_qualified by {SALES} on 20", "[role=alert]")
+
+
+def test_a_page_about_somebody_who_is_forgotten_says_so_and_nothing_of_them(visit: Any, company: Any) -> None:
+    """Somebody looked at it, and had begun to type, when they were forgotten."""
+    page = visit()
+    page.goto(f"{company.url}/leads")
+    link = page.locator("tbody a").last  # who has the fewest points is with nobody
+    name, path = link.inner_text(), link.get_attribute("href")
+    page.goto(company.url + path)
+    page.get_by_text("Keep from sales…").click()
+    page.fill("details[open] input[name=reason]", "asked us to wait")
+    forget(company.turning.gateway, path.rpartition("/")[2], "root", go=True)
+    page.get_by_role("button", name="Keep").click()
+    told(page, "this person is forgotten")
+    page.goto(company.url + path)
+    told(page, "this person is forgotten")
+    assert name not in page.content()
+    page.complaints.clear()  # the browser notes that there is no such page
+    page.goto(f"{company.url}/leads")
+    assert path not in page.content()
+
+
+def test_a_bulk_replay_leads_to_its_progress(visit: Any, company: Any) -> None:
+    page = visit()
+    page.goto(f"{company.url}/inbox")
+    page.get_by_text("Read many again…").click()
+    page.select_option("details[open] select[name=state]", "read")
+    page.get_by_role("button", name="How many?").click()
+    told(page, "would be read again")
+    page.get_by_role("button", name="Read again").click()
+    told(page, "are read again.", "[role=status]")
+    told(page, "Long work", "h1")
+    page.locator("#fresh article").filter(has_text="Replay").filter(has_text="over at").wait_for()
 
 
 def test_a_session_that_ends_in_the_middle_of_a_form_loses_nothing(visit: Any, company: Any) -> None:

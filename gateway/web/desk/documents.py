@@ -92,7 +92,8 @@ def replay_all(desk: Desk) -> ResponseReturnValue:
     words = f"{plural(count, f'{state} document')}{_of(asked)}"
     if request.method == "GET":
         title, will = "Read again", f"{words} would be read again; what is known already has no effect."
-        return render_template("desk/sure.html", title=title, words=will, fields=asked, count=count, back="desk.inbox")
+        more = {"fields": asked, "count": count, "back": "desk.inbox", "then": "desk.jobs"}
+        return render_template("desk/sure.html", title=title, words=will, **more)
     options = [
         part for name, at in (("since", since), ("until", until)) if at for part in (f"--{name}", at.isoformat())
     ]

@@ -147,6 +147,7 @@ def at_the_desk(gateway: Any, handoff: Any, kim: str) -> Iterator[Step]:
     yield "POST /handoffs/release", "/handoffs/release", {"best": "1"}
     yield "POST /systems/<name>/import", "/systems/leads/import", {"file": (io.BytesIO(b"id\n1\n"), "leads.csv")}
     yield "POST /check", "/check", {}
+    yield "POST /plugins/<name>/<word>", "/plugins/files/disable", {"reason": "it is old"}
     yield "POST /jobs/<id_>/<word>", f"/jobs/{JOB}/stop", {}
     yield "POST /inbox/<id_>/replay", f"/inbox/{document}/replay", {}
     yield "POST /inbox/all/replay", "/inbox/all/replay", {"state": "read"}

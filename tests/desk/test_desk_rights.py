@@ -54,6 +54,7 @@ DESK = {
     "POST /model/drafts/<id_>/<word>": DECIDERS,
     "POST /check": ADMINS,
     "GET /systems": ALL,
+    "POST /plugins/<name>/<word>": ADMINS,
     "GET /systems/<name>": ALL,
     "GET /systems/<name>/plan": ADMINS,
     "POST /systems/<name>/<word>": ADMINS,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -149,3 +150,40 @@ def test_what_is_no_list_is_not_mapped(desk: Any, app: Any, company: Instance) -
     browser.post(f"/work/{'f' * 32}/resolve", way="map", value="x", back="/work")
     assert "lead.mail is no list that sales told of" in browser.text
     assert "values" not in (company.root / "mappings/sales.yaml").read_text()
+
+
+def test_what_could_not_be_read_and_a_plugin_that_is_not_called_stand_with_the_work(
+    desk: Any, app: Any, company: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With what is to be done about it on the spot, for those who may; a tile counts them, too."""
+    gateway = app.extensions[NAME].gateway
+    with write(gateway.inbox.engine) as connection:
+        connection.execute(update(t.documents).values(state="quarantined", reason="not UTF-8"))
+    opened = {"opened_at": 1_800_000_000_000_000, "retry_at": 1_900_000_000_000_000, "trips": 1, "strikes": []}
+    with write(gateway.store.main) as connection:
+        row = {"plugin": "files", "part": "deliver", "reason": "it raised KeyError three times", **opened}
+        Put(connection).insert(t.breakers, [row])
+    for path in ("/", "/work"):
+        seen = desk("viewer").get(path)
+        assert "files <span" in seen
+        assert "it raised KeyError three times" in seen
+        assert 'href="/inbox?system=leads&amp;state=quarantined">why</a>' in seen
+        assert "Try it again" not in seen
+    assert "<b>2</b> need a person" in desk("viewer").get("/")
+    admin = desk("admin")
+    text = admin.get("/work")
+    again = next(one for one in re.findall(r'href="([^"]+)">read all of them again', text))
+    assert "would be read again" in admin.get(again.replace("&amp;", "&"))
+    assert "quarantined" in admin.get("/systems").split('id="plugins"')[1]
+    begun: list[Any] = []
+    monkeypatch.setattr(errands, "start", lambda *given: begun.append(given[-2]) or "a" * 32)
+    admin.post("/plugins/files/enable", back="/jobs")
+    admin.post("/plugins/files/disable", reason="it is old", back="/systems")
+    assert begun == [
+        ("plugins", "enable", "files"),
+        ("plugins", "disable", "files", "--reason=it is old", "--by=admin@one.example"),
+    ]
+    admin.post("/plugins/files/disable", back="/systems")
+    assert "say why" in admin.text
+    admin.post("/plugins/nope/enable", back="/systems")
+    assert admin.status == 404

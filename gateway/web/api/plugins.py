@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 from marshmallow import Schema, fields
 
-from gateway.answers.plugins import PluginSchema
-from gateway.answers.texts import iso_time
+from gateway.answers.plugins import PluginSchema, plugins_of
 from gateway.errors import NotFound
-from gateway.settings.instance import store_place
-from gateway.store.breakers import quarantined
 from gateway.web.api.caller import caller
 from gateway.web.api.forms import Text
 from gateway.web.api.jobs import Begun, begin
@@ -32,15 +28,7 @@ class SwitchedOff(Schema):
 @blueprint.looks("/plugins", PluginsPage)
 def listed() -> Any:
     """List every plugin, working or not, as the web server found them and the workers quarantined them."""
-    gateway = desk().gateway
-    out = quarantined(store_place(gateway.instance.root))
-    found = [
-        dataclasses.replace(one, state="quarantined", reason=out[one.name].reason, since=iso_time(out[one.name].since))
-        if one.name in out and one.state == "active"
-        else one
-        for one in gateway.host.plugins
-    ]
-    return {"plugins": sorted(found, key=lambda one: one.name)}
+    return {"plugins": plugins_of(desk().gateway)}
 
 
 @blueprint.changes("/plugins/<name>/disable", "operate", SwitchedOff, Begun)

@@ -44,6 +44,7 @@ from gateway.web.desk import (
     reviews,
     systems,
     today,
+    troubles,
     work,
 )
 from gateway.web.desk.page import NAME, Desk, Visitor, blueprint, desk, local, real_now, storable
@@ -57,6 +58,7 @@ PAGES = (
     lead,
     handoffs,
     work,
+    troubles,
     numbers,
     reviews,
     model,

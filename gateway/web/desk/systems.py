@@ -11,6 +11,7 @@ from flask.typing import ResponseReturnValue
 
 from gateway import jobs
 from gateway.answers.plan import preview, write_json
+from gateway.answers.plugins import plugins_of
 from gateway.answers.texts import who
 from gateway.answers.work import in_words as work_in_words
 from gateway.contracts import Source
@@ -48,7 +49,7 @@ def systems(desk: Desk) -> ResponseReturnValue:
         found=counted.value,
         again=counted.again,
         problems=gateway.problems,
-        plugins=sorted(gateway.host.plugins, key=lambda one: one.name),
+        plugins=plugins_of(gateway),
     )
 
 

@@ -17,6 +17,7 @@ from gateway.times import to_micros
 from gateway.web.desk.goals import goals
 from gateway.web.desk.page import Desk, page, visitor
 from gateway.web.desk.sums import sums
+from gateway.web.desk.troubles import troubles
 from gateway.web.desk.work import SAYING, names, settled_by
 
 SHOWN = 10
@@ -52,6 +53,7 @@ def today(desk: Desk) -> ResponseReturnValue:
         again=counted.again,
         systems=gateway.instance.systems,
         problems=gateway.problems,
+        troubles=troubles(desk),
         items=[settled_by(desk, item) | {"whom": people.get(item["lead"])} for item in items],
         **SAYING,
         jobs=[line(one) for one in jobs_of(gateway, running=True)],

@@ -17,6 +17,7 @@ from gateway.people.resolving import words as words_for
 from gateway.store import listing
 from gateway.store import work as items
 from gateway.web.desk.page import Desk, chosen, done, page, place_of, visitor
+from gateway.web.desk.troubles import troubles
 
 PAGE = 50
 
@@ -34,6 +35,7 @@ def work(desk: Desk) -> ResponseReturnValue:
         "desk/work.html",
         rows=[settled_by(desk, row) | {"whom": people.get(row["lead"])} for row in rows[:PAGE]],
         kinds=sorted(kinds),
+        troubles=troubles(desk) if asked.keys() <= {"system"} else {},
         asked=asked,
         systems=desk.gateway.instance.systems,
         following=f"{last['opened_at']}:{last['id']}" if last else "",

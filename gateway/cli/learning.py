@@ -136,16 +136,13 @@ def read_cases(gateway: Gateway, order_by: str, undated: bool, forced: Sequence[
     """All won and lost leads of the store, oldest first. ``score``: only those that this one brought to sales."""
     from gateway.learning.case import cases
     from gateway.store.database import read
-    from gateway.store.learning import Came, ended, pasts
+    from gateway.store.learning import ended, pasts
 
-    joining, came = gateway.model.joining, None
-    if score:
-        stages = [one for one in gateway.model.journey.stages if one.score == score]
-        came = Came(score, [] if any(one.handoff for one in stages) else [one.name for one in stages])
+    joining = gateway.model.joining
     with read(gateway.store.main) as connection:
-        leads = ended(connection, came)
+        leads = ended(connection, score)
         with progress("reading past leads", len(leads)) as done:
-            found = pasts(connection, leads, joining.inbound, joining.rank, done, came)
+            found = pasts(connection, leads, joining.inbound, joining.rank, done, score)
             return cases(found, order_by, undated, forced)
 
 

@@ -9,9 +9,9 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
-from sqlalchemy import Connection, Select, and_, func, select
+from sqlalchemy import Connection, Select, Subquery, and_, func, select, union_all
 
 from gateway.contracts import Activity, Scorer, Subject
 from gateway.leads.record import Record
@@ -31,24 +31,20 @@ MOST = 30_000
 ENDS = ("won", *LOST)
 
 
-class Came(NamedTuple):
-    """What brought leads to sales: handoffs by a score's points, or the stages that it enters where none hands over."""
-
-    score: str
-    stages: Sequence[str] = ()
-
-    def rows(self) -> Select[Any]:
-        """(lead, when)"""
-        h, r = t.handoffs.c, t.reached.c
-        if self.stages:
-            return select(r.lead, r.at).where(r.stage.in_(self.stages))
-        return select(h.lead, h.opened_at).where(h.state.in_(("open", "closed")), h.score_name == self.score)
+def _came(score: str) -> Subquery:
+    """(lead, at) of what brought leads to sales by a score beside the main one: handoffs, and moves over a threshold
+    where none hands over."""
+    h, m = t.handoffs.c, t.transitions.c
+    handed = select(h.lead, h.opened_at.label("at")).where(h.state.in_(("open", "closed")), h.score_name == score)
+    moved = select(m.lead, m.at).where(m.reason == "threshold", m.score_name == score)
+    return union_all(handed, moved).subquery()
 
 
-def ended(connection: Connection, came: Came | None = None) -> list[str]:
-    """The leads that were won, lost or rejected: those that ended last, at most ``MOST``. ``came``: only those."""
+def ended(connection: Connection, score: str = "") -> list[str]:
+    """The leads that were won, lost or rejected: those that ended last, at most ``MOST``. ``score``: only those that it
+    brought to sales."""
     o, c = t.outcomes.c, t.leads.c
-    only = [o.lead.in_(select(came.rows().subquery().c.lead))] if came is not None else []
+    only = [o.lead.in_(select(_came(score).c.lead))] if score else []
     found = (
         select(o.lead)
         .join(t.leads, c.id == o.lead)
@@ -66,16 +62,17 @@ def pasts(
     inbound: Inbound,
     rank: Any,
     done: Callable[[int], None],
-    came: Came | None = None,
+    score: str = "",
 ) -> Iterator[Past]:
     """All that is stored of ``leads``. :param inbound, rank: as joining has them. :param done: is told how many.
-    :param came: of what sales said only what they said since, and of handoffs only these."""
+    :param score: which brought them to sales: of what sales said only what they said since.
+    """
     for start, end in pairwise([*range(0, len(leads), PART), len(leads)]):
-        yield from _part(connection, leads[start:end], inbound, rank, came)
+        yield from _part(connection, leads[start:end], inbound, rank, score)
         done(end)
 
 
-def _part(connection: Connection, ids: Sequence[str], inbound: Inbound, rank: Any, came: Came | None) -> Iterator[Past]:
+def _part(connection: Connection, ids: Sequence[str], inbound: Inbound, rank: Any, score: str) -> Iterator[Past]:
     c, o, h, a = t.leads.c, t.outcomes.c, t.handoffs.c, t.activities.c
     rows = rows_of(connection, select(c.id, c.persona, c.company, c.entered_at).where(among(c.id, ids)))
     companies = {row[2] for row in rows if row[2]}
@@ -87,10 +84,13 @@ def _part(connection: Connection, ids: Sequence[str], inbound: Inbound, rank: An
     ):
         told[lead].append(Told(at, outcome, precision != "unknown", known_at))
     handoffs: dict[str, list[int]] = defaultdict(list)
-    opened = select(h.lead, h.opened_at).where(h.state.in_(("open", "closed"))) if came is None else came.rows()
-    for lead, at in rows_of(connection, opened.where(among(opened.selected_columns[0], ids))):
+    opened: Select[Any] = select(h.lead, h.opened_at).where(among(h.lead, ids), h.state.in_(("open", "closed")))
+    if score:
+        came = _came(score).c
+        opened = select(came.lead, came.at).where(among(came.lead, ids))
+    for lead, at in rows_of(connection, opened):
         handoffs[lead].append(at)
-    for lead in told if came is not None else ():
+    for lead in told if score else ():
         told[lead] = [one for one in told[lead] if one.at >= min(handoffs[lead])]
     activities: dict[str, list[tuple[Activity, bool]]] = defaultdict(list)
     did = select(a.lead, a.at, a.kind, a.asset, a.channel, a.campaign, a.id, a.system, a.object, a.record)

@@ -200,7 +200,11 @@ def test_what_was_said_before_a_score_brought_a_lead_is_none_of_its_ends(past: I
     with sqlite3.connect(past.root / "var" / "gateway.db") as database:
         late = "SELECT lead, max(at) FROM outcomes GROUP BY lead ORDER BY max(at) DESC LIMIT 60"
         rows = database.execute(late).fetchall()
-        shape = "INSERT INTO reached (lead, stage, at, cause, ref) VALUES (?, 'grown', ?, 'score', '')"
+        shape = (
+            "INSERT INTO transitions (id, lead, from_stage, stage, at, decided_at, cause, reason, ref, score_name, "
+            "scoring, journey) VALUES (hex(randomblob(16)), ?, 'target', 'grown', ?, 0, 'news', 'threshold', '', "
+            "'growth', '', '')"
+        )
         database.executemany(shape, [(lead, at - 3_600_000_000) for lead, at in rows])
         gone = database.execute(late.replace("60", "80")).fetchall()[60:]
         database.executemany(shape, [(lead, at + 1) for lead, at in gone])

@@ -78,8 +78,9 @@ def list_(
         say_json({"total": total, "leads": found})
         return
     last = "excluded" if excluded else "handed over"
+    points_of = "score" if score == gateway.model.score_name else f"score {score}"
     table(
-        ("lead", "who", "stage", "persona", "score", "band", last),
+        ("lead", "who", "stage", "persona", points_of, "band", last),
         [
             (
                 row["id"],
@@ -92,7 +93,7 @@ def list_(
             )
             for row in rows
         ],
-        right=("score",),
+        right=(points_of,),
     )
     chosen = stage or band or persona or excluded
     none = "no such leads" if chosen else "no leads yet: an import or a webhook brings them"

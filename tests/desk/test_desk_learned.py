@@ -61,6 +61,27 @@ def test_what_past_leads_say_is_opened_as_a_draft(past: Instance, app: Any, desk
         assert "model learned from past leads" in [one["what"] for one in audit.entries(connection, 20)]
 
 
+@pytest.fixture
+def growing(past: Instance) -> Instance:
+    past.edit("gateway.yaml", "approval: two-key\n", "")
+    past.write("scores/growth.yaml", "fit:\n  - {name: Boss, when: {title: {contains: chief}}, points: 60}\n")
+    return past
+
+
+def test_another_score_is_learned_by_its_name(growing: Instance, desk: Any) -> None:
+    """Its draft is its own file; what was learned of the one is not shown for the other."""
+    marketing = desk("marketing")
+    assert 'href="/model/learned?score=growth"' in marketing.get("/model/learned")
+    page = unescape(marketing.get("/model/learned?score=growth"))
+    assert "not only those that growth brought to sales" in page
+    page = unescape(marketing.post("/model/learned?score=growth", per_week="5", weeks="2000"))
+    assert "there are no won and no lost leads yet" in page
+    page = unescape(marketing.post("/model/learned?score=growth", per_week="5", weeks="2000", any_end="1"))
+    assert "Open as a draft of scores/growth.yaml" in page
+    assert "no stage of journey.yaml is entered by growth" in page
+    assert "How good it is" not in marketing.get("/model/learned")
+
+
 def test_what_cannot_be_learned_is_said(past: Instance, desk: Any) -> None:
     marketing = desk("marketing")
     marketing.get("/model/learned")

@@ -2,10 +2,11 @@
 
     python bench/plans.py [--leads 10000 1000000] [--events 4000] [--show]
 
-The same news, whole contacts of which two fields changed, for random leads among more and more: the cost of an event
-is to stay the same, which it does as long as no statement walks through a table. That is asked of SQLite's planner as
-well, with the statistics of 10,000,000 leads written into the database in their stead. Target: the largest store costs
-at most 1.5 times the smallest; no statement scans.
+The same news, whole contacts of which two fields changed, for as many leads, scattered among more and more: the cost of
+an event is to stay the same, which it does as long as no statement walks through a table. What is measured is what
+follows when they are known from news already: the first makes good what the rows that the benchmark filled in lack. The
+planner of SQLite is asked as well, with the statistics of 10,000,000 leads written into the database in their stead.
+Target: the largest store costs at most 1.5 times the smallest; no statement scans.
 """
 
 from __future__ import annotations
@@ -78,10 +79,11 @@ def pretend(database: sqlite3.Connection, rows: int) -> None:
     database.execute("ANALYZE sqlite_schema")
 
 
-def news(rng: random.Random, leads: int, events: int, hour: int) -> list[bytes]:
+def news(rng: random.Random, leads: list[int], hour: int) -> list[bytes]:
+    rng.shuffle(leads)
     bodies = []
-    for start in range(0, events, 100):
-        chosen = [(n, id_) for n in rng.sample(range(leads), 100) for id_ in (f"01{n:030x}",)]
+    for start in range(0, len(leads), 100):
+        chosen = [(n, f"01{n:030x}") for n in leads[start : start + 100]]
         at = NOW - timedelta(hours=12) + timedelta(hours=hour, milliseconds=start)
         items = [
             {"id": id_, "email": f"person{n}@company{n % 9973}.example", "visits": hour, "city": f"town {hour}"}
@@ -99,9 +101,9 @@ def measure(leads: int, events: int) -> tuple[float, Told, dict[str, list[str]],
         gateway = instance(folder)
         file = Path(str(gateway.store.main.url.database))
         rescore.fill(file, leads, "" if gateway.model.scorer is None else gateway.model.hashes["scoring"])
-        costs = []
-        for hour in range(1, 6):
-            arrive(gateway, news(rng, leads, events, hour))
+        costs, chosen = [], rng.sample(range(leads), events)
+        for hour in range(1, 7):
+            arrive(gateway, news(rng, chosen, hour))
             began = time.process_time()
             with watched(gateway.store.main) as told:
                 work(gateway)
@@ -114,7 +116,7 @@ def measure(leads: int, events: int) -> tuple[float, Told, dict[str, list[str]],
         with sqlite3.connect(file) as database:  # statistics are read when a database is opened
             found = plans(database, told)
         database.close()
-        return min(costs), told, found, size
+        return min(costs[1:]), told, found, size
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -74,6 +74,8 @@ class Lead:
     """How it came back though its last handoff had ended well: bucket, reason, at, wake."""
     wakes_at: int | None = None
     """When its journey moves though nothing happened."""
+    filed: tuple[Any, ...] = ()
+    """What the store finds it by, as it was loaded."""
 
     beside: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """What its company is and comes to, for rules of who is never handed over."""

@@ -24,7 +24,7 @@ from gateway.store import tables as t
 from gateway.store.among import among
 from gateway.store.loading import dead_items
 from gateway.store.put import Put
-from gateway.store.rows import company_row, deal_row, lead_row, record_row
+from gateway.store.rows import FILED, company_row, deal_row, lead_row, record_row
 from gateway.times import to_micros
 
 DEADLOCK = "40P01"
@@ -59,7 +59,8 @@ def _commit(connection: Connection, batch: Batch) -> None:
     if batch.already:
         connection.execute(delete(t.events).where(dead_items(batch.already)))
     put.insert(t.events, batch.events)
-    put.versioned(t.leads, [lead_row(lead) for lead in leads if lead.changed])
+    changed = [lead_row(lead) for lead in leads if lead.changed]
+    put.versioned(t.leads, changed, FILED, {lead.id: lead.filed for lead in leads})
     put.versioned(t.companies, [company_row(company) for company in batch.companies.values() if company.changed])
     put.versioned(t.deals, [deal_row(deal) for deal in batch.deals.values() if deal.changed])
     _commit_merges(connection, batch)
@@ -308,7 +309,13 @@ def _commit_records(put: Put, records: Sequence[Record]) -> None:
             raise StaleCommit("a record changed since it was loaded")
     owned = [record for record in records if record.stored is not None and record.stored[0]]
     put.insert(t.records, [record_row(r) for r in (*nobodys, *(r for r in records if r.stored is None))])
-    put.upsert(t.records, [record_row(record) for record in owned])
+    for stays in (True, False):  # whose a record is, is an index: see ``Put.versioned``
+        rows = [
+            record_row(record)
+            for record in owned
+            if stays == (record.stored is not None and record.stored[0] == record.entity)
+        ]
+        put.upsert(t.records, rows, but=("entity",) if stays else ())
 
 
 def _commit_merges(connection: Connection, batch: Batch) -> None:

@@ -11,6 +11,7 @@ import queue
 import shutil
 import threading
 import time
+from base64 import b64encode
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -51,6 +52,8 @@ ENOUGH = 32
 """So many arrivals are worth a commit without waiting for more."""
 MOST = 512
 """Arrivals of one commit."""
+HANDS = 2
+"""So many commits may be under way at a time on PostgreSQL: while one waits for the disk, the next is made."""
 IDLE = 1.0
 """Seconds after which the writer's connection may have been cut by then."""
 RESERVE = 64 * 1024 * 1024
@@ -121,11 +124,13 @@ class Inbox:
         rows: list[tuple[Any, ...]] = []
         answers: list[Appended] = []
         repeated: Counter[str] = Counter()
-        mark = "?" if self.engine.dialect.name == "sqlite" else "%s"
+        sqlite = self.engine.dialect.name == "sqlite"
+        mark = "?" if sqlite else "%s"
         with self._storage(), self._turn(writer) as cursor:
-            if self.engine.dialect.name == "postgresql":  # elsewhere the turn is the only one
-                cursor.execute(_ONE_AT_A_TIME, ([f"{entry.system}\n{entry.key}" for entry in entries],))
-            known = _known(cursor, mark, entries)
+            if not sqlite:  # there the turn is the only one
+                pairs = [f"{entry.system}\n{entry.key}" for entry in entries]
+                cursor.execute(_ONE_AT_A_TIME, (orjson.dumps(pairs).decode(),))
+            known = _known(cursor, sqlite, entries)
             for entry, id_ in zip(entries, new_ids(len(entries)), strict=True):
                 alike = [each for each in known.get((entry.system, entry.key), ()) if each[2] > entry.since]
                 same = next((each for each in alike if each[1] == entry.digest), None) if alike else None
@@ -139,8 +144,11 @@ class Inbox:
                 answers.append(Appended(id_, False, flags))
             for chunk in _chunks(rows):
                 # One statement, for SQLite lets all other threads run before each: it would get to its end late.
-                row = f"({', '.join([mark] * len(_COLUMNS))})"
-                cursor.execute(_INSERT + ", ".join([row] * len(chunk)), [*chain.from_iterable(chunk)])
+                if sqlite:
+                    row = f"({', '.join('?' * len(_COLUMNS))})"
+                    cursor.execute(f"{_INSERT} VALUES {', '.join([row] * len(chunk))}", [*chain.from_iterable(chunk)])
+                else:
+                    cursor.execute(f"{_INSERT} {_GIVEN}", (_as_json(chunk),))
             for system, count in sorted(repeated.items()):
                 cursor.execute(_COUNT.format(mark), (system, count))
             if rows and self._rings:
@@ -471,7 +479,7 @@ class _Ticket:
 
 
 class GroupWriter:
-    """One thread that commits what many callers append: a commit costs one disk flush, and on PostgreSQL its round
+    """Commits what many callers append, together: a commit costs one disk flush, and on PostgreSQL its round
     trips, however many share it.
 
     ``folder`` is watched for free space: below ``reserve`` bytes nothing more is taken in, so that what is in can
@@ -485,7 +493,9 @@ class GroupWriter:
         reserve: int = RESERVE,
         waiting: int = 1024,
         patience: float = 2.5,
+        hands: int | None = None,
     ) -> None:
+        """``hands``: commits that may be under way at a time; by default as many as the database is good for."""
         self._inbox = inbox
         self._folder = folder
         self._reserve = reserve
@@ -498,10 +508,14 @@ class GroupWriter:
         self._room = True
         self._room_at = float("-inf")
         self._closed = False
-        self._writer: PlainWriter | None = None
-        self._written_at = time.monotonic()
-        self._thread = threading.Thread(target=self._run, name="inbox-writer", daemon=True)
-        self._thread.start()
+        self._gathering = threading.Lock()  # one at a time
+        if hands is None:
+            hands = HANDS if inbox.engine.dialect.name == "postgresql" else 1
+        self._threads = [
+            threading.Thread(target=self._run, name=f"inbox-writer-{number}", daemon=True) for number in range(hands)
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def append(self, arrival: Arrival) -> Appended:
         """Blocks until the arrival is on disk. Raises ``StorageBusy`` when it is not; then it may be sent again."""
@@ -522,14 +536,15 @@ class GroupWriter:
     @property
     def alive(self) -> bool:
         """Without its thread nothing is taken in any more."""
-        return self._thread.is_alive()
+        return all(thread.is_alive() for thread in self._threads)
 
     def close(self) -> None:
         """Commit what was taken in, then stop."""
         self._closed = True
         self._wanted = 0
         self._put(None)
-        self._thread.join()
+        for thread in self._threads:
+            thread.join()
 
     def _put(self, ticket: _Ticket | None) -> None:
         self._queue.put(ticket)
@@ -540,14 +555,16 @@ class GroupWriter:
     def _run(self) -> None:
         with contextlib.suppress(Exception):  # it is only faster with it; what is wrong, each call is told
             roomy_log(self._inbox.engine)
-        expected = 1
+        expected, hand = 1, _Hand(self._inbox, self._patience)
         while True:
-            batch = self._gather(expected)
-            self._write([ticket for ticket in batch if ticket is not None])
+            with self._gathering:
+                batch = self._gather(expected)
+            self._write([ticket for ticket in batch if ticket is not None], hand)
             if None in batch:
+                self._queue.put(None)  # for the other hand
                 break
             expected = len(batch) + self._queue.qsize()
-        self._let_go()
+        hand.let_go()
 
     def _gather(self, expected: int) -> list[_Ticket | None]:
         """Everything that waits. Who was just answered soon comes again: for them, a commit waits a moment."""
@@ -565,25 +582,19 @@ class GroupWriter:
             if self._queue.qsize() < missing:
                 self._bell.acquire(timeout=left)
 
-    def _write(self, batch: list[_Ticket]) -> None:
+    def _write(self, batch: list[_Ticket], hand: _Hand) -> None:
         taken = [(ticket, entry) for ticket in batch if (entry := ticket.entry) is not None]
         if not taken:
             return
         try:
             if not self._has_room():
                 raise StorageBusy("the disk is nearly full", retry_after=60)
-            if time.monotonic() - self._written_at > IDLE:
-                self._let_go()  # the pool asks whether a connection is alive still
-            with hanging.within(self._patience), self._inbox._storage():
-                if self._writer is None:
-                    self._writer = PlainWriter(self._inbox.engine)
-                answers = self._inbox.append_entries([entry for _, entry in taken], self._writer)
-            self._written_at = time.monotonic()
+            answers = hand.append([entry for _, entry in taken])
         except Exception as exc:  # noqa: BLE001 - every caller gets an answer, whatever is wrong
-            self._let_go()  # the next batch tries with a new connection
+            hand.let_go()  # the next batch tries with a new connection
             if len(taken) > 1 and not isinstance(exc, StorageBusy):
                 for ticket, _ in taken:  # one of them cannot be stored: the others can
-                    self._write([ticket])
+                    self._write([ticket], hand)
                 return
             for ticket, _ in taken:
                 ticket.error = exc
@@ -593,18 +604,38 @@ class GroupWriter:
                 ticket.answer = answer
                 ticket.done.release()
 
-    def _let_go(self) -> None:
-        if self._writer is not None:
-            with contextlib.suppress(Exception):  # it may be what is broken
-                self._writer.close()
-            self._writer = None
-
     def _has_room(self) -> bool:
         now = time.monotonic()
         if self._folder is not None and now - self._room_at > 1.0:
             self._room_at = now
             self._room = shutil.disk_usage(self._folder).free >= self._reserve
         return self._room
+
+
+class _Hand:
+    """One thread's connection for commit after commit."""
+
+    def __init__(self, inbox: Inbox, patience: float) -> None:
+        self._inbox = inbox
+        self._patience = patience
+        self._writer: PlainWriter | None = None
+        self._written_at = time.monotonic()
+
+    def append(self, entries: Sequence[_Entry]) -> list[Appended]:
+        if time.monotonic() - self._written_at > IDLE:
+            self.let_go()  # the pool asks whether a connection is alive still
+        with hanging.within(self._patience), self._inbox._storage():
+            if self._writer is None:
+                self._writer = PlainWriter(self._inbox.engine)
+            answers = self._inbox.append_entries(entries, self._writer)
+        self._written_at = time.monotonic()
+        return answers
+
+    def let_go(self) -> None:
+        if self._writer is not None:
+            with contextlib.suppress(Exception):  # it may be what is broken
+                self._writer.close()
+            self._writer = None
 
 
 _documents = documents  # the methods' own parameters of that name must not hide the table
@@ -641,14 +672,28 @@ _COLUMNS = (
     *("id", "flags", "system", "received_at", "key", "body_hash", "body", "content_type"),
     *("headers", "origin", "stream", "history", "state"),
 )
-_INSERT = f"INSERT INTO documents ({', '.join(_COLUMNS)}) VALUES "
-_KNOWN = (
-    "SELECT id, key, body_hash, received_at FROM documents WHERE system = {0} AND received_at > {0} AND key IN ({1})"
+_INSERT = f"INSERT INTO documents ({', '.join(_COLUMNS)})"
+# All rows in one parameter, as ``put`` has it: to name the type of each value would cost more than to store it.
+_PARTS = {"body": ("text", "decode(body, 'base64')"), "headers": ("text", "headers::json")}
+_PARTS |= {name: ("text", name) for name in _COLUMNS if name not in _PARTS}
+_PARTS |= {"received_at": ("bigint", "received_at"), "history": ("boolean", "history")}
+_GIVEN = (
+    f"SELECT {', '.join(_PARTS[name][1] for name in _COLUMNS)} FROM json_to_recordset(%s::json)"
+    f" AS given ({', '.join(f'{name} {_PARTS[name][0]}' for name in _COLUMNS)})"
+)
+_KNOWN = "SELECT id, key, body_hash, received_at FROM documents WHERE system = ? AND received_at > ? AND key IN ({})"
+# Key by key: asked for all at once, PostgreSQL walks through every document of the system while its statistics of the
+# table are older than most of its rows.
+KNOWN_EACH = (
+    "SELECT found.* FROM json_array_elements_text(%s::json) AS asked (key) CROSS JOIN LATERAL"
+    " (SELECT id, d.key, body_hash, received_at FROM documents AS d"
+    " WHERE system = %s AND d.key = asked.key AND received_at > %s ORDER BY received_at OFFSET 0) AS found"
 )
 # The same delivery may come by two doors at once. In one order, or two who share two keys would wait for each other.
 _ONE_AT_A_TIME = (
     "SELECT pg_advisory_xact_lock(key) FROM"
-    " (SELECT DISTINCT hashtextextended(pair, 0) AS key FROM unnest(%s::text[]) AS pair ORDER BY key) AS keys"
+    " (SELECT DISTINCT hashtextextended(pair, 0) AS key FROM json_array_elements_text(%s::json) AS pair"
+    " ORDER BY key) AS keys"
 )
 _COUNT = (
     "INSERT INTO duplicates (system, count) VALUES ({0}, {0})"
@@ -688,7 +733,14 @@ def _entry(arrival: Arrival) -> _Entry:
     return _Entry(arrival.system, key, digest, at, at - _memory(arrival), row)
 
 
-def _known(cursor: Any, mark: str, entries: Sequence[_Entry]) -> dict[tuple[str, str], list[tuple[str, str, int]]]:
+def _as_json(rows: Sequence[tuple[Any, ...]]) -> str:
+    given = [dict(zip(_COLUMNS, row, strict=True)) for row in rows]
+    for row in given:
+        row["body"] = b64encode(row["body"]).decode()
+    return orjson.dumps(given).decode()
+
+
+def _known(cursor: Any, sqlite: bool, entries: Sequence[_Entry]) -> dict[tuple[str, str], list[tuple[str, str, int]]]:
     """(system, key) → documents on disk that may be the same: (id, body hash, received at)."""
     asked: dict[str, set[str]] = {}
     since = min((entry.since for entry in entries), default=0)
@@ -697,7 +749,10 @@ def _known(cursor: Any, mark: str, entries: Sequence[_Entry]) -> dict[tuple[str,
     known: dict[tuple[str, str], list[tuple[str, str, int]]] = {}
     for system, wanted in asked.items():
         for chunk in _chunks(wanted):
-            cursor.execute(_KNOWN.format(mark, ", ".join([mark] * len(chunk))), (system, since, *chunk))
+            if sqlite:
+                cursor.execute(_KNOWN.format(", ".join("?" * len(chunk))), (system, since, *chunk))
+            else:
+                cursor.execute(KNOWN_EACH, (orjson.dumps(chunk).decode(), system, since))
             for document, key, digest, at in cursor.fetchall():
                 known.setdefault((system, key), []).append((document, digest, at))
     return known

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, func, not_, or_, select
@@ -25,7 +26,7 @@ from gateway.store import followups, forget, regrouping, rollups
 from gateway.store import tables as t
 from gateway.store.among import among
 from gateway.store.plain import rows_of
-from gateway.store.rows import RECORD, outcome_of, record_of, stored_event
+from gateway.store.rows import FILED, RECORD, outcome_of, record_of, stored_event
 from gateway.times import from_micros
 
 
@@ -267,8 +268,10 @@ def _load_leads(
         c.id, c.version, c.known_at, c.entered_at, c.merged_into, c.company, c.attributes, c.persona, c.stage,
         c.journey, c.excluded, c.ignored, c.generation, c.above, c.erased_at, c.returned, c.wakes_at,
     )  # fmt: skip
-    for row in rows_of(connection, select(*columns).where(among(c.id, ids), c.merged_into.is_(None))):
-        leads[row[0]] = Lead(*row)
+    filed = itemgetter(*([*columns, c.path, c.sought].index(c[name]) for name in FILED))
+    for row in rows_of(connection, select(*columns, c.path, c.sought).where(among(c.id, ids), c.merged_into.is_(None))):
+        leads[row[0]] = lead = Lead(*row[: len(columns)])
+        lead.filed = filed(row)
     _load_other_records(connection, batch)
     for row in connection.execute(select(t.marks).where(among(t.marks.c.lead, leads))).all():
         until = from_micros(row.until) if row.until else None

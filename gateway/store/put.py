@@ -28,6 +28,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway.errors import StaleCommit
 
+_NOTHING: Mapping[str, tuple[Any, ...]] = {}
+
 
 @dataclass(slots=True)
 class Put:
@@ -52,19 +54,24 @@ class Put:
         self.connection.execute(self._insert(table).from_select(list(names), chosen).on_conflict_do_nothing())
 
     def upsert(
-        self, table: Table, rows: Sequence[Mapping[str, Any]], newer: tuple[str, ...] = (), other: str = ""
+        self,
+        table: Table,
+        rows: Sequence[Mapping[str, Any]],
+        newer: tuple[str, ...] = (),
+        other: str = "",
+        but: tuple[str, ...] = (),
     ) -> None:
         """:param newer: columns of a stamp; a stored row with a greater one stays. :param other: a column; a stored
-        row with the same there stays."""
+        row with the same there stays. :param but: columns that stay as they are stored."""
         if rows:
             statement = self._into(table, rows)
             keys = [column.name for column in table.primary_key]
-            values = {name: statement.excluded[name] for name in rows[0] if name not in keys}
+            values = {name: statement.excluded[name] for name in rows[0] if name not in (*keys, *but)}
             sent, held = ([columns[name] for name in newer] for columns in (statement.excluded, table.c))
             wins = tuple_(*sent) >= tuple_(*held) if newer else None
             wins = table.c[other] != statement.excluded[other] if other else wins
             statement = statement.on_conflict_do_update(index_elements=keys, set_=values, where=wins)
-            self._many(statement, rows, (table.name, "upsert", newer, other))
+            self._many(statement, rows, (table.name, "upsert", newer, other, but))
 
     def count(
         self,
@@ -90,13 +97,33 @@ class Put:
                 [{f"b_{column.name}": part for column, part in zip(columns, key, strict=True)} for key in keys],
             )
 
-    def versioned(self, table: Table, rows: Sequence[dict[str, Any]]) -> None:
-        """Insert rows of version 1; update the others where the stored version is the one before."""
+    def versioned(
+        self,
+        table: Table,
+        rows: Sequence[dict[str, Any]],
+        filed: Sequence[str] = (),
+        stored: Mapping[str, tuple[Any, ...]] = _NOTHING,
+    ) -> None:
+        """Insert rows of version 1; update the others where the stored version is the one before.
+
+        :param filed: columns of indexes, which mostly stay: SQLite writes an index anew for each row whose update names
+            its columns. :param stored: id → what ``filed`` held when the row was loaded.
+        """
         self.insert(table, [row for row in rows if row["version"] == 1])
         known = [row for row in rows if row["version"] > 1]
+        moved, same = known, known[:0]
+        if filed and self._sqlite:
+            values, moved = itemgetter(*filed), []
+            for row in known:
+                (same if values(row) == stored.get(row["id"]) else moved).append(row)
+        self._update(table, moved, ())
+        self._update(table, same, filed)
+
+    def _update(self, table: Table, known: list[dict[str, Any]], but: Sequence[str]) -> None:
+        """Update rows where the stored version is the one before; the columns ``but`` stay."""
         if not known:
             return
-        names = [name for name in known[0] if name != "id"]
+        names = [name for name in known[0] if name != "id" and name not in but]
         rows = [{**row, "b_id": row["id"], "b_version": row["version"] - 1} for row in known]
         if self._sqlite:
             values: dict[str, Any] = {name: bindparam(name) for name in names}
@@ -106,7 +133,7 @@ class Put:
             values = {name: given.c[name] for name in names}
             as_loaded = and_(table.c.id == given.c.id, table.c.version == given.c.version - 1)
         statement = update(table).where(as_loaded).values(**values)
-        if self._many(statement, rows, (table.name, "versioned")) != len(known):
+        if self._many(statement, rows, (table.name, "versioned", but)) != len(known):
             raise StaleCommit(f"a row of {table.name} changed since it was loaded")
 
     def _many(self, statement: Any, rows: Sequence[Mapping[str, Any]], what: tuple[Any, ...]) -> int:

@@ -67,6 +67,10 @@ def sought(text: str) -> str:
     return " ".join(text.casefold().split())[:100]
 
 
+FILED = tuple(column.name for column in t.leads.c if any(column.name in index.c for index in t.leads.indexes))
+"""The columns that leads are found by, in the order of ``Lead.filed``."""
+
+
 def lead_row(lead: Lead) -> dict[str, Any]:
     return {
         "id": lead.id,

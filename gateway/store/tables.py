@@ -60,7 +60,7 @@ documents = Table(
     Index(
         "documents_waiting", "id", sqlite_where=text("state = 'waiting'"), postgresql_where=text("state = 'waiting'")
     ),
-    Index("documents_state", "system", "state"),
+    Index("documents_state", "state", "system"),
 )
 
 duplicates = Table(  # how many honest retries each system sent: they have no effect, but they are counted

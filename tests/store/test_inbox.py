@@ -1,6 +1,7 @@
 """The one way in: what is stored, what is a duplicate, who works it, and what becomes of the dead."""
 
 import gc
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -13,11 +14,23 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import event
 
-from gateway.contracts import Page
+from gateway.contracts import Page, Secret
 from gateway.errors import StorageBusy
 from gateway.store import database
 from gateway.store.database import open_store, upgrade
-from gateway.store.inbox import DEATHS, OTHER_BODY, PAGE_BYTES, POISON, SILENCE, Appended, Arrival, GroupWriter, Inbox
+from gateway.store.inbox import (
+    DEATHS,
+    KNOWN_EACH,
+    OTHER_BODY,
+    PAGE_BYTES,
+    POISON,
+    SILENCE,
+    Appended,
+    Arrival,
+    GroupWriter,
+    Inbox,
+)
+from gateway.store.place import Place
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -464,7 +477,7 @@ def refused(writer, body):
 
 def test_too_much_waiting_is_refused_at_once(inbox, monkeypatch):
     """A high-water mark: while the disk is stuck neither memory nor the wait grows, and later it goes on."""
-    writer = GroupWriter(inbox, waiting=3, patience=300)
+    writer = GroupWriter(inbox, waiting=3, patience=300, hands=1)
     disk = StuckDisk(inbox, writer, monkeypatch)
     writer._patience = 0.01
     assert [refused(writer, b"%d" % n) for n in range(3)] == ["the disk is too slow"] * 3
@@ -480,7 +493,7 @@ def test_too_much_waiting_is_refused_at_once(inbox, monkeypatch):
 
 def test_who_gave_up_before_the_commit_is_not_stored(inbox, monkeypatch):
     """The sender heard 503 and will come again; what still waited is dropped, not written behind its back."""
-    writer = GroupWriter(inbox, patience=300)
+    writer = GroupWriter(inbox, patience=300, hands=1)
     disk = StuckDisk(inbox, writer, monkeypatch)
     writer._patience = 0.01
     assert refused(writer, b"second") == "the disk is too slow"
@@ -492,7 +505,7 @@ def test_who_gave_up_before_the_commit_is_not_stored(inbox, monkeypatch):
 
 def test_an_arrival_that_cannot_be_stored_fails_alone(inbox, monkeypatch):
     """A bug in one must not take its neighbours along."""
-    writer = GroupWriter(inbox, patience=300)
+    writer = GroupWriter(inbox, patience=300, hands=1)
     disk = StuckDisk(inbox, writer, monkeypatch)
     results = {}
 
@@ -521,6 +534,18 @@ def test_close_commits_what_was_taken_in_and_refuses_the_rest(inbox):
     with pytest.raises(StorageBusy, match="shutting down"):
         writer.append(arrival(b"b"))
     assert inbox.counts()["website"]["stored"] == 1
+
+
+@pytest.mark.sqlite  # whose store is, it says itself
+def test_whether_an_arrival_is_known_is_asked_key_by_key(tmp_path, postgresql):
+    """With statistics from before most rows came PostgreSQL took them for few, and read them all for each commit."""
+    store = open_store(Place(tmp_path, Secret(postgresql.make(), "test")))
+    Inbox(store.inbox).append([arrival(b"%d" % n, f"{n}") for n in range(300)])
+    with store.inbox.connect() as connection:
+        told = connection.exec_driver_sql("EXPLAIN " + KNOWN_EACH, ('["1", "none"]', "website", 0))
+        plan = "\n".join(told.scalars())
+    store.close()
+    assert re.search(r"using documents_key .*\n.*key.* = asked\.key", plan), plan
 
 
 TWO_WRITERS = """

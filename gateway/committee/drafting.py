@@ -33,12 +33,10 @@ MEANWHILE = "somebody else changed this draft meanwhile; look at it again"
 @dataclass(frozen=True, slots=True)
 class Looked:
     """A draft beside the live model. ``changes``: file → in words; ``free``: its files that change nothing of the
-    model; ``moved``: those of which the live text is another than the one they were made from; ``problems``: why it
-    cannot go live as it is; ``doubts``: what is suspicious about it."""
+    model; ``problems``: why it cannot go live as it is; ``doubts``: what is suspicious about it."""
 
     changes: Mapping[str, Sequence[str]]
     free: Sequence[str]
-    moved: Sequence[str]
     problems: Sequence[Problem | str]
     doubts: Sequence[Problem]
 
@@ -112,8 +110,6 @@ def look(gateway: Gateway, draft: Draft) -> Looked:
     """What it comes to now; nothing is kept."""
     with read(gateway.store.main) as connection:
         live = governing.live_files(connection, gateway.instance)
-        base = bundle.of(connection, draft.base)
-    was = base.files if base is not None else live
     wanted = governing.merged(live, draft.files)
     changes = governing.changes(live, wanted)
     problems: Sequence[Problem | str] = ()
@@ -124,8 +120,16 @@ def look(gateway: Gateway, draft: Draft) -> Looked:
     except ConfigError as exc:
         problems = exc.problems
     free = [name for name in draft.files if name not in changes]
-    moved = [name for name in draft.files if was.get(name) != live.get(name)]
-    return Looked(changes, free, moved, problems, doubts)
+    return Looked(changes, free, problems, doubts)
+
+
+def moved(gateway: Gateway, draft: Draft) -> list[str]:
+    """Its files of which the live text is another by now than the one they were made from."""
+    with read(gateway.store.main) as connection:
+        live = governing.live_files(connection, gateway.instance)
+        base = bundle.of(connection, draft.base)
+    was = base.files if base is not None else live
+    return [name for name in draft.files if was.get(name) != live.get(name)]
 
 
 def called(gateway: Gateway, key: str) -> Draft:

@@ -120,7 +120,7 @@ def _thing(path: tuple[str, ...], body: Any) -> str:
 
 
 def _plain(word: str) -> str:
-    return word.replace("_", " ") if word.islower() else word
+    return "by the score" if word == "of" else word.replace("_", " ") if word.islower() else word
 
 
 def _condition(value: Any) -> str:

@@ -41,6 +41,7 @@ never_hand_over: [{reason: staff, when: {email: {ends_with: "@own.example"}}}]
             "added Opened mail +2 (activity email_open, half life 30d)",
         ]),
         (JOURNEY, "cfo: 50", "cfo: 45", ["mql: score cfo 50 → 45"]),
+        (JOURNEY, "cfo: 50, other: 60}", "cfo: 50, other: 60}, of: growth", ["mql: added by the score growth"]),
         (JOURNEY, "{title: cfo}", "{title: [cfo, coo]}", ["cfo: when title is cfo → title is cfo or coo"]),
         (JOURNEY, "- {name: target}\n", "- {name: target}\n  - {name: known}\n", ["added known"]),
         (JOURNEY, "@own.", "@our.", ["staff: when email ends with @own.example → email ends with @our.example"]),

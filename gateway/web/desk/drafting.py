@@ -22,11 +22,16 @@ from gateway.store import bundle, jobs
 from gateway.store.database import read
 from gateway.store.drafts import Draft
 from gateway.times import from_micros
+from gateway.web.desk.beside import Kept
 from gateway.web.desk.jobs import begin
 from gateway.web.desk.page import Desk, done, page, real_now, visitor
 
 MORE = "more "
 """Before the name of a file whose text comes beside that of the form."""
+LASTING = 1e9
+"""Seconds for which it stays right: for ever."""
+PATIENT = 5.0
+"""Seconds that a form waits for it, so that the page that follows has it."""
 BUTTONS = ("look", sheets.MOVE, sheets.DROP, "open", "away", "back", "try")
 """Without one of these it is proposed."""
 TRIAL = "simulate"
@@ -57,11 +62,12 @@ def written(desk: Desk, found: Draft | None, name: str) -> ResponseReturnValue:
         files = {**(found.files if found is not None else {}), **_files(desk, found, live, name, text)}
         begins, words = _day(desk, given.get("from", "")), [given.get(one, "").strip() for one in ("called", "reason")]
         with desk.deciding() as held:
-            said = (words[0][:100], files, words[1][:1000], begins, given.get("base"))
+            said = (words[0][:100], files, words[1][:1000], begins, given.get("base", "")[:32] or None)
             kept = drafting.keep(held, visitor().user, found, *said)
     except GatewayError as exc:
         told = sheet(desk, found, name, str(exc), text, given)
         return render_template("desk/new_draft.html", disk={}, **told), 409
+    looked(desk, kept, PATIENT)
     follow = next((button for button in BUTTONS if button in given), "")
     if follow == "try":
         return tried(desk, kept)
@@ -104,7 +110,7 @@ def _files(desk: Desk, found: Draft | None, live: Mapping[str, str], name: str, 
 def _proposed(desk: Desk, kept: Draft) -> ResponseReturnValue:
     effective = from_micros(kept.effective_at) if kept.effective_at is not None else None
     try:
-        if moved := drafting.look(desk.gateway, kept).moved:
+        if moved := drafting.moved(desk.gateway, kept):
             raise Refused(f"the live model changed since you looked: {', '.join(moved)}")
         with desk.deciding() as held:
             user, token = visitor().user, ""
@@ -126,6 +132,18 @@ def tried(desk: Desk, found: Draft) -> ResponseReturnValue:
     return done("It is tried on the last 90 days.", "desk.draft", id_=found.id)
 
 
+def looked(desk: Desk, found: Draft, wait: float | None = None) -> Kept:
+    """What it comes to beside the live model: worked out once for each text of it and each live model.
+
+    :param wait: seconds, where who asks has more time than a page.
+    """
+    gateway = desk.gateway
+    with desk.looking() as connection:
+        active = bundle.active(connection)
+    key = ("draft", found.id, found.changed_at, active.id if active is not None else "")
+    return desk.beside.ask(key, lambda: drafting.look(gateway, found), wait, LASTING)
+
+
 def trying(desk: Desk, found: Draft) -> jobs.JobRow | None:
     """The last replay of it, unless that is over and what it found is kept."""
     with read(desk.gateway.store.main) as connection:
@@ -143,9 +161,8 @@ def sheet(
     with read(desk.gateway.store.main) as connection:
         live = governing.live_files(connection, desk.gateway.instance)
         active = bundle.active(connection)
-    known = editable(live)
     mine = found.files if found is not None else {}
-    known += [one for one in mine if is_model(one) and one not in known]
+    known = editable({**live, **mine})
     name = (
         name
         if name == DISK or name in known or is_model(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from flask import render_template, request
@@ -17,7 +18,7 @@ from gateway.governance.parts import score_of
 from gateway.store import drafts
 from gateway.store.database import read
 from gateway.store.drafts import Draft
-from gateway.web.desk.drafting import sheet, tried, trying, written
+from gateway.web.desk.drafting import looked, sheet, tried, trying, written
 from gateway.web.desk.page import Desk, done, page, visitor
 
 SHOWN = 30
@@ -68,20 +69,24 @@ def draft(desk: Desk, id_: str) -> ResponseReturnValue:
     if found.trial is not None:
         with desk.looking() as connection:
             told = named(connection, found.trial["told"])
+    beside = looked(desk, found) if found.state in (drafts.BEGUN, *drafts.OPEN) else None
     form = begun and visitor().may("decide")
     return render_template(
         "desk/draft.html",
         draft=draft_json(gateway, found),
         begun=begun,
         mine=found.user == visitor().user.id,
-        looked=drafting.look(gateway, found) if begun or found.state in drafts.OPEN else None,
+        looked=beside.value if beside is not None else None,
+        checking=beside is not None and beside.value is None and beside.running is not None,
+        again=beside.again if beside is not None else 0,
+        moved=drafting.moved(gateway, found) if beside is not None else (),
         trial=found.trial,
         told=told,
         sentences=list(sentences(told)) if told else (),
         outdated=drafting.outdated(gateway, found),
         lists=LISTS,
         job=job,
-        scores=sorted({*gateway.model.score_names, *filter(None, map(score_of, found.files))}),
+        scores=_tried_by(gateway.model.score_names, found),
         form=form,
         **(sheet(desk, found, request.args.get("file", "")) if form else {}),
     )
@@ -119,6 +124,12 @@ def judge_draft(desk: Desk, id_: str, word: str) -> ResponseReturnValue:
             proposing.decide(held, visitor().user, found, word, reason)
     desk.anew("approval")
     return done(WORDS[word], "desk.draft", id_=found.id)
+
+
+def _tried_by(live: Sequence[str], found: Draft) -> list[str]:
+    """The scores that a replay can hold side by side: the live ones that the draft leaves, the main one first."""
+    gone = {score_of(name) for name, text in found.files.items() if not text.strip()}
+    return [name for name in live if name not in gone]
 
 
 def _named(desk: Desk, id_: str) -> Draft:

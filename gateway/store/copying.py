@@ -97,7 +97,8 @@ def alone(store: Store) -> Iterator[View]:
         return
     for engine in (store.inbox, store.main):
         _refuse_used(Path(engine.url.database or ""))
-    with write(store.inbox) as inbox, write(store.main) as main:
+    # The inbox is kept first: whoever is killed in between leaves a store without leads, which nobody takes for whole.
+    with write(store.main) as main, write(store.inbox) as inbox:
         yield View(inbox, main)
 
 

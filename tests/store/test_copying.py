@@ -5,7 +5,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from sqlalchemy import JSON, BigInteger, Boolean, LargeBinary, String, insert, select
+from sqlalchemy import JSON, BigInteger, Boolean, LargeBinary, String, event, insert, inspect, select
 
 from gateway.contracts import Secret
 from gateway.errors import ConfigError, Refused
@@ -121,6 +121,24 @@ def test_a_copy_that_differs_is_not_kept(a_store, elsewhere, monkeypatch):
     with copying.alone(a_store) as seen, pytest.raises(Refused, match="tallies: the copy differs"):
         copying.copy(seen, elsewhere)
     assert not any(contents(elsewhere).values())
+
+
+def test_a_copy_that_ends_between_its_two_files_does_not_look_whole(a_store, opened, tmp_path):
+    """The power fails when one is kept and the other is not: there are no leads, rather than leads without documents;
+    and who tries again is told that something is there."""
+    target = opened(Place(tmp_path / "target"))
+
+    def dies(connection):
+        raise KeyboardInterrupt
+
+    event.listen(target.main, "commit", dies)
+    with copying.view(a_store) as seen, pytest.raises(KeyboardInterrupt):
+        copying.copy(seen, target)
+    event.remove(target.main, "commit", dies)
+    with target.main.connect() as connection:
+        assert inspect(connection).get_table_names() == []
+    with copying.view(a_store) as seen, pytest.raises(Refused, match=r"inbox.db: is not empty"):
+        copying.copy(seen, target)
 
 
 def test_a_store_that_is_in_use_is_not_moved(a_store, elsewhere, opened):

@@ -474,7 +474,8 @@ class Running:
         with write(self.store.main, patience=PATIENCE) as connection:
             due = update(t.writes).where(t.writes.c.state.in_(("waiting", "unknown")), t.writes.c.due_at > 0)
             connection.execute(due.values(due_at=0))
-            connection.execute(update(t.breakers).where(t.breakers.c.retry_at > 0).values(retry_at=0))
+            for waiting in (t.breakers, t.systems):
+                connection.execute(update(waiting).where(waiting.c.retry_at > 0).values(retry_at=0))
 
     @contextlib.contextmanager
     def no_commits(self) -> Iterator[None]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from gateway.answers.texts import moment, plural
 from gateway.cli.main import App, pass_app, pass_app_to_look
 from gateway.cli.output import by_option, json_option, progress, say, say_json, table
 
+COMMANDLINE = ParameterSource.COMMANDLINE
 period_option = click.option(
     "--period", "name", metavar="PERIOD", default="last-quarter", show_default=True, help="Such as 2026-Q3 or 2026-10."
 )
@@ -33,6 +35,8 @@ def review(app: App, ctx: click.Context, name: str, html: Path | None, by: str, 
     if ctx.invoked_subcommand is not None:
         if html is not None or as_json:
             raise click.UsageError(f"--html and --json stand behind `{ctx.invoked_subcommand}`, or not at all")
+        said = {one: value for one, value in ctx.params.items() if ctx.get_parameter_source(one) is COMMANDLINE}
+        ctx.default_map = {ctx.invoked_subcommand: said}  # `review --period P decide` means that of P, too
         return
     from gateway.answers import reviewing
     from gateway.store.database import read

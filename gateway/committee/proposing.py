@@ -18,7 +18,7 @@ from gateway.accounts import audit
 from gateway.accounts.rights import allowed
 from gateway.accounts.users import User
 from gateway.committee import governing
-from gateway.errors import ConfigError, NotFound, Refused, StaleCommit
+from gateway.errors import ConfigError, NotFound, Problem, Refused, StaleCommit
 from gateway.governance import keys
 from gateway.governance.keys import Turn
 from gateway.governance.parts import CONTENT, GATEWAY, JOURNEY, SCORING, is_mapping, is_model
@@ -66,6 +66,7 @@ def files_of(root: Path, given: str = "", live: Collection[str] = ()) -> tuple[s
         found = {name: text for name, text in texts(path).items() if _governed(name)}
         if not found:
             raise NotFound(f"{path}: holds neither {SCORING} nor {JOURNEY}, nor mappings/SYSTEM.yaml")
+        _readable(path, found)
         return path.name, found
     file = ConfigFile.read(path)
     name = f"{path.parent.name}/{path.name}" if path.parent.name in ("mappings", "scores") else path.name
@@ -74,6 +75,19 @@ def files_of(root: Path, given: str = "", live: Collection[str] = ()) -> tuple[s
         name = JOURNEY if "stages" in file.data else f"mappings/{system}.yaml" if system else SCORING
         name = CONTENT if [*file.data] == ["content"] else name
     return path.name, {name: file.text}
+
+
+def _readable(folder: Path, files: Mapping[str, str]) -> None:
+    """Raises ``ConfigError``: what is no YAML would else pass for a file that is to be taken away."""
+    problems: list[str | Problem] = []
+    for name, text in files.items():
+        try:
+            if text.strip():
+                ConfigFile(str(folder / name), text)
+        except ConfigError as exc:
+            problems += exc.problems
+    if problems:
+        raise ConfigError(problems)
 
 
 def _governed(name: str) -> bool:

@@ -23,6 +23,7 @@ from gateway.learning.leaks import LeftOut, leaks
 from gateway.learning.points import SPLITS, Proposed, design, learned, propose
 from gateway.learning.thresholds import same_share
 from gateway.learning.traits import AXES, PERSONAL, Traits
+from gateway.settings.files import suggest
 from gateway.times import from_micros
 
 HELD_OUT = 0.3
@@ -99,6 +100,7 @@ def learn(
     Raises ``Refused`` when there is too little to learn from, with what to do.
     """
     older = _enough(cases)
+    _known(cases, forced)
     found = [leak for leak in leaks(cases, forced, sources) if leak.attribute not in apart]
     out = {leak.attribute for leak in found if not leak.forced} | set(apart)
     live = live if live.get("strategy", "weighted") == "weighted" else {}
@@ -179,6 +181,20 @@ def _crossing(
 
     share = float((mine[newer] >= after).mean()) if newer.any() else 0.0
     return Crossing(stage, persona, points, after, share, wins(live >= points), wins(mine >= after))
+
+
+def _known(cases: Sequence[Case], forced: Collection[str]) -> None:
+    """Raises ``Refused`` for a name that would force nothing: who misspells one believes that it was learned from."""
+    if not forced:
+        return
+    names = {name for case in cases for name in (*case.subject.attributes, *case.late, *case.undated)}
+    names |= {name for case in cases for name in (*case.undated_kinds, *(one.kind for one in case.subject.activities))}
+    if wrong := [name for name in forced if name not in names]:
+        raise Refused(
+            "\n".join(
+                f"--force {name}: no past lead has such a value or activity{suggest(name, names)}" for name in wrong
+            )
+        )
 
 
 def _enough(cases: Sequence[Case]) -> int:

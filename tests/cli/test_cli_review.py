@@ -113,6 +113,7 @@ def test_a_decision_makes_its_numbers_final_and_is_a_task(met):
         (("review", "decide", "x", "--owner", "A", "--due", "2020-01-01"), "2020-01-01 is over", 1),
         (("review", "decide", "x", "--owner", "A", "--due", "2.1.2099"), "a day is written like", 1),
         (("review", "decide", "x", "--owner", "A", "--due", "2099-01-01", "--period", "2025"), "no review of 2025", 1),
+        (("review", "--period", "2025", "decide", "x", "--owner", "A", "--due", "2099-01-01"), "no review of 2025", 1),
         (("review", "done", "abc"), "no task 'abc'", 1),
     ],
 )

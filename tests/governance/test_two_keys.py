@@ -268,6 +268,8 @@ def test_a_file_that_is_taken_away_is_a_draft_too(committee: Any) -> None:
     committee.agrees(draft)
     assert "no scoring.yaml" in committee.instance.run("model", "show").stdout
     assert LINE not in committee.instance.run("status").output
+    committee.instance.write("drafts/broken/journey.yaml", "stages: [")
+    assert "broken/journey.yaml:1" in committee.instance.run("model", "diff", "broken", code=2).stderr
     committee.instance.write("drafts/none/journey.yaml", "")
     assert "journey.yaml is taken away, and with it all stages" in committee.does("mo", "propose", "none").stdout
     committee.instance.write("drafts/odd/scores/old/growth.yaml", "")

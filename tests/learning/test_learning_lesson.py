@@ -86,6 +86,11 @@ def test_a_person_can_force_what_was_left_out():
     assert "(forced: it is in)" in draft.text(lesson)
 
 
+def test_a_name_that_forces_nothing_is_refused():
+    with pytest.raises(Refused, match=r"--force hunsh: no past lead has .*; did you mean 'hunch'"):
+        taught(past_leads(100), forced=["hunsh"])
+
+
 def test_no_value_of_a_person_is_shown(text):
     """That the first name is known may count; what it is never does."""
     assert not re.search(r"Ann|Bob|Cem|@example", text)

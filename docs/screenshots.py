@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
@@ -52,9 +53,12 @@ def main() -> None:
         page.click("main button")
         page.get_by_role("button", name="Log out").wait_for()
         for name, where in PAGES.items():
+            if name == "jobs":
+                _begin_work(page, company.url)
             path = where if isinstance(where, str) else _found(page, company.url, *where)
             page.goto(company.url + path)
-            page.wait_for_selector("main:not(:has([data-again]))")  # what is worked out beside the page
+            beside = "main:not(:has([data-again]))" + ("" if name == "jobs" else ":not(:has(#fresh:not([data-still])))")
+            page.wait_for_selector(beside)  # what is worked out beside the page
             page.wait_for_load_state("networkidle")
             page.screenshot(path=folder / f"{name}.png")
         page.set_viewport_size(PHONE)
@@ -63,9 +67,16 @@ def main() -> None:
         browser.close()
 
 
-def _found(page: object, url: str, list_: str, link: str, part: str) -> str:
-    page.goto(url + list_)  # type: ignore[attr-defined]
-    return str(page.get_attribute(link, "href")) + part  # type: ignore[attr-defined]
+def _begin_work(page: Any, url: str) -> None:
+    """Something that took a while is over."""
+    page.goto(f"{url}/inbox/all/replay?system=hubspot&state=read")
+    page.click("main form button")
+    page.locator("#fresh article").filter(has_text="over at").wait_for()
+
+
+def _found(page: Any, url: str, list_: str, link: str, part: str) -> str:
+    page.goto(url + list_)
+    return str(page.get_attribute(link, "href")) + part
 
 
 if __name__ == "__main__":

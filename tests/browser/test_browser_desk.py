@@ -80,7 +80,7 @@ def told(page: Any, words: str, where: str = "main") -> None:
 def test_each_page_opens_without_complaints_and_axe_finds_nothing_serious(
     visit: Any, company: Any, axe_source: str, dark: bool
 ) -> None:
-    page = visit(color_scheme="dark" if dark else "light")
+    page = visit(color_scheme="dark" if dark else "light", viewport={"width": 1000, "height": 800})
     found = {}
     paths = addresses(page, company)
     if dark:  # what is drawn is drawn by one hand
@@ -88,6 +88,8 @@ def test_each_page_opens_without_complaints_and_axe_finds_nothing_serious(
     for path in paths:
         assert opened(page, company.url + path).status == 200, path
         assert page.title()
+        if over := page.evaluate(OVER):
+            found[path, "wider than the screen"] = over
         for one in page.evaluate(AXE.format(source=axe_source, options=COLOURS if dark else "")):
             if one["impact"] in ("serious", "critical"):
                 found[path, one["id"]] = one["nodes"][0]["html"][:200]

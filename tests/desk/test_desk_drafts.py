@@ -288,7 +288,7 @@ def test_a_draft_holds_any_files_and_is_proposed_as_a_whole(
 
 
 def test_a_trial_is_told_to_be_of_an_older_text(approving: None, desk: Any, company: Instance) -> None:
-    """It is tried before anybody proposes it, kept with the draft, by ids alone; an edit after it is said."""
+    """It is tried before anybody proposes it, and kept with the draft; an edit after it is said."""
     marketing = desk("marketing")
     given = fields_of(marketing.get("/model/drafts/new?file=journey.yaml"))
     needed = [name for name, value in given.items() if name.startswith("threshold-") and value]
@@ -385,3 +385,18 @@ def test_a_trial_under_way_shows_how_far_it_is_and_is_stopped_by_who_may_decide(
         jobs.end(connection, "a" * 32, to_micros(utc_now()), "stopped")
     assert "was stopped by sales@one.example; nothing of it is kept" in marketing.get(path)
     assert "Try it" in marketing.text
+
+
+def test_what_was_learned_opens_as_one_draft_of_points_and_thresholds(
+    approving: None, desk: Any, company: Instance
+) -> None:
+    """Texts that come beside that of the form are kept with it."""
+    marketing = desk("marketing")
+    marketing.get("/model/versions")
+    scoring, journey = ((company.root / name).read_text() for name in ("scoring.yaml", "journey.yaml"))
+    marketing.get("/model/drafts/new?file=scoring.yaml")
+    texts = {"text": scoring.replace("points: 40", "points: 35"), "more journey.yaml": journey + "capacity: {day: 7}\n"}
+    marketing.post("/model/drafts/new", file="scoring.yaml", look="1", **texts)
+    changes = unescape(marketing.text).partition("What it changes")[2].partition("What it would have done")[0]
+    assert "40 → 35" in changes
+    assert "capacity" in changes

@@ -83,7 +83,7 @@ def draft(desk: Desk, id_: str) -> ResponseReturnValue:
         trial=found.trial,
         told=told,
         sentences=list(sentences(told)) if told else (),
-        outdated=drafting.outdated(gateway, found),
+        outdated=drafting.outdated(gateway, found) if beside is not None else (),
         lists=LISTS,
         job=job,
         scores=_tried_by(gateway.model.score_names, found),

@@ -13,6 +13,7 @@ from gateway.store import bundle
 from gateway.store import desk as queries
 from gateway.web.api.forms import OfScore
 from gateway.web.api.resource import Resource
+from gateway.web.desk.model import distributed
 from gateway.web.desk.page import desk
 
 blueprint = Resource("model", "What marketing and sales agreed on")
@@ -65,11 +66,8 @@ def thresholds() -> Any:
 def distribution(asked: dict[str, Any]) -> Any:
     """How many leads have which score; at most a minute old."""
     name, step = score_called(asked["score"], desk().gateway.model.score_names), queries.BIN / 100
-
-    def count() -> list[int]:
-        with desk().looking() as connection:
-            return queries.scores(connection, name)
-
-    counts = desk().lately(f"scores {name}", count)
-    bars = [{"begin": at * step, "end": (at + 1) * step, "leads": leads} for at, leads in enumerate(counts)]
+    bars = [
+        {"begin": at * step, "end": (at + 1) * step, "leads": leads}
+        for at, leads in enumerate(distributed(desk(), name).answer())
+    ]
     return {"score": name, "bars": bars}

@@ -15,7 +15,6 @@ from gateway.answers.systems import SystemSchema, counts_json, mapping_json, sys
 from gateway.errors import NotFound, Refused
 from gateway.store import listing, outbox, switches
 from gateway.store.database import write
-from gateway.store.overview import overview
 from gateway.times import to_micros
 from gateway.web import uploads
 from gateway.web.api.caller import noting
@@ -23,6 +22,7 @@ from gateway.web.api.forms import Text
 from gateway.web.api.jobs import Begun, begin
 from gateway.web.api.resource import Resource
 from gateway.web.desk.page import desk
+from gateway.web.desk.sums import sums
 from gateway.web.desk.systems import CHECKED, EXAMPLES, LOOK
 
 blueprint = Resource("systems", "MA platforms and CRMs")
@@ -58,12 +58,11 @@ def listed() -> Any:
 
 @blueprint.looks("/systems/<name>", None)
 def one(name: str) -> Any:
-    """One system, with what became of everything that came from it and was to go there."""
-    gateway = desk().gateway
+    """One system, with what became of everything that came from it and was to go there: a few seconds ago, where there
+    is much to count."""
     found = _named(name)
-    with desk().looking() as connection:
-        counts = overview(connection, gateway.inbox, gateway.model.score_names, to_micros(gateway.now()), people=False)
-    return {**SystemSchema().dump(found), "counts": counts_json(counts.systems.get(name))}
+    counts = sums(desk()).answer().systems.get(name)
+    return {**SystemSchema().dump(found), "counts": counts_json(counts)}
 
 
 @blueprint.looks("/systems/<name>/mapping", None)

@@ -13,7 +13,7 @@ from typing import Any
 
 import structlog
 
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, Refused, TryLater
 
 FRESH = 60.0
 """Seconds for which an answer is not worked out again."""
@@ -25,6 +25,8 @@ SOON, LATER = 0.3, 2.0
 """Seconds after which a page looks again for what is worked out, while that has just begun, and after it has not."""
 MOST = 50
 """So many answers are kept, those that were last looked at."""
+PATIENCE = 10.0
+"""Seconds that a program waits for what was never worked out yet."""
 AT_ONCE = 2
 BROKEN = "Something went wrong; it is noted in the log."
 log = structlog.get_logger(__name__)
@@ -43,6 +45,16 @@ class Kept:
     ended: float = float("-inf")
     took: float = 0.0
     running: threading.Event | None = None
+
+    def answer(self) -> Any:
+        """What came of it last, for who cannot look again: a first one is waited for. Raises ``TryLater`` and
+        ``Refused``."""
+        running = self.running
+        if self.value is None and running is not None:
+            running.wait(PATIENCE)
+        if self.value is None:
+            raise Refused(self.problem) if self.problem else TryLater(LATER, "it is still being counted")
+        return self.value
 
     @property
     def again(self) -> float:

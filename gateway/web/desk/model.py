@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flask import Response, render_template, request
 from flask.typing import ResponseReturnValue
@@ -14,10 +14,8 @@ from gateway.model import score_called
 from gateway.store import bundle
 from gateway.store import desk as queries
 from gateway.store.database import read
+from gateway.web.desk.beside import Kept
 from gateway.web.desk.page import Desk, page
-
-if TYPE_CHECKING:
-    from gateway.runtime import Gateway
 
 
 @page("/model")
@@ -27,7 +25,7 @@ def model(desk: Desk) -> ResponseReturnValue:
     score = name if name in gateway.model.others else ""
     with desk.looking() as connection:
         active = bundle.active(connection)
-    counted = desk.beside.ask(("scores", name), lambda: _scores(gateway, name))
+    counted = distributed(desk, name)
     scores = counted.value or []
     file = gateway.instance.scores[score] if score else gateway.instance.scoring
     scoring = file.data if file is not None else {}
@@ -61,9 +59,15 @@ def process(desk: Desk) -> ResponseReturnValue:
     return Response(drawn, mimetype="image/svg+xml", headers=policy)
 
 
-def _scores(gateway: Gateway, name: str) -> list[int]:
-    with read(gateway.store.main) as connection:
-        return queries.scores(connection, name)
+def distributed(desk: Desk, name: str) -> Kept:
+    """How many leads have which score, in bars: counted beside, and at most a minute old."""
+    gateway = desk.gateway
+
+    def work() -> list[int]:
+        with read(gateway.store.main) as connection:
+            return queries.scores(connection, name)
+
+    return desk.beside.ask(("scores", name), work)
 
 
 def _matrix(journey: Any, score: str) -> list[tuple[str, list[int | None]]]:

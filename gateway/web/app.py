@@ -65,10 +65,7 @@ def create_app(
             return {"ok": False, "errors": [words], "status": 401}, 401
         return measures.text(), 200, {"Content-Type": measures.content_type}
 
-    @app.errorhandler(HTTPException)
-    def refused(exc: HTTPException) -> ResponseReturnValue:
-        status = exc.code or 500
-        return {"ok": False, "errors": [exc.name], "status": status}, status
+    app.register_error_handler(HTTPException, refused)
 
     @app.errorhandler(Exception)
     def broken(exc: Exception) -> ResponseReturnValue:
@@ -76,6 +73,12 @@ def create_app(
         return {"ok": False, "errors": ["internal error"], "status": 500}, 500
 
     return app
+
+
+def refused(exc: HTTPException) -> ResponseReturnValue:
+    """As a program is told, whatever it asked for."""
+    status = exc.code or 500
+    return {"ok": False, "errors": [exc.name], "status": status}, status
 
 
 def where(exc: BaseException) -> str:

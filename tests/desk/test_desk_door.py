@@ -343,3 +343,39 @@ def test_without_accounts_the_page_says_how_the_first_is_made(company: Instance)
         assert "users add" in answer.text
     finally:
         opened.close()
+
+
+HTML = {"Accept": "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/nowhere", 404),
+        ("GET", "/leads/x/y/z", 404),
+        ("GET", "/logout", 405),  # a form is sent there
+        ("POST", "/nowhere", 404),
+    ],
+)
+def test_an_address_that_is_nobodys_is_a_page_for_people(
+    app: Any, desk: Any, method: str, path: str, status: int
+) -> None:
+    """Logged in or not; a program that asks for no page is told as the API tells it."""
+    for client in (desk("sales").client, app.test_client()):
+        shown = client.open(path, method=method, headers=HTML)
+        assert (shown.status_code, shown.mimetype) == (status, "text/html")
+        assert "Back to Today" in shown.text
+        assert "default-src 'none'" in shown.headers["Content-Security-Policy"]
+    told = app.test_client().open(path, method=method)
+    assert (told.status_code, told.json["ok"], told.json["status"]) == (status, False, status)
+
+
+@pytest.mark.parametrize("path", ["/api/v1/nowhere", "/api/v2", "/hooks", "/health/nowhere", "/metrics/x"])
+def test_programs_are_never_shown_a_page(app: Any, path: str) -> None:
+    told = app.test_client().get(path, headers=HTML)
+    assert (told.status_code, told.json["ok"]) == (404, False)
+
+
+def test_the_api_tells_a_wrong_method_in_its_one_shape(app: Any) -> None:
+    told = app.test_client().put("/api/v1/leads", headers=HTML)
+    assert told.json == {"ok": False, "status": 405, "errors": ["Method Not Allowed"]}

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
 from flask import Flask
 from flask_smorest import Api
 from marshmallow import Schema, fields
-from werkzeug.exceptions import HTTPException
 
 from gateway.accounts.rights import RIGHTS
 from gateway.web.api import (
@@ -27,7 +23,6 @@ from gateway.web.api import (
     systems,
     work,
 )
-from gateway.web.api.resource import answer
 
 PREFIX = "/api/v1"
 RESOURCES = (
@@ -59,11 +54,8 @@ class ErrorSchema(Schema):
 class GatewayApi(Api):  # type: ignore[misc]  # the library has no types
     ERROR_SCHEMA = ErrorSchema
 
-    def handle_http_exception(self, error: HTTPException) -> Any:
-        """Also what the library refuses: a body or a query that does not fit its schema."""
-        messages = getattr(error, "data", {}).get("messages") or {}
-        told = [": ".join(filter(None, words)) for words in _flat(messages)]
-        return answer(told or [error.name], error.code or 500)
+    def _register_error_handlers(self) -> None:
+        """Each resource has its own; the library's would answer for the whole application."""
 
 
 def mount(app: Flask) -> GatewayApi:
@@ -85,15 +77,3 @@ def mount(app: Flask) -> GatewayApi:
     for resource in RESOURCES:
         api.register_blueprint(resource.blueprint, url_prefix=PREFIX)
     return api
-
-
-def _flat(messages: Any, *path: str) -> Iterator[tuple[str, ...]]:
-    """Where, and what is wrong there, of each message of a schema."""
-    if isinstance(messages, dict):
-        for name, found in messages.items():
-            yield from _flat(found, *path, "" if name == "_schema" else str(name))
-    elif isinstance(messages, list):
-        for one in messages:
-            yield from _flat(one, *path)
-    else:
-        yield *path, str(messages)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from flask import Response, request
 from flask_smorest import Blueprint
 from marshmallow import Schema
+from werkzeug.exceptions import HTTPException
 
 from gateway.errors import ConfigError, GatewayError, NotFound, Refused, StorageBusy, TryLater
 from gateway.web.api.caller import NotAllowed, needs
@@ -32,6 +33,7 @@ class Resource(Blueprint):  # type: ignore[misc]  # the library has no types
         super().__init__(f"api_{name}", __name__, description=description)
         self.register_error_handler(NotAllowed, _not_allowed)
         self.register_error_handler(GatewayError, _told)
+        self.register_error_handler(HTTPException, _refused)
         self.before_request(_storable)
         self.after_request(_unkept)
 
@@ -100,6 +102,25 @@ def _not_allowed(exc: NotAllowed) -> Any:
 def _told(exc: GatewayError) -> Any:
     status = next((status for kind, status in STATUS if isinstance(exc, kind)), 500)
     return answer([str(exc)], status, {"Retry-After": "5"} if status == 503 else None)
+
+
+def _refused(exc: HTTPException) -> Any:
+    """Also what the library refuses: a body or a query that does not fit its schema."""
+    messages = getattr(exc, "data", {}).get("messages") or {}
+    told = [": ".join(filter(None, words)) for words in _flat(messages)]
+    return answer(told or [exc.name], exc.code or 500)
+
+
+def _flat(messages: Any, *path: str) -> Iterator[tuple[str, ...]]:
+    """Where, and what is wrong there, of each message of a schema."""
+    if isinstance(messages, dict):
+        for name, found in messages.items():
+            yield from _flat(found, *path, "" if name == "_schema" else str(name))
+    elif isinstance(messages, list):
+        for one in messages:
+            yield from _flat(one, *path)
+    else:
+        yield *path, str(messages)
 
 
 def _storable() -> Any:

@@ -9,7 +9,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from flask import Flask, Response, abort, flash, redirect, render_template, request
+from flask import Flask, Response, abort, flash, make_response, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_login import LoginManager, current_user
 from flask_wtf.csrf import CSRFError, CSRFProtect
@@ -25,7 +25,7 @@ from gateway.store.database import read, write
 from gateway.store.put import Put
 from gateway.times import from_micros
 from gateway.web import uploads
-from gateway.web.app import where
+from gateway.web.app import refused, where
 from gateway.web.desk import (
     accounts,
     audit,
@@ -86,6 +86,8 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
+PROGRAMS = ("/api/", "/hooks", "/health/", "/metrics")
+"""Where nobody is shown a page, not even one that says so."""
 HALF = keys.SESSION / 2
 _csrf = CSRFProtect()
 log = structlog.get_logger(__name__)
@@ -111,6 +113,7 @@ def mount(app: Flask, gateway: Gateway) -> Desk:
     manager.session_protection = None
     manager.user_loader(_visitor)
     app.register_blueprint(blueprint)
+    app.register_error_handler(HTTPException, _elsewhere)
     app.jinja_env.filters |= {
         "plain": texts.plain,
         "points": texts.two_digits,
@@ -193,10 +196,17 @@ def _refused(exc: HTTPException) -> ResponseReturnValue:
         400: "There is something in it that nothing is called by.",
         403: "Your role may not do that.",
         404: "There is no such page, or what it was about is gone.",
+        405: "There is nothing to look at here.",
         413: "That is too large.",
     }
-    told = words.get(status, exc.name)
-    return render_template("desk/error.html", title=told, words=""), status
+    return render_template("desk/error.html", title=words.get(status, exc.name), **_words()), status
+
+
+def _elsewhere(exc: HTTPException) -> ResponseReturnValue:
+    """Of an address that is nobody's, or asked for in a way that it does not know: people are shown a page."""
+    if request.path.startswith(PROGRAMS) or "text/html" not in request.accept_mimetypes.values():
+        return refused(exc)
+    return _headers(make_response(_refused(exc)))
 
 
 @blueprint.errorhandler(Exception)

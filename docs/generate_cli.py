@@ -40,9 +40,10 @@ SHAPES = {
     "handoffs release": "held[]",
     "leads hold": "lead held until reason by",
     "leads points": "lead points until reason by",
-    "import": "system file history new rows documents documents.stored documents.duplicates documents.quarantined "
-    "events events.read events.applied events.skipped events.skipped_by_reason events.dead fields_dropped leads_new "
-    "handoffs_opened writes_waiting",
+    "import": "system file refused[] refused[].line refused[].reason refused_file history new rows documents "
+    "documents.stored documents.duplicates documents.quarantined events events.read events.applied "
+    "events.skipped events.skipped_by_reason events.dead fields_dropped leads_new handoffs_opened "
+    "writes_waiting",
     "plan": "systems[] systems[].system systems[].outbound systems[].creates systems[].updates systems[].calls "
     "systems[].objects[] systems[].writes[] systems[].not_sent[] systems[].problem",
     "try": "documents[] documents[].system documents[].origin documents[].bytes documents[].quarantined "

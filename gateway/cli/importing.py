@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 LEFT_TO_OTHERS = 0.2
 """Seconds between two looks at documents that another process works on."""
 
+LINES = 50
+"""So many refused lines are named on the screen; JSON has all."""
+
 history_option = click.option(
     "--history",
     is_flag=True,
@@ -40,9 +43,24 @@ history_option = click.option(
 @click.option("--costs", is_flag=True, help="It is a CSV file of what campaigns cost, instead.")
 @history_option
 @click.option("--remove", is_flag=True, help="Remove the file once all of it is taken in.")
+@click.option(
+    "--refused",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write the lines that were refused there, as they came; in a folder, it is called as the job.",
+)
 @json_option
 @pass_app
-def import_(app: App, file: Path, system: str | None, costs: bool, history: bool, remove: bool, as_json: bool) -> None:
+def import_(
+    app: App,
+    file: Path,
+    system: str | None,
+    costs: bool,
+    history: bool,
+    remove: bool,
+    refused: Path | None,
+    as_json: bool,
+) -> None:
     """Take in a file of a system, or what campaigns cost.
 
     With the times in the data, through the same inbox and pipeline as a webhook; safe to stop and to repeat. The exit
@@ -51,6 +69,7 @@ def import_(app: App, file: Path, system: str | None, costs: bool, history: bool
     The columns of costs: campaign, amount, currency (else the instance's), and month (2026-05) or from and until. A
     row of the same campaign, days and currency takes the place of the one before.
     """
+    from gateway import refused as refusing
     from gateway.contracts import Source
 
     if costs == (system is not None):
@@ -64,14 +83,20 @@ def import_(app: App, file: Path, system: str | None, costs: bool, history: bool
         raise Refused(f"{system}: its plugin {gateway.instance.systems[system].plugin} does not read files")
     stream = str(file.resolve())
     size = None if file.suffix in (".gz", ".gzip") else os.path.getsize(file)
+    began = gateway.now()
     with long_work(gateway, "import", f"{file.name} → {system}") as work:
         taken = Taking(gateway, system, history, work)
         with work.progress("bytes", size, bytes=True) as tell:
             taken.pages(gateway.pullings[system].bring_in(stream, None, history, "file"), _offset(tell))
             taken.finish()
+        # What was brought lies where its content says, so all that came from there is of this file, however often it
+        # was begun; a path of somebody's own may hold another file each time.
+        lines = refusing.lines_of(gateway, system, stream, None if remove else began)
+        kept = refusing.keep(file, lines, refused, work.id) if refused is not None and lines else None
     if remove:
         file.unlink()
-    tell_of(taken, as_json, {"file": str(file)})
+    told = [{"line": line, "reason": why} for line, why in lines.items()]
+    tell_of(taken, as_json, {"file": str(file), "refused": told, "refused_file": str(kept) if kept else None})
 
 
 def source_of(gateway: Gateway, system: str) -> Source:
@@ -232,6 +257,12 @@ def _print(taken: Taking, report: Mapping[str, Any]) -> None:
         say(f"  skipped  {count:,} {reason}")
     if report["fields_dropped"]:
         say(f"fields     {report['fields_dropped']:,} dropped because they do not load")
+    for one in report.get("refused", ())[:LINES]:
+        say(f"  refused  line {one['line']:,}: {one['reason']}")
+    if (more := len(report.get("refused", ())) - LINES) > 0:
+        say(f"  refused  {plural(more, 'line')} more")
+    if report.get("refused_file"):
+        say(f"           as they came: {report['refused_file']}")
     if report["fields_dropped"] or events["dead"]:
         say(f"           `gateway inbox list --troubles --system {taken.system}` names records and fields")
     if quarantined := report["documents"]["quarantined"]:

@@ -30,6 +30,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from gateway.contracts import Document, Origin, Page
 from gateway.errors import StorageBusy
 from gateway.store import bells, hanging
+from gateway.store.among import among
 from gateway.store.database import PlainWriter, read, roomy_log, write
 from gateway.store.tables import documents, duplicates
 from gateway.store.times import from_micros, new_ids, to_micros
@@ -378,6 +379,13 @@ class Inbox:
         with read(self.engine) as connection:
             row = connection.execute(select(documents).where(_d.id == id_)).mappings().first()
         return {**row, "received_at": from_micros(row["received_at"])} if row is not None else None
+
+    def of_stream(self, system: str, stream: str, ids: Collection[str]) -> set[str]:
+        """Which of these documents came by this stream: of a file, its path."""
+        d = _documents.c
+        with read(self.engine) as connection:
+            theirs = select(d.id).where(among(d.id, ids), d.system == system, d.stream == stream)
+            return set(connection.scalars(theirs))
 
     def how_many(
         self,

@@ -333,6 +333,15 @@ def troubles(connection: Connection, limit: int, system: str | None = None) -> R
     return _rows(connection, chosen.order_by(e.known_at.desc(), e.key.desc()).limit(limit))
 
 
+def refused_lines(connection: Connection, system: str, since: int | None = None) -> Rows:
+    """``document`` and ``reason``, which begins with ``line``, of what was refused in files of a system, from ``since``
+    (microseconds) on."""
+    e = t.events.c
+    chosen = select(e.document, e.reason).where(e.system == system, e.state == "dead", e.reason.startswith("line "))
+    chosen = chosen.where(e.known_at >= since) if since is not None else chosen
+    return _rows(connection, chosen)
+
+
 def troubles_of(connection: Connection, document: str) -> Rows:
     """The items of one document that were not taken in whole, and why."""
     e = t.events.c

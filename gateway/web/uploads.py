@@ -23,7 +23,7 @@ from gateway.settings.instance import store_place
 if TYPE_CHECKING:
     from gateway.runtime import Gateway
 
-FOLDER = "uploads"
+FOLDER, REFUSED = "uploads", "refused"
 LARGEST = 1 << 30
 """Bytes."""
 LEFT = 86_400.0
@@ -36,15 +36,23 @@ def bring(gateway: Gateway, system: str, name: str, body: IO[bytes], history: bo
     source = gateway.sources.get(system)
     if source is None or type(source).pull is Source.pull:
         raise Refused(f"{system}: {gateway.problems.get(system) or 'its plugin does not read files'}")
-    kept = keep(store_place(gateway.instance.root).folder, system, name, body)
+    folder = store_place(gateway.instance.root).folder
+    kept = keep(folder, system, name, body)
     as_history = ("--history",) if history else ()
-    return f"{kept.name} → {system}", ("import", str(kept), "--system", system, *as_history, "--remove")
+    refused = ("--refused", str(_folder(folder, REFUSED)))
+    return f"{kept.name} → {system}", ("import", str(kept), "--system", system, *as_history, *refused, "--remove")
+
+
+def refused(gateway: Gateway, job: str) -> Path | None:
+    """The lines that an import begun here refused, as they came, while they are kept."""
+    folder = store_place(gateway.instance.root).folder
+    sweep(folder)
+    return next((folder / FOLDER / REFUSED).glob(f"{job}.*"), None) if job.isalnum() else None
 
 
 def keep(store: Path, system: str, name: str, body: IO[bytes]) -> Path:
     """Write it down. ``store``: the store's folder; ``name``: as the sender calls it. Raises ``Refused``."""
-    folder = store / FOLDER
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder = _folder(store)
     sweep(store)
     told, size = hashlib.sha256(system.encode()), 0
     with tempfile.NamedTemporaryFile(dir=folder, prefix="coming.", delete=False) as file:  # nobody else may read it
@@ -67,9 +75,18 @@ def keep(store: Path, system: str, name: str, body: IO[bytes]) -> Path:
     return kept
 
 
+def _folder(store: Path, *more: str) -> Path:
+    """Where uploads are kept, which nobody else may read."""
+    folder = (store / FOLDER).joinpath(*more)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
+
+
 def sweep(store: Path) -> None:
-    """Remove what was left behind by an import that was not ended, or by a sender who went away."""
-    for one in (store / FOLDER).glob("*"):
+    """Remove what was left behind by an import that was not ended, or by a sender who went away; and refused lines
+    that nobody came for."""
+    folder = store / FOLDER
+    for one in [*(one for one in folder.glob("*") if one.name != REFUSED), *folder.glob(f"{REFUSED}/*")]:
         newest = max((each.stat().st_mtime for each in (one, *one.glob("*"))), default=0.0)
         if time.time() - newest > LEFT:
             shutil.rmtree(one, ignore_errors=True) if one.is_dir() else one.unlink(missing_ok=True)

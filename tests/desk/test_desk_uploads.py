@@ -13,9 +13,14 @@ from disk_instance import ANN, Instance
 from werkzeug.datastructures import FileStorage
 from werkzeug.test import stream_encode_multipart
 
+from gateway import jobs
+from gateway.accounts import audit
 from gateway.engine import errands
 from gateway.errors import Refused
+from gateway.store import jobs as stored
+from gateway.store.database import write
 from gateway.web import uploads
+from gateway.web.desk.page import NAME, real_now
 
 
 @pytest.fixture
@@ -96,3 +101,48 @@ def test_what_is_too_large_or_left_behind_is_removed(tmp_path: Path, monkeypatch
         os.utime(one, (0, time.time() - uploads.LEFT - 60))
     new = uploads.keep(tmp_path, "leads", "a.csv", io.BytesIO(b"new"))
     assert (old.exists(), new.read_bytes()) == (False, b"new")
+
+
+def test_refused_lines_are_named_and_can_be_had_as_they_came(
+    app: Any, desk: Any, program: Any, company: Instance, commands: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By line and reason in what the job said; the lines themselves for who may see documents, for a day."""
+    job, header = "b" * 32, "id,at,email,employees\n"
+    monkeypatch.setenv(jobs.GIVEN, f"{job}:{os.getppid()}")
+    short, nobody = "4,2026-01-05T09:00:00,d@one.example\n", ",2026-01-05T09:00:00,n@one.example,8\n"
+    wide = '6,"not a\ntime",f@one.example,8\n'
+    body = (
+        f"{header}1,2026-01-05T09:00:00,a@one.example,8\n{nobody}{short}{wide}5,2026-01-05T09:00:00,e@one.example,8\n"
+    )
+    caller = program("admin")
+    sent = caller.client.post("/api/v1/systems/leads/import?file=new.csv", data=body.encode(), headers=caller.headers)
+    assert sent.status_code == 200
+    told = company.json(*commands[0][3:])
+    assert {one["line"]: one["reason"] for one in told["refused"]} == {
+        3: "contact without id: the record's id is missing",
+        4: "3 columns instead of 4",
+        5: "contact 6: at: not an ISO 8601 time: text of 10 characters",
+    }
+    store = app.extensions[NAME].gateway.store.main
+    with write(store) as connection:
+        stored.begin(connection, {"id": job, "what": "import", "subject": "new.csv", "by": "kim"}, real_now())
+        stored.say(connection, job, "refused  line 3")
+    assert caller.get(f"/jobs/{job}")["refused"] is True
+    had = caller.client.get(f"/api/v1/jobs/{job}/refused", headers=caller.headers, buffered=True)
+    assert had.text == header + nobody + short + wide
+    browser = desk("admin")
+    assert f"/jobs/{job}/refused" in browser.get("/jobs")
+    assert browser.client.get(f"/jobs/{job}/refused", buffered=True).text == had.text
+    looked = [one for one in _entries(app) if one["what"] == "import: refused lines looked into"]
+    assert [one["subject"] for one in looked] == [job, job]
+    kept = company.root / "var" / "uploads" / "refused" / f"{job}.csv"
+    assert kept.stat().st_mode & 0o077 == 0
+    os.utime(kept, (time.time() - uploads.LEFT - 1,) * 2)
+    assert caller.get(f"/jobs/{job}")["refused"] is False
+    caller.get(f"/jobs/{job}/refused", 404)
+    assert not kept.exists()
+
+
+def _entries(app: Any) -> list[dict[str, Any]]:
+    with app.extensions[NAME].looking() as connection:
+        return audit.entries(connection, 100)

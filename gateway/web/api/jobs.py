@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from flask import send_file
 from marshmallow import Schema, fields, validate
 
 from gateway.answers import jobs as answers
 from gateway.engine import errands
+from gateway.errors import NotFound
+from gateway.web import uploads
 from gateway.web.api.caller import caller, noting
 from gateway.web.api.resource import Resource
 from gateway.web.desk.page import desk
@@ -36,8 +39,21 @@ def listed(asked: dict[str, Any]) -> Any:
 
 @blueprint.looks("/jobs/<id_>", None)
 def one(id_: str) -> Any:
-    """One, with what it said at its end."""
-    return answers.job_json(answers.named(desk().gateway, id_))
+    """One, with what it said at its end; `refused`: whether lines of its file are kept that were."""
+    gateway = desk().gateway
+    row = answers.named(gateway, id_)
+    return answers.job_json(row) | {"refused": uploads.refused(gateway, row.id) is not None}
+
+
+@blueprint.looks("/jobs/<id_>/refused", None, "bodies")
+def refused_lines(id_: str) -> Any:
+    """The lines of its file that were refused, as they came, for a day: a file, not JSON."""
+    file = uploads.refused(desk().gateway, id_)
+    if file is None:
+        raise NotFound("no line of it was refused, or they are gone: they are kept for a day")
+    with noting("import: refused lines looked into", id_):
+        pass
+    return send_file(file, as_attachment=True, download_name=f"refused{file.suffix}")
 
 
 @blueprint.changes("/jobs/<id_>/<any(stop, resume):word>", "operate", None, Told)

@@ -14,7 +14,7 @@ import os
 import zlib
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import chain
 from pathlib import Path
@@ -84,7 +84,7 @@ class FilesSource(Source):
             items = reading.csv(text, self._delimiter or _delimiter(media))
         else:
             raise not_understood(document.content_type, "CSV and JSON Lines")
-        return chain(reading.quarantined, self._context.mapping.read(items, document))
+        return chain(reading.quarantined, _placed(self._context.mapping.read(items, document), items))
 
 
 # -- a file into pages -------------------------------------------------------------------------------------------------
@@ -233,6 +233,32 @@ def _delimiter(media: str) -> str:
 # -- a page into items -------------------------------------------------------------------------------------------------
 
 
+class _Items(list[Any]):
+    """What a page holds, with the line that each begins on. ``line``: of the one that is looked at now; 0: of none."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[int] = []
+        self.line = 0
+
+    def put(self, item: Any, line: int) -> None:
+        self.append(item)
+        self.lines.append(line)
+
+    def __iter__(self) -> Iterator[Any]:
+        for line, item in zip(self.lines, super().__iter__(), strict=True):
+            self.line = line
+            yield item
+        self.line = 0
+
+
+def _placed(found: Iterable[ReadItem], items: _Items) -> Iterator[ReadItem]:
+    """What the mapping makes of the items, as it comes; what it refuses is named by its line, too."""
+    for one in found:
+        placed = isinstance(one, Quarantined) and items.line
+        yield replace(one, reason=f"line {items.line}: {one.reason}") if placed else one
+
+
 class _Reading:
     """Items of one page, and the lines of it that are none."""
 
@@ -241,11 +267,11 @@ class _Reading:
         self._offset = offset
         self.quarantined: list[Quarantined] = []
 
-    def csv(self, text: str, delimiter: str) -> list[dict[str, str]]:
+    def csv(self, text: str, delimiter: str) -> _Items:
         encoding = "" if text.isascii() else self._encoding
         records = csv_records(io.StringIO(text, newline="").readline, delimiter)
         columns: list[str] = []
-        items: list[dict[str, str]] = []
+        items = _Items()
         for record in records:
             if record.row == []:
                 continue
@@ -262,11 +288,11 @@ class _Reading:
             else:
                 item = dict(zip(columns, values, strict=True))
                 item.pop("", None)  # a delimiter at the end of each line makes a column without a name
-                items.append(item)
+                items.put(item, record.line + self._offset)
         return items
 
-    def json(self, text: str) -> list[Any]:
-        items = []
+    def json(self, text: str) -> _Items:
+        items = _Items()
         for record in json_records(io.StringIO(text, newline="\n").readline):
             if record.row == []:
                 continue
@@ -279,7 +305,7 @@ class _Reading:
                 self._refuse(record, exc.reason)
                 continue
             if isinstance(item, dict):
-                items.append(item)
+                items.put(item, record.line + self._offset)
             else:
                 self._refuse(record, "not a JSON object")
         return items

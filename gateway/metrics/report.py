@@ -29,6 +29,9 @@ class Behind(str):
 
     number: str
 
+    def __reduce__(self) -> tuple[type[Self], tuple[str, str]]:
+        return type(self), (str(self), self.number)
+
     def __new__(cls, text: str, number: str) -> Self:
         made = super().__new__(cls, text)
         made.number = number

@@ -16,7 +16,7 @@ import pytest
 from disk_instance import Instance
 
 from gateway.answers.metrics.asking import METRICS, question
-from gateway.errors import NotFound, Refused
+from gateway.errors import NotFound, Refused, TryLater
 from gateway.web.desk import apart, beside
 from gateway.web.desk.beside import BROKEN, Beside
 from gateway.web.desk.page import NAME
@@ -184,17 +184,33 @@ def test_what_takes_long_is_shown_as_it_was_meanwhile(monkeypatch: pytest.Monkey
 
     first = worked.ask("it", slow)
     assert (first.value, first.running is None) == (None, False)
-    assert worked.ask("it", lambda: "another") is first  # the same work, not twice
+    assert worked.ask("it", lambda: "another").running is first.running  # the same work, not twice
     assert worked.look("other") is None
     gate.set()
     assert first.running.wait(5)
-    assert first.value == "told"
-    first.took = 9.0
+    assert first.value is None  # what a page has in hand does not change under it
+    assert worked.look("it").value == "told"
+    worked._kept["it"].took = 9.0
     gate.clear()
     begun = time.monotonic()
     assert worked.ask("it", slow).value == "told"
     assert time.monotonic() - begun < 4
     gate.set()
+
+
+def test_who_cannot_look_again_waits_for_a_first_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(beside, "WAIT", 0.0)
+    gate, worked = threading.Event(), Beside()
+    with pytest.raises(TryLater, match="still being counted"):
+        worked.ask("it", lambda: gate.wait(5)).answer()
+    threading.Timer(0.1, gate.set).start()
+    assert worked.ask("it", lambda: "another", patience=5.0).answer() is True
+
+    def refused() -> str:
+        raise Refused("ask otherwise")
+
+    with pytest.raises(Refused, match="ask otherwise"):
+        worked.ask("other", refused, patience=5.0).answer()
 
 
 def test_work_that_fails_says_why_and_keeps_what_was_there(capsys: pytest.CaptureFixture[str]) -> None:

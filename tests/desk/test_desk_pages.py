@@ -106,7 +106,7 @@ def test_a_lead_shows_how_its_score_moved_and_why_a_value_counts(desk: Any, comp
 
     company.bring([ANN | {"title": "Intern", "at": "2026-02-05T09:00:00"}], "later.csv")
     text = desk("viewer").get(f"/leads/{ann(company)}")
-    assert "2 times at which it moved" in text
+    assert "It moved 2 times" in text
     assert '<path d="M0 ' in text
     assert text.count('data-label="Because of">news</td>') == 2
     assert "nobody else says it" in text

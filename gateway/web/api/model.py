@@ -13,6 +13,7 @@ from gateway.store import bundle
 from gateway.store import desk as queries
 from gateway.web.api.forms import OfScore
 from gateway.web.api.resource import Resource
+from gateway.web.desk.beside import PATIENCE
 from gateway.web.desk.model import distributed
 from gateway.web.desk.page import desk
 
@@ -68,6 +69,6 @@ def distribution(asked: dict[str, Any]) -> Any:
     name, step = score_called(asked["score"], desk().gateway.model.score_names), queries.BIN / 100
     bars = [
         {"begin": at * step, "end": (at + 1) * step, "leads": leads}
-        for at, leads in enumerate(distributed(desk(), name).answer())
+        for at, leads in enumerate(distributed(desk(), name, PATIENCE).answer())
     ]
     return {"score": name, "bars": bars}

@@ -21,6 +21,7 @@ from gateway.web.api.caller import noting
 from gateway.web.api.forms import Text
 from gateway.web.api.jobs import Begun, begin
 from gateway.web.api.resource import Resource
+from gateway.web.desk.beside import PATIENCE
 from gateway.web.desk.page import desk
 from gateway.web.desk.sums import sums
 from gateway.web.desk.systems import CHECKED, EXAMPLES, LOOK
@@ -58,10 +59,9 @@ def listed() -> Any:
 
 @blueprint.looks("/systems/<name>", None)
 def one(name: str) -> Any:
-    """One system, with what became of everything that came from it and was to go there: a few seconds ago, where there
-    is much to count."""
+    """One system, with what became of all that came from it and was to go there, a few seconds ago where that is much."""
     found = _named(name)
-    counts = sums(desk()).answer().systems.get(name)
+    counts = sums(desk(), PATIENCE).answer().systems.get(name)
     return {**SystemSchema().dump(found), "counts": counts_json(counts)}
 
 

@@ -7,7 +7,7 @@ import time
 import traceback
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,11 +47,7 @@ class Kept:
     running: threading.Event | None = None
 
     def answer(self) -> Any:
-        """What came of it last, for who cannot look again: a first one is waited for. Raises ``TryLater`` and
-        ``Refused``."""
-        running = self.running
-        if self.value is None and running is not None:
-            running.wait(PATIENCE)
+        """What came of it last, for who cannot look again. Raises ``Refused``, and ``TryLater`` where nothing did."""
         if self.value is None:
             raise Refused(self.problem) if self.problem else TryLater(LATER, "it is still being counted")
         return self.value
@@ -70,12 +66,10 @@ class Beside:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _places: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(AT_ONCE))
 
-    def ask(
-        self, key: Hashable, work: Callable[[], Any], wait: float | None = None, fresh: float | None = None
-    ) -> Kept:
+    def ask(self, key: Hashable, work: Callable[[], Any], patience: float = 0.0, fresh: float | None = None) -> Kept:
         """What ``work`` gives: at once where it is quick or known, else as it was last, and it is begun anew.
 
-        :param wait: seconds, where the page has other than ``WAIT``. :param fresh: other than ``FRESH``.
+        :param patience: seconds that who asks waits for a first answer. :param fresh: other than ``FRESH``.
         """
         with self._lock:
             one = self._kept.setdefault(key, Kept())
@@ -84,21 +78,28 @@ class Beside:
                 self._begin(one, work)
             running = one.running
             self._make_room()
-        wait = WAIT if wait is None else wait
-        if running is not None and one.took < wait:
-            running.wait(wait)
-        return one
+        if running is not None and one.took < WAIT:
+            running.wait(WAIT)
+        if running is not None and one.value is None:
+            running.wait(patience)
+        return self._as_it_is(one)
 
-    def count(self, key: Hashable, work: Callable[[], Any]) -> Kept:
+    def _as_it_is(self, one: Kept) -> Kept:
+        """A page looks at it more than once: it does not change meanwhile."""
+        with self._lock:
+            return replace(one)
+
+    def count(self, key: Hashable, work: Callable[[], Any], patience: float = 0.0) -> Kept:
         """As ``ask``, of what changes all the time: as it is now where that is quick, else of a moment ago."""
         known = self.look(key)
         took = known.took if known is not None else 0.0
-        return self.ask(key, work, fresh=0.0 if took < WAIT else min(LASTS * took, FRESH))
+        return self.ask(key, work, patience, fresh=0.0 if took < WAIT else min(LASTS * took, FRESH))
 
     def look(self, key: Hashable) -> Kept | None:
         """What came of it, where it was ever begun; nothing is begun."""
         with self._lock:
-            return self._kept.get(key)
+            one = self._kept.get(key)
+            return replace(one) if one is not None else None
 
     def again(self, key: Hashable, work: Callable[[], Any]) -> Kept:
         """Begin anew, however fresh the answer is that there is."""
@@ -113,19 +114,19 @@ class Beside:
 
     def _work(self, one: Kept, work: Callable[[], Any], done: threading.Event) -> None:
         with self._places:
-            begun = time.monotonic()
+            begun, value, problem = time.monotonic(), one.value, ""
             try:
-                one.value, one.problem = work(), ""
+                value = work()
             except GatewayError as exc:
-                one.problem = str(exc)
+                problem = str(exc)
             except Exception as exc:  # noqa: BLE001 - a thread's error would be seen by nobody
                 last = traceback.extract_tb(exc.__traceback__)[-1]
                 where = f"{Path(last.filename).name}:{last.lineno}"
                 log.error("work beside the pages failed", error=type(exc).__name__, where=where)  # no text: no values
-                one.problem = BROKEN
-            one.ended = time.monotonic()
-            one.took = one.ended - begun
-            one.running = None
+                problem = BROKEN
+            with self._lock:
+                one.value, one.problem, one.ended, one.running = value, problem, time.monotonic(), None
+                one.took = one.ended - begun
             done.set()
 
     def _make_room(self) -> None:

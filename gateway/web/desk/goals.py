@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from gateway.answers.metrics.asking import question
+from gateway.answers.metrics.asking import Question, question
 from gateway.metrics.report import percent
 from gateway.store.database import read
+from gateway.web.desk import apart
 from gateway.web.desk.beside import Kept
 from gateway.web.desk.numbers import key
 from gateway.web.desk.page import Desk
+
+if TYPE_CHECKING:
+    from gateway.runtime import Gateway
 
 
 def goals(desk: Desk) -> Kept | None:
@@ -18,12 +22,12 @@ def goals(desk: Desk) -> Kept | None:
     if gateway.instance.goals is None:
         return None
     asked = question("goals", {}, gateway)
+    return desk.beside.ask(("goals", key(desk, asked)), lambda: apart.worked(gateway, _goals, asked))
 
-    def work() -> list[dict[str, Any]]:
-        with read(gateway.store.main) as connection:
-            return [_shown(one) for one in asked.answer(gateway, connection)[1].data["goals"]]
 
-    return desk.beside.ask(("goals", key(desk, asked)), work)
+def _goals(gateway: Gateway, asked: Question) -> list[dict[str, Any]]:
+    with read(gateway.store.main) as connection:
+        return [_shown(one) for one in asked.answer(gateway, connection)[1].data["goals"]]
 
 
 def _shown(goal: dict[str, Any]) -> dict[str, Any]:

@@ -59,15 +59,16 @@ def process(desk: Desk) -> ResponseReturnValue:
     return Response(drawn, mimetype="image/svg+xml", headers=policy)
 
 
-def distributed(desk: Desk, name: str) -> Kept:
-    """How many leads have which score, in bars: counted beside, and at most a minute old."""
+def distributed(desk: Desk, name: str, patience: float = 0.0) -> Kept:
+    """How many leads have which score, in bars: counted beside, and at most a minute old. :param patience: seconds to
+    wait for a first count."""
     gateway = desk.gateway
 
     def work() -> list[int]:
         with read(gateway.store.main) as connection:
             return queries.scores(connection, name)
 
-    return desk.beside.ask(("scores", name), work)
+    return desk.beside.ask(("scores", name), work, patience)
 
 
 def _matrix(journey: Any, score: str) -> list[tuple[str, list[int | None]]]:

@@ -120,9 +120,7 @@ def ask_systems(desk: Desk, name: str) -> ResponseReturnValue:
 def numbers_csv(desk: Desk, name: str) -> ResponseReturnValue:
     """The whole table."""
     asked = question(name, _said(), desk.gateway)
-    with desk.looking() as connection:
-        looked, answer = _whole(desk, asked, connection)
-        return _csv(name, sheet.dated(answer.rows, settled(looked, answer), answer.counts or COUNTS[name]))
+    return _csv(name, apart.worked(desk.gateway, _table, asked, _of_systems(desk, asked)))
 
 
 @page("/numbers/<name>/leads")
@@ -136,7 +134,7 @@ def numbers_leads(desk: Desk, name: str) -> ResponseReturnValue:
         ids = list(behind()) if behind is not None else []
         kept, some = found, (None if behind is None else (len(ids), ids[:ROWS]))
     else:
-        kept = desk.beside.ask((key(desk, asked), which), lambda: _some(gateway, asked, which))
+        kept = desk.beside.ask((key(desk, asked), which), lambda: apart.worked(gateway, _some, asked, which))
         some = kept.value
     rows: list[dict[str, Any]] = []
     if some is not None:
@@ -164,12 +162,7 @@ def numbers_leads(desk: Desk, name: str) -> ResponseReturnValue:
 def numbers_leads_csv(desk: Desk, name: str) -> ResponseReturnValue:
     """All of them."""
     asked, which = question(name, _said(), desk.gateway), request.args.get("number", "")[:500]
-    with desk.looking() as connection:
-        looked, answer = _whole(desk, asked, connection)
-        rows = listing.named(connection, list(_behind(answer, which)), desk.gateway.model.score_name)
-    return _csv(
-        f"{name}-leads", sheet.dated(sheet.leads(rows, which), settled(looked, answer), answer.counts or COUNTS[name])
-    )
+    return _csv(f"{name}-leads", apart.worked(desk.gateway, _leads, asked, which, _of_systems(desk, asked)))
 
 
 @blueprint.route("/static/desk/plotly.js")
@@ -194,7 +187,7 @@ def _plotly() -> tuple[bytes, list[str]]:
 def told(desk: Desk, asked: Question) -> Any:
     """What is kept of the answer, or is being worked out: ``beside.Kept`` of ``Told``."""
     gateway = desk.gateway
-    return desk.beside.ask(key(desk, asked), lambda: _worked(gateway, asked))
+    return desk.beside.ask(key(desk, asked), lambda: apart.worked(gateway, _worked, asked))
 
 
 def _said(given: Mapping[str, str] | None = None) -> dict[str, Any]:
@@ -240,14 +233,38 @@ def _live(gateway: Gateway, asked: Question) -> Callable[[], Told]:
     return work
 
 
-def _whole(desk: Desk, asked: Question, connection: Connection) -> tuple[Asked, Answer]:
-    """The answer, worked out anew; of systems that were asked, what they said then."""
+def _of_systems(desk: Desk, asked: Question) -> Any:
+    """What systems that were asked said then, as JSON; None: it is asked of our own store."""
     if not METRICS[asked.name].live:
-        return asked.answer(desk.gateway, connection)
+        return None
     kept = desk.beside.look(key(desk, asked))
     if kept is None or kept.value is None:
         raise Refused("nobody has asked the systems for this time lately: ask them first")
-    return Asked(desk.gateway, connection, asked.period, desk.gateway.now()), kept.value.live
+    return kept.value.live.data
+
+
+def _whole(gateway: Gateway, connection: Connection, asked: Question, said: Any) -> tuple[Asked, Answer]:
+    """The answer, worked out anew, or made of what the systems ``said``."""
+    if said is None:
+        return asked.answer(gateway, connection)
+    return Asked(gateway, connection, asked.period, gateway.now()), reconcile.told(said)
+
+
+def _table(gateway: Gateway, asked: Question, said: Any) -> str:
+    """All of it as CSV."""
+    with read(gateway.store.main) as connection:
+        looked, answer = _whole(gateway, connection, asked, said)
+        counts = answer.counts or COUNTS[asked.name]
+        return sheet.csv_text(sheet.dated(answer.rows, settled(looked, answer), counts))
+
+
+def _leads(gateway: Gateway, asked: Question, which: str, said: Any) -> str:
+    """All leads behind a number as CSV."""
+    with read(gateway.store.main) as connection:
+        looked, answer = _whole(gateway, connection, asked, said)
+        rows = listing.named(connection, list(_behind(answer, which)), gateway.model.score_name)
+        counts = answer.counts or COUNTS[asked.name]
+        return sheet.csv_text(sheet.dated(sheet.leads(rows, which), settled(looked, answer), counts))
 
 
 def _some(gateway: Gateway, asked: Question, which: str) -> tuple[int, list[str]]:
@@ -272,6 +289,6 @@ def _cut(parts: Any) -> Iterator[str | Table]:
             yield part
 
 
-def _csv(name: str, rows: Any) -> Response:
+def _csv(name: str, text: str) -> Response:
     headers = {"Content-Disposition": f"attachment; filename={name}.csv"}
-    return Response(sheet.csv_text(rows), mimetype="text/csv", headers=headers)
+    return Response(text, mimetype="text/csv", headers=headers)

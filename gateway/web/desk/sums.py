@@ -9,8 +9,8 @@ from gateway.web.desk.beside import Kept
 from gateway.web.desk.page import Desk
 
 
-def sums(desk: Desk) -> Kept:
-    """An ``Overview``."""
+def sums(desk: Desk, patience: float = 0.0) -> Kept:
+    """An ``Overview``. :param patience: seconds to wait for a first one."""
     gateway = desk.gateway
 
     def work() -> Overview:
@@ -18,4 +18,4 @@ def sums(desk: Desk) -> Kept:
         with read(gateway.store.main) as connection:
             return overview(connection, gateway.inbox, gateway.model.score_names, now, people=False)
 
-    return desk.beside.count("sums", work)
+    return desk.beside.count("sums", work, patience)

@@ -59,7 +59,7 @@ def listed() -> Any:
 
 @blueprint.looks("/systems/<name>", None)
 def one(name: str) -> Any:
-    """One system, with what became of all that came from it and was to go there, a few seconds ago where that is much."""
+    """One system, with what became of all that came from it and was to go there; of much, some seconds ago."""
     found = _named(name)
     counts = sums(desk(), PATIENCE).answer().systems.get(name)
     return {**SystemSchema().dump(found), "counts": counts_json(counts)}

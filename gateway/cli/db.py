@@ -13,7 +13,7 @@ from marshmallow import EXCLUDE, ValidationError
 
 from gateway.answers.texts import plural
 from gateway.cli.main import App, pass_app
-from gateway.cli.output import json_option, progress, say, say_json
+from gateway.cli.output import json_option, progress, say, say_json, told_when_stopped
 from gateway.errors import ConfigError, Refused
 
 if TYPE_CHECKING:
@@ -61,7 +61,11 @@ def copy(app: App, target: str, as_json: bool) -> None:
         raise Refused(f"{here}: is the store itself")
     with _opened(here) as source, _opened(there) as to:
         database.require_current(source)
-        with copying.alone(source) as seen, progress("rows", 2 * copying.rows_of(seen)) as tell:
+        with (
+            told_when_stopped(f"nothing of it is in {there}, and {here} is as it was; begin again from the start"),
+            copying.alone(source) as seen,
+            progress("rows", 2 * copying.rows_of(seen)) as tell,
+        ):
             copied = copying.copy(seen, to, tell)
     if as_json:
         _say_copied(copied, here, there)
@@ -83,7 +87,8 @@ def backup(app: App, folder: Path, as_json: bool) -> None:
     from gateway.store import copying
 
     here = _place(app)
-    with _opened(here) as store:  # of any version: a new one begins with a backup
+    stopped = told_when_stopped(f"there is no backup in {folder}; begin again from the start")
+    with stopped, _opened(here) as store:  # of any version: a new one begins with a backup
         with copying.view(store) as seen:
             total = copying.pages_of(store) or 2 * copying.rows_of(seen)
         with progress("pages" if here.url is None else "rows", total) as tell:
@@ -116,7 +121,11 @@ def restore(app: App, folder: Path, after: str | None, as_json: bool) -> None:
         before = stack.enter_context(_opened(_named(app, after, "--after"))) if after is not None else None
         if before is not None:
             database.require_current(before)
-        with copying.view(source) as seen, progress("rows", 2 * copying.rows_of(seen)) as tell:
+        with (
+            told_when_stopped(f"nothing of the backup is in {here}; begin again from the start"),
+            copying.view(source) as seen,
+            progress("rows", 2 * copying.rows_of(seen)) as tell,
+        ):
             copied = copying.copy(seen, store, tell)
         database.upgrade(store)
         if before is not None:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
 from gateway.cli.main import App, pass_app, plugin_call
-from gateway.cli.output import json_option, progress, say, say_json
+from gateway.cli.output import json_option, progress, say, say_json, told_when_stopped
 from gateway.errors import Refused
 
 if TYPE_CHECKING:
+    from gateway.contracts import Field
     from gateway.mapping.pairs import Side
     from gateway.runtime import Gateway
 
@@ -70,7 +71,8 @@ def draft(app: App, system: str, other: str | None, records: int, write: bool, f
     signals = plugin_call(instance.systems[system].plugin, "signals", connection.signals)
     about = {"zone": instance.zone, "currency": instance.currency}
     frame = frame_of(type(connection), signals, about, types)
-    text = drafted(_side(gateway, system, frame.template["objects"], records), frame, beside)
+    with told_when_stopped("no mapping file is written; what was asked of the system changes nothing there"):
+        text = drafted(_side(gateway, system, frame.template["objects"], records), frame, beside)
     if write:
         new = path.with_name(f".{path.name}.new")
         new.write_text(text, encoding="utf-8")
@@ -91,7 +93,11 @@ def _side(gateway: Gateway, system: str, objects: Iterable[str], records: int) -
     connection, sink = connection_of(gateway, system), gateway.sinks[system]
     plugin = gateway.instance.systems[system].plugin
     names = list(objects)
-    held = plugin_call(plugin, "describe", lambda: catalogues(sink, names))
+    held: dict[str, Mapping[str, Field]] = {}
+    with progress(f"fields of {system}", len(names)) as done:
+        for count, name in enumerate(names):
+            held |= plugin_call(plugin, "describe", partial(catalogues, sink, [name]))
+            done(count + 1)
     samples = {}
     with progress(f"records of {system}", len(names) if records else 0) as done:
         for count, (name, catalogue) in enumerate(held.items() if records else ()):

@@ -17,6 +17,7 @@ from typing import Any, Literal, Protocol
 import click
 
 from gateway.answers.texts import printable, shown
+from gateway.errors import GatewayError
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 limit_option = click.option(
@@ -145,6 +146,15 @@ def _stacked(columns: Sequence[str], cells: Sequence[Sequence[str]], indent: int
         click.echo(" " * indent + (first if len(first) <= space else f"{first[: space - 1]}…"))
         for line in textwrap.wrap(others, max(space - 4, 20), break_on_hyphens=False):
             click.echo(f"{' ' * indent}    {line}")
+
+
+@contextlib.contextmanager
+def told_when_stopped(left: str) -> Iterator[None]:
+    """Around work that Ctrl-C may end: ``left`` says what was and what was not done then."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise GatewayError(f"stopped: {left}") from None
 
 
 @contextlib.contextmanager

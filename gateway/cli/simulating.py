@@ -8,7 +8,7 @@ import click
 
 from gateway.answers.texts import two_digits
 from gateway.cli.main import MOMENT, App, pass_app_to_look
-from gateway.cli.output import json_option, say, say_json, say_under, table
+from gateway.cli.output import json_option, say, say_json, say_under, table, told_when_stopped
 from gateway.cli.working import long_work
 from gateway.errors import Refused, Stopped
 
@@ -39,7 +39,11 @@ def simulate(app: App, draft: str, since: datetime | None, score: str, keep: boo
     begin = app.moment(since) if since is not None else gateway.now() - PERIOD
     page = drafting.called(gateway, draft) if keep else None
     try:
-        with long_work(gateway, "simulate", name) as work, work.progress("replaying") as tell:
+        with (
+            told_when_stopped("nothing is kept of it, and it has no effect on anything"),
+            long_work(gateway, "simulate", name) as work,
+            work.progress("replaying") as tell,
+        ):
             found = run(gateway, files, begin, tell, score=score)
             told = simulation_json(gateway, found)
             if page is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -195,8 +196,9 @@ def _worked(parts: Sequence[Any], workers: int) -> Iterator[Tally]:
 
 
 def _apart() -> None:
-    """A process of its own has connections of its own."""
+    """A process of its own has connections of its own; Ctrl-C is for who began it, who has it end with its part."""
     assert _work is not None
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     _work.gateway.store.main.dispose(close=False)
 
 

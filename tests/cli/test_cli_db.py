@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from gateway.cli import db as cli_db
 from gateway.engine.process import open_gateway, web_app
 
 pytestmark = pytest.mark.sqlite  # each test says itself where its stores are
@@ -149,3 +152,40 @@ def test_senders_come_again_while_the_database_is_away(
     assert call("2").status_code == 200
     assert client.get("/health/ready").status_code == 200
     assert instance.json("status")["systems"][0]["documents"]["stored"] == 2
+
+
+@pytest.mark.parametrize("moment", [1, 30])  # in the middle of the first table; while what was copied is compared
+def test_ctrl_c_says_what_was_done_and_leaves_nothing_half(
+    filled: Any, monkeypatch: pytest.MonkeyPatch, moment: int
+) -> None:
+    """The same again does it."""
+    before, left = told(filled), 0
+
+    @contextlib.contextmanager
+    def pressed(title: str, total: int | None = None, bytes: bool = False) -> Iterator[Any]:
+        def tell(done: int) -> None:
+            nonlocal left
+            left -= 1
+            if left <= 0:
+                raise KeyboardInterrupt
+
+        yield tell
+
+    kept, there = filled.root / "kept", filled.root / "there"
+    for words, said in (
+        (("copy", str(there)), f"stopped: nothing of it is in {there}, and {filled.root / 'var'} is as it was"),
+        (("backup", str(kept)), f"stopped: there is no backup in {kept}"),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(cli_db, "progress", pressed)
+            left = moment if words[0] == "copy" else 1
+            assert filled.run("db", *words, code=1).stderr.startswith(said)
+        filled.run("db", *words)
+        assert told(filled) == before
+    stored_in(filled, "elsewhere")
+    with monkeypatch.context() as patch:
+        patch.setattr(cli_db, "progress", pressed)
+        left = moment
+        assert "nothing of the backup is in" in filled.run("db", "restore", str(kept), code=1).stderr
+    filled.run("db", "restore", str(kept))
+    assert told(filled) == before

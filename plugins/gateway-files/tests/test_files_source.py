@@ -382,9 +382,10 @@ def test_a_mapping_file_alone_makes_events_of_rows(put):
     mapping = compile_mapping(ConfigFile("mappings/leads.yaml", MAPPING), "ma", {})
     context = Context(system="leads", root=Path(), mapping=mapping, now=lambda: NOW)
     reader = FilesSource(SettingsSchema().load({}), context)
-    path = put("Prospect ID,E-Mail,updated\n7,kim@example.org,2026-11-21 20:10:00\n8\n")
-    refused, event = items(reader.slices(path), reader)
+    path = put("Prospect ID,E-Mail,updated\n7,kim@example.org,2026-11-21 20:10:00\n8\n9,lou@example.org,soon\n")
+    refused, event, unread = items(reader.slices(path), reader)
     assert refused.reason == "line 3: 1 columns instead of 3"
+    assert unread.reason.startswith("line 4: lead 9: updated: ")
     assert isinstance(event, RecordChanged)
     assert (event.record, event.at) == ("7", datetime(2026, 11, 21, 19, 10, tzinfo=UTC))
     assert event.values == {"E-Mail": "kim@example.org"}

@@ -132,10 +132,10 @@ def tried(desk: Desk, found: Draft) -> ResponseReturnValue:
     return done("It is tried on the last 90 days.", "desk.draft", id_=found.id)
 
 
-def looked(desk: Desk, found: Draft, wait: float | None = None) -> Kept:
+def looked(desk: Desk, found: Draft, wait: float = 0.0) -> Kept:
     """What it comes to beside the live model: worked out once for each text of it and each live model.
 
-    :param wait: seconds, where who asks has more time than a page.
+    :param wait: seconds for a first answer, where who asks has more time than a page.
     """
     gateway = desk.gateway
     with desk.looking() as connection:

@@ -41,6 +41,19 @@ def among(column: ColumnElement[Any], values: Iterable[str]) -> Among:
     return Among(column, bindparam("among", list(values), _Texts(), unique=True))
 
 
+class Outside(Among):
+    """The same, and the column's text is none of them."""
+
+    name = "outside"
+    inherit_cache = True
+
+
+def outside(column: ColumnElement[Any], values: Iterable[str]) -> Outside:
+    """``column``, which is never null, is none of ``values``: looked up, where PostgreSQL would compare each row's with
+    all of them, one by one."""
+    return Outside(column, bindparam("outside", list(values), _Texts(), unique=True))
+
+
 @compiles(Among)
 def _on_sqlite(element: Among, compiler: Any, **kwargs: Any) -> str:
     column, values = (compiler.process(clause, **kwargs) for clause in element.clauses)
@@ -51,3 +64,15 @@ def _on_sqlite(element: Among, compiler: Any, **kwargs: Any) -> str:
 def _on_postgresql(element: Among, compiler: Any, **kwargs: Any) -> str:
     column, values = (compiler.process(clause, **kwargs) for clause in element.clauses)
     return f"{column} = ANY ({values})"
+
+
+@compiles(Outside)
+def _not_on_sqlite(element: Outside, compiler: Any, **kwargs: Any) -> str:
+    column, values = (compiler.process(clause, **kwargs) for clause in element.clauses)
+    return f"{column} NOT IN (SELECT value FROM json_each({values}))"
+
+
+@compiles(Outside, "postgresql")
+def _not_on_postgresql(element: Outside, compiler: Any, **kwargs: Any) -> str:
+    column, values = (compiler.process(clause, **kwargs) for clause in element.clauses)
+    return f"{column} NOT IN (SELECT unnest({values}))"

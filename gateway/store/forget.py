@@ -21,7 +21,7 @@ from gateway.errors import Refused
 from gateway.leads.record import Ref
 from gateway.store import person, rollups
 from gateway.store import tables as t
-from gateway.store.among import among
+from gateway.store.among import among, outside
 from gateway.store.put import Put
 
 FORGOTTEN = "forgotten"
@@ -136,7 +136,7 @@ def _end(connection: Connection, leads: Collection[str], now: int) -> None:
 def _hide_own_reasons(connection: Connection, leads: Collection[str]) -> None:
     """Why handoffs ended is counted: a reason that others ended with, too. In words of nobody else it is a text."""
     h, e, others = t.handoffs.c, t.endings.c, t.handoffs.alias()
-    same = select(others.c.id).where(not_(among(others.c.lead, leads)))
+    same = select(others.c.id).where(outside(others.c.lead, leads))
     own = and_(
         among(h.lead, leads),
         h.bucket_reason != "",
@@ -154,7 +154,7 @@ def _deals_of_nobody_else(connection: Connection, leads: Collection[str]) -> lis
     living = (
         select(other.c.deal)
         .join(t.leads, t.leads.c.id == other.c.lead)
-        .where(other.c.deal == d.deal, t.leads.c.erased_at.is_(None), not_(among(other.c.lead, leads)))
+        .where(other.c.deal == d.deal, t.leads.c.erased_at.is_(None), outside(other.c.lead, leads))
     )
     return list(connection.scalars(select(d.deal).where(among(d.lead, leads), not_(living.exists())).distinct()))
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, func, not_, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
 
 from gateway.contracts import Activity, Event, Mark, RecordConverted, RecordsLinked, RecordsMerged
 from gateway.journey.facts import Ended
@@ -24,7 +24,7 @@ from gateway.leads.lead import Lead, Standing
 from gateway.leads.record import Ref
 from gateway.store import followups, forget, regrouping, rollups
 from gateway.store import tables as t
-from gateway.store.among import among
+from gateway.store.among import among, outside
 from gateway.store.plain import rows_of
 from gateway.store.rows import FILED, RECORD, outcome_of, record_of, stored_event
 from gateway.times import from_micros
@@ -324,7 +324,7 @@ def _load_other_records(connection: Connection, batch: Batch) -> None:
     """The batch's own records are here already; now those beside them of the same leads."""
     leads, c = batch.leads, t.records.c
     named = c.system + ":" + c.object + ":" + c.record
-    others = not_(among(named, [":".join(ref) for ref in batch.records]))
+    others = outside(named, [":".join(ref) for ref in batch.records])
     for row in rows_of(connection, select(*RECORD).where(among(c.entity, leads), others)):
         record = record_of(row)
         batch.records[record.ref] = record

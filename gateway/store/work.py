@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, and_, case, exists, func, literal_column, not_, null, or_, select, update
+from sqlalchemy import Connection, and_, case, exists, func, literal_column, null, or_, select, update
 
 from gateway.leads.record import Ref
 from gateway.store import tables as t
-from gateway.store.among import among
+from gateway.store.among import among, outside
 from gateway.store.put import Put
 from gateway.store.times import new_id
 
@@ -29,7 +29,7 @@ def found(connection: Connection, items: Sequence[Mapping[str, Any]]) -> None:
 def end_conflicts(connection: Connection, leads: Collection[str], keys: Collection[str], now: int) -> None:
     """Of all conflicts of these leads only those with ``keys`` are left."""
     if leads:
-        over = and_(among(_i.lead, leads), _i.kind == "conflict", _i.resolved_at.is_(None), not_(among(_i.key, keys)))
+        over = and_(among(_i.lead, leads), _i.kind == "conflict", _i.resolved_at.is_(None), outside(_i.key, keys))
         ended = {"resolved_at": now, "resolution": "a later edit decided"}
         connection.execute(update(t.work_items).where(over).values(ended))
 

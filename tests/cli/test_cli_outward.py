@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import re
 import socket
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,11 @@ from gateway.cli.main import cli
 from gateway.cli.systems import switched_on
 from gateway.contracts import Receipt
 from gateway.errors import Refused
+from gateway.runtime import open_gateway
+from gateway.store import silence
 from gateway.store import tables as t
 from gateway.store.database import open_store, read, write
+from gateway.times import to_micros
 
 
 def sent(instance: Any) -> list[dict[str, str]]:
@@ -259,6 +263,26 @@ def test_paused_system_is_not_sent_to(filled: Any) -> None:
     assert (report["confirmed"], report["waiting"], report["paused"]) == (0, 1, "paused by hand")
     filled.run("systems", "resume", "sales")
     assert filled.json("push")["systems"][0]["confirmed"] == 1
+
+
+def test_push_asks_a_system_that_does_not_answer_and_says_that_it_does_not(
+    filled: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At once, for somebody waits; with one write, and what others have found out before counts."""
+    filled.json("activate", "sales", "--existing", "handover")
+    asked = []
+
+    def silent(self: Any, call: Any) -> Any:
+        asked.append(len(call.writes))
+        raise TimeoutError
+
+    monkeypatch.setattr(FilesSink, "deliver", silent)
+    with closing(open_gateway(filled.root)) as gateway, write(gateway.store.main) as connection:
+        silence.note(connection, "sales", 4, to_micros(gateway.now()) + 200_000_000)
+    said = filled.run("push").stdout
+    assert "it does not answer" in said
+    assert asked == [1]
+    assert filled.json("push")["systems"][0]["silent"] is True
 
 
 # -- deliveries and work -----------------------------------------------------------------------------------------------

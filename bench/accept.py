@@ -40,7 +40,8 @@ from flask import Flask
 
 from gateway.contracts import Secret, Verification
 from gateway.store.database import Store, open_store, upgrade
-from gateway.store.inbox import GroupWriter, Inbox
+from gateway.store.group_writer import GroupWriter
+from gateway.store.inbox import Inbox
 from gateway.store.place import Place
 from gateway.web.app import create_app
 from gateway.web.intake import Intake, SourceOffer

@@ -35,7 +35,7 @@ import requests
 
 from gateway.contracts import Receipt
 from gateway.runtime import Gateway, open_gateway
-from gateway.store.inbox import Arrival
+from gateway.store.arrivals import Arrival
 
 SYSTEMS = ("hubspot", "salesforce")
 TARGETS = {

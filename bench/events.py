@@ -33,7 +33,7 @@ import bare_pipeline
 
 from gateway import logs
 from gateway.runtime import Gateway, open_gateway
-from gateway.store.inbox import Arrival
+from gateway.store.arrivals import Arrival
 from gateway.times import to_micros
 
 TARGET = 0.7

@@ -33,9 +33,9 @@ from gateway.errors import ConfigError, NotFound, QuarantineDocument, Refused
 from gateway.mapping import SystemMapping, compile_mapping
 from gateway.readings import Reading
 from gateway.settings.files import ConfigFile
+from gateway.store.arrivals import Appended, Arrival
 from gateway.store.commit import commit
 from gateway.store.database import write
-from gateway.store.inbox import Appended, Arrival
 from gateway.store.times import new_id
 from gateway.testing.hostile import BODIES, MARK, VALUES
 from gateway.web.intake import MAX_BODY, Intake, SourceOffer

@@ -272,7 +272,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from gateway.runtime import open_gateway
-from gateway.store.inbox import Arrival
+from gateway.store.arrivals import Arrival
 
 gateway = open_gateway(Path(sys.argv[1]))
 at = datetime.now(UTC)

@@ -35,7 +35,7 @@ from gateway.settings.files import ConfigFile
 from gateway.settings.form import GatewayForm
 from gateway.settings.instance import store_place
 from gateway.store import bells, breakers, bundle
-from gateway.store.inbox import GroupWriter
+from gateway.store.group_writer import GroupWriter
 from gateway.store.times import new_id, utc_now
 from gateway.times import to_micros
 

@@ -7,94 +7,41 @@ that they live, and ``finish`` or ``quarantine`` them; what a dead worker held g
 from __future__ import annotations
 
 import contextlib
-import queue
-import shutil
-import threading
 import time
-from base64 import b64encode
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from hashlib import sha256
-from itertools import chain
-from pathlib import Path
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from datetime import datetime
 from types import MappingProxyType
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
-import orjson
 from sqlalchemy import ColumnElement, Connection, Engine, and_, func, select, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from gateway.contracts import Document, Origin, Page
 from gateway.errors import StorageBusy
-from gateway.store import bells, hanging
+from gateway.store import arrivals, bells
 from gateway.store.among import among
-from gateway.store.database import PlainWriter, read, roomy_log, write
+from gateway.store.arrivals import Appended, Arrival, Entry, entry_of
+from gateway.store.database import PlainWriter, read, write
 from gateway.store.tables import documents, duplicates
-from gateway.store.times import from_micros, new_ids, to_micros
+from gateway.store.times import from_micros, to_micros
 
 SILENCE = 30.0
 """Seconds of the taker's monotonic clock without a beat after which a worker counts as dead."""
 DEATHS = 3
 """So often may a worker die over one document alone before the document is quarantined."""
-LONG_MEMORY = timedelta(days=30)
-SHORT_MEMORY = timedelta(minutes=10)
 PAGE_BYTES = 1024 * 1024
-OTHER_BODY = "same id, other body"
 FORGOTTEN, KEPT = "forgotten", "kept for its time"
 """Why a document has no body any more: it named somebody who is forgotten, or is older than bodies are kept."""
 POISON = f"poison: the worker died {DEATHS} times over this document alone"
 
-MOMENT = 0.004
-"""Seconds that a commit waits at most for those who were answered by the one before."""
-ENOUGH = 32
-"""So many arrivals are worth a commit without waiting for more."""
-MOST = 512
-"""Arrivals of one commit."""
-HANDS = 2
-"""So many commits may be under way at a time on PostgreSQL: while one waits for the disk, the next is made."""
-IDLE = 1.0
-"""Seconds after which the writer's connection may have been cut by then."""
-RESERVE = 64 * 1024 * 1024
-"""Bytes of free space that are left for working what is in: nothing is taken in below."""
 NEWEST = 1000
 """Documents that are looked at for who was heard of last."""
 
-_MICROSECOND = timedelta(microseconds=1)
 _DEATHS = "deaths"  # a worker that two see die dies once
 _LOOK = 1.0  # seconds between two looks for dead workers
 _d = documents.c
 _T = TypeVar("_T")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Arrival:
-    """Bytes that came in. ``key``: the sender's delivery id; None = the hash of the body stands in.
-
-    ``memory`` is how long a second arrival with this key and body counts as the same one. Default: 30 days with an
-    id; 10 minutes without, because the same bytes may later be news again (a status that went back and forth).
-    """
-
-    system: str
-    body: bytes = field(repr=False)
-    received_at: datetime
-    content_type: str = "application/json"
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    key: str | None = None
-    memory: timedelta | None = None
-    origin: Origin = "webhook"
-    stream: str = ""
-    history: bool = False
-
-
-class Appended(NamedTuple):
-    """``id`` of the document on disk; for a duplicate, of the one that was there already."""
-
-    id: str
-    duplicate: bool
-    flags: str = ""
 
 
 class Inbox:
@@ -118,41 +65,13 @@ class Inbox:
         The same key with the same body, within its memory, is a duplicate: counted, not stored. The same key with
         another body is stored and flagged. Raises ``StorageBusy`` when nothing was stored.
         """
-        return self.append_entries([_entry(arrival) for arrival in arrivals], writer)
+        return self.append_entries([entry_of(arrival) for arrival in arrivals], writer)
 
-    def append_entries(self, entries: Sequence[_Entry], writer: PlainWriter | None) -> list[Appended]:
+    def append_entries(self, entries: Sequence[Entry], writer: PlainWriter | None) -> list[Appended]:
         """The same, of what ``GroupWriter``'s callers have made of their arrivals."""
-        rows: list[tuple[Any, ...]] = []
-        answers: list[Appended] = []
-        repeated: Counter[str] = Counter()
-        sqlite = self.engine.dialect.name == "sqlite"
-        mark = "?" if sqlite else "%s"
-        with self._storage(), self._turn(writer) as cursor:
-            if not sqlite:  # there the turn is the only one
-                pairs = [f"{entry.system}\n{entry.key}" for entry in entries]
-                cursor.execute(_ONE_AT_A_TIME, (orjson.dumps(pairs).decode(),))
-            known = _known(cursor, sqlite, entries)
-            for entry, id_ in zip(entries, new_ids(len(entries)), strict=True):
-                alike = [each for each in known.get((entry.system, entry.key), ()) if each[2] > entry.since]
-                same = next((each for each in alike if each[1] == entry.digest), None) if alike else None
-                if same is not None:
-                    repeated[entry.system] += 1
-                    answers.append(Appended(same[0], True))
-                    continue
-                flags = OTHER_BODY if alike else ""
-                rows.append((id_, flags, *entry.row))
-                known.setdefault((entry.system, entry.key), []).append((id_, entry.digest, entry.at))
-                answers.append(Appended(id_, False, flags))
-            for chunk in _chunks(rows):
-                # One statement, for SQLite lets all other threads run before each: it would get to its end late.
-                if sqlite:
-                    row = f"({', '.join('?' * len(_COLUMNS))})"
-                    cursor.execute(f"{_INSERT} VALUES {', '.join([row] * len(chunk))}", [*chain.from_iterable(chunk)])
-                else:
-                    cursor.execute(f"{_INSERT} {_GIVEN}", (_as_json(chunk),))
-            for system, count in sorted(repeated.items()):
-                cursor.execute(_COUNT.format(mark), (system, count))
-            if rows and self._rings:
+        with self.storage(), self._turn(writer) as cursor:
+            answers, new = arrivals.put(cursor, self.engine.dialect.name == "sqlite", entries)
+            if new and self._rings:
                 cursor.execute(bells.RING, ([bells.PIPELINE],))
         return answers
 
@@ -439,7 +358,7 @@ class Inbox:
                 mine.close()
 
     @contextlib.contextmanager
-    def _storage(self) -> Iterator[None]:
+    def storage(self) -> Iterator[None]:
         """Whatever the driver complains about while storing: the sender may come again."""
         try:
             yield
@@ -473,179 +392,6 @@ class Inbox:
                 self.bury(lease)
 
 
-class _Ticket:
-    """One caller's arrival, and what became of it once ``done`` is released."""
-
-    __slots__ = ("answer", "done", "entry", "error")
-
-    def __init__(self, entry: _Entry) -> None:
-        self.entry: _Entry | None = entry  # None: nobody waits for it any more
-        self.answer: Appended | None = None
-        self.error: Exception | None = None
-        self.done = threading.Lock()
-        self.done.acquire()
-
-
-class GroupWriter:
-    """Commits what many callers append, together: a commit costs one disk flush, and on PostgreSQL its round
-    trips, however many share it.
-
-    ``folder`` is watched for free space: below ``reserve`` bytes nothing more is taken in, so that what is in can
-    still be worked.
-    """
-
-    def __init__(
-        self,
-        inbox: Inbox,
-        folder: Path | None = None,
-        reserve: int = RESERVE,
-        waiting: int = 1024,
-        patience: float = 2.5,
-        hands: int | None = None,
-    ) -> None:
-        """``hands``: commits that may be under way at a time; by default as many as the database is good for."""
-        self._inbox = inbox
-        self._folder = folder
-        self._reserve = reserve
-        self._most = waiting
-        self._patience = patience
-        self._queue: queue.SimpleQueue[_Ticket | None] = queue.SimpleQueue()
-        self._wanted = MOST  # so many in the queue wake the writer before its moment is over
-        self._bell = threading.Lock()
-        self._bell.acquire()
-        self._room = True
-        self._room_at = float("-inf")
-        self._closed = False
-        self._gathering = threading.Lock()  # one at a time
-        if hands is None:
-            hands = HANDS if inbox.engine.dialect.name == "postgresql" else 1
-        self._threads = [
-            threading.Thread(target=self._run, name=f"inbox-writer-{number}", daemon=True) for number in range(hands)
-        ]
-        for thread in self._threads:
-            thread.start()
-
-    def append(self, arrival: Arrival) -> Appended:
-        """Blocks until the arrival is on disk. Raises ``StorageBusy`` when it is not; then it may be sent again."""
-        if self._closed:
-            raise StorageBusy("shutting down")
-        if self._queue.qsize() >= self._most:
-            raise StorageBusy("too much is waiting to be written")
-        ticket = _Ticket(_entry(arrival))
-        self._put(ticket)
-        if not ticket.done.acquire(timeout=self._patience):
-            ticket.entry = None  # whoever waits in vain must not fill our memory
-            raise StorageBusy("the disk is too slow")
-        if ticket.error is not None:
-            raise ticket.error
-        assert ticket.answer is not None
-        return ticket.answer
-
-    @property
-    def alive(self) -> bool:
-        """Without its thread nothing is taken in any more."""
-        return all(thread.is_alive() for thread in self._threads)
-
-    def close(self) -> None:
-        """Commit what was taken in, then stop."""
-        self._closed = True
-        self._wanted = 0
-        self._put(None)
-        for thread in self._threads:
-            thread.join()
-
-    def _put(self, ticket: _Ticket | None) -> None:
-        self._queue.put(ticket)
-        if self._queue.qsize() >= self._wanted:
-            with contextlib.suppress(RuntimeError):  # rung already
-                self._bell.release()
-
-    def _run(self) -> None:
-        with contextlib.suppress(Exception):  # it is only faster with it; what is wrong, each call is told
-            roomy_log(self._inbox.engine)
-        expected, hand = 1, _Hand(self._inbox, self._patience)
-        while True:
-            with self._gathering:
-                batch = self._gather(expected)
-            self._write([ticket for ticket in batch if ticket is not None], hand)
-            if None in batch:
-                self._queue.put(None)  # for the other hand
-                break
-            expected = len(batch) + self._queue.qsize()
-        hand.let_go()
-
-    def _gather(self, expected: int) -> list[_Ticket | None]:
-        """Everything that waits. Who was just answered soon comes again: for them, a commit waits a moment."""
-        batch = [self._queue.get()]
-        until = time.monotonic() + MOMENT
-        while True:
-            with contextlib.suppress(queue.Empty):
-                while len(batch) < MOST:
-                    batch.append(self._queue.get_nowait())
-            missing = min(expected, ENOUGH) - len(batch)
-            if None in batch or missing <= 0 or (left := until - time.monotonic()) <= 0:
-                self._wanted = MOST
-                return batch
-            self._wanted = missing
-            if self._queue.qsize() < missing:
-                self._bell.acquire(timeout=left)
-
-    def _write(self, batch: list[_Ticket], hand: _Hand) -> None:
-        taken = [(ticket, entry) for ticket in batch if (entry := ticket.entry) is not None]
-        if not taken:
-            return
-        try:
-            if not self._has_room():
-                raise StorageBusy("the disk is nearly full", retry_after=60)
-            answers = hand.append([entry for _, entry in taken])
-        except Exception as exc:  # noqa: BLE001 - every caller gets an answer, whatever is wrong
-            hand.let_go()  # the next batch tries with a new connection
-            if len(taken) > 1 and not isinstance(exc, StorageBusy):
-                for ticket, _ in taken:  # one of them cannot be stored: the others can
-                    self._write([ticket], hand)
-                return
-            for ticket, _ in taken:
-                ticket.error = exc
-                ticket.done.release()
-        else:
-            for (ticket, _), answer in zip(taken, answers, strict=True):
-                ticket.answer = answer
-                ticket.done.release()
-
-    def _has_room(self) -> bool:
-        now = time.monotonic()
-        if self._folder is not None and now - self._room_at > 1.0:
-            self._room_at = now
-            self._room = shutil.disk_usage(self._folder).free >= self._reserve
-        return self._room
-
-
-class _Hand:
-    """One thread's connection for commit after commit."""
-
-    def __init__(self, inbox: Inbox, patience: float) -> None:
-        self._inbox = inbox
-        self._patience = patience
-        self._writer: PlainWriter | None = None
-        self._written_at = time.monotonic()
-
-    def append(self, entries: Sequence[_Entry]) -> list[Appended]:
-        if time.monotonic() - self._written_at > IDLE:
-            self.let_go()  # the pool asks whether a connection is alive still
-        with hanging.within(self._patience), self._inbox._storage():
-            if self._writer is None:
-                self._writer = PlainWriter(self._inbox.engine)
-            answers = self._inbox.append_entries(entries, self._writer)
-        self._written_at = time.monotonic()
-        return answers
-
-    def let_go(self) -> None:
-        if self._writer is not None:
-            with contextlib.suppress(Exception):  # it may be what is broken
-                self._writer.close()
-            self._writer = None
-
-
 _documents = documents  # the methods' own parameters of that name must not hide the table
 
 
@@ -666,104 +412,6 @@ def _readable(
 
 def _leased(worker: str) -> ColumnElement[bool]:
     return and_(_d.state == "waiting", _d.lease == worker)
-
-
-def _memory(arrival: Arrival) -> int:
-    """Microseconds."""
-    return (arrival.memory or (LONG_MEMORY if arrival.key else SHORT_MEMORY)) // _MICROSECOND
-
-
-# The accept path writes its statements as text: while every caller waits, SQLAlchemy's part of a small commit would be
-# three times SQLite's own.
-
-_COLUMNS = (
-    *("id", "flags", "system", "received_at", "key", "body_hash", "body", "content_type"),
-    *("headers", "origin", "stream", "history", "state"),
-)
-_INSERT = f"INSERT INTO documents ({', '.join(_COLUMNS)})"
-# All rows in one parameter, as ``put`` has it: to name the type of each value would cost more than to store it.
-_PARTS = {"body": ("text", "decode(body, 'base64')"), "headers": ("text", "headers::json")}
-_PARTS |= {name: ("text", name) for name in _COLUMNS if name not in _PARTS}
-_PARTS |= {"received_at": ("bigint", "received_at"), "history": ("boolean", "history")}
-_GIVEN = (
-    f"SELECT {', '.join(_PARTS[name][1] for name in _COLUMNS)} FROM json_to_recordset(%s::json)"
-    f" AS given ({', '.join(f'{name} {_PARTS[name][0]}' for name in _COLUMNS)})"
-)
-_KNOWN = "SELECT id, key, body_hash, received_at FROM documents WHERE system = ? AND received_at > ? AND key IN ({})"
-# Key by key: asked for all at once, PostgreSQL walks through every document of the system while its statistics of the
-# table are older than most of its rows.
-KNOWN_EACH = (
-    "SELECT found.* FROM json_array_elements_text(%s::json) AS asked (key) CROSS JOIN LATERAL"
-    " (SELECT id, d.key, body_hash, received_at FROM documents AS d"
-    " WHERE system = %s AND d.key = asked.key AND received_at > %s ORDER BY received_at OFFSET 0) AS found"
-)
-# The same delivery may come by two doors at once. In one order, or two who share two keys would wait for each other.
-_ONE_AT_A_TIME = (
-    "SELECT pg_advisory_xact_lock(key) FROM"
-    " (SELECT DISTINCT hashtextextended(pair, 0) AS key FROM json_array_elements_text(%s::json) AS pair"
-    " ORDER BY key) AS keys"
-)
-_COUNT = (
-    "INSERT INTO duplicates (system, count) VALUES ({0}, {0})"
-    " ON CONFLICT (system) DO UPDATE SET count = duplicates.count + excluded.count"
-)
-
-
-class _Entry(NamedTuple):
-    """What is to be stored of an arrival, made by the thread that brings it. ``since``: older ones with its key are
-    others; ``row``: all but the first two of ``_COLUMNS``. Times in microseconds."""
-
-    system: str
-    key: str
-    digest: str
-    at: int
-    since: int
-    row: tuple[Any, ...]
-
-
-def _entry(arrival: Arrival) -> _Entry:
-    digest = sha256(arrival.body).hexdigest()
-    key = (arrival.key or digest).replace("\0", "�")  # PostgreSQL's texts hold no NUL
-    at = to_micros(arrival.received_at)
-    row = (
-        arrival.system,
-        at,
-        key,
-        digest,
-        arrival.body,
-        arrival.content_type,
-        orjson.dumps(dict(arrival.headers)).decode(),
-        arrival.origin,
-        arrival.stream,
-        arrival.history,
-        "waiting",
-    )
-    return _Entry(arrival.system, key, digest, at, at - _memory(arrival), row)
-
-
-def _as_json(rows: Sequence[tuple[Any, ...]]) -> str:
-    given = [dict(zip(_COLUMNS, row, strict=True)) for row in rows]
-    for row in given:
-        row["body"] = b64encode(row["body"]).decode()
-    return orjson.dumps(given).decode()
-
-
-def _known(cursor: Any, sqlite: bool, entries: Sequence[_Entry]) -> dict[tuple[str, str], list[tuple[str, str, int]]]:
-    """(system, key) → documents on disk that may be the same: (id, body hash, received at)."""
-    asked: dict[str, set[str]] = {}
-    since = min((entry.since for entry in entries), default=0)
-    for entry in entries:
-        asked.setdefault(entry.system, set()).add(entry.key)
-    known: dict[tuple[str, str], list[tuple[str, str, int]]] = {}
-    for system, wanted in asked.items():
-        for chunk in _chunks(wanted):
-            if sqlite:
-                cursor.execute(_KNOWN.format(", ".join("?" * len(chunk))), (system, since, *chunk))
-            else:
-                cursor.execute(KNOWN_EACH, (orjson.dumps(chunk).decode(), system, since))
-            for document, key, digest, at in cursor.fetchall():
-                known.setdefault((system, key), []).append((document, digest, at))
-    return known
 
 
 def _load(connection: Connection, ids: Sequence[str]) -> list[Document]:

@@ -23,8 +23,8 @@ from gateway.outbound.planner import planned
 from gateway.runtime import Gateway, open_gateway
 from gateway.settings.files import ConfigFile
 from gateway.store import listing
+from gateway.store.arrivals import Arrival
 from gateway.store.database import open_store, read, upgrade
-from gateway.store.inbox import Arrival
 from gateway.testing import memory
 from gateway.web.app import create_app
 from gateway.web.intake import Intake

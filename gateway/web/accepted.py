@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from gateway.store.inbox import Appended, Arrival
+from gateway.store.arrivals import Appended, Arrival
 
 EVERY = 1.0
 LINE = 200

@@ -23,7 +23,7 @@ from gateway.engine.supervisor import STATUS, down
 from gateway.errors import ConfigError
 from gateway.store import alarms, bundle, gauges, hanging, notices
 from gateway.store.database import READ_ONLY, in_words, name_of, read, require_current, write
-from gateway.store.inbox import RESERVE, GroupWriter
+from gateway.store.group_writer import RESERVE, GroupWriter
 from gateway.times import to_micros
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ import structlog
 
 from gateway.contracts import Answer, Verification
 from gateway.errors import StorageBusy
-from gateway.store.inbox import SHORT_MEMORY, Appended, Arrival
+from gateway.store.arrivals import SHORT_MEMORY, Appended, Arrival
 from gateway.web import patience
 from gateway.web.signatures import verify
 

@@ -32,7 +32,7 @@ from gateway.people import regrouping
 from gateway.runtime import open_gateway
 from gateway.store import pushes, switches
 from gateway.store import tables as t
-from gateway.store.inbox import Arrival
+from gateway.store.arrivals import Arrival
 from gateway.store.overview import overview
 from gateway.times import to_micros
 

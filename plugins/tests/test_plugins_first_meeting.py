@@ -14,8 +14,8 @@ from sqlalchemy import select
 
 from gateway.runtime import open_gateway
 from gateway.store import tables as t
+from gateway.store.arrivals import Arrival
 from gateway.store.database import read
-from gateway.store.inbox import Arrival
 
 START = datetime(2026, 6, 1, 9, tzinfo=UTC)
 LEADS = CONTACTS = 25_000

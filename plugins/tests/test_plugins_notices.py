@@ -30,8 +30,8 @@ from gateway.people.forgetting import forget
 from gateway.runtime import Gateway, open_gateway
 from gateway.store import alarms, outbox, switches
 from gateway.store import tables as t
+from gateway.store.arrivals import Arrival
 from gateway.store.database import read, write
-from gateway.store.inbox import Arrival
 from gateway.store.overview import overview
 from gateway.sync.drift import Drift
 from gateway.times import to_micros

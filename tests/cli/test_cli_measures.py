@@ -17,7 +17,7 @@ from gateway.engine.process import web_app
 from gateway.engine.slots import Slots
 from gateway.store import tables as t
 from gateway.store.database import open_store, write
-from gateway.store.inbox import GroupWriter
+from gateway.store.group_writer import GroupWriter
 
 
 def _numbers(text):

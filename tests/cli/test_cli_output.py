@@ -288,6 +288,11 @@ def test_json_has_the_documented_keys(filled: Any, ann: Any, bob: Any, command: 
         filled.json("activate", "sales", "--existing", "ignore")
         filled.bring([ann | {"id": "8", "email": "fay@six.example"}], "fay.csv")
         arguments[command] = [filled.json("inbox", "list")["documents"][0]["id"]]
+    if command == "import":
+        arguments[command][0] = str(filled.csv("odd.csv", [ann | {"id": ""}, bob]))
+    if command == "model show":
+        rule = "fit:\n  - {name: Neighbours, when: {company.engaged_leads: {at_least: 2}}, points: 5}\n"
+        filled.edit("scoring.yaml", "fit:\n", rule)
     if command == "try":  # somebody for sales, and somebody who is left out
         chief = ann | {"id": "8", "email": "fay@six.example", "page": "pricing"}
         arguments["try"] = ["--file", str(filled.csv("new.csv", [chief, bob | {"email": "x@test.example"}]))]

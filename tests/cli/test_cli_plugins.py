@@ -21,7 +21,7 @@ from gateway.plugins.probe import Seen
 from gateway.plugins.switched import Switched
 from gateway.runtime import open_gateway
 from gateway.settings.files import ConfigFile
-from gateway.store.inbox import Arrival
+from gateway.store.arrivals import Arrival
 
 FILES = Seen(
     name="files",

@@ -14,8 +14,8 @@ from gateway.accounts import audit
 from gateway.journey.assigning import User
 from gateway.store import roster
 from gateway.store import tables as t
+from gateway.store.arrivals import Arrival
 from gateway.store.database import write
-from gateway.store.inbox import Arrival
 from gateway.web.desk.page import NAME
 
 JSON = {"Content-Type": "application/json"}

@@ -10,8 +10,9 @@ from datetime import UTC, datetime
 import pytest
 
 from gateway.store import breakers
+from gateway.store.arrivals import Arrival
 from gateway.store.database import open_store, upgrade
-from gateway.store.inbox import Arrival, Inbox
+from gateway.store.inbox import Inbox
 
 HEAD = "from gateway.hookspecs import hookimpl\n"
 SOURCE = """

@@ -14,8 +14,9 @@ from gateway.contracts import Secret
 from gateway.engine import bells as heard
 from gateway.engine.workers import bell_of, loop
 from gateway.store import bells
+from gateway.store.arrivals import Arrival
 from gateway.store.database import open_store, read, upgrade, write
-from gateway.store.inbox import Arrival, Inbox
+from gateway.store.inbox import Inbox
 from gateway.store.place import Place
 
 pytestmark = pytest.mark.sqlite  # each test says itself where its store is

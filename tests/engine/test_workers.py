@@ -9,8 +9,9 @@ from sqlalchemy.exc import OperationalError
 
 from gateway.engine.workers import LONGEST_BATCH, POLL, SqliteBell, loop, pipeline_loop
 from gateway.errors import StaleCommit, StorageBusy
+from gateway.store.arrivals import Arrival
 from gateway.store.database import open_store, upgrade, write
-from gateway.store.inbox import DEATHS, Arrival, Inbox
+from gateway.store.inbox import DEATHS, Inbox
 from gateway.store.tables import duplicates
 
 

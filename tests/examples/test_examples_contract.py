@@ -19,7 +19,7 @@ from sqlalchemy import select
 from gateway import clocks
 from gateway.runtime import Gateway, open_gateway
 from gateway.store import tables as t
-from gateway.store.inbox import Arrival
+from gateway.store.arrivals import Arrival
 from gateway.times import to_micros
 
 HOUR = timedelta(hours=1)

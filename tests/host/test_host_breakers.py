@@ -16,8 +16,8 @@ from gateway.plugins.watch import parts
 from gateway.runtime import open_gateway
 from gateway.store import breakers
 from gateway.store import tables as t
+from gateway.store.arrivals import Arrival
 from gateway.store.database import read, write
-from gateway.store.inbox import Arrival
 from gateway.times import to_micros
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)

@@ -8,7 +8,7 @@ import pytest
 
 from gateway.host import Host, installed
 from gateway.runtime import open_gateway
-from gateway.store.inbox import Arrival
+from gateway.store.arrivals import Arrival
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 PLUGIN = """

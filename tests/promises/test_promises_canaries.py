@@ -27,8 +27,8 @@ from gateway import host, logs, runtime
 from gateway.cli.main import cli
 from gateway.engine.process import web_app
 from gateway.store import tables as t
+from gateway.store.arrivals import Arrival
 from gateway.store.database import open_store, read
-from gateway.store.inbox import Arrival
 from gateway.store.times import utc_now
 
 pytest.importorskip("gateway_webhook")

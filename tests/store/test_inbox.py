@@ -16,20 +16,11 @@ from sqlalchemy import event
 
 from gateway.contracts import Page, Secret
 from gateway.errors import StorageBusy
-from gateway.store import database
+from gateway.store import arrivals, database
+from gateway.store.arrivals import KNOWN_EACH, OTHER_BODY, Appended, Arrival
 from gateway.store.database import open_store, upgrade
-from gateway.store.inbox import (
-    DEATHS,
-    KNOWN_EACH,
-    OTHER_BODY,
-    PAGE_BYTES,
-    POISON,
-    SILENCE,
-    Appended,
-    Arrival,
-    GroupWriter,
-    Inbox,
-)
+from gateway.store.group_writer import GroupWriter
+from gateway.store.inbox import DEATHS, PAGE_BYTES, POISON, SILENCE, Inbox
 from gateway.store.place import Place
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -394,6 +385,15 @@ def test_listing_pages_backwards_without_bodies(inbox):
     assert "body" not in first[0]
 
 
+@pytest.mark.parametrize("statement", [(2, 1000), (500, 12)])
+def test_what_is_large_together_is_stored_by_several_statements(inbox, monkeypatch, statement):
+    """A statement holds some rows and some bytes; a body above that goes alone."""
+    monkeypatch.setattr(arrivals, "STATEMENT", statement)
+    bodies = [b"%d" % n * 5 for n in range(5)] + [b"x" * 20]
+    stored = inbox.append([arrival(body, f"{n}") for n, body in enumerate(bodies)])
+    assert [document.body for document in inbox.documents([one.id for one in stored])] == bodies
+
+
 # -- the group writer ------------------------------------------------------------------------------------------------
 
 
@@ -551,8 +551,10 @@ def test_whether_an_arrival_is_known_is_asked_key_by_key(tmp_path, postgresql):
 TWO_WRITERS = """
 import sys, pathlib, threading
 from datetime import UTC, datetime
-from gateway.store import database
-from gateway.store.inbox import Arrival, GroupWriter, Inbox
+from gateway.store import arrivals, database
+from gateway.store.arrivals import Arrival
+from gateway.store.group_writer import GroupWriter
+from gateway.store.inbox import Inbox
 database.BUSY_SECONDS = 300.0  # a busy machine's turns may be long
 writer = GroupWriter(Inbox(database.open_store(pathlib.Path(sys.argv[1])).inbox), patience=300)
 def send(part):

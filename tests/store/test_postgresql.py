@@ -15,10 +15,11 @@ from gateway import logs
 from gateway.contracts import Secret
 from gateway.errors import StaleCommit, StorageBusy
 from gateway.store import database, migrations, outbox, tables
+from gateway.store.arrivals import Arrival
 from gateway.store.budgets import held, hold
 from gateway.store.commit import commit, commit_writes
 from gateway.store.database import open_store, read, require_current, upgrade, write
-from gateway.store.inbox import Arrival, Inbox
+from gateway.store.inbox import Inbox
 from gateway.store.place import Place
 from gateway.times import to_micros
 

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from gateway.contracts import Answer, Secret, Timestamp, Verification
 from gateway.errors import StorageBusy
 from gateway.store.database import open_store, upgrade
-from gateway.store.inbox import GroupWriter, Inbox
+from gateway.store.group_writer import GroupWriter
+from gateway.store.inbox import Inbox
 from gateway.web.app import create_app
 from gateway.web.intake import MAX_BODY, MAX_QUERY, Intake, SourceOffer
 

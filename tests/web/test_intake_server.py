@@ -28,7 +28,8 @@ from datetime import UTC, datetime
 from functools import partial
 from gateway.contracts import Secret, Verification
 from gateway.store.database import open_store
-from gateway.store.inbox import GroupWriter, Inbox
+from gateway.store.group_writer import GroupWriter
+from gateway.store.inbox import Inbox
 from gateway.web import server
 from gateway.web.app import create_app
 from gateway.web.intake import Intake, SourceOffer

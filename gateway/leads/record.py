@@ -112,6 +112,8 @@ class RecordWritten(Event):
     """Fields of ``values`` that we sent and the system did not answer."""
     sent: dict[str, Any] = field(default_factory=dict, repr=False)
     """What we sent, where the system answered something else."""
+    found: bool = False
+    """The write made the record and got no answer; it was found later. What is known of it from news came after."""
 
 
 def fold(record: Record, events: Iterable[tuple[int, Event]], rules: Rules | None) -> list[Fact]:
@@ -177,7 +179,8 @@ def _written(record: Record, event: RecordWritten) -> None:
     at = to_micros(event.at)
     for name, (raw, stamp) in event.values.items():
         entry = record.snapshot.get(name)
-        if entry is None or entry[0] != raw or entry[1] > at - ECHO:
+        newer = event.found and name in event.assumed and entry is not None
+        if not newer and (entry is None or entry[0] != raw or entry[1] > at - ECHO):
             record.snapshot[name] = [raw, stamp, stamp] if name in event.sent else [raw, stamp]
         sent = event.sent.get(name, raw)
         before = record.told.get(name)

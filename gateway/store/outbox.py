@@ -476,7 +476,8 @@ def _written(item: Settled, ref: Ref, at: datetime) -> RecordWritten:
     }
     assumed = sorted(sent.keys() - held.keys()) if ref[1] not in COMPANIONS else []
     differing = {name: raw for name, raw in sent.items() if held.get(name, raw) != raw}
-    return RecordWritten(**_of(item, ref, at), values=values, assumed=assumed, sent=differing)
+    found = item.row.state == "unknown" and item.row.create
+    return RecordWritten(**_of(item, ref, at), values=values, assumed=assumed, sent=differing, found=found)
 
 
 def _gone(item: Settled, ref: Ref, reason: str, at: datetime) -> RecordGone:

@@ -151,6 +151,7 @@ def event_row(
     """One row of table ``events``."""
     if isinstance(event, RecordWritten):
         body: dict[str, Any] = {"v": 1, "values": event.values, "assumed": event.assumed, "sent": event.sent}
+        body |= {"found": True} if event.found else {}
     else:
         body = body_of(event)
     return {

@@ -28,7 +28,7 @@ class Keeping:
         self._now = now
         self._walked = float("-inf")
         self._after: str | None = None
-        self._until = ""
+        self._from, self._until = "", ""
         self._whole = True
         """Whether nothing was left out so far: then the next walk begins here."""
 
@@ -38,7 +38,7 @@ class Keeping:
             if time.monotonic() - self._walked < ROUND:
                 return 0
             with read(self._engine) as connection:
-                self._until = self._after = emptied.since(connection)
+                self._from = self._until = self._after = emptied.since(connection)
             self._walked, self._whole = time.monotonic(), True
         before = to_micros(self._now() - self._keep)
         with read(self._engine) as connection:
@@ -52,7 +52,7 @@ class Keeping:
             self._until = row.id if self._whole else self._until
             old += [row] if settled and emptied.has_values(row) else []
         over = len(rows) < CHUNK or rows[-1].planned_at >= before
-        if old or over:
+        if old or (over and self._until != self._from):
             with write(self._engine, lock=None) as connection:
                 if old:
                     emptied.empty(connection, old)

@@ -123,7 +123,7 @@ def test_pages_of_the_audit_follow_each_other(app: Any, desk: Any, monkeypatch: 
     seen, path = 0, "/audit"
     while path:
         text = admin.get(path)
-        seen += text.count('<td data-label="When">')
+        seen += text.count('<td data-label="When"')
         found = re.search(r'href="([^"]+)">Earlier ones', text)
         path = found[1].replace("&amp;", "&") if found else ""
     assert seen == len(whole) > 2

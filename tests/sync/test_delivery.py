@@ -120,6 +120,21 @@ def test_a_lost_answer_is_looked_up_and_not_sent_again(small):
     assert len(small.crm.sent) == 1
 
 
+def test_what_was_edited_in_a_record_before_it_was_found_stays(small):
+    """It was made by a call that nobody answered, and told of itself before we looked: that came after what we sent."""
+    ready(small)
+    small.crm.answers = ["lost"]
+    small.delivery.run("w")
+    small.take("crm", {"id": "r1", "at": small.at.isoformat(), "position": "Boss"})
+    small.at += timedelta(minutes=5)
+    _, again = small.delivery.run("w")
+    small.pipeline.again(again)
+    assert "confirmed" in states(small)
+    held = dict(small.rows(t.records, "record", "snapshot"))
+    assert held["r1"]["position"][0] == "Boss"
+    assert "position" not in {name for _, _, fields in small.crm.sent[1:] for name in fields}
+
+
 def test_a_dead_workers_write_is_looked_up_by_the_next(small):
     """Its lease is taken over when its beat has not moved for the silence; before, nobody touches the write."""
     ready(small)

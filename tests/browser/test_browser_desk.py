@@ -35,6 +35,7 @@ ELSEWHERE = {
     "/login/<text>",
     "/static/desk/<path:filename>",
     "/work/<id_>",
+    "/jobs/<id_>/refused",  # a file
 }
 """Looked at by tests of their own, or there may be none."""
 AXE = "(async () => {{ {source}; return (await axe.run({options})).violations }})()"

@@ -153,7 +153,7 @@ def test_not_a_byte_of_room_is_503_too(opened, small_disk, monkeypatch):
     """Somebody else took all of it within the second: the database itself refuses, and nothing half is left."""
     web = opened(small_disk)
     assert web.post()[0] == 200
-    monkeypatch.setattr("gateway.store.inbox.GroupWriter._has_room", lambda writer: True)
+    monkeypatch.setattr("gateway.store.group_writer.GroupWriter._has_room", lambda writer: True)
     filler = fill(small_disk, 0)
     seen = {web.post(size=900_000)[0] for _ in range(16)}  # the log of changes has some room of its own
     assert seen <= {200, 503}

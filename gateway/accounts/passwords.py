@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import cache
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -14,7 +15,6 @@ LONGEST = 256
 _hasher = PasswordHasher()
 # Each check takes 64 MiB: a crowd of guesses must not take the machine's memory.
 _turn = threading.BoundedSemaphore(2)
-_NOBODYS = _hasher.hash("nobody has this password, yet the check takes as long")
 
 
 def check(password: str, email: str) -> None:
@@ -37,6 +37,11 @@ def fits(password: str, hash_: str) -> bool:
     """Whether it is the one of ``hash_``. An empty hash takes as long, and fits nothing."""
     try:
         with _turn:
-            return _hasher.verify(hash_ or _NOBODYS, password[:LONGEST]) and bool(hash_)
+            return _hasher.verify(hash_ or _nobodys(), password[:LONGEST]) and bool(hash_)
     except (VerificationError, InvalidHashError):
         return False
+
+
+@cache  # made when first needed: every command imports this, and few ask for a password
+def _nobodys() -> str:
+    return _hasher.hash("nobody has this password, yet the check takes as long")

@@ -12,7 +12,9 @@ import json
 import re
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import deepcopy
 from datetime import date, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -68,35 +70,9 @@ class ConfigFile:
 
     def __init__(self, name: str, text: str) -> None:
         """Raises ``ConfigError`` when the text is no YAML mapping."""
-        self.name = name
-        self.text = text
-        self._lines: dict[KeyPath, int] = {}
-        self._size = 0
-        if len(text) > MAX_CHARACTERS:
-            raise ConfigError([Problem(name, 0, "", f"longer than {MAX_CHARACTERS:,} characters")])
-        try:
-            with warnings.catch_warnings(action="ignore"):  # an anchor used twice is the author's own business
-                try:
-                    tree = YAML(typ="rt").load(text)
-                except DuplicateKeyError:
-                    twice = sorted(_doubled(name, YAML(typ="rt").compose(text), (), set()))
-                    raise ConfigError(twice) from None
-        except ConfigError:
-            raise
-        except MarkedYAMLError as exc:
-            mark = exc.problem_mark or exc.context_mark
-            line = mark.line + 1 if mark else 0
-            what = (exc.problem or exc.context or "").partition(" with value")[0]  # never quote a value
-            raise ConfigError([Problem(name, line, "", f"not readable as YAML: {what}")]) from None
-        except Exception as exc:  # noqa: BLE001 - dates such as 2026-13-45 and deep nesting escape as they like
-            if isinstance(exc, ValueError) and (found := list(_no_days(name, text))):
-                raise ConfigError(found) from None
-            raise ConfigError([Problem(name, 0, "", f"not readable as YAML: {type(exc).__name__}")]) from None
-        if tree is None:
-            tree = {}
-        if not isinstance(tree, Mapping):
-            raise ConfigError([Problem(name, 1, "", f"{_KEYS} (a YAML mapping)")])
-        self.data: dict[str, Any] = self._plain(tree, ())
+        self.name, self.text = name, text
+        data, self._lines = _read(name, text)
+        self.data: dict[str, Any] = deepcopy(data)  # its reader's own
 
     @classmethod
     def read(cls, path: Path, root: Path | None = None) -> ConfigFile:
@@ -115,12 +91,7 @@ class ConfigFile:
 
     def line(self, path: Sequence[Any]) -> int:
         """The line of the key at ``path``, or of its nearest parent that has one; 1 when nothing is nearer."""
-        path = tuple(path)
-        while path:
-            if path in self._lines:
-                return self._lines[path]
-            path = path[:-1]
-        return 1
+        return _line(self._lines, path)
 
     def has(self, path: Sequence[Any]) -> bool:
         """True when the file writes something at exactly this place."""
@@ -134,28 +105,80 @@ class ConfigFile:
         errors = schema.validate(self.data if data is None else data)
         return [self.problem((*at, *path), message) for path, message in _flat(errors, schema, ())]
 
-    def _plain(self, node: Any, path: KeyPath) -> Any:
+
+@lru_cache(maxsize=64)  # most of the work of opening an instance, and who follows edits opens the same texts again
+def _read(name: str, text: str) -> tuple[dict[str, Any], Mapping[KeyPath, int]]:
+    """The data of a YAML text, and the line of each place that it writes. Raises ``ConfigError``."""
+    if len(text) > MAX_CHARACTERS:
+        raise ConfigError([Problem(name, 0, "", f"longer than {MAX_CHARACTERS:,} characters")])
+    try:
+        with warnings.catch_warnings(action="ignore"):  # an anchor used twice is the author's own business
+            try:
+                tree = YAML(typ="rt").load(text)
+            except DuplicateKeyError:
+                twice = sorted(_doubled(name, YAML(typ="rt").compose(text), (), set()))
+                raise ConfigError(twice) from None
+    except ConfigError:
+        raise
+    except MarkedYAMLError as exc:
+        mark = exc.problem_mark or exc.context_mark
+        line = mark.line + 1 if mark else 0
+        what = (exc.problem or exc.context or "").partition(" with value")[0]  # never quote a value
+        raise ConfigError([Problem(name, line, "", f"not readable as YAML: {what}")]) from None
+    except Exception as exc:  # noqa: BLE001 - dates such as 2026-13-45 and deep nesting escape as they like
+        if isinstance(exc, ValueError) and (found := list(_no_days(name, text))):
+            raise ConfigError(found) from None
+        raise ConfigError([Problem(name, 0, "", f"not readable as YAML: {type(exc).__name__}")]) from None
+    if tree is None:
+        tree = {}
+    if not isinstance(tree, Mapping):
+        raise ConfigError([Problem(name, 1, "", f"{_KEYS} (a YAML mapping)")])
+    plain = _Plain(name)
+    return plain.made(tree, ()), plain.lines
+
+
+class _Plain:
+    """Plain data of what ruamel read; ``lines`` of its places come along."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.lines: dict[KeyPath, int] = {}
+        self._size = 0
+
+    def made(self, node: Any, path: KeyPath) -> Any:
         self._size += 1
         if self._size > MAX_VALUES:  # aliases of aliases: a few lines can stand for billions of values
-            raise ConfigError([self.problem(path[:3], f"more than {MAX_VALUES:,} values")])
+            raise self._refusal(path[:3], f"more than {MAX_VALUES:,} values")
         if len(path) > MAX_DEPTH:
-            raise ConfigError([self.problem(path[:3], f"nested deeper than {MAX_DEPTH} levels")])
+            raise self._refusal(path[:3], f"nested deeper than {MAX_DEPTH} levels")
         if isinstance(node, Mapping):
             for key in node:
                 if not isinstance(key, str | int | float | date | None):
-                    raise ConfigError([self.problem(path, "a key is one word or number, not a list or mapping")])
+                    raise self._refusal(path, "a key is one word or number, not a list or mapping")
                 if isinstance(node, CommentedBase) and key in (node.lc.data or {}):
-                    self._lines[(*path, key)] = node.lc.key(key)[0] + 1
-            return {_scalar(key): self._plain(value, (*path, key)) for key, value in node.items()}
+                    self.lines[(*path, key)] = node.lc.key(key)[0] + 1
+            return {_scalar(key): self.made(value, (*path, key)) for key, value in node.items()}
         if isinstance(node, list):
             for index in range(len(node)):
                 if isinstance(node, CommentedBase) and index in (node.lc.data or {}):
-                    self._lines[(*path, index)] = node.lc.item(index)[0] + 1
-            return [self._plain(value, (*path, index)) for index, value in enumerate(node)]
+                    self.lines[(*path, index)] = node.lc.item(index)[0] + 1
+            return [self.made(value, (*path, index)) for index, value in enumerate(node)]
         plain = _scalar(node)
         if not isinstance(plain, str | int | float | date | None):
-            raise ConfigError([self.problem(path, "a YAML tag (!…) is not understood here")])
+            raise self._refusal(path, "a YAML tag (!…) is not understood here")
         return plain
+
+    def _refusal(self, path: KeyPath, message: str) -> ConfigError:
+        return ConfigError([Problem(self.name, _line(self.lines, path), dotted(path), message)])
+
+
+def _line(lines: Mapping[KeyPath, int], path: Sequence[Any]) -> int:
+    path = tuple(path)
+    while path:
+        if path in lines:
+            return lines[path]
+        path = path[:-1]
+    return 1
 
 
 def _doubled(name: str, node: Any, path: KeyPath, seen: set[int]) -> Iterator[Problem]:

@@ -54,7 +54,7 @@ def write_step(line: migrations.Line, words: str, first: bool = False) -> Path |
     number = 1 if down is None else int(down.rpartition("_")[2]) + 1
     with create_engine("sqlite://").connect() as connection:
         if down is not None:
-            migrations.upgrade(line, connection)
+            migrations.steps(line, connection)
         found = differences(line, connection)
     if found.is_empty():
         return None

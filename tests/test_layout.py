@@ -182,11 +182,11 @@ def alone(wheels, tmp_path_factory) -> Path:
 
 def environment(folder: Path, ours: list[Path]) -> Path:
     """A new environment with these wheels; what they need is borrowed from ours."""
-    venv.create(folder, with_pip=True)
+    venv.create(folder)  # without pip: ours is borrowed, too, and one of its own takes seconds to unpack
     python = folder / "bin" / "python"
-    # Python 3.11 brings a setuptools of its own, too old to build without the package wheel: ours is borrowed below.
-    quiet(python, "-m", "pip", "uninstall", "-q", "-y", "setuptools", cwd=folder)
-    quiet(python, "-m", "pip", "install", "-q", "--no-index", "--no-deps", *ours, cwd=folder)
+    quiet(
+        sys.executable, "-m", "pip", "--python", python, "install", "-q", "--no-index", "--no-deps", *ours, cwd=folder
+    )
     # Never the source tree, nor a plugin of ours: who finds one there and cannot import it says other things.
     (folder / "borrowed").mkdir()
     for entry in (entry for path in sys.path if path.endswith("site-packages") for entry in Path(path).iterdir()):

@@ -26,7 +26,7 @@ from sqlalchemy import create_engine, select, text
 from gateway.store import tables as t
 from gateway.store.database import read
 
-KILLS = 50
+KILLS = 50 if SOAK else 20
 REPEATS = 1000 if SOAK else 10
 ACCOUNT = r"GET /account-info"
 """What a worker asks before its first write, when it has said already that it will send."""
@@ -210,7 +210,7 @@ def loses_its_database_ten_times(running: Running) -> None:
     assert {one for one, _ in documents} <= running.sent.keys()
 
 
-def is_killed_fifty_times(running: Running) -> None:
+def is_killed_again_and_again(running: Running) -> None:
     """Any of its processes, at random moments, while several senders call."""
     stop = threading.Event()
     numbers = itertools.count()
@@ -250,7 +250,7 @@ SCENARIOS = (
     has_a_full_disk,
     loses_its_database_ten_times,
     ends_at_each_step_of_a_delivery,
-    is_killed_fifty_times,
+    is_killed_again_and_again,
 )
 
 

@@ -642,6 +642,14 @@ class Sink(abc.ABC):
         """Our keys → ids of the records that carry them: asked after ``unknown``, before anything is sent again."""
         return {}
 
+    def tasks(self, object: str, records: Sequence[str]) -> Mapping[str, Mapping[str, str]]:
+        """People's records → the follow-up tasks with a key of ours that stand at them, the oldest first: id → key.
+
+        Asked in the month after a store was restored from a backup, before such a task is made: one whose key the
+        store does not know was made by the store before. Without this method it is made once more.
+        """
+        return {}
+
     def held(self, object: str, records: Sequence[str], fields: Sequence[str]) -> Mapping[str, Held]:
         """What records hold now, in as few calls as possible: asked just before fields with ``guard`` are written,
         and those that an undo puts back.

@@ -74,7 +74,7 @@ class Pulling:
     def look_up(self) -> int:
         """Fetch what is due of the records that were only named. Returns how many were settled."""
         with read(self.engine) as connection:
-            if due.paused(connection, self.system):
+            if due.silent(connection, self.system):
                 return 0
             rows = lookups.due(connection, self.system, to_micros(self.now()), LOOKUPS)
         if not rows:
@@ -107,7 +107,7 @@ class Pulling:
             if since <= at < again:  # a clock that has gone back since keeps nobody waiting
                 continue
             with read(self.engine) as connection:
-                if due.paused(connection, self.system):
+                if due.silent(connection, self.system):
                     return pages
             with self._alone() as alone:
                 if not alone:

@@ -109,12 +109,13 @@ def backup(app: App, folder: Path, as_json: bool) -> None:
 def restore(app: App, folder: Path, after: str | None, as_json: bool) -> None:
     """Fill the store, which must be empty, from the backup in DIR.
 
-    A backup of an older version gets this version's tables afterwards. What came in since the backup comes again with
-    the next pull. Who was forgotten since must be forgotten again: --after does it.
+    A backup of an older version gets this version's tables. All systems that are written to are paused: what they were
+    told since is over there, and not known here. Who was forgotten since must be forgotten again: --after does it.
     """
-    from gateway.store import copying, database, forget
+    from gateway.store import copying, database, restored
+    from gateway.store.times import to_micros, utc_now
 
-    here = _place(app)
+    here, systems = _place(app), _written_to(app)
     with contextlib.ExitStack() as stack:
         source = stack.enter_context(contextlib.closing(copying.opened_backup(folder.resolve())))
         store = stack.enter_context(_opened(here))
@@ -126,17 +127,17 @@ def restore(app: App, folder: Path, after: str | None, as_json: bool) -> None:
             copying.view(source) as seen,
             progress("rows", 2 * copying.rows_of(seen)) as tell,
         ):
-            copied = copying.copy(seen, store, tell)
-        database.upgrade(store)
-        if before is not None:
-            with database.write(store.main) as connection, database.read(before.main) as there:
-                forgotten = forget.as_there(connection, there)
+            there = stack.enter_context(database.read(before.main)) if before is not None else None
+            copied, forgotten = restored.restore(seen, store, systems, to_micros(utc_now()), there, tell)
     if as_json:
         _say_copied(copied, folder.resolve(), here)
         return
     say(f"{here}: {_sum(copied)} of {folder}, compared")
     if after is not None:
         say(f"forgotten again: {plural(forgotten, 'person', 'people')} whom the store before had forgotten since")
+    if systems:
+        say(f"nothing is sent to {', '.join(systems)}: start the gateway, have what came since sent again and pulled,")
+        say(f"look at `gateway plan`, then `gateway systems resume {' '.join(systems)}`")
 
 
 def _place(app: App) -> Place:
@@ -154,6 +155,14 @@ def _place(app: App) -> Place:
         raise ConfigError(file.check(GatewayForm(only=["store", "engine"], unknown=EXCLUDE)) or [str(exc)]) from None
     place: Place = said["store"].within(app.root)
     return replace(place, bells=said["engine"] == PROCRASTINATE)
+
+
+def _written_to(app: App) -> list[str]:
+    """The systems that gateway.yaml has switched on, whatever else is wrong with the files."""
+    from gateway.engine.supervisor import wanted_processes
+
+    kinds = (kind.partition(":") for kind in wanted_processes(app.root))
+    return [system for what, _, system in kinds if what == "deliver"]
 
 
 def _named(app: App, text: str, where: str) -> Place:

@@ -196,16 +196,17 @@ def pause(app: App, system: str, reason: str) -> None:
 
 
 @systems.command()
-@click.argument("system")
+@click.argument("systems", metavar="SYSTEM...", nargs=-1, required=True)
 @pass_app
-def resume(app: App, system: str) -> None:
-    """Send to a paused system again."""
+def resume(app: App, systems: tuple[str, ...]) -> None:
+    """Send to paused systems again."""
     from gateway.runtime import known_systems
     from gateway.store import switches
     from gateway.store.database import write
 
     gateway = app.gateway
-    known_systems(gateway.instance, [system])
+    known_systems(gateway.instance, systems)
     with write(gateway.store.main) as connection:
-        reason = switches.resume(connection, system)
-    say(f"{system}: resumed (it was paused: {reason})" if reason else f"{system}: was not paused")
+        reasons = {system: switches.resume(connection, system) for system in systems}
+    for system, reason in reasons.items():
+        say(f"{system}: resumed (it was paused: {reason})" if reason else f"{system}: was not paused")

@@ -61,5 +61,5 @@ def unheld(gateway: Gateway) -> Iterator[str]:
             if outbox.any_due(connection, system, now) and not due.paused(connection, system):
                 yield bells.deliver(system)
         for system in gateway.pullings:
-            if lookups.any_due(connection, system, now) and not due.paused(connection, system):
+            if lookups.any_due(connection, system, now) and not due.silent(connection, system):
                 yield bells.pull(system)

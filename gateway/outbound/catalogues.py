@@ -34,7 +34,7 @@ def watch(gateway: Gateway, system: str) -> int:
         return 0
     gateway.looks[system] = now + PAUSE
     with read(gateway.store.main) as connection:
-        if due.paused(connection, system):
+        if due.silent(connection, system):
             return 0
         open_ = alarms.open_alarms(connection, alarms.DRIFT, system)
         looked = catalogues.looked_at(connection, system)

@@ -20,14 +20,14 @@ import orjson
 from sqlalchemy import Engine
 
 from gateway.checked import Garbage, Tampered, refuse_receipts
-from gateway.contracts import COMPANIONS, LIST, Call, Receipt, Sink, Write, without_secrets
+from gateway.contracts import COMPANIONS, LIST, TASK, Call, Receipt, Sink, Write, without_secrets
 from gateway.errors import StaleCommit
 from gateway.leads.record import Record
 from gateway.model import Guard
 from gateway.outbound.alarms import Alarms
 from gateway.outbound.answering import Answering
 from gateway.outbound.guarding import Guarding
-from gateway.store import outbox
+from gateway.store import outbox, restored
 from gateway.store.commit import first_wins
 from gateway.store.database import read, write
 from gateway.sync.receipts import Verdict, verdict
@@ -142,6 +142,9 @@ class Delivery:
         answers |= self._look_up(worker, unsure)
         nobodys = [row.key for row in rows if not row.fields and row.key not in answers]  # forgotten, and never made
         answers |= {key: Receipt(key=key, result="gone", code=outbox.KNOWN) for key in nobodys}
+        made_before, silent = self._made_before({key: both for key, both in todo.items() if key not in answers}, links)
+        todo |= made_before
+        answers |= silent
         free = {key: made for key, (_, made) in todo.items() if key not in answers}
         answers |= self.alarms.hold(free, to_micros(self.now()))
         if self.guarding is not None:
@@ -269,6 +272,46 @@ class Delivery:
                 elif row.create and ids:
                     found[key] = Receipt(key=key, result="duplicate", candidates=ids)
         return found
+
+    def _made_before(self, todo: Todo, links: outbox.Links) -> tuple[dict[str, tuple[Any, Write]], dict[str, Receipt]]:
+        """After a restore, of the tasks that are to be made: those the store before made, as changes of what is
+        there. Each stands for one. And of whom the system did not tell it: until it does, they are not made.
+        """
+        making = {key: both for key, both in todo.items() if both[1].object == TASK and both[1].create and both[1].refs}
+        if not making or type(self.sink).tasks is Sink.tasks:
+            return {}, {}
+        with read(self.engine) as connection:
+            if not restored.recently(connection, to_micros(self.now())):
+                return {}, {}
+        found: dict[str, tuple[Any, Write]] = {}
+        silent: dict[str, Receipt] = {}
+        for object_ in sorted({object_ for _, made in making.values() for object_ in made.refs}):
+            mine = {key: both for key, both in making.items() if object_ in both[1].refs}
+            records = sorted({made.refs[object_] for _, made in mine.values()})
+            try:
+                with self.guard(self.plugin, f"find tasks of {len(records)} records"):
+                    there = {record: dict(ids) for record, ids in self.sink.tasks(object_, records).items()}
+            except _ANYTHING as exc:
+                self.log.warning("look-up failed", system=self.system, error=type(exc).__name__)
+                silent |= self._heard({key: _unknown(key, exc) for key in mine})[0]
+                continue
+            found |= self._taken(mine, object_, there, links)
+        return found, silent
+
+    def _taken(
+        self, mine: Todo, object_: str, there: Mapping[str, Mapping[str, str]], links: outbox.Links
+    ) -> dict[str, tuple[Any, Write]]:
+        with read(self.engine) as connection:
+            strange = restored.strange(connection, {key for found in there.values() for key in found.values()})
+        used = {(whose[0], _theirs(record)) for whose, record in links.records.items() if record.object == TASK}
+        taken: dict[str, tuple[Any, Write]] = {}
+        for key, (row, made) in mine.items():
+            ids = there.get(made.refs[object_], {})
+            free = (id_ for id_, its in ids.items() if its in strange and (row.lead, id_) not in used)
+            if (id_ := next(free, None)) is not None:
+                used.add((row.lead, id_))
+                taken[key] = row, replace(made, record=id_, create=False)
+        return taken
 
     def _calls(self, writes: Sequence[Write]) -> tuple[list[Call], str]:
         """The sink's batches, and why there are none."""

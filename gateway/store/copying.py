@@ -127,8 +127,15 @@ def rows_of(source: View) -> int:
     )
 
 
-def copy(source: View, target: Store, tell: Tell = lambda done: None) -> list[Copied]:
+def copy(
+    source: View, target: Store, tell: Tell = lambda done: None, then: Callable[[View], None] = lambda to: None
+) -> list[Copied]:
     """Fill ``target``, which gets the source's tables, and compare it row for row. All of it is there, or nothing.
+
+    SQLite's two files are kept one after the other. Who is killed in between leaves one that nobody opens as a store,
+    and that is taken away when this is tried again.
+
+    :param then: what else is to be done before anything is kept.
 
     Raises ``Refused`` for a target that is not empty and when the two differ afterwards, ``ConfigError`` for a source
     that is no store, or a newer gateway's.
@@ -141,6 +148,7 @@ def copy(source: View, target: Store, tell: Tell = lambda done: None) -> list[Co
 
     copied: list[Copied] = []
     with alone(target) as to:
+        _take_away_half(to)
         for (line, here), (_, there) in zip(source.lines(), to.lines(), strict=True):
             revision = migrations.current(line, here)
             if revision is None or revision not in migrations.known(line):
@@ -156,7 +164,31 @@ def copy(source: View, target: Store, tell: Tell = lambda done: None) -> list[Co
                 copied.append(Copied(table.name, *sent))
         if to.main.dialect.name == "postgresql":
             to.main.exec_driver_sql("ANALYZE")  # it plans by what it knows of the tables, and it has just met them
+        then(to)
+        if to.inbox is not to.main:
+            for _, connection in to.lines():
+                database.number(connection, _number(to))
+    if target.inbox is not target.main:
+        for engine in (target.inbox, target.main):
+            with write(engine) as connection:
+                database.number(connection, 0)
     return copied
+
+
+def _number(to: View) -> int:
+    """Of a copy that was cut off it tells whether anything has come since."""
+    return 1 + (to.inbox.scalar(select(func.count()).select_from(inbox_tables.tables["documents"])) or 0) % (1 << 30)
+
+
+def _take_away_half(to: View) -> None:
+    """The one file that a copy has left that was cut off."""
+    if to.inbox is to.main or not database.is_half(to.inbox, to.main):
+        return
+    filled = any(to.main.execute(select(table).limit(1)).first() is not None for table in _tables("main", to.main))
+    if not filled and database.number(to.inbox) == _number(to):
+        left = MetaData()
+        left.reflect(to.inbox)
+        left.drop_all(to.inbox)
 
 
 def backup(store: Store, folder: Path, tell: Tell = lambda done: None) -> list[Copied]:

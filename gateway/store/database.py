@@ -227,22 +227,29 @@ def overwrite(engine: Engine) -> None:
 def upgrade(store: Store) -> None:
     """Bring both databases to this version's tables; several processes may do it at once.
 
-    Raises ``ConfigError`` for a database that is newer, read-only or no database of ours.
+    Raises ``ConfigError`` for a database that is newer, read-only, half of a copy or no database of ours.
     """
+    _refuse_half(store)
     for engine in dict.fromkeys((store.inbox, store.main)):
         with spoken(engine), write(engine, UPGRADE_SECONDS) as connection:  # all of a database's tables, or none
-            for line in (line for line, its in _lines(store) if its is engine):
-                _refuse_newer(line, engine, connection)
-                migrations.upgrade(line, connection)
-            if bells.hung(engine):
-                what, helps = bells.trouble(connection)
-                if not helps:
-                    raise ConfigError([f"{name_of(engine)}: {what}"])
-                bells.upgrade(connection)
+            upgrade_within(store, engine, connection)
+
+
+def upgrade_within(store: Store, engine: Engine, connection: Connection) -> None:
+    """The same for one of its databases, in the caller's transaction."""
+    for line in (line for line, its in _lines(store) if its is engine):
+        _refuse_newer(line, engine, connection)
+        migrations.upgrade(line, connection)
+    if bells.hung(engine):
+        what, helps = bells.trouble(connection)
+        if not helps:
+            raise ConfigError([f"{name_of(engine)}: {what}"])
+        bells.upgrade(connection)
 
 
 def require_current(store: Store) -> None:
     """Raises ``ConfigError`` with what to do when the tables are missing, older or newer than this version's."""
+    _refuse_half(store)
     for line, engine in _lines(store):
         with spoken(engine), read(engine) as connection:
             _refuse_newer(line, engine, connection)
@@ -290,6 +297,27 @@ def _refuse_newer(line: migrations.Line, engine: Engine, connection: Connection)
     if current is not None and current not in migrations.known(line):
         newer = f"made by a newer gateway ({current} is unknown here); install that version or a backup"
         raise ConfigError([f"{name_of(engine)}: {newer}"])
+
+
+def number(connection: Connection, new: int | None = None) -> int:
+    """What a copy numbers SQLite's two files by while it keeps one after the other; 0 = they belong together."""
+    if new is not None:
+        connection.exec_driver_sql(f"PRAGMA user_version = {new}")
+    return int(connection.exec_driver_sql("PRAGMA user_version").scalar() or 0)
+
+
+def is_half(inbox: Connection, main: Connection) -> bool:
+    """Whether a copy was cut off when only the inbox was kept."""
+    return number(inbox) not in (0, number(main))
+
+
+def _refuse_half(store: Store) -> None:
+    if store.inbox is store.main:
+        return
+    with spoken(store.inbox), read(store.inbox) as inbox, spoken(store.main), read(store.main) as main:
+        if is_half(inbox, main):
+            again = "say `gateway db copy` or `gateway db restore` again, which begins anew, or delete the folder"
+            raise ConfigError([f"{name_of(store.inbox)}: a copy into this store was cut off; {again}"])
 
 
 @contextlib.contextmanager

@@ -117,9 +117,19 @@ def connected_at(connection: Connection, system: str) -> int | None:
     return next((row.active_at for row in rows.all() if f"mapping:{system}" in row.hashes), None)
 
 
+RESTORED = "restored from a backup"
+"""What a pause's reason begins with that keeps us from sending, not from asking."""
+
+
 def paused(connection: Connection, system: str) -> str:
     """Why nothing is sent to ``system``; empty when it is not paused."""
     return str(connection.scalar(select(t.systems.c.paused).where(t.systems.c.name == system)) or "")
+
+
+def silent(connection: Connection, system: str) -> str:
+    """Why ``system`` is not even asked for its news: not for what a restore has paused it."""
+    reason = paused(connection, system)
+    return "" if reason.startswith(RESTORED) else reason
 
 
 def namespaces(connection: Connection) -> list[str]:

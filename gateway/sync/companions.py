@@ -36,6 +36,12 @@ def task_key(handoff: str) -> str:
     return f"handoff:{handoff}:task"
 
 
+def handoff_of(key: str) -> str:
+    """The handoff that a task of this key is for; "" = the key is no task's."""
+    what, _, rest = key.partition(":")
+    return rest.removesuffix(":task") if what == "handoff" and rest.endswith(":task") else ""
+
+
 def uncarried(journey: ConfigFile, carries: Mapping[str, Carries], sent: Collection[str]) -> Iterator[Problem]:
     """The lists and campaigns of journey.yaml that no system can hear of.
 

@@ -72,10 +72,15 @@ class Health:
         """What an admin should look at while everything works, and what stands still."""
         with read(self._gateway.store.main) as connection:
             active = bundle.active(connection)
+            stopped = [
+                f"nothing is sent to {row.name}: {row.paused}"
+                for row in notices.paused(connection)
+                if row.name in self._gateway.instance.systems
+            ]
             drifted = [str(row.detail["what"]) for row in alarms.open_alarms(connection, alarms.DRIFT)]
         status = self._gateway.instance.store.folder / STATUS
         edited = differences(self._root, active, status) if active is not None else []
-        return [*edited, *drifted, *self.late()]
+        return [*edited, *stopped, *drifted, *self.late()]
 
     def late(self, limit: timedelta = LATE) -> list[str]:
         """What stands still: processes that are down, and systems whose documents or writes have waited too long.

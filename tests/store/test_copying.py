@@ -10,7 +10,7 @@ from sqlalchemy import JSON, BigInteger, Boolean, LargeBinary, String, event, in
 from gateway.contracts import Secret
 from gateway.errors import ConfigError, Refused
 from gateway.store import bells, copying, migrations, tables
-from gateway.store.database import INBOX_FILE, MAIN_FILE, Store, open_store, upgrade, write
+from gateway.store.database import INBOX_FILE, MAIN_FILE, Store, open_store, require_current, upgrade, write
 from gateway.store.place import Place
 
 pytestmark = pytest.mark.sqlite  # each test says itself where its stores are
@@ -123,9 +123,9 @@ def test_a_copy_that_differs_is_not_kept(a_store, elsewhere, monkeypatch):
     assert not any(contents(elsewhere).values())
 
 
-def test_a_copy_that_ends_between_its_two_files_does_not_look_whole(a_store, opened, tmp_path):
-    """The power fails when one is kept and the other is not: there are no leads, rather than leads without documents;
-    and who tries again is told that something is there."""
+@pytest.fixture
+def half(a_store, opened, tmp_path):
+    """The power failed when a copy had kept one of its two files."""
     target = opened(Place(tmp_path / "target"))
 
     def dies(connection):
@@ -135,10 +135,28 @@ def test_a_copy_that_ends_between_its_two_files_does_not_look_whole(a_store, ope
     with copying.view(a_store) as seen, pytest.raises(KeyboardInterrupt):
         copying.copy(seen, target)
     event.remove(target.main, "commit", dies)
-    with target.main.connect() as connection:
+    return target
+
+
+def test_a_copy_that_ends_between_its_two_files_is_made_again(a_store, half):
+    """There are no leads, rather than leads without documents; nobody opens it, and who tries again begins anew."""
+    with half.main.connect() as connection:
         assert inspect(connection).get_table_names() == []
+    for opening in (upgrade, require_current):
+        with pytest.raises(ConfigError, match=r"inbox\.db: a copy into this store was cut off; say `gateway db"):
+            opening(half)
+    with copying.view(a_store) as seen:
+        copying.copy(seen, half)
+    require_current(half)
+    assert contents(half) == contents(a_store)
+
+
+def test_documents_that_came_since_are_never_taken_for_what_a_copy_left(a_store, half):
+    """Whoever put them there: they are nowhere else."""
+    with half.inbox.begin() as connection:
+        connection.execute(insert(tables.documents).values(row(tables.documents, 7)))
     with copying.view(a_store) as seen, pytest.raises(Refused, match=r"inbox.db: is not empty"):
-        copying.copy(seen, target)
+        copying.copy(seen, half)
 
 
 def test_a_store_that_is_in_use_is_not_moved(a_store, elsewhere, opened):

@@ -21,7 +21,7 @@ from gateway_hubspot.catalogue import catalogue
 from gateway_hubspot.client import WRITE, Client, Failure, NoAnswer, Reply
 from gateway_hubspot.lists import Lists
 from gateway_hubspot.meeting import HINTS, Meeting, address_of
-from gateway_hubspot.records import REDACTED, cut, moment, plural
+from gateway_hubspot.records import REDACTED, cut, linked, moment, plural
 from gateway_hubspot.subscriptions import OPT_IN, OPT_OUT, Subscriptions, carried, refusal
 from gateway_hubspot.tasks import settled, task
 
@@ -129,6 +129,20 @@ class HubSpotSink(Sink):
                 if key in some:
                     found.setdefault(key, []).append(str(result.get("id")))
         return found
+
+    def tasks(self, object: str, records: Sequence[str]) -> Mapping[str, Mapping[str, str]]:
+        theirs: dict[str, list[str]] = {}
+        for some in cut(list(records), BATCH):
+            pairs = {"inputs": [{"id": id_} for id_ in some]}
+            reply = self.client.page(self.client.associations.get_page, plural(object), "tasks", pairs, priority=URGENT)
+            theirs |= {str(result["from"]["id"]): linked(result) for result in reply.results}
+        keys: dict[str, str] = {}
+        for some in cut(sorted({id_ for ids in theirs.values() for id_ in ids}), BATCH):
+            request = {"inputs": [{"id": id_} for id_ in some], "properties": [self._key]}
+            reply = self.client.page(self.client.batch.read, "tasks", request, archived=False, priority=URGENT)
+            for result in reply.results:
+                keys[str(result.get("id"))] = str((result.get("properties") or {}).get(self._key) or "")
+        return {record: {id_: keys[id_] for id_ in ids if keys.get(id_)} for record, ids in theirs.items()}
 
     def held(self, object: str, records: Sequence[str], fields: Sequence[str]) -> Mapping[str, Held]:
         names = [name for name in fields if not carried(name)]

@@ -117,6 +117,13 @@ class SalesforceSink(Sink):
                 found.setdefault(key, []).append(row["Id"])
         return found
 
+    def tasks(self, object: str, records: Sequence[str]) -> Mapping[str, Mapping[str, str]]:
+        if self._tasks is None:
+            return {}
+        with self.org.within(FINDING):
+            found = self._tasks.at(records)
+        return {record: found.get(record[:15], {}) for record in records}
+
     def held(self, object: str, records: Sequence[str], fields: Sequence[str]) -> Mapping[str, Held]:
         names = sorted({"Id", "SystemModstamp", *fields} - {"ConvertedContactId"})
         select = f"SELECT {', '.join(names)} FROM {object}"

@@ -44,6 +44,17 @@ class Tasks:
         bodies = [self._body(write, owners.get(write.key, "")) for write in writes]
         return self._rows.upsert("Task", self.key, bodies, priority)
 
+    def at(self, records: Sequence[str]) -> dict[str, dict[str, str]]:
+        """Record's id, without its last three characters → its tasks of handoffs, the oldest first: id → our key. One
+        that somebody deleted was made, too."""
+        select, where = f"SELECT Id, WhoId, CreatedDate, {self.key} FROM Task", f" AND {self.key} != null"
+        rows = self._org.query_in(select, "WhoId", list(records), where=where, deleted=True, priority=1)
+        found: dict[str, dict[str, str]] = {}
+        for row in sorted(rows, key=lambda row: str(row.get("CreatedDate"))):
+            told = str(row[self.key]).removeprefix(OURS)
+            found.setdefault(row["WhoId"][:15], {})[row["Id"]] = told if ":" in told else f"handoff:{told}:task"
+        return found
+
     def change(self, writes: Sequence[Write], priority: int) -> list[Row]:
         """Complete tasks that nobody has to do any more, or give them to somebody else; what sales closed stays so.
 

@@ -83,6 +83,10 @@ CALLED: dict[str, tuple[str, str]] = {
     "Sink.calls": ("the system's worker, for what is due; `gateway plan`", "nothing was sent: again later"),
     "Sink.deliver": ("the system's worker, call after call; `gateway push`", UNSURE),
     "Sink.find": ("the system's worker, for writes that are *unknown*, before anything is sent again", UNSURE),
+    "Sink.tasks": (
+        "the system's worker, in the month after a store was restored from a backup, before tasks are made",
+        "they wait",
+    ),
     "Sink.held": (
         "the system's worker, just before fields with `guard: true` are written; `gateway undo`, "
         "`gateway metrics reconcile`",
@@ -104,7 +108,7 @@ WAITED_FOR = (
     "Source.counted",
 )
 # What the call is named where the clock is watched, if not as the method is called.
-SEEN_AS = {"Sink.held": "deliver: look"}
+SEEN_AS = {"Sink.held": "deliver: look", "Sink.tasks": "find tasks"}
 
 
 def opening(source: str) -> str:

@@ -347,6 +347,7 @@ class SinkContract(SystemContract):
         for number, (name, under) in enumerate(carried.items(), 10):
             made = replace(self.write(number, fields=self.beside(name, min(under))), object=name)
             made = replace(made, refs={self.object: person})
+            made = replace(made, key=f"handoff:{made.fields['handoff']}:task") if name == TASK else made
             first = self._deliver(self._sink(), [made])[made.key]
             assert (first.result, bool(first.record)) == ("done", True), f"{name}: {self._told({'': first})}"
             for fault in (None, "cut after"):
@@ -358,6 +359,9 @@ class SinkContract(SystemContract):
                 assert (again.result, again.record) == ("done", first.record), f"{name}: said twice, it is another"
                 assert len(self.fake.records(name)) <= 1, f"{name}: said twice, it is there twice"
                 self.fake.calm()
+            if name == TASK and type(self._sink()).tasks is not Sink.tasks:
+                told_of = dict(self._sink().tasks(self.object, [person]).get(person, {}))
+                assert told_of == {first.record: made.key}, f"`tasks` does not name the {name} and its key"
             if name == TASK:
                 closed = replace(
                     made, key=f"{made.key}-closed", record=first.record, create=False, fields={"done": True}

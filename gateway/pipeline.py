@@ -23,6 +23,7 @@ from gateway.checked import Tampered
 from gateway.contracts import ActivityHappened, Event, RecordChanged, Scorer
 from gateway.errors import StaleCommit
 from gateway.following import follow
+from gateway.inbound.readings import Reading, gather, name_refused, record
 from gateway.journey import judgement
 from gateway.journey.assigning import Order, Roster
 from gateway.journey.capacity import Handing, beyond
@@ -36,7 +37,6 @@ from gateway.leads.joining import identity_keys, join, settle_values
 from gateway.leads.lead import Lead
 from gateway.leads.record import Ref
 from gateway.model import GATEWAY, Guard, Model, unguarded
-from gateway.readings import Reading, gather, name_refused, record
 from gateway.scoring.rating import moved, rate, subject, untouched
 from gateway.store.commit import commit
 from gateway.store.database import in_turn, read, write

@@ -14,8 +14,7 @@ from typing import Any, Literal
 
 import structlog
 
-from gateway import clocks, rereading, rollups
-from gateway.bodies import Bodies
+from gateway import clocks, rollups
 from gateway.checked import Garbage, flaw, refuse_unsound
 from gateway.committee import drifting, governing, proposing
 from gateway.contracts import (
@@ -33,6 +32,10 @@ from gateway.contracts import (
 )
 from gateway.errors import ConfigError, GatewayError, NotFound, Problem, QuarantineDocument, StaleCommit
 from gateway.host import Host
+from gateway.inbound import rereading
+from gateway.inbound.bodies import Bodies
+from gateway.inbound.pulling import Pulling
+from gateway.inbound.readings import Reading
 from gateway.leads.joining import Joining
 from gateway.model import Guard, Model, Named, unguarded
 from gateway.notices.sweep import Notices
@@ -48,8 +51,6 @@ from gateway.plugins.retrying import Retrying
 from gateway.plugins.rules import Rules
 from gateway.plugins.trace import trace
 from gateway.plugins.watch import Watch, told
-from gateway.pulling import Pulling
-from gateway.readings import Reading
 from gateway.rescoring import Rescoring
 from gateway.settings.files import ConfigFile
 from gateway.settings.instance import LEAD, STRATEGY, Instance, System, load_instance, store_place, texts

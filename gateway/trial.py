@@ -15,11 +15,11 @@ from marshmallow import ValidationError
 
 from gateway.contracts import Document, Event, Lookup, Origin, Page, RecordChanged, Score, Source
 from gateway.errors import AccessRefused, GatewayError, Refused
+from gateway.inbound.readings import Reading
 from gateway.leads.batch import Batch
 from gateway.leads.lead import Lead
 from gateway.leads.record import Ref
 from gateway.outbound.planner import Planned
-from gateway.readings import Reading
 from gateway.scoring.rating import subject
 from gateway.store import due, listing
 from gateway.store.database import read

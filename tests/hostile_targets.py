@@ -30,8 +30,8 @@ from small_instance import Small
 from gateway.checked import flaw
 from gateway.contracts import Context, Document, Event, Page, Quarantined, Secret, Skipped, Verification
 from gateway.errors import ConfigError, NotFound, QuarantineDocument, Refused
+from gateway.inbound.readings import Reading
 from gateway.mapping import SystemMapping, compile_mapping
-from gateway.readings import Reading
 from gateway.settings.files import ConfigFile
 from gateway.store.arrivals import Appended, Arrival
 from gateway.store.commit import commit

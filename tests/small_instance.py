@@ -14,12 +14,12 @@ import structlog
 from sqlalchemy import select
 
 from gateway.contracts import Document, Event, Quarantined, Skipped
+from gateway.inbound.readings import Reading
 from gateway.journey.journey import compile_journey
 from gateway.leads.joining import Joining
 from gateway.mapping import compile_mapping
 from gateway.model import Model, Named
 from gateway.pipeline import Pipeline
-from gateway.readings import Reading
 from gateway.scoring.weighted import WeightedScorer
 from gateway.settings.files import ConfigFile
 from gateway.store import due

@@ -151,7 +151,7 @@ def _compare(gateway: Gateway, looks: Sequence[Look]) -> None:
 
 def _unread(gateway: Gateway) -> list[Problem]:
     """Fields that are taken in with these files, and that known records were read without."""
-    from gateway import rereading
+    from gateway.inbound import rereading
     from gateway.settings.files import ConfigFile
     from gateway.store import bundle
     from gateway.store.database import read

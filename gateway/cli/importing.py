@@ -69,8 +69,8 @@ def import_(
     The columns of costs: campaign, amount, currency (else the instance's), and month (2026-05) or from and until. A
     row of the same campaign, days and currency takes the place of the one before.
     """
-    from gateway import refused as refusing
     from gateway.contracts import Source
+    from gateway.inbound import refused as refusing
 
     if costs == (system is not None):
         raise click.UsageError("say which system the file comes from with --system NAME, or that it holds --costs")

@@ -23,7 +23,7 @@ from gateway.errors import NotFound, Refused, TryLater
 
 if TYPE_CHECKING:
     from gateway.contracts import Page, Source
-    from gateway.pulling import Pulling
+    from gateway.inbound.pulling import Pulling
     from gateway.runtime import Gateway
 
 
@@ -118,7 +118,7 @@ def _history(
 
 
 def _again(gateway: Gateway, system: str, source: Source, names: Sequence[str], yes: bool, as_json: bool) -> None:
-    from gateway import rereading
+    from gateway.inbound import rereading
     from gateway.store.database import read, write
     from gateway.store.lookups import count_known
 

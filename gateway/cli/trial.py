@@ -13,8 +13,8 @@ from gateway.cli.output import json_option, say, say_json, say_under, table
 
 if TYPE_CHECKING:
     from gateway.contracts import Event
+    from gateway.inbound.readings import Reading
     from gateway.outbound.planner import Planned
-    from gateway.readings import Reading
     from gateway.trial import Outcome, Trial, Value
 
 FULL = 5

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
-from gateway import rereading
 from gateway.accounts import audit
 from gateway.accounts.rights import allowed
 from gateway.accounts.users import User
@@ -22,6 +21,7 @@ from gateway.errors import ConfigError, NotFound, Problem, Refused, StaleCommit
 from gateway.governance import keys
 from gateway.governance.keys import Turn
 from gateway.governance.parts import CONTENT, GATEWAY, JOURNEY, SCORING, is_mapping, is_model
+from gateway.inbound import rereading
 from gateway.settings.files import ConfigFile
 from gateway.settings.instance import Instance, misplaced, texts
 from gateway.store import bundle, drafts

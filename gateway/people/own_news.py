@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gateway.contracts import Document, OutcomeReported, PersonErased, RecordChanged
+from gateway.inbound.readings import Reading
 from gateway.leads.lead import Lead
 from gateway.leads.stamps import OWN
-from gateway.readings import Reading
 from gateway.store.times import new_id
 from gateway.times import from_micros, to_micros
 

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 from marshmallow import ValidationError
 from sqlalchemy import Connection, select, update
 
-from gateway import rereading, work
+from gateway import work
 from gateway.answers.texts import plural
 from gateway.contracts import Lookup, RecordChanged
 from gateway.errors import NotFound, Refused
+from gateway.inbound import rereading
 from gateway.leads.lead import Lead
 from gateway.leads.record import Record, Ref
 from gateway.mapping.edits import Edited

@@ -21,9 +21,9 @@ from gateway_sandbox.hubspot import OFF
 from gateway_sandbox.salesforce import CONSUMER_KEY
 from sqlalchemy import select
 
+import gateway.inbound.pulling
 import gateway.outbound.delivery
 import gateway.pipeline
-import gateway.pulling
 from gateway.contracts import COMPANIONS
 from gateway.errors import GatewayError, NotFound, Refused
 from gateway.outbound import catalogues, undo

@@ -14,8 +14,8 @@ from sqlalchemy import select, update
 
 from gateway import clocks
 from gateway.contracts import CAMPAIGN, LIST, TASK, Page, Source
+from gateway.inbound.pulling import Pulling
 from gateway.model import unguarded
-from gateway.pulling import Pulling
 from gateway.store import tables as t
 from gateway.store.inbox import Inbox
 

@@ -15,12 +15,12 @@ from sqlalchemy import select, update
 from gateway import clocks
 from gateway.contracts import TASK, Page, Source
 from gateway.errors import NotFound, Refused, StaleCommit, TryLater
+from gateway.inbound.pulling import Pulling
 from gateway.journey.journey import compile_journey
 from gateway.model import unguarded
 from gateway.people import staffing
 from gateway.people.forgetting import forget
 from gateway.pipeline import Pipeline
-from gateway.pulling import Pulling
 from gateway.settings.files import ConfigFile
 from gateway.store import tables as t
 from gateway.store.commit import commit

@@ -24,7 +24,7 @@ from gateway.contracts import (
     RecordsLinked,
     RecordsMerged,
 )
-from gateway.readings import Reading
+from gateway.inbound.readings import Reading
 from gateway.store.times import new_id
 
 WINDOWS = """

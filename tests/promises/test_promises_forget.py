@@ -20,8 +20,8 @@ from gateway.contracts import (
     RecordsLinked,
     RecordsMerged,
 )
+from gateway.inbound.readings import Reading
 from gateway.journey.judgement import Judgement
-from gateway.readings import Reading
 from gateway.store import forget, person
 from gateway.store import tables as t
 from gateway.store.database import read, write

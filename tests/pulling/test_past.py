@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from gateway.contracts import Estimate, Page, Source
 from gateway.errors import TryLater
-from gateway.pulling import SKEW, Pulling
+from gateway.inbound.pulling import SKEW, Pulling
 from gateway.store import due
 from gateway.store import tables as t
 from gateway.store.database import open_store, read, write
@@ -162,7 +162,7 @@ def test_a_stream_that_comes_later_begins_when_it_came(world):
 
 def test_known_records_are_read_again_without_news(world, monkeypatch):
     """Just these fields, of those that are there, as history; broken off, it goes on where it stopped."""
-    monkeypatch.setattr("gateway.pulling.LOOKUPS", 2)
+    monkeypatch.setattr("gateway.inbound.pulling.LOOKUPS", 2)
     world.know(6)
     world.api.breaks = 2
     with pytest.raises(TryLater):

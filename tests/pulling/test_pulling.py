@@ -13,8 +13,8 @@ from sqlalchemy import select
 
 from gateway.contracts import Page, Secret, Source
 from gateway.errors import AccessRefused, StaleCommit, Stopped, TryLater
+from gateway.inbound.pulling import FIRST_WAIT, TRIES, Pulling
 from gateway.jobs import Job
-from gateway.pulling import FIRST_WAIT, TRIES, Pulling
 from gateway.store import due
 from gateway.store import tables as t
 from gateway.store.database import open_store, write

@@ -11,10 +11,10 @@ from small_instance import CRM, Small, days
 
 from gateway.contracts import Call, Held, Receipt, Sink
 from gateway.errors import TryLater
+from gateway.inbound.readings import Reading
 from gateway.outbound import guarding
 from gateway.outbound.delivery import Delivery
 from gateway.outbound.guarding import Guarding, guarded
-from gateway.readings import Reading
 from gateway.store import tables as t
 from gateway.store.inbox import Inbox
 

@@ -18,7 +18,7 @@ PLUGIN_CALL = 10.0
 """Seconds a plugin call may take before its worker is killed."""
 DELIVER_CALL = 30.0
 """The same for one that waits for another system (``TALKS``), or for the disk (``LOADS``)."""
-TALKS = ("deliver", "find", "pull", "fetch", "describe")
+TALKS = ("deliver", "find", "held", "pull", "fetch", "describe")
 """What a call's name begins with that goes out to another system."""
 LOADS = ("import", "build")
 """The same for one that brings a plugin in: a machine that has just started is slow."""

@@ -71,7 +71,7 @@ class Guarding:
         ids = sorted({record.record for _, record in mine.values()})
         names = sorted({name for write, record in mine.values() for name in _looked_at(write, record, rules)})
         try:
-            with self.guard(self.plugin, f"deliver: look at {len(ids)} records"):
+            with self.guard(self.plugin, f"held {len(ids)} of {object_}"):
                 held = dict(self.sink.held(object_, ids, names))
         except TryLater as exc:
             return _all(mine, Receipt(key="", result="limit", seconds=exc.seconds, code="limit", message=exc.reason))

@@ -69,7 +69,7 @@ class _Watched:
             raise exc from None
         if exc is None:
             self._breakers.worked(self._plugin, part, word, word in _DECIDING or word not in _PARTS)
-        elif part not in _OTHERWISE and _own_fault(exc):
+        elif part not in _OTHERWISE and _own_fault(exc, part):
             self._breakers.failed(self._plugin, part, word, item, f"{word} {told(exc)}")
 
 
@@ -87,8 +87,11 @@ def told(exc: BaseException) -> str:
     return f"raised {type(exc).__name__}{f' at {at[0]}' if at else ''}"
 
 
-def _own_fault(exc: BaseException) -> bool:
-    """Not what a plugin raises on purpose, not the store's trouble, not Ctrl-C."""
+def _own_fault(exc: BaseException, part: str) -> bool:
+    """Not what a plugin raises on purpose, not the store's trouble, not Ctrl-C; nor that a system is away, which is
+    no matter of the other systems of that plugin: it is left alone by itself (``outbound.answering``)."""
     if isinstance(exc, Garbage):
         return True
+    if part == "deliver" and isinstance(exc, OSError):  # of sockets, and of every library that speaks HTTP by them
+        return False
     return isinstance(exc, Exception | SystemExit) and not isinstance(exc, GatewayError | DBAPIError | PoolTimeout)

@@ -551,7 +551,7 @@ def attacking(folder, seed, say=lambda *_: None):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, 1, 2, 5])
 def test_whatever_happens_at_once_all_agree_in_the_end(tmp_path, seed):
     """A hundred random steps, some of them in the midst of others."""
     told = []

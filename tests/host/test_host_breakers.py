@@ -14,7 +14,7 @@ from gateway.notices.troubles import troubles
 from gateway.outbound.planner import push
 from gateway.plugins.watch import parts
 from gateway.runtime import open_gateway
-from gateway.store import breakers
+from gateway.store import breakers, outbox
 from gateway.store import tables as t
 from gateway.store.arrivals import Arrival
 from gateway.store.database import read, write
@@ -47,6 +47,8 @@ class Out(Sink):
 
     def deliver(self, call):
         if "deliver" in bad:
+            raise LookupError
+        if "away" in bad:
             raise ConnectionError
         return [Receipt(key=one.key, result="done", record=one.key) for one in call.writes]
 
@@ -223,7 +225,7 @@ def test_writes_wait_without_spending_tries_while_their_sink_is_quarantined(weak
     weak.work()
     weak.gateway.deliver_once("crm", "w")
     assert sorted(weak.rows(t.writes.c.attempts)) == [(0,)] * 3 + [(1,)] * 3
-    assert weak.quarantined() == {"weak": f"deliver raised ConnectionError at {at('raise Connection')}"}
+    assert weak.quarantined() == {"weak": f"deliver raised LookupError at {at('raise Lookup')}"}
     assert weak.gateway.deliver_once("crm", "w") == 0
     with pytest.raises(Refused, match="crm: plugin weak is quarantined: deliver raised"):
         push(weak.gateway, "crm", "w")
@@ -234,6 +236,23 @@ def test_writes_wait_without_spending_tries_while_their_sink_is_quarantined(weak
         pass
     assert {state for (state,) in weak.rows(t.writes.c.state)} == {"confirmed"}
     assert weak.quarantined() == {}
+
+
+def test_that_a_system_is_away_is_no_fault_of_its_plugin(weak):
+    """Others may be of the same plugin: it is left alone as a system that does not answer, and its plugin is not."""
+    weak.module.bad.add("away")
+    weak.take(*"abcdef")
+    weak.work()
+    weak.gateway.deliver_once("crm", "w")
+    assert weak.quarantined() == {}
+    assert [code for (code,) in weak.rows(t.writes.c.code)].count(
+        outbox.SILENT
+    ) == 4  # the third, and who came after it
+    weak.module.bad.clear()
+    weak.gateway.now = weak.gateway._deliveries["crm"].now = lambda: NOW + timedelta(minutes=5)
+    while weak.gateway.deliver_once("crm", "w"):
+        pass
+    assert {state for (state,) in weak.rows(t.writes.c.state)} == {"confirmed"}
 
 
 @pytest.mark.parametrize(
@@ -339,6 +358,7 @@ def test_one_item_never_makes_three_strikes(weak):
         ("read 01", "read", "read", "01"),
         ("deliver k:1", "deliver", "deliver", "k:1"),
         ("find contact", "find", "deliver", ""),
+        ("held 3 of contact", "held", "deliver", ""),
         ("pull contacts", "pull", "pull", ""),
         ("build crm", "build", "load", ""),
         ("register_sinks", "register_sinks", "load", ""),

@@ -24,7 +24,7 @@ from urllib3 import HTTPResponse
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 
 from gateway.contracts import Context
-from gateway.errors import AccessRefused, TryLater
+from gateway.errors import AccessRefused, GatewayError, TryLater
 from gateway.replies import body_within
 from gateway_salesforce.codes import Fault, faults_of
 from gateway_salesforce.tokens import Token, Tokens
@@ -39,7 +39,7 @@ LONGEST_LIST = 11_000
 _USAGE = re.compile(r"(?:^|[\s;])api-usage=(\d+)/(\d+)")
 
 
-class RefusedCall(Exception):
+class RefusedCall(GatewayError):
     """The request as a whole was answered with errors; nothing of it was done."""
 
     def __init__(self, faults: Sequence[Fault]) -> None:
@@ -51,7 +51,7 @@ class RefusedCall(Exception):
         return self.faults[0]
 
 
-class NoAnswer(Exception):
+class NoAnswer(GatewayError):
     """Nothing came back that could be understood. ``sent``: the request may have been carried out."""
 
     def __init__(self, reason: str, sent: bool) -> None:

@@ -297,20 +297,34 @@ class SalesforceSource(Source):
         names = {"Id", "SystemModstamp", "CreatedDate", *ALWAYS.get(object_, ())}
         names |= {self._task_key} if object_ == "Task" and self._task_key else set()
         names |= {name for name in reads if _NAME.fullmatch(name) and name not in OURS}
+        return sorted(names - self._lacks(object_))
+
+    def _lacks(self, object_: str) -> set[str]:
+        """Fields that are not asked for, because the org does not show them."""
         if self._missed_until is not None and self._context.now() >= self._missed_until:
             self._missed_until = None
             self._missing.clear()
-        return sorted(names - self._missing.get(object_, set()))
+        return self._missing.get(object_, set())
 
     # -- changes ------------------------------------------------------------------------------------------------------
 
     def _changes(self, object_: str, cursor: Cursor | None, since: datetime | None) -> Iterator[Page]:
+        """``without`` in a cursor: from that stamp on rows were read without a field that the org did not show; once it
+        may show it again they are read once more, for what was edited in it meanwhile is nowhere else."""
+        known = str((cursor or {}).get("without", ""))
+        without = known if self._lacks(object_) else ""
+        if known and not without:
+            cursor = {"stamp": known}
         start = self._start(cursor, since)
         if self._quiet.still(object_, start):
             return
         new = False
         for rows, after, more in self._windows(object_, cursor, since):
             new = True
+            if self._lacks(object_):
+                without = without or known or rows[0]["SystemModstamp"]
+            if without:
+                after = {**after, "without": without}
             yield from self._pages(object_, self._items(object_, rows), after, more)
         if not new:
             self._quiet.found_nothing(object_, start)

@@ -141,6 +141,31 @@ def test_a_field_that_is_not_there_is_left_out_and_the_rest_comes_in(org, source
     assert len(org.asked) == 4  # it is not asked for again
 
 
+def test_what_was_read_without_a_field_is_read_again_once_the_field_is_shown(org, table, source):
+    """What somebody edited in it meanwhile is in no later change of the record. A restart in between loses nothing."""
+    at, no_such = T0, "No such column 'Reject_Reason__c' on entity 'Lead'."
+    source._context = replace(source._context, now=lambda: at)
+    table.add("Lead", "00Q1", 0)
+    ids, cursor, _ = pulled(source, "Lead")
+    org.answers = [
+        lambda asked: (
+            (400, [{"errorCode": "INVALID_FIELD", "message": no_such}]) if "Reject_Reason__c" in asked.path else None
+        )
+    ]
+    for number in (2, 3):
+        table.add("Lead", f"00Q{number}", number * 1000)
+        ids, cursor, _ = pulled(source, "Lead", cursor)
+        assert ids[-1] == f"00Q{number}"
+    org.answers = []
+    table.add("Lead", "00Q4", 4000)
+    assert pulled(source, "Lead", cursor)[0] == ["00Q4"]  # not asked for yet
+    for again in (source, SalesforceSource(source._settings, source._context)):
+        at = T0 + timedelta(days=2)
+        ids, after, _ = pulled(again, "Lead", cursor)
+        assert ids == ["00Q2", "00Q3", "00Q4"]
+        assert pulled(again, "Lead", after)[0] == []
+
+
 def test_what_nobody_touched_is_not_read_again(org, source, table):
     """One call asks it of several objects; a row that is committed late is found all the same."""
     table.add("Lead", "00Q1", 0)

@@ -172,8 +172,9 @@ class Delivery:
             mine = {item.key: rest.pop(item.key) for item in call.writes}
             with write(self.engine, lock=None) as connection:
                 outbox.sending(connection, worker, [row.id for row, _ in mine.values()])
+            began = self.now()
             answers, silent = self._heard(self._deliver(call, mine))
-            again += self._book(worker, mine, answers)
+            again += self._book(worker, mine, answers, began)
             stop = next((answer for answer in answers.values() if answer.result in ("auth", "limit")), None)
             if silent and stop is None:
                 seconds = self.answering.rests(self.now())
@@ -184,13 +185,16 @@ class Delivery:
             left = Receipt(key="", result="retry", code=code or "in none of the calls")
         return again + self._book(worker, rest, {key: replace(left, key=key) for key in rest})
 
-    def _book(self, worker: str, todo: Todo, answers: Mapping[str, Receipt]) -> list[outbox.People]:
+    def _book(
+        self, worker: str, todo: Todo, answers: Mapping[str, Receipt], began: datetime | None = None
+    ) -> list[outbox.People]:
+        """``began``: when the call did; None: there was none."""
         if not answers:
             return []
         attempt = 1
         while True:
             try:
-                again, settled, failed = self._booked(worker, todo, answers, alone=attempt == TRIES)
+                again, settled, failed = self._booked(worker, todo, answers, began, alone=attempt == TRIES)
                 break
             except StaleCommit:  # a batch was faster, or a worker that took the writes over
                 if attempt == TRIES:
@@ -202,14 +206,14 @@ class Delivery:
         return again
 
     def _booked(
-        self, worker: str, todo: Todo, answers: Mapping[str, Receipt], alone: bool
+        self, worker: str, todo: Todo, answers: Mapping[str, Receipt], began: datetime | None, alone: bool
     ) -> tuple[list[outbox.People], list[outbox.Settled], list[dict[str, Any]]]:
         """One try: (who is to be planned again, what was booked, what will never be done)."""
         now, heard = to_micros(self.now()), copy(self.alarms)
         with write(self.engine, shared=not alone) as connection, first_wins():
             answers = heard.heard(connection, todo, answers, now)
             settled = [_settled(*todo[key], answer) for key, answer in answers.items()]
-            again, failed = outbox.settle(connection, worker, now, settled)
+            again, failed = outbox.settle(connection, worker, now, settled, to_micros(began) if began else now)
             for reason in {item.verdict.pause for item in settled if item.verdict.pause}:
                 outbox.pause(connection, self.system, reason, now)
         self.alarms = heard  # what a try that failed heard is nowhere

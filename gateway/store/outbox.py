@@ -37,6 +37,8 @@ ANOTHERS = "another lead's record"
 _ANOTHERS = (
     "the system takes them for a lead that was said to be somebody else: change the key they share there, or merge"
 )
+SECOND = 1_000_000
+"""In microseconds."""
 ALONE = 2
 """After so many tries such a write goes alone: it may be what the worker dies of."""
 
@@ -221,10 +223,12 @@ People = tuple[str, ...]
 
 
 def settle(
-    connection: Connection, worker: str, now: int, settled: Sequence[Settled]
+    connection: Connection, worker: str, now: int, settled: Sequence[Settled], began: int | None = None
 ) -> tuple[list[People], list[dict[str, Any]]]:
     """Book verdicts and teach the snapshots. Returns who is to be planned again (linked, moved, one person), and what
     will never be done: system, write, code, message.
+
+    :param began: when the call did, if there was one: what somebody did over there since came after it.
 
     Raises ``StaleCommit`` when another worker took over a lease meanwhile: its receipts are the ones that count. So it
     does when news was faster to make a record that a receipt tells of: read anew, it is that one.
@@ -254,7 +258,7 @@ def settle(
     settled = _refused_apart(connection, settled, owners)
     superseded = _overtaken(connection, settled, owners)
     before: dict[str, Any] = {}
-    records, stored, events, again = _learn(connection, settled, owners, now, before)
+    records, stored, events, again = _learn(connection, settled, owners, now, now if began is None else began, before)
     parameters = [{**_booking(i, now, i.row.id in superseded), "v_before": before.get(i.row.id, {})} for i in settled]
     forget.bury(
         connection, {r for item in settled if item.row.lead and item.row.id not in owners for r in _refs(item)}, now
@@ -375,7 +379,12 @@ def _booking(item: Settled, now: int, overtaken: bool) -> dict[str, Any]:
 
 
 def _learn(
-    connection: Connection, settled: Sequence[Settled], owners: Mapping[str, str], now: int, before_of: dict[str, Any]
+    connection: Connection,
+    settled: Sequence[Settled],
+    owners: Mapping[str, str],
+    now: int,
+    began: int,
+    before_of: dict[str, Any],
 ) -> tuple[dict[Ref, Record], set[Ref], list[dict[str, Any]], list[People]]:
     """What each receipt says of its record: the snapshot, a new link, a moved or deleted one. Also which of the
     records were stored already.
@@ -401,9 +410,10 @@ def _learn(
     again: list[People] = []
 
     def hear(ref: Ref, event_of: Callable[[datetime], Event]) -> None:
-        """An answer is an event of its record, so that it is still known when older news comes."""
+        """An answer is an event of its record, so that it is still known when older news comes. It is of the second in
+        which we asked: somebody's edit before we heard the answer is newer, and many systems date by whole seconds."""
         record = records[ref]
-        at = max(now, record.last[0] + 1)
+        at = max(began - began % SECOND - 1, record.last[0] + 1)
         event = event_of(from_micros(at))
         fold(record, [(at, event)], None)
         events.append(event_row(event, at, event.key.removeprefix("write:"), now, record.mapping))
@@ -419,12 +429,15 @@ def _learn(
         before = (row.system, row.object, row.key if beside else row.record or "")
         here = before if beside else (row.system, receipt.object or row.object, receipt.record or row.record or "")
         if receipt.result == "done":
+            apart = here in records and not records[here].enrolled
             owner = _link(records, here, lead, now)
             if owner != lead and beside:  # a split left it there: our key says whose it is
                 records[here].entity = lead
                 again.append((owner,))
             elif owner != lead:
                 again.append((lead, owner))
+            elif apart:  # it was first heard of as history, and what is to stand beside it was withdrawn
+                again.append((lead,))
             record, fields = records[here], item.write.fields
             held = record.snapshot
             before_of[row.id] = {name: held[name][:2] if name in held else None for name in fields}

@@ -242,6 +242,26 @@ def test_steps_put_a_lead_on_lists_and_into_campaigns(both):
     assert [one.object for one in both.systems["site"].sent[before:]] in ([], ["contact"])
 
 
+def test_history_of_a_record_that_comes_before_its_receipt_withdraws_nothing(both, monkeypatch):
+    """What was made takes part in sync, though it was first heard of as history, which does not: said is what it is
+    to have beside it."""
+    crm = both.systems["crm"]
+    deliver = crm.deliver
+
+    def faster(call):
+        monkeypatch.undo()
+        receipts = list(deliver(call))
+        item = {"kind": "lead", "id": receipts[0].record, "at": both.small.at.isoformat(), "mail": "ann@firm.example"}
+        both.small.take("crm", item, history=True)
+        both.news(title="Chief of all", email="ann@firm.example")
+        return receipts
+
+    both.person(email="ann@firm.example")
+    monkeypatch.setattr(crm, "deliver", faster)
+    both.deliver()
+    assert [one["campaign"] for one in both.held("crm", CAMPAIGN)] == ["Spring"]
+
+
 def test_a_recycled_lead_is_nurtured_until_sales_have_it_again(both):
     """On the list of its bucket, off it when the deal is won after all."""
     both.person()

@@ -371,3 +371,23 @@ def test_an_unsure_create_is_looked_up_even_when_its_record_is_known(small):
     assert small.crm.sent[0][1] == small.crm.sent[1][1]
     deliver(small, 1)
     assert states(small) == ["confirmed", "superseded"]  # what the news had planned is said already
+
+
+@pytest.mark.parametrize("seconds", [0.0, 1.0, 5.0])
+def test_an_edit_between_the_effect_and_its_answer_is_newer_than_what_we_wrote(small, seconds):
+    """An automation over there changes what it was sent in the same breath, dated by whole seconds; we hear of it after
+    the answer, which took its time."""
+    small.at += timedelta(seconds=0.7)
+    ready(small, country="Chile")
+    edited = (small.at + timedelta(seconds=seconds)).replace(microsecond=0)
+
+    def slow():
+        small.at += timedelta(seconds=seconds + 0.2)
+        return {"score": 50}
+
+    small.crm.answers = [slow]
+    deliver(small)
+    small.take("crm", {"id": "r1", "at": edited.isoformat(), "land": "Bolivia"})
+    ((snapshot,),) = [row[1:] for row in small.rows(t.records, "system", "snapshot") if row[0] == "crm"]
+    assert snapshot["land"][0] == "Bolivia"
+    assert small.leads()[0]["country"] == "Bolivia"

@@ -12,6 +12,7 @@ import random
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import combinations
 
 import orjson
 import pytest
@@ -181,7 +182,7 @@ class Attack:
             text = text.replace("HUBSPOT", urls[0]).replace("SALESFORCE", urls[1]).replace("KEY", CONSUMER_KEY)
             (folder / name).write_text(text)
         self.fuse, self.busy, self.lives, self.kills = None, False, 0, 0
-        self.number, self.hidden = 0, {}
+        self.number, self.hidden, self.erased = 0, {}, set[str]()
         self.gateways = [self.born(), self.born()]
         self.both(lambda one: self.work(one))
 
@@ -213,6 +214,7 @@ class Attack:
             self.work(other)
         finally:
             self.busy, self.fuse = False, fuse
+            self.pass_(seconds=1)  # Salesforce's stamps are whole seconds: of two edits in one nobody knows the later
 
     def point(self):
         if self.fuse is not None:
@@ -335,6 +337,7 @@ class Attack:
         known = self.people(self.hubspot, "contacts")
         if known:
             gone = self.rng.choice(known)
+            self.erased.add(gone["email"])
             self.hubspot.erase(gone.id)
             news = [{"subscriptionType": "contact.privacyDeletion", "eventId": self.number, "objectId": int(gone.id),
                      "occurredAt": int(self.at.timestamp() * 1000)}]  # fmt: skip
@@ -422,7 +425,7 @@ class Attack:
                         switches.resume(connection, system)
                 catalogues.watch(one, "salesforce")
                 self.turn(one)
-            if hours > 2 and not self.waiting():
+            if hours > 25 and not self.waiting():  # a hidden field is asked for again after a day
                 break
         else:
             pytest.fail(f"something waits for ever: {self.waiting()}")
@@ -445,6 +448,7 @@ class Attack:
             records = connection.execute(select(t.records)).mappings().all()
             handoffs = connection.execute(select(t.handoffs)).mappings().all()
             without = set(connection.scalars(select(t.leads.c.id).where(t.leads.c.erased_at.is_not(None))))
+            apart = {frozenset(row) for row in connection.execute(select(t.apart))}
             without |= set(connection.scalars(select(t.work_items.c.lead).where(t.work_items.c.kind == "no record")))
             without |= {row.lead for row in dead if row.code == ANOTHERS}
         wrong = []
@@ -464,19 +468,25 @@ class Attack:
             for system, object_ in people
             for record in self.people(getattr(self, system), object_)
             if (system, record.id) not in known
+            and record["email" if system == "hubspot" else "Email"] not in self.erased
         ]
-        wrong += self.doubled(handoffs, without) + self.believed(one, records)
+        wrong += self.doubled(handoffs, without, apart) + self.believed(one, records)
         return wrong
 
-    def doubled(self, handoffs, without):
-        """People made twice, tasks that are not one per handoff; ``without``: leads that can have none."""
+    def doubled(self, handoffs, without, apart):
+        """People made twice, tasks that are not one per handoff; ``without``: leads that can have none; ``apart``:
+        pairs of leads that a person said are two people."""
         wrong = []
-        made = Counter(
-            effect.values.get("Email", "").lower()
-            for effect in self.salesforce.effects
-            if effect.kind == "create" and effect.object == "Lead" and effect.call is not None
-        )
-        wrong += [("made twice", email, count) for email, count in made.items() if count > 1]
+        made: dict[str, list[str]] = {}
+        for effect in self.salesforce.effects:
+            if effect.kind == "create" and effect.object == "Lead" and effect.call is not None:
+                made.setdefault(effect.values.get("Email", "").lower(), []).append(effect.values["Gateway_Id__c"])
+        wrong += [
+            ("made twice", email, *pair)
+            for email, leads in made.items()
+            for pair in combinations(leads, 2)
+            if frozenset(pair) not in apart
+        ]
         tasks = list(self.salesforce.records["Task"].values())
         keys = Counter((one["Gateway_Id__c"] or "").lower().removeprefix("closed:handoff:") for one in tasks)
         keys = Counter({key.removesuffix(":task"): count for key, count in keys.items()})

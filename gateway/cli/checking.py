@@ -15,9 +15,9 @@ from gateway.cli.patience import impatient
 from gateway.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
-    from gateway.findings import Look
     from gateway.host import Host
     from gateway.runtime import Gateway
+    from gateway.settings.findings import Look
     from gateway.settings.instance import Instance, System
 
 
@@ -117,7 +117,7 @@ def _away(gateway: Gateway) -> Iterator[Problem]:
 def _asked(gateway: Gateway) -> tuple[list[Look], list[Problem], Instance]:
     """The accounts looked at, what is wrong, and the instance with what is only suspicious among its warnings."""
     from gateway.cli import connections
-    from gateway.findings import Findings, in_order
+    from gateway.settings.findings import Findings, in_order
     from gateway.store import bundle
     from gateway.store.database import require_current, upgrade
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from gateway.cli.main import plugin_call
 from gateway.cli.output import say, say_under
 from gateway.errors import GatewayError, Refused
-from gateway.findings import Look
 from gateway.mapping.draft import Frame
 from gateway.settings.files import ConfigFile
+from gateway.settings.findings import Look
 
 if TYPE_CHECKING:
     from gateway.contracts import Account, Connection, Signal, Sink

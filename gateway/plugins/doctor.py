@@ -169,7 +169,7 @@ def _system(instance: Instance, host: Host, name: str, online: bool, tell: Tell,
 def _asked(gateway: Any, name: str, online: bool, tell: Tell, plugin: str) -> Iterator[Finding]:
     """The account behind it, as `gateway check --online` asks it."""
     from gateway.cli.connections import in_words, look_at_all
-    from gateway.findings import Findings, in_order
+    from gateway.settings.findings import Findings, in_order
     from gateway.store import bundle
     from gateway.store.database import require_current, upgrade
 

@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 
 from marshmallow import Schema, ValidationError, fields, post_load, validate, validates_schema
 
-from gateway.clock import Clock
 from gateway.durations import Duration
 from gateway.governance.keys import APPROVALS
+from gateway.settings.clock import Clock
 from gateway.settings.secrets import SecretField
 from gateway.store.place import FOLDER, Place, place_of
 from gateway.zones import Zone

@@ -19,7 +19,6 @@ from zoneinfo import ZoneInfo
 
 from marshmallow import Schema, ValidationError
 
-from gateway.clock import Clock
 from gateway.conditions import places
 from gateway.contracts import NOTICE, Secret
 from gateway.errors import ConfigError, Problem
@@ -41,6 +40,7 @@ from gateway.metrics.goals import Goals, check_goals, compile_goals
 from gateway.metrics.money import Rates, read_rates
 from gateway.plugins import rules
 from gateway.scoring.titles import VERSION as TITLES
+from gateway.settings.clock import Clock
 from gateway.settings.files import MAX_CHARACTERS, ConfigFile, KeyPath, content_hash, suggest
 from gateway.settings.form import PROCRASTINATE, ROLES, SYSTEM_NAME, GatewayForm
 from gateway.settings.secrets import secrets_of

@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from gateway.clock import Clock
 from gateway.errors import ConfigError
 from gateway.host import Host
 from gateway.runtime import open_gateway
+from gateway.settings.clock import Clock
 from gateway.settings.instance import load_instance
 
 SINCE = datetime(2026, 6, 1, 9, tzinfo=UTC)

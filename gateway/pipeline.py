@@ -22,7 +22,6 @@ from gateway import work
 from gateway.checked import Tampered
 from gateway.contracts import ActivityHappened, Event, RecordChanged, Scorer
 from gateway.errors import StaleCommit
-from gateway.following import follow
 from gateway.inbound.readings import Reading, gather, name_refused, record
 from gateway.journey import judgement
 from gateway.journey.assigning import Order, Roster
@@ -37,6 +36,8 @@ from gateway.leads.joining import identity_keys, join, settle_values
 from gateway.leads.lead import Lead
 from gateway.leads.record import Ref
 from gateway.model import GATEWAY, Guard, Model, unguarded
+from gateway.outbound.wanted import wanted_writes, write_row
+from gateway.people.following import follow
 from gateway.scoring.rating import moved, rate, subject, untouched
 from gateway.store.commit import commit
 from gateway.store.database import in_turn, read, write
@@ -47,7 +48,6 @@ from gateway.store.times import new_id
 from gateway.sync.companions import alone
 from gateway.sync.planning import BULK, CONFLICT, CONTESTED, Unsent, key_of
 from gateway.times import to_micros
-from gateway.wanted import wanted_writes, write_row
 
 TRIES = 8
 """How often a batch is computed again because somebody else was faster, before its documents go back."""

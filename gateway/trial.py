@@ -20,13 +20,13 @@ from gateway.leads.batch import Batch
 from gateway.leads.lead import Lead
 from gateway.leads.record import Ref
 from gateway.outbound.planner import Planned
+from gateway.outbound.wanted import wanted_writes
 from gateway.scoring.rating import subject
 from gateway.store import due, listing
 from gateway.store.database import read
 from gateway.store.times import new_id
 from gateway.sync.planning import Unsent
 from gateway.times import to_micros
-from gateway.wanted import wanted_writes
 
 if TYPE_CHECKING:
     from gateway.runtime import Gateway

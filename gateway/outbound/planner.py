@@ -21,6 +21,7 @@ from gateway.journey.progress import facts_of, standing_of
 from gateway.leads.batch import Batch
 from gateway.leads.lead import Lead
 from gateway.leads.stamps import attributes
+from gateway.outbound.wanted import wanted_writes, write_row
 from gateway.pipeline import Pipeline
 from gateway.store import outbox, pushes, silence
 from gateway.store import tables as t
@@ -31,7 +32,6 @@ from gateway.store.database import read, write
 from gateway.store.loading import load
 from gateway.sync.planning import CONTESTED, Unsent, Wanted
 from gateway.times import to_micros
-from gateway.wanted import wanted_writes, write_row
 
 if TYPE_CHECKING:
     from gateway.runtime import Gateway

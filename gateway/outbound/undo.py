@@ -15,12 +15,12 @@ from gateway.errors import NotFound, Refused
 from gateway.leads.lead import Lead
 from gateway.leads.record import Ref
 from gateway.outbound.planner import walk
+from gateway.outbound.wanted import wanted_writes
 from gateway.store import pushes
 from gateway.store.database import read, write
 from gateway.sync.holds import Hold, hold_of
 from gateway.sync.planning import same
 from gateway.times import to_micros
-from gateway.wanted import wanted_writes
 
 if TYPE_CHECKING:
     from gateway.runtime import Gateway

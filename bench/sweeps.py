@@ -22,11 +22,11 @@ from typing import Any
 
 from events import FILES, NOW, instance
 
-from gateway import clocks
 from gateway.runtime import Gateway
 from gateway.store import tables as t
 from gateway.store.database import write
 from gateway.store.put import Put
+from gateway.sweeps import clocks
 from gateway.times import to_micros
 
 SECONDS, GROWTH = 10, 64

@@ -14,7 +14,6 @@ from typing import Any, Literal
 
 import structlog
 
-from gateway import clocks, rollups
 from gateway.checked import Garbage, flaw, refuse_unsound
 from gateway.committee import drifting, governing, proposing
 from gateway.contracts import (
@@ -51,13 +50,14 @@ from gateway.plugins.retrying import Retrying
 from gateway.plugins.rules import Rules
 from gateway.plugins.trace import trace
 from gateway.plugins.watch import Watch, told
-from gateway.rescoring import Rescoring
 from gateway.settings.files import ConfigFile
 from gateway.settings.instance import LEAD, STRATEGY, Instance, System, load_instance, store_place, texts
 from gateway.store import breakers, bundle, due
 from gateway.store.database import open_store, read, require_current, store_trouble, upgrade, write
 from gateway.store.inbox import Inbox
 from gateway.store.times import new_id, utc_now
+from gateway.sweeps import clocks, rollups
+from gateway.sweeps.rescoring import Rescoring
 from gateway.times import to_micros
 from gateway.web.intake import SourceOffer
 

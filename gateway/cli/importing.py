@@ -156,10 +156,10 @@ class Taking:
     def _rescore(self) -> None:
         """Leads of companies that changed, or came to something else together; a scorer that fails on one must not keep
         us here for ever."""
-        from gateway import rollups
         from gateway.runtime import SWEEP_LEADS
         from gateway.store.database import read
         from gateway.store.overview import queued_rescores
+        from gateway.sweeps import rollups
 
         gateway = self.gateway
         while rollups.sweep(gateway.pipeline):

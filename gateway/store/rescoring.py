@@ -1,6 +1,6 @@
 """A changed model scores every lead again: what of that is left to do, and which scores people see meanwhile.
 
-In: a new scoring hash, queued by ``bundle``. Out: parts for ``gateway.rescoring`` to work, each gone with the commit
+In: a new scoring hash, queued by ``bundle``. Out: parts for ``sweeps.rescoring`` to work, each gone with the commit
 that did it; a part that is worked twice, or by a process that dies, changes nothing. What a lead's score was before is
 kept in ``former_scores``; ``shown`` tells people that until the rescore is over, so the end of its one row is the
 moment when all of them see the new scores.

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
-from gateway import clocks
 from gateway.contracts import Write
 from gateway.host import DISTRIBUTION, Host, installed
 from gateway.outbound.planner import planned
@@ -25,6 +24,7 @@ from gateway.settings.files import ConfigFile
 from gateway.store import listing
 from gateway.store.arrivals import Arrival
 from gateway.store.database import open_store, read, upgrade
+from gateway.sweeps import clocks
 from gateway.testing import memory
 from gateway.web.app import create_app
 from gateway.web.intake import Intake

@@ -20,7 +20,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select, update
 
-from gateway import clocks
 from gateway.answers.review import overdue
 from gateway.cli.main import cli
 from gateway.notices import messages
@@ -33,6 +32,7 @@ from gateway.store import tables as t
 from gateway.store.arrivals import Arrival
 from gateway.store.database import read, write
 from gateway.store.overview import overview
+from gateway.sweeps import clocks
 from gateway.sync.drift import Drift
 from gateway.times import to_micros
 

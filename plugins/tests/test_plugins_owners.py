@@ -11,10 +11,10 @@ from gateway_sandbox.hubspot import TOKEN
 from gateway_sandbox.salesforce import CONSUMER_KEY, CONSUMER_SECRET
 from sqlalchemy import select
 
-from gateway import clocks
 from gateway.people import staffing
 from gateway.runtime import open_gateway
 from gateway.store import tables as t
+from gateway.sweeps import clocks
 
 START = datetime(2026, 6, 1, 9, tzinfo=UTC)  # a Monday: 10:00 in London, 11:00 in Berlin and Rome
 GATEWAY = """

@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from gateway import clocks
 from gateway.runtime import Gateway, open_gateway
 from gateway.store import tables as t
 from gateway.store.arrivals import Arrival
+from gateway.sweeps import clocks
 from gateway.times import to_micros
 
 HOUR = timedelta(hours=1)

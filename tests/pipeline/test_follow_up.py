@@ -12,12 +12,12 @@ import pytest
 from small_instance import JOURNEY, NOW, Small
 from sqlalchemy import select, update
 
-from gateway import clocks
 from gateway.contracts import CAMPAIGN, LIST, TASK, Page, Source
 from gateway.inbound.pulling import Pulling
 from gateway.model import unguarded
 from gateway.store import tables as t
 from gateway.store.inbox import Inbox
+from gateway.sweeps import clocks
 
 AGREED = (
     JOURNEY + "follow_up: {response: 4h, period: 5d, warn: never, escalate: never}\nreasons: {recycled: [not now]}\n"

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from small_instance import CRM, JOURNEY, NOW, SCORING, Small, days
 from sqlalchemy import event
 
-from gateway import rescoring as bulk
-from gateway.rescoring import Rescoring
 from gateway.store import due, rescoring
 from gateway.store import tables as t
 from gateway.store.database import read, write
+from gateway.sweeps import rescoring as bulk
+from gateway.sweeps.rescoring import Rescoring
 from gateway.times import to_micros
 
 EXPANSION = """

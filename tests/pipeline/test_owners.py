@@ -12,7 +12,6 @@ import pytest
 from small_instance import CRM, JOURNEY, NOW, Small
 from sqlalchemy import select, update
 
-from gateway import clocks
 from gateway.contracts import TASK, Page, Source
 from gateway.errors import NotFound, Refused, StaleCommit, TryLater
 from gateway.inbound.pulling import Pulling
@@ -26,6 +25,7 @@ from gateway.store import tables as t
 from gateway.store.commit import commit
 from gateway.store.database import read, write
 from gateway.store.inbox import Inbox
+from gateway.sweeps import clocks
 
 AGREED = (
     JOURNEY.replace("{reason: competitor", "{reason: rival")

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from small_instance import CRM, JOURNEY, NOW, SCORING, SITE, Small
 from sqlalchemy import select
 
-from gateway import rollups
 from gateway.contracts import Mark
 from gateway.journey.judgement import Judgement
 from gateway.journey.rollups import compile_rollups, wanted
@@ -26,6 +25,7 @@ from gateway.store import bundle
 from gateway.store import tables as t
 from gateway.store.database import write
 from gateway.store.times import new_id
+from gateway.sweeps import rollups
 from gateway.times import from_micros, to_micros
 
 MODELS = {

@@ -7,12 +7,12 @@ from datetime import timedelta
 import pytest
 from small_instance import SCORING, Small, days
 
-from gateway import rescoring as bulk
-from gateway.rescoring import Rescoring
 from gateway.store import campaigns, listing, rescoring
 from gateway.store import tables as t
 from gateway.store.database import read, write
 from gateway.store.touches import Won
+from gateway.sweeps import rescoring as bulk
+from gateway.sweeps.rescoring import Rescoring
 from gateway.times import to_micros
 
 HIGHER = SCORING.replace("points: 40}", "points: 60}").replace("points: 20}", "points: 10}")

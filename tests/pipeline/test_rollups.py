@@ -10,7 +10,6 @@ import pytest
 from small_instance import CRM, SCORING, Small, days
 from sqlalchemy import event
 
-from gateway import rollups as sweeping
 from gateway.journey.journey import compile_journey
 from gateway.journey.rollups import compile_rollups, wanted
 from gateway.pipeline import Pipeline
@@ -18,6 +17,7 @@ from gateway.settings.files import ConfigFile
 from gateway.store import due, funnel, listing, rollups
 from gateway.store import tables as t
 from gateway.store.database import read, write
+from gateway.sweeps import rollups as sweeping
 from gateway.times import to_micros
 
 HOUR = timedelta(hours=1)

@@ -90,7 +90,7 @@ class Circle:
 
     def learn(self) -> None:
         """All of ``work`` but the deliveries. The clocks ask Salesforce before they do anything."""
-        from gateway.clocks import tick
+        from gateway.sweeps.clocks import tick
 
         while self.gateway.run_pipeline_once("circle"):
             pass

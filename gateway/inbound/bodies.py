@@ -11,8 +11,8 @@ from gateway.store.database import Store, overwrite, read, write
 from gateway.store.inbox import KEPT, Inbox
 
 CHUNK = 500
-ROUND = 86_400.0
-"""Seconds between two walks over all documents for those that were kept long enough."""
+REST = 60.0
+"""Seconds between two looks for documents that were kept long enough, once none are left."""
 
 
 class Bodies:
@@ -23,8 +23,7 @@ class Bodies:
         self.inbox = inbox
         self.keep = keep
         self.now = now
-        self._walked = float("-inf")
-        self._after: str | None = None
+        self._looked = float("-inf")
 
     def forget(self) -> int:
         """Empty those that named people who are forgotten by now. Returns how many."""
@@ -39,14 +38,13 @@ class Bodies:
         return len(named)
 
     def sweep(self) -> int:
-        """The same, and some of those that were kept long enough: once a day all are walked. Returns how many."""
+        """The same, and some of those that were kept long enough. Returns how many."""
         done = self.forget()
-        if self._after is None and time.monotonic() - self._walked >= ROUND:
-            self._walked, self._after = time.monotonic(), ""
-        if self._after is not None:
-            old = self.inbox.kept_long_enough(self.now() - self.keep, self._after, CHUNK)
+        if time.monotonic() - self._looked >= REST:
+            old = self.inbox.kept_long_enough(self.now() - self.keep, CHUNK)
             if old:
                 self.inbox.blank(old, KEPT)
-            self._after = old[-1] if len(old) == CHUNK else None
+            if len(old) < CHUNK:
+                self._looked = time.monotonic()
             done += len(old)
         return done

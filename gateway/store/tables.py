@@ -61,6 +61,13 @@ documents = Table(
         "documents_waiting", "id", sqlite_where=text("state = 'waiting'"), postgresql_where=text("state = 'waiting'")
     ),
     Index("documents_state", "state", "system"),
+    Index(  # those that still have their bodies; who has none has a reason
+        "documents_kept",
+        "state",  # always the same: with it SQLite takes this index rather than the one above
+        "received_at",
+        sqlite_where=text("state = 'read' AND reason = ''"),
+        postgresql_where=text("state = 'read' AND reason = ''"),
+    ),
 )
 
 duplicates = Table(  # how many honest retries each system sent: they have no effect, but they are counted

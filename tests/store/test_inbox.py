@@ -20,7 +20,7 @@ from gateway.store import arrivals, database
 from gateway.store.arrivals import KNOWN_EACH, OTHER_BODY, Appended, Arrival
 from gateway.store.database import open_store, upgrade
 from gateway.store.group_writer import GroupWriter
-from gateway.store.inbox import DEATHS, PAGE_BYTES, POISON, SILENCE, Inbox
+from gateway.store.inbox import DEATHS, KEPT, PAGE_BYTES, POISON, SILENCE, Inbox
 from gateway.store.place import Place
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -573,3 +573,37 @@ def test_two_processes_with_the_same_deliveries_store_each_once(inbox, tmp_path)
     assert [process.wait(300) for process in started] == [0, 0]
     counts = inbox.counts()["website"]
     assert (counts["stored"], counts["duplicates"]) == (200, 200)
+
+
+# -- bodies that are kept ---------------------------------------------------------------------------------------------
+
+
+def test_only_bodies_that_were_read_long_ago_are_emptied_and_none_is_looked_at_twice(inbox):
+    """In chunks, the oldest first; what waits, or a person has to look at, keeps its body."""
+    times = [NOW + timedelta(days=n % 4, seconds=n) for n in range(12)]
+    ids = [inbox.append([arrival(b"body", f"k{n}", at)])[0].id for n, at in enumerate(times)]
+    inbox.claim("w")
+    inbox.finish(ids[2:])
+    inbox.quarantine(ids[0], "no reason")
+    until_then = NOW + timedelta(days=2)
+    old = sorted((at, id_) for at, id_ in zip(times[2:], ids[2:], strict=True) if at < until_then)
+    assert inbox.kept_long_enough(until_then, 3) == [id_ for _, id_ in old[:3]]
+    inbox.blank([id_ for _, id_ in old[:3]], KEPT)
+    assert inbox.kept_long_enough(until_then, 10) == [id_ for _, id_ in old[3:]]
+    inbox.blank([id_ for _, id_ in old[3:]], KEPT)
+    assert inbox.kept_long_enough(until_then, 10) == []
+    left = {document.id for document in inbox.documents(ids) if document.body}
+    assert left == set(ids) - {id_ for _, id_ in old}
+
+
+@pytest.mark.sqlite
+def test_who_looks_for_old_bodies_walks_through_nothing_else(inbox, store):
+    """Of a million documents that lost theirs already, none is looked at."""
+    told = []
+    event.listen(
+        store.inbox, "before_cursor_execute", lambda _c, _cursor, text, values, *_: told.append((text, values))
+    )
+    inbox.kept_long_enough(NOW, 500)
+    with store.inbox.connect() as connection:
+        plan = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {told[-1][0]}", told[-1][1])]
+    assert plan == ["SEARCH documents USING INDEX documents_kept (state=? AND received_at<?)"]

@@ -21,13 +21,17 @@ from gateway.leads.company import Company
 from gateway.leads.deal import Deal
 from gateway.leads.identity import OURS, Key
 from gateway.leads.lead import Lead, Standing
-from gateway.leads.record import Ref
+from gateway.leads.record import Record, Ref
+from gateway.leads.stamps import OWN
 from gateway.store import followups, forget, regrouping, rollups
 from gateway.store import tables as t
 from gateway.store.among import among, outside
 from gateway.store.plain import rows_of
 from gateway.store.rows import FILED, RECORD, outcome_of, record_of, stored_event
 from gateway.times import from_micros
+
+MAKING = 5_000_000
+"""Microseconds by which the record that a conversion makes may be older than the news of the conversion."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +86,7 @@ def load(
     batch.forgotten = forget.forgotten(connection, refs)
     _load_records(connection, batch, refs)
     if batch.forgotten:
-        _come_back(batch, events)
+        _come_back(connection, batch, events)
         events = [timed for timed in events if _ref(timed[1]) not in batch.forgotten]
     late = _late_refs(batch, events) | (batch.records.keys() & set(need.again))
     if late:
@@ -100,6 +104,9 @@ def load(
         if whole and meeting:  # whoever takes them over counts all their activities again
             whole = lead_ids
         _load_leads(connection, batch, lead_ids, need, whole | set(need.whole), meeting)
+        for record in [batch.records[ref] for ref in batch.erased if ref in batch.records]:
+            if record.entity in batch.leads:
+                batch.leads[record.entity].erased_at = now
         deal_ids |= set(connection.scalars(select(t.deal_leads.c.deal).where(among(t.deal_leads.c.lead, lead_ids))))
     if deal_ids:
         _load_deals(connection, batch, deal_ids)
@@ -122,9 +129,9 @@ def load(
     return batch
 
 
-def _come_back(batch: Batch, events: Sequence[Timed]) -> None:
-    """People forgotten before whom a conversion or a merge over there gives an id that is new to us stay forgotten
-    under that one. Whoever was known under it before is somebody of their own."""
+def _come_back(connection: Connection, batch: Batch, events: Sequence[Timed]) -> None:
+    """People forgotten before whom a conversion or a merge over there gives a new id stay forgotten under that one, be
+    it that we heard of the id first. Whoever had it before, or is known by another record, is somebody of their own."""
     begun: dict[Ref, int] = {}
     for at, event in events:
         begun[_ref(event)] = min(at, begun.get(_ref(event), at))
@@ -135,10 +142,23 @@ def _come_back(batch: Batch, events: Sequence[Timed]) -> None:
             heir = _ref(event)
         else:
             continue
-        known = heir in batch.records or heir in batch.forgotten or begun.get(heir, at) < at
+        begins = [begun.get(heir, at)]
+        if (there := batch.records.get(heir)) is not None:
+            begins.append(there.first_at)
+        if isinstance(event, RecordConverted):  # what is merged keeps the time of its oldest record
+            begins = [one + MAKING for one in (*begins, there.created_at or at if there is not None else at)]
+        known = heir in batch.forgotten or min(begins) < at or (there is not None and not _alone(connection, there))
         if event.kind == "person" and not known:
             batch.forgotten.add(heir)
             batch.erased[heir] = event.system
+
+
+def _alone(connection: Connection, record: Record) -> bool:
+    """Whether nobody but this record tells of its person."""
+    r = t.records.c
+    another = or_(r.system != record.system, r.object != record.object, r.record != record.record)
+    others = select(r.record).where(r.entity == record.entity, r.kind == "person", r.system != OWN[0], another)
+    return not record.entity or connection.scalar(others.limit(1)) is None
 
 
 def _of_forgotten_alone(batch: Batch, event: RecordsMerged) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -156,6 +157,49 @@ def test_a_new_id_over_there_does_not_bring_them_back(small, event, apart):
     assert [canary for canary in CANARIES if canary in _everything(small)] == []
     assert len(small.rows(t.leads)) == leads
     assert small.rows(t.unblanked)
+
+
+def _living(small: Small) -> int:
+    """How many leads anything is known of."""
+    return len([one for one in small.leads() if one])
+
+
+@pytest.mark.parametrize("moved", ["converted", "merged"])
+def test_a_new_id_that_was_told_of_first_does_not_bring_them_back(small, moved):
+    """News of the contact came with an earlier pull than that of the conversion which made it."""
+    _forget(small, _lead(small))
+    living = _living(small)
+    at = small_instance.NOW
+    events = {
+        "converted": RecordConverted(**_about("canary@one.example"), to_object="contact", to_record="heir"),
+        "merged": RecordsMerged(**_about("heir"), losers=("canary@one.example", "2")),
+    }
+    values = {"email": "canary@one.example", "title": "canary"}
+    _events(small, RecordChanged(**_about("heir", at=at - timedelta(seconds=2 if moved == "converted" else 0)),
+                                 values=values, speaks_of=frozenset(values)))  # fmt: skip
+    assert _living(small) == living + 1
+    _events(small, events[moved])
+    again = RecordChanged(**_about("heir", at=at + timedelta(hours=1)), values=values, speaks_of=frozenset(values))
+    _events(small, again)
+    assert [canary for canary in CANARIES if canary in _everything(small)] == []
+    assert _living(small) == living
+    assert small.rows(t.unblanked)
+
+
+@pytest.mark.parametrize("case", ["older", "known elsewhere"])
+def test_who_was_somebody_of_their_own_stays_when_somebody_forgotten_is_converted_into_them(small, case):
+    """Their contact is older than the conversion, or they came back by themselves, by another door."""
+    _forget(small, _lead(small))
+    living = _living(small)
+    values = {"email": "heir@one.example", "title": "CFO"}
+    at = small_instance.NOW - timedelta(minutes=1 if case == "older" else 0)
+    _events(small, RecordChanged(**_about("heir", at=at), values=values, speaks_of=frozenset(values)))
+    if case == "known elsewhere":
+        small.take("site", {"kind": "contact", "id": "new", "at": days(0), "email": "heir@one.example"})
+    _events(small, RecordConverted(**_about("canary@one.example"), to_object="contact", to_record="heir"))
+    assert _living(small) == living + 1
+    assert [one["title"] for one in small.leads() if one.get("email") == "heir@one.example"] == ["CFO"]
+    assert [canary for canary in CANARIES if canary in _everything(small)] == []
 
 
 def test_who_is_known_stays_when_somebody_forgotten_is_merged_into_them(small):

@@ -15,8 +15,9 @@ from sqlalchemy import select
 from gateway.contracts import Context
 from gateway.errors import AccessRefused, TryLater
 from gateway.runtime import open_gateway
+from gateway.store import forget, person
 from gateway.store import tables as t
-from gateway.store.database import read
+from gateway.store.database import read, write
 
 sandbox = pytest.importorskip("gateway_sandbox", reason="the plugin gateway-sandbox is not installed")
 
@@ -338,6 +339,28 @@ def test_a_lead_converted_behind_our_back_is_followed_to_its_contact(instance, o
     instance.deliver()
     assert value(org.records["Contact"][made["contact"]], "Gateway_Score__c") == 0
     assert len(instance.living("Task")) == 3
+
+
+@pytest.mark.parametrize("order", [("Contact", "Lead"), ("Lead", "Contact")])
+def test_who_is_forgotten_and_converted_afterwards_stays_forgotten(instance, org, order):
+    """Sales convert them into a contact without our key: whichever of the two is pulled and worked first."""
+    instance.visitors(2)
+    instance.deliver()
+    (first,) = [one for one in instance.living("Lead") if value(one, "Email") == "p0@example.org"]
+    lead = instance.gateway.find_lead("p0@example.org")
+    with write(instance.gateway.store.main) as connection:
+        forget.forget(connection, dict.fromkeys(person.refs_of(connection, [lead]), "test"), 1)
+    org.clock.advance(timedelta(hours=1))
+    org.convert(first.id, keep_key=False)
+    org.clock.advance(timedelta(minutes=30))
+    for stream in order:
+        for _ in instance.gateway.pullings["crm"].bring_in(stream):
+            pass
+        instance.work()
+    instance.pull()
+    with read(instance.gateway.store.main) as connection:
+        living = connection.scalars(select(t.leads.c.attributes).where(t.leads.c.erased_at.is_(None))).all()
+    assert [one["email"] for one in living] == ["p1@example.org"]
 
 
 def test_refused_credentials_pause_the_system_and_spend_no_tries(instance, org):

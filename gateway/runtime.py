@@ -50,6 +50,7 @@ from gateway.plugins.retrying import Retrying
 from gateway.plugins.rules import Rules
 from gateway.plugins.trace import trace
 from gateway.plugins.watch import Watch, told
+from gateway.settings import secrets
 from gateway.settings.files import ConfigFile
 from gateway.settings.instance import LEAD, STRATEGY, Instance, System, load_instance, store_place, texts
 from gateway.store import breakers, bundle, due
@@ -110,6 +111,7 @@ class Gateway:
         self.probes = False
         """Whether this process is the one that tries a plugin again which was kept out."""
         self._retrying = Retrying(instance.root)
+        self._secrets = self._written()
         self.bundle = ""
         """Id of the files this gateway was opened with; empty before they are active."""
         self.broken: Sequence[Problem | str] = ()
@@ -149,11 +151,16 @@ class Gateway:
         return offer.plugin if offer is not None else name
 
     def outdated(self) -> bool:
-        """Other files have become active since, or a plugin that was kept out may be loaded: a long-lived worker makes
-        room for one that works with them."""
+        """Other files have become active since, a secret's file was written anew, or a plugin that was kept out may be
+        loaded: a long-lived worker makes room for one that works with them."""
         with read(self.store.main) as connection:
             active = bundle.active(connection)
-        return (active is not None and active.id != self.bundle) or self._may_load()
+        if active is not None and active.id != self.bundle:
+            return True
+        return any(self._secrets.get(name) != at for name, at in self._written().items()) or self._may_load()
+
+    def _written(self) -> Mapping[str, tuple[int, int]]:
+        return secrets.written(self.instance.root, self.instance.files.get("gateway.yaml", ""))
 
     def _may_load(self) -> bool:
         out = {plugin.name for plugin in self.host.plugins if plugin.state == "quarantined"}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from gateway.contracts import Secret
 REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _LONGEST = 65_536
 _root: ContextVar[Path] = ContextVar("instance", default=Path())
+_FILE = re.compile(r"""\bfile:([^\s"'\],}]+)""")
 LITERAL = "write ${NAME} or file:PATH, never the secret itself"
 
 
@@ -50,6 +51,17 @@ class SecretField(fields.Field[Secret]):
 
     def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
         return value.reference if isinstance(value, Secret) else None
+
+
+def written(root: Path, text: str) -> dict[str, tuple[int, int]]:
+    """Path of each file that a reference in ``text`` names → when it was written, and its length. Those that are not
+    there, or empty, are left out: who exchanges a secret has not ended."""
+    found = {}
+    for name in set(_FILE.findall(text)):
+        with suppress(OSError, ValueError):
+            if (status := (root / name).stat()).st_size:
+                found[name] = status.st_mtime_ns, status.st_size
+    return found
 
 
 def _environment(name: str) -> str:

@@ -194,9 +194,9 @@ def test_a_running_gateway_takes_up_an_edit_and_a_new_system(filled: Any, runnin
     )
     web = running.pid("web")
 
-    def called() -> int:
+    def called(secret: str = "s3cret") -> int:
         with closing(http.client.HTTPConnection("127.0.0.1", running.port, timeout=60)) as connection:
-            connection.request("POST", "/hooks/forms", b"{}", {"X-Token": "s3cret", "X-Id": "1"})
+            connection.request("POST", "/hooks/forms", b"{}", {"X-Token": secret, "X-Id": "1"})
             return connection.getresponse().status
 
     answers = {called()}
@@ -204,6 +204,22 @@ def test_a_running_gateway_takes_up_an_edit_and_a_new_system(filled: Any, runnin
     assert answers <= {404, 200}
     assert running.pid("web") == web
     running.until(lambda: running.logged("files taken up"))
+
+    # Its secret is exchanged: both are good for a while, then the old one is not; at last its file is written anew.
+    filled.write("next", "n3xt")
+    filled.edit("gateway.yaml", "['file:secret']", "['file:secret', 'file:next']")
+    running.until(lambda: called("n3xt") == 200)
+    assert called() == 200
+    filled.edit("gateway.yaml", "['file:secret', 'file:next']", "['file:next']")
+    running.until(lambda: called() == 401)
+    assert called("n3xt") == 200
+    filled.write("next", "")  # half exchanged: nothing is lost meanwhile
+    assert called("n3xt") == 200
+    filled.write("next", "l4st")
+    running.until(lambda: called("l4st") == 200)
+    assert called("n3xt") == 401
+    assert running.pid("web") == web
+    assert not running.logged("l4st") + running.logged("s3cret") + running.logged("n3xt")
 
 
 def test_another_store_is_not_taken_up_while_the_gateway_runs(filled: Any) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from copy import deepcopy
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.metadata import Distribution, EntryPoint, distributions, version
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -132,7 +133,7 @@ class Host:
                 plugin.state, plugin.reason, plugin.since = "quarantined", out.reason, out.since.isoformat()
             elif not _fits(plugin.requires):
                 plugin.state = "incompatible"
-                plugin.reason = f"wants {DISTRIBUTION}{plugin.requires}, this is {version(DISTRIBUTION)}"
+                plugin.reason = f"wants {DISTRIBUTION}{plugin.requires}, this is {_ours()}"
             else:
                 let_in.append((plugin, entry))
         for plugin, entry in let_in:
@@ -397,9 +398,14 @@ def _range(distribution: Distribution) -> str:
 def _fits(specifier: str, this: str = "") -> bool:
     """Whether ``this`` gateway (default: the one that runs) is in the range. A pre-release counts as what it becomes,
     too: 1.5rc1 is there so that plugins for 1.5 are tried with it. ``<2`` leaves 2.0rc1 out."""
-    ours, wanted = Version(this or version(DISTRIBUTION)), SpecifierSet(specifier)
+    ours, wanted = Version(this or _ours()), SpecifierSet(specifier)
     final = wanted.contains(ours.base_version) and not wanted.contains(ours, prereleases=True)
     return wanted.contains(ours, prereleases=True) or (final and ours.is_prerelease)
+
+
+@cache
+def _ours() -> str:
+    return version(DISTRIBUTION)
 
 
 def _both(names: Iterable[str]) -> str:

@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -37,6 +38,39 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("the public data sets are not here; GATEWAY_SHARED_DATA names their folder")
     return folder
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _made_once() -> Iterator[None]:
+    """What werkzeug makes of each route, and Jinja of each page: a second for each application, the same for all."""
+    from flask import Flask
+    from jinja2 import BytecodeCache
+    from werkzeug.routing import Rule
+
+    compile_ = Rule._compile_builder
+    builders: dict[Any, Any] = {}
+    pages: dict[str, bytes] = {}
+
+    def builder(rule: Rule, append_unknown: bool = True) -> Any:
+        if rule.defaults:
+            return compile_(rule, append_unknown)
+        key = (rule.rule, *rule._trace, append_unknown)
+        if key not in builders:
+            builders[key] = compile_(rule, append_unknown)
+        return builders[key]
+
+    class Kept(BytecodeCache):
+        def load_bytecode(self, bucket: Any) -> None:
+            if bucket.key in pages:
+                bucket.bytecode_from_string(pages[bucket.key])
+
+        def dump_bytecode(self, bucket: Any) -> None:
+            pages[bucket.key] = bucket.bytecode_to_string()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Rule, "_compile_builder", builder)
+        patch.setattr(Flask, "jinja_options", {**Flask.jinja_options, "bytecode_cache": Kept()})
+        yield
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

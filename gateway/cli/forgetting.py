@@ -62,6 +62,7 @@ def forget(app: App, key: str, go: bool, by: str, as_json: bool) -> None:
                     {"system": ref[0], "object": ref[1], "record": ref[2], "link": address or None}
                     for ref, address in done.elsewhere
                 ],
+                "unsure": [{"system": system, "object": object_} for system, object_ in done.unsure],
             }
         )
         return
@@ -71,11 +72,13 @@ def forget(app: App, key: str, go: bool, by: str, as_json: bool) -> None:
     parts = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in sorted(emptied.items()))
     say(f"  emptied of values, texts and keys: {parts}")
     say("  kept without a name: id, stages and when they were reached, scores, handoffs and buckets, deals' amounts")
-    if done.elsewhere:
+    if done.elsewhere or done.unsure:
         say()
         say("Other systems still hold, and have to be asked themselves:")
         for ref, address in done.elsewhere:
             say(f"  {':'.join(ref)}{f'  {address}' if address else ''}")
+    for system, object_ in done.unsure:
+        say(f"  {system}: a {object_} is just being made there, or may have been: look for it there in a minute")
     if not go:
         say()
         say("nothing is changed yet; --go does it, for good")

@@ -15,7 +15,7 @@ from gateway.errors import Refused
 from gateway.leads.record import Ref
 from gateway.leads.stamps import OWN
 from gateway.people.own_news import tell
-from gateway.store import person
+from gateway.store import outbox, person
 from gateway.store.database import read
 from gateway.store.loading import load
 from gateway.store.times import utc_now
@@ -29,12 +29,14 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Forgetting:
     """``rows``: name of a table → how many of its rows are about them. ``elsewhere``: records that stay where they are,
-    each with the address of its page, or ""."""
+    each with the address of its page, or "". ``unsure``: (system, object) of records that were being made over there at
+    that moment, or may have been: nobody here knows an id of them."""
 
     lead: str
     aliases: Sequence[str]
     rows: Mapping[str, int]
     elsewhere: Sequence[tuple[Ref, str]]
+    unsure: Sequence[tuple[str, str]]
 
 
 def forget(gateway: Gateway, lead_id: str, by: str, go: bool = False) -> Forgetting:
@@ -51,8 +53,9 @@ def forget(gateway: Gateway, lead_id: str, by: str, go: bool = False) -> Forgett
         refs = person.refs_of(connection, leads)
         rows = {name: len(found) for name, found in person.rows_of(connection, leads, refs).items()}
         held = [ref for ref in refs if ref[:2] != OWN and lead.records[ref].gone is None]
+        unsure = outbox.maybe_made(connection, leads)
     if go:
         entry = audit.Entry(to_micros(utc_now()), by, "lead: forgotten", lead_id)
         with audit.noting(gateway.store.main, entry):
             tell(gateway, lead, PersonErased, by=by)
-    return Forgetting(lead_id, leads[1:], rows, [(ref, link(gateway.model.links, ref)) for ref in held])
+    return Forgetting(lead_id, leads[1:], rows, [(ref, link(gateway.model.links, ref)) for ref in held], unsure)

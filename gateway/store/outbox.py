@@ -138,6 +138,14 @@ def waiting(connection: Connection, leads: Collection[str]) -> dict[tuple[str, s
     return {(row.system, row.key): row.fields for row in rows}
 
 
+def maybe_made(connection: Connection, leads: Collection[str]) -> list[tuple[str, str]]:
+    """(system, object) of the records that are just being made of these leads, or may have been."""
+    w = t.writes.c
+    rows = select(w.system, w.object).where(among(w.lead, leads), w.create, w.state.in_(("leased", "unknown")))
+    rows = rows.where(not_(among(w.object, {*COMPANIONS, NOTICE}))).order_by(w.system, w.object).distinct()
+    return [(row.system, row.object) for row in connection.execute(rows)]
+
+
 def give_back(connection: Connection, system: str, worker: str) -> int:
     """Writes a dead worker had on their way: nobody knows whether they arrived, so they are looked up first."""
     w = t.writes.c

@@ -1,0 +1,115 @@
+"""Promise 11 at work: who is forgotten while something else of theirs is under way is forgotten by that, too."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import pytest
+from gateway_sandbox import serve
+from running_gateway import HubSpot, document, files
+from sqlalchemy import text
+
+from gateway.pipeline import Pipeline
+from gateway.store.database import read
+from gateway.testing.instance import Instance
+
+CANARY = "canary"
+
+
+class World:
+    """An instance, its CRM, and a clock of days; ``forget`` is what a person does on another machine meanwhile."""
+
+    def __init__(self, folder, crm, url):
+        self.crm, self.at = crm, crm.clock.now()
+        self.it = Instance(folder, files({"crm": (crm, url)}, 1), lambda: self.at)
+        self.told = None
+        self.it.give("site", document(1, "p1"), document(2, CANARY))
+
+    def forget(self):
+        said = self.it.run("leads", "forget", f"{CANARY}@example.org", "--go", "--json").stdout
+        self.told = json.loads(said)
+
+    def settle(self):
+        for _ in range(3):
+            self.it.work()
+            self.it.deliver("crm")
+            self.it.sweep()
+            self.at += timedelta(hours=1)
+
+    def left(self):
+        """Every row that names them, of any table."""
+        found = []
+        for store in (self.it.open().store.main, self.it.open().store.inbox):
+            with read(store) as connection:
+                tables = text("SELECT name FROM sqlite_master WHERE type = 'table'")
+                if connection.dialect.name != "sqlite":
+                    tables = text("SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'")
+                for name in connection.scalars(tables).all():
+                    rows = connection.execute(text(f'SELECT * FROM "{name}"')).all()
+                    found += [(name, row) for row in map(repr, rows) if CANARY in row.lower()]
+        return found
+
+    def forgotten(self):
+        self.settle()
+        assert self.told["done"]
+        assert self.left() == []
+        made = len(self.crm.effects)
+        self.it.give("site", document(3, CANARY))
+        self.settle()
+        assert self.left() == []
+        assert len(self.crm.effects) == made
+        assert len(self.it.leads()) == 1
+        assert json.loads(self.it.run("status", "--json").stdout)["ok"]
+
+
+@pytest.fixture
+def world(tmp_path):
+    crm = HubSpot()
+    with serve(crm) as server:
+        world = World(tmp_path, crm, server.url)
+        yield world
+        world.it.close()
+
+
+@pytest.mark.parametrize(
+    ("moment", "call"), [("arrived", "contacts"), ("done", "contacts"), ("while", "contacts"), ("done", "tasks")]
+)
+def test_while_a_write_of_theirs_is_sent(world, moment, call, capfd):
+    """Whatever the answer says, or that there is none. That a record is just being made is told."""
+    world.it.work()
+    struck = world.crm.at(moment, f"POST .*/{call}", world.forget)
+    world.it.deliver("crm")
+    assert struck.wait(10)
+    world.forgotten()
+    told = world.told["unsure"] + [one for one in world.told["elsewhere"] if one["system"] == "crm"]
+    assert [one["object"] for one in told] == ["contact"]
+    assert CANARY not in "".join(capfd.readouterr()).replace(world.it.root.name, "")
+
+
+@pytest.mark.parametrize("cause", ["news", "model", "edit"])
+def test_while_a_batch_with_them_is_computed(world, monkeypatch, cause):
+    """Their news is read, all are scored anew by another model, or a person decides something of them."""
+    world.settle()
+    compute = Pipeline.compute
+
+    def meanwhile(self, batch, *arguments, **more):
+        if any(CANARY in str(one.attributes.get("email")) for one in batch.leads.values()):
+            monkeypatch.undo()
+            world.forget()
+        return compute(self, batch, *arguments, **more)
+
+    if cause == "model":
+        world.it.write("scoring.yaml", (world.it.root / "scoring.yaml").read_text().replace("points: 1,", "points: 2,"))
+        world.it.open()
+    monkeypatch.setattr(Pipeline, "compute", meanwhile)
+    if cause == "news":
+        world.it.give("site", document(4, CANARY))
+        world.it.work()
+    elif cause == "model":
+        world.it.sweep()
+        world.it.sweep()
+    else:
+        world.it.run("leads", "points", f"{CANARY}@example.org", "5", "--reason", "met the canary")
+    assert world.told is not None
+    world.forgotten()

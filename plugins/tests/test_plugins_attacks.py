@@ -161,6 +161,8 @@ FAULTS = {
 
 ANOTHERS = "another lead's record"
 """Two leads that were merged and split share an address over there: only a person can say whose the record is."""
+ASKED = (ANOTHERS, "duplicate")
+"""Nor which of several records over there is the lead's."""
 DEAD = [t.writes.c[name] for name in ("system", "object", "code", "message", "fields", "lead")]
 
 
@@ -433,7 +435,7 @@ class Attack:
     def waiting(self):
         w = t.writes.c
         with self.gateways[0].store.main.connect() as connection:
-            refused = select(w.lead).where(w.state == "dead", w.code == ANOTHERS)
+            refused = select(w.lead).where(w.state == "dead", w.code.in_(ASKED))
             for_a_person = (w.object.in_(COMPANIONS)) & (w.create) & (w.lead.in_(refused))
             states = Counter(connection.scalars(select(w.state).where(~for_a_person)).all())
             lookups = len(connection.execute(select(t.lookups)).all())
@@ -450,7 +452,7 @@ class Attack:
             without = set(connection.scalars(select(t.leads.c.id).where(t.leads.c.erased_at.is_not(None))))
             apart = {frozenset(row) for row in connection.execute(select(t.apart))}
             without |= set(connection.scalars(select(t.work_items.c.lead).where(t.work_items.c.kind == "no record")))
-            without |= {row.lead for row in dead if row.code == ANOTHERS}
+            without |= {row.lead for row in dead if row.code in ASKED}
         wrong = []
         for system, counts in found.systems.items():
             parts = (counts.documents, counts.events, counts.writes)
@@ -458,8 +460,8 @@ class Attack:
             if counts.documents.parts["quarantined"]:
                 wrong.append(("quarantined", system))
         wrong += [("dead without reason", *row) for row in dead if not (row.code and row.message)]
-        wrong += [("dead", *row) for row in dead if row.code != ANOTHERS]
-        asked = {row.lead for row in dead if row.code == ANOTHERS}
+        wrong += [("dead", *row) for row in dead if row.code not in ASKED]
+        asked = {row.lead for row in dead if row.code in ASKED}
         wrong += [("left to say", repr(p.wanted)) for p in planned(one, SYSTEMS) if p.wanted.lead not in asked]
         known = {(row["system"], row["record"]) for row in records}
         people = [("hubspot", "contacts"), ("salesforce", "Lead"), ("salesforce", "Contact")]

@@ -12,6 +12,7 @@ from sqlalchemy import text
 
 from gateway.pipeline import Pipeline
 from gateway.store.database import read
+from gateway.sweeps.rescoring import Rescoring
 from gateway.testing.instance import Instance
 
 CANARY = "canary"
@@ -87,9 +88,9 @@ def test_while_a_write_of_theirs_is_sent(world, moment, call, capfd):
     assert CANARY not in "".join(capfd.readouterr()).replace(world.it.root.name, "")
 
 
-@pytest.mark.parametrize("cause", ["news", "model", "edit"])
+@pytest.mark.parametrize("cause", ["news", "points"])
 def test_while_a_batch_with_them_is_computed(world, monkeypatch, cause):
-    """Their news is read, all are scored anew by another model, or a person decides something of them."""
+    """Their news is read, or a person decides something of them."""
     world.settle()
     compute = Pipeline.compute
 
@@ -99,17 +100,30 @@ def test_while_a_batch_with_them_is_computed(world, monkeypatch, cause):
             world.forget()
         return compute(self, batch, *arguments, **more)
 
-    if cause == "model":
-        world.it.write("scoring.yaml", (world.it.root / "scoring.yaml").read_text().replace("points: 1,", "points: 2,"))
-        world.it.open()
     monkeypatch.setattr(Pipeline, "compute", meanwhile)
     if cause == "news":
         world.it.give("site", document(4, CANARY))
         world.it.work()
-    elif cause == "model":
-        world.it.sweep()
-        world.it.sweep()
     else:
         world.it.run("leads", "points", f"{CANARY}@example.org", "5", "--reason", "met the canary")
     assert world.told is not None
     world.forgotten()
+
+
+def test_while_all_are_scored_by_another_model(world, monkeypatch):
+    """In one part with others, whose scores move."""
+    world.settle()
+    score = Rescoring._score
+
+    def meanwhile(*arguments):
+        monkeypatch.undo()
+        world.forget()
+        return score(*arguments)
+
+    world.it.write("scoring.yaml", (world.it.root / "scoring.yaml").read_text().replace("points: 1,", "points: 2,"))
+    world.it.close()
+    monkeypatch.setattr(Rescoring, "_score", meanwhile)
+    world.it.sweep()
+    assert world.told is not None
+    world.forgotten()
+    assert [lead["behaviour"] for lead in world.it.leads()] == [200]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -22,7 +22,7 @@ from gateway import work
 from gateway.checked import Tampered
 from gateway.contracts import ActivityHappened, Event, RecordChanged, Scorer
 from gateway.errors import StaleCommit
-from gateway.inbound.readings import Reading, gather, name_refused, record
+from gateway.inbound.readings import Reading, gather, name_refused, part, record, told
 from gateway.journey import judgement
 from gateway.journey.assigning import Order, Roster
 from gateway.journey.capacity import Handing, beyond
@@ -33,6 +33,7 @@ from gateway.journey.progress import end, frozen, hold_back, open_handoff, progr
 from gateway.journey.recycling import FAST_TRACK
 from gateway.leads.batch import Batch, Timed
 from gateway.leads.joining import identity_keys, join, settle_values
+from gateway.leads.lanes import in_lanes
 from gateway.leads.lead import Lead
 from gateway.leads.record import Ref
 from gateway.model import GATEWAY, Guard, Model, unguarded
@@ -54,8 +55,10 @@ TRIES = 8
 ALONE = 5
 """After so many of them nobody else commits meanwhile: then it comes through."""
 TURNS = 30
-"""So many batches go one after another once two have met: who shares leads mostly does so for a while, and each batch
-that comes second is computed twice."""
+"""So many batches are worked lane by lane once two have met: who shares leads mostly does so for a while, and each
+batch that comes second is computed twice."""
+LANES = 2
+"""So many workers then work at the same time. A batch is as many commits, each of which costs as much as 100 events."""
 HOUR = 3_600_000_000
 UNSCORED = timedelta(hours=1)
 """After so long a lead is scored whose scoring failed."""
@@ -74,6 +77,17 @@ class Done:
     scored: Sequence[Mapping[str, Any]] = ()
     withheld: Mapping[str, str] = field(default_factory=dict)
     """lead → why it is not handed over though it crossed, or a person wanted it"""
+
+    def __add__(self, other: Done) -> Done:
+        return Done(
+            self.events + other.events,
+            self.leads + other.leads,
+            self.forgot or other.forgot,
+            [*self.moves, *other.moves],
+            [*self.closed, *other.closed],
+            [*self.scored, *other.scored],
+            {**self.withheld, **other.withheld},
+        )
 
 
 class Pipeline:
@@ -114,33 +128,55 @@ class Pipeline:
         :param refold: records whose stored events are folded anew, by the mapping of now.
         :param orders: touched lead → whose its open handoff becomes. :param judgements: touched lead → what a person
             decides of it.
-        Raises ``StaleCommit`` after ``TRIES`` collisions, with nothing written.
+        Raises ``StaleCommit`` after ``TRIES`` collisions. Nothing is written then, but of documents what is of lanes
+        that were worked already: who reads them again finds those events known.
         """
-        rehearse = partial(
-            self.rehearse, readings, touched, cause, same, by, refold=refold, orders=orders, judgements=judgements
-        )
+
+        def rehearse(some: Sequence[Reading]) -> Batch:
+            return self.rehearse(some, touched, cause, same, by, None, refold, orders, judgements)
+
+        if not self._turns:
+            try:
+                return self._tried(partial(rehearse, readings))
+            except StaleCommit:
+                self._met()
+        self._turns = max(0, self._turns - 1)
+        if not readings or touched or same or refold:  # leads of any lane
+            with ExitStack() as turns:
+                for lane in range(LANES):
+                    turns.enter_context(in_turn(self.engine, "batch", [lane]))
+                return self._until_committed(partial(rehearse, readings))
+        done, waiting = Done(0, 0), in_lanes(told(readings), LANES) or {0: set()}
+        while waiting:
+            with in_turn(self.engine, "batch", waiting) as lane:
+                records = waiting.pop(lane)
+                done += self._until_committed(partial(rehearse, part(readings, records, last=not waiting)))
+        return done
+
+    def _until_committed(self, rehearse: Callable[[], Batch]) -> Done:
         attempt = 0
         while True:
             try:
                 return self._tried(rehearse, alone=attempt >= ALONE)
             except StaleCommit:
                 attempt += 1
-                self._turns = TURNS
                 if attempt == TRIES:
                     raise
-                time.sleep(random.uniform(0, 0.005 * 2**attempt))  # so that two workers do not meet again and again
+                self._met(attempt)
 
-    def _tried(self, rehearse: Callable[[], Batch], alone: bool) -> Done:
+    def _met(self, attempt: int = 1) -> None:
+        self._turns = TURNS
+        time.sleep(random.uniform(0, 0.005 * 2**attempt))  # so that two workers do not meet again and again
+
+    def _tried(self, rehearse: Callable[[], Batch], alone: bool = False) -> Done:
         if alone:
             with write(self.engine) as connection:
                 batch = rehearse()
                 commit(connection, batch)
         else:
-            self._turns, taken = max(0, self._turns - 1), self._turns > 0
-            with in_turn(self.engine, "batch") if taken else nullcontext():
-                batch = rehearse()
-                with write(self.engine, shared=True) as connection:
-                    commit(connection, batch)
+            batch = rehearse()
+            with write(self.engine, shared=True) as connection:
+                commit(connection, batch)
         return done_of(batch)
 
     def rehearse(
@@ -162,7 +198,7 @@ class Pipeline:
         """
         events, known_at, quiet = gather(readings)
         keys, named = identity_keys(events, self.model.joining)
-        ids = [reading.document.id for reading in readings]
+        ids = [reading.document.id for reading in readings if not reading.more]
         telling = {(event.system, event.object, event.record) for _, event in events if self._tells(event)}
         counted, regroups = set[str](), bool(same) or within is not None
         whose = bool(orders) or (cause == "time" and bool(self.model.journey.owners.listed))

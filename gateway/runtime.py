@@ -62,7 +62,7 @@ from gateway.sweeps.rescoring import Rescoring
 from gateway.times import to_micros
 from gateway.web.intake import SourceOffer
 
-BATCH_EVENTS = 2000
+BATCH_EVENTS = 4000
 """Events of one batch, roughly: documents are claimed whole."""
 BATCH_DOCUMENTS = 200
 TICK = 10.0

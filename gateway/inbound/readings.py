@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -34,6 +34,23 @@ class Reading:
     quarantined: list[Quarantined] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     failure: str = ""
+    more: bool = False
+    """Other parts of the document are worked after this one: it is not read yet"""
+
+
+def told(readings: Sequence[Reading]) -> Iterator[Event]:
+    """All events of some documents, repeats included."""
+    return (event for reading in readings for event in reading.events)
+
+
+def part(readings: Sequence[Reading], records: Collection[Ref], last: bool) -> list[Reading]:
+    """What the documents say of these records; with the ``last`` of their parts, all else that they say."""
+    mine = [
+        replace(one, events=[e for e in one.events if (e.system, e.object, e.record) in records]) for one in readings
+    ]
+    if last:
+        return mine
+    return [replace(one, lookups=[], skipped=[], quarantined=[], more=True) for one in mine if one.events]
 
 
 def gather(readings: Sequence[Reading]) -> tuple[list[Timed], dict[str, int], set[str]]:
@@ -61,7 +78,8 @@ def record(
     fresh = [timed for timed in events if timed[1].key not in batch.known]
     for reading in readings:
         document = reading.document
-        batch.documents.append(document.id)
+        if not reading.more:
+            batch.documents.append(document.id)
         system = document.system
         batch.note(system, "read", "", len(reading.events) + len(reading.skipped) + len(reading.quarantined))
         for skipped in reading.skipped:

@@ -14,7 +14,7 @@ import hashlib
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
@@ -139,6 +139,7 @@ def write(
 
 _IDLE = "SELECT set_config('idle_in_transaction_session_timeout', :idle, true)"
 _BEGIN = text(_IDLE)
+_FREE = text("SELECT pg_try_advisory_xact_lock(:lock)")
 _TURN = [
     text(f"{_IDLE}, set_config('lock_timeout', :patience, true), {take}(:lock)")
     for take in ("pg_advisory_xact_lock", "pg_advisory_xact_lock_shared")
@@ -146,18 +147,25 @@ _TURN = [
 
 
 @contextlib.contextmanager
-def in_turn(engine: Engine, word: str, patience: float = BUSY_SECONDS) -> Iterator[None]:
-    """Of those who come with the same ``word`` one at a time, on PostgreSQL: for work that would be done in vain beside
-    the others'. Nobody is kept from writing, and who has waited ``patience`` seconds goes ahead all the same.
+def in_turn(engine: Engine, word: str, places: Collection[int], patience: float = BUSY_SECONDS) -> Iterator[int]:
+    """Yields the first of the ``places`` of ``word`` where nobody is, on PostgreSQL: for work that would be done in
+    vain beside another's. Where all are taken, waits for the very first. Nobody is kept from writing, and who has
+    waited ``patience`` seconds goes ahead all the same.
     """
+    first = next(iter(places))
     if engine.dialect.name != "postgresql":
-        yield
+        yield first
         return
     with engine.connect() as connection:
-        with contextlib.suppress(OperationalError):
-            values = {"idle": "0", "lock": lock_key(word), "patience": f"{patience * 1000:.0f}ms"}
-            connection.execute(_TURN[False], values)
-        yield
+        values: dict[str, Any] = {"idle": "0", "patience": f"{patience * 1000:.0f}ms"}
+        keys = {place: lock_key(f"{word} {place}") for place in places}
+        connection.execute(_BEGIN, values)
+        free = (place for place, key in keys.items() if connection.scalar(_FREE, {"lock": key}))
+        if (place := next(free, None)) is None:
+            place = first
+            with contextlib.suppress(OperationalError):
+                connection.execute(_TURN[False], {**values, "lock": keys[place]})
+        yield place
         with contextlib.suppress(DBAPIError):  # a turn that was lost meanwhile was only of use
             connection.rollback()
 

@@ -134,8 +134,9 @@ class Inbox:
             chosen: list[str] = []
             size = 0
             # All of them, though the rest may not be wanted: an unfinished read would keep its view, and the next
-            # writer on this connection would be told that the database is locked.
-            for document, length, suspect in connection.execute(oldest.with_for_update(skip_locked=True)).all():
+            # writer on this connection would be told that the database is locked. Who claims at the same time waits
+            # and takes the next ones: rows that it passed over would be most of what there is, or all.
+            for document, length, suspect in connection.execute(oldest.with_for_update()).all():
                 if chosen and (suspect or size + length > bytes):
                     break
                 chosen.append(document)

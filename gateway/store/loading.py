@@ -20,6 +20,7 @@ from gateway.leads.batch import Batch, Timed
 from gateway.leads.company import Company
 from gateway.leads.deal import Deal
 from gateway.leads.identity import OURS, Key
+from gateway.leads.lanes import spoken_of
 from gateway.leads.lead import Lead, Standing
 from gateway.leads.record import Record, Ref
 from gateway.leads.stamps import OWN
@@ -81,7 +82,7 @@ def load(
         wanted = [event.key for _, event in events]
         batch.known = set(connection.scalars(select(t.events.c.key).where(among(t.events.c.key, wanted))))
         events = [(at, event) for at, event in events if event.key not in batch.known]
-    kinds = _refs(event for _, event in events)
+    kinds = spoken_of(event for _, event in events)
     refs = kinds.keys() | set(need.again)
     batch.forgotten = forget.forgotten(connection, refs)
     _load_records(connection, batch, refs)
@@ -191,20 +192,6 @@ def dead_items(documents: Collection[str]) -> Any:
 
 def _ref(event: Event) -> Ref:
     return (event.system, event.object, event.record)
-
-
-def _refs(events: Iterable[Event]) -> dict[Ref, str]:
-    """Every record that is spoken of, with its kind."""
-    refs: dict[Ref, str] = {}
-    for event in events:
-        refs[_ref(event)] = event.kind
-        if isinstance(event, RecordsLinked):
-            refs.setdefault((event.system, event.to_object, event.to_record), event.to_kind)
-        elif isinstance(event, RecordsMerged):
-            refs.update(((event.system, event.object, loser), event.kind) for loser in event.losers)
-        elif isinstance(event, RecordConverted):
-            refs.setdefault((event.system, event.to_object, event.to_record), event.kind)
-    return refs
 
 
 def _load_records(connection: Connection, batch: Batch, refs: Collection[Ref]) -> None:

@@ -1,10 +1,13 @@
-"""Workers whose batches share leads: on PostgreSQL they go one after another, so that none is computed in vain."""
+"""Workers whose batches share leads: on PostgreSQL they go to different lanes, or wait, so that none is computed in
+vain."""
 
 from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import pytest
 import small_instance
@@ -67,14 +70,78 @@ def test_workers_that_share_leads_compute_few_batches_twice(workers, monkeypatch
 
 def test_who_waits_too_long_for_a_turn_goes_ahead(workers, monkeypatch):
     """A worker that is stopped in the middle of its turn keeps nobody from working."""
-    monkeypatch.setattr(pipeline, "in_turn", lambda engine, word: in_turn(engine, word, 0.2))
+    monkeypatch.setattr(pipeline, "in_turn", lambda engine, *what: in_turn(engine, *what, 0.2))
     workers[1].pipeline._turns = 1
-    with in_turn(workers[0].store.main, "batch"):
+    with ExitStack() as turns:
+        for lane in range(pipeline.LANES):
+            turns.enter_context(in_turn(workers[0].store.main, "batch", [lane]))
         workers[1].take("site", {"kind": "contact", "id": "1", "at": days(1), "title": "CEO"})
     assert [lead["title"] for lead in workers[1].leads()] == ["CEO"]
 
 
 def test_a_turn_keeps_nobody_from_writing(workers):
     """Whoever writes, alone or beside others, does not wait for whose turn it is."""
-    with in_turn(workers[0].store.main, "batch"), write(workers[1].store.main) as connection:
+    with in_turn(workers[0].store.main, "batch", [0]), write(workers[1].store.main) as connection:
         connection.execute(t.settings.insert().values(name="a", value="b"))
+
+
+def test_who_finds_a_lane_taken_goes_to_another(workers):
+    """Of two lanes the second is free; when both are taken, the first is waited for."""
+    mine, theirs = (worker.store.main for worker in workers)
+    with in_turn(mine, "batch", [0, 1]) as one, in_turn(theirs, "batch", [0, 1]) as two:
+        assert (one, two) == (0, 1)
+    with in_turn(mine, "batch", [1, 0]) as one, in_turn(theirs, "batch", [1, 0]) as two:
+        assert (one, two) == (1, 0)
+
+
+def test_who_works_leads_of_any_lane_waits_for_all(workers, monkeypatch):
+    """A sweep has no records that say which lane it is in."""
+    lead = {"kind": "contact", "id": "1", "at": days(1), "title": "CEO"}
+    workers[0].take("site", lead)
+    ids = [row[0] for row in workers[0].rows(t.leads, "id")]
+    workers[1].pipeline._turns = 1
+    began = time.monotonic()
+    with ThreadPoolExecutor(1) as pool, in_turn(workers[0].store.main, "batch", [1]):
+        swept = pool.submit(workers[1].pipeline.run, (), ids, "time")
+        time.sleep(0.3)
+        assert not swept.done()
+    swept.result()
+    assert time.monotonic() - began < 2
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_two_workers_in_their_lanes_compute_nothing_in_vain(workers, monkeypatch, first):
+    """Both have news of the same people and begin with different lanes: each computes while the other does."""
+    people = [{"kind": "contact", "id": str(n), "at": days(9), "page": f"/{n}"} for n in range(12)]
+    news = [
+        [one | {"at": days(5), field: "X", "page": f"/{field}"} for one in people] for field in ("title", "country")
+    ]
+    workers[0].take("site", *people)
+    computed, both, where = Counter(), threading.Barrier(2), threading.local()
+    in_order = pipeline.in_lanes
+
+    def lanes(events, count):
+        return dict(sorted(in_order(events, count).items(), reverse=where.number != first))
+
+    monkeypatch.setattr(pipeline, "in_lanes", lanes)
+    for number, worker in enumerate(workers):
+
+        def counted(*given, number=number, rehearse=worker.pipeline.rehearse):
+            computed[number] += 1
+            batch = rehearse(*given)
+            both.wait(20)  # neither commits before the other has computed, too
+            return batch
+
+        monkeypatch.setattr(worker.pipeline, "rehearse", counted)
+
+    def work(number):
+        where.number = number
+        workers[number].pipeline._turns = 10
+        workers[number].take("site", *news[number])
+
+    with ThreadPoolExecutor(2) as pool:
+        for done in [pool.submit(work, number) for number in range(2)]:
+            done.result()
+    assert computed == {0: 2, 1: 2}
+    assert [(lead["title"], lead["country"]) for lead in workers[0].leads()] == [("X", "X")] * 12
+    assert {row[0] for row in workers[0].rows(t.activity_kinds, "count")} == {3}

@@ -75,6 +75,17 @@ def test_migrated_tables_are_the_fresh_ones(opened, postgresql):
     assert {row[6] for row in migrated if len(row) == 7 and row[2] == "character varying"} == {"C"}
 
 
+def test_who_claims_beside_another_takes_the_next_documents(opened):
+    """A worker that looks while another is taking its share finds the rest, not nothing."""
+    one, two = (Inbox(opened().inbox) for _ in range(2))
+    upgrade(opened())
+    one.append([Arrival(system="site", body=b"%d" % n, received_at=NOW) for n in range(6)])
+    for _ in range(3):
+        taken = at_once(lambda: one.claim("one", bytes=1), lambda: two.claim("two", bytes=1))
+        assert [len(documents) for documents in taken] == [1, 1]
+    assert one.claim("one") == []
+
+
 def test_several_starters_upgrade_one_database_at_once(opened, postgresql):
     """One makes the tables; the others wait for it and find them."""
     url = postgresql.make(tables=False)

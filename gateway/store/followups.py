@@ -28,7 +28,7 @@ class Clock(NamedTuple):
     due: ColumnElement[int]
 
 
-CLOCKS = FOLLOW_UP, RESPONSE = Clock(_h.checking, _h.period_ends), Clock(_h.hearing, _h.alarm_at)
+CLOCKS = Clock(_h.checking, _h.period_ends), Clock(_h.hearing, _h.alarm_at)
 
 _OVER = select(_h.id, _h.lead, _h.system).join(
     t.leads, and_(t.leads.c.id == _h.lead, t.leads.c.merged_into.is_(None), t.leads.c.erased_at.is_(None))

@@ -27,8 +27,6 @@ from gateway.store.among import among
 from gateway.store.plain import rows_of
 from gateway.times import from_micros, to_micros
 
-TOUCHED = ("channel", "campaign", "asset")
-"""What a touch may be known by."""
 MILESTONES = ("mql", "sql")
 CHUNK = 10_000
 _DAY_LONG = len("2026-11-03")
@@ -202,8 +200,8 @@ def _milestones(connection: Connection, agreed: Agreed, found: Won) -> None:
 def journeys(connection: Connection, found: Won, by: str, unsold: Unsold) -> Sequence[Journey]:
     """Every deal's journey, with its touches in order of time; all others of the time are counted in ``unsold``.
 
-    :param by: one of ``TOUCHED``; touches without it are no touches. Memory holds the touches of those who bought, and
-        the paths of others that differ: the database strings each path together, and most are alike.
+    :param by: channel, campaign or asset; touches without it are no touches. Memory holds the touches of those who
+        bought, and the paths of others that differ: the database strings each path together, and most are alike.
     """
     _milestones(connection, found.agreed, found)
     a = t.activities.c

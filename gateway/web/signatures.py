@@ -106,11 +106,6 @@ def flaws(verification: Verification) -> list[tuple[tuple[str | int, ...], str]]
     return found
 
 
-def signs_moment(verification: Verification) -> bool:
-    """Whether the signed bytes hold an id or a time of their own, so that equal bytes are the same delivery."""
-    return verification.scheme != "token" and not {"id", "timestamp"}.isdisjoint(_names(verification.signed))
-
-
 # -- one call ----------------------------------------------------------------------------------------------------------
 
 

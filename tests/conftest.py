@@ -41,34 +41,22 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _made_once() -> Iterator[None]:
-    """What werkzeug makes of each route, and Jinja of each page: a second for each application, the same for all."""
+def _pages_once() -> Iterator[None]:
+    """What Jinja makes of each page: hundreds of tests make an application, and each would compile the same again."""
     from flask import Flask
     from jinja2 import BytecodeCache
-    from werkzeug.routing import Rule
 
-    compile_ = Rule._compile_builder
-    builders: dict[Any, Any] = {}
-    pages: dict[str, bytes] = {}
-
-    def builder(rule: Rule, append_unknown: bool = True) -> Any:
-        if rule.defaults:
-            return compile_(rule, append_unknown)
-        key = (rule.rule, *rule._trace, append_unknown)
-        if key not in builders:
-            builders[key] = compile_(rule, append_unknown)
-        return builders[key]
+    made: dict[str, bytes] = {}
 
     class Kept(BytecodeCache):
         def load_bytecode(self, bucket: Any) -> None:
-            if bucket.key in pages:
-                bucket.bytecode_from_string(pages[bucket.key])
+            if bucket.key in made:
+                bucket.bytecode_from_string(made[bucket.key])
 
         def dump_bytecode(self, bucket: Any) -> None:
-            pages[bucket.key] = bucket.bytecode_to_string()
+            made[bucket.key] = bucket.bytecode_to_string()
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Rule, "_compile_builder", builder)
         patch.setattr(Flask, "jinja_options", {**Flask.jinja_options, "bytecode_cache": Kept()})
         yield
 

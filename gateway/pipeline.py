@@ -6,10 +6,11 @@ since it was loaded is thrown away and computed again from fresh rows.
 
 from __future__ import annotations
 
+import gc
 import random
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import ExitStack, nullcontext, suppress
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -90,6 +91,19 @@ class Done:
         )
 
 
+@contextmanager
+def unswept() -> Iterator[None]:
+    """Python looks for no cycles meanwhile: a batch is much to look at, and is freed as a whole."""
+    if not gc.isenabled():  # another thread's batch, which sees to it
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
 class Pipeline:
     def __init__(
         self,
@@ -168,6 +182,7 @@ class Pipeline:
         self._turns = TURNS
         time.sleep(random.uniform(0, 0.005 * 2**attempt))  # so that two workers do not meet again and again
 
+    @unswept()
     def _tried(self, rehearse: Callable[[], Batch], alone: bool = False) -> Done:
         if alone:
             with write(self.engine) as connection:

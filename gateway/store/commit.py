@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from operator import attrgetter, itemgetter
 from typing import Any
 
 from sqlalchemy import Connection, Table, and_, bindparam, delete, or_, select, update
@@ -58,7 +59,7 @@ def _commit(connection: Connection, batch: Batch) -> None:
     )
     if batch.already:
         connection.execute(delete(t.events).where(dead_items(batch.already)))
-    put.insert(t.events, batch.events)
+    put.insert(t.events, sorted(batch.events, key=itemgetter("key")))  # as their index has them: page after page
     changed = [lead_row(lead) for lead in leads if lead.changed]
     put.versioned(t.leads, changed, FILED, {lead.id: lead.filed for lead in leads})
     put.versioned(t.companies, [company_row(company) for company in batch.companies.values() if company.changed])
@@ -308,6 +309,7 @@ def _commit_records(put: Put, records: Sequence[Record]) -> None:
         if put.connection.execute(as_loaded, found).rowcount != len(found):
             raise StaleCommit("a record changed since it was loaded")
     owned = [record for record in records if record.stored is not None and record.stored[0]]
+    owned.sort(key=attrgetter("record"))
     put.insert(t.records, [record_row(r) for r in (*nobodys, *(r for r in records if r.stored is None))])
     for stays in (True, False):  # whose a record is, is an index: see ``Put.versioned``
         rows = [

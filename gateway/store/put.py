@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 from sqlalchemy import (
     JSON,
+    ColumnElement,
     Connection,
     Select,
     Table,
@@ -20,6 +21,7 @@ from sqlalchemy import (
     column,
     delete,
     func,
+    literal_column,
     select,
     tuple_,
     update,
@@ -29,6 +31,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from gateway.errors import StaleCommit
 
 _NOTHING: Mapping[str, tuple[Any, ...]] = {}
+_SAME = "b_"
+"""Before the name of a value that a statement has a second time: SQLAlchemy keeps the plain one for ``SET``."""
 
 
 @dataclass(slots=True)
@@ -124,16 +128,16 @@ class Put:
         if not known:
             return
         names = [name for name in known[0] if name != "id" and name not in but]
-        rows = [{**row, "b_id": row["id"], "b_version": row["version"] - 1} for row in known]
         if self._sqlite:
             values: dict[str, Any] = {name: bindparam(name) for name in names}
-            as_loaded = and_(table.c.id == bindparam("b_id"), table.c.version == bindparam("b_version"))
+            before: ColumnElement[int] = bindparam(f"{_SAME}version") - literal_column("1")
+            as_loaded = and_(table.c.id == bindparam(f"{_SAME}id"), table.c.version == before)
         else:
-            given, rows = _given(table, known), known
+            given = _given(table, known)
             values = {name: given.c[name] for name in names}
             as_loaded = and_(table.c.id == given.c.id, table.c.version == given.c.version - 1)
         statement = update(table).where(as_loaded).values(**values)
-        if self._many(statement, rows, (table.name, "versioned", but)) != len(known):
+        if self._many(statement, known, (table.name, "versioned", but)) != len(known):
             raise StaleCommit(f"a row of {table.name} changed since it was loaded")
 
     def _many(self, statement: Any, rows: Sequence[Mapping[str, Any]], what: tuple[Any, ...]) -> int:
@@ -150,11 +154,12 @@ class Put:
         if plain is None:
             columns = list(rows[0]) if statement.is_insert else None  # an update names its own
             compiled = statement.compile(dialect=self.connection.dialect, column_keys=columns)
-            names = compiled.positiontup
+            own, binds = compiled.positiontup, compiled.binds
+            names = [name.removeprefix(_SAME) for name in own]
             plain = _plain[key] = (
                 str(compiled),
                 itemgetter(*names) if len(names) > 1 else lambda row: (row[names[0]],),
-                [place for place, name in enumerate(names) if isinstance(compiled.binds[name].type, JSON)],
+                [place for place, name in enumerate(own) if isinstance(binds[name].type, JSON)],
             )
         text, values, places = plain
         parameters = [values(row) for row in rows]

@@ -24,10 +24,11 @@ RECORD = (
 
 def record_of(row: Sequence[Any]) -> Record:
     """A row of the columns ``RECORD``; by position, for there are two of them in most pieces of news."""
-    system, object_, record, kind, entity, snapshot, first_at, created_at, last_at, last_key, *rest = row
+    system, object_, record_, kind, entity, snapshot, first_at, created_at, last_at, last_key, *rest = row
     last = (last_at, last_key)
-    more = (*rest, (entity, *last))
-    return Record(system, object_, record, kind, entity, snapshot, first_at, created_at, last, *more)
+    record = Record(system, object_, record_, kind, entity, snapshot, first_at, created_at, last, *rest)
+    record.stored = (entity, last_at, last_key)
+    return record
 
 
 def stored_event(row: Any, kind: Kind) -> Event:

@@ -182,7 +182,8 @@ class Following:
 
     def _record(self, lead: Lead, handoff: Mapping[str, Any], kind: str, before: str, reason: str, by: str) -> None:
         event = {"id": self.mint(), "handoff": handoff["id"], "lead": lead.id, "kind": kind, "at": to_micros(self.at)}
-        lead.clock_events.append(event | {"owner": handoff["owner"], "before": before, "reason": reason, "by": by})
+        event |= {"owner": handoff["owner"], "before": before, "reason": reason, "by": by}
+        lead.clock_events = [*lead.clock_events, event]
 
 
 def _answered(handoff: Mapping[str, Any]) -> bool:

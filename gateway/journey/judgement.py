@@ -56,8 +56,7 @@ def _correct(lead: Lead, journey: Journey, row: Mapping[str, Any], close: Close,
     end_handoff(lead, journey, dict(row), close, "correction")
     if not latest:  # an older one counts in the numbers only
         lead.ended, lead.last_handoff, lead.marks = stood
-        lead.added_marks.clear()
-        lead.dropped_marks.clear()
+        lead.added_marks, lead.dropped_marks = (), frozenset()
     lead.expired = None
     at, ref = to_micros(close.at), (*OWN, lead.id)
     for key in [key for key, said in lead.outcomes.items() if said.at == at and said.ref == ref]:

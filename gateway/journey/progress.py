@@ -117,7 +117,8 @@ def end(lead: Lead, journey: Journey, open_deal: bool, at: datetime) -> Ending:
             "wake": _micros(ended.wake),
         }
         lead.changed = True
-        lead.endings.append(_ending(lead.last_handoff[0], ended.bucket, ended.reason, ended.at, ending.by, "return"))
+        back = _ending(lead.last_handoff[0], ended.bucket, ended.reason, ended.at, ending.by, "return")
+        lead.endings = [*lead.endings, back]
         _stand(lead, journey, ended)
     return ending
 
@@ -150,7 +151,7 @@ def progress(
         lead.wakes_at, lead.changed = _micros(answer.wakes_at), True
     lead.reached = {stage: (to_micros(r.at), r.cause, r.ref) for stage, r in answer.reached.items()}
     lead.changed = lead.changed or lead.reached.keys() != lead.reached_before.keys()
-    lead.moves += [
+    moves = [
         {
             "id": ids(),
             "lead": lead.id,
@@ -169,12 +170,13 @@ def progress(
         }
         for move in answer.moves
     ]
+    lead.moves = [*lead.moves, *moves]
     off = answer.opening is not None and answer.opening.system not in active
     if not off:
         lead.ignored = answer.ignored
     for due in answer.due:
         step = _step(lead.id, due, decided_at, off if "handoff" in due.step else _unheard(journey, due, active))
-        lead.steps.append(step)
+        lead.steps = [*lead.steps, step]
         if step["state"] == "done":
             _do(lead, due, decided_at)
     if off and answer.opening is not None:
@@ -237,8 +239,8 @@ def end_handoff(lead: Lead, journey: Journey, handoff: dict[str, Any], close: Cl
         "closed_by": by,
         "wake_at": _micros(close.wake),
     }
-    lead.closed.append(handoff)
-    lead.endings.append(_ending(handoff["id"], close.bucket, close.reason, close.at, by, what))
+    lead.closed = [*lead.closed, handoff]
+    lead.endings = [*lead.endings, _ending(handoff["id"], close.bucket, close.reason, close.at, by, what)]
     lead.last_handoff = handoff["id"], by
     _stand(lead, journey, Ended(close.bucket, close.at, close.reason, close.wake, handoff["stage"]))
 

@@ -36,7 +36,8 @@ def shared_mailbox(email: str) -> bool:
 def keys_of(values: Mapping[str, object], declared: Sequence[str]) -> list[Key]:
     """The identity keys in one record's own lead values: our id if the record carries it, declared ones, the e-mail."""
     keys = [(OURS, str(values["lead_id"]))] if values.get("lead_id") else []
-    keys += [(f"key:{name}", str(values[name])) for name in declared if values.get(name) not in (None, "")]
+    if declared:
+        keys += [(f"key:{name}", str(values[name])) for name in declared if values.get(name) not in (None, "")]
     email = values.get("email")
     if isinstance(email, str) and email and not shared_mailbox(email):
         keys.append(("email", email.lower()))

@@ -126,19 +126,21 @@ def join(
         lead = batch.leads.get(record.entity)
         if lead is None:
             continue
-        heard = min((known_at[event.key] for _, event in groups[ref]), default=batch.now)
-        if whole:
-            lead.replace(ref, facts, heard)
-        else:
-            for fact in facts:
-                lead.add(fact, known_at.get(fact.key.partition("#")[0], heard))
+        news = groups[ref]
+        if whole or facts:
+            heard = min((known_at[event.key] for _, event in news), default=batch.now)
+            if whole:
+                lead.replace(ref, facts, heard)
+            else:
+                for fact in facts:
+                    lead.add(fact, known_at.get(fact.key.partition("#")[0], heard))
         batch.touched.add(lead.id)
-        if any(event.key not in quiet for _, event in groups[ref]) or (ref in again and record.enrolled):
+        if _live(news, quiet) or (ref in again and record.enrolled):
             batch.live.add(lead.id)
             record.enrolled = True
     _settle_companies(batch, joining)
     _settle_deals(batch, joining)
-    _enliven(batch, {event.key for _, event in events} - quiet, groups)
+    _enliven(batch, quiet, groups)
     for id_ in [*batch.touched]:
         settle_values(batch, batch.leads[id_], joining)
 
@@ -153,10 +155,13 @@ def identity_keys(events: Sequence[Timed], joining: Joining) -> tuple[dict[Key, 
             place_ = (event.system, event.object)
             rules = joining.objects.get(place_)
             if rules is not None:
-                ref = (*place_, event.record)
-                named[event.key] = keys_of(_identifying(event.values, joining.identifying[place_]), rules.identify_by)
-                for key in named[event.key]:
-                    keys.setdefault(key, set()).add(ref)
+                carried = keys_of(_identifying(event.values, joining.identifying[place_]), rules.identify_by)
+                named[event.key] = carried
+                for key in carried:
+                    refs = keys.get(key)
+                    if refs is None:
+                        refs = keys[key] = set()
+                    refs.add((*place_, event.record))
     return keys, named
 
 
@@ -255,8 +260,12 @@ def _place_person(batch: Batch, record: Record, news: Sequence[Timed], joining: 
 
 
 def _place(batch: Batch, record: Record, keys: Sequence[Key], joining: Joining) -> None:
-    if record.entity and all(batch.directory.get(key) == record.entity for key in keys):
-        return  # the usual case: a known record whose keys lead to its own lead
+    if record.entity:
+        for key in keys:
+            if batch.directory.get(key) != record.entity:
+                break
+        else:
+            return  # the usual case: a known record whose keys lead to its own lead
 
     def companions(lead: str) -> bool:
         known = batch.leads.get(lead)
@@ -361,10 +370,12 @@ def _first_fact(lead: Lead) -> int:
 
 # -- merges, conversions, links, erasure -------------------------------------------------------------------------------
 
+_STRUCTURE = (RecordsMerged, RecordConverted, RecordsLinked, PersonErased)
+
 
 def _structure(batch: Batch, groups: Mapping[Ref, list[Timed]], joining: Joining) -> None:
-    news = sorted((timed for group in groups.values() for timed in group), key=_order)
-    for at, event in news:
+    told = [timed for group in groups.values() for timed in group if isinstance(timed[1], _STRUCTURE)]
+    for at, event in sorted(told, key=_order):
         ref = (event.system, event.object, event.record)
         if isinstance(event, RecordsMerged):
             for loser in event.losers:
@@ -558,18 +569,20 @@ def _end(batch: Batch, row: Mapping[str, Any], kind: str) -> str | None:
     return record.entity if record and record.entity else None
 
 
-def _enliven(batch: Batch, live: Collection[str], groups: Mapping[Ref, Sequence[Timed]]) -> None:
+def _live(news: Sequence[Timed], quiet: Collection[str]) -> bool:
+    return bool(news) and (not quiet or any(event.key not in quiet for _, event in news))
+
+
+def _enliven(batch: Batch, quiet: Collection[str], groups: Mapping[Ref, Sequence[Timed]]) -> None:
     """Live news of a deal, or of a link, is live news of its leads."""
-    heard = {ref for ref, news in groups.items() if any(event.key in live for _, event in news)}
+    heard = {ref for ref, news in groups.items() if _live(news, quiet)}
     for row in batch.linked.values():
-        if row["event"] in live:
+        if row["event"] not in quiet:
             heard |= {_here(row), _there(row)}
     for deal in batch.deals.values():
         if not heard.isdisjoint(deal.records):
             batch.live |= deal.leads & batch.touched
-    for ref in heard & batch.records.keys():
-        if batch.records[ref].entity in batch.touched:
-            batch.live.add(batch.records[ref].entity)
+    batch.live |= {batch.records[ref].entity for ref in heard & batch.records.keys()} & batch.touched
 
 
 # -- values ---------------------------------------------------------------------------------------------------------
@@ -628,6 +641,8 @@ def settle_values(batch: Batch, lead: Lead, joining: Joining) -> None:
 
 def _settle_deal_outcomes(batch: Batch, lead: Lead) -> None:
     """Won and lost deals are outcomes of their leads, as the deals stand now."""
+    if not lead.outcomes and lead.id not in batch.deals_of:
+        return
     wanted = {}
     for deal in batch.deals_of.get(lead.id, ()):
         if deal.status != "open" and deal.status_at is not None and not deal.merged_into:

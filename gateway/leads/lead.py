@@ -6,7 +6,7 @@ keyed as their tables are, so that a change is a difference of two dictionaries.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -53,7 +53,10 @@ class Standing:
 
 @dataclass(slots=True)
 class Lead:
-    """One person. ``version`` 0 = not stored yet. Times in microseconds."""
+    """One person. ``version`` 0 = not stored yet. Times in microseconds.
+
+    What mostly stays empty begins as a tuple or a frozen set, which all leads share.
+    """
 
     id: str
     version: int = 0
@@ -91,8 +94,8 @@ class Lead:
     """Which record an activity came from: known for new ones, and for all of a lead that was loaded whole."""
     kinds: dict[str, tuple[int, int, int]] = field(default_factory=dict)
     outcomes: dict[FactKey, StoredOutcome] = field(default_factory=dict, repr=False)
-    marks: list[Mark] = field(default_factory=list)
-    decided: list[tuple[str, int, str]] = field(default_factory=list)
+    marks: Sequence[Mark] = ()
+    decided: Sequence[tuple[str, int, str]] = ()
     reached: dict[str, tuple[int, str, str]] = field(default_factory=dict)
     handoff: dict[str, Any] | None = None
     had_handoff: bool = False
@@ -124,19 +127,19 @@ class Lead:
     added_activities: dict[FactKey, StoredActivity] = field(default_factory=dict, repr=False)
     dropped_activities: set[FactKey] = field(default_factory=set)
     added_outcomes: dict[FactKey, StoredOutcome] = field(default_factory=dict, repr=False)
-    dropped_outcomes: set[FactKey] = field(default_factory=set)
-    changed_kinds: set[str] = field(default_factory=set)
+    dropped_outcomes: Set[FactKey] = frozenset()
+    changed_kinds: Set[str] = frozenset()
     reached_before: dict[str, tuple[int, str, str]] = field(default_factory=dict)
-    moves: list[dict[str, Any]] = field(default_factory=list)
-    steps: list[dict[str, Any]] = field(default_factory=list)
+    moves: Sequence[dict[str, Any]] = ()
+    steps: Sequence[dict[str, Any]] = ()
     opened: dict[str, Any] | None = None
     handoff_changed: bool = False
-    closed: list[dict[str, Any]] = field(default_factory=list)
-    endings: list[dict[str, Any]] = field(default_factory=list)
-    added_marks: list[Mark] = field(default_factory=list)
-    dropped_marks: set[str] = field(default_factory=set)
-    absorbed: list[str] = field(default_factory=list)
-    clock_events: list[dict[str, Any]] = field(default_factory=list)
+    closed: Sequence[dict[str, Any]] = ()
+    endings: Sequence[dict[str, Any]] = ()
+    added_marks: Sequence[Mark] = ()
+    dropped_marks: Set[str] = frozenset()
+    absorbed: Sequence[str] = ()
+    clock_events: Sequence[dict[str, Any]] = ()
 
     def add(self, fact: Fact, known_at: int) -> None:
         """Take one fact in; a fact that is there already changes nothing."""
@@ -188,12 +191,12 @@ class Lead:
     def drop_outcome(self, key: FactKey) -> None:
         del self.outcomes[key]
         if self.added_outcomes.pop(key, None) is None:
-            self.dropped_outcomes.add(key)
+            self.dropped_outcomes |= {key}
         self.changed = True
 
     def mark(self, mark: Mark) -> None:
-        self.marks.append(mark)
-        self.added_marks.append(mark)
+        self.marks = [*self.marks, mark]
+        self.added_marks = [*self.added_marks, mark]
         self.moved = self.changed = True
 
     def unmark(self, id: str) -> None:
@@ -202,7 +205,7 @@ class Lead:
         if len(kept) < len(self.marks):
             self.marks = kept
             self.added_marks = [mark for mark in self.added_marks if mark.id != id]
-            self.dropped_marks.add(id)
+            self.dropped_marks |= {id}
             self.moved = self.changed = True
 
     def absorb(self, other: Lead) -> None:
@@ -222,14 +225,14 @@ class Lead:
             self.kinds[kind] = (
                 (mine[0] + count, min(mine[1], first), max(mine[2], last)) if mine else (count, first, last)
             )
-            self.changed_kinds.add(kind)
+            self.changed_kinds |= {kind}
         for key, outcome in other.outcomes.items():
             if key not in self.outcomes:
                 self.outcomes[key] = outcome
                 if key in other.added_outcomes:
                     self.added_outcomes[key] = outcome
-        self.marks += other.marks
-        self.decided += other.decided
+        self.marks = [*self.marks, *other.marks]
+        self.decided = [*self.decided, *other.decided]
         self.company = self.company or other.company  # until their links say
         self.known_at = min(self.known_at, other.known_at)
         self.generation = max(self.generation, other.generation)
@@ -245,7 +248,7 @@ class Lead:
             self._absorb_handoff(other.handoff)
         waiting = [one for one in (self.held_back, other.held_back) if one is not None]
         self.held_back = None if self.handoff is not None or not waiting else waiting[0]
-        self.absorbed += [one["id"] for one in waiting if one is not self.held_back]
+        self.absorbed = [*self.absorbed, *(one["id"] for one in waiting if one is not self.held_back)]
         self.changed = self.moved = True
         other.merged_into, other.changed = self.id, True
 
@@ -260,7 +263,7 @@ class Lead:
         mine = self.handoff
         older = theirs if mine is None or theirs["opened_at"] < mine["opened_at"] else mine
         if mine is not None:
-            self.absorbed.append((mine if older is theirs else theirs)["id"])
+            self.absorbed = [*self.absorbed, (mine if older is theirs else theirs)["id"]]
         if older is theirs:
             older["lead"] = self.id
             self.handoff, self.handoff_changed = older, True
@@ -270,7 +273,7 @@ class Lead:
         kind = stored.activity.kind
         count, first, last = self.kinds.get(kind, (0, key[0], key[0]))
         self.kinds[kind] = (count + 1, min(first, key[0]), max(last, key[0]))
-        self.changed_kinds.add(kind)
+        self.changed_kinds |= {kind}
         self.changed = True
 
     def _drop(self, key: FactKey) -> None:
@@ -283,7 +286,7 @@ class Lead:
             self.kinds[kind] = (len(times), min(times), max(times))
         else:
             self.kinds.pop(kind, None)
-        self.changed_kinds.add(kind)
+        self.changed_kinds |= {kind}
         self.changed = True
 
     def known_record(self, system: str, object: str) -> Record | None:

@@ -124,20 +124,25 @@ def _alone(record: Record, inbound: Inbound) -> Joined | None:
     origin: dict[str, tuple[int, str]] = {}
     refused: list[tuple[Record, str]] = []
     for name, entry in record.snapshot.items():
-        rule, raw = rules.get(name), entry[0]
-        if rule is None or (raw is None and rule.blank != "clear"):
+        rule = rules.get(name)
+        if rule is None:
             continue
-        try:
-            value = None if raw is None else rule.load(raw)
-        except ValidationError:
-            refused.append((record, name))
+        raw, to = entry[0], rule.to
+        if raw is not None:
+            try:
+                value = rule.load(raw)
+            except ValidationError:
+                refused.append((record, name))
+                continue
+            if value is True and opt_in_of(to):
+                return None
+            if value is not None:
+                merged[to] = value
+        elif rule.blank != "clear":
             continue
-        to = rule.to
-        if to in origin or (value is True and opt_in_of(to)):
+        if to in origin:
             return None
         origin[to] = (entry[1], system)
-        if value is not None:
-            merged[to] = value
     return merged, origin, refused
 
 

@@ -7,18 +7,18 @@ writes, ``load`` reads back as the same value (cut to ``length``, where there is
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from functools import lru_cache
 from typing import Any
 
 from marshmallow import ValidationError
 
 from gateway.mapping.grammar import is_code
+from gateway.mapping.paths import MISSING
 from gateway.mapping.types import TYPES, Options, Texts, Typed, kind_of, text_of
 
 Transform = Callable[[Any], Any]
 _REMEMBERED = 4096
 _LONGEST = 200  # characters of a text worth remembering
-_SCALARS = frozenset({str, int, float, bool})
+_SCALARS = frozenset((str, int, float, bool))
 
 
 class UnmappedError(ValidationError):
@@ -103,7 +103,7 @@ class FieldMapping:
             self._folded.setdefault(_fold(text_of(raw)), values[0])
             for value in values:
                 self._back.setdefault(value, raw)
-        self._remembered = lru_cache(maxsize=_REMEMBERED, typed=True)(self._load)
+        self._known: dict[type, dict[Any, Any]] = {kind: {} for kind in _SCALARS}  # 1, 1.0 and true are three values
 
     @property
     def inbound(self) -> bool:
@@ -125,10 +125,17 @@ class FieldMapping:
 
     def load(self, raw: Any) -> Any:
         """The canonical value. Raises ``marshmallow.ValidationError``, whose text never holds the value."""
-        if raw.__class__ in _SCALARS and not (raw.__class__ is str and len(raw) > _LONGEST):
-            value = self._remembered(raw)
-            return list(value) if self._shared else value
-        return self._load(raw)
+        known = self._known.get(raw.__class__)
+        if known is None:
+            return self._load(raw)
+        value = known.get(raw, MISSING)
+        if value is MISSING:
+            value = self._load(raw)
+            if raw.__class__ is not str or len(raw) <= _LONGEST:
+                if len(known) >= _REMEMBERED:
+                    known.clear()
+                known[raw] = value
+        return list(value) if self._shared else value
 
     def dump(self, value: Any) -> Any:
         """The raw value that the system is sent; None clears. Raises ``ValidationError`` when it cannot be written."""

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
@@ -50,7 +50,7 @@ class Need:
     scores: Sequence[str]
     cutoff: int | None = None
     lasting: str = ""
-    telling: Collection[Ref] = ()
+    telling: Set[Ref] = frozenset()
     counted: Collection[str] = ()
     whole: Collection[str] = ()
     meeting: bool = False
@@ -172,18 +172,19 @@ def _meeting(
 ) -> bool:
     """Whether somebody is new, links move or leads may become one: then all links of the leads are needed."""
 
-    def owner(ref: Ref) -> str:
-        record = batch.records.get(ref)
-        return record.entity if record else ""
-
-    return (
-        any(isinstance(event, RecordsLinked | RecordsMerged | RecordConverted) for _, event in events)
-        or any(kind in ("person", "deal") and not owner(ref) for ref, kind in kinds.items())
-        or any(
-            len({*map(owner, refs), batch.directory.get(key, owner(next(iter(refs))))}) > 1
-            for key, refs in keys.items()
-        )
-    )
+    owners = {ref: record.entity for ref, record in batch.records.items()}
+    if any(isinstance(event, (RecordsLinked, RecordsMerged, RecordConverted)) for _, event in events):
+        return True
+    if any(kind in ("person", "deal") and not owners.get(ref) for ref, kind in kinds.items()):
+        return True
+    for key, refs in keys.items():
+        whose = batch.directory.get(key)
+        for ref in refs:
+            if whose is None:
+                whose = owners.get(ref, "")
+            elif owners.get(ref, "") != whose:
+                return True
+    return False
 
 
 def dead_items(documents: Collection[str]) -> Any:
@@ -282,7 +283,9 @@ def _load_leads(
     _load_other_records(connection, batch)
     for row in connection.execute(select(t.marks).where(among(t.marks.c.lead, leads))).all():
         until = from_micros(row.until) if row.until else None
-        leads[row.lead].marks.append(Mark(from_micros(row.at), row.kind, row.points, row.reason, until, row.by, row.id))
+        lead = leads[row.lead]
+        mark = Mark(from_micros(row.at), row.kind, row.points, row.reason, until, row.by, row.id)
+        lead.marks = [*lead.marks, mark]
     s = t.scores.c
     last = select(s.lead, s.name, s.total, s.fit, s.behaviour, s.band, s.at, s.changes_at, s.scoring)
     for id_, name, *standing in rows_of(connection, last.where(among(s.lead, leads), s.name.in_(need.scores))):
@@ -296,7 +299,8 @@ def _load_leads(
     moves = t.transitions.c
     by_threshold = and_(among(moves.lead, leads), moves.reason == "threshold")
     for id_, *move in rows_of(connection, select(moves.lead, moves.stage, moves.at, moves.ref).where(by_threshold)):
-        leads[id_].decided.append((move[0], move[1], move[2]))
+        lead = leads[id_]
+        lead.decided = [*lead.decided, (move[0], move[1], move[2])]
     for row in connection.execute(select(t.handoffs).where(among(t.handoffs.c.lead, leads))).all():
         lead = leads[row.lead]
         lead.had_handoff = True
@@ -320,7 +324,8 @@ def _load_leads(
     ):
         leads[id_].reached[stage] = (at, cause, ref)
     for lead in leads.values():
-        lead.reached_before = dict(lead.reached)
+        if lead.reached:
+            lead.reached_before = dict(lead.reached)
 
 
 def ended_of(bucket: str, at: int, reason: str, wake: int | None, stage: str) -> Ended:
@@ -379,9 +384,9 @@ def _lasts(lead: Lead, need: Need, now: int) -> bool:
     return (
         need.lasting != ""
         and _stands(lead.score, need.lasting, now)
-        and all(_stands(lead.scores.get(name), need.lasting, now) for name in need.scores[1:])
+        and (len(need.scores) == 1 or all(_stands(lead.scores.get(one), need.lasting, now) for one in need.scores[1:]))
         and not lead.marks
-        and not any(ref in need.telling for ref in lead.records)
+        and (not need.telling or need.telling.isdisjoint(lead.records))
     )
 
 

@@ -26,6 +26,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from gateway_sandbox import HubSpotSandbox, SalesforceSandbox, serve
@@ -328,9 +329,14 @@ class Running:
         self._others.append(self._begun("-c", ALONE, kind, str(self.root)))
         return self._others[-1]
 
-    def node(self, command: str, folder: Path) -> subprocess.Popen[bytes]:
-        """``gateway web`` or ``gateway worker`` over a folder with the same files, as on another machine."""
+    def node(
+        self, command: str, folder: Path, other: Mapping[str, str] = MappingProxyType({})
+    ) -> subprocess.Popen[bytes]:
+        """``gateway run``, ``web`` or ``worker`` over a folder with the same files, as on another machine. ``other``:
+        what is said otherwise in its gateway.yaml."""
         shutil.copytree(self.root, folder, ignore=shutil.ignore_patterns("var", "log"))
+        for before, after in other.items():
+            (folder / "gateway.yaml").write_text((folder / "gateway.yaml").read_text().replace(before, after))
         self._others.append(self._begun("-m", "gateway", "-C", str(folder), command))
         return self._others[-1]
 

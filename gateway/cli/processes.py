@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 import socket
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -23,6 +25,9 @@ CHECK_SECONDS = 90
 
 PORT_SECONDS = 10
 """As long as the web server of a gateway that was killed may take to notice."""
+
+LOCK = "run.lock"
+"""Held by whoever supervises processes whose store, or whose notes of what they do, are in this folder."""
 
 
 @click.command()
@@ -167,7 +172,28 @@ def _supervise(app: App, web: bool) -> None:
     place = store_place(app.root)
     place.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     files = edits.Edits(app.root, edits.command_of(app.root, str(place)))
-    click.get_current_context().exit(Supervisor(wanted, command_of(app.root), place.folder, edits=files).run())
+    with _alone(place.folder):
+        click.get_current_context().exit(Supervisor(wanted, command_of(app.root), place.folder, edits=files).run())
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Of two in one folder each would take what the other notes of its processes for its own. One that was told to end
+    may finish what it holds first. Raises ``Refused``."""
+    with (folder / LOCK).open("a") as file:
+        last = time.monotonic() + PORT_SECONDS
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > last:
+                    raise Refused(
+                        f"{folder}: another `gateway run` or `gateway worker` is at work in this folder; stop it first."
+                        " Several work together on PostgreSQL, each with a copy of the instance's files"
+                    ) from None
+            time.sleep(0.2)
+        yield
 
 
 def _settings(root: Path) -> dict[str, object]:

@@ -2,15 +2,17 @@
 
 import json
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import pytest
-from running_gateway import HubSpot, Running, document, until
+from running_gateway import SOAK, HubSpot, Running, document, free_port, until
 
 from gateway.engine.supervisor import STATUS
 from gateway.runtime import open_gateway
 
 DOCUMENTS = 40
+LEADS = 500 if SOAK else 100
 
 
 @pytest.mark.processes
@@ -37,6 +39,35 @@ def test_worker_nodes_share_a_load_and_one_that_leaves_is_not_missed(tmp_path, p
         assert one.wait(40) == 0
         running.quiet()
         running.agrees()
+
+
+@pytest.mark.processes
+@pytest.mark.slow  # two complete gateways
+@pytest.mark.sqlite  # it says itself where its store is
+@pytest.mark.parametrize("engine", ["local", "procrastinate"])
+def test_two_complete_gateways_on_one_database_double_nothing(tmp_path, postgresql, engine):
+    """Senders call either, and some of them both: every document is worked once, the CRM holds each person once."""
+    where = f"store: {postgresql.make(tables=False)}\nengine: {engine}\n"
+    (tmp_path / "one").mkdir()
+    with Running(tmp_path / "one", {"crm": HubSpot()}, where) as running:
+        running.start()
+        port, other = running.port, free_port()
+        started = running.node("run", tmp_path / "two", {f":{port}": f":{other}"})
+        notes = tmp_path / "two" / "var" / STATUS
+        until(lambda: notes.exists() and all(one["ready"] for one in json.loads(notes.read_text())["processes"]),
+              running.log)  # fmt: skip
+        load = [(f"d{number}", document(number, f"p{number % LEADS}")) for number in range(LEADS + LEADS // 4)]
+
+        def insist(ports):
+            for number, one in enumerate(load):
+                until(lambda port=ports[number % 2], one=one: running.post(*one, port) == 200, running.log)
+
+        with ThreadPoolExecutor(2) as pool:  # each document comes twice, by two doors
+            list(pool.map(insist, [(port, other), (other, port)]))
+        running.quiet()
+        assert started.poll() is None
+        running.agrees()
+        assert len(running.crms["crm"].holds()) == LEADS
 
 
 @pytest.mark.sqlite

@@ -1,7 +1,14 @@
 """A whole store copied between the two databases, into a backup and out of one."""
 
+import contextlib
+import itertools
+import os
+import random
+import signal
 import sqlite3
 import threading
+import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -60,6 +67,7 @@ def opened():
         stores.append(open_store(place))
         return stores[-1]
 
+    open_.stores = stores
     yield open_
     for store in stores:
         store.close()
@@ -157,6 +165,67 @@ def test_documents_that_came_since_are_never_taken_for_what_a_copy_left(a_store,
         connection.execute(insert(tables.documents).values(row(tables.documents, 7)))
     with copying.view(a_store) as seen, pytest.raises(Refused, match=r"inbox.db: is not empty"):
         copying.copy(seen, half)
+
+
+def copied(source, target, killed_after=None):
+    """Copy in a process of its own; ``killed_after``: seconds. Whether it came to its end."""
+    child = os.fork()
+    if not child:
+        try:
+            with closing(open_store(source)) as one, closing(open_store(target)) as other, copying.alone(one) as seen:
+                copying.copy(seen, other)
+            os._exit(0)
+        finally:
+            os._exit(1)
+    if killed_after is not None:
+        time.sleep(killed_after)
+        os.kill(child, signal.SIGKILL)
+    _, status = os.waitpid(child, 0)
+    assert os.WIFSIGNALED(status) or os.waitstatus_to_exitcode(status) == 0
+    return not os.WIFSIGNALED(status)
+
+
+def looks_whole(store):
+    """Nobody is left at it, and commands would take it for a store."""
+    deadline = time.monotonic() + 30
+    while True:
+        with contextlib.suppress(Refused), copying.alone(store):
+            break
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    try:
+        require_current(store)
+    except ConfigError:
+        return False
+    return True
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["to postgresql", "from postgresql"])
+def test_a_copy_that_is_killed_at_any_moment_never_looks_whole(way, opened, postgresql, tmp_path):
+    """What is there then is refused as a store, and taken for nothing by who copies again; or all of it is there."""
+    folders = (Place(tmp_path / str(number)) for number in itertools.count())
+    databases = (Place(Path("var"), Secret(postgresql.make(tables=False), "test")) for _ in itertools.count())
+    sources, targets = (folders, databases) if way == "to postgresql" else (databases, folders)
+    source, target = next(sources), next(targets)
+    upgrade(opened(source))
+    held = contents(filled(opened(source), 60))
+    for store in opened.stores:
+        store.close()
+    began = time.monotonic()
+    assert copied(source, target)
+    takes = time.monotonic() - began
+    target, kills, chance = next(targets), 0, random.Random(7)
+    while kills < 5:
+        kills += not copied(source, target, chance.uniform(0, takes))
+        if looks_whole(store := opened(target)):
+            assert contents(store) == held
+            target = next(targets)
+        store.close()
+    assert copied(source, target)
+    store = opened(target)
+    assert looks_whole(store)
+    assert contents(store) == held
 
 
 def test_a_store_that_is_in_use_is_not_moved(a_store, elsewhere, opened):

@@ -142,6 +142,15 @@ def test_work_that_stands_still_is_told_while_calls_are_taken(client, filled):
     assert (ready.status_code, ready.json["warnings"]) == (200, told.json["errors"])
 
 
+def test_a_system_that_nothing_is_sent_to_is_told_with_its_reason(client, filled):
+    """Of those in gateway.yaml; until somebody says go on."""
+    filled.run("systems", "pause", "sales", "--reason", "restored from a backup")
+    ready = client.get("/health/ready")
+    assert (ready.status_code, ready.json["warnings"]) == (200, ["nothing is sent to sales: restored from a backup"])
+    filled.run("systems", "resume", "sales")
+    assert "warnings" not in client.get("/health/ready").json
+
+
 @pytest.mark.parametrize(
     ("process", "supervisor", "told"),
     [

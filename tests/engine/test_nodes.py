@@ -8,7 +8,9 @@ from contextlib import closing
 import pytest
 from running_gateway import SOAK, HubSpot, Running, document, free_port, until
 
+from gateway.cli import processes
 from gateway.engine.supervisor import STATUS
+from gateway.errors import Refused
 from gateway.runtime import open_gateway
 
 DOCUMENTS = 40
@@ -101,3 +103,14 @@ def test_machines_with_other_files_do_not_take_them_up_in_turns(tmp_path, postgr
     assert opened(one, fallback=True, following="always") == second
     (one / "gateway.yaml").write_text((two / "gateway.yaml").read_text().replace("two", "three"))
     assert opened(one)[0] == opened(two, fallback=True, following="always")[0] == "three"
+
+
+@pytest.mark.sqlite
+def test_of_two_gateways_in_one_folder_the_second_is_refused(tmp_path, monkeypatch):
+    """Each would take what the other notes of its processes for its own; once the first has ended, the next may."""
+    monkeypatch.setattr(processes, "PORT_SECONDS", 0)
+    refused = pytest.raises(Refused, match="another `gateway run` or `gateway worker` is at work in this folder")
+    with processes._alone(tmp_path), refused, processes._alone(tmp_path):
+        pass
+    with processes._alone(tmp_path):
+        pass

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from argon2 import PasswordHasher
 from hypothesis import HealthCheck, settings
 from postgresql_server import Databases, Server, shared
 
@@ -59,6 +60,17 @@ def _pages_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Flask, "jinja_options", {**Flask.jinja_options, "bytecode_cache": Kept()})
         yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def dear_passwords() -> Iterator[PasswordHasher]:
+    """What checks of passwords cost outside of tests; inside, they are the cheapest, for there are thousands."""
+    from gateway.accounts import passwords
+
+    with pytest.MonkeyPatch.context() as patch:
+        dear = passwords._hasher
+        patch.setattr(passwords, "_hasher", PasswordHasher(1, 8, 1))
+        yield dear
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

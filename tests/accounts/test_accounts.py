@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from argon2 import PasswordHasher, extract_parameters
+from argon2.profiles import RFC_9106_LOW_MEMORY
 from sqlalchemy import Engine, select
 
-from gateway.accounts import audit, keys, logins, users
+from gateway.accounts import audit, keys, logins, passwords, users
 from gateway.accounts.rights import RIGHTS, ROLES, allowed
 from gateway.errors import NotFound, Refused, TryLater
 from gateway.store import tables as t
@@ -37,14 +39,17 @@ def added(store: Engine, email: str = "Kim@One.example", role: str = "sales", pa
         return users.add(connection, email, "", role, password, NOW, "root")
 
 
-def test_a_password_lets_in_and_stands_nowhere(store: Engine) -> None:
+def test_a_password_lets_in_and_stands_nowhere(
+    store: Engine, dear_passwords: PasswordHasher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(passwords, "_hasher", dear_passwords)
     added(store)
     assert logins.log_in(store, " kim@one.EXAMPLE ", GOOD, "10.0.0.1", NOW).role == "sales"
     with read(store) as connection:
         [row] = connection.execute(select(t.users)).all()
         noted = audit.entries(connection, 10)
     assert row.email == "kim@one.example"
-    assert row.password.startswith("$argon2id$")
+    assert extract_parameters(row.password) == RFC_9106_LOW_MEMORY
     assert [one["what"] for one in noted] == ["logged in", "account added"]
     assert GOOD not in repr((row, noted, users.User(**row._mapping)))
 

@@ -44,9 +44,7 @@ class Browser:
 @pytest.fixture(scope="session")
 def example(tmp_path_factory: pytest.TempPathFactory, gateway_tables: Path) -> Path:
     """Made once; each test works on a copy."""
-    from argon2 import PasswordHasher
-
-    from gateway.accounts import passwords, users
+    from gateway.accounts import users
     from gateway.store.database import open_store, write
     from gateway.store.place import Place
 
@@ -56,8 +54,7 @@ def example(tmp_path_factory: pytest.TempPathFactory, gateway_tables: Path) -> P
     made.bring(PEOPLE)
     made.run("activate", "sales", "--existing", "handover")
     store = open_store(Place(made.root / "var"))
-    with pytest.MonkeyPatch.context() as patch, write(store.main) as connection:
-        patch.setattr(passwords, "_hasher", PasswordHasher(1, 8, 1))  # the cheapest: they are checked often
+    with write(store.main) as connection:
         for role in ("admin", "marketing", "sales", "viewer"):
             users.add(connection, f"{role}@one.example", role.title(), role, GOOD, 1, "root")
     store.close()
@@ -79,15 +76,11 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def app(company: Instance, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def app(company: Instance) -> Iterator[Any]:
     """The application, with an account of each role."""
-    from argon2 import PasswordHasher
-
-    from gateway.accounts import passwords
     from gateway.engine.process import web_app
     from gateway.runtime import open_gateway
 
-    monkeypatch.setattr(passwords, "_hasher", PasswordHasher(1, 8, 1))
     opened = []
 
     def opener(root: Path) -> Any:

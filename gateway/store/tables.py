@@ -77,6 +77,8 @@ duplicates = Table(  # how many honest retries each system sent: they have no ef
     Column("count", BigInteger, nullable=False),
 )
 
+ROOM = {"fillfactor": 75}  # percent of a page of PostgreSQL: a row that changes stays on it, and its indexes as well
+
 leads = Table(
     "leads",
     main,
@@ -112,6 +114,7 @@ leads = Table(
         sqlite_where=text("merged_into IS NOT NULL"),
         postgresql_where=text("merged_into IS NOT NULL"),
     ),
+    postgresql_with=ROOM,
 )
 
 companies = Table(
@@ -204,6 +207,7 @@ records = Table(
     Index("records_holds", "entity", sqlite_where=text("holds <> '{}'"), postgresql_where=text("holds::text <> '{}'")),
     Column("told", Json, nullable=False, server_default=text("'{}'")),  # field -> [raw value last sent, when it was]
     Column("contested", Json, nullable=False, server_default=text("'[]'")),  # fields that are not written any more
+    postgresql_with=ROOM,
 )
 
 associations = Table(  # record-to-record links as a system reports them

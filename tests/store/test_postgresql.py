@@ -60,18 +60,20 @@ def definitions(store):
     )
     indexes = "SELECT tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'"
     keys = "SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE contype <> 'n'"
+    options = "SELECT relname, reloptions::text FROM pg_class WHERE relkind = 'r' AND reloptions IS NOT NULL"
     with store.main.connect() as connection:
-        rows = [tuple(row) for sql in (columns, indexes, keys) for row in connection.execute(text(sql))]
+        rows = [tuple(row) for sql in (columns, indexes, keys, options) for row in connection.execute(text(sql))]
     return {row for row in rows if "version_" not in row[0] and "pg_" not in row[0]}
 
 
 def test_migrated_tables_are_the_fresh_ones(opened, postgresql):
-    """Columns, their order of characters, conditions of indexes, defaults and keys."""
+    """Columns, their order of characters, conditions of indexes, defaults, keys, and the room on pages."""
     fresh = opened(postgresql.make(tables=False))
     for metadata in migrations.METADATA.values():
         metadata.create_all(fresh.main)
     migrated = definitions(opened())
     assert migrated == definitions(fresh)
+    assert ("leads", "{fillfactor=75}") in migrated
     assert {row[6] for row in migrated if len(row) == 7 and row[2] == "character varying"} == {"C"}
 
 

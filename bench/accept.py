@@ -37,6 +37,9 @@ from typing import Any
 
 from events import postgresql
 from flask import Flask
+from granian import Granian
+from granian.constants import HTTPModes, Interfaces
+from granian.log import LogLevels
 
 from gateway.contracts import Secret, Verification
 from gateway.store.database import Store, open_store, upgrade
@@ -123,13 +126,20 @@ def hello() -> Flask:
     return app
 
 
+def plainly(port: int) -> None:
+    """Flask as the server serves it by itself."""
+    settings = {"workers": 1, "blocking_threads": 64, "backpressure": 1024, "http": HTTPModes.http1}
+    server = Granian("hello", port=port, interface=Interfaces.WSGI, log_level=LogLevels.error, **settings)
+    server.serve(target_loader=hello, wrap_loader=False)
+
+
 def opened(folder: Path, url: str) -> Store:
     return open_store(Place(folder, Secret(url, "the benchmark's") if url else None))
 
 
 def accepting(folder: Path, url: str) -> Flask:
     writer = GroupWriter(Inbox(opened(folder, url).inbox), None if url else folder)
-    return create_app(Intake({"bench": SourceOffer(RULE)}, writer.append, lambda: datetime.now(UTC)))
+    return create_app(Intake({"bench": SourceOffer(RULE)}, writer.append, lambda: datetime.now(UTC), soon=writer.soon))
 
 
 @contextmanager
@@ -358,7 +368,7 @@ if __name__ == "__main__":
         parser.add_argument(hidden, default="", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.role == "hello":
-        serve(hello, "127.0.0.1", int(given.port))
+        plainly(int(given.port))
     elif given.role == "accepting":
         serve(partial(accepting, Path(given.folder), given.url), "127.0.0.1", int(given.port))
     elif given.role == "client":

@@ -94,6 +94,11 @@ def places(traceback: TracebackType | None) -> list[str]:
     return [f"{file.replace(chr(92), '/').rpartition('/')[2]}:{line}" for file, line in [*frames[:1], *ours][:PLACES]]
 
 
+def where(exc: BaseException) -> str:
+    """The line that raised it: its text may hold values."""
+    return (places(exc.__traceback__) or [""])[0]
+
+
 def _types(exc: BaseException) -> list[str]:
     names: list[str] = []
     seen: set[int] = set()

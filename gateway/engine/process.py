@@ -172,13 +172,21 @@ def web_app(root: Path, opener: Opener = open_gateway, follow: bool = False) -> 
     gateway = opener(root)
     file = gateway.store.inbox.url.database if gateway.store.inbox.dialect.name == "sqlite" else None
     writer = GroupWriter(gateway.inbox, Path(file).parent if file else None, patience=ANSWERED)
-    accepted = Accepted(writer.append, log)
+    accepted = Accepted(log)
     if follow:
         accepted.start()
-    intake = Intake(gateway.intake_sources(), accepted, gateway.now, gateway.instance.public_url, utc_now)
-
     health = Health(gateway, root, writer)
     measures = Measures(gateway.store, gateway.now, lambda: not health.problems())
+    intake = Intake(
+        gateway.intake_sources(),
+        writer.append,
+        gateway.now,
+        gateway.instance.public_url,
+        utc_now,
+        soon=writer.soon,
+        tell=accepted,
+        count=measures.count,
+    )
     watcher = gateway.instance.metrics_token
     app = create_app(intake, health.problems, health.warnings, measures, watcher, health.dead)
     health.mount(app)

@@ -16,6 +16,7 @@ from sqlalchemy import Engine
 
 from gateway.engine import slots
 from gateway.errors import StaleCommit
+from gateway.logs import where
 from gateway.store import bells
 from gateway.store.database import store_trouble
 from gateway.store.inbox import Inbox
@@ -132,11 +133,11 @@ def loop(
             done = work()
         except Exception as exc:  # noqa: BLE001 - one bad batch must not end the worker
             failures += 1
-            log.error("work failed", error=type(exc).__name__, where=_where(exc), failures=failures)
+            log.error("work failed", error=type(exc).__name__, where=where(exc), failures=failures)
             try:
                 failed(exc)
             except Exception as again:  # noqa: BLE001 - the store may be away: the next try will tell
-                log.error("clearing up failed", error=type(again).__name__, where=_where(again))
+                log.error("clearing up failed", error=type(again).__name__, where=where(again))
             stop.wait(min(longest_wait, 0.5 * 2 ** min(failures - 1, 16)))
             continue
         failures = 0
@@ -180,7 +181,7 @@ def pipeline_loop(
         if isinstance(exc, StaleCommit) or store_trouble(exc):
             inbox.release(worker)
         else:
-            inbox.bury(worker, f"the pipeline failed on this document alone: {type(exc).__name__} at {_where(exc)}")
+            inbox.bury(worker, f"the pipeline failed on this document alone: {type(exc).__name__} at {where(exc)}")
         unfreed.clear()
 
     with _Beating(inbox, worker, progress):
@@ -217,13 +218,3 @@ class _Beating:
                     self._inbox.beat(self._worker)
                 except Exception as exc:  # noqa: BLE001 - the next beat may work; 30 s are several
                     log.warning("beat failed", error=type(exc).__name__)
-
-
-def _where(exc: BaseException) -> str:
-    """The innermost place in our files or a plugin's: places tell much and hold no values."""
-    place = "?"
-    frame = exc.__traceback__
-    while frame is not None:
-        place = f"{frame.tb_frame.f_code.co_filename.rpartition('/')[2]}:{frame.tb_lineno}"
-        frame = frame.tb_next
-    return place

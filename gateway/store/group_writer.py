@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import queue
 import shutil
@@ -31,14 +32,15 @@ RESERVE = 64 * 1024 * 1024
 
 
 class _Ticket:
-    """One caller's arrival, and what became of it once ``done`` is released."""
+    """One caller's arrival, and what became of it once it is told: to a thread that waits, or in a loop."""
 
-    __slots__ = ("answer", "done", "entry", "error")
+    __slots__ = ("answer", "done", "entry", "error", "future")
 
-    def __init__(self, entry: Entry) -> None:
+    def __init__(self, entry: Entry, future: asyncio.Future[Appended] | None = None) -> None:
         self.entry: Entry | None = entry  # None: nobody waits for it any more
         self.answer: Appended | None = None
         self.error: Exception | None = None
+        self.future = future
         self.done = threading.Lock()
         self.done.acquire()
 
@@ -85,10 +87,7 @@ class GroupWriter:
 
     def append(self, arrival: Arrival) -> Appended:
         """Blocks until the arrival is on disk. Raises ``StorageBusy`` when it is not; then it may be sent again."""
-        if self._closed:
-            raise StorageBusy("shutting down")
-        if self._queue.qsize() >= self._most:
-            raise StorageBusy("too much is waiting to be written")
+        self._admit()
         ticket = _Ticket(entry_of(arrival))
         self._put(ticket)
         if not ticket.done.acquire(timeout=self._patience):
@@ -98,6 +97,26 @@ class GroupWriter:
             raise ticket.error
         assert ticket.answer is not None
         return ticket.answer
+
+    async def soon(self, arrival: Arrival) -> Appended:
+        """The same, while the loop goes on."""
+        self._admit()
+        ticket = _Ticket(entry_of(arrival), asyncio.get_running_loop().create_future())
+        self._put(ticket)
+        assert ticket.future is not None
+        try:
+            async with asyncio.timeout(self._patience):
+                return await ticket.future
+        except TimeoutError:
+            raise StorageBusy("the disk is too slow") from None
+        finally:
+            ticket.entry = None
+
+    def _admit(self) -> None:
+        if self._closed:
+            raise StorageBusy("shutting down")
+        if self._queue.qsize() >= self._most:
+            raise StorageBusy("too much is waiting to be written")
 
     @property
     def alive(self) -> bool:
@@ -165,11 +184,10 @@ class GroupWriter:
                 return
             for ticket, _ in taken:
                 ticket.error = exc
-                ticket.done.release()
         else:
             for (ticket, _), answer in zip(taken, answers, strict=True):
                 ticket.answer = answer
-                ticket.done.release()
+        _tell([ticket for ticket, _ in taken])
 
     def _has_room(self) -> bool:
         now = time.monotonic()
@@ -177,6 +195,30 @@ class GroupWriter:
             self._room_at = now
             self._room = shutil.disk_usage(self._folder).free >= self._reserve
         return self._room
+
+
+def _tell(tickets: Sequence[_Ticket]) -> None:
+    """All of one loop at once: to wake it costs more than what it then does."""
+    loops: dict[asyncio.AbstractEventLoop, list[_Ticket]] = {}
+    for ticket in tickets:
+        if ticket.future is None:
+            ticket.done.release()
+        else:
+            loops.setdefault(ticket.future.get_loop(), []).append(ticket)
+    for loop, some in loops.items():
+        with contextlib.suppress(RuntimeError):  # closed: nobody waits there any more
+            loop.call_soon_threadsafe(_tell_here, some)
+
+
+def _tell_here(tickets: Sequence[_Ticket]) -> None:
+    for ticket in tickets:
+        assert ticket.future is not None
+        if ticket.future.done():  # given up
+            continue
+        if ticket.error is not None:
+            ticket.future.set_exception(ticket.error)
+        elif ticket.answer is not None:
+            ticket.future.set_result(ticket.answer)
 
 
 class _Hand:

@@ -1,6 +1,6 @@
 """Tells the log which documents were taken in: a line a second for each system, however many calls there are.
 
-Stands between the intake and the inbox. A document's id is the one thread through all logs: from here over the pipeline
+A document's id is the one thread through all logs: from here over the pipeline
 (``worked``) to the system that was told of it (``answered``).
 """
 
@@ -9,10 +9,9 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
 from typing import Any
 
-from gateway.store.arrivals import Appended, Arrival
+from gateway.store.arrivals import Appended
 
 EVERY = 1.0
 LINE = 200
@@ -20,17 +19,14 @@ LINE = 200
 
 
 class Accepted:
-    """An ``append`` that remembers what it stored until it is told."""
+    """Remembers what was stored until it is told."""
 
-    def __init__(self, append: Callable[[Arrival], Appended], log: Any) -> None:
-        self._append = append
+    def __init__(self, log: Any) -> None:
         self._log = log
         self._stored: deque[tuple[str, Appended]] = deque()
 
-    def __call__(self, arrival: Arrival) -> Appended:
-        stored = self._append(arrival)
-        self._stored.append((arrival.system, stored))
-        return stored
+    def __call__(self, system: str, stored: Appended) -> None:
+        self._stored.append((system, stored))
 
     def start(self) -> None:
         """Tell from a thread of its own until the process ends."""

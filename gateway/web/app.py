@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import hmac
-import traceback
-from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
 
 import structlog
 from flask import Flask, request
@@ -14,15 +11,10 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
 from gateway.contracts import Secret
-from gateway.store import hanging
-from gateway.web.intake import PREFIX, Intake
+from gateway.logs import where
+from gateway.web.front import Front
+from gateway.web.intake import Intake
 from gateway.web.measures import Measures
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
-
-PATIENCE = 10.0
-"""Seconds that a page has for what it asks of a store on another machine."""
 
 log = structlog.get_logger(__name__)
 
@@ -40,8 +32,7 @@ def create_app(
     ``dead``: why only a new process helps, or "". The desk is mounted by who has an opened instance.
     """
     app = Flask("gateway.web")
-    front = measures.around(intake, intake.knows) if measures is not None else intake
-    app.wsgi_app = _Front(front, app.wsgi_app)  # type: ignore[method-assign]
+    app.wsgi_app = Front(intake, app.wsgi_app)  # type: ignore[method-assign]
 
     @app.get("/health/live")
     def live() -> ResponseReturnValue:
@@ -81,12 +72,6 @@ def refused(exc: HTTPException) -> ResponseReturnValue:
     return {"ok": False, "errors": [exc.name], "status": status}, status
 
 
-def where(exc: BaseException) -> str:
-    """The line that raised it, for the log: its text may hold values."""
-    last = traceback.extract_tb(exc.__traceback__)[-1]
-    return f"{Path(last.filename).name}:{last.lineno}"
-
-
 def _may_watch(watcher: Secret | None) -> bool:
     """With the token; without one from this machine, unless a proxy passed it on."""
     if watcher is not None:
@@ -94,18 +79,3 @@ def _may_watch(watcher: Secret | None) -> bool:
         return scheme.lower() == "bearer" and hmac.compare_digest(given.encode(), watcher.reveal().encode())
     passed_on = any(name in request.headers for name in ("Forwarded", "X-Forwarded-For", "X-Real-Ip", "Via"))
     return request.remote_addr in ("127.0.0.1", "::1") and not passed_on
-
-
-class _Front:
-    """``/hooks`` goes to the intake without passing Flask: that is what makes the accept path fast."""
-
-    def __init__(self, intake: WSGIApplication, rest: WSGIApplication) -> None:
-        self._intake = intake
-        self._rest = rest
-
-    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[Any]:
-        path = environ.get("PATH_INFO", "")
-        if path == PREFIX or path.startswith(PREFIX + "/"):
-            return self._intake(environ, start_response)
-        with hanging.within(PATIENCE):  # a thread that waits for ever is one less for the calls
-            return self._rest(environ, start_response)

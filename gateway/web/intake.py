@@ -6,36 +6,41 @@ is answered 2xx before it is on disk, nothing unauthentic is stored, and what th
 
 from __future__ import annotations
 
-import os
-import threading
+import asyncio
 import time
-import traceback
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
 from http import HTTPStatus
+from itertools import chain
 from typing import TYPE_CHECKING, NoReturn
-from urllib.parse import parse_qs, quote
 
 import orjson
 import structlog
 
 from gateway.contracts import Answer, Verification
 from gateway.errors import StorageBusy
+from gateway.logs import where
 from gateway.store.arrivals import SHORT_MEMORY, Appended, Arrival
-from gateway.web import patience
+from gateway.web.calls import Call, Gone, HTTPProtocol, of_server, of_wsgi
 from gateway.web.signatures import verify
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+    from _typeshed.wsgi import InputStream, StartResponse, WSGIEnvironment
+    from granian.rsgi import Scope
 
 PREFIX = "/hooks"
 MAX_BODY = 1024 * 1024
 MAX_HEADERS = 100
 MAX_HEADER_BYTES = 32 * 1024
 MAX_QUERY = 8 * 1024
+LONGEST = 20.0
+"""Seconds that a body may take to come."""
+SHORTEST = 3.0
+"""The same while ``CROWD`` of them and more are on their way."""
+CROWD = 512
 QUIET = 60.0
 """Seconds between two log lines about refused calls for the same reason; the counters miss none."""
 
@@ -72,9 +77,6 @@ _UNSTORED = frozenset(
 )
 _BODY_UNPROVED = ("token", "none")
 """Schemes under which nothing would tell that a body was cut off on its way."""
-_OURS = {name: value for name, value in os.environ.items() if name.startswith("HTTP_")}
-"""The server mixes our own environment into every call's; HTTP_PROXY is no header the caller sent."""
-
 log = structlog.get_logger(__name__)
 
 
@@ -96,13 +98,24 @@ class _Reply(Exception):
     body: bytes = b""
     content_type: str = "application/json"
 
+    def said(self) -> tuple[list[tuple[str, str]], bytes]:
+        """Headers and body as they go out."""
+        if self.status == 204:
+            return list(self.headers), b""
+        body = self.body
+        if self.error:
+            body = orjson.dumps({"ok": False, "errors": [self.error], "status": self.status})
+        return [("Content-Type", self.content_type), ("Content-Length", str(len(body))), *self.headers], body
+
 
 class Intake:
-    """A WSGI callable. ``append`` blocks until its arrival is on disk, or raises ``StorageBusy``.
+    """Answers the calls of senders: of our server (``serve``, without a thread for each), and of any WSGI server.
 
+    ``append`` blocks until its arrival is on disk, or raises ``StorageBusy``; ``soon`` does the same without blocking.
     ``public_url`` is what senders call where a proxy stands in front; without it the Host header is believed, which
     matters for schemes that sign the URL. ``use`` changes it and the ``sources``.
     ``watch`` is the time that signatures are held against, the real one, where ``now`` is business time.
+    ``tell`` hears of each document that was taken in, ``count`` of each answer: system or "", status, seconds.
     """
 
     def __init__(
@@ -112,151 +125,160 @@ class Intake:
         now: Callable[[], datetime],
         public_url: str | None = None,
         watch: Callable[[], datetime] | None = None,
+        soon: Callable[[Arrival], Awaitable[Appended]] | None = None,
+        tell: Callable[[str, Appended], object] = lambda system, stored: None,
+        count: Callable[[str, int, float], object] = lambda system, status, seconds: None,
     ) -> None:
         self._append = append
+        self._soon = soon or (lambda arrival: asyncio.to_thread(append, arrival))
         self._now = now
         self._watch = watch or now
+        self._tell = tell
+        self._count = count
         self.use(sources, public_url)
         self.refused: Counter[tuple[str, str]] = Counter()
         """(system, reason) → calls refused, since this process began. An unknown system counts under ``""``."""
         self._logged: dict[tuple[str, str], float] = {}
+        self._slow = 0  # calls whose bodies are not here yet
 
     def use(self, sources: Mapping[str, SourceOffer | None], public_url: str | None) -> None:
         """From the next call on. A source that is None cannot say now how its calls prove themselves."""
         self._sources = sources
         self._public_url = public_url.rstrip("/") if public_url else None
 
-    def knows(self, system: str) -> bool:
-        """Whether it is one that may send here."""
-        return system in self._sources
+    async def serve(self, scope: Scope, protocol: HTTPProtocol) -> None:
+        """Answer a call of our server (RSGI), while others wait for theirs."""
+        began, system = time.perf_counter(), ""
+        try:
+            call = of_server(scope)
+            system, offer = self._offered(call)
+            if call.method == "POST":
+                rule, length = offer.verification, self._length(call, system, offer.verification)
+                body = await self._received(protocol, length, system)
+                stored = await self._soon(self._arrival(call, system, rule, length, body))
+                reply = self._taken(system, offer.answer, stored)
+            else:
+                reply = _without_body(call, offer.answer)
+        except Exception as exc:  # noqa: BLE001 - whatever broke, the sender shall come again
+            reply = self._failed(system, exc)
+        headers, body = reply.said()
+        self._count(system, reply.status, time.perf_counter() - began)
+        protocol.response_bytes(reply.status, headers, body)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        began, system = time.perf_counter(), ""
         try:
-            reply = self._handle(environ)
-        except _Reply as early:
-            reply = early
+            call = of_wsgi(environ)
+            system, offer = self._offered(call)
+            if call.method == "POST":
+                rule, length = offer.verification, self._length(call, system, offer.verification)
+                body = _read(environ["wsgi.input"], MAX_BODY + 1 if length is None else length)
+                stored = self._append(self._arrival(call, system, rule, length, body))
+                reply = self._taken(system, offer.answer, stored)
+            else:
+                reply = _without_body(call, offer.answer)
         except Exception as exc:  # noqa: BLE001 - whatever broke, the sender shall come again
-            where = traceback.extract_tb(exc.__traceback__)[-1]  # the place only: texts may hold values
-            self._note("", f"{type(exc).__name__} at {where.filename}:{where.lineno}", "intake failed")
-            reply = _Reply(503, "try again later", (("Retry-After", "30"),))
-        body = reply.body
-        if reply.error:
-            body = orjson.dumps({"ok": False, "errors": [reply.error], "status": reply.status})
-        headers = [("Content-Type", reply.content_type), ("Content-Length", str(len(body))), *reply.headers]
-        if reply.status == 204:
-            headers = list(reply.headers)
+            reply = self._failed(system, exc)
+        headers, body = reply.said()
+        self._count(system, reply.status, time.perf_counter() - began)
         start_response(f"{reply.status} {_phrase(reply.status)}", headers)
         return [b"" if environ["REQUEST_METHOD"] == "HEAD" else body]
 
-    def _handle(self, environ: WSGIEnvironment) -> _Reply:
-        path: str = environ.get("PATH_INFO", "")
-        system = path[len(PREFIX) + 1 :].partition("/")[0]
+    # -- the steps, each of which may raise a ``_Reply`` ---------------------------------------------------------------
+
+    def _offered(self, call: Call) -> tuple[str, SourceOffer]:
+        system = call.path[len(PREFIX) + 1 :].partition("/")[0]
         if system not in self._sources:
             self._refuse("", "unknown system", 404, "no such system")
         if (offer := self._sources[system]) is None:  # nothing unproved is stored, and nothing sent is lost
             self.refused[system, "plugin not available"] += 1
             self._note(system, "plugin not available")
-            return _Reply(503, "try again later", (("Retry-After", "300"),))
-        method = environ["REQUEST_METHOD"]
-        if method == "POST":
-            return self._post(environ, system, offer)
-        if method in ("GET", "HEAD") and offer.answer.get != 405:
-            return _spoken(offer.answer, offer.answer.get)
-        if method == "OPTIONS":
-            return _handshake(environ, offer.answer)
-        return _Reply(405, "send it with POST", (("Allow", _allowed(offer.answer)),))
+            raise _Reply(503, "try again later", (("Retry-After", "300"),))
+        return system, offer
 
-    def _post(self, environ: WSGIEnvironment, system: str, offer: SourceOffer) -> _Reply:
-        headers = self._headers(environ, system)
-        rule = offer.verification
-        if rule.scheme in _BODY_UNPROVED and "form" in headers.get("content-type", ""):
-            self._need_length(environ, system)  # half a form reads like a whole one
-        body = self._body(environ, system)
-        now = self._now()
+    def _length(self, call: Call, system: str, rule: Verification) -> int | None:
+        """How long its body says it is; None: it ends where it ends."""
+        if len(call.headers) > MAX_HEADERS or sum(map(len, chain(*call.headers.items()))) > MAX_HEADER_BYTES:
+            self._refuse(system, "headers too large", 431, f"at most {MAX_HEADERS} headers of {MAX_HEADER_BYTES} bytes")
+        if len(call.query) > MAX_QUERY:
+            self._refuse(system, "query too long", 414, f"at most {MAX_QUERY} bytes of query")
+        given = call.headers.get("content-length", "")
+        if given and (call.chunked or not (given.isascii() and given.isdigit())):
+            self._refuse(system, "bad length", 400, "the length is not readable")
+        unproved = rule.scheme in _BODY_UNPROVED and "form" in call.headers.get("content-type", "")
+        if not given and (unproved or not call.ends):  # half a form reads like a whole one
+            self._refuse(system, "no length", 411, "say how long the body is")
+        if given and (len(given) > 19 or int(given) > MAX_BODY):
+            self._refuse(system, "body too large", 413, f"at most {MAX_BODY} bytes")
+        return int(given) if given else None
+
+    async def _received(self, protocol: HTTPProtocol, length: int | None, system: str) -> bytes:
+        self._slow += 1
+        try:
+            async with asyncio.timeout(LONGEST if self._slow < CROWD else SHORTEST):
+                if length is not None:
+                    return await protocol()
+                parts, size = list[bytes](), 0
+                async for part in protocol:
+                    parts.append(part)
+                    if (size := size + len(part)) > MAX_BODY:
+                        break
+                return b"".join(parts)
+        except Gone:
+            self._refuse(system, "body cut short", 400, "the body is shorter than its length says")
+        except TimeoutError:
+            self._refuse(system, "body too slow", 408, "the body did not come in time")
+        finally:
+            self._slow -= 1
+
+    def _arrival(self, call: Call, system: str, rule: Verification, length: int | None, body: bytes) -> Arrival:
+        if length is not None and len(body) != length:
+            self._refuse(system, "body cut short", 400, "the body is shorter than its length says")
+        if len(body) > MAX_BODY:
+            self._refuse(system, "body too large", 413, f"at most {MAX_BODY} bytes")
+        try:
+            query = call.parameters() if rule.query else {}
+        except ValueError:
+            raise _Reply(400, "the query is not readable") from None
         verdict = verify(
             rule,
             method="POST",
-            url=self._url(environ) if "url" in "".join(rule.signed) else "",
-            query=_query(environ) if rule.query else {},
-            headers=headers,
+            url=call.url(self._public_url) if "url" in "".join(rule.signed) else "",
+            query=query,
+            headers=call.headers,
             body=body,
             now=self._watch(),
         )
         if not verdict.ok:
             self._refuse(system, verdict.reason, 401, "not authentic")
-        unstored = (rule.header.lower(),) if rule.scheme == "token" else ()
+        unstored = rule.header.lower() if rule.scheme == "token" else ""
         memory = None
         if not verdict.delivery_id and rule.timestamp:
             # As long as a recorded call can be played back, it must be known.
             memory = max(SHORT_MEMORY, 2 * rule.timestamp.tolerance + timedelta(minutes=1))
-        arrival = Arrival(
+        return Arrival(
             system=system,
             body=body,
-            received_at=now,
-            content_type=headers.get("content-type", ""),
-            headers={name: value for name, value in headers.items() if name not in _UNSTORED and name not in unstored},
+            received_at=self._now(),
+            content_type=call.headers.get("content-type", ""),
+            headers={name: value for name, value in call.headers.items() if name not in _UNSTORED and name != unstored},
             key=verdict.delivery_id or None,
             memory=memory,
         )
-        try:
-            stored = self._append(arrival)
-        except StorageBusy as exc:
+
+    def _taken(self, system: str, answer: Answer, stored: Appended) -> _Reply:
+        self._tell(system, stored)
+        return _spoken(answer, answer.status, (("X-Gateway-Document", stored.id),))
+
+    def _failed(self, system: str, exc: Exception) -> _Reply:
+        if isinstance(exc, _Reply):
+            return exc
+        if isinstance(exc, StorageBusy):
             self._note(system, f"busy: {exc.reason}")
-            return _Reply(offer.answer.busy, "try again later", (("Retry-After", str(exc.retry_after)),))
-        return _spoken(offer.answer, offer.answer.status, (("X-Gateway-Document", stored.id),))
-
-    def _headers(self, environ: WSGIEnvironment, system: str) -> dict[str, str]:
-        """Lower-case name → value; those sent twice are joined with commas by the server."""
-        headers = {
-            _spelled(name): value for name, value in environ.items() if name[:5] == "HTTP_" and _OURS.get(name) != value
-        }
-        if environ.get("CONTENT_TYPE"):
-            headers["content-type"] = environ["CONTENT_TYPE"]
-        size = len("".join(headers)) + len("".join(headers.values()))
-        if len(headers) > MAX_HEADERS or size > MAX_HEADER_BYTES:
-            self._refuse(system, "headers too large", 431, f"at most {MAX_HEADERS} headers of {MAX_HEADER_BYTES} bytes")
-        if len(environ.get("QUERY_STRING", "")) > MAX_QUERY:
-            self._refuse(system, "query too long", 414, f"at most {MAX_QUERY} bytes of query")
-        return headers
-
-    def _body(self, environ: WSGIEnvironment, system: str) -> bytes:
-        given: str = environ.get("CONTENT_LENGTH") or ""
-        chunked = "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower()
-        if given and (chunked or not (given.isascii() and given.isdigit())):
-            self._refuse(system, "bad length", 400, "the length is not readable")
-        if not (environ.get("wsgi.input_terminated") and (chunked or "2" in _http(environ))):
-            self._need_length(environ, system)
-        length = int(given) if given and len(given) < 20 else MAX_BODY + 1
-        if given and length > MAX_BODY:
-            self._refuse(system, "body too large", 413, f"at most {MAX_BODY} bytes")
-        stream = environ["wsgi.input"]
-        parts: list[bytes] = []
-        missing = length
-        me = threading.get_ident()
-        patience.waiting[me] = time.monotonic()
-        cuts = patience.cuts
-        try:
-            while missing and (part := stream.read(missing)):
-                parts.append(part)
-                missing -= len(part)
-        finally:
-            del patience.waiting[me]
-        body = b"".join(parts)
-        if (given and missing) or (not given and cuts != patience.cuts):
-            self._refuse(system, "body cut short", 400, "the body is shorter than its length says")
-        if len(body) > MAX_BODY:
-            self._refuse(system, "body too large", 413, f"at most {MAX_BODY} bytes")
-        return body
-
-    def _need_length(self, environ: WSGIEnvironment, system: str) -> None:
-        if not environ.get("CONTENT_LENGTH"):
-            self._refuse(system, "no length", 411, "say how long the body is")
-
-    def _url(self, environ: WSGIEnvironment) -> str:
-        base = self._public_url or f"{environ['wsgi.url_scheme']}://{environ.get('HTTP_HOST', environ['SERVER_NAME'])}"
-        path = environ.get("RAW_URI", "").partition("?")[0] or quote(environ["PATH_INFO"].encode("latin-1"))
-        query = environ.get("QUERY_STRING", "")
-        return f"{base}{path}?{query}" if query else base + path
+            busy = offer.answer.busy if (offer := self._sources.get(system)) is not None else 503
+            return _Reply(busy, "try again later", (("Retry-After", str(exc.retry_after)),))
+        self._note("", f"{type(exc).__name__} at {where(exc)}", "intake failed")
+        return _Reply(503, "try again later", (("Retry-After", "30"),))
 
     def _refuse(self, system: str, reason: str, status: int, error: str) -> NoReturn:
         self.refused[system, reason] += 1
@@ -275,9 +297,17 @@ def _spoken(answer: Answer, status: int, headers: tuple[tuple[str, str], ...] = 
     return _Reply(status, "", headers, b"" if status == 204 else answer.body, answer.content_type)
 
 
-def _handshake(environ: WSGIEnvironment, answer: Answer) -> _Reply:
+def _without_body(call: Call, answer: Answer) -> _Reply:
+    if call.method in ("GET", "HEAD") and answer.get != 405:
+        return _spoken(answer, answer.get)
+    if call.method == "OPTIONS":
+        return _handshake(call, answer)
+    return _Reply(405, "send it with POST", (("Allow", _allowed(answer)),))
+
+
+def _handshake(call: Call, answer: Answer) -> _Reply:
     """CloudEvents' abuse protection asks with OPTIONS whether calls are wanted here."""
-    origin = environ.get("HTTP_WEBHOOK_REQUEST_ORIGIN", "")
+    origin = call.headers.get("webhook-request-origin", "")
     headers: tuple[tuple[str, str], ...] = (("Allow", _allowed(answer)),)
     if answer.echo_origin and origin and len(origin) <= 255 and origin.isascii() and origin.isprintable():
         headers += (("WebHook-Allowed-Origin", origin), ("WebHook-Allowed-Rate", "*"))
@@ -289,22 +319,13 @@ def _allowed(answer: Answer) -> str:
     return "POST, OPTIONS" if answer.get == 405 else "GET, HEAD, POST, OPTIONS"
 
 
-def _query(environ: WSGIEnvironment) -> dict[str, list[str]]:
-    try:
-        return parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True, max_num_fields=100)
-    except ValueError:
-        raise _Reply(400, "the query is not readable") from None
-
-
-def _http(environ: WSGIEnvironment) -> str:
-    """``1.1`` or ``2``; bodies of HTTP/2 end by themselves."""
-    return str(environ.get("SERVER_PROTOCOL", "")).partition("/")[2].partition(".")[0]
-
-
-@lru_cache(maxsize=1024)
-def _spelled(name: str) -> str:
-    """A header's name from the environment's."""
-    return name[5:].replace("_", "-").lower()
+def _read(stream: InputStream, length: int) -> bytes:
+    """So many bytes, or fewer when it ends before."""
+    parts: list[bytes] = []
+    while length and (part := stream.read(length)):
+        parts.append(part)
+        length -= len(part)
+    return b"".join(parts)
 
 
 @lru_cache(maxsize=64)

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from importlib.metadata import version
-from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -18,9 +17,6 @@ from prometheus_client.registry import Collector
 from gateway.store import gauges
 from gateway.store.database import Store, read
 from gateway.times import to_micros
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 3.0)
 """Seconds; senders give up after 3 and more."""
@@ -50,26 +46,10 @@ class Measures:
         """Everything, as Prometheus reads it."""
         return generate_latest(self._registry)
 
-    def around(self, intake: WSGIApplication, known: Callable[[str], bool]) -> WSGIApplication:
-        """The intake, each of its answers counted. ``known``: whether a system is one of ours: others are not named."""
-
-        def counted(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-            began = time.perf_counter()
-            status = "500"
-
-            def started(line: str, *rest: object) -> object:
-                nonlocal status
-                status = line[:3]
-                return start_response(line, *rest)  # type: ignore[arg-type]
-
-            try:
-                return intake(environ, started)  # type: ignore[arg-type]
-            finally:
-                name = environ.get("PATH_INFO", "").split("/", 3)[2:3]
-                self._answers.labels(name[0] if name and known(name[0]) else "", status).inc()
-                self._seconds.observe(time.perf_counter() - began)
-
-        return counted
+    def count(self, system: str, status: int, seconds: float) -> None:
+        """One answer to a sender. :param system: "" for one that is not ours."""
+        self._answers.labels(system, str(status)).inc()
+        self._seconds.observe(seconds)
 
 
 class _Stored(Collector):

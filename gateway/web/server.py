@@ -1,7 +1,7 @@
-"""The web process: granian around the WSGI application.
+"""The web process: granian around the application.
 
-granian runs one process that only watches and one worker that serves, with several threads. Killing the watcher, even
-with SIGKILL, ends the worker; SIGTERM stops listening, lets running calls end, and then both exit.
+granian runs one process that only watches and one worker that serves: senders in one loop, pages on threads. Killing
+the watcher, even with SIGKILL, ends the worker; SIGTERM stops listening, lets running calls end, and then both exit.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -23,20 +23,23 @@ from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
-from gateway.web import patience
+from gateway.web.front import Front
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIApplication
+    from flask import Flask
+    from granian.rsgi import Scope
 
-THREADS = 64
-"""Calls served at once; each waits for its commit, so more of them share one."""
-CONNECTIONS = 1024
+    from gateway.web.calls import HTTPProtocol
+
+    Served = Callable[[Scope, HTTPProtocol], Awaitable[None]]
+
+CONNECTIONS = 4096
 """Open at once, idle ones included; those beyond wait in the system's own queue."""
 DRAIN = 25
 """Seconds that running calls have to end after SIGTERM; the supervisor kills after 30."""
 
 
-def serve(factory: Callable[[], WSGIApplication], host: str, port: int, threads: int = THREADS) -> None:
+def serve(factory: Callable[[], Flask], host: str, port: int) -> None:
     """Serve until SIGTERM or SIGINT. ``factory`` runs in the worker process; it must be picklable.
 
     Says on stderr where, once calls are answered. Exits with 1 when the port is taken or the factory fails.
@@ -45,21 +48,20 @@ def serve(factory: Callable[[], WSGIApplication], host: str, port: int, threads:
         "gateway",
         address=host,
         port=port,
-        interface=Interfaces.WSGI,
+        interface=Interfaces.RSGI,
         workers=1,
-        blocking_threads=threads,
         backlog=1024,
-        backpressure=max(threads, CONNECTIONS),
+        backpressure=CONNECTIONS,
         http=HTTPModes.http1,  # plain HTTP behind a proxy that ends TLS
         http1_settings=HTTP1Settings(header_read_timeout=10_000, max_buffer_size=64 * 1024),
         websockets=False,
         workers_kill_timeout=DRAIN,
         log_level=LogLevels.error,
     )
-    server.serve(target_loader=partial(_load, factory, os.getpid(), host, port, threads), wrap_loader=False)
+    server.serve(target_loader=partial(_load, factory, os.getpid(), host, port), wrap_loader=False)
 
 
-def _load(factory: Callable[[], WSGIApplication], watcher: int, host: str, port: int, threads: int) -> WSGIApplication:
+def _load(factory: Callable[[], Flask], watcher: int, host: str, port: int) -> Served:
     """In the worker: never outlive the watcher, then build the application."""
     with contextlib.suppress(OSError, AttributeError):  # Linux only; elsewhere the supervisor kills the group
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # 1: PR_SET_PDEATHSIG
@@ -71,10 +73,10 @@ def _load(factory: Callable[[], WSGIApplication], watcher: int, host: str, port:
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         if soft != resource.RLIM_INFINITY:
             resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, 4 * CONNECTIONS)), hard))
-    patience.watch(port, threads)
-    app = factory()
+    front = factory().wsgi_app
+    assert isinstance(front, Front)
     threading.Thread(target=_tell, args=[host, port], name="answers", daemon=True).start()
-    return app
+    return front.serve
 
 
 def _tell(host: str, port: int) -> None:

@@ -17,7 +17,7 @@ import pytest
 
 from gateway.store.database import open_store, upgrade
 from gateway.store.inbox import Inbox
-from gateway.web.patience import LONGEST, shut_silent
+from gateway.web.intake import CROWD, LONGEST, SHORTEST
 
 pytestmark = pytest.mark.processes
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc to find the worker process")
@@ -39,10 +39,11 @@ RULE = Verification(scheme="hmac", header="X-Signature", id_header="X-Delivery",
 
 def build(folder):
     writer = GroupWriter(Inbox(open_store(folder).inbox), folder, patience=60)
-    return create_app(Intake({"website": SourceOffer(RULE)}, writer.append, lambda: datetime.now(UTC)))
+    offers = {"website": SourceOffer(RULE)}
+    return create_app(Intake(offers, writer.append, lambda: datetime.now(UTC), soon=writer.soon))
 
 if __name__ == "__main__":
-    server.serve(partial(build, pathlib.Path(sys.argv[1])), "127.0.0.1", int(sys.argv[2]), threads=16)
+    server.serve(partial(build, pathlib.Path(sys.argv[1])), "127.0.0.1", int(sys.argv[2]))
 """
 
 
@@ -269,29 +270,22 @@ def slow_call(server):
     return connection
 
 
-def persistent(server, delivery):
-    """Send as senders do: again when there was no answer. A call that waits behind slow ones may be cut with them."""
-    for _ in range(4):
-        with suppress(OSError, http.client.HTTPException), server.connection() as connection:
-            return send(connection, delivery)
-    return 0
-
-
-@linux
 def test_senders_that_send_nothing_do_not_stop_the_others(server):
-    """More of them than there are threads: they are cut off, and honest calls are answered again.
-
-    They are cut off sooner than while there is room: else the first ones would be after 20 s, the next after 40.
-    """
+    """However many they are: they alone wait, and only so long."""
     with ExitStack() as stack:
-        slow = [stack.enter_context(slow_call(server)) for _ in range(40)]
-        for _ in range(200):
-            stack.enter_context(server.socket())
+        slow = [stack.enter_context(slow_call(server)) for _ in range(CROWD + 50)]
+        honest = stack.enter_context(server.connection())
         start = time.monotonic()
-        assert persistent(server, "honest") == 200
-        assert time.monotonic() - start < 2 * LONGEST
-        assert slow[0].recv(1000).startswith(b"HTTP/1.1 400")
-    assert stored_keys(server.folder) == {"honest"}
+        for n in range(20):
+            assert send(honest, str(n)) == 200
+        assert time.monotonic() - start < SHORTEST < LONGEST
+        assert slow[-1].recv(1000).startswith(b"HTTP/1.1 408")  # in a crowd sooner than the first
+        assert time.monotonic() - start < LONGEST
+        assert slow[0].recv(1000).startswith(b"HTTP/1.1 408")
+        assert time.monotonic() - start < LONGEST + 10
+    with server.connection() as connection:  # and all of them are gone
+        assert send(connection, "0") == 200
+    assert stored_keys(server.folder) == {str(n) for n in range(20)}
 
 
 def test_idle_connections_do_not_stop_the_others(server):
@@ -300,26 +294,6 @@ def test_idle_connections_do_not_stop_the_others(server):
         for _ in range(300):
             stack.enter_context(server.socket())
         assert send(stack.enter_context(server.connection()), "1") == 200
-
-
-@linux
-def test_only_connections_that_were_told_nothing_are_shut():
-    """Those of other ports, and those with an answer on their way, stay as they are."""
-    with ExitStack() as stack:
-        listening, other = (stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(2))
-        port = listening.getsockname()[1]
-        for one in (listening, listening, other):
-            stack.enter_context(socket.create_connection(one.getsockname()))
-        silent, answered, elsewhere = (stack.enter_context(one.accept()[0]) for one in (listening, listening, other))
-        time.sleep(3.1)  # so long may this machine take from the next line to its end
-        answered.sendall(b"200")
-        assert shut_silent(port, 3, 5) == 1
-        for each in (silent, answered, elsewhere):
-            each.settimeout(0.2)
-        assert silent.recv(1) == b""
-        for each in (answered, elsewhere):
-            with pytest.raises(TimeoutError):
-                each.recv(1)
 
 
 def test_a_taken_port_ends_the_process_with_an_error(server):

@@ -13,7 +13,6 @@ import pickle
 import subprocess
 import sys
 import threading
-import traceback
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 from sqlalchemy import func, select
 
 from gateway.errors import GatewayError, NotFound, Refused, TryLater
+from gateway.logs import where
 from gateway.store import tables as t
 from gateway.store.database import read
 
@@ -105,8 +105,7 @@ def _begun() -> None:
     except GatewayError as exc:
         told = type(exc).__name__, str(exc)
     except Exception as exc:  # noqa: BLE001 - its text may hold values
-        last = traceback.extract_tb(exc.__traceback__)[-1]
-        sys.exit(f"numbers failed: {type(exc).__name__} at {Path(last.filename).name}:{last.lineno}")
+        sys.exit(f"numbers failed: {type(exc).__name__} at {where(exc)}")
     out.write(pickle.dumps(told))
     out.flush()
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
-import traceback
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import structlog
 
 from gateway.errors import GatewayError, Refused, TryLater
+from gateway.logs import where
 
 FRESH = 60.0
 """Seconds for which an answer is not worked out again."""
@@ -120,9 +119,7 @@ class Beside:
             except GatewayError as exc:
                 problem = str(exc)
             except Exception as exc:  # noqa: BLE001 - a thread's error would be seen by nobody
-                last = traceback.extract_tb(exc.__traceback__)[-1]
-                where = f"{Path(last.filename).name}:{last.lineno}"
-                log.error("work beside the pages failed", error=type(exc).__name__, where=where)  # no text: no values
+                log.error("work beside the pages failed", error=type(exc).__name__, where=where(exc))
                 problem = BROKEN
             with self._lock:
                 one.value, one.problem, one.ended, one.running = value, problem, time.monotonic(), None

@@ -20,12 +20,13 @@ from gateway.accounts import keys
 from gateway.answers import texts
 from gateway.answers.versions import approval_words
 from gateway.errors import GatewayError, NotFound, StorageBusy, TryLater
+from gateway.logs import where
 from gateway.store import tables as t
 from gateway.store.database import read, write
 from gateway.store.put import Put
 from gateway.times import from_micros
 from gateway.web import uploads
-from gateway.web.app import refused, where
+from gateway.web.app import refused
 from gateway.web.desk import (
     accounts,
     audit,

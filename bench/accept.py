@@ -35,19 +35,23 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import structlog
 from events import postgresql
 from flask import Flask
 from granian import Granian
 from granian.constants import HTTPModes, Interfaces
 from granian.log import LogLevels
 
+from gateway import logs
 from gateway.contracts import Secret, Verification
 from gateway.store.database import Store, open_store, upgrade
 from gateway.store.group_writer import GroupWriter
 from gateway.store.inbox import Inbox
 from gateway.store.place import Place
+from gateway.web.accepted import Accepted
 from gateway.web.app import create_app
 from gateway.web.intake import Intake, SourceOffer
+from gateway.web.measures import Measures
 from gateway.web.server import serve
 
 TARGETS = {"sqlite": {16: 1.0, 64: 0.7}, "postgresql": {16: 0.5, 64: 0.5}}
@@ -138,8 +142,14 @@ def opened(folder: Path, url: str) -> Store:
 
 
 def accepting(folder: Path, url: str) -> Flask:
-    writer = GroupWriter(Inbox(opened(folder, url).inbox), None if url else folder)
-    return create_app(Intake({"bench": SourceOffer(RULE)}, writer.append, lambda: datetime.now(UTC), soon=writer.soon))
+    """As ``gateway.engine.process`` puts it together."""
+    store, now = opened(folder, url), partial(datetime.now, UTC)
+    writer, accepted = GroupWriter(Inbox(store.inbox), None if url else folder), Accepted(structlog.get_logger())
+    logs.configure(logs.WARNING)
+    accepted.start()
+    count = Measures(store, now, lambda: True).count
+    offers = {"bench": SourceOffer(RULE)}
+    return create_app(Intake(offers, writer.append, now, soon=writer.soon, tell=accepted, count=count))
 
 
 @contextmanager

@@ -64,12 +64,14 @@ def test_a_document_that_said_nothing_of_anybody(handed):
 def test_the_logs_follow_a_document_by_its_id(handed, people):
     """From its arrival over the batch that worked it to the system's answer."""
     with closing(open_gateway(handed.root)) as gateway:
-        accepted = Accepted(lambda arrival: gateway.inbox.append([arrival])[0], gateway.log)
+        accepted = Accepted(gateway.log)
         body = handed.csv("one.csv", [people[1] | {"at": "2026-02-01T10:00:00", "title": "Chief Executive Officer"}])
         one = Arrival(system="leads", body=body.read_bytes(), received_at=utc_now(), content_type="text/csv")
         logs.configure(logs.INFO)
         with capture_logs() as lines:
-            came, again = accepted(one), accepted(one)
+            came, again = (gateway.inbox.append([one])[0] for _ in range(2))
+            accepted("leads", came)
+            accepted("leads", again)
             accepted.tell()
             gateway.run_pipeline_once("worker")
             gateway.deliver_once("sales", "worker")

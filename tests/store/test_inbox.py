@@ -1,5 +1,6 @@
 """The one way in: what is stored, what is a duplicate, who works it, and what becomes of the dead."""
 
+import asyncio
 import gc
 import re
 import shutil
@@ -534,6 +535,46 @@ def test_close_commits_what_was_taken_in_and_refuses_the_rest(inbox):
     with pytest.raises(StorageBusy, match="shutting down"):
         writer.append(arrival(b"b"))
     assert inbox.counts()["website"]["stored"] == 1
+
+
+def test_callers_in_a_loop_share_commits_too(inbox, store, writer):
+    """Each gets its own answer, beside callers on threads."""
+    commits = []
+    event.listen(store.inbox, "commit", commits.append)
+
+    async def all_of_them():
+        thread = asyncio.to_thread(writer.append, arrival(b"thread", "thread"))
+        return await asyncio.gather(*(writer.soon(arrival(b"%d" % n, f"{n}")) for n in range(40)), thread)
+
+    *answers, last = asyncio.run(all_of_them())
+    assert len(commits) < 10
+    assert [inbox.documents([answer.id])[0].body for answer in answers] == [b"%d" % n for n in range(40)]
+    assert inbox.documents([last.id])[0].body == b"thread"
+
+
+def test_a_loop_that_waits_in_vain_is_told_and_goes_on(inbox, monkeypatch):
+    """The disk is stuck: 503 in time, and nothing is written behind its back."""
+    writer = GroupWriter(inbox, patience=300, hands=1)
+    disk = StuckDisk(inbox, writer, monkeypatch)
+    writer._patience = 0.01
+
+    async def refused_soon():
+        with pytest.raises(StorageBusy, match="too slow"):
+            await writer.soon(arrival(b"second"))
+        disk.go_on.set()
+        writer._patience = 300
+        bad = arrival(b"bad", content_type="\ud800")  # half a character has no bytes
+        stored, wrong = await asyncio.gather(writer.soon(arrival(b"third")), writer.soon(bad), return_exceptions=True)
+        assert not stored.duplicate
+        assert isinstance(wrong, Exception)
+        assert not isinstance(wrong, StorageBusy)
+
+    asyncio.run(refused_soon())
+    disk.sender.join()
+    writer.close()
+    with pytest.raises(StorageBusy, match="shutting down"):
+        asyncio.run(writer.soon(arrival(b"late")))
+    assert [document.body for document in inbox.claim("w")] == [b"first", b"third"]
 
 
 @pytest.mark.sqlite  # whose store is, it says itself

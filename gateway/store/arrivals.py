@@ -68,6 +68,11 @@ class Entry(NamedTuple):
     since: int
     row: tuple[Any, ...]
 
+    @property
+    def size(self) -> int:
+        """Bytes of its body."""
+        return len(self.row[_COLUMNS.index("body") - 2])
+
 
 def entry_of(arrival: Arrival) -> Entry:
     """``arrival`` as it is to be stored."""

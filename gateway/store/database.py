@@ -66,9 +66,12 @@ _PRAGMAS = (
     "PRAGMA journal_size_limit = 67108864",
     "PRAGMA secure_delete = ON",  # what is forgotten is overwritten, not just left to be
 )
-# Pages, 64 MiB: a batch dirties more than SQLite's 1,000, and then each commit copied all of them back. The inbox's log
-# stays as short as ``roomy_log`` makes it.
-_LONG_LOG = "PRAGMA wal_autocheckpoint = 16384"
+LOG_PAGES = 1000
+"""Of SQLite's log, after which a commit copies it back: SQLite's own number."""
+# 64 MiB: a batch dirties more than that, and then each commit copied all of them back. The inbox's log stays as short
+# as ``roomy_log`` makes it.
+LONG_PAGES = 16384
+_LONG_LOG = f"PRAGMA wal_autocheckpoint = {LONG_PAGES}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,11 +183,12 @@ class PlainWriter:
     the pool's and SQLAlchemy's part of a small commit would be its largest. Raises the driver's errors.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, log: bool = True) -> None:
+        """:param log: a commit that finds SQLite's log long copies it back; else somebody calls ``copy_log_back``."""
         self._connection = engine.raw_connection()
         self._sqlite = engine.dialect.name == "sqlite"
         if self._sqlite:
-            self._patience(0)
+            self._set(busy_timeout=0, wal_autocheckpoint=LOG_PAGES if log else 0)
 
     @contextlib.contextmanager
     def turn(self) -> Iterator[Any]:
@@ -207,12 +211,13 @@ class PlainWriter:
 
     def close(self) -> None:
         if self._sqlite:
-            self._patience(BUSY_SECONDS)
+            self._set(busy_timeout=round(BUSY_SECONDS * 1000), wal_autocheckpoint=LOG_PAGES)
         self._connection.close()
 
-    def _patience(self, seconds: float) -> None:
+    def _set(self, **pragmas: int) -> None:
         driver: Any = self._connection.driver_connection
-        driver.execute(f"PRAGMA busy_timeout = {seconds * 1000:.0f}")
+        for name, value in pragmas.items():
+            driver.execute(f"PRAGMA {name} = {value}")
 
 
 @contextlib.contextmanager
@@ -267,6 +272,15 @@ def require_current(store: Store) -> None:
         with spoken(store.main), read(store.main) as connection:
             if what := bells.trouble(connection)[0]:
                 raise ConfigError([f"{name_of(store.main)}: {what}"])
+
+
+def copy_log_back(engine: Engine) -> None:
+    """Copy SQLite's log into the file, beside who writes; the next commit begins the log anew once all is copied."""
+    with contextlib.closing(engine.raw_connection()) as connection:
+        driver: Any = connection.driver_connection
+        _, pages, _ = driver.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        if pages > LONG_PAGES:  # there was always more: now writers wait until there is not
+            driver.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
 
 
 def roomy_log(engine: Engine, size: int = 8 * 1024 * 1024) -> None:

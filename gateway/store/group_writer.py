@@ -14,7 +14,7 @@ from pathlib import Path
 from gateway.errors import StorageBusy
 from gateway.store import hanging
 from gateway.store.arrivals import Appended, Arrival, Entry, entry_of
-from gateway.store.database import PlainWriter, roomy_log
+from gateway.store.database import PlainWriter, copy_log_back, roomy_log
 from gateway.store.inbox import Inbox
 
 MOMENT = 0.004
@@ -27,6 +27,10 @@ HANDS = 2
 """So many commits may be under way at a time on PostgreSQL: while one waits for the disk, the next is made."""
 IDLE = 1.0
 """Seconds after which the writer's connection may have been cut by then."""
+LOG = 4 * 1024 * 1024
+"""Bytes that SQLite's log may grow by before they are copied back, as far as they can be told."""
+PAGES = 4096, 16 * 1024
+"""Bytes of the log that an arrival takes beside its body, and a commit beside its arrivals."""
 RESERVE = 64 * 1024 * 1024
 """Bytes of free space that are left for working what is in: nothing is taken in below."""
 
@@ -41,8 +45,9 @@ class _Ticket:
         self.answer: Appended | None = None
         self.error: Exception | None = None
         self.future = future
-        self.done = threading.Lock()
-        self.done.acquire()
+        if future is None:
+            self.done = threading.Lock()
+            self.done.acquire()
 
 
 class GroupWriter:
@@ -69,6 +74,7 @@ class GroupWriter:
         self._most = waiting
         self._patience = patience
         self._queue: queue.SimpleQueue[_Ticket | None] = queue.SimpleQueue()
+        self._soon: dict[asyncio.AbstractEventLoop, list[_Ticket]] = {}  # of a loop's round, put together at its end
         self._wanted = MOST  # so many in the queue wake the writer before its moment is over
         self._bell = threading.Lock()
         self._bell.acquire()
@@ -82,6 +88,10 @@ class GroupWriter:
         self._threads = [
             threading.Thread(target=self._run, name=f"inbox-writer-{number}", daemon=True) for number in range(hands)
         ]
+        self._grown = threading.Event()
+        self._unseen = 0  # bytes of the log since it was copied back
+        if inbox.engine.dialect.name == "sqlite":
+            self._threads.append(threading.Thread(target=self._copy_back, name="inbox-log", daemon=True))
         for thread in self._threads:
             thread.start()
 
@@ -101,16 +111,23 @@ class GroupWriter:
     async def soon(self, arrival: Arrival) -> Appended:
         """The same, while the loop goes on."""
         self._admit()
-        ticket = _Ticket(entry_of(arrival), asyncio.get_running_loop().create_future())
-        self._put(ticket)
+        loop = asyncio.get_running_loop()
+        ticket = _Ticket(entry_of(arrival), loop.create_future())
+        if (round_ := self._soon.get(loop)) is None:
+            round_ = self._soon[loop] = []
+            loop.call_soon(self._put_round, loop)
+        round_.append(ticket)
         assert ticket.future is not None
         try:
-            async with asyncio.timeout(self._patience):
-                return await ticket.future
-        except TimeoutError:
-            raise StorageBusy("the disk is too slow") from None
+            return await ticket.future
         finally:
             ticket.entry = None
+
+    def _put_round(self, loop: asyncio.AbstractEventLoop) -> None:
+        """All that a loop's round brought: to wake the writer for each would cost more than to write it."""
+        tickets = self._soon.pop(loop)
+        loop.call_later(self._patience, _give_up, tickets)
+        self._put(*tickets)
 
     def _admit(self) -> None:
         if self._closed:
@@ -128,11 +145,13 @@ class GroupWriter:
         self._closed = True
         self._wanted = 0
         self._put(None)
+        self._grown.set()
         for thread in self._threads:
             thread.join()
 
-    def _put(self, ticket: _Ticket | None) -> None:
-        self._queue.put(ticket)
+    def _put(self, *tickets: _Ticket | None) -> None:
+        for ticket in tickets:
+            self._queue.put(ticket)
         if self._queue.qsize() >= self._wanted:
             with contextlib.suppress(RuntimeError):  # rung already
                 self._bell.release()
@@ -188,6 +207,17 @@ class GroupWriter:
             for (ticket, _), answer in zip(taken, answers, strict=True):
                 ticket.answer = answer
         _tell([ticket for ticket, _ in taken])
+        self._unseen += PAGES[1] + sum(PAGES[0] + entry.size for _, entry in taken)
+        if self._unseen >= LOG:
+            self._unseen = 0
+            self._grown.set()
+
+    def _copy_back(self) -> None:
+        """SQLite itself does it in the commit that finds the log long: all callers of that one would wait."""
+        while self._grown.wait() and not self._closed:
+            self._grown.clear()
+            with contextlib.suppress(Exception):  # the next time, or whoever else writes
+                copy_log_back(self._inbox.engine)
 
     def _has_room(self) -> bool:
         now = time.monotonic()
@@ -208,6 +238,13 @@ def _tell(tickets: Sequence[_Ticket]) -> None:
     for loop, some in loops.items():
         with contextlib.suppress(RuntimeError):  # closed: nobody waits there any more
             loop.call_soon_threadsafe(_tell_here, some)
+
+
+def _give_up(tickets: Sequence[_Ticket]) -> None:
+    for ticket in tickets:
+        if ticket.future is not None and not ticket.future.done():
+            ticket.entry = None
+            ticket.future.set_exception(StorageBusy("the disk is too slow"))
 
 
 def _tell_here(tickets: Sequence[_Ticket]) -> None:
@@ -236,7 +273,7 @@ class _Hand:
             self.let_go()  # the pool asks whether a connection is alive still
         with hanging.within(self._patience), self._inbox.storage():
             if self._writer is None:
-                self._writer = PlainWriter(self._inbox.engine)
+                self._writer = PlainWriter(self._inbox.engine, log=False)
             answers = self._inbox.append_entries(entries, self._writer)
         self._written_at = time.monotonic()
         return answers

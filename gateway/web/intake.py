@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from http import HTTPStatus
 from itertools import chain
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import orjson
 import structlog
@@ -41,6 +41,7 @@ LONGEST = 20.0
 SHORTEST = 3.0
 """The same while ``CROWD`` of them and more are on their way."""
 CROWD = 512
+LOOK = 1.0
 QUIET = 60.0
 """Seconds between two log lines about refused calls for the same reason; the counters miss none."""
 
@@ -139,7 +140,8 @@ class Intake:
         self.refused: Counter[tuple[str, str]] = Counter()
         """(system, reason) → calls refused, since this process began. An unknown system counts under ``""``."""
         self._logged: dict[tuple[str, str], float] = {}
-        self._slow = 0  # calls whose bodies are not here yet
+        self._reading: dict[asyncio.Task[Any], float] = {}  # calls whose bodies are not here yet, since when
+        self._looking = False
 
     def use(self, sources: Mapping[str, SourceOffer | None], public_url: str | None) -> None:
         """From the next call on. A source that is None cannot say now how its calls prove themselves."""
@@ -213,23 +215,40 @@ class Intake:
         return int(given) if given else None
 
     async def _received(self, protocol: HTTPProtocol, length: int | None, system: str) -> bytes:
-        self._slow += 1
+        task = asyncio.current_task()
+        assert task is not None
+        if not self._looking:
+            self._looking = True
+            asyncio.get_running_loop().call_later(LOOK, self._look)
+        self._reading[task] = time.monotonic()
         try:
-            async with asyncio.timeout(LONGEST if self._slow < CROWD else SHORTEST):
-                if length is not None:
-                    return await protocol()
-                parts, size = list[bytes](), 0
-                async for part in protocol:
-                    parts.append(part)
-                    if (size := size + len(part)) > MAX_BODY:
-                        break
-                return b"".join(parts)
+            if length is not None:
+                return await protocol()
+            parts, size = list[bytes](), 0
+            async for part in protocol:
+                parts.append(part)
+                if (size := size + len(part)) > MAX_BODY:
+                    break
+            return b"".join(parts)
         except Gone:
             self._refuse(system, "body cut short", 400, "the body is shorter than its length says")
-        except TimeoutError:
+        except asyncio.CancelledError:
+            if task in self._reading:  # not by us
+                raise
+            task.uncancel()
             self._refuse(system, "body too slow", 408, "the body did not come in time")
         finally:
-            self._slow -= 1
+            self._reading.pop(task, None)
+
+    def _look(self) -> None:
+        """Once a second, while bodies are on their way: a timer for each would cost more than its call."""
+        now, longest = time.monotonic(), LONGEST if len(self._reading) < CROWD else SHORTEST
+        for task in [task for task, since in self._reading.items() if now - since > longest]:
+            del self._reading[task]
+            task.cancel()
+        self._looking = bool(self._reading)
+        if self._looking:
+            asyncio.get_running_loop().call_later(LOOK, self._look)
 
     def _arrival(self, call: Call, system: str, rule: Verification, length: int | None, body: bytes) -> Arrival:
         if length is not None and len(body) != length:

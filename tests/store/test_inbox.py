@@ -11,6 +11,7 @@ import threading
 import time
 from collections import namedtuple
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from sqlalchemy import event
@@ -575,6 +576,22 @@ def test_a_loop_that_waits_in_vain_is_told_and_goes_on(inbox, monkeypatch):
     with pytest.raises(StorageBusy, match="shutting down"):
         asyncio.run(writer.soon(arrival(b"late")))
     assert [document.body for document in inbox.claim("w")] == [b"first", b"third"]
+
+
+@pytest.mark.sqlite
+def test_the_log_is_copied_back_beside_the_commits(inbox, store, writer):
+    """No caller waits for that, and the log does not grow for ever."""
+    file = Path(store.inbox.url.database)
+
+    async def all_of_them():
+        bodies = (arrival(b"%d" % n * 2000, f"{n}") for n in range(1000, 2200))  # 8,000 bytes each
+        await asyncio.gather(*map(writer.soon, bodies))
+
+    for _ in range(3):
+        asyncio.run(all_of_them())
+    until(lambda: file.stat().st_size > 4_000_000)
+    assert inbox.counts()["website"]["stored"] == 1200
+    assert file.with_name(f"{file.name}-wal").stat().st_size < 30_000_000
 
 
 @pytest.mark.sqlite  # whose store is, it says itself

@@ -12,6 +12,7 @@ from gateway.contracts import Receipt
 
 # Seconds after the first, second … failed try: quick at first, then hours; three days even with the shortest jitter.
 WAITS = (10, 30, 60, 300, 900, 1800, 3600, 3 * 3600, 6 * 3600, 12 * 3600, 24 * 3600, 24 * 3600, 24 * 3600)
+VAIN = "no success in three days of trying"
 State = Literal["confirmed", "waiting", "unknown", "superseded", "dead"]
 
 
@@ -41,9 +42,9 @@ def verdict(receipt: Receipt, attempts: int, jitter: float) -> Verdict:
         case "duplicate" if len(receipt.candidates) == 1:
             return Verdict("superseded", code="duplicate", message="linked to the record that is there already")
         case "duplicate":
-            return Verdict(
-                "dead", code="duplicate", message=f"{len(receipt.candidates)} records there could be this one"
-            )
+            found = f"{len(receipt.candidates)} records there could be this one"
+            words = found if receipt.candidates else "a record there could be this one, and nobody says which"
+            return Verdict("dead", code="duplicate", message=words)
         case "limit":
             return Verdict("waiting", max(receipt.seconds, 1.0), False, code=code or "limit", message=message)
         case "auth":
@@ -52,7 +53,7 @@ def verdict(receipt: Receipt, attempts: int, jitter: float) -> Verdict:
             fields = f" (fields: {', '.join(receipt.fields)})" if receipt.fields else ""
             return Verdict("dead", code=code or "rejected", message=f"{message}{fields}")
     if attempts >= len(WAITS):
-        return Verdict("dead", code=code or receipt.result, message=message or "no success in three days of trying")
+        return Verdict("dead", code=code or receipt.result, message="; ".join(filter(None, (message, VAIN))))
     wait = max(receipt.seconds, WAITS[attempts] * (0.8 + 0.4 * jitter))
     state: State = "unknown" if receipt.result == "unknown" else "waiting"
     return Verdict(state, wait, code=code or receipt.result, message=message)

@@ -267,6 +267,10 @@ def test_retries_last_three_days():
     shortest = [verdict(Receipt(key="k", result="retry"), n, 0.0).wait for n in range(len(WAITS))]
     assert sum(shortest) >= 3 * 86400
     assert verdict(Receipt(key="k", result="retry"), len(WAITS), 0.5).state == "dead"
+    last = verdict(Receipt(key="k", result="unknown", message="HTTP 502"), len(WAITS), 0.5)
+    assert (last.state, last.message) == ("dead", "HTTP 502; no success in three days of trying")
+    nobody = verdict(Receipt(key="k", result="duplicate"), 0, 0.5)
+    assert nobody.message == "a record there could be this one, and nobody says which"
 
 
 def test_who_is_there_as_another_object_is_not_made_again(tmp_path):

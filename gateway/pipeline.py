@@ -285,7 +285,7 @@ class Pipeline:
         before = (lead.persona, _totals(lead))
         lead.persona = model.journey.persona(lead.attributes)
         open_deal = any(deal.status == "open" for deal in batch.deals_of.get(lead.id, ()))
-        judge(lead, model.journey, judged, to_micros(at))
+        judge(lead, model.journey, judged, batch.now)
         ending = end(lead, model.journey, open_deal, at)
         other = lead.unsure or lead.persona != before[0]  # a persona may have points of its own
         if not lead.counted and (other or lead.added_marks or lead.dropped_marks):

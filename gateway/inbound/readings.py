@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -60,11 +61,12 @@ def gather(readings: Sequence[Reading]) -> tuple[list[Timed], dict[str, int], se
     quiet: set[str] = set()
     for reading in readings:
         received = reading.document.received_at
+        heard = to_micros(received)
         for event in reading.events:
             if event.key not in events:
                 at, cut = settled(event.at, received)
                 events[event.key] = (to_micros(at), replace(event, at=at) if cut else event)
-                known_at[event.key] = to_micros(received)
+                known_at[event.key] = heard
                 if reading.document.history:
                     quiet.add(event.key)
     return list(events.values()), known_at, quiet
@@ -101,15 +103,15 @@ def record(
         batch.unwanted |= {told[event.key][0].id for _, event, kept in left if kept is not event}
     for event in forgotten:
         batch.note(event.system, "skipped", "forgotten person")
+    for system, count in Counter(event.system for _, event in fresh).items():
+        batch.note(system, "applied", "", count)
+    heard = {reading.document.id: to_micros(reading.document.received_at) for reading in readings}
     for at, event in fresh:
         document, original = told[event.key]
-        batch.note(event.system, "applied")
         ref = (event.system, event.object, event.record)
         batch.told_by[ref] = max(document.id, batch.told_by.get(ref, ""))
-        row = event_row(
-            event, at, document.id, to_micros(document.received_at), hashes.get(f"mapping:{event.system}", "")
-        )
-        if original.at != event.at:
+        row = event_row(event, at, document.id, heard[document.id], hashes.get(f"mapping:{event.system}", ""))
+        if original is not event and original.at != event.at:
             row["reason"] = "time lay in the future: cut to its receipt"
         batch.events.append(row)
     for system, count in _repeats(readings, [*(event for _, event in fresh), *forgotten]).items():

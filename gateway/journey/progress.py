@@ -198,7 +198,8 @@ def _still(lead: Lead, journey: Journey, open_deal: bool, ending: Ending, at: da
         or (lead.wakes_at is not None and lead.wakes_at <= to_micros(at))
     ):
         return False
-    excluded = journey.exclusion(known(lead.attributes, lead.beside), open_deal)
+    about = known(lead.attributes, lead.beside) if lead.beside else lead.attributes
+    excluded = journey.exclusion(about, open_deal)
     return lead.excluded == (excluded.reason if excluded else None)
 
 

@@ -42,7 +42,10 @@ TYPES: dict[str, type[Event]] = {
 def body_of(event: Event) -> dict[str, Any]:
     """What makes this event more than its type, record and time, as JSON."""
     if isinstance(event, RecordChanged):
-        body: dict[str, Any] = {"v": VERSION, "values": dict(event.values)}
+        body: dict[str, Any] = {
+            "v": VERSION,
+            "values": event.values if type(event.values) is dict else dict(event.values),
+        }
         if blank := sorted(event.speaks_of - event.values.keys()):
             body["blank"] = blank
         if event.created:

@@ -41,6 +41,7 @@ MAX_VALUES = 10_000
 MAX_IDS = 1_000
 """Other records that one record may name in one field."""
 _LONGEST_ID = 255
+_REMEMBERED = 256
 _LARGEST = 2**63
 _SEPARATORS = re.compile(r"[;,\s]+")
 Item = Mapping[str, Any]
@@ -154,6 +155,7 @@ class ObjectReader:
         self._plain = tuple(sorted(path for path in carried if is_plain(path)))
         self._deep = tuple((path, compile_path(path)) for path in sorted(carried) if not is_plain(path))
         self._always = frozenset(spoken) if self._complete else frozenset[str]()
+        self._spoken: dict[tuple[str, ...], frozenset[str]] = {}
         self._currencies = [
             (field.field, compile_path(field.currency or ""))
             for field in fields
@@ -277,7 +279,13 @@ class ObjectReader:
                 currency = get(item)
                 if currency is not MISSING and not blank(currency):
                     values[path] = [values[path], currency]
-        return values, self._always.union(spoken)
+        # Nearly all items of one object speak of the same: they share the set.
+        speaks_of = self._spoken.get(said := tuple(spoken))
+        if speaks_of is None:
+            if len(self._spoken) >= _REMEMBERED:
+                self._spoken.clear()
+            speaks_of = self._spoken[said] = self._always.union(said)
+        return values, speaks_of
 
     def _moves(
         self, item: Item, view: dict[str, Any], record: str, at: datetime, precision: Precision, key: str

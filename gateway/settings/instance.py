@@ -622,7 +622,12 @@ class _Loading:
         for file in files:
             for path, what, name in uses(file.data, ()):
                 known = attributes if what == "attribute" else activities
-                if name not in known and not (path[0] == "package" and name in OFFERED):
+                if path[0] == "package" and name in OFFERED:
+                    continue
+                if what == "attribute" and (name in COMPUTED or score_named(name)):
+                    message = f"a rule reads what systems tell of somebody; {name!r} is worked out here: never so"
+                    yield file.problem(path, message)
+                elif name not in known:
                     yield file.problem(path, f"no mapping brings in {what} {name!r}{suggest(name, known)}")
             for path, name in lead_fields(file.data) if file.name == JOURNEY else ():
                 if name not in attributes:

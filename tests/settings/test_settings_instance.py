@@ -171,6 +171,7 @@ def test_scoring_and_journey_may_be_left_out(room: Any) -> None:
     ("name", "good", "bad", "warned"),
     [
         ("scoring.yaml", "when: {employees:", "when: {emplyees:", "scoring.yaml:2: fit[0].when.emplyees: no mapping brings in attribute 'emplyees'; did you mean 'employees'?"),
+        ("scoring.yaml", "when: {employees:", "when: {score:", "scoring.yaml:2: fit[0].when.score: a rule reads what systems tell of somebody; 'score' is worked out here: never so"),
         ("scoring.yaml", "activity: page_view", "activity: page_vew", "scoring.yaml:3: behaviour[0].activity: no mapping brings in activity 'page_vew'; did you mean 'page_view'?"),
         ("journey.yaml", "stages:", "personas: [{name: a, when: {any: [{company.industri: x}]}}, {name: b}]\nstages:", "journey.yaml:1: personas[0].when.any[0].company.industri: no mapping brings in attribute 'company.industri'; did you mean 'company.industry'?"),
         ("scoring.yaml", "behaviour:", "personas: {finanse: {Looked: 2}}\nbehaviour:", "scoring.yaml:3: personas.finanse: no such persona in journey.yaml; there is none"),

@@ -555,7 +555,7 @@ def attacking(folder, seed, say=lambda *_: None):
 
             return write
 
-        for module in (gateway.outbound.delivery, gateway.pipeline, gateway.pulling):
+        for module in (gateway.outbound.delivery, gateway.pipeline, gateway.inbound.pulling):
             patch.setattr(module, "write", killable(module.write))
         yield attack
         for gateway_ in attack.gateways:

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from http import HTTPStatus
 from itertools import chain
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import orjson
 import structlog
@@ -25,6 +25,7 @@ from gateway.errors import StorageBusy
 from gateway.logs import where
 from gateway.store.arrivals import SHORT_MEMORY, Appended, Arrival
 from gateway.web.calls import Call, Gone, HTTPProtocol, of_server, of_wsgi
+from gateway.web.receiving import Receiving
 from gateway.web.signatures import verify
 
 if TYPE_CHECKING:
@@ -36,12 +37,6 @@ MAX_BODY = 1024 * 1024
 MAX_HEADERS = 100
 MAX_HEADER_BYTES = 32 * 1024
 MAX_QUERY = 8 * 1024
-LONGEST = 20.0
-"""Seconds that a body may take to come."""
-SHORTEST = 3.0
-"""The same while ``CROWD`` of them and more are on their way."""
-CROWD = 512
-LOOK = 1.0
 QUIET = 60.0
 """Seconds between two log lines about refused calls for the same reason; the counters miss none."""
 
@@ -140,8 +135,7 @@ class Intake:
         self.refused: Counter[tuple[str, str]] = Counter()
         """(system, reason) → calls refused, since this process began. An unknown system counts under ``""``."""
         self._logged: dict[tuple[str, str], float] = {}
-        self._reading: dict[asyncio.Task[Any], float] = {}  # calls whose bodies are not here yet, since when
-        self._looking = False
+        self._receiving = Receiving()
 
     def use(self, sources: Mapping[str, SourceOffer | None], public_url: str | None) -> None:
         """From the next call on. A source that is None cannot say now how its calls prove themselves."""
@@ -150,10 +144,11 @@ class Intake:
 
     async def serve(self, scope: Scope, protocol: HTTPProtocol) -> None:
         """Answer a call of our server (RSGI), while others wait for theirs."""
-        began, system = time.perf_counter(), ""
+        began, system, body = time.perf_counter(), "", b""
         try:
             call = of_server(scope)
-            system, offer = self._offered(call)
+            system = self._system(call)
+            offer = self._offer(system)
             if call.method == "POST":
                 rule, length = offer.verification, self._length(call, system, offer.verification)
                 body = await self._received(protocol, length, system)
@@ -163,15 +158,18 @@ class Intake:
                 reply = _without_body(call, offer.answer)
         except Exception as exc:  # noqa: BLE001 - whatever broke, the sender shall come again
             reply = self._failed(system, exc)
-        headers, body = reply.said()
+        finally:
+            self._receiving.let_go(body)
+        headers, said = reply.said()
         self._count(system, reply.status, time.perf_counter() - began)
-        protocol.response_bytes(reply.status, headers, body)
+        protocol.response_bytes(reply.status, headers, said)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         began, system = time.perf_counter(), ""
         try:
             call = of_wsgi(environ)
-            system, offer = self._offered(call)
+            system = self._system(call)
+            offer = self._offer(system)
             if call.method == "POST":
                 rule, length = offer.verification, self._length(call, system, offer.verification)
                 body = _read(environ["wsgi.input"], MAX_BODY + 1 if length is None else length)
@@ -188,15 +186,18 @@ class Intake:
 
     # -- the steps, each of which may raise a ``_Reply`` ---------------------------------------------------------------
 
-    def _offered(self, call: Call) -> tuple[str, SourceOffer]:
+    def _system(self, call: Call) -> str:
         system = call.path[len(PREFIX) + 1 :].partition("/")[0]
         if system not in self._sources:
             self._refuse("", "unknown system", 404, "no such system")
+        return system
+
+    def _offer(self, system: str) -> SourceOffer:
         if (offer := self._sources[system]) is None:  # nothing unproved is stored, and nothing sent is lost
             self.refused[system, "plugin not available"] += 1
             self._note(system, "plugin not available")
             raise _Reply(503, "try again later", (("Retry-After", "300"),))
-        return system, offer
+        return offer
 
     def _length(self, call: Call, system: str, rule: Verification) -> int | None:
         """How long its body says it is; None: it ends where it ends."""
@@ -215,40 +216,12 @@ class Intake:
         return int(given) if given else None
 
     async def _received(self, protocol: HTTPProtocol, length: int | None, system: str) -> bytes:
-        task = asyncio.current_task()
-        assert task is not None
-        if not self._looking:
-            self._looking = True
-            asyncio.get_running_loop().call_later(LOOK, self._look)
-        self._reading[task] = time.monotonic()
         try:
-            if length is not None:
-                return await protocol()
-            parts, size = list[bytes](), 0
-            async for part in protocol:
-                parts.append(part)
-                if (size := size + len(part)) > MAX_BODY:
-                    break
-            return b"".join(parts)
+            return await self._receiving.whole(protocol, length, MAX_BODY)
         except Gone:
             self._refuse(system, "body cut short", 400, "the body is shorter than its length says")
-        except asyncio.CancelledError:
-            if task in self._reading:  # not by us
-                raise
-            task.uncancel()
+        except TimeoutError:
             self._refuse(system, "body too slow", 408, "the body did not come in time")
-        finally:
-            self._reading.pop(task, None)
-
-    def _look(self) -> None:
-        """Once a second, while bodies are on their way: a timer for each would cost more than its call."""
-        now, longest = time.monotonic(), LONGEST if len(self._reading) < CROWD else SHORTEST
-        for task in [task for task, since in self._reading.items() if now - since > longest]:
-            del self._reading[task]
-            task.cancel()
-        self._looking = bool(self._reading)
-        if self._looking:
-            asyncio.get_running_loop().call_later(LOOK, self._look)
 
     def _arrival(self, call: Call, system: str, rule: Verification, length: int | None, body: bytes) -> Arrival:
         if length is not None and len(body) != length:

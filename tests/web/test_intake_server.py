@@ -17,7 +17,7 @@ import pytest
 
 from gateway.store.database import open_store, upgrade
 from gateway.store.inbox import Inbox
-from gateway.web.intake import CROWD, LONGEST, SHORTEST
+from gateway.web.receiving import CROWD, LONGEST, SHORTEST
 
 pytestmark = pytest.mark.processes
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc to find the worker process")

@@ -50,8 +50,9 @@ from gateway.store.inbox import Inbox
 from gateway.store.place import Place
 from gateway.web.accepted import Accepted
 from gateway.web.app import create_app
-from gateway.web.intake import Intake, SourceOffer
+from gateway.web.intake import Intake
 from gateway.web.measures import Measures
+from gateway.web.offer import SourceOffer
 from gateway.web.server import serve
 
 TARGETS = {"sqlite": {16: 1.0, 64: 0.7}, "postgresql": {16: 0.5, 64: 0.5}}

@@ -60,7 +60,7 @@ from gateway.store.times import new_id, utc_now
 from gateway.sweeps import clocks, rollups
 from gateway.sweeps.rescoring import Rescoring
 from gateway.times import to_micros
-from gateway.web.intake import SourceOffer
+from gateway.web.offer import SourceOffer
 
 BATCH_EVENTS = 4000
 """Events of one batch, roughly: documents are claimed whole."""

@@ -38,7 +38,8 @@ from gateway.store.commit import commit
 from gateway.store.database import write
 from gateway.store.times import new_id
 from gateway.testing.hostile import BODIES, MARK, VALUES
-from gateway.web.intake import MAX_BODY, Intake, SourceOffer
+from gateway.web.intake import MAX_BODY, Intake
+from gateway.web.offer import SourceOffer
 from gateway.web.signatures import verify
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)

@@ -79,7 +79,8 @@ class Front:
             else:  # its first part is sent: what follows must not look whole
                 await transport.send_bytes(b"\nThe rest is missing: something went wrong. Please ask again.\n")
         finally:
-            await loop.run_in_executor(self._threads, page.close)
+            if not page.ended:
+                await loop.run_in_executor(self._threads, page.close)
 
 
 class _Page:

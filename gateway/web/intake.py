@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 from http import HTTPStatus
@@ -25,6 +25,7 @@ from gateway.errors import StorageBusy
 from gateway.logs import where
 from gateway.store.arrivals import SHORT_MEMORY, Appended, Arrival
 from gateway.web.calls import Call, Gone, HTTPProtocol, of_server, of_wsgi
+from gateway.web.offer import SourceOffer
 from gateway.web.receiving import Receiving
 from gateway.web.signatures import verify
 
@@ -74,14 +75,6 @@ _UNSTORED = frozenset(
 _BODY_UNPROVED = ("token", "none")
 """Schemes under which nothing would tell that a body was cut off on its way."""
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class SourceOffer:
-    """What intake knows of one source: how its calls prove themselves, and what they are answered."""
-
-    verification: Verification
-    answer: Answer = field(default_factory=Answer)
 
 
 @dataclass(eq=False)

@@ -18,7 +18,8 @@ from gateway.store.database import open_store, upgrade
 from gateway.store.group_writer import GroupWriter
 from gateway.store.inbox import Inbox
 from gateway.web.app import create_app
-from gateway.web.intake import MAX_BODY, MAX_QUERY, Intake, SourceOffer
+from gateway.web.intake import MAX_BODY, MAX_QUERY, Intake
+from gateway.web.offer import SourceOffer
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SECRET = "s3cr3t-value"

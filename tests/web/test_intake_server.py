@@ -32,7 +32,8 @@ from gateway.store.group_writer import GroupWriter
 from gateway.store.inbox import Inbox
 from gateway.web import receiving, server
 from gateway.web.app import create_app
-from gateway.web.intake import Intake, SourceOffer
+from gateway.web.intake import Intake
+from gateway.web.offer import SourceOffer
 
 receiving.SHORTEST = 10.0  # longer than 20 calls take on a busy machine
 server.DRAIN = 600  # longer than any test waits: nothing is ended by force

@@ -12,7 +12,7 @@ from gateway.contracts import Scorer
 from gateway.errors import Refused
 from gateway.journey.journey import Journey
 from gateway.journey.rollups import Rollup
-from gateway.leads.joining import Joining
+from gateway.leads.rules import Joining
 from gateway.settings.files import suggest
 from gateway.sync.companions import Carries
 from gateway.sync.links import Links

@@ -33,10 +33,12 @@ from gateway.journey.package import pack
 from gateway.journey.progress import end, frozen, hold_back, open_handoff, progress
 from gateway.journey.recycling import FAST_TRACK
 from gateway.leads.batch import Batch, Timed
-from gateway.leads.joining import identity_keys, join, settle_values
+from gateway.leads.joining import join
 from gateway.leads.lanes import in_lanes
 from gateway.leads.lead import Lead
+from gateway.leads.people import identity_keys
 from gateway.leads.record import Ref
+from gateway.leads.values import settle_values
 from gateway.model import GATEWAY, Guard, Model, unguarded
 from gateway.outbound.wanted import wanted_writes, write_row
 from gateway.people.following import follow

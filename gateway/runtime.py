@@ -35,7 +35,7 @@ from gateway.inbound import rereading
 from gateway.inbound.bodies import Bodies
 from gateway.inbound.pulling import Pulling
 from gateway.inbound.readings import Reading
-from gateway.leads.joining import Joining
+from gateway.leads.rules import Joining
 from gateway.model import Guard, Model, Named, unguarded
 from gateway.notices.sweep import Notices
 from gateway.outbound import guarding

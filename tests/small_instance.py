@@ -16,7 +16,7 @@ from sqlalchemy import select
 from gateway.contracts import Document, Event, Quarantined, Skipped
 from gateway.inbound.readings import Reading
 from gateway.journey.journey import compile_journey
-from gateway.leads.joining import Joining
+from gateway.leads.rules import Joining
 from gateway.mapping import compile_mapping
 from gateway.model import Model, Named
 from gateway.pipeline import Pipeline

@@ -119,3 +119,28 @@ class Batch:
     def note(self, system: str, what: str, reason: str = "", count: int = 1) -> None:
         if system != OWN[0]:  # what people said here came from nowhere
             self.tallies[system, what, reason] += count
+
+    def shelf(self, kind: str) -> Any:
+        """The leads, companies or deals, by id."""
+        return {"person": self.leads, "company": self.companies, "deal": self.deals}[kind]
+
+    def living(self, kind: str, id_: str) -> str:
+        """The id of what this lead, company or deal became by merges."""
+        shelf = self.shelf(kind)
+        entity = shelf.get(id_)
+        while entity is not None and entity.merged_into:
+            id_, entity = entity.merged_into, shelf.get(entity.merged_into)
+        return id_
+
+    def begin(self, record: Record, kind: str, id_: str) -> None:
+        """A new lead, company or deal for a record nobody has seen before."""
+        made: Lead | Company | Deal
+        if kind == "person":
+            made = self.leads[id_] = Lead(id_)
+        elif kind == "company":
+            made = self.companies[id_] = Company(id_)
+        else:
+            made = self.deals[id_] = Deal(id_)
+        made.known_at, made.changed = self.now, True
+        made.records[record.ref] = record
+        record.entity, record.dirty = id_, True

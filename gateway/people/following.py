@@ -11,9 +11,9 @@ from marshmallow import ValidationError
 from gateway.journey.answering import Following
 from gateway.journey.assigning import Roster
 from gateway.leads.batch import Batch
-from gateway.leads.joining import Joining
 from gateway.leads.lead import Lead
 from gateway.leads.record import Record
+from gateway.leads.rules import Joining
 
 if TYPE_CHECKING:
     from gateway.model import Model

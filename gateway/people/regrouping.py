@@ -14,8 +14,8 @@ from gateway.contracts import COMPANIONS, TASK
 from gateway.errors import NotFound, Refused
 from gateway.leads.batch import Batch
 from gateway.leads.identity import Key
-from gateway.leads.joining import identity_keys
 from gateway.leads.lead import Lead
+from gateway.leads.people import identity_keys
 from gateway.leads.record import Ref
 from gateway.leads.stamps import OWN, opt_in_of
 from gateway.pipeline import done_of

@@ -496,7 +496,9 @@ class Budget(Protocol):
 
     def spend(self, calls: int = 1, priority: int = 5) -> None:
         """Take ``calls`` from every limit, waiting for its turn up to a few seconds. Raises ``TryLater`` when there are
-        none left; of a day's calls the last tenth is for ``priority`` 1 and 2, what a handoff needs."""
+        none left; of a day's calls the last tenth is for ``priority`` 1 and 2, what a handoff needs. A thread that
+        spends again has, by that, the answers to what it spent before: who calls several times at once takes them all
+        at once."""
 
     def told(self, used: int, window: timedelta) -> None:
         """What the system itself counts of a day's limit: other programs may use it, too."""

@@ -1,7 +1,8 @@
 """The coverage-guided search for what breaks a promise: ``python tests/fuzz [TARGET …] [--seconds 60]``.
 
 Each target has a process of its own. What it finds lies in ``tests/fuzz/found/TARGET`` and is a test from then on:
-mend the gateway, give the file a name that says what it was, and commit it.
+mend the gateway, give the file a name that says what it was, and commit it. The input that took the longest is kept,
+too, outside of the tests: whether that is too long for its size is a person's to judge.
 """
 
 from __future__ import annotations
@@ -11,11 +12,15 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent
 LONGEST = 10
 """Seconds for one input; the intake itself has a few milliseconds for one."""
+SLOW = 0.05
+"""Seconds of a processor that are worth telling of; watched by the fuzzer, all takes several times as long."""
 MEMORY = 1024
 """MiB; the input has at most 64 KiB."""
 
@@ -62,9 +67,29 @@ def search(name: str, seconds: int) -> int:
         words.write_text("".join(f'"{word}"\n' for word in escaped))
         options = {"max_total_time": seconds, "timeout": LONGEST, "rss_limit_mb": MEMORY, "max_len": 65_536}
         options |= {"dict": words, "artifact_prefix": f"{found}/", "verbosity": 0, "print_final_stats": 1}
-        atheris.Setup([name, *(f"-{key}={value}" for key, value in options.items()), str(corpus)], target.run)
+        kept = FOLDER / "slowest" / name
+        watched = watching(target.run, kept)
+        atheris.Setup([name, *(f"-{key}={value}" for key, value in options.items()), str(corpus)], watched)
         atheris.Fuzz()  # ends the process
     return 0
+
+
+def watching(run: Callable[[bytes], None], kept: Path) -> Callable[[bytes], None]:
+    """The same, and what has taken the most of a processor so far is in the file ``kept``."""
+    kept.parent.mkdir(exist_ok=True)
+    kept.unlink(missing_ok=True)
+    longest = SLOW
+
+    def watched(data: bytes) -> None:
+        nonlocal longest
+        began = time.process_time()
+        run(data)
+        if (took := time.process_time() - began) > longest:
+            longest = took
+            kept.write_bytes(data)
+            print(f"slowest so far: {took:.2f} s of a processor for {len(data)} bytes: {kept}", flush=True)
+
+    return watched
 
 
 if __name__ == "__main__":

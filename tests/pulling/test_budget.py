@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import heapq
+import random
+from bisect import bisect_left
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import select
 
 from gateway.errors import TryLater
-from gateway.outbound.budget import LONGEST, SystemBudget
+from gateway.outbound.budget import FLIGHT, LONGEST, SystemBudget
 from gateway.store import tables as t
 from gateway.store.database import open_store
 
@@ -52,6 +56,83 @@ def test_no_window_wherever_it_begins_holds_more_than_allowed(engine, clock):
         times.append(clock.now)
     assert all(sum(start <= at < start + 10 for at in times) <= 100 for start in times)
     assert 400 / (times[-1] - times[0]) >= 9.5
+
+
+def arrivals(engine, clock, workers, seconds, moved):
+    """When calls arrive of workers who never rest; ``moved`` draws when what leaves at a time is at the other side."""
+
+    def asleep(seconds):
+        raise TryLater(seconds, "the others have their turn meanwhile")
+
+    shared = [SystemBudget(engine, "crm", lambda: clock.now, asleep) for _ in range(workers)]
+    for one in shared:
+        one.allow(100, TEN)
+    came, ready, end = [], [(clock.now, number) for number in range(workers)], clock.now + seconds
+    while ready[0][0] < end:
+        clock.now, number = heapq.heappop(ready)
+        try:
+            shared[number].spend()
+        except TryLater as later:
+            heapq.heappush(ready, (clock.now + later.seconds, number))
+            continue
+        came.append(moved(clock.now))
+        heapq.heappush(ready, (moved(came[-1]), number))
+    return sorted(came)
+
+
+@pytest.mark.parametrize(
+    ("workers", "late", "often", "still"),
+    [
+        (3, 0.0, 0.0, 0.0),  # an answer takes a twentieth of a second, and that is all
+        (3, 0.5, 0.3, 0.0),  # a busy machine
+        (3, 0.0, 0.0, 0.5),  # one that stands still now and then, with all that is under way
+        (8, 4.0, 0.1, 0.0),  # lines that fill, and empty at once
+        (8, 30.0, 0.005, 0.0),  # processes that stand still after they have taken a call
+    ],
+)
+def test_no_window_holds_more_than_allowed_however_late_calls_arrive(engine, clock, workers, late, often, still):
+    """The system counts when they come, not when they were taken; what is held up keeps its place, and no more."""
+    drawn = random.Random(7)
+
+    def moved(at):
+        at += drawn.uniform(0, late) if drawn.random() < often else drawn.uniform(0.01, 0.04)
+        return at + max(0.0, still - at % 13)
+
+    came = arrivals(engine, clock, workers, 60, moved)
+    assert max(bisect_left(came, at + 10) - number for number, at in enumerate(came)) <= 100
+    steady = sum(1_000_010 <= at < 1_000_060 for at in came)
+    assert steady >= 0.95 * 500, steady
+
+
+def test_who_died_with_a_call_takes_its_place_along_for_as_long_as_a_call_may_take(engine, clock):
+    """Nobody says that it was answered; that it is still to arrive nobody can rule out."""
+    dead, alive = budget(engine, clock), budget(engine, clock)
+    for one in (dead, alive):
+        one.allow(1, TEN)
+    dead.spend()
+    clock.now += FLIGHT
+    with pytest.raises(TryLater):
+        alive.spend()
+    clock.now += 10.1
+    alive.spend()
+
+
+def test_a_thread_that_asks_again_says_nothing_of_the_call_of_another(engine, clock):
+    """Threads of one process call beside each other."""
+    one, process = budget(engine, clock), budget(engine, clock)
+    for each in (one, process):
+        each.allow(2, TEN)
+    with ThreadPoolExecutor(1) as beside:
+        beside.submit(one.spend).result()
+        one.spend()
+        with pytest.raises(TryLater):
+            one.spend()  # which says that its first was answered
+        clock.now += 10.1
+        one.spend()
+        with pytest.raises(TryLater):
+            process.spend()
+        clock.now += FLIGHT
+        process.spend()
 
 
 def test_a_clock_that_goes_back_costs_one_window(engine, clock):

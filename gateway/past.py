@@ -37,7 +37,8 @@ from gateway.mapping.grammar import OF_COMPANY
 from gateway.model import score_called
 from gateway.scoring.rating import subject
 from gateway.settings.files import ConfigFile
-from gateway.settings.instance import LEAD, SCORES, STRATEGY
+from gateway.settings.folder import SCORES
+from gateway.settings.instance import LEAD, STRATEGY
 from gateway.store import bundle, listing, rollups
 from gateway.store.database import read
 from gateway.store.loading import load

@@ -52,7 +52,9 @@ from gateway.plugins.trace import trace
 from gateway.plugins.watch import Watch, told
 from gateway.settings import secrets
 from gateway.settings.files import ConfigFile
-from gateway.settings.instance import LEAD, STRATEGY, Instance, System, load_instance, store_place, texts
+from gateway.settings.folder import store_place, texts
+from gateway.settings.instance import LEAD, STRATEGY, Instance, System
+from gateway.settings.loading import load_instance
 from gateway.store import breakers, bundle, due
 from gateway.store.database import open_store, read, require_current, store_trouble, upgrade, write
 from gateway.store.inbox import Inbox

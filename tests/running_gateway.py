@@ -36,7 +36,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.exc import OperationalError
 
 from gateway.engine.supervisor import STATUS
-from gateway.settings.instance import store_place
+from gateway.settings.folder import store_place
 from gateway.store import tables as t
 from gateway.store.database import Store, open_store, read, store_trouble, write
 from gateway.store.inbox import Inbox

@@ -85,7 +85,7 @@ def rollups_of(
     """
     from gateway.journey.rollups import in_words, wanted
     from gateway.mapping.grammar import OF_COMPANY
-    from gateway.settings.instance import uses
+    from gateway.settings.doubts import uses
 
     read_by: dict[str, list[str]] = {}
     for score, data in scores.items():

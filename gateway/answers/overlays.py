@@ -13,7 +13,7 @@ from gateway.errors import NotFound, Refused
 from gateway.governance.parts import SCORING
 from gateway.scoring.model import load_model
 from gateway.settings.files import suggest
-from gateway.settings.instance import SCORES
+from gateway.settings.folder import SCORES
 from gateway.simulation.tally import DRAFT, LIVE
 
 if TYPE_CHECKING:

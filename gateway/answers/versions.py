@@ -17,7 +17,7 @@ from gateway.committee import drafting, governing, proposing
 from gateway.errors import NotFound
 from gateway.governance.keys import OVERRIDE, Turn, missing
 from gateway.governance.parts import CONTENT, MODEL, governed, is_mapping, is_model, of_model
-from gateway.settings.instance import texts
+from gateway.settings.folder import texts
 from gateway.store import bundle, drafts
 from gateway.store.database import read
 from gateway.store.drafts import Draft

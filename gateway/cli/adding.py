@@ -261,7 +261,8 @@ def _types(adding: Adding, host: Host) -> dict[tuple[str, str], str]:
 
 def _write(adding: Adding, host: Host, text: str, comments: Mapping[str, str]) -> list[str]:
     """Both files, or none. What the new system would bring of problems is told before; those of others are not ours."""
-    from gateway.settings.instance import load_instance, texts
+    from gateway.settings.folder import texts
+    from gateway.settings.loading import load_instance
     from gateway.settings.section import with_system
 
     name = f"mappings/{adding.name}.yaml"

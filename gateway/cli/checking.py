@@ -33,7 +33,7 @@ def check(app: App, online: bool, as_json: bool) -> None:
     Every problem is told at once, as file:line: key: what is wrong; then the exit code is 2. Nothing is stored or sent.
     With --online each account is asked whose it is, and the mapping files are held against its fields.
     """
-    from gateway.settings.instance import load_instance
+    from gateway.settings.loading import load_instance
 
     app.require()
     host = load_host(app.root, probing=True)

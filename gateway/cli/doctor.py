@@ -107,7 +107,7 @@ def _findings(app: App, one: Seen, found: Sequence[Seen], rules: Rules, offline:
     from gateway.plugins.doctor import UNTRIED, Finding, of_plugin
     from gateway.plugins.probe import ask
     from gateway.plugins.uses import served, uses
-    from gateway.settings.instance import zone_of
+    from gateway.settings.folder import zone_of
 
     in_instance = (app.root / "gateway.yaml").is_file()
     try:

@@ -53,7 +53,7 @@ def list_(app: App, as_json: bool) -> None:
 
 
 def _tell(app: App, found: Sequence[Seen], rules: Rules) -> None:
-    from gateway.settings.instance import zone_of
+    from gateway.settings.folder import zone_of
 
     zone = zone_of(app.root)
     table(
@@ -80,7 +80,7 @@ def show(app: App, name: str, system: str | None, as_json: bool) -> None:
 
     NAME is a plugin, its distribution, or a name that it offers.
     """
-    from gateway.settings.instance import zone_of
+    from gateway.settings.folder import zone_of
 
     one = one_of(looked(app), name)
     if system is not None:
@@ -170,7 +170,7 @@ def enable(app: App, name: str, as_json: bool) -> None:
     from gateway.plugins import switched
     from gateway.plugins.approving import plugins_of
     from gateway.plugins.rules import called, spelled
-    from gateway.settings.instance import store_place
+    from gateway.settings.folder import store_place
     from gateway.store.breakers import try_now
     from gateway.store.times import utc_now
     from gateway.times import to_micros
@@ -225,7 +225,7 @@ def _switches(app: App) -> dict[str, Switched]:
 def looked(app: App, probing: bool = False, only: Collection[str] | None = None) -> list[Seen]:
     """Every plugin, with what is quarantined by the gateway at work. ``probing``, ``only``: see ``probe.look``."""
     from gateway.plugins.probe import look
-    from gateway.settings.instance import store_place
+    from gateway.settings.folder import store_place
     from gateway.store.breakers import quarantined
 
     found = look(app.root, probing=probing, only=only)

@@ -98,7 +98,7 @@ def _check(app: App) -> None:
     from gateway.engine.edits import LONGEST, command_of
     from gateway.engine.supervisor import REFUSED
     from gateway.plugins.probe import look
-    from gateway.settings.instance import store_place
+    from gateway.settings.folder import store_place
     from gateway.store import bundle
     from gateway.store.database import open_store, require_current
 
@@ -162,7 +162,7 @@ def _refused(host: str, port: int) -> int | None:
 def _supervise(app: App, web: bool) -> None:
     from gateway.engine import edits
     from gateway.engine.supervisor import Supervisor, command_of, wanted_processes
-    from gateway.settings.instance import store_place
+    from gateway.settings.folder import store_place
 
     log_to_stderr(INFO)
 

@@ -108,7 +108,7 @@ def discard(app: App, go: bool) -> None:
 
 def _decide(app: App, key: str, what: str, reason: str, by: str | None, as_json: bool) -> None:
     from gateway.committee import governing, proposing
-    from gateway.settings.instance import texts
+    from gateway.settings.folder import texts
     from gateway.store import drafts
     from gateway.store.database import read
 

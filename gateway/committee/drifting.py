@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from gateway import past
 from gateway.answers.versions import history
 from gateway.errors import NotFound, Refused
-from gateway.settings.instance import uses
+from gateway.settings.doubts import uses
 from gateway.simulation.drift import Finding, Sample, Seen, compare, spread
 from gateway.simulation.replay import Rules, rules_of
 from gateway.store import alarms, due, simulating

@@ -31,8 +31,11 @@ from gateway.governance.parts import (
 )
 from gateway.governance.words import differences
 from gateway.journey.content import WEIGHTS
+from gateway.settings.doubts import uses
 from gateway.settings.files import ConfigFile
-from gateway.settings.instance import Instance, Plugins, load_instance, texts, uses
+from gateway.settings.folder import texts
+from gateway.settings.instance import Instance
+from gateway.settings.loading import Plugins, load_instance
 from gateway.store import bundle
 
 if TYPE_CHECKING:

@@ -23,7 +23,8 @@ from gateway.governance.keys import Turn
 from gateway.governance.parts import CONTENT, GATEWAY, JOURNEY, SCORING, is_mapping, is_model
 from gateway.inbound import rereading
 from gateway.settings.files import ConfigFile
-from gateway.settings.instance import Instance, misplaced, texts
+from gateway.settings.folder import misplaced, texts
+from gateway.settings.instance import Instance
 from gateway.store import bundle, drafts
 from gateway.store.database import read, write
 from gateway.store.drafts import Draft

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from gateway.accounts import keys, users
 from gateway.errors import GatewayError, Refused
-from gateway.settings.instance import store_place
+from gateway.settings.folder import store_place
 from gateway.store.database import open_store, write
 from gateway.store.times import utc_now
 from gateway.times import to_micros

@@ -17,7 +17,7 @@ import structlog
 from gateway import logs
 from gateway.committee import governing
 from gateway.errors import ConfigError
-from gateway.settings.instance import store_place, texts
+from gateway.settings.folder import store_place, texts
 from gateway.store import bundle
 from gateway.times import from_micros
 

@@ -32,8 +32,8 @@ from gateway.model import GATEWAY
 from gateway.outbound import catalogues
 from gateway.plugins.watch import parts
 from gateway.settings.files import ConfigFile
+from gateway.settings.folder import store_place
 from gateway.settings.form import GatewayForm
-from gateway.settings.instance import store_place
 from gateway.store import bells, breakers, bundle
 from gateway.store.group_writer import GroupWriter
 from gateway.store.times import new_id, utc_now

@@ -115,7 +115,7 @@ def _approved(distribution: Distribution, rules: Rules, in_instance: bool, zone:
 def systems(root: Path, host: Host, arguments: Sequence[str], tell: Tell) -> None:
     """Look at each system of one plugin. ``arguments``: it, what it offers with commas, and ``online`` or not."""
     from gateway.errors import ConfigError, Problem
-    from gateway.settings.instance import load_instance
+    from gateway.settings.loading import load_instance
 
     plugin, names, online = arguments
     tell(doing="the instance was read", plugin=plugin)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from gateway.host import Overdue
 from gateway.model import unguarded
 from gateway.plugins.rules import allowed
-from gateway.settings.instance import store_place
+from gateway.settings.folder import store_place
 from gateway.store import breakers
 from gateway.store.times import utc_now
 from gateway.times import to_micros

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 from gateway.governance.parts import is_score
 from gateway.settings.files import ConfigFile
-from gateway.settings.instance import GATEWAY, MAPPINGS, STRATEGY, texts, transforms_of
+from gateway.settings.folder import GATEWAY, MAPPINGS, texts
+from gateway.settings.instance import STRATEGY
+from gateway.settings.loading import transforms_of
 
 if TYPE_CHECKING:
     from gateway.plugins.probe import Seen

@@ -14,8 +14,10 @@ from gateway.errors import Problem
 from gateway.governance.parts import is_score
 from gateway.mapping import COMPUTED, fitting, is_computed
 from gateway.mapping.fitting import Catalogue
+from gateway.settings.doubts import uses
 from gateway.settings.files import ConfigFile, KeyPath, suggest
-from gateway.settings.instance import GATEWAY, MAPPINGS, Instance, uses
+from gateway.settings.folder import GATEWAY, MAPPINGS
+from gateway.settings.instance import Instance
 
 BANDS = ("great", "good", "bad")
 AXES = ("fit", "behaviour")

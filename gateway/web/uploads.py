@@ -18,7 +18,7 @@ from werkzeug.utils import secure_filename
 
 from gateway.contracts import Source
 from gateway.errors import Refused
-from gateway.settings.instance import store_place
+from gateway.settings.folder import store_place
 
 if TYPE_CHECKING:
     from gateway.runtime import Gateway

@@ -16,7 +16,7 @@ from gateway_sandbox.salesforce import CONSUMER_KEY, CONSUMER_SECRET
 from gateway.cli.main import cli
 from gateway.host import Host
 from gateway.runtime import open_gateway
-from gateway.settings.instance import load_instance
+from gateway.settings.loading import load_instance
 
 GATEWAY = """# ours
 instance: {name: Example, zone: Europe/Berlin, currency: EUR}

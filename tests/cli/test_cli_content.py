@@ -162,7 +162,7 @@ def test_a_past_score_is_explained_by_the_content_of_its_time(weighed):
 def test_other_title_tables_are_another_model(visited, monkeypatch):
     """A new package that reads titles otherwise scores everybody again, once, though no file changed."""
     before = score_of(visited, "bob@two.example")[2]
-    monkeypatch.setattr("gateway.settings.instance.TITLES", "those of a later package")
+    monkeypatch.setattr("gateway.settings.hashes.TITLES", "those of a later package")
     sweep(visited)
     after = score_of(visited, "bob@two.example")[2]
     assert before != after

@@ -25,7 +25,7 @@ from gateway.cli.main import cli
 from gateway.contracts import Activity, Context, Document, RecordChanged, Subject, Write
 from gateway.host import Host
 from gateway.settings.files import ConfigFile
-from gateway.settings.instance import load_instance
+from gateway.settings.loading import load_instance
 
 NOW = datetime(2026, 11, 3, tzinfo=UTC)
 ROOT = Path(__file__).resolve().parents[2]

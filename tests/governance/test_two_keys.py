@@ -11,7 +11,7 @@ import time_machine
 
 from gateway.engine.files import differences, take_up
 from gateway.notices.troubles import troubles
-from gateway.settings.instance import store_place
+from gateway.settings.folder import store_place
 from gateway.store import bundle, drafts
 from gateway.store.database import read
 from gateway.store.times import utc_now

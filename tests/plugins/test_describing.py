@@ -14,7 +14,7 @@ from gateway.durations import Duration
 from gateway.host import Host
 from gateway.plugins.describing import section, settings_of
 from gateway.plugins.probe import sections_of
-from gateway.settings.instance import load_instance
+from gateway.settings.loading import load_instance
 from gateway.settings.secrets import SecretField
 
 MAPPING = "system: mine\nobjects: {c: {kind: person, id: id, fields: {e: email}}}\n"

@@ -11,7 +11,8 @@ import pytest
 from marshmallow import Schema, fields
 
 from gateway.scoring.checking import check
-from gateway.settings.instance import Instance, load_instance
+from gateway.settings.instance import Instance
+from gateway.settings.loading import load_instance
 from gateway.settings.secrets import SecretField
 
 

@@ -10,7 +10,7 @@ from gateway.errors import ConfigError
 from gateway.host import Host
 from gateway.runtime import open_gateway
 from gateway.settings.clock import Clock
-from gateway.settings.instance import load_instance
+from gateway.settings.loading import load_instance
 
 SINCE = datetime(2026, 6, 1, 9, tzinfo=UTC)
 MAIN = "instance: {name: Fast, zone: UTC, currency: EUR}\n"

@@ -16,7 +16,7 @@ from ruamel.yaml import YAML
 
 from gateway.errors import ConfigError, Problem
 from gateway.settings.files import ConfigFile
-from gateway.settings.instance import load_instance
+from gateway.settings.loading import load_instance
 
 GOOD = Path(__file__).parent
 

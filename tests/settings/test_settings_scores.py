@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from gateway.errors import ConfigError
-from gateway.settings.instance import load_instance, texts
+from gateway.settings.folder import texts
+from gateway.settings.loading import load_instance
 
 EXPANSION = """\
 # what a customer may buy next

@@ -11,7 +11,8 @@ import pytest
 from marshmallow import INCLUDE, Schema
 
 from gateway.contracts import Document, RecordChanged, Skipped
-from gateway.settings.instance import Instance, load_instance
+from gateway.settings.instance import Instance
+from gateway.settings.loading import load_instance
 
 STARTER = Path(__file__).parents[2] / "mappings" / "starter"
 

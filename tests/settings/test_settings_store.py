@@ -10,8 +10,8 @@ import pytest
 
 from gateway.contracts import Secret
 from gateway.errors import ConfigError
+from gateway.settings.folder import store_place
 from gateway.settings.form import GatewayForm
-from gateway.settings.instance import store_place
 from gateway.settings.secrets import secrets_of
 from gateway.store.database import open_store
 from gateway.store.place import Place, place_of

@@ -14,7 +14,7 @@ from gateway.answers.texts import plural
 from gateway.errors import Refused
 from gateway.metrics.period import Period, midnight
 from gateway.metrics.report import Behind, Table, number, percent
-from gateway.settings.instance import GOALS
+from gateway.settings.folder import GOALS
 from gateway.times import to_micros
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from flask.typing import ResponseReturnValue
 from gateway.errors import GatewayError, Refused
 from gateway.governance.parts import JOURNEY, SCORING
 from gateway.model import score_called
-from gateway.settings.instance import SCORES
+from gateway.settings.folder import SCORES
 from gateway.web.desk import apart
 from gateway.web.desk.page import Desk, chosen, page, visitor
 

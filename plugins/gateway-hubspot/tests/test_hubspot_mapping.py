@@ -16,7 +16,7 @@ from gateway.contracts import Document, RecordChanged
 from gateway.host import Host
 from gateway.mapping import compile_mapping
 from gateway.settings.files import ConfigFile
-from gateway.settings.instance import load_instance
+from gateway.settings.loading import load_instance
 
 TEXT = files("gateway_hubspot").joinpath("mapping.yaml").read_text(encoding="utf-8")
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")

@@ -184,14 +184,14 @@ def _written(path: Path, text: str) -> Path:
 def pause(app: App, system: str, reason: str) -> None:
     """Stop sending to a system; its writes wait."""
     from gateway.runtime import known_systems
-    from gateway.store import outbox
+    from gateway.store import switches
     from gateway.store.database import write
     from gateway.times import to_micros
 
     gateway = app.gateway
     known_systems(gateway.instance, [system])
     with write(gateway.store.main) as connection:
-        outbox.pause(connection, system, reason, to_micros(gateway.now()))
+        switches.pause(connection, system, reason, to_micros(gateway.now()))
     say(f"{system}: paused: {reason}")
 
 

@@ -20,7 +20,7 @@ from gateway.contracts import Lookup, Origin, Page, Source
 from gateway.errors import AccessRefused, Stopped, TryLater
 from gateway.jobs import Job
 from gateway.model import Guard
-from gateway.store import bells, due, lookups, outbox, work
+from gateway.store import bells, due, lookups, switches, work
 from gateway.store.database import read, write
 from gateway.store.inbox import Inbox
 from gateway.store.leases import Lease
@@ -318,7 +318,7 @@ class Pulling:
         if isinstance(exc, AccessRefused):
             self.log.error("access refused", system=self.system, what=what)
             with write(self.engine) as connection:
-                outbox.pause(connection, self.system, exc.reason, to_micros(self.now()))
+                switches.pause(connection, self.system, exc.reason, to_micros(self.now()))
             return FIRST_WAIT
         failures = self._failures[what] = self._failures.get(what, 0) + 1
         self.log.error("not fetched", system=self.system, what=what, error=type(exc).__name__, failures=failures)

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine
 
 from gateway.contracts import Receipt, Write
-from gateway.store import alarms, outbox
+from gateway.store import alarms, outbox, receipts
 from gateway.store.database import read, write
 from gateway.sync.drift import WAITS, Drift
 
@@ -33,7 +33,7 @@ class Alarms:
         self._ended = True
         """Whether there may be writes on hold whose alarm has ended: so it may be when we begin."""
 
-    def released(self, now: int) -> list[outbox.People]:
+    def released(self, now: int) -> list[receipts.People]:
         """Learn which alarms are open; let go of what waited for the others. Returns whose writes these are."""
         with read(self._engine) as connection:
             rows = alarms.open_alarms(connection, alarms.DRIFT, self._system)

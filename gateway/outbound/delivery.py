@@ -27,7 +27,7 @@ from gateway.model import Guard
 from gateway.outbound.alarms import Alarms
 from gateway.outbound.answering import Answering
 from gateway.outbound.guarding import Guarding
-from gateway.store import outbox, restored
+from gateway.store import booking, outbox, receipts, restored, switches
 from gateway.store.commit import first_wins
 from gateway.store.database import read, write
 from gateway.sync.receipts import Verdict, verdict
@@ -98,7 +98,7 @@ class Delivery:
         self._seen = {holder: seen for holder, seen in self._seen.items() if holder in beats}
         return sum(self._bury(holder) for holder in silent)
 
-    def run(self, worker: str, limit: int = 2000, push: str = "") -> tuple[int, list[outbox.People]]:
+    def run(self, worker: str, limit: int = 2000, push: str = "") -> tuple[int, list[receipts.People]]:
         """Deliver what is due now. Returns (writes worked, who is to be planned again).
 
         :param push: the name under which it can be undone; the minute's by default.
@@ -130,7 +130,7 @@ class Delivery:
                 answering.ask(connection, now)
         return rows
 
-    def _run(self, worker: str, limit: int, push: str) -> tuple[int, list[outbox.People]]:
+    def _run(self, worker: str, limit: int, push: str) -> tuple[int, list[receipts.People]]:
         rows = self._claim(worker, limit, push)
         if not rows:
             return 0, []
@@ -157,9 +157,9 @@ class Delivery:
         again += self._send(worker, {key: both for key, both in todo.items() if key not in answers})
         return len(rows), again
 
-    def _send(self, worker: str, todo: Todo) -> list[outbox.People]:
+    def _send(self, worker: str, todo: Todo) -> list[receipts.People]:
         """Call after call, each booked before the next. What no call named is tried again later."""
-        again: list[outbox.People] = []
+        again: list[receipts.People] = []
         calls, code = self._calls([made for _, made in todo.values()])
         rest = dict(todo)
         stop: Receipt | None = None
@@ -187,7 +187,7 @@ class Delivery:
 
     def _book(
         self, worker: str, todo: Todo, answers: Mapping[str, Receipt], began: datetime | None = None
-    ) -> list[outbox.People]:
+    ) -> list[receipts.People]:
         """``began``: when the call did; None: there was none."""
         if not answers:
             return []
@@ -207,19 +207,19 @@ class Delivery:
 
     def _booked(
         self, worker: str, todo: Todo, answers: Mapping[str, Receipt], began: datetime | None, alone: bool
-    ) -> tuple[list[outbox.People], list[outbox.Settled], list[dict[str, Any]]]:
+    ) -> tuple[list[receipts.People], list[receipts.Settled], list[dict[str, Any]]]:
         """One try: (who is to be planned again, what was booked, what will never be done)."""
         now, heard = to_micros(self.now()), copy(self.alarms)
         with write(self.engine, shared=not alone) as connection, first_wins():
             answers = heard.heard(connection, todo, answers, now)
             settled = [_settled(*todo[key], answer) for key, answer in answers.items()]
-            again, failed = outbox.settle(connection, worker, now, settled, to_micros(began) if began else now)
+            again, failed = booking.settle(connection, worker, now, settled, to_micros(began) if began else now)
             for reason in {item.verdict.pause for item in settled if item.verdict.pause}:
-                outbox.pause(connection, self.system, reason, now)
+                switches.pause(connection, self.system, reason, now)
         self.alarms = heard  # what a try that failed heard is nowhere
         return again, settled, failed
 
-    def _tell(self, settled: Sequence[outbox.Settled]) -> None:
+    def _tell(self, settled: Sequence[receipts.Settled]) -> None:
         """A line for each kind of answer, with the writes that got it and the documents that they go back to."""
         kinds: dict[tuple[str, str], list[Any]] = {}
         for one in settled:
@@ -236,7 +236,7 @@ class Delivery:
             died = [_settled(row, _write(row, _NONE), receipt) for row, receipt in zip(rows, unsure, strict=True)]
             # The first time, the heir looks it up at once.
             died = [one if one.row.attempts else replace(one, verdict=replace(one.verdict, wait=0.0)) for one in died]
-            outbox.settle(connection, holder, to_micros(self.now()), died)
+            booking.settle(connection, holder, to_micros(self.now()), died)
             return len(died) + outbox.give_back(connection, self.system, holder)
 
     def _heard(self, answers: dict[str, Receipt]) -> tuple[dict[str, Receipt], bool]:
@@ -358,11 +358,11 @@ class Delivery:
         return silent | {key: _sound(answer, mine[key][1]) for key, answer in answers.items()}
 
 
-def _settled(row: Any, made: Write, receipt: Receipt) -> outbox.Settled:
+def _settled(row: Any, made: Write, receipt: Receipt) -> receipts.Settled:
     decided = verdict(receipt, row.attempts, random.random())
     if receipt.code == outbox.KNOWN:
         decided = Verdict("superseded", code=receipt.code)
-    return outbox.Settled(row, made, receipt, decided)
+    return receipts.Settled(row, made, receipt, decided)
 
 
 def _copied(made: Write) -> Write:

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, select
 
-from gateway.store import copying, database, due, forget, outbox
+from gateway.store import copying, database, due, forget, switches
 from gateway.store import tables as t
 from gateway.store.among import among
 from gateway.store.database import Store
@@ -61,7 +61,7 @@ def _pause(to: copying.View, systems: Collection[str], now: int) -> None:
     s = t.systems.c
     active = to.main.scalars(select(s.name).where(s.activated_at.is_not(None)))
     for system in sorted({*systems, *active}):
-        outbox.pause(to.main, system, f"{due.RESTORED}{of}: pull its news and look at the plan before you go on", now)
+        switches.pause(to.main, system, f"{due.RESTORED}{of}: pull its news and look at the plan before you go on", now)
     told = orjson.dumps({"at": max(now, newest or 0)}).decode()
     Put(to.main).upsert(t.settings, [{"name": _NAME, "value": told}])
 

@@ -1,4 +1,4 @@
-"""What a person turns by hand: a system activated or resumed, a write given up. Each is one small transaction."""
+"""What is turned on and off: a system activated, paused or resumed, a write given up. Each is one small transaction."""
 
 from __future__ import annotations
 
@@ -12,6 +12,11 @@ from gateway.store.put import Put
 
 DISCARDED = "discarded"
 """Code of a write that a person gave up: it counts as superseded."""
+
+
+def pause(connection: Connection, system: str, reason: str, now: int) -> None:
+    """Stop sending to a system until somebody resumes it. The reason names the secret's reference, never its value."""
+    Put(connection).upsert(t.systems, [{"name": system, "paused": reason, "paused_at": now}])
 
 
 def resume(connection: Connection, system: str) -> str:

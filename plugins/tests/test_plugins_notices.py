@@ -27,7 +27,7 @@ from gateway.notices import sweep as notices
 from gateway.people import judging
 from gateway.people.forgetting import forget
 from gateway.runtime import Gateway, open_gateway
-from gateway.store import alarms, outbox, switches
+from gateway.store import alarms, switches
 from gateway.store import tables as t
 from gateway.store.arrivals import Arrival
 from gateway.store.database import read, write
@@ -159,7 +159,7 @@ def test_nobody_is_told_twice_after_a_restart(world: World) -> None:
 
 def pause(world: World, reason: str = "the credentials were refused") -> None:
     with write(world.gateway.store.main) as connection:
-        outbox.pause(connection, "crm", reason, to_micros(world.at))
+        switches.pause(connection, "crm", reason, to_micros(world.at))
 
 
 def resume(world: World) -> None:

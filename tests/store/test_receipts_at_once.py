@@ -15,7 +15,7 @@ from sqlalchemy import select, text
 
 from gateway.contracts import Call, Receipt, Secret, Sink
 from gateway.outbound.delivery import Delivery
-from gateway.store import alarms, database, outbox
+from gateway.store import alarms, booking, database
 from gateway.store import commit as committing
 from gateway.store import tables as t
 from gateway.store.database import open_store, read, write
@@ -141,7 +141,7 @@ def test_news_that_comes_while_receipts_are_booked_is_worked_after_them(small, b
     ready(small, 1)
     small.delivery.run("w")
     small.take("site", {"kind": "contact", "id": "1", "at": days(5), "country": "Peru"})
-    original, batches = outbox._dead_letters, []
+    original, batches = booking._dead_letters, []
 
     def while_news_comes(*given):
         batches.append(beside(told, small, 1, at=days(4), state="Working"))
@@ -149,7 +149,7 @@ def test_news_that_comes_while_receipts_are_booked_is_worked_after_them(small, b
         assert not batches[0].done()  # it waits for the lead
         return original(*given)
 
-    monkeypatch.setattr(outbox, "_dead_letters", while_news_comes)
+    monkeypatch.setattr(booking, "_dead_letters", while_news_comes)
     small.delivery.run("w")
     batches[0].result(30)
     assert (snapshot(small, 1)["land"], snapshot(small, 1)["state"]) == ("Peru", "Working")

@@ -13,7 +13,7 @@ from sqlalchemy import select, update
 from gateway.contracts import Call, Receipt, Sink
 from gateway.errors import StaleCommit
 from gateway.outbound.delivery import SILENCE, Delivery
-from gateway.store import outbox
+from gateway.store import booking
 from gateway.store import tables as t
 from gateway.store.database import write
 
@@ -264,7 +264,7 @@ def test_a_run_that_broke_off_leaves_nothing_stuck(small, monkeypatch):
     """The disk was full when the receipts were to be booked: the same worker looks them up when it is not."""
     ready(small)
     with monkeypatch.context() as broken:
-        broken.setattr(outbox, "settle", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+        broken.setattr(booking, "settle", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
         with pytest.raises(OSError, match="disk full"):
             small.delivery.run("w")
     assert states(small) == ["leased"]

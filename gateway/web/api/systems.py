@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from gateway.answers.plan import preview, preview_json
 from gateway.answers.systems import SystemSchema, counts_json, mapping_json, systems_of
 from gateway.errors import NotFound, Refused
-from gateway.store import listing, outbox, switches
+from gateway.store import listing, switches
 from gateway.store.database import write
 from gateway.times import to_micros
 from gateway.web import uploads
@@ -83,7 +83,7 @@ def plan(name: str) -> Any:
 def pause(said: dict[str, Any], name: str) -> Any:
     """Stop sending to a system; its writes wait."""
     with _turned("pause", _named(name), said["reason"]) as connection:
-        outbox.pause(connection, name, said["reason"], to_micros(desk().gateway.now()))
+        switches.pause(connection, name, said["reason"], to_micros(desk().gateway.now()))
     return SystemSchema().dump(_named(name))
 
 

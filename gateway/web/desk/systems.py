@@ -16,7 +16,7 @@ from gateway.answers.texts import who
 from gateway.answers.work import in_words as work_in_words
 from gateway.contracts import Source
 from gateway.errors import NotFound, Refused
-from gateway.store import listing, outbox, switches
+from gateway.store import listing, switches
 from gateway.store.database import write
 from gateway.sync.companions import in_words
 from gateway.times import to_micros
@@ -115,7 +115,7 @@ def steer(desk: Desk, name: str, word: str) -> ResponseReturnValue:
         write(gateway.store.main) as connection,
     ):
         if word == "pause":
-            outbox.pause(connection, name, reason or "paused by hand", to_micros(gateway.now()))
+            switches.pause(connection, name, reason or "paused by hand", to_micros(gateway.now()))
             told = f"{name} is paused; its writes wait."
         elif word == "resume":
             before = switches.resume(connection, name)

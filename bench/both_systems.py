@@ -34,7 +34,8 @@ from typing import Any
 import requests
 
 from gateway.contracts import Receipt
-from gateway.runtime import Gateway, open_gateway
+from gateway.opening import open_gateway
+from gateway.runtime import Gateway
 from gateway.store.arrivals import Arrival
 
 SYSTEMS = ("hubspot", "salesforce")

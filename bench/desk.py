@@ -35,7 +35,8 @@ from flask import Flask, render_template_string
 from gateway import logs
 from gateway.accounts import keys, users
 from gateway.engine.process import web_app
-from gateway.runtime import Gateway, open_gateway
+from gateway.opening import open_gateway
+from gateway.runtime import Gateway
 from gateway.store.database import write
 from gateway.store.times import utc_now
 from gateway.times import to_micros

@@ -32,7 +32,8 @@ from typing import Any
 import bare_pipeline
 
 from gateway import logs
-from gateway.runtime import Gateway, open_gateway
+from gateway.opening import open_gateway
+from gateway.runtime import Gateway
 from gateway.store.arrivals import Arrival
 from gateway.times import to_micros
 

@@ -30,7 +30,7 @@ from bare_pipeline import score
 from events import FILES, KINDS, NOW, instance
 
 from gateway import logs
-from gateway.runtime import open_gateway
+from gateway.opening import open_gateway
 from gateway.store.database import read
 from gateway.store.rescoring import under_way
 from gateway.times import to_micros

@@ -8,12 +8,19 @@ from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from typing import Any
 
-from gateway.contracts import Scorer
+from gateway.contracts import (
+    NOTICE,
+    Scorer,
+    Sink,
+)
 from gateway.errors import Refused
+from gateway.host import Host
 from gateway.journey.journey import Journey
 from gateway.journey.rollups import Rollup
 from gateway.leads.rules import Joining
 from gateway.settings.files import suggest
+from gateway.settings.instance import LEAD, Instance
+from gateway.store.times import new_id
 from gateway.sync.companions import Carries
 from gateway.sync.links import Links
 
@@ -93,3 +100,48 @@ class Model:
     def scorer_of(self, name: str) -> Scorer | None:
         """Of the score that a stage names: empty is the main one."""
         return self.others[name].scorer if name in self.others else None if name else self.scorer
+
+
+def model_of(
+    instance: Instance,
+    host: Host,
+    sinks: Mapping[str, Sink],
+    scorer: Scorer | None,
+    plugin: str,
+    others: Mapping[str, Named],
+) -> Model:
+    """What batches are worked with, from the instance's checked files and what its sinks say of themselves."""
+    mappings = {name: system.mapping for name, system in instance.systems.items() if system.mapping is not None}
+    name = str(instance.scoring.data.get("name", LEAD)) if instance.scoring is not None else LEAD
+    return Model(
+        Joining(
+            {
+                (name, object_.name): object_
+                for name, mapping in mappings.items()
+                for object_ in mapping.objects.values()
+            },
+            {name: mapping.hash for name, mapping in mappings.items()},
+            {name: system.rank for name, system in instance.systems.items()},
+            instance.merge_on_email,
+            instance.deals_system,
+            new_id,
+            instance.zone,
+        ),
+        {
+            name: [object_ for object_ in mapping.objects.values() if object_.outbound]
+            for name, mapping in mappings.items()
+        },
+        scorer,
+        name,
+        instance.journey,
+        instance.hashes,
+        frozenset(name for name, system in instance.systems.items() if system.outbound),
+        instance.send_score_step,
+        {name: sink.carries for name, sink in sinks.items() if sink.carries.keys() - {NOTICE}},
+        {name: sink.links for name, sink in sinks.items() if sink.links},
+        instance.zone,
+        plugin,
+        others,
+        host.assign_owner,
+        instance.rollups,
+    )

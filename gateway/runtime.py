@@ -1,23 +1,20 @@
 """An opened instance: its checked files, its plugins' sources and sinks, its store. Every process and command has one.
 
-``open_gateway`` is where the pieces meet; what they do is told in ``pipeline`` and ``delivery``.
+``opening`` makes it; what the pieces do that meet here is told in ``pipeline`` and ``delivery``.
 """
 
 from __future__ import annotations
 
-import gc
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import structlog
 
 from gateway.checked import Garbage, flaw, refuse_unsound
 from gateway.committee import drifting, governing, proposing
 from gateway.contracts import (
-    NOTICE,
     Connection,
     Context,
     Document,
@@ -29,14 +26,12 @@ from gateway.contracts import (
     Skipped,
     Source,
 )
-from gateway.errors import ConfigError, GatewayError, NotFound, Problem, QuarantineDocument, StaleCommit
+from gateway.errors import GatewayError, NotFound, Problem, QuarantineDocument, StaleCommit
 from gateway.host import Host
-from gateway.inbound import rereading
 from gateway.inbound.bodies import Bodies
 from gateway.inbound.pulling import Pulling
 from gateway.inbound.readings import Reading
-from gateway.leads.rules import Joining
-from gateway.model import Guard, Model, Named, unguarded
+from gateway.model import Guard, Named, model_of, unguarded
 from gateway.notices.sweep import Notices
 from gateway.outbound import guarding
 from gateway.outbound.budget import SystemBudget
@@ -45,20 +40,16 @@ from gateway.outbound.guarding import Guarding, mapped
 from gateway.outbound.keeping import Keeping
 from gateway.pipeline import Done, Pipeline
 from gateway.plugins.breakers import Breakers
-from gateway.plugins.loading import host_of
 from gateway.plugins.retrying import Retrying
-from gateway.plugins.rules import Rules
 from gateway.plugins.trace import trace
 from gateway.plugins.watch import Watch, told
 from gateway.settings import secrets
 from gateway.settings.files import ConfigFile
-from gateway.settings.folder import store_place, texts
-from gateway.settings.instance import LEAD, STRATEGY, Instance, System
-from gateway.settings.loading import load_instance
+from gateway.settings.instance import STRATEGY, Instance, System
 from gateway.store import breakers, bundle, due
-from gateway.store.database import open_store, read, require_current, store_trouble, upgrade, write
+from gateway.store.database import open_store, read, store_trouble, write
 from gateway.store.inbox import Inbox
-from gateway.store.times import new_id, utc_now
+from gateway.store.times import utc_now
 from gateway.sweeps import clocks, rollups
 from gateway.sweeps.rescoring import Rescoring
 from gateway.times import to_micros
@@ -71,7 +62,6 @@ TICK = 10.0
 """Seconds between two looks for handoffs whose follow-up is over."""
 DRIFTS = 3600.0
 """Seconds of the real clock between two looks whether the model still meets its leads, which is once a business day."""
-Following = Literal["never", "replaced", "always"]
 SWEEP_LEADS = 500
 """Leads scored again in one batch of a sweep."""
 
@@ -490,146 +480,6 @@ class Gateway:
                 self.log.error("system not built", system=system.name, error=type(exc).__name__)
 
 
-def model_of(
-    instance: Instance,
-    host: Host,
-    sinks: Mapping[str, Sink],
-    scorer: Scorer | None,
-    plugin: str,
-    others: Mapping[str, Named],
-) -> Model:
-    """What batches are worked with, from the instance's checked files and what its sinks say of themselves."""
-    mappings = {name: system.mapping for name, system in instance.systems.items() if system.mapping is not None}
-    name = str(instance.scoring.data.get("name", LEAD)) if instance.scoring is not None else LEAD
-    return Model(
-        Joining(
-            {
-                (name, object_.name): object_
-                for name, mapping in mappings.items()
-                for object_ in mapping.objects.values()
-            },
-            {name: mapping.hash for name, mapping in mappings.items()},
-            {name: system.rank for name, system in instance.systems.items()},
-            instance.merge_on_email,
-            instance.deals_system,
-            new_id,
-            instance.zone,
-        ),
-        {
-            name: [object_ for object_ in mapping.objects.values() if object_.outbound]
-            for name, mapping in mappings.items()
-        },
-        scorer,
-        name,
-        instance.journey,
-        instance.hashes,
-        frozenset(name for name, system in instance.systems.items() if system.outbound),
-        instance.send_score_step,
-        {name: sink.carries for name, sink in sinks.items() if sink.carries.keys() - {NOTICE}},
-        {name: sink.links for name, sink in sinks.items() if sink.links},
-        instance.zone,
-        plugin,
-        others,
-        host.assign_owner,
-        instance.rollups,
-    )
-
-
-def open_gateway(
-    root: Path,
-    now: Callable[[], datetime] | None = None,
-    guard: Guard | None = None,
-    host: Host | None = None,
-    fallback: bool = False,
-    probing: bool = False,
-    following: Following = "never",
-) -> Gateway:
-    """Check the files, open the store, make the tables of a new one. Raises ``ConfigError`` with every problem.
-
-    :param now: business time; the instance's own when not given.
-    :param fallback: while the files on disk are broken, work with the active ones, which the store keeps; what is
-        wrong is in ``Gateway.broken``.
-    :param following: where machines share a store, work with the files in use instead of taking up those on disk:
-        ``always``, or where these were ``replaced`` on another machine, and not edited since.
-    :param probing: be who tries plugins again that have ended other processes, once their wait is over.
-    """
-    # A batch makes tens of thousands of small values and frees them together; looking for cycles among them after
-    # every few hundred, as Python does, took a tenth of the time.
-    gc.set_threshold(100_000, 20, 100)
-    own, host = host is None, host or host_of(root, building=probing, guard=guard)
-    kept, broken, held, seen = "", list[Problem | str](), governing.NOTHING, None
-    try:
-        instance, held, seen = governing.settled(root, host, load_instance(root, host))
-    except ConfigError as exc:
-        if not fallback or (found := _kept(root, None if own else host, guard)) is None:
-            raise
-        (instance, kept, host), broken = found, exc.problems
-    else:
-        found = _of_another_machine(root, None if own else host, guard, following) if following != "never" else None
-        if found is not None:
-            instance, kept, host = found
-    now = now or (lambda: instance.clock.at(utc_now()))
-    gateway = Gateway(instance, host, now, guard)
-    gateway.bundle, gateway.broken, gateway.held, gateway.probes = kept, broken, held, probing
-    if kept and not broken:
-        gateway.log.warning("files here are not those in use: working with another machine's", bundle=kept)
-    try:
-        if not bundle.has_tables(gateway.store):
-            upgrade(gateway.store)
-        require_current(gateway.store)
-        if kept:
-            return gateway
-        with write(gateway.store.main) as connection:
-            before = bundle.active(connection)
-            if instance.approval != "off" and before is not None and before.id != seen:
-                raise StaleCommit("another version went live meanwhile")
-            gateway.bundle = bundle.activate(connection, instance.files, instance.hashes, to_micros(now()))
-            if before is not None and before.id != gateway.bundle:
-                rereading.note(gateway, connection, before.files, now())
-                if host.rules.lets_in_more(Rules(before.files)):  # what they carry was not even planned meanwhile
-                    due.rescore_all(connection, "plugins are let in that were kept out", to_micros(now()))
-        went_live = proposing.go_due(gateway)
-    except StaleCommit:
-        went_live = True
-    except BaseException:
-        gateway.close()
-        raise
-    if went_live:
-        gateway.close()
-        return open_gateway(root, now, guard, None if own else host, fallback, probing, following)
-    return gateway
-
-
-def _of_another_machine(
-    root: Path, host: Host | None, guard: Guard | None, following: Following
-) -> tuple[Instance, str, Host] | None:
-    """As ``_kept``, where machines share a store and the files in use are others than here; else None.
-
-    Were each to take up its own, they would do so in turns. Raises ``ConfigError`` when they are of no use here.
-    """
-    place = store_place(root)
-    active, here = bundle.stored(place) if place.url is not None else None, texts(root)
-    if active is None or active.files == here or (following == "replaced" and not bundle.replaced(place, here)):
-        return None
-    if (found := _kept(root, host, guard)) is None:
-        what = "the files in use, of another machine, cannot be used here: a plugin, a secret or `store:` differs"
-        raise ConfigError([f"{root}: {what}; make files and plugins the same, or start the gateway here anew"])
-    return found
-
-
-def _kept(root: Path, host: Host | None, guard: Guard | None) -> tuple[Instance, str, Host] | None:
-    """The instance as its store keeps it, with its bundle's id and plugins; None when that is of no use either."""
-    place = store_place(root)
-    if (active := bundle.stored(place)) is None:
-        return None
-    host = host or host_of(root, Rules(active.files), guard=guard)
-    try:
-        instance = load_instance(root, host, active.files)
-    except ConfigError:  # a plugin that went, a secret that is not there
-        return None
-    return (instance, active.id, host) if instance.store == place else None
-
-
 def _batches(readings: Sequence[Reading]) -> Iterator[list[Reading]]:
     batch: list[Reading] = []
     size = 0
@@ -641,11 +491,3 @@ def _batches(readings: Sequence[Reading]) -> Iterator[list[Reading]]:
         size += len(reading.events)
     if batch:
         yield batch
-
-
-def known_systems(instance: Instance, names: Collection[str]) -> list[str]:
-    """``names``, or every system when empty. Raises ``NotFound`` for one that gateway.yaml does not have."""
-    for name in names:
-        if name not in instance.systems:
-            raise NotFound(f"no system {name!r} in gateway.yaml; there are: {', '.join(instance.systems)}")
-    return list(names) or list(instance.systems)

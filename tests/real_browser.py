@@ -121,7 +121,7 @@ def played(folder: Path, sales: bool = False) -> Iterator[Company]:
 
     from gateway.accounts import passwords
     from gateway.engine.process import web_app
-    from gateway.runtime import open_gateway
+    from gateway.opening import open_gateway
 
     with contextlib.ExitStack() as ends:
         ends.enter_context(mock.patch.object(passwords, "_hasher", PasswordHasher(1, 8, 1)))  # they log in often

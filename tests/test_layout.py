@@ -271,7 +271,7 @@ WORKED = """
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from gateway.runtime import open_gateway
+from gateway.opening import open_gateway
 from gateway.store.arrivals import Arrival
 
 gateway = open_gateway(Path(sys.argv[1]))

@@ -109,7 +109,7 @@ def in_words(account: Account) -> str:
 
 def connection_of(gateway: Gateway, system: str) -> Connection:
     """Raises ``Refused`` when the system's plugin offers no connection."""
-    from gateway.runtime import known_systems
+    from gateway.settings.instance import known_systems
 
     known_systems(gateway.instance, [system])
     plugin = gateway.instance.systems[system].plugin

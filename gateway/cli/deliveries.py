@@ -50,7 +50,7 @@ def deliveries() -> None:
 @pass_app_to_look
 def list_(app: App, state: str | None, system: str | None, limit: int, as_json: bool) -> None:
     """List writes, the newest first."""
-    from gateway.runtime import known_systems
+    from gateway.settings.instance import known_systems
     from gateway.store import listing
     from gateway.store.database import read
     from gateway.sync.companions import in_words

@@ -101,7 +101,7 @@ def import_(
 
 def source_of(gateway: Gateway, system: str) -> Source:
     """The system's source. Raises ``NotFound`` or, with the reason, ``Refused``."""
-    from gateway.runtime import known_systems
+    from gateway.settings.instance import known_systems
 
     known_systems(gateway.instance, [system])
     if system not in gateway.sources:

@@ -45,7 +45,7 @@ def list_(app: App, state: str | None, system: str | None, troubles: bool, limit
             raise click.UsageError("--troubles looks into all documents; leave --state out")
         _troubles(app, system, limit, as_json)
         return
-    from gateway.runtime import known_systems
+    from gateway.settings.instance import known_systems
 
     rows = app.gateway.inbox.listing(system, state, limit)
     if system is not None and not rows:  # one that left gateway.yaml may have left documents
@@ -74,7 +74,7 @@ def list_(app: App, state: str | None, system: str | None, troubles: bool, limit
 
 
 def _troubles(app: App, system: str | None, limit: int, as_json: bool) -> None:
-    from gateway.runtime import known_systems
+    from gateway.settings.instance import known_systems
     from gateway.store import listing
     from gateway.store.database import read
 
@@ -130,7 +130,7 @@ def replay(
 
     After a mapping or plugin was put right; what is known already has no effect.
     """
-    from gateway.runtime import known_systems
+    from gateway.settings.instance import known_systems
     from gateway.store.overview import states_of
     from gateway.store.times import new_id
 

@@ -77,7 +77,7 @@ class App:
     def gateway(self) -> Gateway:
         """The instance, checked and opened. Raises ``ConfigError`` with every problem of every file."""
         if self._gateway is None:
-            from gateway.runtime import open_gateway
+            from gateway.opening import open_gateway
 
             self.require()
             log_to_stderr()

@@ -75,7 +75,7 @@ def plan(app: App, system: str | None, everything: bool, key: str | None, as_jso
     The plan is what should be there minus what is known to be there; it is the same for systems with outbound off.
     """
     from gateway.outbound.planner import planned
-    from gateway.runtime import known_systems
+    from gateway.settings.instance import known_systems
 
     gateway = app.gateway
     names = known_systems(gateway.instance, [system] if system else [])
@@ -218,7 +218,7 @@ def push(app: App, system: str | None, as_json: bool) -> None:
     To SYSTEM, default every system with outbound on. The exit code is 1 when a system refused a write for good.
     """
     from gateway.outbound.planner import push as send
-    from gateway.runtime import known_systems
+    from gateway.settings.instance import known_systems
     from gateway.store import due, silence
     from gateway.store.database import read
     from gateway.store.times import new_id

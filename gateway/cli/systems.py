@@ -77,7 +77,7 @@ def activate(app: App, system: str, existing: str | None, as_json: bool) -> None
     already are settled, and gateway.yaml gets `outbound: on`.
     """
     from gateway.outbound import planner
-    from gateway.runtime import known_systems
+    from gateway.settings.instance import known_systems
     from gateway.store import switches
     from gateway.store.database import write
     from gateway.times import to_micros
@@ -183,7 +183,7 @@ def _written(path: Path, text: str) -> Path:
 @pass_app
 def pause(app: App, system: str, reason: str) -> None:
     """Stop sending to a system; its writes wait."""
-    from gateway.runtime import known_systems
+    from gateway.settings.instance import known_systems
     from gateway.store import switches
     from gateway.store.database import write
     from gateway.times import to_micros
@@ -200,7 +200,7 @@ def pause(app: App, system: str, reason: str) -> None:
 @pass_app
 def resume(app: App, systems: tuple[str, ...]) -> None:
     """Send to paused systems again."""
-    from gateway.runtime import known_systems
+    from gateway.settings.instance import known_systems
     from gateway.store import switches
     from gateway.store.database import write
 

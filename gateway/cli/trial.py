@@ -40,7 +40,7 @@ def try_(app: App, record: str | None, file: Path | None, system: str | None, ev
     The exit code is 1 when nothing could be read.
     """
     from gateway import trial
-    from gateway.runtime import known_systems
+    from gateway.settings.instance import known_systems
 
     if (record is None) == (file is None) or (file is None) != (system is None):
         raise click.UsageError("give a record as SYSTEM:OBJECT:ID, or --file with --system")

@@ -33,8 +33,8 @@ def list_(app: App, kind: str | None, system: str | None, limit: int, as_json: b
     Conflicts, ambiguous matches, unmapped values, dead letters, contested fields; the same trouble is one item, however
     often it is met.
     """
-    from gateway.runtime import known_systems
     from gateway.settings.files import suggest
+    from gateway.settings.instance import known_systems
     from gateway.store import listing
     from gateway.store.database import read
 

@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 
 def take_up(root: Path, store: str) -> dict[str, Any]:
     """Make the files the active ones: their ``bundle`` and the one ``before``, or the ``problems`` in the way."""
-    from gateway.runtime import open_gateway
+    from gateway.opening import open_gateway
 
     place = store_place(root)
     if str(place) != store:  # else some would work in one store, some in the other

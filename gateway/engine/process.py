@@ -61,10 +61,10 @@ Opener = Callable[[Path], "Gateway"]
 
 def open_gateway(root: Path, probing: bool = False) -> Gateway:
     """Plugins are loaded here, in the process that uses them, and nowhere before; our slot shows their calls."""
-    from gateway import runtime
+    from gateway import opening
 
     # One that is born during an edit works as the others do.
-    gateway = runtime.open_gateway(root, guard=_guard, fallback=True, probing=probing, following="always")
+    gateway = opening.open_gateway(root, guard=_guard, fallback=True, probing=probing, following="always")
     if gateway.broken:
         log.error("files are broken: working with the active ones", problem=str(gateway.broken[0]))
     return gateway

@@ -36,7 +36,7 @@ class Which:
 
 def dead(gateway: Gateway, which: Which) -> list[str]:
     """Their ids, the oldest first. Raises ``Refused`` when nothing is asked for, and ``NotFound``."""
-    from gateway.runtime import known_systems
+    from gateway.settings.instance import known_systems
 
     if not which.ids and not which.narrowed:
         raise Refused("name writes, or say which dead ones: --system, --object, --code, --since, --until")

@@ -31,7 +31,7 @@ def again(gateway: Gateway, leads: Collection[str]) -> list[str]:
 
 def reopened(gateway: Gateway) -> Gateway:
     """The instance with the files as they are now, which become the active ones."""
-    from gateway.runtime import open_gateway
+    from gateway.opening import open_gateway
 
     return open_gateway(gateway.instance.root, gateway.now, host=gateway.host)
 

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -15,7 +15,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from gateway.contracts import Secret
-from gateway.errors import Problem
+from gateway.errors import NotFound, Problem
 from gateway.governance import committee as meetings
 from gateway.governance.keys import Approval
 from gateway.journey.content import Content, with_content
@@ -102,3 +102,11 @@ class Instance:
         """What the scorer of a scoring.yaml is built from: its data, and content.yaml's where it weighs content.
         The factory may do with it what it likes."""
         return deepcopy(with_content(scoring.data, self.content_file.data if self.content_file is not None else None))
+
+
+def known_systems(instance: Instance, names: Collection[str]) -> list[str]:
+    """``names``, or every system when empty. Raises ``NotFound`` for one that gateway.yaml does not have."""
+    for name in names:
+        if name not in instance.systems:
+            raise NotFound(f"no system {name!r} in gateway.yaml; there are: {', '.join(instance.systems)}")
+    return list(names) or list(instance.systems)

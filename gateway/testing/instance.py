@@ -18,8 +18,9 @@ from unittest import mock
 
 from gateway.contracts import Write
 from gateway.host import DISTRIBUTION, Host, installed
+from gateway.opening import open_gateway
 from gateway.outbound.planner import planned
-from gateway.runtime import Gateway, open_gateway
+from gateway.runtime import Gateway
 from gateway.settings.files import ConfigFile
 from gateway.store import listing
 from gateway.store.arrivals import Arrival

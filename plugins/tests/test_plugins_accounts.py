@@ -15,7 +15,7 @@ from gateway_sandbox.salesforce import CONSUMER_KEY, CONSUMER_SECRET
 
 from gateway.cli.main import cli
 from gateway.host import Host
-from gateway.runtime import open_gateway
+from gateway.opening import open_gateway
 from gateway.settings.loading import load_instance
 
 GATEWAY = """# ours

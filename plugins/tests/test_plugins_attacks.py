@@ -27,10 +27,10 @@ import gateway.outbound.delivery
 import gateway.pipeline
 from gateway.contracts import COMPANIONS
 from gateway.errors import GatewayError, NotFound, Refused
+from gateway.opening import open_gateway
 from gateway.outbound import catalogues, undo
 from gateway.outbound.planner import planned
 from gateway.people import regrouping
-from gateway.runtime import open_gateway
 from gateway.store import pushes, switches
 from gateway.store import tables as t
 from gateway.store.arrivals import Arrival

@@ -13,7 +13,7 @@ from gateway_sandbox.clock import Clock
 from gateway_sandbox.hubspot import CLIENT_SECRET, TOKEN
 from gateway_sandbox.salesforce import CONSUMER_KEY, CONSUMER_SECRET
 
-from gateway.runtime import open_gateway
+from gateway.opening import open_gateway
 
 START = datetime(2026, 6, 1, 9, tzinfo=UTC)
 GATEWAY = """

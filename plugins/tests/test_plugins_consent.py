@@ -10,7 +10,7 @@ from gateway_sandbox.clock import Clock
 from gateway_sandbox.salesforce import CONSUMER_KEY
 from sqlalchemy import select
 
-from gateway.runtime import open_gateway
+from gateway.opening import open_gateway
 from gateway.store import tables as t
 
 START = datetime(2026, 6, 1, 9, tzinfo=UTC)

@@ -17,8 +17,8 @@ from gateway_sandbox.hubspot.limits import Limits
 from sqlalchemy import select
 
 from gateway.errors import GatewayError
+from gateway.opening import open_gateway
 from gateway.outbound.planner import planned
-from gateway.runtime import open_gateway
 from gateway.store import tables as t
 from gateway.store.database import read
 

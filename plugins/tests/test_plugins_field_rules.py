@@ -13,8 +13,8 @@ from gateway_sandbox.clock import Clock
 from gateway_sandbox.hubspot import CLIENT_SECRET, TOKEN
 from gateway_sandbox.salesforce import CONSUMER_KEY, CONSUMER_SECRET
 
+from gateway.opening import open_gateway
 from gateway.people.resolving import Said, resolve
-from gateway.runtime import open_gateway
 from gateway.store import tables as t
 
 START = datetime(2026, 6, 1, 9, tzinfo=UTC)

@@ -12,7 +12,7 @@ from gateway_sandbox.clock import Clock
 from gateway_sandbox.salesforce import CONSUMER_KEY, CONSUMER_SECRET
 from sqlalchemy import select
 
-from gateway.runtime import open_gateway
+from gateway.opening import open_gateway
 from gateway.store import tables as t
 from gateway.store.arrivals import Arrival
 from gateway.store.database import read

@@ -24,9 +24,10 @@ from gateway.answers.review import overdue
 from gateway.cli.main import cli
 from gateway.notices import messages
 from gateway.notices import sweep as notices
+from gateway.opening import open_gateway
 from gateway.people import judging
 from gateway.people.forgetting import forget
-from gateway.runtime import Gateway, open_gateway
+from gateway.runtime import Gateway
 from gateway.store import alarms, switches
 from gateway.store import tables as t
 from gateway.store.arrivals import Arrival

@@ -11,8 +11,8 @@ from gateway_sandbox.hubspot import TOKEN
 from gateway_sandbox.salesforce import CONSUMER_KEY, CONSUMER_SECRET
 from sqlalchemy import select
 
+from gateway.opening import open_gateway
 from gateway.people import staffing
-from gateway.runtime import open_gateway
 from gateway.store import tables as t
 from gateway.sweeps import clocks
 

@@ -16,8 +16,8 @@ from gateway_sandbox.salesforce import CONSUMER_KEY, CONSUMER_SECRET
 from gateway.cli.main import cli
 from gateway.contracts import Count
 from gateway.errors import ConfigError, GatewayError
+from gateway.opening import open_gateway
 from gateway.reconciling import reconcile
-from gateway.runtime import open_gateway
 
 START = datetime(2026, 6, 1, 9, tzinfo=UTC)
 JUNE = (datetime(2026, 6, 1, tzinfo=UTC), datetime(2026, 7, 1, tzinfo=UTC))

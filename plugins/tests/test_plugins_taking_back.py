@@ -12,9 +12,9 @@ from gateway_sandbox.salesforce import CONSUMER_KEY, CONSUMER_SECRET
 from sqlalchemy import select
 
 from gateway import trial
+from gateway.opening import open_gateway
 from gateway.outbound import undo
 from gateway.people import regrouping
-from gateway.runtime import open_gateway
 from gateway.store import pushes
 from gateway.store import tables as t
 

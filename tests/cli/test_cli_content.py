@@ -7,7 +7,7 @@ from contextlib import closing
 import pytest
 from sqlalchemy import select
 
-from gateway.runtime import open_gateway
+from gateway.opening import open_gateway
 from gateway.store import tables as t
 from gateway.store.database import read
 

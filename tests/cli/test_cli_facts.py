@@ -464,7 +464,7 @@ def test_a_running_worker_beside_an_import_is_no_trouble(instance: Any, people: 
     """Documents that another worker holds are waited for, whoever finishes them."""
     import threading
 
-    from gateway.runtime import open_gateway
+    from gateway.opening import open_gateway
 
     path = instance.csv("people.csv", people)
     gateway = open_gateway(instance.root)

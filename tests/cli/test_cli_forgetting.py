@@ -8,8 +8,8 @@ from contextlib import closing
 
 import pytest
 
+from gateway.opening import open_gateway
 from gateway.people.forgetting import forget
-from gateway.runtime import open_gateway
 
 
 def _stored(instance):

@@ -20,7 +20,7 @@ from gateway.cli.main import cli
 from gateway.cli.systems import switched_on
 from gateway.contracts import Receipt
 from gateway.errors import Refused
-from gateway.runtime import open_gateway
+from gateway.opening import open_gateway
 from gateway.store import silence
 from gateway.store import tables as t
 from gateway.store.database import open_store, read, write

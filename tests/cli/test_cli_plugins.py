@@ -15,11 +15,11 @@ from click.testing import CliRunner
 from gateway.cli.main import cli
 from gateway.contracts import Step
 from gateway.engine.files import take_up
+from gateway.opening import open_gateway
 from gateway.plugins import probe, switched
 from gateway.plugins.lock import Approved, Lock
 from gateway.plugins.probe import Seen
 from gateway.plugins.switched import Switched
-from gateway.runtime import open_gateway
 from gateway.settings.files import ConfigFile
 from gateway.store.arrivals import Arrival
 

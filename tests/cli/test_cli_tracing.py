@@ -9,7 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from gateway import logs
-from gateway.runtime import open_gateway
+from gateway.opening import open_gateway
 from gateway.store.arrivals import Arrival
 from gateway.store.times import utc_now
 from gateway.web.accepted import Accepted

@@ -79,7 +79,7 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
 def app(company: Instance) -> Iterator[Any]:
     """The application, with an account of each role."""
     from gateway.engine.process import web_app
-    from gateway.runtime import open_gateway
+    from gateway.opening import open_gateway
 
     opened = []
 

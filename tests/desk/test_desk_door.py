@@ -332,7 +332,7 @@ def test_what_a_browser_is_told_to_keep_to(desk: Any) -> None:
 
 def test_without_accounts_the_page_says_how_the_first_is_made(company: Instance) -> None:
     from gateway.engine.process import web_app
-    from gateway.runtime import open_gateway
+    from gateway.opening import open_gateway
 
     opened = open_gateway(company.root)
     try:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gateway.runtime import open_gateway
+from gateway.opening import open_gateway
 
 GROWTH = """\
 fit:

@@ -11,7 +11,7 @@ from running_gateway import SOAK, HubSpot, Running, document, free_port, until
 from gateway.cli import processes
 from gateway.engine.supervisor import STATUS
 from gateway.errors import Refused
-from gateway.runtime import open_gateway
+from gateway.opening import open_gateway
 
 DOCUMENTS = 40
 LEADS = 500 if SOAK else 100

@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from gateway.runtime import Gateway, open_gateway
+from gateway.opening import open_gateway
+from gateway.runtime import Gateway
 from gateway.store import tables as t
 from gateway.store.arrivals import Arrival
 from gateway.sweeps import clocks

@@ -10,7 +10,7 @@ from disk_instance import GATEWAY, PEOPLE, Instance
 
 from gateway.accounts import keys, users
 from gateway.accounts.users import User
-from gateway.runtime import open_gateway
+from gateway.opening import open_gateway
 from gateway.store.database import write
 from gateway.store.times import utc_now
 from gateway.times import to_micros

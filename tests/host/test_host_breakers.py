@@ -11,9 +11,9 @@ from gateway.errors import Refused
 from gateway.host import Host, installed
 from gateway.journey.notify import PLUGIN as BROKEN_PLUGIN
 from gateway.notices.troubles import troubles
+from gateway.opening import open_gateway
 from gateway.outbound.planner import push
 from gateway.plugins.watch import parts
-from gateway.runtime import open_gateway
 from gateway.store import breakers, outbox
 from gateway.store import tables as t
 from gateway.store.arrivals import Arrival

@@ -7,7 +7,7 @@ from importlib.metadata import EntryPoint
 import pytest
 
 from gateway.host import Host, installed
-from gateway.runtime import open_gateway
+from gateway.opening import open_gateway
 from gateway.store.arrivals import Arrival
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)

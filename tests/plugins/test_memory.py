@@ -17,10 +17,10 @@ from click.testing import CliRunner
 from gateway.cli.main import cli
 from gateway.cli.patience import impatient
 from gateway.host import Plugin, installed
+from gateway.opening import open_gateway
 from gateway.plugins import memory, probe, retrying
 from gateway.plugins.loading import host_of
 from gateway.plugins.probe import Seen
-from gateway.runtime import open_gateway
 from gateway.store import breakers
 from gateway.store.database import open_store, upgrade
 from gateway.store.times import utc_now

@@ -22,8 +22,9 @@ from pathlib import Path
 
 import pytest
 
-from gateway import runtime
+from gateway import opening
 from gateway.engine.process import web_app
+from gateway.runtime import Gateway
 from gateway.store import database
 
 pytestmark = pytest.mark.sqlite  # each test says itself where its store is
@@ -57,11 +58,11 @@ class Web:
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
-        self._opened: list[runtime.Gateway] = []
+        self._opened: list[Gateway] = []
         self.client = web_app(folder, self._open).test_client()
 
-    def _open(self, root: Path) -> runtime.Gateway:
-        self._opened.append(runtime.open_gateway(root))
+    def _open(self, root: Path) -> Gateway:
+        self._opened.append(opening.open_gateway(root))
         return self._opened[-1]
 
     def close(self) -> None:

@@ -23,9 +23,10 @@ from click.testing import CliRunner
 from leaky_plugin import FAULTS
 from sqlalchemy import select
 
-from gateway import host, logs, runtime
+from gateway import host, logs, opening
 from gateway.cli.main import cli
 from gateway.engine.process import web_app
+from gateway.runtime import Gateway
 from gateway.store import tables as t
 from gateway.store.arrivals import Arrival
 from gateway.store.database import open_store, read
@@ -163,7 +164,7 @@ def calls(client: Any) -> list[str]:
 
 def work(root: Path) -> list[str]:
     """Read, work, pull and deliver until the faults have had their say. Returns what the objects say of themselves."""
-    with closing(runtime.open_gateway(root)) as gateway:
+    with closing(opening.open_gateway(root)) as gateway:
         gateway.inbox.append([_gossip(fault) for fault in FAULTS])
         for _ in range(4):
             gateway.run_pipeline_once("worker")
@@ -202,10 +203,10 @@ def found(canaries: Any, *texts: str) -> list[tuple[str, str]]:
 def test_no_canary_sings(root, capfd):
     """Logs, answers, commands in text and JSON, errors, reprs; what dead letters say, and all that names a trouble."""
     logs.configure(logs.INFO)
-    opened: list[runtime.Gateway] = []
+    opened: list[Gateway] = []
 
-    def opener(folder: Path) -> runtime.Gateway:
-        opened.append(runtime.open_gateway(folder))
+    def opener(folder: Path) -> Gateway:
+        opened.append(opening.open_gateway(folder))
         return opened[-1]
 
     heard = calls(web_app(root, opener).test_client())

@@ -8,7 +8,7 @@ import pytest
 
 from gateway.errors import ConfigError
 from gateway.host import Host
-from gateway.runtime import open_gateway
+from gateway.opening import open_gateway
 from gateway.settings.clock import Clock
 from gateway.settings.loading import load_instance
 

@@ -12,7 +12,7 @@ import time_machine
 from disk_instance import Instance
 
 from gateway.committee import drifting
-from gateway.runtime import open_gateway
+from gateway.opening import open_gateway
 from gateway.simulation.drift import Sample, Seen, compare, spread, stability
 
 READERS = {"Boss": ["title"], "Page": []}

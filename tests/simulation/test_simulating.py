@@ -16,7 +16,7 @@ from gateway.accounts import users
 from gateway.answers import outlook
 from gateway.answers.simulation import simulation_json
 from gateway.committee import proposing, simulating
-from gateway.runtime import open_gateway
+from gateway.opening import open_gateway
 from gateway.store.database import write
 
 

@@ -20,7 +20,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from sqlalchemy import select
 
-from gateway.runtime import Gateway, open_gateway
+from gateway.opening import open_gateway
+from gateway.runtime import Gateway
 from gateway.settings.files import ConfigFile
 from gateway.store import tables as t
 from gateway.web.app import create_app

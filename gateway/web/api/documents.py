@@ -8,7 +8,7 @@ from marshmallow import Schema, fields, validate
 
 from gateway.answers.documents import DocumentRowSchema, TroubleSchema, body_json, row_json
 from gateway.errors import NotFound, Refused
-from gateway.runtime import known_systems
+from gateway.settings.instance import known_systems
 from gateway.store import listing
 from gateway.web.api.caller import caller, noting
 from gateway.web.api.forms import Page, Text, Which

@@ -89,7 +89,7 @@ def _late(seconds: float) -> Refused:
 def _begun() -> None:
     """In the process of ``worked``: question from stdin, answer to stdout. What fails is told by its place alone."""
     from gateway import logs
-    from gateway.runtime import open_gateway
+    from gateway.opening import open_gateway
 
     os.nice(NICE)
     logs.configure(logs.WARNING)

@@ -9,8 +9,8 @@ import pytest
 from gateway_sandbox.hubspot.limits import Limits
 from sqlalchemy import select
 
+from gateway.opening import open_gateway
 from gateway.outbound import catalogues
-from gateway.runtime import open_gateway
 from gateway.store import alarms
 from gateway.store import tables as t
 from gateway.store.database import read

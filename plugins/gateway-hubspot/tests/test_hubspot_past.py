@@ -12,7 +12,7 @@ from gateway_sandbox.hubspot.limits import Limits
 from sqlalchemy import select
 
 from gateway.cli.main import cli
-from gateway.runtime import open_gateway
+from gateway.opening import open_gateway
 from gateway.store import tables as t
 from gateway.store.database import read
 from gateway.times import from_micros

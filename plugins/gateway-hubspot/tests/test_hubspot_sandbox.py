@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select
 from werkzeug.serving import make_server
 
-from gateway.runtime import open_gateway
+from gateway.opening import open_gateway
 from gateway.store import tables as t
 from gateway.store.database import read
 from gateway.store.times import utc_now

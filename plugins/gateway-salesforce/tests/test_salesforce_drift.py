@@ -12,8 +12,8 @@ from sqlalchemy import select
 
 from gateway.cli.main import cli
 from gateway.engine import process
+from gateway.opening import open_gateway
 from gateway.outbound import catalogues
-from gateway.runtime import open_gateway
 from gateway.store import alarms
 from gateway.store import tables as t
 from gateway.store.database import read, write

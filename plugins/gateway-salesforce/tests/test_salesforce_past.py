@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import select
 
 from gateway.contracts import Lookup
-from gateway.runtime import open_gateway
+from gateway.opening import open_gateway
 from gateway.store import tables as t
 from gateway.store.database import read
 from gateway.times import from_micros

@@ -14,7 +14,7 @@ from sqlalchemy import select
 
 from gateway.contracts import Context
 from gateway.errors import AccessRefused, TryLater
-from gateway.runtime import open_gateway
+from gateway.opening import open_gateway
 from gateway.store import forget, person
 from gateway.store import tables as t
 from gateway.store.database import read, write

@@ -149,8 +149,8 @@ def stage(folder: Path, *, seed: int = 3, buyers_per_day: float = 4.0, start: da
 @contextlib.contextmanager
 def working(company: Company, folder: Path) -> Iterator[Circle]:
     """The gateway of ``folder`` opened in the company's time, its webhooks taken at the address it has."""
+    from gateway.opening import open_gateway
     from gateway.people.staffing import absent
-    from gateway.runtime import open_gateway
     from gateway.store.times import utc_now
     from gateway.web.app import create_app
     from gateway.web.intake import Intake

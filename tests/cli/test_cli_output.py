@@ -74,6 +74,26 @@ def test_help_loads_nothing_heavy() -> None:
     assert done.stderr.strip() == "[]"
 
 
+def test_an_instance_is_opened_without_what_serves_and_what_calls(tmp_path) -> None:
+    """A server and the libraries by which plugins call their systems are loaded by who serves, and who calls."""
+    CliRunner().invoke(cli, ["init", str(tmp_path / "leads")], catch_exceptions=False)
+    unwanted = {"granian", "flask", "hubspot", "simple_salesforce", "sklearn", "plotly", "alembic", "psycopg"}
+    code = (
+        "import sys; from pathlib import Path; from gateway.opening import open_gateway; "
+        "gateway = open_gateway(Path(sys.argv[1])); gateway.close(); "
+        "print({'gateway_hubspot', 'gateway_salesforce'} - sys.modules.keys()); "
+        f"print(sorted({unwanted} & sys.modules.keys()))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "leads"],
+        env={**os.environ, "WEBSITE_SECRET": "0123456789abcdef0123456789abcdef"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.splitlines()[-2:] == ["set()", "[]"]
+
+
 def test_version_is_that_of_the_distribution() -> None:
     """As installed, not as written somewhere."""
     from importlib.metadata import version

@@ -20,8 +20,6 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import orjson
-from hubspot import HubSpot  # type: ignore[import-untyped]
-from hubspot.discovery.discovery_base import DiscoveryBase  # type: ignore[import-untyped]
 from urllib3 import HTTPResponse, Timeout
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 
@@ -140,15 +138,17 @@ class Client:
         if self._budget is not None:
             self._budget.allow(limits["per_10s"], timedelta(seconds=10))
             self._budget.allow(limits["per_day"], DAY)
-        self._client = HubSpot(
-            access_token="",
-            host=settings["base_url"],
-            base_url=settings["base_url"],
-            retry=False,
-            api_factory=self._made,
-        )
+        self._base_url = settings["base_url"]
 
     # -- the API objects, each made once ------------------------------------------------------------------------------
+
+    @cached_property
+    def _client(self) -> Any:
+        from hubspot import HubSpot  # type: ignore[import-untyped]  # most commands call nobody
+
+        return HubSpot(
+            access_token="", host=self._base_url, base_url=self._base_url, retry=False, api_factory=self._made
+        )
 
     @cached_property
     def basic(self) -> Any:
@@ -384,6 +384,8 @@ class Client:
         self._budget.told(max(0, limit - left), DAY)
 
     def _made(self, package: Any, name: str, config: dict[str, Any]) -> Any:
+        from hubspot.discovery.discovery_base import DiscoveryBase  # type: ignore[import-untyped]
+
         api = DiscoveryBase._default_api_factory(package, name, config)
         api.api_client.configuration.access_token = self._tokens.held
         self._made_with.append(api.api_client.configuration)

@@ -8,11 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from typing import Any
 
-from gateway.contracts import (
-    NOTICE,
-    Scorer,
-    Sink,
-)
+from gateway.contracts import NOTICE, Scorer, Sink
 from gateway.errors import Refused
 from gateway.host import Host
 from gateway.journey.journey import Journey

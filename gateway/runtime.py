@@ -14,18 +14,7 @@ import structlog
 
 from gateway.checked import Garbage, flaw, refuse_unsound
 from gateway.committee import drifting, governing, proposing
-from gateway.contracts import (
-    Connection,
-    Context,
-    Document,
-    Event,
-    Lookup,
-    Quarantined,
-    Scorer,
-    Sink,
-    Skipped,
-    Source,
-)
+from gateway.contracts import Connection, Context, Document, Event, Lookup, Quarantined, Scorer, Sink, Skipped, Source
 from gateway.errors import GatewayError, NotFound, Problem, QuarantineDocument, StaleCommit
 from gateway.host import Host
 from gateway.inbound.bodies import Bodies

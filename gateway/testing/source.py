@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import random
-import socket
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import fields as dataclass_fields
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import combinations, product
-from typing import Any, get_args
+from typing import Any
 
 import orjson
 import pytest
 
 from gateway.contracts import (
-    OUTCOMES,
     Context,
     Count,
     Cursor,
     Document,
     Estimate,
     Event,
-    Kind,
     Lookup,
-    OutcomeReported,
     Page,
     Quarantined,
     ReadItem,
@@ -38,25 +32,26 @@ from gateway.contracts import (
     Verification,
 )
 from gateway.engine.slots import PLUGIN_CALL
-from gateway.errors import (
-    AccessRefused,
-    ConfigError,
-    GatewayError,
-    NotFound,
-    QuarantineDocument,
-    Refused,
-    TryLater,
-)
+from gateway.errors import AccessRefused, ConfigError, GatewayError, NotFound, QuarantineDocument, Refused, TryLater
+from gateway.testing.altered import broken_ways, turned_round
 from gateway.testing.contract import NOW, SystemContract
-from gateway.testing.hostile import BODIES, MARK, VALUES
+from gateway.testing.hostile import BODIES
+from gateway.testing.sound import sound
+from gateway.testing.still import still
 from gateway.testing.system import Fault
 from gateway.web.signatures import flaws
 
 PAGE_BYTES, PAGE_RECORDS, CURSOR_BYTES = 1024 * 1024, 1000, 4096
+
+
 PAGES = 200
 """A pull of more pages than this does not end."""
+
+
 WAIT = 17.0
 """Seconds that the system asks for when there were too many calls."""
+
+
 ROUNDS = 6
 
 
@@ -113,7 +108,7 @@ class SourceContract(SystemContract):
         clock are not asked."""
         for document in self.documents():
             source, first = self._source(), list[ReadItem]()
-            with _still(self._context) as asked:
+            with still(self._context) as asked:
                 try:
                     first = self._read(source, document)
                 except OSError:
@@ -129,7 +124,7 @@ class SourceContract(SystemContract):
         """Kinds and outcomes of the closed lists, times in UTC, ids and keys that are texts, values that JSON holds."""
         for document in self.documents():
             for item in self._read(self._source(), document):
-                self._sound(item)
+                sound(item, self.name)
 
     def test_a_key_is_of_one_fact(self) -> None:
         """Two facts never share a key, and a fact keeps its key wherever in the document it stands."""
@@ -137,7 +132,7 @@ class SourceContract(SystemContract):
         for document in self.documents():
             for event in self._events(document):
                 assert known.setdefault(event.key, event) == event, f"{_named(event)}: its key is another fact's, too"
-            for turned in _turned(document):
+            for turned in turned_round(document):
                 keys = {(event.key, event.record) for event in self._events(document)}
                 found = {(event.key, event.record) for event in self._events(turned)}
                 assert found == keys, "keys hang on the place in the document"
@@ -173,7 +168,7 @@ class SourceContract(SystemContract):
         """One bad value in an otherwise good document is a ``Quarantined`` item, or no matter: never an exception."""
         for document in self.documents():
             source = self._source()
-            for broken in _broken(document):
+            for broken in broken_ways(document):
                 self._withstands(source, broken)
 
     def test_who_calls_is_verified(self) -> None:
@@ -223,7 +218,7 @@ class SourceContract(SystemContract):
         for name in self._streams():
             for page in self._pages(name):
                 for item in self._items(name, page):
-                    self._sound(item)
+                    sound(item, self.name)
                     assert not isinstance(item, Quarantined), f"{name}: {getattr(item, 'reason', '')}"
 
     def test_a_pull_resumes_from_every_page(self) -> None:
@@ -532,38 +527,7 @@ class SourceContract(SystemContract):
         took = time.process_time() - began
         assert took < PLUGIN_CALL, f"`read` took {took:.0f} s; the gateway ends the worker at {PLUGIN_CALL:.0f}"
         for item in items:
-            self._sound(item)
-
-    def _sound(self, item: ReadItem) -> None:
-        """An event that the gateway can keep; a reason that tells no value."""
-        if isinstance(item, Quarantined | Skipped):
-            assert item.reason.strip(), f"{type(item).__name__}: without a reason"
-            assert MARK not in item.reason, f"{type(item).__name__}: the reason tells a value"
-            return
-        name = f"{type(item).__name__} of {item.object!r}"
-        assert item.system == self.name, f"{name}: of the system {item.system!r}"
-        assert item.object, f"{name}: of no object"
-        assert isinstance(item.record, str), f"{name}: a record's id is a text, not {type(item.record).__name__}"
-        assert item.record, f"{name}: of no record"
-        if not isinstance(item, Event):
-            return
-        assert type(item) is not Event, f"{name}: an event of no sort; take one of its subclasses"
-        assert item.kind in get_args(Kind), f"{name}: {item.kind!r} is none of {', '.join(get_args(Kind))}"
-        assert isinstance(item.key, str), f"{name}: a key is a text, not {type(item.key).__name__}"
-        assert item.key, f"{name}: without a key"
-        for one in dataclass_fields(item):
-            at = getattr(item, one.name)
-            if isinstance(at, datetime):
-                assert at.utcoffset() == timedelta(0), f"{name}: {one.name} is not in UTC"
-        if isinstance(item, RecordChanged):
-            unsaid = sorted(set(item.values) - item.speaks_of)
-            assert not unsaid, f"{name}: values of fields it does not speak of: {', '.join(unsaid)}"
-            try:
-                orjson.dumps(dict(item.values))
-            except TypeError as exc:
-                raise AssertionError(f"{name}: values that JSON cannot hold ({exc})") from exc
-        if isinstance(item, OutcomeReported):
-            assert item.outcome in OUTCOMES, f"{name}: {item.outcome!r} is none of {', '.join(OUTCOMES)}"
+            sound(item, self.name)
 
 
 def _of(exc: BaseException | None) -> str:
@@ -587,84 +551,3 @@ def _named(event: Event) -> str:
 def _place(cursor: Mapping[str, Any]) -> str:
     text = orjson.dumps(cursor).decode()
     return text if len(text) <= 120 else f"{text[:120]}…"
-
-
-@contextmanager
-def _still(context: Context) -> Iterator[list[str]]:
-    """While this lasts, who asks the network or the context's clock is noted, and refused."""
-    asked: list[str] = []
-
-    def refused(what: str) -> Callable[..., Any]:
-        def refuse(*arguments: Any, **more: Any) -> Any:
-            asked.append(what)
-            raise OSError(f"{what} is not to be asked")
-
-        return refuse
-
-    kept = {name: getattr(socket, name) for name in ("create_connection", "getaddrinfo")}
-    connect = socket.socket.connect
-    given = context.now
-    for name in kept:
-        setattr(socket, name, refused("the network"))
-    socket.socket.connect = refused("the network")  # type: ignore[method-assign]
-    object.__setattr__(context, "now", refused("the clock"))
-    try:
-        yield asked
-    finally:
-        object.__setattr__(context, "now", given)
-        del socket.socket.connect
-        if socket.socket.connect is not connect:
-            socket.socket.connect = connect  # type: ignore[method-assign]
-        for name, function in kept.items():
-            setattr(socket, name, function)
-
-
-def _payload(document: Document) -> Any:
-    try:
-        return orjson.loads(document.body)
-    except orjson.JSONDecodeError:
-        return None
-
-
-def _turned(document: Document) -> Iterator[Document]:
-    """The document with its items in the other order."""
-    payload = _payload(document)
-    if isinstance(payload, list):
-        yield replace(document, body=orjson.dumps(payload[::-1]))
-    elif isinstance(payload, dict):
-        for name, items in payload.items():
-            if isinstance(items, list) and len(items) > 1 and all(isinstance(item, dict) for item in items):
-                yield replace(document, body=orjson.dumps({**payload, name: items[::-1]}))
-
-
-def _broken(document: Document) -> Iterator[Document]:
-    """The document with one thing wrong in it: a value replaced, a part missing, bytes cut off or hurt."""
-    payload = _payload(document)
-    if isinstance(payload, dict | list):
-        text = document.body
-        for path in _paths(payload):
-            for value in VALUES:
-                yield replace(document, body=_with(orjson.loads(text), path, value))
-        return
-    body, chosen = document.body, random.Random(1)
-    for _ in range(60):
-        at = chosen.randrange(len(body) + 1)
-        yield replace(document, body=body[:at])
-        yield replace(document, body=body[:at] + bytes([chosen.randrange(256)]) + body[at + 1 :])
-
-
-def _paths(node: Any, path: tuple[Any, ...] = (), most: int = 60) -> list[tuple[Any, ...]]:
-    found = [path] if path else []
-    inner = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
-    for name, part in inner:
-        if len(found) < most:
-            found += _paths(part, (*path, name), most - len(found))
-    return found[:most]
-
-
-def _with(payload: Any, path: Sequence[Any], value: Any) -> bytes:
-    node = payload
-    for name in path[:-1]:
-        node = node[name]
-    node[path[-1]] = value
-    return json.dumps(payload).encode()  # orjson refuses numbers that do not fit

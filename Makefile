@@ -12,7 +12,7 @@ MEMORY := $(shell grep -s ' /dev/shm ' /proc/mounts | grep -qv noexec && df -Pk 
 PYTHON ?= $(firstword $(shell for p in python3 python3.11 python3.12 python3.13 python3.14 python; do \
 	$$p -c '$(FITS)' 2>/dev/null && echo $$p; done))
 
-.PHONY: demo test dev bench clean
+.PHONY: demo test dev bench fuzz soak clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.gateway
@@ -26,8 +26,8 @@ dev: $(VENV)/.gateway
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test,dev,bench]'
 	$(BIN)/pre-commit install
 
-bench: $(VENV)/.tox
-	$(BIN)/tox run -e bench
+bench fuzz soak: $(VENV)/.tox
+	$(BIN)/tox run -e $@
 
 clean:
 	rm -rf $(VENV) .tox build dist *.egg-info plugins/*/*.egg-info plugins/*/build

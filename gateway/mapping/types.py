@@ -37,6 +37,8 @@ _PLAIN_EMAIL = re.compile(
     r"(?=.{3,254}\Z)(?=[^@]{1,64}@)[a-z0-9_+'&=~#%$!*/?^`{|}-]+(?:\.[a-z0-9_+'&=~#%$!*/?^`{|}-]+)*"
     r"@(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}"
 )
+LONGEST_EMAIL = 512
+"""Characters that are looked at: an address has at most 254, written with combining marks twice as many."""
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 _HOST = re.compile(r"[^\s@/\\:<>\"'`{}|^]+\.[^\s@/\\:<>\"'`{}|^.]{2,}\.?|localhost|\[[0-9a-f:.]+\]", re.IGNORECASE)
 
@@ -288,6 +290,8 @@ class Email(Typed):
         address = raw.strip().lower()
         if _PLAIN_EMAIL.fullmatch(address):
             return address
+        if len(address) > LONGEST_EMAIL:  # the library looks at every character before it counts them
+            raise ValueError
         try:
             checked = validate_email(address, check_deliverability=False, test_environment=True)
         except EmailNotValidError:

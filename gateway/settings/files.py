@@ -25,6 +25,7 @@ from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.nodes import MappingNode, SequenceNode
 from ruamel.yaml.scalarbool import ScalarBoolean
+from ruamel.yaml.scanner import RoundTripScanner, ScannerError
 from ruamel.yaml.tokens import ScalarToken
 
 from gateway.errors import ConfigError, Problem
@@ -114,9 +115,9 @@ def _read(name: str, text: str) -> tuple[dict[str, Any], Mapping[KeyPath, int]]:
     try:
         with warnings.catch_warnings(action="ignore"):  # an anchor used twice is the author's own business
             try:
-                tree = YAML(typ="rt").load(text)
+                tree = _yaml().load(text)
             except DuplicateKeyError:
-                twice = sorted(_doubled(name, YAML(typ="rt").compose(text), (), set()))
+                twice = sorted(_doubled(name, _yaml().compose(text), (), set()))
                 raise ConfigError(twice) from None
     except ConfigError:
         raise
@@ -135,6 +136,21 @@ def _read(name: str, text: str) -> tuple[dict[str, Any], Mapping[KeyPath, int]]:
         raise ConfigError([Problem(name, 1, "", f"{_KEYS} (a YAML mapping)")])
     plain = _Plain(name)
     return plain.made(tree, ()), plain.lines
+
+
+class _Scanner(RoundTripScanner):
+    """For each word ruamel looks through all brackets that are open: thousands of them would take it minutes."""
+
+    def fetch_flow_collection_start(self, *args: Any, **more: Any) -> None:
+        if len(self.flow_context) > MAX_DEPTH:
+            raise ScannerError(None, None, f"nested deeper than {MAX_DEPTH} levels", self.reader.get_mark())
+        super().fetch_flow_collection_start(*args, **more)
+
+
+def _yaml() -> YAML:
+    yaml = YAML(typ="rt")
+    yaml.Scanner = _Scanner
+    return yaml
 
 
 class _Plain:
@@ -202,7 +218,7 @@ def _doubled(name: str, node: Any, path: KeyPath, seen: set[int]) -> Iterator[Pr
 
 def _no_days(name: str, text: str) -> Iterator[Problem]:
     """Each date that is in no calendar."""
-    for token in YAML(typ="rt").scan(text):
+    for token in _yaml().scan(text):
         if isinstance(token, ScalarToken) and token.plain and (found := _DAY.match(token.value)):
             try:
                 date(*map(int, found.groups()))

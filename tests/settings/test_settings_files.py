@@ -47,7 +47,8 @@ BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
     [
         (BOMB, "more than 100,000 values"),
         ("a: " + "[" * 50 + "]" * 50, "nested deeper than 24 levels"),
-        ("a: " + "[" * 2000, "not readable as YAML"),
+        ("a:\n  b: " + "[" * 2000, ":2: not readable as YAML: nested deeper than 24 levels"),
+        ("a:" + "".join(f"\n{' ' * level}b:" for level in range(1, 700)), "not readable as YAML"),
         ("x: " + "y" * 1_000_001, "longer than 1,000,000 characters"),
         ("- a\n- b", "expected keys with values"),
         ("just text", "expected keys with values"),

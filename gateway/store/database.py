@@ -44,10 +44,10 @@ MAIN_FILE = "gateway.db"
 BUSY = "is busy: another process is writing; try again"
 BUSY_SECONDS = 2.0
 """How long a statement waits for another process's lock: an accepted call must be answered within 3 s."""
-CROWD_SECONDS = 10.0
-"""The same on PostgreSQL, where no call waits for these locks: many workers may be in front."""
 IDLE_SECONDS = 15.0
 """On PostgreSQL, how long a writer may keep others out and say nothing: one that was stopped, or cut off, is ended."""
+CROWD_SECONDS = IDLE_SECONDS + 5.0
+"""How long a writer waits there, where no call does: many workers may be in front, or one that was stopped."""
 WHOLE = "store"
 """The lock of who writes anywhere."""
 UPGRADE_SECONDS = 120.0

@@ -137,6 +137,7 @@ def test_who_writes_alone_waits_for_batches_and_they_for_it(opened, monkeypatch)
 def test_a_writer_that_was_stopped_keeps_the_others_out_for_a_while_only(opened, monkeypatch, how):
     """Its transaction is ended by the server, so that nothing of it counts when it wakes."""
     usual = database.IDLE_SECONDS
+    assert usual < database.CROWD_SECONDS  # who waits behind it, as a process that begins, is still there
     monkeypatch.setattr(database, "IDLE_SECONDS", 1.0)
     stopped, other = opened(), opened()
     row = {"name": "a", "value": "stopped"}

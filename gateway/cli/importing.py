@@ -122,7 +122,6 @@ class Taking:
         self.work = work
         self.worker = f"import:{os.getpid()}:{new_id()}"
         self.rows = 0
-        self.page_count = 0
         self._before = self._standing()
         self._inbox_before = gateway.inbox.counts().get(system, {})
 
@@ -131,7 +130,6 @@ class Taking:
         plugin = self.gateway.instance.systems[self.system].plugin
         try:
             while (page := plugin_call(plugin, "pull", lambda: next(pages, None))) is not None:
-                self.page_count += 1
                 self.rows += page.records
                 self.gateway.run_pipeline_once(self.worker)
                 tell(page)

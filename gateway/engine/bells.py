@@ -56,10 +56,6 @@ class HeardBell:
         self._thread = threading.Thread(target=self._run, name=f"bell {name}", daemon=True)
         self._thread.start()
 
-    @property
-    def hears(self) -> bool:
-        return self._hears
-
     def rang(self) -> bool:
         """Begin a look: what rings from here on is news after it. Whether it was rung for."""
         self._answer()

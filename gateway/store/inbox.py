@@ -202,12 +202,6 @@ class Inbox:
         self._seen.pop(worker, None)
         return len(held)
 
-    def holders(self) -> list[str]:
-        """The workers that hold documents now, dead or alive."""
-        with read(self.engine) as connection:
-            leases = select(_d.lease).where(_d.state == "waiting", _d.lease != "").distinct()
-            return sorted(connection.execute(leases).scalars())
-
     def unheld(self) -> bool:
         """Whether a document waits that no worker holds."""
         with read(self.engine) as connection:

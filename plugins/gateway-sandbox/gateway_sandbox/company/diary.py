@@ -23,9 +23,6 @@ class Diary:
         self._number += 1
         heapq.heappush(self._waiting, (at, self._number, act))
 
-    def next_at(self) -> datetime | None:
-        return self._waiting[0][0] if self._waiting else None
-
     def take(self, until: datetime) -> tuple[datetime, Act] | None:
         """The next act that is due by ``until``."""
         if not self._waiting or self._waiting[0][0] > until:

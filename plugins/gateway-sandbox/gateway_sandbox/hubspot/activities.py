@@ -180,10 +180,6 @@ class Activities:
         )
         self.portal.update(record, {"hs_analytics_last_timestamp": iso(at)}, "MARKETING_EVENT", at)
 
-    def custom(self, contact: str, type: str, properties: Mapping[str, str], at: datetime | None = None) -> None:
-        """A custom behavioural event (``pe9900123_demo_asked``)."""
-        self._event(self._contact(contact), type, at or self.portal.clock.now(), dict(properties))
-
     def meeting(self, contact: str, title: str, outcome: str = "COMPLETED", at: datetime | None = None) -> Record:
         """A meeting that sales had with the contact."""
         at = at or self.portal.clock.now()

@@ -8,17 +8,17 @@ Moves, steps and openings are decisions: they depend on what was known at the ti
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from gateway.journey.crossing import NEVER, Hold, Reached, hold, way_into
+from gateway.journey.crossing import NEVER, Hold, Reached, Way, hold, way_into
 from gateway.journey.endings import Ending, outcome_order
 from gateway.journey.facts import Decided, Ended, Facts, Standing
 from gateway.journey.journey import Exclusion, Journey, Stage
 from gateway.journey.moving import Move, moves_of, reached_of
-from gateway.journey.recycling import ALL
+from gateway.journey.recycling import ALL, Bar
 
 
 class Due(NamedTuple):
@@ -126,35 +126,14 @@ def advance(
     ended = ending.ended
     bar = journey.recycling.bar(ended, facts, standing.generation, at)
 
-    above: dict[str, Sequence[Any]] = {name: list(held) for name, held in standing.above.items()}
-    crossed: dict[str, Hold] = {}
-    by_score: set[str] = set()
-    for stage in journey.stages[1:]:
-        before, way = above.get(stage.name, NEVER), ways.get(stage.name)
-        if way is None and stage.thresholds is None and before is NEVER:
-            continue
-        now = hold(stage, before, way, facts, standing, ending, bar)
-        if now.crossings or now.over or now.seen is not None:
-            above[stage.name] = [now.crossings, now.over, now.seen, *([now.level] if now.level else [])]
-        else:
-            above.pop(stage.name, None)
-        if now.crosses:
-            crossed[stage.name] = now
-        if now.rises:
-            by_score.add(stage.name)
-
+    above, crossed, by_score = _stands(journey, standing, facts, ending, bar, ways)
     current, moves = moves_of(journey, standing, facts, ended, ways, above, by_score, at, cause)
     decided = [*standing.decided, *(Decided(m.stage, m.at, m.ref) for m in moves if m.reason == "threshold")]
 
     opening: Opening | None = None
     withheld: Withheld | None = None
     note: OwnerNote | None = None
-    # The highest stage only: a lead that crosses two thresholds at once goes to those who want the better leads.
-    handing = next((stage for stage in reversed(journey.stages) if stage.name in crossed and stage.handoff), None)
-    if handing is None and asked is not None:
-        named = journey.stage(asked.stage)
-        handing = named or next((stage for stage in journey.stages if stage.handoff), None)
-    if handing is not None:
+    if (handing := _handing(journey, crossed, asked)) is not None:
         reason = "history" if quiet else _objection(journey, standing, facts, excluded, handing, ending, asked)
         if reason is None and asked is not None and facts.held is not None and bar.level == ALL:
             reason = bar.why
@@ -179,6 +158,39 @@ def advance(
         note=note,
         wakes_at=min((time for time in (bar.until, ending.silent_at) if time is not None), default=None),
     )
+
+
+def _stands(
+    journey: Journey, standing: Standing, facts: Facts, ending: Ending, bar: Bar, ways: Mapping[str, Way]
+) -> tuple[dict[str, Sequence[Any]], dict[str, Hold], set[str]]:
+    """Over which thresholds it stands now, which of them it crosses, and to which stages its score takes it."""
+    above: dict[str, Sequence[Any]] = {name: list(held) for name, held in standing.above.items()}
+    crossed: dict[str, Hold] = {}
+    by_score: set[str] = set()
+    for stage in journey.stages[1:]:
+        before, way = above.get(stage.name, NEVER), ways.get(stage.name)
+        if way is None and stage.thresholds is None and before is NEVER:
+            continue
+        now = hold(stage, before, way, facts, standing, ending, bar)
+        if now.crossings or now.over or now.seen is not None:
+            above[stage.name] = [now.crossings, now.over, now.seen, *([now.level] if now.level else [])]
+        else:
+            above.pop(stage.name, None)
+        if now.crosses:
+            crossed[stage.name] = now
+        if now.rises:
+            by_score.add(stage.name)
+    return above, crossed, by_score
+
+
+def _handing(journey: Journey, crossed: Collection[str], asked: Asked | None) -> Stage | None:
+    """The stage at which it is handed over. The highest only: a lead that crosses two thresholds at once goes to those
+    who want the better leads."""
+    handing = next((stage for stage in reversed(journey.stages) if stage.name in crossed and stage.handoff), None)
+    if handing is None and asked is not None:
+        named = journey.stage(asked.stage)
+        handing = named or next((stage for stage in journey.stages if stage.handoff), None)
+    return handing
 
 
 def existing(

@@ -94,32 +94,40 @@ def recycled(
     data = {
         "deals": len(sales),
         "revenue": round(whole, 2),
-        "generations": [
-            {
-                "generation": generation,
-                "deals": int(deals),
-                "revenue": round(value, 2),
-                "share": value / whole if whole else None,
-            }
-            for generation, (deals, value) in sorted(
-                by_generation.items(), key=lambda item: (item[0] is None, item[0] or 0)
-            )
-        ],
+        "generations": _generations(by_generation, whole),
         "from_recycling": {"deals": len(took), "median_days": _days(took, 0.5), "p90_days": _days(took, 0.9)},
-        "reasons": [
-            {
-                "reason": name,
-                "recycled": one.recycled,
-                "returned": one.returned,
-                "returned_share": one.returned / one.recycled if one.recycled else None,
-                "deals": one.deals,
-                "revenue": round(one.value, 2),
-                "median_days": _days(one.took, 0.5),
-            }
-            for name, one in sorted(reasons.items(), key=lambda item: (-item[1].value, -item[1].recycled, item[0]))
-        ],
+        "reasons": _reasons(reasons),
     }
     return data, {name: list(leads) for name, leads in sorted(behind.items())}
+
+
+def _generations(by_generation: Mapping[int | None, Sequence[float]], whole: float) -> list[dict[str, Any]]:
+    return [
+        {
+            "generation": generation,
+            "deals": int(deals),
+            "revenue": round(value, 2),
+            "share": value / whole if whole else None,
+        }
+        for generation, (deals, value) in sorted(
+            by_generation.items(), key=lambda item: (item[0] is None, item[0] or 0)
+        )
+    ]
+
+
+def _reasons(reasons: Mapping[str, _Reason]) -> list[dict[str, Any]]:
+    return [
+        {
+            "reason": name,
+            "recycled": one.recycled,
+            "returned": one.returned,
+            "returned_share": one.returned / one.recycled if one.recycled else None,
+            "deals": one.deals,
+            "revenue": round(one.value, 2),
+            "median_days": _days(one.took, 0.5),
+        }
+        for name, one in sorted(reasons.items(), key=lambda item: (-item[1].value, -item[1].recycled, item[0]))
+    ]
 
 
 def _last_before(handoffs: Mapping[str, Sequence[Handoff]], sale: Sale) -> tuple[str | None, int]:

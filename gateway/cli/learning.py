@@ -5,8 +5,9 @@ Nothing of the store changes; a draft is a file in scoring.yaml's format where s
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,9 +74,7 @@ def learn(
     Another score than the main one is learned from the leads that it brought to sales, and what became of them since;
     --out then names a file of its own, such as drafts/learned/scores/NAME.yaml.
     """
-    from gateway.answers.versions import scored_since
     from gateway.learning import draft
-    from gateway.learning.lesson import learn as teach
 
     refuse_taken(out)
     gateway = app.gateway
@@ -85,29 +84,9 @@ def learn(
         there = ", ".join(sorted(gateway.host.scorers))
         raise NotFound(f"no installed plugin offers the strategy {strategy!r}; there are {there}")
     cases = read_cases(gateway, order_by, undated, forced, "" if any_end else score)
-    file = gateway.instance.score_file(score)
-    live = {} if file is None else gateway.instance.built_from(file)
-    live |= {"name": score} if score else {}
-    factories = {name: one.factory for name, one in gateway.host.scorers.items()}
-    live_since = scored_since(gateway)
-    apart = {name for rules in gateway.model.joining.objects.values() for name in rules.identify_by} | {order_by}
-
-    def lesson_of() -> Lesson:
-        return teach(
-            cases,
-            live,
-            factories,
-            strategy,
-            forced=forced,
-            live_scorer=gateway.model.scorer_of(score),
-            apart=apart,
-            sources=sources(gateway),
-            thresholds=live_thresholds(gateway, score),
-            live_since=live_since,
-        )
-
+    teaching = _teaching(gateway, cases, score, strategy, forced, order_by)
     try:
-        lesson: Lesson = plugin_call(offer.plugin, "learn", lesson_of)
+        lesson: Lesson = plugin_call(offer.plugin, "learn", teaching)
     except Refused as exc:
         raise (exc if any_end or not score else Refused(f"{exc}\n{of_its_own(score)}")) from None
     text = draft.text(lesson)
@@ -127,6 +106,31 @@ def learn(
     else:
         say(f"{out}: the draft, with a reason for each value; it scores nobody")
         say("gateway model diff, simulate and propose take its path, or its name in drafts/")
+
+
+def _teaching(
+    gateway: Gateway, cases: Sequence[Case], score: str, strategy: str, forced: Sequence[str], order_by: str
+) -> Callable[[], Lesson]:
+    """To learn from the cases, beside the model that is live. ``score``: as stages name it, empty for the main one."""
+    from gateway.answers.versions import scored_since
+    from gateway.learning.lesson import learn as teach
+
+    file = gateway.instance.score_file(score)
+    live = {} if file is None else gateway.instance.built_from(file)
+    live |= {"name": score} if score else {}
+    return partial(
+        teach,
+        cases,
+        live,
+        {name: one.factory for name, one in gateway.host.scorers.items()},
+        strategy,
+        forced=forced,
+        live_scorer=gateway.model.scorer_of(score),
+        apart={name for rules in gateway.model.joining.objects.values() for name in rules.identify_by} | {order_by},
+        sources=sources(gateway),
+        thresholds=live_thresholds(gateway, score),
+        live_since=scored_since(gateway),
+    )
 
 
 # -- in ----------------------------------------------------------------------------------------------------------------

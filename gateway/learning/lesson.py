@@ -17,12 +17,12 @@ import numpy as np
 from gateway.contracts import Example, Scorer
 from gateway.errors import Refused
 from gateway.learning.case import JUDGED, Case
-from gateway.learning.fitting import Floats, Marks
+from gateway.learning.fitting import Fit, Floats, Marks
 from gateway.learning.judging import Verdict, auc, better, verdict
 from gateway.learning.leaks import LeftOut, leaks
 from gateway.learning.points import SPLITS, Proposed, design, learned, propose
 from gateway.learning.thresholds import same_share
-from gateway.learning.traits import AXES, PERSONAL, Traits
+from gateway.learning.traits import AXES, PERSONAL, Trait, Traits
 from gateway.settings.files import suggest
 from gateway.times import from_micros
 
@@ -110,32 +110,12 @@ def learn(
     if not known:
         raise Refused("\n".join(["nothing is left to learn from:", *(f"  {one.name}: {one.words}" for one in found)]))
     fitted = learned(known, older, won)
-    proposed: Proposed | None = None
-    splits: dict[int, float] = {}
-    chosen = 0
+    factory = factories[strategy]
     if strategy == "weighted":
-        trial = propose(known, fitted, older, won, live)
-        trial_data: Mapping[str, Any] = trial.data
-        chosen = trial.data["weights"]["fit"]
-        if {*AXES} <= trial.data.keys():
-            splits = _splits(factories[strategy], trial.data, cases[older:])
-        every = Traits(cases, len(cases), live, out)
-        final = every.all()
-        proposed = propose(final, learned(final, len(cases), won), len(cases), won, live)
-        data: Mapping[str, Any] = proposed.data
-        useless = every.useless
+        taught = _by_points(cases, older, live, out, known, fitted, factory)
     else:
-        behaviour = [name for name in sorted({one.attribute for one in known}) if traits.axis(name) == "behaviour"]
-        examples = [example(case, out) for case in cases]
-        teacher = getattr(factories[strategy], "learn", None)
-        if teacher is None or getattr(teacher, "__func__", None) is Scorer.learn.__func__:  # type: ignore[attr-defined]
-            raise Refused(f"the strategy {strategy!r} does not learn; `gateway plugins list` shows what is installed")
-        trial_data = teacher(examples[:older], behaviour)
-        data = {**teacher(examples, behaviour), "name": live.get("name", "lead")}
-        useless = traits.useless
-    scored = {
-        f"learned {'points' if strategy == 'weighted' else strategy}": totals(factories[strategy](trial_data), cases)
-    }
+        taught = _by_strategy(strategy, cases, older, live, out, traits, known, factory)
+    scored = {f"learned {'points' if strategy == 'weighted' else strategy}": totals(factory(taught.trial), cases)}
     if live_scorer is not None:
         scored["live model"] = totals(live_scorer, cases)
     scored["logistic regression"] = fitted.logit(design(known))
@@ -147,10 +127,61 @@ def learn(
         crossings = [_crossing(*one, scored["live model"], mine, cases, older) for one in thresholds]
     return Lesson(
         strategy, len(cases), int(won.sum()), older, len(cases) - older,
-        {name: sum(case.judged == name for case in cases) for name in JUDGED}, [*found, *useless], data,
+        {name: sum(case.judged == name for case in cases) for name in JUDGED}, [*found, *taught.useless], taught.data,
         [verdict(name, one[:older], won[:older], one[older:], won[older:]) for name, one in scored.items()],
-        proposed, splits, chosen, _doubts(cases, older, live_since), crossings, surely,
+        taught.proposed, taught.splits, taught.chosen, _doubts(cases, older, live_since), crossings, surely,
     )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Taught:
+    """Models, as a scoring.yaml has them: ``trial`` of the older cases, to be judged; ``data`` of all of them."""
+
+    trial: Mapping[str, Any]
+    data: Mapping[str, Any]
+    useless: Sequence[LeftOut]
+    proposed: Proposed | None = None
+    splits: Mapping[int, float] = field(default_factory=dict)
+    chosen: int = 0
+
+
+def _by_points(
+    cases: Sequence[Case],
+    older: int,
+    live: Mapping[str, Any],
+    out: Collection[str],
+    known: Sequence[Trait],
+    fitted: Fit,
+    factory: Factory,
+) -> _Taught:
+    """Rules with points. ``known`` and ``fitted``: of the older cases."""
+    won = np.array([case.won for case in cases])
+    trial = propose(known, fitted, older, won, live).data
+    splits = _splits(factory, trial, cases[older:]) if {*AXES} <= trial.keys() else {}
+    every = Traits(cases, len(cases), live, out)
+    final = every.all()
+    proposed = propose(final, learned(final, len(cases), won), len(cases), won, live)
+    return _Taught(trial, proposed.data, every.useless, proposed, splits, trial["weights"]["fit"])
+
+
+def _by_strategy(
+    strategy: str,
+    cases: Sequence[Case],
+    older: int,
+    live: Mapping[str, Any],
+    out: Collection[str],
+    traits: Traits,
+    known: Sequence[Trait],
+    factory: Factory,
+) -> _Taught:
+    """Whatever a plugin's strategy makes of them. ``traits`` and ``known``: of the older cases."""
+    behaviour = [name for name in sorted({one.attribute for one in known}) if traits.axis(name) == "behaviour"]
+    examples = [example(case, out) for case in cases]
+    teacher = getattr(factory, "learn", None)
+    if teacher is None or getattr(teacher, "__func__", None) is Scorer.learn.__func__:  # type: ignore[attr-defined]
+        raise Refused(f"the strategy {strategy!r} does not learn; `gateway plugins list` shows what is installed")
+    trial = teacher(examples[:older], behaviour)
+    return _Taught(trial, {**teacher(examples, behaviour), "name": live.get("name", "lead")}, traits.useless)
 
 
 def example(case: Case, out: Collection[str] = ()) -> Example:

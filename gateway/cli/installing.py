@@ -47,7 +47,7 @@ def install(
     is refused, and the lock stays as it is.
     """
     from gateway.plugins import pip
-    from gateway.plugins.approving import affected, approved_now, away, foreign, merged, unlike, wanted, with_origins
+    from gateway.plugins.approving import affected, approved_now, foreign, merged, wanted, with_origins
 
     lock = _lock(app)
     if locked == bool(asked):
@@ -66,13 +66,7 @@ def install(
             return
     with tempfile.TemporaryDirectory(prefix="gateway-") as folder:
         if locked and lock is not None:
-            try:
-                changes = pip.plan(missing, Path(folder)) if missing else []
-                changes += pip.plan(changed, Path(folder), again=True) if changed else []
-            except Refused as exc:
-                raise Refused("\n  ".join([str(exc), *away(lock, (*missing, *changed))])) from None
-            if strange := list(unlike(lock, changes)):
-                raise Refused("\n  ".join(["this is not what plugins.lock approves:", *strange]))
+            changes = _as_locked(lock, missing, changed, Path(folder))
         else:
             changes = pip.plan(asked, Path(folder), upgrade, again)
         also = [] if lock is not None or not _is_instance(app) else sorted(foreign())
@@ -103,16 +97,35 @@ def install(
         say_json({"changes": _json(changes), "approves": also, "installed": True, "plugins": told})
     else:
         _tell_installed(changes, ours)
-        if locked:
-            say("as approved in plugins.lock")
-        elif _is_instance(app):
-            say("approved in plugins.lock; commit it")
-        else:
-            say("there is no instance here, so nothing was approved; `gateway plugins lock` does it in one")
+        _tell_approved(app, locked)
         if any(one.now for one in changes):
             say("restart a gateway that runs: a process that has loaded the old version keeps it")
     if any(one.state != "active" for one in ours):
         click.get_current_context().exit(1)
+
+
+def _as_locked(lock: Lock, missing: Sequence[str], changed: Sequence[str], folder: Path) -> list[Change]:
+    """What brings here what the lock approves. Raises ``Refused`` where that is not to be had, or is something else."""
+    from gateway.plugins import pip
+    from gateway.plugins.approving import away, unlike
+
+    try:
+        changes = pip.plan(missing, folder) if missing else []
+        changes += pip.plan(changed, folder, again=True) if changed else []
+    except Refused as exc:
+        raise Refused("\n  ".join([str(exc), *away(lock, (*missing, *changed))])) from None
+    if strange := list(unlike(lock, changes)):
+        raise Refused("\n  ".join(["this is not what plugins.lock approves:", *strange]))
+    return changes
+
+
+def _tell_approved(app: App, locked: bool) -> None:
+    if locked:
+        say("as approved in plugins.lock")
+    elif _is_instance(app):
+        say("approved in plugins.lock; commit it")
+    else:
+        say("there is no instance here, so nothing was approved; `gateway plugins lock` does it in one")
 
 
 @click.command()

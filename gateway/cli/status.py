@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -30,9 +31,37 @@ def status(app: App, as_json: bool) -> None:
     + skipped + waiting + dead; writes planned = confirmed + superseded + waiting + dead. The exit code is 1 when one
     does not, or when nobody can say which plugins are let in, since plugins.lock or plugins.yaml is broken.
     """
-    from gateway.answers.jobs import RESCORE, job_json, jobs_of, line
+    seen = _look(app)
+    if as_json:
+        say_json(_told(app, seen))
+    else:
+        _print(app, seen)
+    if not seen.found.holds or _unruled(app):
+        click.get_current_context().exit(1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """All that is asked of the store and of this machine, at one moment."""
+
+    now: int
+    found: Overview
+    systems: Mapping[str, SystemCounts]
+    clocks: Mapping[str, int]
+    quarantined: Mapping[str, Quarantine]
+    unloaded: Mapping[str, tuple[str, datetime]]
+    review: Sequence[str]
+    drifts: Mapping[str, Sequence[str]]
+    """system → what drifted"""
+    fallen: Sequence[str]
+    """Processes of this machine that are not up"""
+    works: Sequence[Any]
+    """Long work under way"""
+
+
+def _look(app: App) -> _Seen:
+    from gateway.answers.jobs import jobs_of
     from gateway.answers.review import overdue
-    from gateway.answers.versions import approval_words
     from gateway.engine.supervisor import STATUS, down
     from gateway.store import followups
     from gateway.store.alarms import DRIFT, open_alarms
@@ -43,7 +72,6 @@ def status(app: App, as_json: bool) -> None:
 
     gateway = app.gateway
     now = to_micros(gateway.now())
-    quarantined = by_plugin(gateway.breakers.open())
     with read(gateway.store.main) as connection:
         found = overview(connection, gateway.inbox, gateway.model.score_names, now)
         clocks = followups.waiting(connection)
@@ -52,60 +80,74 @@ def status(app: App, as_json: bool) -> None:
         drifts: dict[str, list[str]] = {}
         for row in open_alarms(connection, DRIFT):
             drifts.setdefault(row.system, []).append(row.detail["what"])
-    fallen = list(down(gateway.instance.store.folder / STATUS))
-    works = jobs_of(gateway, running=True)
     none = SystemCounts.empty()
-    systems = {name: found.systems.get(name, none) for name in gateway.instance.systems} | dict(found.systems)
-    if as_json:
-        say_json(
-            {
-                "ok": found.holds,
-                "problems": [str(one) for one in (*gateway.broken, gateway.unscored, *fallen) if one],
-                "approval": approval_words(gateway),
-                "review": late,
-                "systems": [
-                    {**_json(name, counts, app), "drift": drifts.get(name, [])} for name, counts in systems.items()
-                ],
-                "plugins_quarantined": [
-                    {"plugin": name, "reason": one.reason, "since": iso_time(one.since), "again": iso_time(one.again)}
-                    for name, one in quarantined.items()
-                ],
-                "plugins_broken": [
-                    {"plugin": name, "reason": reason, "since": iso_time(since)}
-                    for name, (reason, since) in unloaded.items()
-                ],
-                "leads": found.leads,
-                "excluded": dict(found.excluded),
-                "handoffs_open": found.handoffs_open,
-                "clocks_waiting": clocks,
-                "work_open": found.work_open,
-                "rescores_due": found.rescores_due,
-                "rescores_queued": found.rescores_queued,
-                "rescoring": _rescoring(found),
-                "jobs": [job_json(job) for job in works],
-            }
-        )
-    else:
-        for name, counts in systems.items():
-            _print(name, counts, app, now)
-            for words in drifts.get(name, ()):
-                say_under(f"  {'DRIFT':<16}  {words} (`gateway work list --kind drift`)", 20)
-        _print_rest(found)
-        for job in works:
-            if job.what != RESCORE:  # which is told with what it means
-                say_under(f"under way: {line(job)} (`gateway jobs stop {job.id}`)", 2)
-        if gateway.unscored:
-            say_under(f"PROBLEM: leads keep the scores they have: {gateway.unscored} (`gateway check`)", 2)
-        for words in (*approval_words(gateway), *late):
-            say_under(words, 2)
-        for words in fallen:
-            say_under(f"PROBLEM: {words}", 2)
-        for words in _kept_out(app, unloaded, quarantined):
-            say_under(f"PROBLEM: {words}", 2)
-        for name, count in clocks.items():
-            say(f"clocks of {plural(count, 'handoff')} wait until {name} is read")
-    if not found.holds or _unruled(app):
-        click.get_current_context().exit(1)
+    return _Seen(
+        now=now,
+        found=found,
+        systems={name: found.systems.get(name, none) for name in gateway.instance.systems} | dict(found.systems),
+        clocks=clocks,
+        quarantined=by_plugin(gateway.breakers.open()),
+        unloaded=unloaded,
+        review=late,
+        drifts=drifts,
+        fallen=list(down(gateway.instance.store.folder / STATUS)),
+        works=jobs_of(gateway, running=True),
+    )
+
+
+def _told(app: App, seen: _Seen) -> dict[str, Any]:
+    from gateway.answers.jobs import job_json
+    from gateway.answers.versions import approval_words
+
+    gateway, found = app.gateway, seen.found
+    return {
+        "ok": found.holds,
+        "problems": [str(one) for one in (*gateway.broken, gateway.unscored, *seen.fallen) if one],
+        "approval": approval_words(gateway),
+        "review": seen.review,
+        "systems": [
+            {**_json(name, counts, app), "drift": seen.drifts.get(name, [])} for name, counts in seen.systems.items()
+        ],
+        "plugins_quarantined": [
+            {"plugin": name, "reason": one.reason, "since": iso_time(one.since), "again": iso_time(one.again)}
+            for name, one in seen.quarantined.items()
+        ],
+        "plugins_broken": [
+            {"plugin": name, "reason": reason, "since": iso_time(since)}
+            for name, (reason, since) in seen.unloaded.items()
+        ],
+        "leads": found.leads,
+        "excluded": dict(found.excluded),
+        "handoffs_open": found.handoffs_open,
+        "clocks_waiting": seen.clocks,
+        "work_open": found.work_open,
+        "rescores_due": found.rescores_due,
+        "rescores_queued": found.rescores_queued,
+        "rescoring": _rescoring(found),
+        "jobs": [job_json(job) for job in seen.works],
+    }
+
+
+def _print(app: App, seen: _Seen) -> None:
+    from gateway.answers.jobs import RESCORE, line
+    from gateway.answers.versions import approval_words
+
+    for name, counts in seen.systems.items():
+        _print_system(name, counts, app, seen.now)
+        for words in seen.drifts.get(name, ()):
+            say_under(f"  {'DRIFT':<16}  {words} (`gateway work list --kind drift`)", 20)
+    _print_rest(seen.found)
+    for job in seen.works:
+        if job.what != RESCORE:  # which is told with what it means
+            say_under(f"under way: {line(job)} (`gateway jobs stop {job.id}`)", 2)
+    if app.gateway.unscored:
+        say_under(f"PROBLEM: leads keep the scores they have: {app.gateway.unscored} (`gateway check`)", 2)
+    for words in (*approval_words(app.gateway), *seen.review):
+        say_under(words, 2)
+    for words in (*seen.fallen, *_kept_out(app, seen.unloaded, seen.quarantined)):
+        say_under(f"PROBLEM: {words}", 2)
+    for name, count in seen.clocks.items():
+        say(f"clocks of {plural(count, 'handoff')} wait until {name} is read")
 
 
 def _kept_out(
@@ -169,7 +211,7 @@ def _rescoring(found: Overview) -> dict[str, Any] | None:
     return {"complete": bulk is None, **told, "crossed": found.crossed}
 
 
-def _print(name: str, counts: SystemCounts, app: App, now: int) -> None:
+def _print_system(name: str, counts: SystemCounts, app: App, now: int) -> None:
     system = app.instance.systems.get(name)
     notes = [f"outbound {'on' if system.outbound else 'off'}" if system else "not in gateway.yaml any more"]
     if counts.paused:

@@ -21,7 +21,7 @@ from gateway_salesforce.meeting import HINTS, PEOPLE, Meeting, linked
 from gateway_salesforce.org import NoAnswer, Org, RefusedCall, parts, same_id
 from gateway_salesforce.rows import Row, Rows
 from gateway_salesforce.settings import SHARED_HOSTS
-from gateway_salesforce.source import moment
+from gateway_salesforce.soql import moment
 from gateway_salesforce.tasks import Tasks
 
 _LEAD_ID = re.compile(r"(?:^|:)([0-9a-f]{32})(?::|$)")

@@ -7,14 +7,12 @@ fields as ``Owner.Email``; the mapping file reads them. Conversions, deletions a
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any
-from urllib.parse import quote
 
 import orjson
 
@@ -41,10 +39,14 @@ from gateway.errors import NotFound, QuarantineDocument, Refused, TryLater
 from gateway.payloads import decode_json
 from gateway_salesforce import messages
 from gateway_salesforce.codes import SOON, Fault
+from gateway_salesforce.deletions import Deletions
 from gateway_salesforce.meeting import CONTACT, LEAD
-from gateway_salesforce.org import NoAnswer, Org, RefusedCall, quoted
+from gateway_salesforce.org import NoAnswer, Org, RefusedCall
+from gateway_salesforce.overlap import after_row, cursor_of, digest, missed
+from gateway_salesforce.pages import pages_of
 from gateway_salesforce.past import Past, status, tables
 from gateway_salesforce.quiet import Quiet
+from gateway_salesforce.soql import NAME, cut, flat, literal, moment, value_of
 from gateway_salesforce.tasks import OURS as CLOSED_BY_US
 
 DELETIONS = "deletions"
@@ -66,21 +68,12 @@ OURS = frozenset({"contact_ids", "contact_roles", "deal_status", "object"})
 """Fields that this module adds to records; Salesforce has none of these names."""
 ASKING = 26.0
 """Seconds for all that one page takes: the gateway gives it 30 before it gives its worker up."""
-MOST = 1000
-LARGEST = 1_000_000
-"""Bytes of a page; the host's limit is a little more."""
 BATCH = 200
 """Records that are asked for by their ids at once."""
 WINDOW = 2000
 """Records of one question."""
-SEEN = 200
-"""Rows of the overlap that a cursor remembers one by one; when there are more, and one is late, some come twice."""
 MISSED = timedelta(days=1)
 """So long is a field left out that the org said it does not have: it may be there again."""
-OLDEST = timedelta(days=15)
-"""So long are deleted records told of."""
-_MERGED = frozenset({"Lead", "Contact", "Account"})
-_NAME = re.compile(r"[A-Za-z]\w*(?:\.[A-Za-z]\w*)*\Z")
 _NO_FIELD = re.compile(r"No such column '([\w.]+)'")
 _NO_RELATION = re.compile(r"relationship '(\w+)'")
 
@@ -98,6 +91,7 @@ class SalesforceSource(Source):
         self._missed_until: datetime | None = None
         self._quiet = Quiet(self._org, settings["api_version"], self.streams)
         self._task_key: str = (settings.get("task") or {}).get("external_id", "")
+        self._deletions = Deletions(self._org, context, settings["deletions"])
         self._past = Past(self._org, lambda table: self._warn("no history kept", table=table))
         if token := settings.get("outbound_messages"):
             self.verification = Verification(scheme="token", query="token", secrets=(token,))
@@ -182,7 +176,8 @@ class SalesforceSource(Source):
         if stream not in self.streams():
             raise NotFound(f"no stream {stream!r}; there are {', '.join(self.streams())}")
         if stream == DELETIONS:
-            return self._told(stream, self._deletions(cursor, since))
+            told_of = (name for name in self._objects() if self._kinds().get(name, "user") != "user")
+            return self._told(stream, self._deletions.told(told_of, cursor, since))
         if stream == ROLES:
             return self._told(stream, self._roles(cursor, since))
         if self._kinds().get(stream) == "user":  # who was there before is no history: they are all needed
@@ -210,9 +205,9 @@ class SalesforceSource(Source):
 
     def counted(self, count: Count, since: datetime, until: datetime) -> Iterator[tuple[str, datetime]]:
         """In the order of ids, converted leads among them. ``count.at`` is a field with a time, not a day."""
-        if not all(_NAME.fullmatch(name) for name in (count.object, count.at, *count.where)):
+        if not all(NAME.fullmatch(name) for name in (count.object, count.at, *count.where)):
             raise Refused(f"counts: {count.object} is counted by fields of its own, without expressions")
-        given = [f"{name} IN ({','.join(map(_value, values))})" for name, values in count.where.items()]
+        given = [f"{name} IN ({','.join(map(value_of, values))})" for name, values in count.where.items()]
         within = [f"{count.at} >= {literal(since)}", f"{count.at} < {literal(until)}", *given]
         last = ""
         while True:
@@ -246,7 +241,7 @@ class SalesforceSource(Source):
         rows = self._by_id(object_, ids, names)
         there = {row["Id"][:15] for row in rows}
         lost = [record for record in ids if record[:15] not in there]
-        deleted = [entry for part in _cut(lost, 200) for entry in self._buried(object_, part)]
+        deleted = [entry for part in cut(lost, 200) for entry in self._deletions.buried(object_, part)]
         items = self._items(object_, rows, names)
         # Without names all that is mapped is meant: of what sales did, too. What campaigns did is not read so often.
         others = ABOUT_PEOPLE if names is not None else ("Task", "Event")
@@ -257,7 +252,7 @@ class SalesforceSource(Source):
                 key = f"{object_}Id" if other == "CampaignMember" else "WhoId"
                 select = f"SELECT {', '.join(self._fields(other, fields))} FROM {other}"
                 items += self._items(other, list(self._past.rows_of(select, key, ids)))
-        yield from self._pages(object_, items, None, deleted=deleted)
+        yield from pages_of(object_, items, None, deleted=deleted)
 
     def _told(self, what: str, pages: Iterator[Page]) -> Iterator[Page]:
         """Page by page, each in its time. What goes wrong, in the gateway's errors: in words, and by what is to do."""
@@ -296,7 +291,7 @@ class SalesforceSource(Source):
             reads = {path for path in told if path.partition(".")[0] not in ABOUT_PEOPLE}
         names = {"Id", "SystemModstamp", "CreatedDate", *ALWAYS.get(object_, ())}
         names |= {self._task_key} if object_ == "Task" and self._task_key else set()
-        names |= {name for name in reads if _NAME.fullmatch(name) and name not in OURS}
+        names |= {name for name in reads if NAME.fullmatch(name) and name not in OURS}
         return sorted(names - self._lacks(object_))
 
     def _lacks(self, object_: str) -> set[str]:
@@ -325,7 +320,7 @@ class SalesforceSource(Source):
                 without = without or known or rows[0]["SystemModstamp"]
             if without:
                 after = {**after, "without": without}
-            yield from self._pages(object_, self._items(object_, rows), after, more)
+            yield from pages_of(object_, self._items(object_, rows), after, more)
         if not new:
             self._quiet.found_nothing(object_, start)
 
@@ -350,19 +345,19 @@ class SalesforceSource(Source):
             if again is not None and cursor is not None:
                 again += rows[: len(rows) - len(fresh)]
                 if more and not fresh:
-                    where = _after(rows[-1])
+                    where = after_row(rows[-1])
                     continue  # all of it is overlap so far
-                fresh = _missed(again, cursor) + fresh
-                trail += [(row["SystemModstamp"], _digest(row)) for row in again]
+                fresh = missed(again, cursor) + fresh
+                trail += [(row["SystemModstamp"], digest(row)) for row in again]
                 again = None
-            trail += [(row["SystemModstamp"], _digest(row)) for row in rows if row["SystemModstamp"] > before]
+            trail += [(row["SystemModstamp"], digest(row)) for row in rows if row["SystemModstamp"] > before]
             if fresh:
                 stamp = max(before, fresh[-1]["SystemModstamp"])
                 back = moment(stamp) - overlap
                 trail = [one for one in trail if moment(one[0]) >= back]
-                yield fresh, _cursor(stamp, trail), more
+                yield fresh, cursor_of(stamp, trail), more
             if more:
-                where = _after(rows[-1])
+                where = after_row(rows[-1])
 
     def _start(self, cursor: Cursor | None, since: datetime | None) -> str:
         """Where reading begins, as SOQL has times; "" = with everything."""
@@ -409,7 +404,7 @@ class SalesforceSource(Source):
         asked = set() if getattr(self._mapped[object_], "kind", "") == "user" else set(self._fields(object_))
         for rows, after, more in self._windows(object_, cursor, since):
             former = self._past.former(object_, [flat(row) for row in rows], asked, needs) if asked else []
-            yield from self._pages(object_, self._items(object_, rows), after, more, former=former)
+            yield from pages_of(object_, self._items(object_, rows), after, more, former=former)
 
     # -- what belongs to a record -------------------------------------------------------------------------------------
 
@@ -434,7 +429,7 @@ class SalesforceSource(Source):
         """How each stands, and who takes part: ``contact_ids``, the primary one first, with their ``contact_roles``."""
         roles: dict[str, list[Mapping[str, Any]]] = {}
         select = f"SELECT Id, OpportunityId, ContactId, Role, IsPrimary FROM {ROLES}"
-        for part in _cut([item["Id"] for item in items], 100):
+        for part in cut([item["Id"] for item in items], 100):
             for row in self._org.query_in(select, "OpportunityId", part):
                 roles.setdefault(row["OpportunityId"][:15], []).append(row)
         for item in items:
@@ -464,7 +459,7 @@ class SalesforceSource(Source):
             new = True
             ids = sorted({row["OpportunityId"] for row in rows})
             deals = self._by_id("Opportunity", ids)
-            yield from self._pages("Opportunity", self._items("Opportunity", deals), after, more)
+            yield from pages_of("Opportunity", self._items("Opportunity", deals), after, more)
         if not new:
             self._quiet.found_nothing(ROLES, start)
 
@@ -473,7 +468,7 @@ class SalesforceSource(Source):
 
     def _by_id(self, object_: str, ids: Sequence[str], reads: Iterable[str] | None = None) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = []
-        for part in _cut(ids, BATCH):
+        for part in cut(ids, BATCH):
             while True:
                 fields = self._fields(object_, reads)
                 try:
@@ -484,78 +479,6 @@ class SalesforceSource(Source):
                         raise
         return rows
 
-    # -- deletions ----------------------------------------------------------------------------------------------------
-
-    def _deletions(self, cursor: Cursor | None, since: datetime | None) -> Iterator[Page]:
-        """What was deleted or merged away, object after object; the cursor is what Salesforce says it has covered."""
-        now = self._context.now().astimezone(UTC).replace(microsecond=0)
-        covered: dict[str, str] = dict(cursor or {})
-        for object_ in (name for name in self._objects() if self._kinds().get(name, "user") != "user"):
-            start = moment(covered[object_]) if object_ in covered else since or now - self._settings["deletions"] * 2
-            start = max(start, now - OLDEST + timedelta(hours=1))
-            if now - start < self._settings["deletions"]:
-                continue
-            answer = self._org.call(
-                "GET",
-                f"sobjects/{quote(object_, safe='')}/deleted/",
-                params={"start": _seconds(start), "end": _seconds(now)},
-            )
-            if not isinstance(answer, Mapping):
-                raise NoAnswer("no list of deletions", sent=True)
-            entries = [
-                {"object": object_, "id": one["id"], "at": one["deletedDate"]} for one in answer["deletedRecords"]
-            ]
-            if object_ in _MERGED:
-                self._add_masters(object_, entries)
-            covered[object_] = answer["latestDateCovered"]
-            yield from self._pages(object_, [], dict(covered), deleted=entries)
-
-    def _add_masters(self, object_: str, entries: Sequence[dict[str, Any]]) -> None:
-        """A record that was merged away names its master: the other one lives on for both."""
-        for part in _cut([entry["id"] for entry in entries], 200):
-            select = f"SELECT Id, MasterRecordId FROM {object_}"
-            masters = {row["Id"][:15]: row for row in self._org.query_in(select, "Id", part, deleted=True)}
-            for entry in entries:
-                if master := masters.get(entry["id"][:15], {}).get("MasterRecordId"):
-                    entry["master"] = master
-
-    def _buried(self, object_: str, ids: Sequence[str]) -> list[dict[str, Any]]:
-        """Of ids that lead to nothing: those that are in the recycle bin. Of the others we know nothing."""
-        more = ", MasterRecordId" if object_ in _MERGED else ""
-        select = f"SELECT Id, IsDeleted, SystemModstamp{more} FROM {object_}"
-        found = []
-        for row in self._org.query_in(select, "Id", ids, deleted=True):
-            if row.get("IsDeleted"):
-                entry = {"object": object_, "id": row["Id"], "at": row["SystemModstamp"]}
-                found.append(entry | ({"master": row["MasterRecordId"]} if row.get("MasterRecordId") else {}))
-        return found
-
-    # -- pages --------------------------------------------------------------------------------------------------------
-
-    def _pages(
-        self,
-        object_: str,
-        items: Sequence[Mapping[str, Any]],
-        cursor: Cursor | None,
-        more: bool = False,
-        deleted: Sequence[Mapping[str, Any]] = (),
-        former: Sequence[Mapping[str, Any]] = (),
-    ) -> Iterator[Page]:
-        """Items cut into pages; the cursor comes with the last, so that a broken pull begins its window again."""
-        parts = [{"former": part, "records": []} for part in _by_size(former)]
-        parts += [{"records": part} for part in _by_size(items)]
-        parts += [{"records": [], "deleted": part} for part in _by_size(deleted)]
-        if not parts and cursor is not None:
-            parts = [{"records": []}]
-        for number, part in enumerate(parts, start=1):
-            last = number == len(parts)
-            yield Page(
-                document=orjson.dumps({"object": object_, **part}),
-                cursor=cursor if last else None,
-                more=more or not last,
-                records=len(part["records"]) + len(part.get("deleted", ())),
-            )
-
 
 def _of_person(object_: str, row: Mapping[str, Any]) -> dict[str, Any] | None:
     """A task, event or campaign membership as news of the person it is about; None when it is about nobody."""
@@ -565,81 +488,3 @@ def _of_person(object_: str, row: Mapping[str, Any]) -> dict[str, Any] | None:
         return None
     news = {f"{object_}.{name}": value for name, value in row.items()}
     return {"object": kind, "Id": who, "SystemModstamp": row["SystemModstamp"], **news}
-
-
-def flat(row: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """A record without ``attributes``, related fields as ``Owner.Email``. Of one that is not there, only its name."""
-    fields: dict[str, Any] = {}
-    for name, value in row.items():
-        if name == "attributes":
-            continue
-        if isinstance(value, Mapping):
-            fields |= flat(value, f"{prefix}{name}.")
-        else:
-            fields[f"{prefix}{name}"] = value
-    return fields
-
-
-def moment(text: str) -> datetime:
-    """``2026-11-20T08:00:00.000+0000`` in UTC. Raises ``ValueError``."""
-    return datetime.fromisoformat(text).astimezone(UTC)
-
-
-def literal(at: datetime) -> str:
-    """A time as SOQL writes it, to the millisecond."""
-    return f"{at.astimezone(UTC).isoformat(timespec='milliseconds').removesuffix('+00:00')}Z"
-
-
-def _value(value: str | int | float | bool) -> str:
-    """As SOQL writes it: ``TRUE``, ``7``, ``'text'``."""
-    return (
-        str(value).upper() if isinstance(value, bool) else str(value) if not isinstance(value, str) else quoted(value)
-    )
-
-
-def _seconds(at: datetime) -> str:
-    return f"{at.astimezone(UTC).isoformat(timespec='seconds')}"
-
-
-def _after(row: Mapping[str, Any]) -> str:
-    at = literal(moment(row["SystemModstamp"]))
-    return f" WHERE SystemModstamp > {at} OR (SystemModstamp = {at} AND Id > '{row['Id']}')"
-
-
-def _digest(row: Mapping[str, Any]) -> int:
-    """Of all it holds: stamps are of whole seconds, in which a row may change twice."""
-    return int.from_bytes(hashlib.sha256(orjson.dumps(row, option=orjson.OPT_SORT_KEYS)).digest()[:6])
-
-
-def _cursor(stamp: str, trail: Sequence[tuple[str, int]]) -> Cursor:
-    """``trail``: (stamp, digest) of the rows that the next pull will see again."""
-    return {"stamp": stamp, "sum": _sum(digest for _, digest in trail), "seen": [one[1] for one in trail[-SEEN:]]}
-
-
-def _sum(digests: Iterable[int]) -> int:
-    return sum(digests) % 2**48
-
-
-def _missed(again: Sequence[dict[str, Any]], cursor: Cursor) -> list[dict[str, Any]]:
-    """Of the rows in the overlap those that came in late; none when the overlap is as it was left."""
-    if _sum(_digest(row) for row in again) == cursor.get("sum"):
-        return []
-    seen = set(cursor.get("seen", ()))
-    return [row for row in again if _digest(row) not in seen]
-
-
-def _cut(values: Sequence[str], most: int) -> Iterator[Sequence[str]]:
-    return (values[start : start + most] for start in range(0, len(values), most))
-
-
-def _by_size(items: Sequence[Mapping[str, Any]]) -> Iterator[Sequence[Mapping[str, Any]]]:
-    """Parts of at most 1,000 items and about a megabyte."""
-    start, size = 0, 0
-    for place, item in enumerate(items):
-        length = len(orjson.dumps(item)) + 1
-        if place > start and (place - start == MOST or size + length > LARGEST):
-            yield items[start:place]
-            start, size = place, 0
-        size += length
-    if start < len(items):
-        yield items[start:]

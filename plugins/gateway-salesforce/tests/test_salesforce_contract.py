@@ -66,8 +66,8 @@ class TestSource(Parts, SourceContract):
 
     @pytest.fixture(autouse=True)
     def _small(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        for name, value in {"MOST": MOST, "WINDOW": WINDOW}.items():
-            monkeypatch.setattr(f"gateway_salesforce.source.{name}", value)
+        monkeypatch.setattr("gateway_salesforce.pages.MOST", MOST)
+        monkeypatch.setattr("gateway_salesforce.source.WINDOW", WINDOW)
 
     def build(self, context: Context) -> Source:
         return SalesforceSource(self.settings(objects=["Lead"]), context)

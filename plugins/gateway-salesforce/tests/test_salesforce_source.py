@@ -11,7 +11,7 @@ from pathlib import Path
 import orjson
 import pytest
 from gateway_salesforce import SalesforceSource
-from gateway_salesforce.source import flat
+from gateway_salesforce.soql import flat
 from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st

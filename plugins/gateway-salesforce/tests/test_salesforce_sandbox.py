@@ -73,7 +73,7 @@ VISITORS = 12
 @pytest.fixture
 def org():
     """An org of its own, whose time only the test moves, with the fields that the README asks for."""
-    from gateway_sandbox.salesforce.catalogue import field_of
+    from gateway_sandbox.salesforce.fields import field_of
 
     made = sandbox.SalesforceSandbox(clock=sandbox.Clock(START))
     for line in ("Gateway_Handoff__c string(64)", "Gateway_Reasons__c textarea(32000)"):

@@ -13,8 +13,8 @@ from gateway_sandbox.clock import Clock
 from gateway_sandbox.records import Record, Records
 from gateway_sandbox.salesforce import deploying
 from gateway_sandbox.salesforce.bulk import Bulk
-from gateway_sandbox.salesforce.catalogue import RowError, field_of
 from gateway_sandbox.salesforce.composite import Composite
+from gateway_sandbox.salesforce.fields import RowError, field_of
 from gateway_sandbox.salesforce.org import DuplicateRule, Org
 from gateway_sandbox.salesforce.outbound import Outbound
 from gateway_sandbox.salesforce.reading import Reading

@@ -16,7 +16,7 @@ from typing import Any
 
 from gateway_sandbox.calls import Call
 from gateway_sandbox.salesforce import ids
-from gateway_sandbox.salesforce.catalogue import RowError, stamp
+from gateway_sandbox.salesforce.fields import RowError, stamp
 from gateway_sandbox.salesforce.org import Options, Org
 from gateway_sandbox.salesforce.rows import refusal
 from gateway_sandbox.sandbox import Refusal, Reply, Route

@@ -10,7 +10,7 @@ from urllib.parse import quote, urlsplit
 import orjson
 
 from gateway_sandbox.calls import Call
-from gateway_sandbox.salesforce.catalogue import RowError
+from gateway_sandbox.salesforce.fields import RowError
 from gateway_sandbox.salesforce.org import Org
 from gateway_sandbox.salesforce.rows import refusal
 from gateway_sandbox.sandbox import Refusal, Reply, Route

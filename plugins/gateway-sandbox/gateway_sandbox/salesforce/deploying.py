@@ -20,7 +20,7 @@ from xml.etree import ElementTree
 import orjson
 
 from gateway_sandbox.calls import Call
-from gateway_sandbox.salesforce.catalogue import Field, RowError
+from gateway_sandbox.salesforce.fields import Field, RowError
 from gateway_sandbox.salesforce.org import Org
 from gateway_sandbox.salesforce.rows import refusal
 from gateway_sandbox.sandbox import Reply, Route

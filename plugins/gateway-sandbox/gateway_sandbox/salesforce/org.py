@@ -16,7 +16,8 @@ from typing import Any
 from gateway_sandbox.clock import Clock
 from gateway_sandbox.records import Record, Records
 from gateway_sandbox.salesforce import catalogue, ids
-from gateway_sandbox.salesforce.catalogue import CONVERTED_STATUS, LEAD_STATUS, STAGES, Field, RowError, stamp
+from gateway_sandbox.salesforce.catalogue import CONVERTED_STATUS, LEAD_STATUS, STAGES
+from gateway_sandbox.salesforce.fields import Field, RowError, stamp
 
 Changed = Callable[[str, str, str, Mapping[str, Any]], None]
 

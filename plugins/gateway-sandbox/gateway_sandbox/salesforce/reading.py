@@ -10,7 +10,8 @@ from typing import Any
 from gateway_sandbox.calls import Call
 from gateway_sandbox.clock import parse
 from gateway_sandbox.salesforce import ids, soql
-from gateway_sandbox.salesforce.catalogue import CHILDREN, READ_ONLY, RowError, stamp
+from gateway_sandbox.salesforce.catalogue import CHILDREN, READ_ONLY
+from gateway_sandbox.salesforce.fields import RowError, stamp
 from gateway_sandbox.salesforce.org import Org
 from gateway_sandbox.salesforce.rows import refusal
 from gateway_sandbox.sandbox import Refusal, Reply, Route

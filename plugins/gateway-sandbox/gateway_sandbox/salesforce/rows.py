@@ -9,7 +9,7 @@ from typing import Any
 
 from gateway_sandbox.calls import Call
 from gateway_sandbox.salesforce import ids
-from gateway_sandbox.salesforce.catalogue import RowError
+from gateway_sandbox.salesforce.fields import RowError
 from gateway_sandbox.salesforce.org import Options, Org, Written
 from gateway_sandbox.sandbox import Refusal, Reply, Route
 

@@ -108,7 +108,7 @@ def test_a_conversion_of_the_past_has_its_time(org, gateway):
     org.clock.advance(DAY)
     org.convert(lead.id)
     org.clock.advance(5 * DAY)
-    org.org._write(org.records["Lead"][lead.id], {}, org.org.user)
+    org.org.write(org.records["Lead"][lead.id], {}, org.org.user)
     history(gateway)
     [outcome] = rows(gateway, t.outcomes)
     assert (outcome.outcome, from_micros(outcome.at), outcome.precision) == ("qualified", START + DAY, "instant")

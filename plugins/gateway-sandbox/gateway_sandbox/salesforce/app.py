@@ -14,11 +14,13 @@ from gateway_sandbox.records import Record, Records
 from gateway_sandbox.salesforce import deploying
 from gateway_sandbox.salesforce.bulk import Bulk
 from gateway_sandbox.salesforce.composite import Composite
+from gateway_sandbox.salesforce.conversion import convert
 from gateway_sandbox.salesforce.fields import RowError, field_of
-from gateway_sandbox.salesforce.org import DuplicateRule, Org
+from gateway_sandbox.salesforce.org import Org
 from gateway_sandbox.salesforce.outbound import Outbound
 from gateway_sandbox.salesforce.reading import Reading
 from gateway_sandbox.salesforce.rows import Rows, refusal
+from gateway_sandbox.salesforce.rules import DuplicateRule
 from gateway_sandbox.salesforce.tokens import CONSUMER_KEY, CONSUMER_SECRET, USERNAME, Tokens
 from gateway_sandbox.sandbox import Noun, Refusal, Reply, Route, Sandbox
 
@@ -96,7 +98,7 @@ class SalesforceSandbox(Sandbox):
     def convert(self, lead: str, **more: Any) -> dict[str, str | None]:
         """Convert a lead (``opportunity=`` a name, ``amount=``, ``contact=`` an id, ``keep_key=``)."""
         with self.lock:
-            return self.org.convert(lead, **more)
+            return convert(self.org, lead, **more)
 
     def merge(self, winner: str, loser: str) -> Record:
         with self.lock:

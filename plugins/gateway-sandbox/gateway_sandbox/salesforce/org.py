@@ -1,16 +1,16 @@
-"""The org: its records, and every rule that may refuse a write.
+"""The org: its records, and how they are written.
 
-Writes come from the API's user (``by`` = its id) or from a person; both obey the same rules, but only a person converts
-leads and merges records here, as there is no REST call for it.
+Writes come from the API's user (``by`` = its id) or from a person; both obey the same ``rules``, but only a person
+converts leads (``conversion``) and merges records here, as there is no REST call for it.
 """
 
 from __future__ import annotations
 
 import collections
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from gateway_sandbox.clock import Clock
@@ -18,24 +18,9 @@ from gateway_sandbox.records import Record, Records
 from gateway_sandbox.salesforce import catalogue, ids
 from gateway_sandbox.salesforce.catalogue import CONVERTED_STATUS, LEAD_STATUS, STAGES
 from gateway_sandbox.salesforce.fields import Field, RowError, stamp
+from gateway_sandbox.salesforce.rules import DuplicateRule, refuse
 
 Changed = Callable[[str, str, str, Mapping[str, Any]], None]
-
-
-@dataclass(slots=True)
-class DuplicateRule:
-    """Fires when a new or changed ``object`` shares its e-mail with a record of ``against``.
-
-    ``block``: no header saves past it.
-    """
-
-    object: str = "Lead"
-    against: tuple[str, ...] = ("Lead", "Contact")
-    block: bool = False
-    name: str = "Standard_Lead_Duplicate_Rule"
-    on_update: bool = True
-    spelling: str = "duplicateResut"
-    """The key is really spelled like that; some answers say ``duplicateResult``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +84,10 @@ class Org:
             )
         ]
         self.queue = self.add("Group", {"Name": "Inbound leads", "DeveloperName": "Inbound_Leads", "Type": "Queue"}).id
+        self._furnish(sandbox)
+
+    def _furnish(self, sandbox: bool) -> None:
+        """What is in an org before anybody wrote to it."""
         self.add("QueueSobject", {"QueueId": self.queue, "SobjectType": "Lead"})
         for place, status in enumerate(LEAD_STATUS):
             self.add(
@@ -124,9 +113,9 @@ class Org:
                     "DefaultProbability": probability,
                 },
             )
-        organization = Record("Organization", self.id, clock.now(), clock.now())
+        organization = Record("Organization", self.id, self.clock.now(), self.clock.now())
         organization.values = {
-            **self._born("Organization", self.id, clock.now(), self.user),
+            **self._born("Organization", self.id, self.clock.now(), self.user),
             "Name": "Sandbox Ltd",
             "IsSandbox": sandbox,
             "InstanceName": "SBX1",
@@ -185,7 +174,7 @@ class Org:
         missing = [of.name for of in self.objects[object].values() if of.required and kept.get(of.name) is None]
         if missing:
             raise RowError("REQUIRED_FIELD_MISSING", f"Required fields are missing: [{', '.join(missing)}]", missing)
-        self._refuse(object, kept, None, options)
+        refuse(self, object, kept, None, options)
         if "OwnerId" in self.objects[object] and kept.get("OwnerId") is None:
             kept["OwnerId"] = by
         self._assign(object, kept, options)
@@ -215,9 +204,9 @@ class Org:
         cleared = [name for name, value in kept.items() if value is None and self.objects[object][name].required]
         if cleared:
             raise RowError("REQUIRED_FIELD_MISSING", f"Required fields are missing: [{', '.join(cleared)}]", cleared)
-        self._refuse(object, kept, record, options)
+        refuse(self, object, kept, record, options)
         self._assign(object, kept, options)
-        self._write(record, kept, by)
+        self.write(record, kept, by)
         return Written(record.id, False)
 
     def upsert(
@@ -323,85 +312,6 @@ class Org:
         self.update(object, id, values, by or self.people[0], Options(assign="FALSE", allow_save=True))
         return self.records[object][ids.whole(id)]
 
-    def convert(
-        self,
-        lead: str,
-        *,
-        opportunity: str | None = None,
-        amount: float | None = None,
-        contact: str | None = None,
-        keep_key: bool = True,
-        by: str | None = None,
-    ) -> dict[str, str | None]:
-        """Convert a lead: account, contact and (named) opportunity; tasks and campaign memberships move along.
-
-        ``keep_key``: the admin mapped the gateway's key to the contact. Raises ``RowError``.
-        """
-        record = self.get(lead, "Lead")
-        by = by or self.people[0]
-        if record is None:
-            raise RowError("INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id")
-        if record["IsConverted"]:
-            raise RowError("CANNOT_UPDATE_CONVERTED_LEAD", "This lead has been converted")
-        at = self.clock.now()
-        owner = record["OwnerId"] if str(record["OwnerId"]).startswith("005") else by
-        if contact is None:
-            account = self.add("Account", {"Name": record["Company"], "OwnerId": owner}, by)
-            same = (
-                "FirstName",
-                "LastName",
-                "Title",
-                "Email",
-                "Phone",
-                "MobilePhone",
-                "HasOptedOutOfEmail",
-                "DoNotCall",
-            )
-            values = {name: record[name] for name in same}
-            if keep_key:
-                values |= {name: record[name] for name in self.objects["Contact"] if name.startswith("Gateway_")}
-            person = self.add("Contact", {**values, "AccountId": account.id, "OwnerId": owner}, by)
-            contact, account_id = person.id, account.id
-        else:
-            contact = ids.whole(contact)
-            account_id = self.records["Contact"][contact]["AccountId"]
-        deal = None
-        if opportunity is not None:
-            deal = self.add(
-                "Opportunity",
-                {
-                    "Name": opportunity,
-                    "AccountId": account_id,
-                    "StageName": "Prospecting",
-                    "Amount": amount,
-                    "CloseDate": (at + timedelta(days=30)).strftime("%Y-%m-%d"),
-                    "LeadSource": record["LeadSource"],
-                    "OwnerId": owner,
-                },
-                by,
-            ).id
-            self._follow(self.records["Opportunity"][deal])
-            self.add("OpportunityContactRole", {"OpportunityId": deal, "ContactId": contact, "IsPrimary": True}, by)
-        for task in list(self.records.alive("Task")):
-            if task["WhoId"] == record.id:
-                self._write(task, {"WhoId": contact}, by)
-        for member in list(self.records.alive("CampaignMember")):
-            if member["LeadId"] == record.id:
-                self._write(member, {"ContactId": contact, "LeadOrContactId": contact}, by)
-        self._write(
-            record,
-            {
-                "IsConverted": True,
-                "Status": CONVERTED_STATUS,
-                "ConvertedDate": at.strftime("%Y-%m-%d"),
-                "ConvertedAccountId": account_id,
-                "ConvertedContactId": contact,
-                "ConvertedOpportunityId": deal,
-            },
-            by,
-        )
-        return {"account": account_id, "contact": contact, "opportunity": deal}
-
     def merge(self, winner: str, loser: str, by: str | None = None) -> Record:
         """A person merges two records; the loser stays as a deleted row that names its master."""
         first, second = self.get(winner), self.get(loser)
@@ -411,7 +321,7 @@ class Org:
         self._unindex(second)
         self._gone(second, MasterRecordId=first.id)
         second.merged_into = first.id
-        self._write(first, blanks, by or self.people[0])
+        self.write(first, blanks, by or self.people[0])
         return first
 
     # Inside
@@ -438,19 +348,19 @@ class Org:
             self._undo.append(_Undo(record, None))
         for name, value in kept.items():
             record.put(name, value, at, by)
-        self._follow(record)
+        self.follow(record)
         self._reindex(record)
         if object == "Opportunity":
             self._staged(record, by)
         return record
 
-    def _write(self, record: Record, kept: Mapping[str, Any], by: str) -> None:
+    def write(self, record: Record, kept: Mapping[str, Any], by: str) -> None:
         self._remember(record)
         at = self.clock.now()
         was = dict(record.values)
         self._unindex(record)
         changed = {name: value for name, value in kept.items() if record.put(name, value, at, by)}
-        self._follow(record)
+        self.follow(record)
         self._reindex(record)
         # every save moves the stamp, also one that changes nothing
         record.changed_at = at
@@ -482,7 +392,7 @@ class Org:
         held = {name: record[name] for name in names if record[name] is not None}
         self._make("OpportunityHistory", {"OpportunityId": record.id, **held}, by, record.changed_at)
 
-    def _follow(self, record: Record) -> None:
+    def follow(self, record: Record) -> None:
         """Fields that follow from others."""
         values = record.values
         if record.object in ("Lead", "Contact", "User"):
@@ -498,13 +408,13 @@ class Org:
             values["IsClosed"] = closed
         elif record.object == "CampaignMember":
             values["LeadOrContactId"] = values.get("ContactId") or values.get("LeadId")
-            status = self._member_status(values.get("CampaignId"), values.get("Status"))
+            status = self.member_status(values.get("CampaignId"), values.get("Status"))
             responded = bool(status and status["HasResponded"])
             if responded and not values.get("HasResponded"):
                 values["FirstRespondedDate"] = self.clock.now().strftime("%Y-%m-%d")
             values["HasResponded"] = responded
 
-    def _member_status(self, campaign: Any, label: Any) -> Record | None:
+    def member_status(self, campaign: Any, label: Any) -> Record | None:
         return next(
             (
                 one
@@ -541,102 +451,6 @@ class Org:
             )
         return kept
 
-    def _refuse(self, object: str, kept: Mapping[str, Any], record: Record | None, options: Options) -> None:
-        """Every rule beyond types: references, unique values, campaigns, duplicates, the admin's own."""
-        for name, value in kept.items():
-            of = self.objects[object][name]
-            if value is None:
-                continue
-            if of.to:
-                self._check_reference(object, of, value)
-            if of.unique:
-                other = [one for one in self.matching(object, name, value) if one is not record]
-                if other:
-                    raise RowError(
-                        "DUPLICATE_VALUE",
-                        f"duplicate value found: {name} duplicates value on record with id: {other[0].id}",
-                    )
-        who, what = self._would(kept, record, "WhoId"), self._would(kept, record, "WhatId")
-        if object == "Task" and what and str(who).startswith("00Q"):
-            raise RowError(
-                "FIELD_INTEGRITY_EXCEPTION", "Related To ID: can only be null when Name is a lead", ["WhatId"]
-            )
-        if object == "CampaignMember":
-            self._check_member(kept, record)
-        self._check_duplicates(object, kept, record, options)
-        would = Record(object, record.id if record else "", self.clock.now(), self.clock.now())
-        would.values = {**(record.values if record else {}), **kept}
-        for rule in self.validation:
-            wrong = rule(would)
-            if wrong:
-                raise RowError("FIELD_CUSTOM_VALIDATION_EXCEPTION", wrong[0], wrong[1])
-
-    def _would(self, kept: Mapping[str, Any], record: Record | None, name: str) -> Any:
-        return kept[name] if name in kept else record[name] if record else None
-
-    def _check_reference(self, object: str, of: Field, value: str) -> None:
-        kind = ids.object_of(value)
-        if kind not in of.to:
-            if of.name == "OwnerId" and kind == "Group":
-                raise RowError("INVALID_CROSS_REFERENCE_KEY", "Owner ID: a queue cannot own this object", ["OwnerId"])
-            raise RowError(
-                "FIELD_INTEGRITY_EXCEPTION", f"{of.shown_label}: id value of incorrect type: {value}", [of.name]
-            )
-        target = self.records[kind].get(value)
-        if target is None:
-            raise RowError("INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id", [of.name])
-        if target.gone:
-            raise RowError("ENTITY_IS_DELETED", "entity is deleted", [of.name])
-        if kind == "User" and of.name == "OwnerId" and not target["IsActive"]:
-            raise RowError(
-                "INACTIVE_OWNER_OR_USER", "operation performed with inactive user [" + value + "]", [of.name]
-            )
-        if target["IsConverted"] and object in ("Task", "CampaignMember"):
-            raise RowError("CANNOT_UPDATE_CONVERTED_LEAD", "cannot reference converted lead", [of.name])
-        if kind == "Group" and of.name == "OwnerId":
-            holds = any(
-                one["QueueId"] == value and one["SobjectType"] == object for one in self.records.alive("QueueSobject")
-            )
-            if not holds:
-                raise RowError(
-                    "FIELD_INTEGRITY_EXCEPTION", f"Queue not associated with this SObject type: {object}", ["OwnerId"]
-                )
-
-    def _check_member(self, kept: Mapping[str, Any], record: Record | None) -> None:
-        if record is None:
-            people = [kept.get("LeadId"), kept.get("ContactId")]
-            if sum(one is not None for one in people) != 1:
-                raise RowError("FIELD_INTEGRITY_EXCEPTION", "A member is a lead or a contact", ["LeadId", "ContactId"])
-            person = people[0] or people[1]
-            for one in self.records.alive("CampaignMember"):
-                if one["CampaignId"] == kept["CampaignId"] and one["LeadOrContactId"] == person:
-                    raise RowError("DUPLICATE_VALUE", "Already a campaign member.")
-        status = kept.get("Status")
-        campaign = self._would(kept, record, "CampaignId")
-        if status is not None and self._member_status(campaign, status) is None:
-            raise RowError("INVALID_STATUS", f"bad value for campaign member status: {status}", ["Status"])
-
-    def _check_duplicates(self, object: str, kept: Mapping[str, Any], record: Record | None, options: Options) -> None:
-        email = kept.get("Email")
-        if not email or (record is not None and str(record["Email"]).lower() == str(email).lower()):
-            return
-        for rule in self.duplicate_rules:
-            if rule.object != object or (record is not None and not rule.on_update):
-                continue
-            matches = {
-                against: [
-                    one
-                    for one in self.matching(against, "Email", email)
-                    if one is not record and not one["IsConverted"]
-                ]
-                for against in rule.against
-            }
-            if not any(matches.values()) or (options.allow_save and not rule.block):
-                continue
-            raise RowError(
-                "DUPLICATES_DETECTED", "Use one of these records?", more={rule.spelling: _duplicates(rule, matches)}
-            )
-
     def _assign(self, object: str, kept: dict[str, Any], options: Options) -> None:
         """An active assignment rule takes every lead whose writer did not say FALSE."""
         if object == "Lead" and self.assignment_owner and (options.assign or "TRUE").upper() != "FALSE":
@@ -654,36 +468,3 @@ class Org:
         for name in self._indexed(record.object):
             if record[name] is not None:
                 self._index[record.object, name].setdefault(str(record[name]).lower(), {})[record.id] = None
-
-
-def _duplicates(rule: DuplicateRule, matches: Mapping[str, Iterable[Record]]) -> dict[str, Any]:
-    return {
-        "allowSave": not rule.block,
-        "duplicateRule": rule.name,
-        "duplicateRuleEntityType": rule.object,
-        "errorMessage": "Use one of these records?",
-        "matchResults": [
-            {
-                "entityType": against,
-                "errors": [],
-                "matchEngine": "ExactMatchEngine",
-                "matchRecords": [
-                    {
-                        "additionalInformation": [],
-                        "fieldDiffs": [],
-                        "matchConfidence": 100.0,
-                        "record": {
-                            "attributes": {"type": against, "url": f"/services/data/v67.0/sobjects/{against}/{one.id}"},
-                            "Id": one.id,
-                        },
-                    }
-                    for one in found
-                ],
-                "rule": f"Standard_{against}_Match_Rule",
-                "size": len(list(found)),
-                "success": True,
-            }
-            for against, found in matches.items()
-            if found
-        ],
-    }

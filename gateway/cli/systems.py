@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gateway.answers.systems import SystemSchema, systems_of
-from gateway.answers.texts import moment
+from gateway.answers.texts import moment, plural
 from gateway.cli.adding import add
 from gateway.cli.main import App, pass_app, pass_app_to_look
 from gateway.cli.output import json_option, say, say_json, table
@@ -197,16 +197,30 @@ def pause(app: App, system: str, reason: str) -> None:
 
 @systems.command()
 @click.argument("systems", metavar="SYSTEM...", nargs=-1, required=True)
+@click.option("--unheard", is_flag=True, help="After a restore: though their news since was not pulled.")
 @pass_app
-def resume(app: App, systems: tuple[str, ...]) -> None:
-    """Send to paused systems again."""
+def resume(app: App, systems: tuple[str, ...], unheard: bool) -> None:
+    """Send to paused systems again.
+
+    After a restore only those whose news since then was pulled and read: else they would be told again what they know.
+    """
+    from gateway.inbound.unheard import require_heard
+    from gateway.outbound.delivery import MAYBE_SENT
     from gateway.settings.instance import known_systems
-    from gateway.store import switches
+    from gateway.store import restored
     from gateway.store.database import write
+    from gateway.times import to_micros
 
     gateway = app.gateway
     known_systems(gateway.instance, systems)
+    for system in () if unheard else systems:
+        require_heard(gateway, system)
     with write(gateway.store.main) as connection:
-        reasons = {system: switches.resume(connection, system) for system in systems}
-    for system, reason in reasons.items():
+        now = to_micros(gateway.now())
+        done = {system: restored.go_on(connection, system, now) for system in systems}
+    for system, (reason, left) in done.items():
         say(f"{system}: resumed (it was paused: {reason})" if reason else f"{system}: was not paused")
+        if left:
+            say(f"{system}: {plural(left, 'message')} planned until now will not be sent: the store before may have;")
+            say(f"look at `gateway deliveries list --system {system} --state dead`, and send those that nobody has by")
+            say(f"`gateway deliveries retry ID...`, or all by `--system {system} --code {MAYBE_SENT}`")

@@ -36,7 +36,7 @@ SKEW = timedelta(minutes=5)
 HISTORY, FIELDS, BEGAN = "history of ", "fields ", "beginning of "
 """What the cursors of these readings are called, before their stream or fields."""
 PULLED = "pulled "
-"""What it is called, before the stream, when a machine of several pulled it last."""
+"""What it is called, before the stream, when a machine of several pulled it last, or one that was restored."""
 WHOLE = {"whole": True}
 """The cursor of a past that was read to its end."""
 TRIES = 30
@@ -130,7 +130,7 @@ class Pulling:
         return pages
 
     def _pulled(self, stream: str) -> datetime:
-        """When a machine of several pulled it last."""
+        """When it was pulled last, where that is kept."""
         with read(self.engine) as connection:
             cursor = due.cursor(connection, self.system, PULLED + stream)
         return datetime.fromisoformat(cursor["at"]) if cursor is not None else _NEVER
@@ -264,11 +264,21 @@ class Pulling:
     def _pages(self, stream: str, since: datetime | None, history: bool, origin: Origin) -> Iterator[Page]:
         with read(self.engine) as connection:
             cursor = due.cursor(connection, self.system, stream) if since is None else None
+            restored = origin == "pull" and due.restored(connection, self.system) is not None
         for page in self._guarded(f"pull {stream}", lambda: self.source.pull(stream, cursor, since)):
             self.inbox.append_page(self.system, stream, page, self.now(), origin=origin, history=history)
             if page.cursor is not None:
                 self._save(stream, page.cursor)
             yield page
+        if restored:
+            self._save(PULLED + stream, {"at": self.now().isoformat()})
+
+    def unheard(self, since: datetime) -> list[str]:
+        """The streams that were not pulled to their end since then, while nothing was sent after a restore."""
+        try:
+            return [stream for stream in self._guarded("streams", self.source.streams) if self._pulled(stream) < since]
+        except _Failed as failed:
+            raise failed.cause from None
 
     def _guarded(self, call: str, start: Callable[[], Iterable[Any]]) -> Iterator[Any]:
         """What the source gives, one by one, the clock watched at each."""

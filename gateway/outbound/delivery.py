@@ -20,7 +20,7 @@ import orjson
 from sqlalchemy import Engine
 
 from gateway.checked import Garbage, Tampered, refuse_receipts
-from gateway.contracts import COMPANIONS, LIST, TASK, Call, Receipt, Sink, Write, without_secrets
+from gateway.contracts import COMPANIONS, LIST, NOTICE, TASK, Call, Receipt, Sink, Write, without_secrets
 from gateway.errors import StaleCommit
 from gateway.leads.record import Record
 from gateway.model import Guard
@@ -40,6 +40,8 @@ TRIES = 4
 GARBAGE = "no valid receipt"
 QUARANTINED = "plugin quarantined"
 """Code of a write that waits because its plugin has failed with others."""
+MAYBE_SENT = "restored"
+"""Code of a message to people that was planned before a restored store went on; who tries it again wants it sent."""
 
 _ANYTHING = (Exception, SystemExit)  # what plugin code may raise: it may even leave
 _RESULTS = frozenset({"done", "moved", "gone", "duplicate", "unknown", "retry", "rejected", "auth", "limit"})
@@ -142,6 +144,7 @@ class Delivery:
         answers |= self._look_up(worker, unsure)
         nobodys = [row.key for row in rows if not row.fields and row.key not in answers]  # forgotten, and never made
         answers |= {key: Receipt(key=key, result="gone", code=outbox.KNOWN) for key in nobodys}
+        answers |= self._told_before({key: row for key, (row, _) in todo.items() if key not in answers})
         made_before, silent = self._made_before({key: both for key, both in todo.items() if key not in answers}, links)
         todo |= made_before
         answers |= silent
@@ -276,6 +279,17 @@ class Delivery:
                 elif row.create and ids:
                     found[key] = Receipt(key=key, result="duplicate", candidates=ids)
         return found
+
+    def _told_before(self, rows: Mapping[str, Any]) -> dict[str, Receipt]:
+        """Messages to people that were planned before the system went on after a restore: the store before may have
+        sent them. They go when a person says so."""
+        planned = {key: row.planned_at for key, row in rows.items() if row.object == NOTICE and row.code != MAYBE_SENT}
+        if not planned:
+            return {}
+        with read(self.engine) as connection:
+            until = restored.resumed(connection, self.system)
+        maybe = Receipt(key="", result="rejected", code=MAYBE_SENT, message="the store before may have sent it")
+        return {key: replace(maybe, key=key) for key, at in planned.items() if at <= until}
 
     def _made_before(self, todo: Todo, links: outbox.Links) -> tuple[dict[str, tuple[Any, Write]], dict[str, Receipt]]:
         """After a restore, of the tasks that are to be made: those the store before made, as changes of what is

@@ -126,6 +126,13 @@ def paused(connection: Connection, system: str) -> str:
     return str(connection.scalar(select(t.systems.c.paused).where(t.systems.c.name == system)) or "")
 
 
+def restored(connection: Connection, system: str) -> int | None:
+    """Since when nothing is sent to ``system`` because the store came out of a backup; None = for nothing like that."""
+    s = t.systems.c
+    mine = select(s.paused_at).where(s.name == system, s.paused.startswith(RESTORED, autoescape=True))
+    return connection.scalar(mine)
+
+
 def silent(connection: Connection, system: str) -> str:
     """Why ``system`` is not even asked for its news: not for what a restore has paused it."""
     reason = paused(connection, system)

@@ -185,6 +185,42 @@ def test_a_paused_connection_is_told_when_it_begins_and_when_it_ends(world: Worl
     assert world.work() == []
 
 
+def test_what_was_planned_before_a_restored_store_went_on_is_not_told_twice(world: World) -> None:
+    """Nobody can be asked whether they have it: it waits for a person's word. What comes later is told as ever."""
+
+    def said(*words: str) -> str:
+        result = CliRunner().invoke(cli, ["-C", str(world.root), *words])
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    with write(world.gateway.store.main) as connection:
+        switches.pause(connection, "mail", "a test", to_micros(world.at))
+    world.comes(**ANN)
+    assert world.work() == []
+    said("db", "backup", str(world.root / "kept"))
+    said("systems", "resume", "mail")
+    ann = {("rep@example.com", "New lead: Ann Lee (One)"), ("partner@example.com", "mql: Ann Lee (One)")}
+    assert ann <= set(world.work())
+    world.gateway.close()
+    main = (world.root / "gateway.yaml").read_text()
+    (world.root / "gateway.yaml").write_text(f"{main}\nstore: again\n")
+    said("db", "restore", str(world.root / "kept"))
+    world.at = datetime.now(UTC)
+    world.gateway = world.opened()
+    world.comes(first="Bob", demo=True)
+    assert world.work() == []
+    assert "planned until now will not be sent" in said("systems", "resume", "mail")
+    world.at += timedelta(minutes=1)
+    world.comes(first="Eve", demo=True)
+    told = world.work()
+    assert {("rep@example.com", "New lead: Eve"), ("partner@example.com", "mql: Eve")} <= set(told)
+    assert not any("Ann" in subject or "Bob" in subject for _, subject in told)
+    assert "may have sent it" in said("deliveries", "list", "--system", "mail", "--state", "dead")
+    said("deliveries", "retry", "--system", "mail", "--code", "restored")
+    world.at += timedelta(minutes=5)
+    assert {*ann, ("rep@example.com", "New lead: Bob"), ("partner@example.com", "mql: Bob")} <= set(world.work())
+
+
 def test_a_state_that_begins_anew_is_told_anew(world: World) -> None:
     world.work()
     for _ in range(2):

@@ -149,7 +149,9 @@ def test_who_was_handed_over_since_a_backup_has_one_task(it, crm, stores, at):
     held = handed_over(it, crm, stores, at)
     assert it.deliver("crm") == 0
     assert "PAUSED: restored from a backup" in it.run("status").stdout
+    assert "Run `gateway pull crm`" in it.run("systems", "resume", "crm", code=1).stderr
     it.pull("crm")
+    assert "of its documents since the restore are not read yet" in it.run("systems", "resume", "crm", code=1).stderr
     it.work()
     it.run("systems", "resume", "crm")
     it.deliver("crm")
@@ -161,6 +163,17 @@ def test_who_was_handed_over_since_a_backup_has_one_task(it, crm, stores, at):
     it.work()
     it.deliver("crm")
     assert sorted(one[-1] for one in crm.holds().elements()) == [1] * 21
+
+
+@pytest.mark.sqlite
+def test_who_cannot_be_pulled_is_gone_on_with_by_a_word_of_its_own(it, crm, stores, at):
+    """The system answers nobody: that is for a person to decide."""
+    handed_over(it, crm, stores, at)
+    it.run("systems", "resume", "crm", code=1)
+    it.run("systems", "resume", "crm", "--unheard")
+    assert "PAUSED" not in it.run("status").stdout
+    it.run("systems", "pause", "crm")
+    it.run("systems", "resume", "crm")  # a pause by hand asks for nothing
 
 
 @pytest.mark.sqlite
@@ -192,6 +205,7 @@ def test_a_task_of_the_store_before_stands_for_nothing_that_came_long_after(it, 
     restored(it, stores, at)
     at[0] += timedelta(days=31)
     it.pull("crm")
+    it.work()
     it.run("systems", "resume", "crm")
     it.give("site", document(2, "p1"))
     it.work()

@@ -13,7 +13,8 @@ from sqlalchemy import Connection
 from gateway.answers.plan import preview, preview_json
 from gateway.answers.systems import SystemSchema, counts_json, mapping_json, systems_of
 from gateway.errors import NotFound, Refused
-from gateway.store import listing, switches
+from gateway.inbound.unheard import require_heard
+from gateway.store import listing, restored, switches
 from gateway.store.database import write
 from gateway.times import to_micros
 from gateway.web import uploads
@@ -89,9 +90,11 @@ def pause(said: dict[str, Any], name: str) -> Any:
 
 @blueprint.changes("/systems/<name>/resume", "operate", None, SystemSchema)
 def resume(name: str) -> Any:
-    """Send to it again."""
-    with _turned("resume", _named(name), "") as connection:
-        switches.resume(connection, name)
+    """Send to it again. After a restore its news since then has to be pulled and read before."""
+    found = _named(name)
+    require_heard(desk().gateway, name)
+    with _turned("resume", found, "") as connection:
+        restored.go_on(connection, name, to_micros(desk().gateway.now()))
     return SystemSchema().dump(_named(name))
 
 

@@ -16,7 +16,8 @@ from gateway.answers.texts import who
 from gateway.answers.work import in_words as work_in_words
 from gateway.contracts import Source
 from gateway.errors import NotFound, Refused
-from gateway.store import listing, switches
+from gateway.inbound.unheard import require_heard
+from gateway.store import listing, restored, switches
 from gateway.store.database import write
 from gateway.sync.companions import in_words
 from gateway.times import to_micros
@@ -107,6 +108,8 @@ def steer(desk: Desk, name: str, word: str) -> ResponseReturnValue:
             raise Refused(f"{name}: outbound is off; `gateway activate {name}` switches it on")
         begin(desk, "push", name, ("push", name))
         return done(f"{name} is told what is planned.", "desk.jobs")
+    if word == "resume":
+        require_heard(desk.gateway, name)
     reason = request.form.get("reason", "").strip()[:200]
     after = {"reason": reason} if reason else None
     with (
@@ -118,8 +121,10 @@ def steer(desk: Desk, name: str, word: str) -> ResponseReturnValue:
             switches.pause(connection, name, reason or "paused by hand", to_micros(gateway.now()))
             told = f"{name} is paused; its writes wait."
         elif word == "resume":
-            before = switches.resume(connection, name)
+            before, left = restored.go_on(connection, name, to_micros(gateway.now()))
             told = f"{name} is written to again." if before else f"{name} was not paused."
+            if left:
+                told += f" {left} messages planned until now become dead letters: the store before may have sent them."
         else:
             raise Refused(f"no such word: {word}")
     return done(told, "desk.system", name=name)

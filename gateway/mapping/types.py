@@ -191,12 +191,16 @@ class Boolean(Typed):
         return self.load(value)
 
 
-class Date(Typed):
-    expected = "a date"
+class OfClock(Typed):
+    """A moment, or a day, as the system writes it."""
 
     def __init__(self, options: Options) -> None:
         super().__init__(options)
         self.clock = Clock(options.zone, options.form, options.unit)
+
+
+class Date(OfClock):
+    expected = "a date"
 
     def load(self, raw: Any) -> Any:
         return self.clock.read_date(raw).isoformat()
@@ -205,12 +209,8 @@ class Date(Typed):
         return self.clock.write_date(date.fromisoformat(value[:10]))
 
 
-class DateTime(Typed):
+class DateTime(OfClock):
     expected = "a time"
-
-    def __init__(self, options: Options) -> None:
-        super().__init__(options)
-        self.clock = Clock(options.zone, options.form, options.unit)
 
     def load(self, raw: Any) -> Any:
         return canonical(self.clock.read(raw)[0])

@@ -32,6 +32,7 @@ from gateway.store import due as dues
 from gateway.store import rescoring
 from gateway.store import tables as t
 from gateway.store.among import among
+from gateway.store.listing import rows_of
 from gateway.store.rows import sought
 
 _l, _s, _h, _a, _i = t.leads.c, t.scores.c, t.handoffs.c, t.activities.c, t.identities.c
@@ -78,7 +79,7 @@ def leads(
         chosen = _chosen(s.source, s.total, s.band, _conditions(wanted, s.band, few))
         if after is not None:
             chosen = chosen.where(or_(total < after[0], and_(total == after[0], _l.id < after[1])))
-        return _rows(connection, chosen.order_by(total.desc(), _l.id.desc()).limit(limit))
+        return rows_of(connection, chosen.order_by(total.desc(), _l.id.desc()).limit(limit))
     conditions = _conditions(wanted, _s.band, None)
     rows: list[dict[str, Any]] = []
     if after is None or after[0] >= 0:
@@ -86,13 +87,13 @@ def leads(
         chosen = _chosen(scored, _s.total, _s.band, [_s.name == score_name, *conditions])
         if after is not None:
             chosen = chosen.where(tuple_(_s.total, _s.lead) < tuple_(*after))
-        rows = _rows(connection, chosen.order_by(_s.total.desc(), _s.lead.desc()).limit(limit))
+        rows = rows_of(connection, chosen.order_by(_s.total.desc(), _s.lead.desc()).limit(limit))
     if len(rows) < limit and not wanted.band:
         none = not_(exists().where(_s.lead == _l.id, _s.name == score_name))
         chosen = _chosen(t.leads, null(), null(), [none, *conditions])
         if after is not None and after[0] < 0:
             chosen = chosen.where(_l.id < after[1])
-        rows += _rows(connection, chosen.order_by(_l.id.desc()).limit(limit - len(rows)))
+        rows += rows_of(connection, chosen.order_by(_l.id.desc()).limit(limit - len(rows)))
     return rows
 
 
@@ -103,10 +104,6 @@ def _chosen(source: Any, total: Any, band: Any, conditions: Sequence[ColumnEleme
     )
     with_sales = source.outerjoin(t.handoffs, and_(_h.lead == _l.id, _h.state == "open"))
     return select(*columns).select_from(with_sales).where(*conditions)
-
-
-def _rows(connection: Connection, statement: Select[Any]) -> list[dict[str, Any]]:
-    return [dict(row) for row in connection.execute(statement).mappings()]
 
 
 def how_many(connection: Connection, score_name: str, wanted: Wanted) -> int:

@@ -55,14 +55,14 @@ def leads(
     )
     chosen = select(*columns).select_from(joined).where(*wanted)
     total = connection.scalar(select(func.count()).select_from(joined).where(*wanted))
-    return _rows(connection, chosen.order_by(s.total.desc().nulls_last(), c.id).limit(limit)), int(total or 0)
+    return rows_of(connection, chosen.order_by(s.total.desc().nulls_last(), c.id).limit(limit)), int(total or 0)
 
 
 def named(connection: Connection, ids: Sequence[str], score_name: str) -> Rows:
     """These leads in this order, forgotten ones, too: id, attributes, stage, persona, entered_at, total."""
     c, s = t.leads.c, shown(t.leads, t.leads.c.id, score_name)
     columns = select(c.id, c.attributes, c.stage, c.persona, c.entered_at, s.total).select_from(s.source)
-    found = {row["id"]: row for row in _rows(connection, columns.where(among(c.id, ids)))}
+    found = {row["id"]: row for row in rows_of(connection, columns.where(among(c.id, ids)))}
     return [found[one] for one in ids if one in found]
 
 
@@ -101,7 +101,7 @@ def of_lead(connection: Connection, lead: str) -> dict[str, Rows]:
     return {
         "transitions": _of(connection, t.transitions, lead, t.transitions.c.decided_at, t.transitions.c.id),
         "handoffs": _of(connection, t.handoffs, lead, t.handoffs.c.opened_at),
-        "endings": _rows(
+        "endings": rows_of(
             connection,
             select(t.endings)
             .join(t.handoffs, t.handoffs.c.id == t.endings.c.handoff)
@@ -113,7 +113,7 @@ def of_lead(connection: Connection, lead: str) -> dict[str, Rows]:
         "steps": _of(connection, t.steps, lead, t.steps.c.at, t.steps.c.id),
         "writes": _of(connection, t.writes, lead, t.writes.c.planned_at, t.writes.c.id),
         "work": _of(connection, t.work_items, lead, t.work_items.c.opened_at),
-        "resolutions": _rows(
+        "resolutions": rows_of(
             connection,
             select(t.resolutions.c.at, t.resolutions.c.by, t.resolutions.c.resolution, t.work_items.c.kind)
             .join(t.work_items, t.work_items.c.id == t.resolutions.c.item)
@@ -121,20 +121,20 @@ def of_lead(connection: Connection, lead: str) -> dict[str, Rows]:
             .order_by(t.resolutions.c.at, t.resolutions.c.id),
         ),
         "identities": _of(connection, t.identities, lead, t.identities.c.namespace, t.identities.c.value),
-        "deals": _rows(
+        "deals": rows_of(
             connection,
             select(d.id, d.stage, d.status, d.status_at, d.amount, d.currency)
             .join(t.deal_leads, t.deal_leads.c.deal == d.id)
             .where(t.deal_leads.c.lead == lead, d.merged_into.is_(None))
             .order_by(d.id),
         ),
-        "regroupings": _rows(
+        "regroupings": rows_of(
             connection,
             select(t.regroupings)
             .where(or_(t.regroupings.c.lead == lead, t.regroupings.c.other == lead))
             .order_by(t.regroupings.c.at, t.regroupings.c.id),
         ),
-        "merged": _rows(
+        "merged": rows_of(
             connection,
             select(t.leads.c.id, t.leads.c.known_at).where(t.leads.c.merged_into == lead).order_by(t.leads.c.id),
         ),
@@ -142,7 +142,7 @@ def of_lead(connection: Connection, lead: str) -> dict[str, Rows]:
 
 
 def _of(connection: Connection, table: Any, lead: str, *order: Any) -> Rows:
-    return _rows(connection, select(table).where(table.c.lead == lead).order_by(*order))
+    return rows_of(connection, select(table).where(table.c.lead == lead).order_by(*order))
 
 
 # -- a lead's past -----------------------------------------------------------------------------------------------------
@@ -251,14 +251,14 @@ def handoffs(connection: Connection, limit: int, open_only: bool = False) -> Row
     chosen = select(t.handoffs, t.leads.c.attributes).join(t.leads, t.leads.c.id == h.lead).where(h.state != "absorbed")
     if open_only:
         chosen = chosen.where(h.state == "open")
-    return _rows(connection, chosen.order_by(h.opened_at.desc(), h.id.desc()).limit(limit))
+    return rows_of(connection, chosen.order_by(h.opened_at.desc(), h.id.desc()).limit(limit))
 
 
 def endings(connection: Connection, handoff: str) -> Rows:
     """How one handoff ended, each time that was decided, in order."""
     e = t.endings.c
     chosen = select(e.what, e.bucket, e.reason, e.at, e.decided_at, e.by).where(e.handoff == handoff)
-    return _rows(connection, chosen.order_by(e.decided_at, e.what))
+    return rows_of(connection, chosen.order_by(e.decided_at, e.what))
 
 
 def deliveries(
@@ -279,7 +279,7 @@ def deliveries(
         theirs = select(t.writes).where(w.lead == lead, w.state.in_(states))
         theirs = theirs.where(w.system == system) if system is not None else theirs
         theirs = theirs.where(tuple_(w.planned_at, w.id) < tuple_(*after)) if after is not None else theirs
-        return _rows(connection, theirs.order_by(w.planned_at.desc(), w.id.desc()).limit(limit))
+        return rows_of(connection, theirs.order_by(w.planned_at.desc(), w.id.desc()).limit(limit))
     newest: list[tuple[int, str]] = []
     for name in [system] if system is not None else _told(connection):
         each = [select(w.planned_at, w.id).where(w.system == name, w.state == one) for one in states]
@@ -288,7 +288,7 @@ def deliveries(
         each = [one.order_by(w.planned_at.desc(), w.id.desc()).limit(limit) for one in each]
         newest += [(row[0], row[1]) for row in connection.execute(union_all(*(select(one.subquery()) for one in each)))]
     ids = [id_ for _, id_ in sorted(newest, reverse=True)[:limit]]
-    rows = {row["id"]: row for row in _rows(connection, select(t.writes).where(among(w.id, ids)))}
+    rows = {row["id"]: row for row in rows_of(connection, select(t.writes).where(among(w.id, ids)))}
     return [rows[id_] for id_ in ids if id_ in rows]
 
 
@@ -330,7 +330,7 @@ def troubles(connection: Connection, limit: int, system: str | None = None) -> R
     chosen = chosen.where(e.reason != literal_column("''"))  # spelt out, or the index could not serve it
     if system is not None:
         chosen = chosen.where(e.system == system)
-    return _rows(connection, chosen.order_by(e.known_at.desc(), e.key.desc()).limit(limit))
+    return rows_of(connection, chosen.order_by(e.known_at.desc(), e.key.desc()).limit(limit))
 
 
 def refused_lines(connection: Connection, system: str, since: int | None = None) -> Rows:
@@ -339,14 +339,14 @@ def refused_lines(connection: Connection, system: str, since: int | None = None)
     e = t.events.c
     chosen = select(e.document, e.reason).where(e.system == system, e.state == "dead", e.reason.startswith("line "))
     chosen = chosen.where(e.known_at >= since) if since is not None else chosen
-    return _rows(connection, chosen)
+    return rows_of(connection, chosen)
 
 
 def troubles_of(connection: Connection, document: str) -> Rows:
     """The items of one document that were not taken in whole, and why."""
     e = t.events.c
     chosen = select(e.object, e.record, e.state, e.reason).where(e.document == document, e.reason != "")
-    return _rows(connection, chosen.order_by(e.key).limit(1000))
+    return rows_of(connection, chosen.order_by(e.key).limit(1000))
 
 
 def work_items(
@@ -363,7 +363,7 @@ def work_items(
     chosen = chosen.where(i.system == system) if system is not None else chosen
     if after is not None:
         chosen = chosen.where(tuple_(i.opened_at, i.id) < tuple_(*after))
-    return _rows(connection, chosen.order_by(i.opened_at.desc(), i.id.desc()).limit(limit))
+    return rows_of(connection, chosen.order_by(i.opened_at.desc(), i.id.desc()).limit(limit))
 
 
 def work_kinds(connection: Connection) -> set[str]:
@@ -374,7 +374,7 @@ def work_kinds(connection: Connection) -> set[str]:
 
 def systems(connection: Connection) -> dict[str, dict[str, Any]]:
     """name → its row; a system that was never activated or paused has none."""
-    return {row["name"]: row for row in _rows(connection, select(t.systems))}
+    return {row["name"]: row for row in rows_of(connection, select(t.systems))}
 
 
 def record_names(connection: Connection, ids: Sequence[str]) -> dict[str, str]:
@@ -407,5 +407,6 @@ def attributes_of(connection: Connection, ids: Sequence[str]) -> dict[str, dict[
     return {row.id: row.attributes for row in rows}
 
 
-def _rows(connection: Connection, statement: Select[Any]) -> Rows:
+def rows_of(connection: Connection, statement: Select[Any]) -> Rows:
+    """Each row by the names of its columns."""
     return [dict(row) for row in connection.execute(statement).mappings()]

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, and_, false, func, or_, select
 
 from gateway.store import tables as t
 from gateway.store.among import among
+from gateway.store.listing import rows_of
 
 ITEMS = 1000
 """Items of one document that are told."""
@@ -47,7 +48,7 @@ def trace(connection: Connection, document: str) -> Trace:
     e, d, w, m, h = t.events.c, t.documents_read.c, t.writes.c, t.transitions.c, t.handoffs.c
     read_at = connection.scalar(select(d.read_at).where(d.document == document))
     columns = (e.key, e.system, e.object, e.record, e.type, e.at, e.state, e.reason)
-    items = _rows(connection, select(*columns).where(e.document == document).order_by(e.at, e.key).limit(ITEMS))
+    items = rows_of(connection, select(*columns).where(e.document == document).order_by(e.at, e.key).limit(ITEMS))
     r = t.records.c
     refs = {(row["system"], row["object"], row["record"]) for row in items}
     theirs = select(r.entity).where(
@@ -65,15 +66,11 @@ def trace(connection: Connection, document: str) -> Trace:
     keys = [and_(w.system == system, w.key == key) for system, key in connection.execute(own)]
     chosen_writes = and_(among(w.lead, leads), w.planned_at >= read_at, or_(false(), *keys))
     after = select(*told, w.message, w.finished_at).where(chosen_writes)
-    writes = _rows(connection, after.order_by(w.planned_at, w.id).limit(ITEMS)) if keys else []
+    writes = rows_of(connection, after.order_by(w.planned_at, w.id).limit(ITEMS)) if keys else []
     first = {(row["system"], row["key"]): row["id"] for row in reversed(writes) if row["state"] != "superseded"}
     said = [row for row in writes if row["document"] == document or first.get((row["system"], row["key"])) == row["id"]]
     known = select(r.entity, r.system, r.object, r.record).where(among(r.entity, leads), r.main)
     records = {(row.entity, row.system, row.object): row.record for row in connection.execute(known)}
     for row in said:
         row["record"] = row["record"] or records.get((row["lead"], row["system"], row["object"]))
-    return Trace(read_at, items, leads, _rows(connection, moves), _rows(connection, handoffs), said)
-
-
-def _rows(connection: Connection, statement: Any) -> list[dict[str, Any]]:
-    return [dict(row) for row in connection.execute(statement).mappings()]
+    return Trace(read_at, items, leads, rows_of(connection, moves), rows_of(connection, handoffs), said)

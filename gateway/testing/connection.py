@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from gateway.contracts import Account, Connection, Context, Signal, Step
@@ -131,10 +131,3 @@ class ConnectionContract(SystemContract):
 
     def _held(self) -> Any:
         return copy.deepcopy({name: dict(self.fake.records(name)) for name in self.objects})
-
-    def _raised(self, ask: Callable[[], Any]) -> Exception | None:
-        try:
-            ask()
-        except Exception as exc:  # noqa: BLE001 - which one it is, is the question
-            return exc
-        return None

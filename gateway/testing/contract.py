@@ -186,6 +186,13 @@ class SystemContract(Contract):
         self._context = self.context(left, now)
         return self.build(self._context)
 
+    def _raised(self, ask: Callable[[], Any]) -> Exception | None:
+        try:
+            ask()
+        except Exception as exc:  # noqa: BLE001 - which one it is, is the question
+            return exc
+        return None
+
     @property
     def _budget(self) -> Any:
         return self._context.budget

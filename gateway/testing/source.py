@@ -432,13 +432,6 @@ class SourceContract(SystemContract):
             within = min(records.values()), max(records.values())
             yield lambda: list(self._source(left).counted(count, *within))
 
-    def _raised(self, ask: Callable[[], Any]) -> Exception | None:
-        try:
-            ask()
-        except Exception as exc:  # noqa: BLE001 - which one it is, is the question
-            return exc
-        return None
-
     def _fail(self, fault: Fault, after: int = 0) -> None:
         self.fake.calm()
         self.fake.fail(fault, seconds=WAIT if fault == "limit" else 0, after=after)

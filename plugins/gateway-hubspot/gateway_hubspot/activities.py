@@ -16,7 +16,7 @@ import orjson
 
 from gateway.contracts import ActivityHappened, Cursor, Page
 from gateway_hubspot.client import Client
-from gateway_hubspot.records import Shape, moment
+from gateway_hubspot.records import Shape, millis, milliseconds, moment
 
 STREAMS = {"form_submissions": "form_submission", "email_events": "email_event"}
 PAGE_VIEWS, MEETING = "page_views", "meeting"
@@ -40,7 +40,7 @@ def items(stream: str, results: Sequence[Mapping[str, Any]]) -> list[dict[str, A
 
 
 def pull(stream: str, client: Client, cursor: Cursor | None, since: datetime | None) -> Iterator[Page]:
-    start = _of(since) if since else (cursor or {}).get("to", 0)
+    start = millis(since) if since else (cursor or {}).get("to", 0)
     if stream == "form_submissions":
         yield from _submissions(client, start)
     else:
@@ -49,14 +49,14 @@ def pull(stream: str, client: Client, cursor: Cursor | None, since: datetime | N
 
 def visits(client: Client, cursor: Cursor | None, since: datetime) -> Iterator[Page]:
     """Page views of all contacts from ``since``, or from where the cursor stands, oldest first (Enterprise only)."""
-    begin = (cursor or {}).get("begin") or max(0, (cursor or {}).get("to", _of(since)) - _millis(OVERLAP))
+    begin = (cursor or {}).get("begin") or max(0, (cursor or {}).get("to", millis(since)) - milliseconds(OVERLAP))
     newest, after = (cursor or {}).get("newest", (cursor or {}).get("to", 0)), (cursor or {}).get("after", "")
     while True:
         query: list[tuple[str, Any]] = [("eventType", "e_visited_page"), ("occurredAfter", _iso(begin))]
         query += [("sort", "occurredAt"), ("limit", VISITS), *([("after", after)] if after else [])]
         reply = client.get("/events/v3/events", query)
         times = [at for one in reply.results if (at := moment(one.get("occurredAt"))) is not None]
-        newest, after = max([newest, *map(_of, times)]), reply.after
+        newest, after = max([newest, *map(millis, times)]), reply.after
         here = {"begin": begin, "newest": newest, "after": after}
         if reply.results:
             yield _page(PAGE_VIEWS, reply.results, here if after else {"to": newest}, bool(after))
@@ -100,7 +100,7 @@ def meetings(
 
 def _submissions(client: Client, start: int) -> Iterator[Page]:
     """Newest first, form by form, down to what is known. The cursor moves when all forms have been asked."""
-    newest, oldest = start, max(0, start - _millis(OVERLAP))
+    newest, oldest = start, max(0, start - milliseconds(OVERLAP))
     pending: Page | None = None
     for form in _forms(client):
         guid, after = str(form.get("id")), ""
@@ -132,7 +132,7 @@ def _forms(client: Client) -> Iterator[Mapping[str, Any]]:
 
 
 def _email_events(client: Client, start: int, cursor: Cursor | None) -> Iterator[Page]:
-    begin = cursor["begin"] if cursor else max(1, start - _millis(OVERLAP))
+    begin = cursor["begin"] if cursor else max(1, start - milliseconds(OVERLAP))
     newest = cursor["newest"] if cursor else start
     types = TYPES[TYPES.index(cursor["type"]) :] if cursor else TYPES
     offset = cursor["offset"] if cursor else ""
@@ -192,11 +192,3 @@ def _email_event(result: Mapping[str, Any]) -> dict[str, Any]:
 def _iso(value: Any) -> str:
     at = moment(value)
     return at.isoformat().replace("+00:00", "Z") if at else ""
-
-
-def _of(at: datetime) -> int:
-    return int(at.timestamp() * 1000)
-
-
-def _millis(span: timedelta) -> int:
-    return int(span.total_seconds() * 1000)

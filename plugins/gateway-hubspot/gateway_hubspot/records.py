@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from gateway.contracts import Document, Kind, RecordGone, RecordsMerged
@@ -235,3 +235,12 @@ def moment(value: Any) -> datetime | None:
         return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
     except (ValueError, TypeError, OverflowError, OSError):
         return None
+
+
+def millis(at: datetime) -> int:
+    """A time as HubSpot counts it: milliseconds since 1970."""
+    return int(at.timestamp() * 1000)
+
+
+def milliseconds(span: timedelta) -> int:
+    return int(span.total_seconds() * 1000)

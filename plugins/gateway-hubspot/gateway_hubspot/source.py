@@ -42,6 +42,8 @@ from gateway_hubspot.records import (
     flat,
     former,
     linked,
+    millis,
+    milliseconds,
     modified,
     moment,
     moves,
@@ -200,7 +202,7 @@ class HubSpotSource(Source):
         shape = self._shapes[singular(stream)]
         request: dict[str, Any] = {"limit": 1, "properties": ["hs_object_id"]}
         if since is not None:
-            changed = {"propertyName": modified(shape.path), "operator": "GTE", "value": str(_millis(since))}
+            changed = {"propertyName": modified(shape.path), "operator": "GTE", "value": str(millis(since))}
             request["filterGroups"] = [{"filters": [changed]}]
         records = int(self._client.search(shape.path, request).data.get("total") or 0)
         pages = records // BATCH_HISTORY + 1
@@ -210,7 +212,7 @@ class HubSpotSource(Source):
     def counted(self, count: Count, since: datetime, until: datetime) -> Iterator[tuple[str, datetime]]:
         """By search, in the order of ids: its index lags a little, so what began this minute may not be in it yet."""
         last = ""
-        within = {"operator": "BETWEEN", "value": str(_millis(since)), "highValue": str(_millis(until) - 1)}
+        within = {"operator": "BETWEEN", "value": str(millis(since)), "highValue": str(millis(until) - 1)}
         filters = [{"propertyName": count.at, **within}]
         for name, values in count.where.items():
             said = [str(one).lower() if isinstance(one, bool) else str(one) for one in values]
@@ -245,7 +247,7 @@ class HubSpotSource(Source):
         self, shape: Shape, cursor: Cursor | None, since: datetime | None, history: Sequence[str] = ()
     ) -> Iterator[Page]:
         if since is not None:
-            cursor = {"to": _millis(since)}
+            cursor = {"to": millis(since)}
         if cursor is None or "list" in cursor:
             yield from self._list(shape, cursor, history)
         else:
@@ -265,7 +267,7 @@ class HubSpotSource(Source):
             reply = self._client.page(
                 self._client.basic.get_page, shape.path, limit=limit, properties=list(names), archived=False, **more
             )
-            begun = begun or _millis(reply.at or self._oldest(reply, shape))
+            begun = begun or millis(reply.at or self._oldest(reply, shape))
             results = self._whole(shape, reply, inline, history)
             last, after = after, reply.after
             before = {"list": last, "begun": begun}
@@ -277,13 +279,13 @@ class HubSpotSource(Source):
 
     def _window(self, shape: Shape, cursor: Cursor, history: Sequence[str]) -> Iterator[Page]:
         """What changed in one window. HubSpot's first answer tells where it ends, and that is fixed from then on."""
-        start = cursor["from"] if "from" in cursor else cursor["to"] - _milliseconds(OVERLAP)
+        start = cursor["from"] if "from" in cursor else cursor["to"] - milliseconds(OVERLAP)
         end, last = cursor.get("until"), cursor.get("last", "")
         while True:
             reply, inline = self._search(shape, start, end, last)
             found = reply.results
             if end is None:
-                end = max(start, _millis(reply.at or self._newest(reply, shape, start)) - _milliseconds(LAG))
+                end = max(start, millis(reply.at or self._newest(reply, shape, start)) - milliseconds(LAG))
                 if not found:
                     return  # nothing new, nothing to store: the window grows until there is
             whole = {
@@ -302,7 +304,7 @@ class HubSpotSource(Source):
 
         The first look only notes HubSpot's time: nobody here knows who was deleted before.
         """
-        if cursor is not None and "swept" in cursor and _millis(self._context.now()) < cursor["swept"] + DAY:
+        if cursor is not None and "swept" in cursor and millis(self._context.now()) < cursor["swept"] + DAY:
             return
         after, begun = (cursor or {}).get("after", ""), (cursor or {}).get("begun")
         since = (cursor or {}).get("since") or (cursor or {}).get("swept")
@@ -311,13 +313,13 @@ class HubSpotSource(Source):
             reply = self._client.page(
                 self._client.basic.get_page, shape.path, limit=BATCH, properties=["hs_object_id"], archived=True, **more
             )
-            begun = begun or _millis(reply.at or self._context.now())
+            begun = begun or millis(reply.at or self._context.now())
             after = reply.after if since is not None else ""
             cursor = {"after": after, "begun": begun, "since": since} if after else {"swept": begun}
             gone = [
                 {"id": one.get("id"), "archivedAt": one.get("archivedAt")}
                 for one in reply.results
-                if since is not None and (at := moment(one.get("archivedAt"))) and _millis(at) >= since - OVERLAP_BIN
+                if since is not None and (at := moment(one.get("archivedAt"))) and millis(at) >= since - OVERLAP_BIN
             ]
             body = orjson.dumps({"object": shape.object, "results": [], "deleted": gone}) if gone else b""
             yield Page(document=body, cursor=cursor, more=bool(after), records=len(gone))
@@ -438,11 +440,3 @@ def _tables(given: Any) -> dict[str, Mapping[str, Any]]:
 
 def _ids(given: Any) -> list[str]:
     return [one for one in given if isinstance(one, str) and one] if isinstance(given, list) else []
-
-
-def _millis(at: datetime) -> int:
-    return int(at.timestamp() * 1000)
-
-
-def _milliseconds(span: timedelta) -> int:
-    return int(span.total_seconds() * 1000)

@@ -190,12 +190,12 @@ class Objects:
                     self.portal.shown(record, given.get("properties"), given.get("propertiesWithHistory") or [])
                 )
         if not missing:
-            return self._batch(200, found, [])
+            return batch(self.portal, 200, found, [])
         message = (
             f"Could not get some {singular(object).upper()} objects, they may be deleted or not exist. "
             "Check that ids are valid."
         )
-        return self._batch(200, found, [errors.row(message, "OBJECT_NOT_FOUND", ids=missing)])
+        return batch(self.portal, 200, found, [errors.row(message, "OBJECT_NOT_FOUND", ids=missing)])
 
     def batch_create(self, call: Call, object: str) -> Reply:
         object = plural(object)
@@ -279,7 +279,7 @@ class Objects:
                 if traced:
                     context["objectWriteTraceId"] = [one["objectWriteTraceId"]]
                 failed.append(errors.row(told["message"], told.get("category", "VALIDATION_ERROR"), **context))
-        return self._batch(status, results, failed)
+        return batch(self.portal, status, results, failed)
 
     def _rehearse(self, object: str, inputs: list[dict[str, Any]]) -> None:
         """Without trace ids an invalid input refuses the batch before anything is written; a missing id does not."""
@@ -291,13 +291,6 @@ class Objects:
                 if record is None and not one.get("idProperty"):
                     continue
             self.portal.taken(object, values, by=record.id if record else None)
-
-    def _batch(self, status: int, results: list[Any], failed: list[dict[str, Any]]) -> Reply:
-        at = iso(self.portal.clock.now())
-        body: dict[str, Any] = {"status": "COMPLETE", "results": results, "startedAt": at, "completedAt": at}
-        if failed:
-            body |= {"numErrors": len(failed), "errors": failed}
-        return Reply(207 if failed else status, body)
 
 
 def _inputs(given: Any, key: Callable[[dict[str, Any]], str] | None) -> list[dict[str, Any]]:
@@ -312,3 +305,12 @@ def _inputs(given: Any, key: Callable[[dict[str, Any]], str] | None) -> list[dic
         if len(set(keys)) < len(keys):
             raise errors.duplicate_ids(dict.fromkeys(one for one in keys if keys.count(one) > 1))
     return inputs
+
+
+def batch(portal: Portal, status: int, results: list[Any], failed: list[dict[str, Any]]) -> Reply:
+    """What a batch answers: ``status``, or 207 where something of it failed."""
+    at = iso(portal.clock.now())
+    body: dict[str, Any] = {"status": "COMPLETE", "results": results, "startedAt": at, "completedAt": at}
+    if failed:
+        body |= {"numErrors": len(failed), "errors": failed}
+    return Reply(207 if failed else status, body)

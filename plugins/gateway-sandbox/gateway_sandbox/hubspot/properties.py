@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway_sandbox.calls import Call
-from gateway_sandbox.clock import iso
 from gateway_sandbox.hubspot import errors
 from gateway_sandbox.hubspot.catalogue import PAIRS, Property
-from gateway_sandbox.hubspot.objects import plural
+from gateway_sandbox.hubspot.objects import batch, plural
 from gateway_sandbox.hubspot.portal import Portal
 from gateway_sandbox.sandbox import Refusal, Reply, Route
 
@@ -132,7 +131,7 @@ class Properties:
         failed = [
             errors.row(f"Property {name} does not exist", "OBJECT_NOT_FOUND") for name in names if name not in all_of
         ]
-        return self._batch(200, found, failed)
+        return batch(self.portal, 200, found, failed)
 
     def batch_create(self, call: Call, object: str) -> Reply:
         made, failed = [], []
@@ -142,20 +141,13 @@ class Properties:
             except Refusal as refusal:
                 told = refusal.reply.body
                 failed.append(errors.row(told["message"], told["category"], name=[str(one.get("name"))]))
-        return self._batch(201, made, failed)
+        return batch(self.portal, 201, made, failed)
 
     def batch_archive(self, call: Call, object: str) -> Reply:
         for one in call.json()["inputs"]:
             if one["name"] in self.portal.properties[plural(object)]:
                 self.archive(call, object, one["name"])
         return Reply(204)
-
-    def _batch(self, status: int, results: list[Any], failed: list[dict[str, Any]]) -> Reply:
-        at = iso(self.portal.clock.now())
-        body: dict[str, Any] = {"status": "COMPLETE", "results": results, "startedAt": at, "completedAt": at}
-        if failed:
-            body |= {"numErrors": len(failed), "errors": failed}
-        return Reply(207 if failed else status, body)
 
     def groups(self, call: Call, object: str) -> Reply:
         return Reply(body={"results": list(self.portal.groups[plural(object)].values())})

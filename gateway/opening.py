@@ -72,15 +72,7 @@ def open_gateway(
         require_current(gateway.store)
         if kept:
             return gateway
-        with write(gateway.store.main) as connection:
-            before = bundle.active(connection)
-            if instance.approval != "off" and before is not None and before.id != seen:
-                raise StaleCommit("another version went live meanwhile")
-            gateway.bundle = bundle.activate(connection, instance.files, instance.hashes, to_micros(now()))
-            if before is not None and before.id != gateway.bundle:
-                rereading.note(gateway, connection, before.files, now())
-                if host.rules.lets_in_more(Rules(before.files)):  # what they carry was not even planned meanwhile
-                    due.rescore_all(connection, "plugins are let in that were kept out", to_micros(now()))
+        _take_up(gateway, seen)
         went_live = proposing.go_due(gateway)
     except StaleCommit:
         went_live = True
@@ -91,6 +83,21 @@ def open_gateway(
         gateway.close()
         return open_gateway(root, now, guard, None if own else host, fallback, probing, following)
     return gateway
+
+
+def _take_up(gateway: Gateway, seen: str | None) -> None:
+    """The gateway's files are those in use from now on. Raises ``StaleCommit`` where files that need an approval were
+    compared with others (``seen``) than those in use."""
+    instance, now = gateway.instance, gateway.now()
+    with write(gateway.store.main) as connection:
+        before = bundle.active(connection)
+        if instance.approval != "off" and before is not None and before.id != seen:
+            raise StaleCommit("another version went live meanwhile")
+        gateway.bundle = bundle.activate(connection, instance.files, instance.hashes, to_micros(now))
+        if before is not None and before.id != gateway.bundle:
+            rereading.note(gateway, connection, before.files, now)
+            if gateway.host.rules.lets_in_more(Rules(before.files)):  # what they carry was not even planned meanwhile
+                due.rescore_all(connection, "plugins are let in that were kept out", to_micros(now))
 
 
 def _of_another_machine(

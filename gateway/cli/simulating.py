@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,6 +12,9 @@ from gateway.cli.main import MOMENT, App, pass_app_to_look
 from gateway.cli.output import json_option, say, say_json, say_under, table, told_when_stopped
 from gateway.cli.working import long_work
 from gateway.errors import Refused, Stopped
+
+if TYPE_CHECKING:
+    from gateway.committee.simulating import Simulated
 
 PERIOD = timedelta(days=90)
 
@@ -29,7 +33,7 @@ def simulate(app: App, draft: str, since: datetime | None, score: str, keep: boo
     has no effect on anything. DRAFT is a file, a folder or a name in `drafts`, the id of a draft that was proposed, or
     an id of `gateway model history`; without it, the files on disk. What a lead is counts as it is known today.
     """
-    from gateway.answers.simulation import LISTS, nameless, sentences, simulation_json
+    from gateway.answers.simulation import nameless, simulation_json
     from gateway.answers.versions import files_called
     from gateway.committee import drafting
     from gateway.committee.simulating import simulate as run
@@ -53,6 +57,12 @@ def simulate(app: App, draft: str, since: datetime | None, score: str, keep: boo
     if as_json:
         say_json({"draft": name, **told})
         return
+    _say(name, found, told)
+
+
+def _say(name: str, found: Simulated, told: dict[str, Any]) -> None:
+    from gateway.answers.simulation import LISTS, sentences
+
     say(f"{name} beside the live model, {found.since:%Y-%m-%d} to {found.until:%Y-%m-%d}, {told['leads']:,} leads")
     for file, words in found.changes.items():
         for line in words:

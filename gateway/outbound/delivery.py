@@ -7,46 +7,40 @@ looked at before it is booked: a sink that raises, leaves or answers with garbag
 from __future__ import annotations
 
 import random
-import re
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from copy import copy
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-import orjson
 from sqlalchemy import Engine
 
 from gateway.checked import Garbage, Tampered, refuse_receipts
-from gateway.contracts import COMPANIONS, LIST, NOTICE, TASK, Call, Receipt, Sink, Write, without_secrets
+from gateway.contracts import NOTICE, TASK, Call, Receipt, Sink, Write
 from gateway.errors import StaleCommit
-from gateway.leads.record import Record
 from gateway.model import Guard
 from gateway.outbound.alarms import Alarms
 from gateway.outbound.answering import Answering
 from gateway.outbound.guarding import Guarding
+from gateway.outbound.receipts import ids_of, settled_by, sound, unknown
+from gateway.outbound.writes import NOBODY, copied, id_there, needless, write_of
 from gateway.store import booking, outbox, receipts, restored, switches
 from gateway.store.commit import first_wins
 from gateway.store.database import read, write
-from gateway.sync.receipts import Verdict, verdict
 from gateway.times import to_micros
 
 SILENCE = 35.0
 """Seconds of the taker's monotonic clock without a beat after which a worker counts as dead: a call may take 30."""
 TRIES = 4
 """How often answers are booked, because somebody else was faster; the last time nobody else commits meanwhile."""
-GARBAGE = "no valid receipt"
 QUARANTINED = "plugin quarantined"
 """Code of a write that waits because its plugin has failed with others."""
 MAYBE_SENT = "restored"
 """Code of a message to people that was planned before a restored store went on; who tries it again wants it sent."""
 
 _ANYTHING = (Exception, SystemExit)  # what plugin code may raise: it may even leave
-_RESULTS = frozenset({"done", "moved", "gone", "duplicate", "unknown", "retry", "rejected", "auth", "limit"})
-_LONGEST_WAIT = 31 * 86400  # seconds
-_ADDRESS = re.compile(r"[^\s@<>\"'(),;]+@[^\s@<>\"'(),;]+")
 
 Todo = Mapping[str, tuple[Any, Write]]
 """key → (row of the outbox, the write as it is to be sent now)"""
@@ -138,8 +132,8 @@ class Delivery:
             return 0, []
         with read(self.engine) as connection:
             links = outbox.links(connection, rows)
-        todo = {row.key: (row, _write(row, links)) for row in rows}
-        answers = {key: answer for key, (row, made) in todo.items() if (answer := _needless(row, made, links))}
+        todo = {row.key: (row, write_of(row, links)) for row in rows}
+        answers = {key: answer for key, (row, made) in todo.items() if (answer := needless(row, made, links))}
         unsure = [row for key, (row, _) in todo.items() if row.state == "unknown" and key not in answers]
         answers |= self._look_up(worker, unsure)
         nobodys = [row.key for row in rows if not row.fields and row.key not in answers]  # forgotten, and never made
@@ -215,7 +209,7 @@ class Delivery:
         now, heard = to_micros(self.now()), copy(self.alarms)
         with write(self.engine, shared=not alone) as connection, first_wins():
             answers = heard.heard(connection, todo, answers, now)
-            settled = [_settled(*todo[key], answer) for key, answer in answers.items()]
+            settled = [settled_by(*todo[key], answer) for key, answer in answers.items()]
             again, failed = booking.settle(connection, worker, now, settled, to_micros(began) if began else now)
             for reason in {item.verdict.pause for item in settled if item.verdict.pause}:
                 switches.pause(connection, self.system, reason, now)
@@ -236,7 +230,7 @@ class Delivery:
         with write(self.engine) as connection:
             rows = outbox.being_sent(connection, self.system, holder)
             unsure = [Receipt(key=row.key, result="unknown", code=outbox.DIED) for row in rows]
-            died = [_settled(row, _write(row, _NONE), receipt) for row, receipt in zip(rows, unsure, strict=True)]
+            died = [settled_by(row, write_of(row, NOBODY), receipt) for row, receipt in zip(rows, unsure, strict=True)]
             # The first time, the heir looks it up at once.
             died = [one if one.row.attempts else replace(one, verdict=replace(one.verdict, wait=0.0)) for one in died]
             booking.settle(connection, holder, to_micros(self.now()), died)
@@ -265,10 +259,10 @@ class Delivery:
                 outbox.sending(connection, worker, [row.id for row in mine.values()])
             try:
                 with self.guard(self.plugin, f"find {object_}"):
-                    hits = {key: _ids(ids) for key, ids in self.sink.find(object_, list(mine)).items()}
+                    hits = {key: ids_of(ids) for key, ids in self.sink.find(object_, list(mine)).items()}
             except _ANYTHING as exc:  # these writes stay unsure
                 self.log.warning("look-up failed", system=self.system, error=type(exc).__name__)
-                found |= self._heard({key: _unknown(key, exc) for key in mine})[0]
+                found |= self._heard({key: unknown(key, exc) for key in mine})[0]
                 continue
             if self.answering.silent:
                 self._heard({key: Receipt(key=key, result="done") for key in mine})
@@ -311,7 +305,7 @@ class Delivery:
                     there = {record: dict(ids) for record, ids in self.sink.tasks(object_, records).items()}
             except _ANYTHING as exc:
                 self.log.warning("look-up failed", system=self.system, error=type(exc).__name__)
-                silent |= self._heard({key: _unknown(key, exc) for key in mine})[0]
+                silent |= self._heard({key: unknown(key, exc) for key in mine})[0]
                 continue
             found |= self._taken(mine, object_, there, links)
         return found, silent
@@ -321,7 +315,7 @@ class Delivery:
     ) -> dict[str, tuple[Any, Write]]:
         with read(self.engine) as connection:
             strange = restored.strange(connection, {key for found in there.values() for key in found.values()})
-        used = {(whose[0], _theirs(record)) for whose, record in links.records.items() if record.object == TASK}
+        used = {(whose[0], id_there(record)) for whose, record in links.records.items() if record.object == TASK}
         taken: dict[str, tuple[Any, Write]] = {}
         for key, (row, made) in mine.items():
             ids = there.get(made.refs[object_], {})
@@ -337,7 +331,7 @@ class Delivery:
             return [], ""
         try:
             with suppress(Tampered), self.guard(self.plugin, "calls"):
-                own = [_copied(made) for made in writes]  # a sink that changes them changes its own
+                own = [copied(made) for made in writes]  # a sink that changes them changes its own
                 calls = list(self.sink.calls(own))
                 if own != list(writes):
                     raise Tampered("changed the writes it was given")
@@ -358,7 +352,7 @@ class Delivery:
                 refuse_receipts(given, mine.keys())
         except _ANYTHING as exc:  # it may have happened or not: looked up before it is sent again
             self.log.warning("delivery failed", system=self.system, error=type(exc).__name__)
-            return {key: _unknown(key, exc) for key in mine}
+            return {key: unknown(key, exc) for key in mine}
         answers: dict[str, Receipt] = {}
         for answer in given:
             key = getattr(answer, "key", None)
@@ -369,132 +363,4 @@ class Delivery:
             else:
                 answers[key] = answer
         silent = {key: Receipt(key=key, result="unknown", code="no receipt") for key in mine.keys() - answers.keys()}
-        return silent | {key: _sound(answer, mine[key][1]) for key, answer in answers.items()}
-
-
-def _settled(row: Any, made: Write, receipt: Receipt) -> receipts.Settled:
-    decided = verdict(receipt, row.attempts, random.random())
-    if receipt.code == outbox.KNOWN:
-        decided = Verdict("superseded", code=receipt.code)
-    return receipts.Settled(row, made, receipt, decided)
-
-
-def _copied(made: Write) -> Write:
-    """Down to the lists in its fields; nothing lies deeper."""
-    fields = {name: value[:] if isinstance(value, list) else value for name, value in made.fields.items()}
-    return replace(made, fields=fields, refs=dict(made.refs))
-
-
-def _unknown(key: str, exc: BaseException) -> Receipt:
-    return Receipt(key=key, result="unknown", code=type(exc).__name__, message="no answer")
-
-
-def _ids(given: Any) -> tuple[str, ...]:
-    if not isinstance(given, list | tuple) or not all(isinstance(id_, str) and id_ for id_ in given):
-        raise TypeError("find gives a list of record ids for each key")
-    return tuple(given)
-
-
-def _sound(receipt: Receipt, made: Write) -> Receipt:
-    """The receipt as it can be booked, its message without values. ``unknown`` where it means nothing."""
-    try:
-        texts = (receipt.object, receipt.record, receipt.code, receipt.message, *receipt.candidates, *receipt.fields)
-        orjson.dumps([texts, dict(receipt.held)])  # what no database could keep
-        moved_to = receipt.result != "moved" or (receipt.object and receipt.record)
-        if (
-            receipt.result not in _RESULTS
-            or not moved_to
-            or not all(type(text) is str for text in texts)
-            or not isinstance(receipt.candidates, list | tuple)
-            or not isinstance(receipt.fields, list | tuple)
-            or not 0 <= receipt.seconds <= _LONGEST_WAIT
-        ):
-            raise ValueError(receipt.result)
-    except (TypeError, ValueError, AttributeError):
-        return Receipt(key=made.key, result="unknown", code=GARBAGE)
-    # A system without ids of its own knows the record by our key.
-    record = receipt.record or (made.record or made.key if receipt.result == "done" else "")
-    return replace(
-        receipt,
-        record=record,
-        candidates=tuple(receipt.candidates),
-        fields=tuple(receipt.fields),
-        code=_without_values(receipt.code, made.fields.values()),
-        message=_without_values(receipt.message, made.fields.values()),
-    )
-
-
-def _without_values(message: str, values: Iterable[Any]) -> str:
-    """Systems quote in their answers what they were sent; fields' names may be told, values not."""
-    if not message:
-        return ""
-    message = without_secrets(message)
-    quoted = {str(value) for value in values if value is not None and len(str(value)) > 3}
-    for text in sorted(quoted, key=len, reverse=True):
-        message = re.sub(re.escape(text), "…", message, flags=re.IGNORECASE)
-    return _ADDRESS.sub("…", message)
-
-
-_NONE = outbox.Links({}, {})
-
-
-def _write(row: Any, links: outbox.Links) -> Write:
-    """The write as it is to be sent now: a create becomes an update once the lead has a record over there."""
-    link = links.records.get(_whose(row))
-    made = Write(
-        key=row.key,
-        object=row.object,
-        record=row.record,
-        fields=row.fields,
-        refs=_filled(row, links),
-        create=row.create,
-        anyway=row.anyway,
-        priority=row.priority,
-    )
-    if link is None:
-        return made
-    if _unsure(row):  # all of it is said again
-        return replace(made, record=_theirs(link), create=False)
-    news = {
-        name: raw for name, raw in made.fields.items() if name not in link.snapshot or link.snapshot[name][0] != raw
-    }
-    if row.object in COMPANIONS and (news or _moved(row, made, link)):
-        news = dict(made.fields)  # few, and among them which list or campaign it is
-    return replace(made, record=_theirs(link), create=False, fields=news)
-
-
-def _moved(row: Any, made: Write, link: Record) -> bool:
-    """A place on a list is its record's: who was merged into another record over there joins once more with that."""
-    return row.object == LIST and "of" in link.snapshot and link.snapshot["of"][0] not in made.refs.values()
-
-
-def _whose(row: Any) -> outbox.Whose:
-    return outbox.whose(row.lead, row.system, row.object, row.key)
-
-
-def _theirs(link: Record) -> str:
-    """The id that a record has over there: what stands beside a person's record is known under our key."""
-    return str(link.snapshot["id"][0]) if link.object in COMPANIONS and "id" in link.snapshot else link.record
-
-
-def _filled(row: Any, links: outbox.Links) -> dict[str, str]:
-    """Refs with the ids of now: of the object it was planned for, or of the one that the person became."""
-    if row.object not in COMPANIONS:
-        return dict(row.refs)
-    people = links.people.get((row.lead, row.system), {})
-    chosen = next((object_ for object_ in (*row.refs, *people) if object_ in people), None)
-    return {chosen: people[chosen]} if chosen is not None else {}
-
-
-def _unsure(row: Any) -> bool:
-    """A create that may have arrived: it is looked up, even where news of the record was faster than the look-up."""
-    return bool(row.state == "unknown" and row.create)
-
-
-def _needless(row: Any, made: Write, links: outbox.Links) -> Receipt | None:
-    """Nothing is left to say: an earlier write or the system itself was faster. Or nobody is left to say it of."""
-    if row.object in COMPANIONS and not made.refs and row.fields:
-        return Receipt(key=row.key, result="limit", seconds=60, code="waits", message="for the person's record")
-    if made.fields or _unsure(row) or _whose(row) not in links.records:
-        return None
-    return Receipt(key=row.key, result="gone", code=outbox.KNOWN)
+        return silent | {key: sound(answer, mine[key][1]) for key, answer in answers.items()}

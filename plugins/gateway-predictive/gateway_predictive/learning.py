@@ -21,7 +21,7 @@ from sklearn.model_selection import TimeSeriesSplit
 from gateway.conditions import missing
 from gateway.contracts import Example
 from gateway.errors import Refused
-from gateway_predictive.scorer import STEPS, _amount, _text
+from gateway_predictive.scorer import STEPS, amount_of, text_of
 
 LEAST = 10
 MOST = 40
@@ -82,7 +82,7 @@ def _attributes(examples: Sequence[Example], behaviour: Collection[str]) -> Iter
     for name in sorted({name for one in examples for name in one.subject.attributes}):
         values = [one.subject.attributes.get(name) for one in examples]
         told = [value for value in values if not missing(value)]
-        amounts = [_amount(value) for value in told]
+        amounts = [amount_of(value) for value in told]
         if len(told) < LEAST or all(_DATE.match(str(value)) for value in told):
             continue
         axis = "behaviour" if name in behaviour else "fit"
@@ -99,17 +99,17 @@ def _numbers(axis: str, head: dict[str, Any], values: Sequence[Any], amounts: An
     if (amounts == 0).sum() >= LEAST and (amounts > 0).any():  # nothing at all is something of its own
         edges = np.unique([*edges, round(float(amounts[amounts > 0].min()), 4)])
     edges = edges[edges > amounts.min()]
-    cells = [len(edges) + 1 if missing(value) else int(np.searchsorted(edges, _amount(value) or 0.0, "right"))
+    cells = [len(edges) + 1 if missing(value) else int(np.searchsorted(edges, amount_of(value) or 0.0, "right"))
              for value in values]  # fmt: skip
     written = {**head, "edges": [_short(edge) for edge in edges]}
     return Input(axis, "edges", np.eye(len(edges) + 2)[cells], written)
 
 
 def _values(axis: str, head: dict[str, Any], values: Sequence[Any]) -> Input:
-    counts = Counter(_text(value) for value in values if not missing(value))
+    counts = Counter(text_of(value) for value in values if not missing(value))
     labels = [text for text, count in counts.most_common(MOST) if count >= LEAST]
     places = {text: place for place, text in enumerate(labels)}
-    cells = [len(labels) + 1 if missing(value) else places.get(_text(value), len(labels)) for value in values]
+    cells = [len(labels) + 1 if missing(value) else places.get(text_of(value), len(labels)) for value in values]
     return Input(axis, "values", np.eye(len(labels) + 2)[cells], {**head, "values": labels})
 
 

@@ -49,7 +49,7 @@ class PredictiveScorer(Scorer):
         self.great, self.good = model["bands"]["great"] * 100, model["bands"]["good"] * 100
         self.inputs: list[tuple[Axis, dict[str, Any]]] = [(axis, one) for axis in AXES for one in model[axis]]
         for _, one in self.inputs:
-            one["places"] = {_text(value): weight for value, weight in one.get("values", {}).items()}
+            one["places"] = {text_of(value): weight for value, weight in one.get("values", {}).items()}
         self.half_lives = {one["activity"]: one["half_life"] for _, one in self.inputs if "activity" in one}
         self.horizon = max((one * STEPS for one in self.half_lives.values()), default=timedelta(0))
 
@@ -99,12 +99,12 @@ class PredictiveScorer(Scorer):
             if missing(value):
                 continue
             if "edges" in one:
-                amount = _amount(value)
+                amount = amount_of(value)
                 if amount is not None:
                     weight = one["weights"][bisect_right(one["edges"], amount)]
                     yield Line(axis, one["name"], weight, f"{one['attribute']} is {_range(one['edges'], amount)}")
                 continue
-            text = _text(value)
+            text = text_of(value)
             known = text in one["places"]
             reason = f"{one['attribute']} is {text if known else 'none of those that have a weight'}"
             yield Line(axis, one["name"], one["places"][text] if known else one["other"], reason)
@@ -148,13 +148,13 @@ def _range(edges: Sequence[float], amount: float) -> str:
     return f"from {edges[place - 1]:g} on" + (f", below {edges[place]:g}" if place < len(edges) else "")
 
 
-def _amount(value: Any) -> float | None:
+def amount_of(value: Any) -> float | None:
     if isinstance(value, list):  # money is [amount, currency]
         value = next((one for one in value if number(one) is not None), None)
     return number(value)
 
 
-def _text(value: Any) -> str:
+def text_of(value: Any) -> str:
     if isinstance(value, list):
         value = ", ".join(sorted(map(str, value)))
     return str(value).strip().casefold()

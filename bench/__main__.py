@@ -14,7 +14,11 @@ from pathlib import Path
 import page
 
 FOLDER = Path(__file__).resolve().parent
-OTHERWISE = {"accept-postgresql": ["--postgresql"], "events-postgresql": ["--postgresql", "--workers", "2"]}
+OTHERWISE = {
+    "accept-postgresql": ["--postgresql"],
+    "events-postgresql": ["--postgresql", "--workers", "2"],
+    "events-two": ["--workers", "2"],
+}
 """Name of a benchmark in another setting, after its own → the words for that."""
 
 

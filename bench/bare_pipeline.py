@@ -1,7 +1,7 @@
 """The bare limit of ``events``: the same job by hand, with SQLAlchemy Core and marshmallow and nothing else.
 
 No inbox, no provenance, no stamps, no de-duplication, no identity, no journey, no outbox: decode, validate, load the
-leads and their activities, change, score 12 rules, store. One transaction a document, in the same durable SQLite.
+leads and their activities, change, score 12 rules, store. One transaction a document, in the same durable database.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from marshmallow import EXCLUDE, Schema, fields
-from sqlalchemy import Column, Integer, MetaData, String, Table, bindparam, select, update
+from sqlalchemy import BigInteger, Column, Integer, MetaData, String, Table, bindparam, select, update
 
 from gateway.store.database import open_store, write
+from gateway.store.place import Place
 
 TEXTS = ("email", "title", "country", "city", "industry", "source", "department", "company_name", "phone")
 NUMBERS = ("employees", "visits", "revenue")
@@ -27,13 +28,13 @@ leads = Table(
     Column("id", String, primary_key=True),
     *(Column(name, String) for name in TEXTS),
     *(Column(name, Integer) for name in NUMBERS),
-    Column("score", Integer),
+    Column("score", BigInteger),
 )
 activities = Table(
     "bare_activities",
     metadata,
     Column("lead", String, primary_key=True),
-    Column("at", Integer, primary_key=True),
+    Column("at", BigInteger, primary_key=True),
     Column("kind", String, nullable=False),
 )
 
@@ -63,9 +64,9 @@ def score(lead: dict[str, Any], done: Sequence[tuple[int, str]], now: int) -> in
     return int(60 * max(0, min(fit, 60)) + 40 * max(0.0, min(total, 40.0)))
 
 
-def prepare(folder: Path, people: Sequence[dict[str, Any]], done: dict[str, list[tuple[int, str]]]) -> Any:
+def prepare(place: Path | Place, people: Sequence[dict[str, Any]], done: dict[str, list[tuple[int, str]]]) -> Any:
     """Ten thousand leads with ten activities each."""
-    store = open_store(folder)
+    store = open_store(place)
     metadata.create_all(store.main)
     with write(store.main) as connection:
         connection.execute(leads.insert(), [{name: p[name] for name in ("id", *TEXTS, *NUMBERS)} for p in people])

@@ -44,11 +44,12 @@ from gateway.outbound.wanted import wanted_writes, write_row
 from gateway.people.following import follow
 from gateway.scoring.rating import moved, rate, subject, untouched
 from gateway.store.commit import commit
-from gateway.store.database import in_turn, read, write
+from gateway.store.database import read, write
 from gateway.store.due import openings_lately
 from gateway.store.loading import Need, load
 from gateway.store.roster import Users, load_roster
 from gateway.store.times import new_id
+from gateway.store.turns import in_turn
 from gateway.sync.companions import alone
 from gateway.sync.planning import BULK, CONFLICT, CONTESTED, Unsent, key_of
 from gateway.times import to_micros

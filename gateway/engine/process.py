@@ -1,7 +1,8 @@
 """One process of the gateway: ``python -m gateway.engine.process KIND -C DIR --slot N --slots FILE``.
 
-KIND is ``web``, ``pipeline``, ``deliver:SYSTEM`` or ``pull:SYSTEM``. Started by the supervisor; ``gateway web`` and
-``gateway worker`` call ``run`` themselves, without a slot. SIGTERM and SIGINT let it finish what it holds.
+KIND is ``web``, ``pipeline``, ``pipeline:2`` and so on, ``deliver:SYSTEM`` or ``pull:SYSTEM``. Started by the
+supervisor; ``gateway web`` and ``gateway worker`` call ``run`` themselves, without a slot. SIGTERM and SIGINT let it
+finish what it holds.
 """
 
 from __future__ import annotations
@@ -86,7 +87,7 @@ def run(kind: str, root: Path, slot: slots.Slot | None = None, before: str = "",
         _note_death(root, slot)
         return _web(root, slot, opener)
     what, _, system = kind.partition(":")
-    if what not in ("pipeline", "deliver", "pull") or (what != "pipeline") is not bool(system):
+    if what not in ("pipeline", "deliver", "pull") or not (system or what == "pipeline"):
         raise ConfigError([f"{kind}: no such kind of process; there are web, pipeline, deliver:SYSTEM and pull:SYSTEM"])
     worker = f"{kind}:{os.getpid()}:{new_id()}"
     _note_death(root, slot)
@@ -114,13 +115,16 @@ def run(kind: str, root: Path, slot: slots.Slot | None = None, before: str = "",
 
                 return unless_outdated
 
-            bell = bell_of(gateway.store.inbox if what == "pipeline" else gateway.store.main, kind)
+            mine = (gateway.store.inbox, what) if what == "pipeline" else (gateway.store.main, kind)
+            bell = bell_of(*mine)
             stack.callback(bell.close)
             if what == "pipeline":
                 batch: Callable[[str], int] = gateway.run_pipeline_once
-                sweep = gateway.sweep_once
+                sweep: Callable[[], int] = gateway.sweep_once
                 if bells.hung(gateway.store.main):
                     batch, sweep = shared(gateway), alone(gateway, worker, sweep)
+                elif system:  # the first of them does it
+                    sweep = lambda: 0  # noqa: E731
                 pipeline_loop(current(batch), current(sweep), gateway.inbox, worker, stop, bell)
             elif system not in gateway.instance.systems:  # the files in use are another machine's
                 loop(current(lambda: 0), stop, bell)

@@ -55,14 +55,17 @@ log = structlog.get_logger(__name__)
 def wanted_processes(root: Path) -> list[str]:
     """What ``gateway run`` starts for the instance at ``root``: the kinds that ``gateway.engine.process`` knows.
 
-    Reads gateway.yaml as plain data: web, one pipeline worker, one delivery worker per system with outbound on, and one
-    that asks for news per system with ``pull``. Raises ``ConfigError`` when the file is unreadable.
+    Reads gateway.yaml as plain data: web, the pipeline workers, one delivery worker per system with outbound on, and
+    one that asks for news per system with ``pull``. Raises ``ConfigError`` when the file is unreadable.
     """
-    systems = ConfigFile.read(root / "gateway.yaml", root).data.get("systems")
+    data = ConfigFile.read(root / "gateway.yaml", root).data
+    systems, workers = data.get("systems"), data.get("pipeline_workers")
+    more = range(2, min(workers, 8) + 1) if isinstance(workers, int) else ()
     entries = systems.items() if isinstance(systems, Mapping) else ()
     sound = [(name, entry) for name, entry in entries if isinstance(entry, Mapping)]
     on = [f"deliver:{name}" for name, entry in sound if _truth(entry.get("outbound"))]
-    return ["web", "pipeline", *on, *(f"pull:{name}" for name, entry in sound if entry.get("pull"))]
+    pulls = [f"pull:{name}" for name, entry in sound if entry.get("pull")]
+    return ["web", "pipeline", *(f"pipeline:{number}" for number in more), *on, *pulls]
 
 
 def _truth(value: object) -> bool:

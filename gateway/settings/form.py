@@ -142,6 +142,15 @@ class GatewayForm(Schema):
             " machines that share one PostgreSQL"
         },
     )
+    pipeline_workers = fields.Integer(
+        strict=True,
+        load_default=1,
+        validate=validate.Range(1, 8, error="a number from 1 to 8"),
+        metadata={
+            "help": "processes that `gateway run` and `gateway worker` start to work what comes in; a second one takes"
+            " half as much again from a backlog, and 150 MB"
+        },
+    )
     public_url = fields.String(
         load_default=None,
         allow_none=True,

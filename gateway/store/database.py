@@ -14,7 +14,7 @@ import hashlib
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
@@ -133,7 +133,7 @@ def write(
             if lock is not None:
                 seconds = CROWD_SECONDS if patience is None else patience
                 values |= {"lock": lock_key(lock), "patience": f"{seconds * 1000:.0f}ms"}
-            connection.execute(_TURN[shared] if lock is not None else _BEGIN, values)
+            connection.execute(TURN[shared] if lock is not None else BEGIN, values)
         yield connection
         if (along := ALONG.get()) is not None:
             along(connection)
@@ -141,36 +141,11 @@ def write(
 
 
 _IDLE = "SELECT set_config('idle_in_transaction_session_timeout', :idle, true)"
-_BEGIN = text(_IDLE)
-_FREE = text("SELECT pg_try_advisory_xact_lock(:lock)")
-_TURN = [
+BEGIN = text(_IDLE)
+TURN = [
     text(f"{_IDLE}, set_config('lock_timeout', :patience, true), {take}(:lock)")
     for take in ("pg_advisory_xact_lock", "pg_advisory_xact_lock_shared")
 ]
-
-
-@contextlib.contextmanager
-def in_turn(engine: Engine, word: str, places: Collection[int], patience: float = BUSY_SECONDS) -> Iterator[int]:
-    """Yields the first of the ``places`` of ``word`` where nobody is, on PostgreSQL: for work that would be done in
-    vain beside another's. Where all are taken, waits for the very first. Nobody is kept from writing, and who has
-    waited ``patience`` seconds goes ahead all the same.
-    """
-    first = next(iter(places))
-    if engine.dialect.name != "postgresql":
-        yield first
-        return
-    with engine.connect() as connection:
-        values: dict[str, Any] = {"idle": "0", "patience": f"{patience * 1000:.0f}ms"}
-        keys = {place: lock_key(f"{word} {place}") for place in places}
-        connection.execute(_BEGIN, values)
-        free = (place for place, key in keys.items() if connection.scalar(_FREE, {"lock": key}))
-        if (place := next(free, None)) is None:
-            place = first
-            with contextlib.suppress(OperationalError):
-                connection.execute(_TURN[False], {**values, "lock": keys[place]})
-        yield place
-        with contextlib.suppress(DBAPIError):  # a turn that was lost meanwhile was only of use
-            connection.rollback()
 
 
 def lock_key(word: str) -> int:

@@ -270,6 +270,8 @@ def test_the_supervisor_loads_no_plugin_code():
         ("instance: {}\n", ["web", "pipeline"]),
         ("systems:\n  crm: {plugin: files, outbound: on}\n  ma: {outbound: off}\n", ["web", "pipeline", "deliver:crm"]),
         ("systems:\n  ma: {plugin: api, pull: 15m}\n", ["web", "pipeline", "pull:ma"]),
+        ("pipeline_workers: 3\n", ["web", "pipeline", "pipeline:2", "pipeline:3"]),
+        ("pipeline_workers: nonsense\n", ["web", "pipeline"]),
         ("systems: nonsense\n", ["web", "pipeline"]),  # the processes themselves will say what is wrong
     ],
 )

@@ -1,5 +1,4 @@
-"""Workers whose batches share leads: on PostgreSQL they go to different lanes, or wait, so that none is computed in
-vain."""
+"""Workers whose batches share leads go to different lanes, or wait, so that none is computed in vain."""
 
 from __future__ import annotations
 
@@ -16,22 +15,27 @@ from small_instance import Small, days
 from gateway import pipeline
 from gateway.contracts import Secret
 from gateway.store import tables as t
-from gateway.store.database import in_turn, open_store, write
+from gateway.store.database import open_store, write
 from gateway.store.place import Place
+from gateway.store.turns import in_turn
 
 pytestmark = pytest.mark.sqlite  # each test says itself where its stores are
 
 
-@pytest.fixture
-def store_of(postgresql, monkeypatch):
-    url = postgresql.make()
-    monkeypatch.setattr(small_instance, "open_store", lambda folder: open_store(Place(folder, Secret(url, "test"))))
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_of(request, tmp_path, monkeypatch):
+    """The folders of two workers whose store is one."""
+    if request.param == "sqlite":
+        return [tmp_path / "a", tmp_path / "a"]
+    place = Place(tmp_path, Secret(request.getfixturevalue("postgresql").make(), "test"))
+    monkeypatch.setattr(small_instance, "open_store", lambda folder: open_store(place))
+    return [tmp_path / "a", tmp_path / "b"]
 
 
 @pytest.fixture
-def workers(tmp_path, store_of):
+def workers(store_of):
     """Two workers over one store, each with a pipeline of its own."""
-    made = [Small(tmp_path / name) for name in "ab"]
+    made = [Small(folder) for folder in store_of]
     yield made
     for one in made:
         one.store.close()

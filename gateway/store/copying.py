@@ -107,6 +107,8 @@ _USED = "{}: another process has this store open; stop `gateway run`, web and wo
 
 def _refuse_used(file: Path) -> None:
     """SQLite lets a file be had alone only while no other connection is open."""
+    if not file.exists():  # asking would make it
+        return
     probe = sqlite3.connect(file, timeout=0, isolation_level=None)
     try:
         probe.execute("PRAGMA locking_mode = EXCLUSIVE")

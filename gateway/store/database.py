@@ -349,7 +349,10 @@ def in_words(exc: DBAPIError) -> str:
 
 _REFUSED = "refuses the user or the password; `store:` in gateway.yaml says which"
 _NOWHERE = "cannot be found: there is no host of that name"
-GONE = "is not there any more: moved or deleted while in use; put it back, or restore a backup"
+GONE = (
+    "is not there any more: moved or deleted while in use; put it back, or move the rest of the store away and restore"
+    " a backup"
+)
 READ_ONLY = "is read-only; `store:` in gateway.yaml must name the server that is written to"
 _SIGNS = {
     "lock timeout": BUSY,
@@ -447,8 +450,8 @@ _OPTIONS: dict[str, Any] = {
 
 
 def _not_anew(file: Path, made: list[bool], *_: Any) -> None:
-    """SQLite would make an empty file where ours was."""
-    if made and not file.exists():
+    """SQLite would make an empty file where ours was, and empty the log that holds what is not in the file yet."""
+    if not file.exists() and (made or Path(f"{file}-wal").exists()):
         raise sqlite3.OperationalError(GONE)
     made[:] = [True]
 

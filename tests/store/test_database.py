@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from decimal import Decimal
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -316,3 +317,20 @@ def test_texts_are_in_the_order_of_their_characters_numbers(store):
     with read(store.main) as connection:
         assert list(connection.scalars(select(name).order_by(name))) == sorted(names)
         assert set(connection.scalars(select(name).where(name.between("a", "a.")))) == {"a", "a b", "a-2", "a."}
+
+
+def test_who_begins_while_the_file_is_away_makes_no_empty_one(store):
+    """SQLite would empty its log beside it, and with it what was committed and is not in the file yet."""
+    file = Path(store.main.url.database)
+    with write(store.main) as connection:
+        connection.execute(tables.settings.insert().values(name="kept", value="yes"))
+    file.rename(away := file.with_name("away"))
+    other = open_store(file.parent)
+    with pytest.raises(ConfigError, match="put it back, or move the rest of the store away and restore"):
+        require_current(other)
+    assert not file.exists()
+    away.rename(file)
+    require_current(other)
+    with read(other.main) as connection:
+        assert list(connection.execute(select(tables.settings.c.name, tables.settings.c.value))) == [("kept", "yes")]
+    other.close()

@@ -11,6 +11,7 @@ import argparse
 import contextlib
 import ctypes
 import os
+import re
 import signal
 import sys
 import threading
@@ -87,7 +88,8 @@ def run(kind: str, root: Path, slot: slots.Slot | None = None, before: str = "",
         _note_death(root, slot)
         return _web(root, slot, opener)
     what, _, system = kind.partition(":")
-    if what not in ("pipeline", "deliver", "pull") or not (system or what == "pipeline"):
+    known = what in ("deliver", "pull") and bool(system)
+    if not known and not re.fullmatch(r"pipeline(:[2-9])?", kind):
         raise ConfigError([f"{kind}: no such kind of process; there are web, pipeline, deliver:SYSTEM and pull:SYSTEM"])
     worker = f"{kind}:{os.getpid()}:{new_id()}"
     _note_death(root, slot)

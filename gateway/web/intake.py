@@ -128,7 +128,7 @@ class Intake:
         self.refused: Counter[tuple[str, str]] = Counter()
         """(system, reason) → calls refused, since this process began. An unknown system counts under ``""``."""
         self._logged: dict[tuple[str, str], float] = {}
-        self._receiving = Receiving()
+        self.receiving = Receiving()
 
     def use(self, sources: Mapping[str, SourceOffer | None], public_url: str | None) -> None:
         """From the next call on. A source that is None cannot say now how its calls prove themselves."""
@@ -152,7 +152,7 @@ class Intake:
         except Exception as exc:  # noqa: BLE001 - whatever broke, the sender shall come again
             reply = self._failed(system, exc)
         finally:
-            self._receiving.let_go(body)
+            self.receiving.let_go(body)
         headers, said = reply.said()
         self._count(system, reply.status, time.perf_counter() - began)
         protocol.response_bytes(reply.status, headers, said)
@@ -210,7 +210,7 @@ class Intake:
 
     async def _received(self, protocol: HTTPProtocol, length: int | None, system: str) -> bytes:
         try:
-            return await self._receiving.whole(protocol, length, MAX_BODY)
+            return await self.receiving.whole(protocol, length, MAX_BODY)
         except Gone:
             self._refuse(system, "body cut short", 400, "the body is shorter than its length says")
         except TimeoutError:

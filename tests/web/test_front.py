@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import closing
+from contextlib import ExitStack, closing, suppress
 
 import orjson
 import pytest
@@ -18,11 +18,11 @@ import sys, time
 from datetime import UTC, datetime
 from functools import partial
 from flask import Response, request, stream_with_context
-from gateway.web import front, server
+from gateway.web import front, receiving, server
 from gateway.web.app import create_app
 from gateway.web.intake import Intake
 
-front.SILENCE = 1.0
+front.SILENCE = receiving.LONGEST = 1.0
 closed = []
 
 def build():
@@ -194,14 +194,36 @@ def test_slow_pages_and_slow_readers_keep_no_sender_waiting(port):
 
 
 def test_a_body_that_does_not_come_is_not_waited_for_for_ever(port):
-    """Its page hears that the sender is gone."""
-    with closing(socket.create_connection(("127.0.0.1", port), timeout=60)) as connection:
-        connection.sendall(b"POST /size HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc")
-        start = time.monotonic()
-        assert connection.recv(1000).startswith(b"HTTP/1.1 400")
-        assert time.monotonic() - start < 20
-    with closing(socket.create_connection(("127.0.0.1", port), timeout=60)) as connection:
-        connection.sendall(b"POST /size HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc")
-        connection.shutdown(socket.SHUT_WR)
-        assert connection.recv(1000).startswith(b"HTTP/1.1 400")  # half an upload is none
+    """A short one is not brought before its page; the page of a long one hears that the sender is gone."""
+    for length, refused in ((10, b"408"), (5_000_000, b"400")):
+        with closing(socket.create_connection(("127.0.0.1", port), timeout=60)) as connection:
+            connection.sendall(b"POST /size HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\nabc" % length)
+            start = time.monotonic()
+            assert connection.recv(1000).startswith(b"HTTP/1.1 " + refused)
+            assert time.monotonic() - start < 20
+        with closing(socket.create_connection(("127.0.0.1", port), timeout=60)) as connection:
+            connection.sendall(b"POST /size HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\nabc" % length)
+            connection.shutdown(socket.SHUT_WR)
+            assert connection.recv(1000).startswith(b"HTTP/1.1 400")  # half an upload is none
     assert call(port, "POST", "/unread", b"x" * 3_000_000)[0] == 200  # and nobody has to read what is sent
+
+
+@pytest.mark.parametrize("head", [b"Content-Length: 50000", b"Content-Length: 5000000", b"Transfer-Encoding: chunked"])
+def test_who_drips_a_body_keeps_no_page_from_others(port, head):
+    """Neither health nor a log-in waits for them, however many they are, and each is sent away."""
+    drip = b"1\r\na\r\n" if b"chunked" in head else b"a"
+    with ExitStack() as stack:
+        slow = [stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=60)) for _ in range(80)]
+        for connection in slow:
+            connection.sendall(b"POST /size HTTP/1.1\r\nHost: x\r\n" + head + b"\r\n\r\n" + drip)
+        begun = time.monotonic()
+        while time.monotonic() - begun < 3:
+            start = time.monotonic()
+            assert call(port, "GET", "/health/live")[0] == 200
+            assert call(port, "POST", "/echo/x", b"a=1")[0] == 200
+            assert time.monotonic() - start < 2
+            time.sleep(0.2)
+            for connection in slow:
+                with suppress(OSError):
+                    connection.sendall(drip)
+        assert slow[0].recv(1000)[9:12] in (b"400", b"408")

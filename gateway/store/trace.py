@@ -24,7 +24,7 @@ class Trace:
     """Rows, oldest first. ``read_at``: when it was worked, None while it was not; times in microseconds.
 
     ``items``: what was read out of it. ``moves``, ``handoffs``: decided because of it. ``writes``: planned because of
-    it, with the answer; and those that took their place, with ``document`` of another.
+    it and of what was worked with it, with the answer; and those that took their place, with a later ``planned_at``.
     """
 
     read_at: int | None
@@ -61,14 +61,21 @@ def trace(connection: Connection, document: str) -> Trace:
     moves = moves.where(among(m.lead, leads), m.decided_at == read_at).order_by(m.id)
     handoffs = select(h.id, h.lead, h.system, h.opened_at, h.state, h.bucket)
     handoffs = handoffs.where(among(h.lead, leads), h.decided_at == read_at).order_by(h.id)
-    own = select(w.system, w.key).where(among(w.lead, leads), w.document == document).distinct()
+    because = or_(w.document == document, w.planned_at == read_at)  # a write names the latest document of its batch
+    own = select(w.system, w.key, func.min(w.planned_at)).where(among(w.lead, leads), because)
     told = (w.id, w.lead, w.system, w.object, w.key, w.record, w.document, w.planned_at, w.state, w.attempts, w.code)
-    keys = [and_(w.system == system, w.key == key) for system, key in connection.execute(own)]
-    chosen_writes = and_(among(w.lead, leads), w.planned_at >= read_at, or_(false(), *keys))
-    after = select(*told, w.message, w.finished_at).where(chosen_writes)
+    since = connection.execute(own.group_by(w.system, w.key)).all()
+    keys = [and_(w.system == system, w.key == key, w.planned_at >= first) for system, key, first in since]
+    after = select(*told, w.message, w.finished_at).where(among(w.lead, leads), or_(false(), *keys))
     writes = rows_of(connection, after.order_by(w.planned_at, w.id).limit(ITEMS)) if keys else []
     first = {(row["system"], row["key"]): row["id"] for row in reversed(writes) if row["state"] != "superseded"}
-    said = [row for row in writes if row["document"] == document or first.get((row["system"], row["key"])) == row["id"]]
+    said = [
+        row
+        for row in writes
+        if document == row["document"]
+        or read_at == row["planned_at"]
+        or first.get((row["system"], row["key"])) == row["id"]
+    ]
     known = select(r.entity, r.system, r.object, r.record).where(among(r.entity, leads), r.main)
     records = {(row.entity, row.system, row.object): row.record for row in connection.execute(known)}
     for row in said:

@@ -50,6 +50,22 @@ def test_what_took_the_place_of_a_write_is_told_too(handed, people):
     assert "planned later in its place" in handed.run("inbox", "show", first).stdout
 
 
+def test_two_documents_of_one_batch_lead_to_the_same_writes(handed, people):
+    """A write names one of them; neither is told that nothing was sent because of it."""
+    with closing(open_gateway(handed.root)) as gateway:
+        for day, title in (("01", "Chief Executive Officer"), ("02", "Chief Operating Officer")):
+            body = handed.csv("x.csv", [people[1] | {"at": f"2026-02-{day}T10:00:00", "title": title}]).read_bytes()
+            gateway.inbox.append([Arrival(system="leads", body=body, received_at=utc_now(), content_type="text/csv")])
+        gateway.run_pipeline_once("worker")
+    documents = [one["id"] for one in handed.json("inbox", "list")["documents"][:2]]
+    [first], [second] = (handed.json("inbox", "show", one)["writes"] for one in documents)
+    assert first == second
+    for one in documents:
+        text = handed.run("inbox", "show", one).stdout
+        assert first["id"] in text
+        assert "in its place" not in text
+
+
 def test_a_document_that_said_nothing_of_anybody(handed):
     """Quarantined, or of no record: that it led to nothing is an answer, too."""
     handed.bring([{"id": "", "at": "2026-02-01T10:00:00"}], "odd.csv", code=1)

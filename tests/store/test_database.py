@@ -319,6 +319,7 @@ def test_texts_are_in_the_order_of_their_characters_numbers(store):
         assert set(connection.scalars(select(name).where(name.between("a", "a.")))) == {"a", "a b", "a-2", "a."}
 
 
+@pytest.mark.sqlite
 def test_who_begins_while_the_file_is_away_makes_no_empty_one(store):
     """SQLite would empty its log beside it, and with it what was committed and is not in the file yet."""
     file = Path(store.main.url.database)

@@ -539,7 +539,6 @@ def error(category: str = "", **given: Any) -> dict[str, Any]:
             "crm.objects.deals.read",
         ),
         (429, {"policyName": "TEN_SECONDLY_ROLLING"}, {}, TryLater, "again in 10 s"),
-        (429, {"policyName": "SECONDLY"}, {}, TryLater, "again in 1 s"),
         (429, {"policyName": "DAILY"}, {}, TryLater, "again in 3600 s"),
         (429, {"policyName": "SECONDLY"}, {"Retry_After": "7"}, TryLater, "again in 7 s"),
         (429, b"<html>too much</html>", {}, TryLater, "again in 10 s"),
@@ -556,6 +555,23 @@ def test_limits_and_refused_access_are_told_apart(hubspot, settings, context, st
     assert "very-secret" not in str(caught.value)
     assert "kim@" not in str(caught.value)
     assert len(hubspot.requests) == 1
+
+
+@pytest.mark.parametrize(("refused", "ends"), [(2, False), (3, True)])
+def test_a_search_of_others_in_the_same_second_is_waited_for(hubspot, settings, context, refused, ends):
+    """Each process keeps its own pace: a second later there is room; three refusals are more than bad luck."""
+    for _ in range(refused):
+        hubspot.once("search", 429, {"policyName": "SECONDLY"})
+    waited: list[float] = []
+    client = Client(settings(), context, sleep=waited.append)
+    body = {"filterGroups": [{"filters": []}], "sorts": [], "properties": [], "limit": 100}
+    if ends:
+        with pytest.raises(TryLater, match="again in 1 s"):
+            client.search("contacts", body)
+    else:
+        assert client.search("contacts", body).results == []
+    assert waited.count(1.0) == 2
+    assert len(hubspot.requests) == 3
 
 
 def test_a_day_that_is_used_up_ends_at_the_portals_midnight(hubspot, settings, context):

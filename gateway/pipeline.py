@@ -166,8 +166,8 @@ class Pipeline:
         done, waiting = Done(0, 0), in_lanes(told(readings), LANES) or {0: set()}
         while waiting:
             with in_turn(self.engine, "batch", waiting) as lane:
-                records = waiting.pop(lane)
-                done += self._until_committed(partial(rehearse, part(readings, records, last=not waiting)))
+                mine, readings = part(readings, waiting.pop(lane))
+                done += self._until_committed(partial(rehearse, mine))
         return done
 
     def _until_committed(self, rehearse: Callable[[], Batch]) -> Done:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import click
@@ -55,7 +55,7 @@ def show(app: App, id: str, as_json: bool) -> None:
             ended = f", {one['bucket']}" if one["bucket"] else ""
             say(f"  handoff {one['id']} to {one['system']}: {one['state']}{ended}")
         for one in (one for one in found.writes if one["lead"] == lead):
-            say(f"  {_write(one, id, found.read_at)}")
+            say(f"  {_write(one, id, found.moments)}")
     if row["state"] == "read" and not found.writes:
         say()
         say("nothing was to be sent because of it")
@@ -69,8 +69,8 @@ def _item(one: Mapping[str, Any], app: App) -> tuple[str, ...]:
     return one["type"], record, moment(one["at"], app.zone), one["state"], one["reason"]
 
 
-def _write(one: Mapping[str, Any], document: str, read_at: int | None) -> str:
-    whose = "" if one["document"] == document or one["planned_at"] == read_at else ", planned later in its place"
+def _write(one: Mapping[str, Any], document: str, moments: Collection[int]) -> str:
+    whose = "" if one["document"] == document or one["planned_at"] in moments else ", planned later in its place"
     said = ": ".join(filter(None, [one["code"], one["message"]]))
     answer = f" as {one['record']}" if one["state"] == "confirmed" and one["record"] else f" ({said})" if said else ""
     tries = f" after {plural(one['attempts'], 'try', 'tries')}" if one["attempts"] else ""

@@ -44,14 +44,21 @@ def told(readings: Sequence[Reading]) -> Iterator[Event]:
     return (event for reading in readings for event in reading.events)
 
 
-def part(readings: Sequence[Reading], records: Collection[Ref], last: bool) -> list[Reading]:
-    """What the documents say of these records; with the ``last`` of their parts, all else that they say."""
-    mine = [
-        replace(one, events=[e for e in one.events if (e.system, e.object, e.record) in records]) for one in readings
-    ]
-    if last:
-        return mine
-    return [replace(one, lookups=[], skipped=[], quarantined=[], more=True) for one in mine if one.events]
+def part(readings: Sequence[Reading], records: Collection[Ref]) -> tuple[list[Reading], list[Reading]]:
+    """What the documents say of these records, and what is left of them: with its last part goes all else that a
+    document says."""
+    mine, left = [], []
+    for one in readings:
+        events: tuple[list[Event], list[Event]] = ([], [])
+        for event in one.events:
+            events[(event.system, event.object, event.record) in records].append(event)
+        if not events[False]:
+            mine.append(one)
+            continue
+        left.append(replace(one, events=events[False]))
+        if events[True]:
+            mine.append(replace(one, events=events[True], lookups=[], skipped=[], quarantined=[], more=True))
+    return mine, left
 
 
 def gather(readings: Sequence[Reading]) -> tuple[list[Timed], dict[str, int], set[str]]:
@@ -103,6 +110,8 @@ def record(
         batch.unwanted |= {told[event.key][0].id for _, event, kept in left if kept is not event}
     for event in forgotten:
         batch.note(event.system, "skipped", "forgotten person")
+    if parts := batch.already | {reading.document.id for reading in readings if reading.more}:
+        batch.parts = parts & {told[event.key][0].id for _, event in fresh}
     for system, count in Counter(event.system for _, event in fresh).items():
         batch.note(system, "applied", "", count)
     heard = {reading.document.id: to_micros(reading.document.received_at) for reading in readings}

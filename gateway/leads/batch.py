@@ -53,6 +53,8 @@ class Batch:
     associations: dict[tuple[str, ...], dict[str, Any]] = field(default_factory=dict)
 
     documents: list[str] = field(default_factory=list)
+    parts: set[str] = field(default_factory=set)
+    """Documents that told something new, and are not read yet, or were before"""
     told_by: dict[Ref, str] = field(default_factory=dict)
     """record → the latest of the batch's documents that told something new of it"""
     events: list[dict[str, Any]] = field(default_factory=list)

@@ -57,6 +57,11 @@ def _commit(connection: Connection, batch: Batch) -> None:
         [{"document": document, "read_at": batch.now} for document in batch.documents],
         ignore=True,
     )
+    put.insert(
+        t.parts_read,
+        [{"document": document, "read_at": batch.now} for document in sorted(batch.parts)],
+        ignore=True,
+    )
     if batch.already:
         connection.execute(delete(t.events).where(dead_items(batch.already)))
     put.insert(t.events, sorted(batch.events, key=itemgetter("key")))  # as their index has them: page after page

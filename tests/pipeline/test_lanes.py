@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from small_instance import Small, days
@@ -12,6 +12,7 @@ from gateway import pipeline
 from gateway.contracts import Quarantined, RecordChanged, RecordsLinked, RecordsMerged, Skipped
 from gateway.leads.lanes import in_lanes
 from gateway.store import tables as t
+from gateway.store.trace import trace
 
 AT = datetime(2026, 5, 1, tzinfo=UTC)
 PEOPLE = [
@@ -161,3 +162,96 @@ def test_a_worker_that_dies_between_two_lanes_is_taken_over(small, tmp_path, mon
         assert told["read"] == told["applied"] + told["skipped"]
         assert told["applied"] == len(small.rows(t.events))
     whole.store.close()
+
+
+def titles(records):
+    return [
+        {"kind": "contact", "id": n, "at": days(1), "email": f"{n}@a.example", "title": "CEO", "page": page}
+        for n in records
+        for page in "ab"
+    ]
+
+
+def told(small, document):
+    with small.store.main.connect() as connection:
+        return trace(connection, document)
+
+
+@pytest.fixture
+def ticking(small):
+    """Each look at the clock is a moment later: no two lanes are worked at the same one."""
+
+    def now():
+        small.at += timedelta(seconds=1)
+        return small.at
+
+    small.pipeline.now = now
+    return small
+
+
+def test_what_was_decided_is_found_whichever_lane_it_was_in(ticking):
+    """Documents of one lane, of the other, and of both: the moves, handoffs and writes of all that they tell of."""
+    records = [str(n) for n in range(8)]
+    lanes = in_lanes([changed(one) for one in records], 2)
+    of = [[record for _, _, record in sorted(lanes[lane])] for lane in (0, 1)]
+    readings = [ticking.read("site", titles(some)) for some in (of[0][1:], of[1][1:], [of[0][0], of[1][0]])]
+    ticking.pipeline.run(readings)
+    for reading, expected in zip(readings, (len(of[0]) - 1, len(of[1]) - 1, 2), strict=True):
+        found = told(ticking, reading.document.id)
+        assert len(found.leads) == expected
+        for part in (found.moves, found.handoffs, found.writes):
+            assert {one["lead"] for one in part} == set(found.leads)
+    assert len(ticking.rows(t.documents_read)) == 3
+    assert len(ticking.rows(t.parts_read)) == 1  # of the one that was worked twice
+
+
+def test_what_a_replay_finds_new_is_told_of_its_document(ticking):
+    """As after a mapping was mended; a replay that finds nothing leaves no trace."""
+    reading = ticking.read("site", titles(["0", "1"]))
+    whole, reading.events = reading.events, [one for one in reading.events if one.record == "0"]
+    ticking.pipeline.run([reading])
+    assert len({one["lead"] for one in told(ticking, reading.document.id).moves}) == 1
+    reading.events = whole
+    for _ in range(2):
+        ticking.pipeline.run([reading])
+        found = told(ticking, reading.document.id)
+        assert {one["lead"] for one in found.moves} == {one["lead"] for one in found.writes} == set(found.leads)
+        assert (len(found.leads), len(ticking.rows(t.parts_read))) == (2, 1)
+
+
+def test_what_was_decided_before_a_worker_died_is_told(ticking, monkeypatch):
+    """Of a document that waits to be read again, and once it was."""
+    reading, commit, calls = ticking.read("site", titles([str(n) for n in range(8)])), pipeline.commit, []
+
+    def dies(*given):
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        commit(*given)
+
+    monkeypatch.setattr(pipeline, "commit", dies)
+    with pytest.raises(KeyboardInterrupt):
+        ticking.pipeline.run([reading])
+    found = told(ticking, reading.document.id)
+    assert found.read_at is None
+    assert {one["lead"] for one in found.moves} == set(found.leads)
+    ticking.pipeline.run([reading])
+    assert {one["lead"] for one in told(ticking, reading.document.id).moves} == {
+        lead for (lead,) in ticking.rows(t.leads, "id")
+    }
+
+
+def test_a_document_with_as_many_items_as_may_be_is_followed(small):
+    reading = small.read("site", [one for one in titles([str(n) for n in range(1000)]) if one["page"] == "a"])
+    small.pipeline.run([reading])
+    assert len(told(small, reading.document.id).leads) == 1000
+
+
+def test_what_a_deal_and_an_end_led_to_is_told(ticking):
+    """The stage that a lead reached by its deal's document, and the handoff that another's news ended."""
+    ticking.take("site", *titles(["0"]))
+    won = ticking.read("site", [{"kind": "deal", "id": "d", "at": days(0.5), "status": "Won", "contact_id": "0"}])
+    ticking.pipeline.run([won])
+    found = told(ticking, won.document.id)
+    assert [one["stage"] for one in found.moves][-1] == "won"
+    assert [(one["state"], one["bucket"]) for one in found.handoffs] == [("closed", "sales_qualified")]

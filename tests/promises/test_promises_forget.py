@@ -250,7 +250,18 @@ def _hashable(row):
 
 
 NOBODYS = {
-    *("companies", "deal_stages", "tallies", "documents_read", "turns", "absences", "cursors", "leases", "systems"),
+    *(
+        "companies",
+        "deal_stages",
+        "tallies",
+        "documents_read",
+        "parts_read",
+        "turns",
+        "absences",
+        "cursors",
+        "leases",
+        "systems",
+    ),
     *("rescores", "rescore_parts", "catalogues", "budgets", "breakers", "unblanked", "costs", "tombstones", "settings"),
     *("bundles", "drafts", "draft_turns"),
     *("reviews", "decisions"),  # leads by their ids alone; owners are people of the company's own

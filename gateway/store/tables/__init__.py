@@ -18,6 +18,7 @@ from gateway.store.tables.facts import (
     events,
     marks,
     outcomes,
+    parts_read,
     records,
     tallies,
 )

@@ -99,6 +99,13 @@ documents_read = Table(  # fencing: a document is worked exactly once, whoever h
     Column("read_at", Time, nullable=False),
 )
 
+parts_read = Table(  # when else a document told something new: in a lane before its last, or as it was replayed
+    "parts_read",
+    main,
+    Column("document", Id, primary_key=True),
+    Column("read_at", Time, primary_key=True),
+)
+
 activities = Table(
     "activities",
     main,

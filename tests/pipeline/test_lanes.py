@@ -248,10 +248,14 @@ def test_a_document_with_as_many_items_as_may_be_is_followed(small):
 
 
 def test_what_a_deal_and_an_end_led_to_is_told(ticking):
-    """The stage that a lead reached by its deal's document, and the handoff that another's news ended."""
+    """The stage that a lead reached by its deal's document, and the handoff that another one ended."""
     ticking.take("site", *titles(["0"]))
-    won = ticking.read("site", [{"kind": "deal", "id": "d", "at": days(0.5), "status": "Won", "contact_id": "0"}])
-    ticking.pipeline.run([won])
-    found = told(ticking, won.document.id)
-    assert [one["stage"] for one in found.moves][-1] == "won"
-    assert [(one["state"], one["bucket"]) for one in found.handoffs] == [("closed", "sales_qualified")]
+    ticking.at += timedelta(hours=1)
+    now = ticking.at.isoformat()
+    rejected = ticking.read("site", [{"kind": "contact", "id": "0", "at": now, "status": "Rejected"}])
+    won = ticking.read("site", [{"kind": "deal", "id": "d", "at": now, "status": "Won", "contact_id": "0"}])
+    for reading in (rejected, won):
+        ticking.pipeline.run([reading])
+    handoffs = told(ticking, rejected.document.id).handoffs
+    assert [(one["state"], one["bucket"]) for one in handoffs] == [("closed", "sales_rejected")]
+    assert [one["stage"] for one in told(ticking, won.document.id).moves][-1:] == ["won"]

@@ -115,7 +115,7 @@ def enqueue(gateway: Gateway, systems: Collection[str], progress: Callable[[int]
     :param progress: called between batches; it may raise, to stop.
     """
     count = 0
-    contested: set[str] = set()
+    contested, moved = set[str](), set[str]()
 
     def unsent(lead: str, what: Unsent) -> None:
         if what.reason == CONTESTED:
@@ -130,12 +130,21 @@ def enqueue(gateway: Gateway, systems: Collection[str], progress: Callable[[int]
         ]
         if rows:
             with write(gateway.store.main) as connection:
-                waiting = outbox.waiting(connection, {row["lead"] for row in rows})
-                fresh = [row for row in rows if waiting.get((row["system"], row["key"])) != row["fields"]]
+                leads = {row["lead"] for row in rows}
+                stay = among(t.leads.c.id, leads), t.leads.c.merged_into.is_(None), t.leads.c.erased_at.is_(None)
+                versions = dict(connection.execute(select(t.leads.c.id, t.leads.c.version).where(*stay)).all())
+                moved |= {id_ for id_, version in versions.items() if version != batch.leads[id_].version}
+                waiting = outbox.waiting(connection, leads)
+                fresh = [
+                    row
+                    for row in rows
+                    if row["lead"] in versions.keys() - moved
+                    and waiting.get((row["system"], row["key"])) != row["fields"]
+                ]
                 commit_writes(connection, fresh, batch.now)
             count += len(fresh)
-    if contested:  # a person is asked
-        gateway.observe(gateway.pipeline.run((), contested))
+    if again := contested | moved:  # a person is asked; or news, a merge or an erasure was faster than we are
+        gateway.observe(gateway.pipeline.run((), again))
     return count
 
 

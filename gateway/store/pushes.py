@@ -80,13 +80,14 @@ def holds(connection: Connection) -> list[tuple[Ref, str, Mapping[str, list[Any]
 
 
 def hold(connection: Connection, wanted: Mapping[Ref, Mapping[str, list[Any]]]) -> None:
-    """Hold these fields of these records, beside what is held there already."""
+    """Hold these fields of these records, beside what is held there already; nothing of who was forgotten since."""
     c = t.records.c
     for ref, fields in wanted.items():
         where = and_(c.system == ref[0], c.object == ref[1], c.record == ref[2])
-        row = connection.execute(select(c.holds, c.entity).where(where)).one()
-        connection.execute(update(t.records).where(where).values(holds={**row.holds, **fields}))
-        _moved(connection, row.entity)
+        row = connection.execute(select(c.holds, c.entity).where(where, c.gone.is_(None))).first()
+        if row is not None:
+            connection.execute(update(t.records).where(where).values(holds={**row.holds, **fields}))
+            _moved(connection, row.entity)
 
 
 def release(connection: Connection, push: str) -> list[tuple[str, int]]:

@@ -10,6 +10,7 @@ from gateway_sandbox import serve
 from running_gateway import HubSpot, document, files
 from sqlalchemy import text
 
+from gateway.outbound import planner, undo
 from gateway.pipeline import Pipeline
 from gateway.store.database import read
 from gateway.sweeps.rescoring import Rescoring
@@ -127,3 +128,66 @@ def test_while_all_are_scored_by_another_model(world, monkeypatch):
     assert world.told is not None
     world.forgotten()
     assert [lead["behaviour"] for lead in world.it.leads()] == [200]
+
+
+def test_while_all_that_is_wanted_is_planned(world, monkeypatch):
+    """`gateway push`: what was wanted for them is not sent, and what was for others is."""
+    world.it.work()
+    wanted = planner.wanted_writes
+
+    def meanwhile(lead, *arguments):
+        if CANARY in str(lead.attributes.get("email")):
+            monkeypatch.undo()
+            world.forget()
+        return wanted(lead, *arguments)
+
+    monkeypatch.setattr(planner, "wanted_writes", meanwhile)
+    planner.push(world.it.open(), "crm", "test")
+    assert world.told is not None
+    assert [one["email"] for one in world.crm.records.alive("contacts")] == ["p1@example.org"]
+    world.forgotten()
+
+
+def test_news_that_came_while_all_that_is_wanted_is_planned(world, monkeypatch):
+    """`gateway push` sends what is known by then, not what it had read before."""
+    world.settle()
+    world.it.give("site", document(4, CANARY))
+    wanted = planner.wanted_writes
+
+    def meanwhile(lead, *arguments):
+        found = list(wanted(lead, *arguments))
+        if CANARY in str(lead.attributes.get("email")):
+            monkeypatch.undo()
+            world.it.give("site", document(5, CANARY))
+            world.it.work()
+        return found
+
+    world.it.work()
+    monkeypatch.setattr(planner, "wanted_writes", meanwhile)
+    planner.push(world.it.open(), "crm", "test")
+    scores = {one["email"]: one["gw_score"] for one in world.crm.records.alive("contacts")}
+    assert scores[f"{CANARY}@example.org"] == "63"
+
+
+def test_while_what_was_written_is_taken_back(world, monkeypatch):
+    """`gateway undo`: what their record held before is not kept to be put back."""
+    world.settle()
+    world.it.give("site", document(4, CANARY), document(5, "p1"))
+    world.it.work()
+    told = planner.push(world.it.open(), "crm", "test")
+    planned = undo.planned
+
+    def meanwhile(*arguments):
+        found = planned(*arguments)
+        monkeypatch.undo()
+        world.forget()
+        return found
+
+    monkeypatch.setattr(undo, "planned", meanwhile)
+    plan, waiting = undo.undo(world.it.open(), told.push)
+    assert len(plan.possible) == 2
+    assert (world.told is not None, waiting) == (True, 1)
+    with read(world.it.open().store.main) as connection:
+        held = connection.scalars(text("SELECT holds FROM records WHERE gone = 'forgotten'"))
+        assert {str(one) for one in held} == {"{}"}
+    world.forgotten()

@@ -26,16 +26,16 @@ class Bodies:
         self._looked = float("-inf")
 
     def forget(self) -> int:
-        """Empty those that named people who are forgotten by now. Returns how many."""
+        """Empty those that named people who are forgotten by now, as soon as they are read. Returns how many."""
         with read(self.store.main) as connection:
             named = forget.unblanked(connection)
-        if named:
-            self.inbox.blank(named)
+        done = set(named) - self.inbox.blank(named) if named else set()
+        if done:
             with write(self.store.main) as connection:
-                forget.blanked(connection, named)
+                forget.blanked(connection, done)
             for engine in (self.store.inbox, self.store.main):
                 overwrite(engine)
-        return len(named)
+        return len(done)
 
     def sweep(self) -> int:
         """The same, and some of those that were kept long enough. Returns how many."""

@@ -26,7 +26,6 @@ from gateway.store.put import Put
 
 FORGOTTEN = "forgotten"
 """Why a row is empty: the code of its write, the reason of its event, document and handoff."""
-CHUNK = 500
 _KEY = "tombstone key"
 _VALUES: Mapping[Table, Mapping[str, Any]] = {
     t.records: {"snapshot": {}, "assumed": [], "told": {}, "holds": {}, "gone": FORGOTTEN},
@@ -194,8 +193,8 @@ def _is(table: Table, ref: Ref) -> Any:
 
 
 def unblanked(connection: Connection) -> list[str]:
-    """Documents that named forgotten people and whose bodies the inbox has yet to empty; at most ``CHUNK``."""
-    return list(connection.scalars(select(t.unblanked.c.document).limit(CHUNK)))
+    """Documents that named forgotten people and whose bodies the inbox has yet to empty."""
+    return list(connection.scalars(select(t.unblanked.c.document)))
 
 
 def blanked(connection: Connection, documents: Collection[str]) -> None:

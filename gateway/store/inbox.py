@@ -161,11 +161,19 @@ class Inbox:
         """
         self._settle(ids, state="read", reason="")
 
-    def blank(self, ids: Iterable[str], why: str = FORGOTTEN) -> None:
-        """Empty the bodies of documents; that they came stays counted. ``why``: ``FORGOTTEN`` or ``KEPT``."""
-        with write(self.engine, lock=None) as connection:
-            for chunk in _chunks(ids):
-                connection.execute(update(_documents).where(_d.id.in_(chunk)).values(body=b"", headers={}, reason=why))
+    def blank(self, ids: Iterable[str], why: str = FORGOTTEN) -> set[str]:
+        """Empty the bodies of documents; that they came stays counted. ``why``: ``FORGOTTEN`` or ``KEPT``.
+
+        Those that wait are left, and returned: what they say of others is not read yet, or is to be read again.
+        """
+        left = set[str]()
+        for chunk in _chunks(ids):
+            with write(self.engine, lock=None) as connection:
+                rows = connection.execute(select(_d.id, _d.state).where(_d.id.in_(chunk)).with_for_update()).all()
+                left |= {row.id for row in rows if row.state == "waiting"}
+                settled = _d.id.in_([row.id for row in rows if row.state != "waiting"])
+                connection.execute(update(_documents).where(settled).values(body=b"", headers={}, reason=why))
+        return left
 
     def kept_long_enough(self, before: datetime, limit: int) -> list[str]:
         """Documents that were read, came before that time, and still have their bodies; the oldest first."""

@@ -8,10 +8,12 @@ from datetime import timedelta
 import pytest
 from gateway_sandbox import serve
 from running_gateway import HubSpot, document, files
-from sqlalchemy import text
+from sqlalchemy import select, text
 
+from gateway import pipeline
 from gateway.outbound import planner, undo
 from gateway.pipeline import Pipeline
+from gateway.store import tables as t
 from gateway.store.database import read
 from gateway.sweeps.rescoring import Rescoring
 from gateway.testing.instance import Instance
@@ -190,4 +192,61 @@ def test_while_what_was_written_is_taken_back(world, monkeypatch):
     with read(world.it.open().store.main) as connection:
         held = connection.scalars(text("SELECT holds FROM records WHERE gone = 'forgotten'"))
         assert {str(one) for one in held} == {"{}"}
+    world.forgotten()
+
+
+def two(*people):
+    """A document about several of them."""
+    return json.dumps([one for number, person in enumerate(people) for one in json.loads(document(number, person))])
+
+
+def bodies(world):
+    with read(world.it.open().store.inbox) as connection:
+        return list(connection.execute(text("SELECT state, body FROM documents ORDER BY id")).all())
+
+
+def test_while_a_document_that_names_others_is_worked_in_lanes(world, monkeypatch):
+    """Its worker dies between the lanes: what it says of the others is not lost, and then its body goes."""
+    people = [CANARY, *(f"q{number}" for number in range(6))]
+    world.it.give("site", two(*people).encode())
+    lanes = pipeline.in_lanes
+    mine = ("site", "contact", CANARY)
+    monkeypatch.setattr(
+        pipeline,
+        "in_lanes",
+        lambda events, count: {0: {mine}, 1: set().union(*lanes(events, 1).values()) - {mine}},
+    )
+    commit, calls = pipeline.commit, []
+
+    def dies(*given):
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        commit(*given)
+
+    monkeypatch.setattr(pipeline, "commit", dies)
+    gateway = world.it.open()
+    gateway.pipeline._turns = 10
+    with pytest.raises(KeyboardInterrupt):
+        world.it.work()
+    monkeypatch.undo()
+    world.it.close()
+    world.forget()
+    world.it.open().inbox.release("test")
+    world.settle()
+    assert {row.state for row in bodies(world)} == {"read"}
+    with read(world.it.open().store.main) as connection:
+        known = set(connection.scalars(select(t.identities.c.value)))
+    assert known == {f"{one}@example.org" for one in ("p1", *people[1:])}
+    assert world.left() == []
+
+
+def test_while_a_document_that_names_them_waits_to_be_read_again(world):
+    """It is read again first: else it would go to quarantine, for nothing can be read out of it."""
+    world.settle()
+    world.it.open().inbox.requeue(system="site", states=["read"])
+    world.forget()
+    assert {row.state for row in bodies(world)} == {"waiting"}
+    world.settle()
+    assert {row.state for row in bodies(world)} == {"read"}
     world.forgotten()

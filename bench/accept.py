@@ -173,8 +173,8 @@ def running(role: str, folder: Path, port: int = 0, url: str = "") -> Iterator[N
 
 @contextmanager
 def pipeline(folder: Path, url: str) -> Iterator[None]:
-    """The gateway's own worker, busy: thousands of documents wait already."""
-    command = [sys.executable, "-m", "gateway", "-C", str(folder.parent), "worker", "pipeline"]
+    """The gateway's own workers, as many as it starts by itself, busy: thousands of documents wait already."""
+    command = [sys.executable, "-m", "gateway", "-C", str(folder.parent), "worker"]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     store = opened(folder, url)
     try:

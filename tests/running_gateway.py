@@ -35,7 +35,7 @@ from gateway_sandbox.hubspot.limits import Limits
 from sqlalchemy import func, select, update
 from sqlalchemy.exc import OperationalError
 
-from gateway.engine.supervisor import STATUS
+from gateway.engine.supervisor import STATUS, wanted_processes
 from gateway.settings.folder import store_place
 from gateway.store import tables as t
 from gateway.store.database import Store, open_store, read, store_trouble, write
@@ -353,7 +353,7 @@ class Running:
 
     def _all_ready(self) -> bool:
         told = self.processes()
-        return len(told) == 2 + len(self.crms) and all(one["ready"] for one in told.values())
+        return len(told) == len(wanted_processes(self.root)) and all(one["ready"] for one in told.values())
 
     def processes(self) -> dict[str, dict[str, Any]]:
         """kind → pid, ready, lives, reason of its last death, as the supervisor tells them."""

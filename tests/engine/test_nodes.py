@@ -17,6 +17,11 @@ DOCUMENTS = 40
 LEADS = 500 if SOAK else 100
 
 
+def all_ready(notes):
+    """What a supervisor notes of its processes."""
+    return all(one["ready"] for one in json.loads(notes.read_text())["processes"])
+
+
 @pytest.mark.processes
 @pytest.mark.slow  # three nodes of real processes
 @pytest.mark.sqlite  # it says itself where its store is
@@ -27,8 +32,8 @@ def test_worker_nodes_share_a_load_and_one_that_leaves_is_not_missed(tmp_path, p
     folders[0].mkdir()
 
     def ready():
-        told = [json.loads(path.read_text()) for folder in folders[2:] if (path := folder / "var" / STATUS).exists()]
-        return [process["ready"] for one in told for process in one["processes"]] == [True] * 4
+        notes = [folder / "var" / STATUS for folder in folders[2:]]
+        return all(path.exists() and all_ready(path) for path in notes)
 
     with Running(folders[0], {"crm": HubSpot()}, where) as running:
         running.node("web", folders[1])
@@ -56,8 +61,7 @@ def test_two_complete_gateways_on_one_database_double_nothing(tmp_path, postgres
         port, other = running.port, free_port()
         started = running.node("run", tmp_path / "two", {f":{port}": f":{other}"})
         notes = tmp_path / "two" / "var" / STATUS
-        until(lambda: notes.exists() and all(one["ready"] for one in json.loads(notes.read_text())["processes"]),
-              running.log)  # fmt: skip
+        until(lambda: notes.exists() and all_ready(notes), running.log)
         load = [(f"d{number}", document(number, f"p{number % LEADS}")) for number in range(LEADS + LEADS // 4)]
 
         def insist(ports):

@@ -87,13 +87,14 @@ def is_stopped_past_its_lease_and_woken(running: Running) -> None:
     until(struck.is_set, running.log)
     with running.no_commits():
         running.send([("stopped-2", document(2, "stopped2"))])
-        until(lambda: held(running), running.log)
+        until(lambda: holders(running), running.log)
         time.sleep(0.5)
-        running.signal("pipeline", signal.SIGSTOP)
+        [pipeline] = holders(running)
+        running.signal(pipeline, signal.SIGSTOP)
     others = [running.beside("deliver:crm"), running.beside("pipeline")]
     running.quiet(hurry=True)
     refused = refusals(running)
-    for kind in ("deliver:crm", "pipeline"):
+    for kind in ("deliver:crm", pipeline):
         running.signal(kind, signal.SIGCONT)
     until(lambda: refusals(running) > refused, running.log)
     for other in others:
@@ -295,11 +296,13 @@ def refusals(running: Running) -> int:
     return log.count("error=StaleCommit") + log.count("error=OperationalError") + log.count("error=InternalError")
 
 
-def held(running: Running) -> bool:
-    """Whether a worker holds a document."""
+def holders(running: Running) -> set[str]:
+    """The kinds of the processes that hold a document."""
     with read(running.store.inbox) as connection:
         leases = select(t.documents.c.lease).where(t.documents.c.state == "waiting", t.documents.c.lease != "")
-        return bool(connection.scalars(leases).all())
+        held = connection.scalars(leases).all()
+    pids = {f"{kind}:{told['pid']}:": kind for kind, told in running.processes().items()}
+    return {kind for prefix, kind in pids.items() if any(lease.startswith(prefix) for lease in held)}
 
 
 def offspring(pid: int) -> list[int]:

@@ -194,11 +194,18 @@ def test_a_hostile_key_finds_nothing(program: Any, key: str) -> None:
         caller.get(path, 404)
 
 
-@pytest.mark.parametrize("text", ["\0", "\ud800", "x" * 201])
-def test_a_hostile_text_is_refused(program: Any, handoff: Any, text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "status", "words"),
+    [
+        ("\0", 400, "json: $.reason: a text contains a NUL character"),
+        ("\ud800", 400, "json: not readable as JSON"),
+        ("x" * 201, 422, "json: reason: Length must be between 0 and 200."),
+    ],
+)
+def test_a_hostile_text_is_refused(program: Any, handoff: Any, text: str, status: int, words: str) -> None:
     caller = program("sales")
-    told = caller.post(f"/handoffs/{handoff['handoff']}/accept", 422, reason=text)
-    assert "json: reason:" in told["errors"][0]
+    told = caller.post(f"/handoffs/{handoff['handoff']}/accept", status, reason=text)
+    assert words in told["errors"][0]
 
 
 def test_nobody_is_told_anything_without_a_token(app: Any, company: Instance, program: Any) -> None:
@@ -295,8 +302,24 @@ def test_every_error_has_the_one_shape(program: Any, app: Any) -> None:
     caller.post("/audit", 405)
     assert caller.client.get("/api/v1/leads", headers=caller.headers).headers["Cache-Control"] == "no-store"
     caller.get("/nothing/here", 404)
-    odd = app.test_client().post("/api/v1/deliveries/retry", data="{", headers=caller.headers | JSON)
-    assert (odd.status_code, odd.json["errors"]) == (400, ["json: Invalid JSON body."])
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("{", "not readable as JSON"),
+        ("[" * 200_000, "nested deeper than 32 levels"),  # further down than Python itself can go
+        ('{"a":' * 100 + "1" + "}" * 100, "nested deeper than 32 levels"),
+        ("[" + "9" * 5000 + "]", "not readable as JSON"),  # a number that Python refuses to read
+        ("[" + "9" * 30 + "]", "an integer beyond 64 bit"),
+        ('{"ids": [], "ids": []}', "the same key twice"),
+    ],
+)
+def test_a_body_that_is_not_plain_json_is_refused(program: Any, body: str, words: str) -> None:
+    caller = program("admin")
+    odd = caller.client.post("/api/v1/deliveries/retry", data=body, headers=caller.headers | JSON)
+    [error] = odd.json["errors"]
+    assert (odd.status_code, words in error) == (400, True), error
 
 
 def test_a_lead_is_kept_from_sales_and_let_go(program: Any, handoff: Any) -> None:

@@ -64,6 +64,16 @@ def test_a_wrong_login_says_so_and_keeps_the_address(desk: Any) -> None:
     assert "Too many wrong logins" in browser.text
 
 
+@pytest.mark.parametrize("path", ["/login", "/leads/x/hold", "/account"])
+def test_a_form_of_too_many_fields_is_not_read(app: Any, path: str) -> None:
+    """Whoever sends it; what is left of a megabyte of them would be 12 on a page."""
+    browser, fields = app.test_client(), "application/x-www-form-urlencoded"
+    answer = browser.post(path, data="a=&" * 300_000, content_type=fields)
+    assert answer.status_code == 413
+    assert "That is too large." in answer.text
+    assert browser.post(path, data="a=&" * 9_999, content_type=fields).status_code in (302, 400, 401)
+
+
 def over(app: Any) -> None:
     """Every session ends."""
     with write(app.extensions[NAME].gateway.store.main) as connection:

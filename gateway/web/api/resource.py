@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
-from flask import Response, request
+from flask import Request, Response, request
 from flask_smorest import Blueprint
 from marshmallow import Schema
+from webargs.core import is_json, missing
+from webargs.flaskparser import FlaskParser, abort
 from werkzeug.exceptions import HTTPException
 
-from gateway.errors import ConfigError, GatewayError, NotFound, Refused, StorageBusy, TryLater
+from gateway.errors import ConfigError, GatewayError, NotFound, QuarantineDocument, Refused, StorageBusy, TryLater
+from gateway.payloads import decode_json
 from gateway.web.api.caller import NotAllowed, needs
 from gateway.web.api.once import once
 from gateway.web.desk.page import storable
@@ -26,8 +29,22 @@ ONCE = {
 }
 
 
+class _Strictly(FlaskParser):
+    """Bodies are read as those of documents are: the library fails at deep ones and at long numbers."""
+
+    def _raw_load_json(self, req: Request) -> Any:
+        if not is_json(req.mimetype) or not (body := req.get_data()):
+            return missing
+        try:
+            return decode_json(body)
+        except QuarantineDocument as exc:
+            abort(400, messages={"json": [str(exc)]})
+
+
 class Resource(Blueprint):  # type: ignore[misc]  # the library has no types
     """One kind of thing. Errors are told in the one shape, and texts that no database takes are refused."""
+
+    ARGUMENTS_PARSER = _Strictly()
 
     def __init__(self, name: str, description: str) -> None:
         super().__init__(f"api_{name}", __name__, description=description)

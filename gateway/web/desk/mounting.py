@@ -76,6 +76,9 @@ PAGES = (
 """Imported, and so declared."""
 OPEN = ("desk.login", "desk.link", "desk.static")
 """What is shown to everybody."""
+FIELDS = 10_000
+"""Of one form, far more than a page of ours has: a body of nothing but empty ones would be a hundred times its size
+when it is read, before anybody is asked who they are."""
 UPLOAD = "desk.bring"
 """Takes more than a form's few words."""
 HEADERS = {
@@ -163,6 +166,8 @@ def _visitor(text: str) -> Visitor | None:
 @blueprint.before_request
 def _let_in() -> ResponseReturnValue | None:
     """Everybody logs in first. What was typed into a form meanwhile is kept, and can be sent again."""
+    if request.mimetype == "application/x-www-form-urlencoded" and request.get_data().count(b"&") >= FIELDS:
+        abort(413)
     if request.endpoint not in OPEN and not current_user.is_authenticated:
         return door.ask()
     if request.endpoint == UPLOAD and current_user.may("operate"):

@@ -81,6 +81,8 @@ class Done:
     scored: Sequence[Mapping[str, Any]] = ()
     withheld: Mapping[str, str] = field(default_factory=dict)
     """lead → why it is not handed over though it crossed, or a person wanted it"""
+    joined: Collection[tuple[str, str]] = ()
+    """Documents whose news is sent with that of another, each with that one"""
 
     def __add__(self, other: Done) -> Done:
         return Done(
@@ -91,6 +93,7 @@ class Done:
             [*self.closed, *other.closed],
             [*self.scored, *other.scored],
             {**self.withheld, **other.withheld},
+            {*self.joined, *other.joined},
         )
 
 
@@ -370,10 +373,11 @@ class Pipeline:
         if lead.handoff is not None and makes:
             work.homeless(batch, lead, lead.handoff)
         writes = [w for w in wanted_writes(lead, self.model, batch.now, unsent=unsent) if makes or not w.create]
-        document = (
-            max((batch.told_by[ref] for ref in lead.records if ref in batch.told_by), default="") if writes else ""
-        )
-        batch.writes += [write_row(wanted, batch.now, document) for wanted in writes]
+        if writes:
+            documents = set[str]().union(*(batch.told_by[ref] for ref in lead.records if ref in batch.told_by))
+            document = max(documents, default="")
+            batch.writes += [write_row(wanted, batch.now, document) for wanted in writes]
+            batch.joined |= {(one, document) for one in documents - {document}}
         for system in self.model.active:
             for object_ in self.model.objects.get(system, ()):
                 if any(ref[:2] == (system, object_.name) for ref in lead.records):
@@ -521,4 +525,5 @@ def done_of(batch: Batch) -> Done:
             for (lead, name), score in batch.scored.items()
         ],
         batch.withheld,
+        batch.joined,
     )

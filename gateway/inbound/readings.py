@@ -118,7 +118,7 @@ def record(
     for at, event in fresh:
         document, original = told[event.key]
         ref = (event.system, event.object, event.record)
-        batch.told_by[ref] = max(document.id, batch.told_by.get(ref, ""))
+        batch.told_by.setdefault(ref, set()).add(document.id)
         row = event_row(event, at, document.id, heard[document.id], hashes.get(f"mapping:{event.system}", ""))
         if original is not event and original.at != event.at:
             row["reason"] = "time lay in the future: cut to its receipt"

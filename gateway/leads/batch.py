@@ -55,8 +55,10 @@ class Batch:
     documents: list[str] = field(default_factory=list)
     parts: set[str] = field(default_factory=set)
     """Documents that told something new, and are not read yet, or were before"""
-    told_by: dict[Ref, str] = field(default_factory=dict)
-    """record → the latest of the batch's documents that told something new of it"""
+    told_by: dict[Ref, set[str]] = field(default_factory=dict)
+    """record → the batch's documents that told something new of it"""
+    joined: set[tuple[str, str]] = field(default_factory=set)
+    """Pairs of documents: what the first one led to is sent with what the second one did, which the write names"""
     events: list[dict[str, Any]] = field(default_factory=list)
     tallies: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     linked: dict[tuple[str, ...], dict[str, Any]] = field(default_factory=dict)

@@ -252,7 +252,7 @@ def _mark(lead: str, mark: Mark, now: int) -> dict[str, Any]:
 
 
 def _commit_outward(put: Put, batch: Batch) -> None:
-    commit_writes(put.connection, batch.writes, batch.now, batch.moot, batch.beside)
+    batch.joined |= commit_writes(put.connection, batch.writes, batch.now, batch.moot, batch.beside)
     work.found(put.connection, batch.work_items)
     work.end_conflicts(put.connection, batch.touched, batch.conflicts, batch.now)
     put.count(t.lookups, batch.lookups, bump="asked")
@@ -266,10 +266,11 @@ def commit_writes(
     now: int,
     moot: Mapping[tuple[str, str], str] | None = None,
     beside: Collection[str] = (),
-) -> None:
+) -> set[tuple[str, str]]:
     """Put writes into the outbox; what waits or died under the same key is superseded: the newer one says everything.
 
-    A create that may have arrived is none of these: it is looked up first.
+    A create that may have arrived is none of these: it is looked up first. Returns the documents of superseded writes,
+    each with that of the write in their place.
 
     :param moot: (system, key) under which nothing is left to write → lead.
     :param beside: leads beside whose records no more is to be made than ``writes`` says.
@@ -279,13 +280,14 @@ def commit_writes(
     said = {(write["system"], write["key"]): write["lead"] for write in writes} | dict(moot or {})
     # By lead: a system may have a great many waiting writes, and even more behind it.
     unwanted = and_(among(w.object, COMPANIONS), among(w.lead, beside), w.create)
-    theirs = select(w.id, w.system, w.key, w.state, unwanted, w.due_at, w.anyway).where(
+    theirs = select(w.id, w.system, w.key, w.state, unwanted, w.due_at, w.anyway, w.document).where(
         among(w.lead, {*said.values(), *beside})
     )
     theirs = theirs.where(or_(w.state.in_(("waiting", "dead")), and_(w.state == "unknown", ~w.create)))
     # A worker may be claiming them: what is on its way by then is not ours to supersede.
     waiting = connection.execute(theirs.with_for_update()).all() if said or beside else ()
     overtaken = [row for row in waiting if (row.system, row.key) in said or row[4]]
+    joined = set[tuple[str, str]]()
     if overtaken:
         ids = [row.id for row in overtaken]
         connection.execute(update(t.writes).where(among(w.id, ids)).values(state="superseded", finished_at=now))
@@ -293,14 +295,19 @@ def commit_writes(
         tallies.subtract((row.system, "write dead") for row in overtaken if row.state == "dead")
         due = {(row.system, row.key): row.due_at for row in overtaken if row.state == "waiting"}
         anyway = {(row.system, row.key) for row in overtaken if row.anyway}
+        documents = {(row.system, row.key): row.document for row in overtaken if row.document}
         for one in writes:  # who says more says it no later, and is made although others are there if that was to be
             one["anyway"] = one["create"] and (one["system"], one["key"]) in anyway
             one["due_at"] = min(one["due_at"], due.get((one["system"], one["key"]), one["due_at"]))
+            if earlier := documents.get((one["system"], one["key"])):
+                one["document"] = one["document"] or earlier
+                joined |= {(earlier, one["document"])} if earlier != one["document"] else set()
     put.insert(t.writes, writes)
     bells.ring(connection, *{bells.deliver(one["system"]) for one in writes})
     put.count(
         t.tallies, [{"system": s, "what": what, "reason": "", "count": n} for (s, what), n in sorted(tallies.items())]
     )
+    return joined
 
 
 def _commit_records(put: Put, records: Sequence[Record]) -> None:

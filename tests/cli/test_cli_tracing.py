@@ -6,10 +6,12 @@ import re
 from contextlib import closing
 
 import pytest
+from sqlalchemy import select
 from structlog.testing import capture_logs
 
 from gateway import logs
 from gateway.opening import open_gateway
+from gateway.store import tables as t
 from gateway.store.arrivals import Arrival
 from gateway.store.times import utc_now
 from gateway.web.accepted import Accepted
@@ -95,3 +97,31 @@ def test_the_logs_follow_a_document_by_its_id(handed, people):
     told = [(line["event"], line.get("system", "")) for line in lines if came.id in line.get("documents", "")]
     assert told == [("accepted", "leads"), ("repeated", "leads"), ("worked", ""), ("answered", "sales")]
     assert "Ames" not in repr(lines)
+
+
+def test_the_log_says_under_whose_name_a_document_goes_on(handed, people):
+    """Of two that were worked together, of one whose write waited still, and of what time or a person changed since."""
+
+    def said(day, title):
+        body = handed.csv("x.csv", [people[1] | {"at": f"2026-02-{day}T10:00:00", "title": title}]).read_bytes()
+        one = Arrival(system="leads", body=body, received_at=utc_now(), content_type="text/csv")
+        return gateway.inbox.append([one])[0].id
+
+    with closing(open_gateway(handed.root)) as gateway:
+        logs.configure(logs.INFO)
+        with capture_logs() as lines:
+            first, second = said("01", "Chief Executive Officer"), said("02", "Chief Operating Officer")
+            gateway.run_pipeline_once("worker")
+            third = said("03", "Chief Financial Officer")
+            gateway.run_pipeline_once("worker")
+            [(lead,)] = handed_over(gateway)
+            gateway.observe(gateway.pipeline.run((), [lead], cause="time"))
+            gateway.deliver_once("sales", "worker")
+    told = [(line["document"], line["documents"]) for line in lines if line["event"] == "sent with"]
+    assert told == [(second, first), (third, second)]
+    assert [line["documents"] for line in lines if line["event"] == "answered"] == [third]
+
+
+def handed_over(gateway):
+    with gateway.store.main.connect() as connection:
+        return connection.execute(select(t.handoffs.c.lead)).all()

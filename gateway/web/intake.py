@@ -256,13 +256,17 @@ class Intake:
         return _spoken(answer, answer.status, (("X-Gateway-Document", stored.id),))
 
     def _failed(self, system: str, exc: Exception) -> _Reply:
+        """What is answered. The error lets go of the call and its body, for it may itself be held: by this reply, or
+        by the writer, which tells many callers of one."""
+        place = "" if isinstance(exc, (_Reply, StorageBusy)) else where(exc)
+        exc.__traceback__ = None
         if isinstance(exc, _Reply):
             return exc
         if isinstance(exc, StorageBusy):
             self._note(system, f"busy: {exc.reason}")
             busy = offer.answer.busy if (offer := self._sources.get(system)) is not None else 503
             return _Reply(busy, "try again later", (("Retry-After", str(exc.retry_after)),))
-        self._note("", f"{type(exc).__name__} at {where(exc)}", "intake failed")
+        self._note("", f"{type(exc).__name__} at {place}", "intake failed")
         return _Reply(503, "try again later", (("Retry-After", "30"),))
 
     def _refuse(self, system: str, reason: str, status: int, error: str) -> NoReturn:

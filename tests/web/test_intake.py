@@ -1,10 +1,14 @@
 """The accept path through the Flask test client: what is stored, what is answered, what is refused."""
 
+import asyncio
+import gc
 import hashlib
 import hmac
 import io
 import logging
+import tracemalloc
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 import structlog
@@ -452,3 +456,55 @@ def test_the_group_writer_fits_behind_the_intake(inbox, clock):
     assert [post(client, b"%d" % n).status_code for n in range(20)] == [200] * 20
     assert inbox.counts()["website"]["stored"] == 20
     writer.close()
+
+
+class Sent:
+    """A call of our server with a body of as many bytes as there may be, and how it was answered."""
+
+    def __init__(self, signature):
+        self.headers = {"content-length": str(MAX_BODY), "x-signature": signature}
+        self.scope = SimpleNamespace(
+            method="POST", path="/hooks/website", query_string="", headers=self.headers, scheme="http", server="x:80"
+        )
+
+    async def __aiter__(self):
+        for _ in range(16):
+            await asyncio.sleep(0)
+            yield b"a" * (MAX_BODY // 16)
+
+    def response_bytes(self, status, headers, body):
+        self.status = status
+
+
+@pytest.mark.parametrize(
+    ("signature", "status"),
+    [
+        (sign(b"something else"), 401),
+        (sign(b"a" * MAX_BODY), 503),  # there is no room on the disk
+    ],
+)
+def test_a_body_that_is_not_taken_takes_no_memory_once_it_is_answered(inbox, tmp_path, signature, status):
+    """Nor waits for Python to look for rings: what an error held kept the bodies of hundreds of forged calls."""
+    writer = GroupWriter(inbox, tmp_path, reserve=1 << 60)
+    intake = Intake(SOURCES, writer.append, lambda: NOW, soon=writer.soon)
+
+    async def calls(count):
+        sent = [Sent(signature) for _ in range(count)]
+        await asyncio.gather(*(intake.serve(one.scope, one) for one in sent))
+        assert {one.status for one in sent} == {status}
+
+    async def all_of_them():
+        await calls(1)
+        gc.disable()
+        tracemalloc.start()
+        try:
+            for _ in range(5):
+                await calls(10)
+            return tracemalloc.get_traced_memory()[0]
+        finally:
+            tracemalloc.stop()
+            gc.enable()
+
+    held = asyncio.run(all_of_them())
+    writer.close()
+    assert held < 2 * MAX_BODY

@@ -177,9 +177,9 @@ class Story:
         hooks = Counter(one.status for one in company.hubspot.webhooks.deliveries)
         calls = [f"{len(sandbox.calls):,} calls of {name}" for name, sandbox in self._systems(turning)]
         say(f"   {' and '.join(calls)} by the gateway; {hooks[200]:,} signed webhooks from HubSpot")
-        nurtured, suppressed = (turning.hubspot.lists.named(name) for name in ("Nurture", "Suppressed"))
-        say(f"   in HubSpot {len(nurtured.members)} recycled contacts are on the list Nurture,")
-        say(f"   and {len(suppressed.members)} that sales rejected on the list Suppressed")
+        on = {one.name: len(one.members) for one in turning.hubspot.lists.all.values() if not one.deleted}
+        say(f"   in HubSpot {on['Nurture']} recycled contacts are on the list Nurture,")
+        say(f"   and {on['Suppressed']} that sales rejected on the list Suppressed")
         say("   The last of each kind:")
         last = {word: one for one in company.story for word in TOLD if one.what.startswith(word)}
         for one in sorted(last.values(), key=lambda one: one.at):

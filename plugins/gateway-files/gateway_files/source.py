@@ -255,8 +255,9 @@ class _Items(list[Any]):
 def _placed(found: Iterable[ReadItem], items: _Items) -> Iterator[ReadItem]:
     """What the mapping makes of the items, as it comes; what it refuses is named by its line, too."""
     for one in found:
-        placed = isinstance(one, Quarantined) and items.line
-        yield replace(one, reason=f"line {items.line}: {one.reason}") if placed else one
+        if isinstance(one, Quarantined) and items.line:
+            one = replace(one, reason=f"line {items.line}: {one.reason}")
+        yield one
 
 
 class _Reading:

@@ -144,7 +144,7 @@ class Client:
 
     @cached_property
     def _client(self) -> Any:
-        from hubspot import HubSpot  # type: ignore[import-untyped]  # most commands call nobody
+        from hubspot import HubSpot  # most commands call nobody
 
         return HubSpot(
             access_token="", host=self._base_url, base_url=self._base_url, retry=False, api_factory=self._made
@@ -396,7 +396,7 @@ class Client:
         self._budget.told(max(0, limit - left), DAY)
 
     def _made(self, package: Any, name: str, config: dict[str, Any]) -> Any:
-        from hubspot.discovery.discovery_base import DiscoveryBase  # type: ignore[import-untyped]
+        from hubspot.discovery.discovery_base import DiscoveryBase
 
         api = DiscoveryBase._default_api_factory(package, name, config)
         api.api_client.configuration.access_token = self._tokens.held

@@ -213,7 +213,7 @@ class HubSpotSource(Source):
         """By search, in the order of ids: its index lags a little, so what began this minute may not be in it yet."""
         last = ""
         within = {"operator": "BETWEEN", "value": str(millis(since)), "highValue": str(millis(until) - 1)}
-        filters = [{"propertyName": count.at, **within}]
+        filters: list[dict[str, Any]] = [{"propertyName": count.at, **within}]
         for name, values in count.where.items():
             said = [str(one).lower() if isinstance(one, bool) else str(one) for one in values]
             filters.append({"propertyName": name, "operator": "IN", "values": said})

@@ -118,12 +118,12 @@ class Subscriptions:
             )
         except (TryLater, AccessRefused, Failure, NoAnswer) as exc:
             return {}, refusal(exc)
-        found: dict[str, Person] = {}
+        people: dict[str, Person] = {}
         for one in reply.results:
             held = one.get("properties") or {}
             off = frozenset(type_ for name, type_ in shown.items() if _true(held.get(name)))
-            found[str(one.get("id"))] = (str(held.get("email") or ""), off)
-        return found, None
+            people[str(one.get("id"))] = (str(held.get("email") or ""), off)
+        return people, None
 
 
 def refusal(exc: TryLater | AccessRefused | Failure | NoAnswer) -> Receipt:

@@ -25,14 +25,14 @@ def task(made: Write, settings: Mapping[str, Any], now: datetime) -> Write:
         due = {"hs_timestamp": told["due_at"]} if told.get("due_at") else {}
         change = {"hs_task_status": "COMPLETED"} if told.get("done") else whose | due
         return replace(made, object="task", fields=change, refs={})
-    due = told.get("due_at") or (now + timedelta(days=settings.get("due_days", 1))).isoformat()
+    at = told.get("due_at") or (now + timedelta(days=settings.get("due_days", 1))).isoformat()
     properties = {
         "hs_task_subject": settings.get("subject") or told.get("subject") or "Follow up",
         "hs_task_body": "<br>".join(_escaped(line) for line in str(told.get("description") or "").splitlines()),
         "hs_task_status": "NOT_STARTED",
         "hs_task_priority": str(told.get("priority") or "high").upper(),
         "hs_task_type": "TODO",
-        "hs_timestamp": due,
+        "hs_timestamp": at,
         **whose,
     }
     return replace(made, object="task", fields={name: value for name, value in properties.items() if value})

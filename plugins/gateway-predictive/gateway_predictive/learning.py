@@ -55,7 +55,8 @@ def learn(examples: Sequence[Example], behaviour: Collection[str] = ()) -> dict[
     strength = min(tried, key=lambda one: log_loss(won[_seen(folds)], tried[one][0]))
     fitted, odds = _fit(columns, won, strength), tried[strength][1]
     line = LogisticRegression(C=1e6).fit(odds[:, None], won[_seen(folds)])
-    base, data, start = float(fitted.intercept_[0]), {"fit": [], "behaviour": []}, 0
+    base, start = float(fitted.intercept_[0]), 0
+    data: dict[str, list[dict[str, Any]]] = {"fit": [], "behaviour": []}
     for one in inputs:
         weights = fitted.coef_[0][start : start + one.columns.shape[1]]
         start += one.columns.shape[1]

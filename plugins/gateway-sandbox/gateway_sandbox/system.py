@@ -28,7 +28,7 @@ class SandboxSystem(FakeSystem):
         return len(self.app.calls)
 
     def fail(self, fault: Fault, *, seconds: float = 0, after: int = 0) -> None:
-        action: Mapping[str, Any] = {
+        actions: Mapping[str, Mapping[str, Any]] = {
             "limit": {"limit": "burst", "retry_after": seconds},
             "busy": {"status": 503},
             "auth": {"auth": True},
@@ -36,8 +36,8 @@ class SandboxSystem(FakeSystem):
             "cut after": {"drop": "after"},
             "garbage": {"garbage": True},
             "hang": {"slow": 1.0, "after": True},
-        }[fault]
-        self.app.faults.add(NOT_TOKENS, action=action, skip=after)
+        }
+        self.app.faults.add(NOT_TOKENS, action=actions[fault], skip=after)
 
     def calm(self) -> None:
         self.app.faults.clear()

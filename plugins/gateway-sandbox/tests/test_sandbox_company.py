@@ -23,14 +23,15 @@ def company(seed: int = 3, speed: float = 0.0) -> Company:
     return Company(HubSpotSandbox(clock=clock), SalesforceSandbox(clock=clock), seed=seed)
 
 
-def hand_over(of: Company) -> int:
+def hand_over(of: Company, task: bool = True) -> int:
     """What a gateway would do, in short: whoever is not there yet becomes a lead with a task."""
     org, made = of.salesforce.org, 0
     for buyer in of.buyers.by_email.values():
         if not org.matching("Lead", "Email", buyer.email):
             values = {"LastName": buyer.name, "Company": buyer.company, "Email": buyer.email}
             lead = org.create("Lead", values, org.user).id
-            org.create("Task", {"WhoId": lead, "Subject": "Follow up"}, org.user)
+            if task:
+                org.create("Task", {"WhoId": lead, "Subject": "Follow up"}, org.user)
             made += 1
     return made
 
@@ -64,6 +65,16 @@ def test_leads_end_in_every_way():
     won = [deal for deal in of.salesforce.records.alive("Opportunity") if deal["IsWon"]]
     assert len(won) == told["won"]
     assert all(deal["Amount"] > 0 for deal in won)
+
+
+def test_a_lead_without_a_task_is_found_by_somebody():
+    """Where the gateway makes no tasks, sales look at what is new."""
+    of = company()
+    for _ in range(20):
+        of.run(timedelta(days=1))
+        hand_over(of, task=False)
+    told = of.summary()
+    assert all(told[end] > 0 for end in ("accepted", "rejected"))
 
 
 def test_without_a_gateway_sales_has_nothing_to_do():

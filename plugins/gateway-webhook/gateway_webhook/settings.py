@@ -137,7 +137,8 @@ def _tell_defaults(schema: type[Schema], of: type[Any]) -> None:
             [default] = default
         elif isinstance(default, timedelta):
             default = format_duration(default)
-        field.metadata["default"] = default.decode() if isinstance(default, bytes) else default
+        told = default.decode() if isinstance(default, bytes) else default
+        field.metadata = {**field.metadata, "default": told}
 
 
 for _schema, _of in ((TimestampSchema, Timestamp), (VerifySchema, Verification), (AnswerSchema, Answer)):

@@ -86,7 +86,7 @@ class Sellers:
                 self._take(str(task["WhoId"] or ""), task)
         for lead in list(self.salesforce.records.alive("Lead")):
             if lead["CreatedById"] == org.user and lead.id not in self._seen:
-                self._seen.add(lead.id)
+                self._seen[lead.id] = None
                 if lead.id not in tasked:
                     self._take(lead.id, None)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from datetime import datetime, timedelta
+from typing import Any
 from urllib.parse import parse_qs
 
 import jwt
@@ -92,9 +93,9 @@ class Tokens:
             raise _refuse("invalid_client", "invalid client credentials")
 
     def _check_assertion(self, assertion: str) -> None:
-        options = {"verify_signature": self.public_key is not None, "verify_exp": False, "verify_aud": False}
+        options: Any = {"verify_signature": self.public_key is not None, "verify_exp": False, "verify_aud": False}
         try:
-            claims = jwt.decode(assertion, self.public_key or "", algorithms=["RS256"], options=options)  # type: ignore[arg-type]
+            claims = jwt.decode(assertion, self.public_key or "", algorithms=["RS256"], options=options)
             if jwt.get_unverified_header(assertion).get("alg") != "RS256":
                 raise _refuse("invalid_grant", "invalid assertion")
             # the client library sends exp as text

@@ -112,6 +112,7 @@ class Front:
         finally:
             if not page.ended:
                 await loop.run_in_executor(threads, page.close)
+            sent.close()  # an error and its request may hold each other, but not the body
 
 
 class _Page:

@@ -461,11 +461,10 @@ def test_the_group_writer_fits_behind_the_intake(inbox, clock):
 class Sent:
     """A call of our server with a body of as many bytes as there may be, and how it was answered."""
 
-    def __init__(self, signature):
-        self.headers = {"content-length": str(MAX_BODY), "x-signature": signature}
-        self.scope = SimpleNamespace(
-            method="POST", path="/hooks/website", query_string="", headers=self.headers, scheme="http", server="x:80"
-        )
+    def __init__(self, path, signature):
+        headers = {"content-length": str(MAX_BODY), "x-signature": signature}
+        line = {"method": "POST", "path": path, "query_string": "", "scheme": "http", "http_version": "1.1"}
+        self.scope = SimpleNamespace(**line, headers=headers, server="x:80", client="x:81")
 
     async def __aiter__(self):
         for _ in range(16):
@@ -477,20 +476,21 @@ class Sent:
 
 
 @pytest.mark.parametrize(
-    ("signature", "status"),
+    ("path", "signature", "status"),
     [
-        (sign(b"something else"), 401),
-        (sign(b"a" * MAX_BODY), 503),  # there is no room on the disk
+        ("/hooks/website", sign(b"something else"), 401),
+        ("/hooks/website", sign(b"a" * MAX_BODY), 503),  # there is no room on the disk
+        ("/nowhere", "", 404),
     ],
 )
-def test_a_body_that_is_not_taken_takes_no_memory_once_it_is_answered(inbox, tmp_path, signature, status):
+def test_a_body_that_is_not_taken_takes_no_memory_once_it_is_answered(inbox, tmp_path, path, signature, status):
     """Nor waits for Python to look for rings: what an error held kept the bodies of hundreds of forged calls."""
     writer = GroupWriter(inbox, tmp_path, reserve=1 << 60)
-    intake = Intake(SOURCES, writer.append, lambda: NOW, soon=writer.soon)
+    front = create_app(Intake(SOURCES, writer.append, lambda: NOW, soon=writer.soon)).wsgi_app
 
     async def calls(count):
-        sent = [Sent(signature) for _ in range(count)]
-        await asyncio.gather(*(intake.serve(one.scope, one) for one in sent))
+        sent = [Sent(path, signature) for _ in range(count)]
+        await asyncio.gather(*(front.serve(one.scope, one) for one in sent))
         assert {one.status for one in sent} == {status}
 
     async def all_of_them():

@@ -44,9 +44,11 @@ from gateway.sweeps.rescoring import Rescoring
 from gateway.times import to_micros
 from gateway.web.offer import SourceOffer
 
-BATCH_EVENTS = 4000
+BATCH_EVENTS = 6000
 """Events of one batch, roughly: documents are claimed whole."""
 BATCH_DOCUMENTS = 200
+BATCH_BYTES = 2 * 1024 * 1024
+"""Of bodies: a commit writes each page once, so a long backlog costs the less the more is worked at a time."""
 TICK = 10.0
 """Seconds between two looks for handoffs whose follow-up is over."""
 DRIFTS = 3600.0
@@ -224,7 +226,7 @@ class Gateway:
     def run_pipeline_once(self, worker: str) -> int:
         """Read and work the oldest waiting documents. Returns how many there were."""
         self._settle()
-        documents = self.inbox.claim(worker, BATCH_DOCUMENTS, without=self._unread())
+        documents = self.inbox.claim(worker, BATCH_DOCUMENTS, BATCH_BYTES, without=self._unread())
         if not documents:
             return 0
         readings = [reading for document in documents if (reading := self._read(worker, document)) is not None]

@@ -74,6 +74,8 @@ class Record:
     """Fields that the system changes back whenever we write them: left alone until a person decides."""
     stored: tuple[str, int, str] | None = None
     """(entity, *last) as it was loaded; None = not stored yet"""
+    kept: tuple[Any, ...] | None = None
+    """``rest`` as it was loaded"""
     dirty: bool = False
 
     @property
@@ -89,6 +91,13 @@ class Record:
     def known(self) -> bool:
         """False for a placeholder: something was linked to this record before we ever saw it."""
         return bool(self.snapshot) or self.last[1] != ""
+
+    @property
+    def rest(self) -> tuple[Any, ...] | None:
+        """What news mostly leaves as it is: all but the snapshot and ``last``. None = it holds more, which may move."""
+        if self.assumed or self.holds or self.told or self.contested:
+            return None
+        return self.entity, self.first_at, self.created_at, self.mapping, self.main, self.enrolled, self.gone
 
     def held(self) -> dict[str, Any]:
         """The raw values that are neither blank nor unknown."""
@@ -121,8 +130,7 @@ def fold(record: Record, events: Iterable[tuple[int, Event]], rules: Rules | Non
     facts: list[Fact] = []
     for at, event in events:
         if isinstance(event, RecordChanged):
-            first = all(entry[0] is None for entry in record.snapshot.values())
-            if rules is not None and (first or rules.listens(event)):
+            if rules is not None and (rules.listens(event) or not _speaks(record.snapshot)):
                 facts += rules.emit(record.held(), event)
             _change(record, event, at, rules)
         elif isinstance(event, (ActivityHappened, OutcomeReported)):
@@ -138,17 +146,27 @@ def fold(record: Record, events: Iterable[tuple[int, Event]], rules: Rules | Non
     return facts
 
 
+def _speaks(snapshot: Snapshot) -> bool:
+    """Whether it holds a value; mostly its first field does."""
+    for entry in snapshot.values():  # noqa: SIM110 - a generator is made for most pieces of news
+        if entry[0] is not None:
+            return True
+    return False
+
+
 def _change(record: Record, event: RecordChanged, at: int, rules: Rules | None) -> None:
     snapshot, values = record.snapshot, event.values
     for name in event.speaks_of:
         raw = values.get(name)
         entry = snapshot.get(name)
+        if entry is None:
+            snapshot[name] = [raw, at]
+            continue
+        held = entry[0]
         # A record-level time says nothing of the fields that stayed as they were: they keep their older stamp.
-        if entry is None or entry[0] != raw or type(entry[0]) is not type(raw):
-            if entry is not None and _echo(record, name, entry[0], raw, rules):
-                snapshot[name] = [raw, *entry[1:]]
-            else:
-                snapshot[name] = [raw, at] if entry is None else [raw, at, *_spread(event, at, entry[1])]
+        if held != raw or held.__class__ is not raw.__class__:
+            same = _echo(record, name, held, raw, rules)
+            snapshot[name] = [raw, *entry[1:]] if same else [raw, at, *_spread(event, at, entry[1])]
     if record.assumed:
         record.assumed = [name for name in record.assumed if name not in event.speaks_of]
     if event.created is not None:

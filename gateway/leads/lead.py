@@ -113,7 +113,7 @@ class Lead:
     score: Standing | None = None
     scores: dict[str, Standing] = field(default_factory=dict)
     """Those beside the main one, by name."""
-    origin: dict[str, tuple[int, str]] = field(default_factory=dict, repr=False)
+    origin: Mapping[str, tuple[int, str]] = field(default_factory=dict, repr=False)
     """attribute → (stamp, system) of the value that won; filled when the attributes are joined."""
     undecided: dict[str, list[tuple[Record, int]]] = field(default_factory=dict, repr=False)
     """attribute → the records whose systems edited it, nobody knows in which order, and when; filled like ``origin``"""

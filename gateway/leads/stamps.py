@@ -52,7 +52,7 @@ Inbound = Callable[[str, str], Mapping[str, FieldRule]]
 """(system, object) → system field → rule; empty when the system has no such mapping any more."""
 
 
-Joined = tuple[dict[str, Any], dict[str, tuple[int, str]], list[tuple[Record, str]]]
+Joined = tuple[dict[str, Any], Mapping[str, tuple[int, str]], list[tuple[Record, str]]]
 
 
 def attributes(
@@ -121,7 +121,7 @@ def _alone(record: Record, inbound: Inbound) -> Joined | None:
     """The same of one record, which is all that most leads have. None: two fields meet, or an opt-out may be lifted."""
     rules, system = inbound(record.system, record.object), record.system
     merged: dict[str, Any] = {}
-    origin: dict[str, tuple[int, str]] = {}
+    won: dict[str, list[Any]] = {}
     refused: list[tuple[Record, str]] = []
     for name, entry in record.snapshot.items():
         rule = rules.get(name)
@@ -140,10 +140,27 @@ def _alone(record: Record, inbound: Inbound) -> Joined | None:
                 merged[to] = value
         elif rule.blank != "clear":
             continue
-        if to in origin:
+        if to in won:
             return None
-        origin[to] = (entry[1], system)
-    return merged, origin, refused
+        won[to] = entry
+    return merged, _Told(won, system), refused
+
+
+@dataclass(frozen=True, slots=True)
+class _Told(Mapping[str, tuple[int, str]]):
+    """attribute → (stamp, system), where one system told all: hardly any of these pairs is ever looked at."""
+
+    won: Mapping[str, list[Any]]
+    system: str
+
+    def __getitem__(self, to: str) -> tuple[int, str]:
+        return self.won[to][1], self.system
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.won)
+
+    def __len__(self) -> int:
+        return len(self.won)
 
 
 def _lifted(opted_in: Candidate | None, told: Iterable[Candidate]) -> tuple[int, str] | None:

@@ -104,6 +104,7 @@ class FieldMapping:
             for value in values:
                 self._back.setdefault(value, raw)
         self._known: dict[type, dict[Any, Any]] = {kind: {} for kind in _SCALARS}  # 1, 1.0 and true are three values
+        self._texts = self._known[str]
 
     @property
     def inbound(self) -> bool:
@@ -125,7 +126,7 @@ class FieldMapping:
 
     def load(self, raw: Any) -> Any:
         """The canonical value. Raises ``marshmallow.ValidationError``, whose text never holds the value."""
-        known = self._known.get(raw.__class__)
+        known = self._texts if raw.__class__ is str else self._known.get(raw.__class__)
         if known is None:
             return self._load(raw)
         value = known.get(raw, MISSING)

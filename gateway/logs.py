@@ -6,6 +6,7 @@ local variables may hold what a person typed.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 import time
@@ -40,9 +41,19 @@ def configure(level: int = WARNING) -> None:
             else structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=lambda *args: structlog.PrintLogger(sys.stderr),
+        logger_factory=lambda *args: _Lines(sys.stderr),
         cache_logger_on_first_use=False,  # tests and commands exchange sys.stderr
     )
+
+
+class _Lines(structlog.PrintLogger):
+    """A full disk, or a reader that has gone, loses lines and ends nobody: not who has something to say of it."""
+
+    def msg(self, message: str) -> None:
+        with contextlib.suppress(OSError):
+            super().msg(message)
+
+    log = debug = info = warn = warning = fatal = failure = err = error = critical = exception = msg
 
 
 class _Broken(logging.Handler):

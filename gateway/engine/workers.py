@@ -119,11 +119,12 @@ def loop(
     stop: threading.Event,
     bell: Bell | None = None,
     failed: Callable[[Exception], None] = lambda exc: None,
-    longest_wait: float = 30.0,
+    longest_wait: float = 5.0,
 ) -> None:
     """Call ``work`` until ``stop``: at once while it returns more than 0, else when the bell rings or says so.
 
-    An exception of ``work`` goes to ``failed``, and the next try waits: 0.5 s, 1 s, 2 s … up to ``longest_wait``.
+    An exception of ``work`` goes to ``failed``, and the next try waits: 0.5 s, 1 s, 2 s … up to ``longest_wait``, so
+    that work goes on as soon after a full disk or a restart of the database as calls are taken in again.
     """
     failures, bell = 0, bell or NoBell()
     while not stop.is_set():

@@ -207,7 +207,9 @@ def test_the_status_file_names_the_processes(supervise, tmp_path):
 
 RUN = """
 import sys, pathlib
+from gateway import logs
 from gateway.engine.supervisor import Supervisor
+logs.configure(logs.INFO)
 folder = pathlib.Path(sys.argv[1])
 command = lambda kind, slot, slots, before: [
     sys.executable, str(folder / "child.py"), kind, str(slot), str(slots), before, str(folder)
@@ -221,9 +223,9 @@ def started(tmp_path, script):
     """Start a supervisor in a process of its own and wait until its only process of this kind is up."""
     running = []
 
-    def start(kind):
-        running.append(subprocess.Popen([sys.executable, "-c", RUN, str(tmp_path), kind]))
-        until((tmp_path / f"{kind}.up").exists)
+    def start(kind, up="up", **more):
+        running.append(subprocess.Popen([sys.executable, "-c", RUN, str(tmp_path), kind], **more))
+        until((tmp_path / f"{kind}.{up}").exists)
         return running[0]
 
     yield start
@@ -243,6 +245,16 @@ def test_signals_drain_and_exit_0(tmp_path, started, number):
     assert process.wait(120) == 0
     assert (tmp_path / "careful.done").exists()
     assert not alive(lives(tmp_path, "careful")[0][0])
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is always full")
+def test_a_log_on_a_full_disk_ends_nobody(tmp_path, started):
+    """Lines are lost, and a process that dies meanwhile is started again: there may be room by then."""
+    with open("/dev/full", "w") as full:
+        process = started("crashes", "life4", stderr=full, stdout=full)
+    assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(120) == 0
 
 
 def test_a_second_signal_does_not_wait(tmp_path, started):

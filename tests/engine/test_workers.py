@@ -209,6 +209,24 @@ def test_trouble_of_the_store_counts_against_no_document(inbox, monkeypatch, err
     assert [row["deaths"] for row in inbox.listing()] == [0, 0]
 
 
+def test_after_long_trouble_work_goes_on_within_five_seconds():
+    """As calls do: nobody waits longer for what is in than for what is sent."""
+
+    waits = []
+
+    class Watch(threading.Event):
+        def wait(self, timeout=None):
+            waits.append(timeout)
+            if len(waits) == 20:
+                self.set()
+
+    def work():
+        raise OSError(28, "full")
+
+    loop(work, Watch())
+    assert waits == [0.5, 1.0, 2.0, 4.0, *[5.0] * 16]
+
+
 @pytest.mark.parametrize("error", [OSError(28, "full"), KeyError("bad")])
 def test_what_could_not_be_given_back_is_given_back_when_the_store_can_again(inbox, monkeypatch, error):
     """The disk is full for batch and clearing up alike: the worker lives on, so nobody would ever take it over."""

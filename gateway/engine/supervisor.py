@@ -342,13 +342,15 @@ def down(status: Path) -> Iterator[str]:
                 yield f"the process {one['kind']} is down and will be started again{why}"
             elif not one["ready"] and one["lives"] > 1:
                 yield f"the process {one['kind']} does not come up{why}"
+            elif one["kind"] == "web":
+                continue  # it goes no rounds, calls plugins only when files are taken up, and answers for itself
             elif silent := _silent_for(status.parent / f"slots.{told['supervisor']}", one["slot"]):
                 minutes = int(silent // 60)
                 yield f"the process {one['kind']} has done nothing for {minutes} minutes, not even look for work"
 
 
 def _silent_for(slots: Path, number: int) -> float:
-    """Seconds since a process last went round, where that is too long; else 0. The web process never does."""
+    """Seconds since a process last went round, where that is too long; else 0."""
     with contextlib.closing(Slots(slots)) as opened:
         beat = opened.beat(number)
     silent = time.monotonic() - beat

@@ -167,6 +167,11 @@ def test_a_system_that_nothing_is_sent_to_is_told_with_its_reason(client, filled
             None,
             "the process pipeline has done nothing for 3 minutes, not even look for work",
         ),
+        (
+            {"kind": "web", "pid": 7, "ready": True, "lives": 1, "silent": 200},
+            None,
+            "",
+        ),  # it took files up, then only calls
         ({"pid": None, "ready": True, "lives": 3}, 2**22 + 1, ""),  # the supervisor has gone: nothing is wanted
     ],
 )

@@ -129,6 +129,7 @@ class ObjectReader:
         self.system, self.name, self.kind = system, name, kinds[name]
         self._prefix = f"{system}:{name}:"
         self._id = compile_path(data["id"])
+        self._which = f"{data['id']}: the record's id"
         self._event_id = compile_path(data["event_id"]) if data.get("event_id") else None
         self._time = _timed(data.get("time"), clock)
         self._created = _timed(data.get("created"), clock)
@@ -197,7 +198,7 @@ class ObjectReader:
     def _read(self, item: Item, view: dict[str, Any], document: Document) -> Iterator[ReadItem]:
         record = ""
         try:
-            record = _id(self._id(item), "the record's id")
+            record = _id(self._id(item), self._which)
             check_item(item)
             key, clean = self._key(item)
             at, precision = self._at(item, document)

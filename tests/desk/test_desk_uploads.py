@@ -119,7 +119,7 @@ def test_refused_lines_are_named_and_can_be_had_as_they_came(
     assert sent.status_code == 200
     told = company.json(*commands[0][3:])
     assert {one["line"]: one["reason"] for one in told["refused"]} == {
-        3: "contact without id: the record's id is missing",
+        3: "contact without id: id: the record's id is missing",
         4: "3 columns instead of 4",
         5: "contact 6: at: not an ISO 8601 time: text of 10 characters",
     }

@@ -178,12 +178,12 @@ for _ in range(40):
 @pytest.mark.parametrize(
     ("item", "why"),
     [
-        ({"id": None}, "contact without id: the record's id is missing"),
-        ({"id": " "}, "contact without id: the record's id is missing"),
-        ({"id": {"a": 1}}, "contact without id: the record's id is an object"),
-        ({"id": 1.5}, "contact without id: the record's id is a number"),
-        ({"id": True}, "contact without id: the record's id is true or false"),
-        ({"id": "secret" * 50}, "contact without id: the record's id is text of 300 characters, which is no id"),
+        ({"id": None}, "contact without id: id: the record's id is missing"),
+        ({"id": " "}, "contact without id: id: the record's id is missing"),
+        ({"id": {"a": 1}}, "contact without id: id: the record's id is an object"),
+        ({"id": 1.5}, "contact without id: id: the record's id is a number"),
+        ({"id": True}, "contact without id: id: the record's id is true or false"),
+        ({"id": "secret" * 50}, "contact without id: id: the record's id is text of 300 characters, which is no id"),
         ({"at": "secret"}, "contact 7: at: not an ISO 8601 time: text of 6 characters"),
         ({"at": None}, "contact 7: at: the time is missing"),
         ({"since": "secret"}, "contact 7: since: not an ISO 8601 time: text of 6 characters"),

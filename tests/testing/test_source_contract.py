@@ -373,7 +373,7 @@ BAD: Sequence[tuple[Make, str, str]] = [
     (CountsNoRecords, "test_pages_keep_to_their_size", "people: a page says 1 records, and 2 are read in it"),
     (CountsWhatIsNotThere, "test_pages_keep_to_their_size", "people: a page of 2 records without a byte"),
     (NoEnd, "test_pages_keep_to_their_size", "people: the last page says that more follows"),
-    (Unreadable, "test_pages_are_read_without_trouble", "people: person without id: the record's id is missing"),
+    (Unreadable, "test_pages_are_read_without_trouble", "people: person without id: id: the record's id is missing"),
     (CursorsAhead, "test_a_pull_resumes_from_every_page", 'people: resumed from {"after":"4"}, 2 lost'),
     (NewKeys, "test_what_comes_twice_is_the_same_fact", "people: pulled again, the same facts have new keys"),
     (EstimatesLess, "test_history_ends_and_resumes", "Estimate(records=-1, calls=0)"),

@@ -45,11 +45,13 @@ class WebhookSource(Source):
         media = media_type(document.content_type)
         if self._body == "cloudevents":
             return self._event(document, media)
-        if self._body == "form" or (self._body == "auto" and media == "application/x-www-form-urlencoded"):
+        written = document.body.lstrip()[:1] in (b"{", b"[")  # as JSON: a form would write the bracket as %7B or %5B
+        called_form = self._body == "auto" and media == "application/x-www-form-urlencoded"
+        if self._body == "form" or (called_form and not written):  # `curl -d` and others call whatever they send a form
             return decode_form(document.body)
         if self._body == "xml" or (self._body == "auto" and _is_xml(media)):
             return decode_xml(document.body, depth=self._depth, keys=self._keys)
-        if self._body == "json" or _may_be_json(media) or document.body.lstrip()[:1] in (b"{", b"["):
+        if self._body == "json" or _may_be_json(media) or written:
             return self._json(document.body)
         raise not_understood(document.content_type, "JSON, XML and forms")
 

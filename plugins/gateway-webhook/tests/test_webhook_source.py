@@ -268,6 +268,7 @@ OPEN = SettingsSchema().load({"allow_insecure": True})
         ('[{"a": 1}]', "", [{"a": 1}]),
         (' {"a": 1}', "text/plain", {"a": 1}),  # senders that don't say what they send
         ("a[b]=1&a[c]=2", "application/x-www-form-urlencoded", {"a": {"b": "1", "c": "2"}}),
+        (' {"a": 1}', "application/x-www-form-urlencoded", {"a": 1}),  # as `curl -d` calls it
         ("<a><b>1</b></a>", "application/soap+xml; charset=utf-8", {"a": {"b": "1"}}),
         ("a%5B%5D=%C3%A9", "application/X-WWW-Form-Urlencoded;charset=UTF-8", {"a": ["é"]}),
     ],

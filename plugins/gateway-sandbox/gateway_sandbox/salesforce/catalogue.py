@@ -54,6 +54,9 @@ Gateway_Bucket_Reason__c string(255)
 Gateway_Reason__c string(255)
 Gateway_Reasons__c textarea(32000)
 Gateway_Handoff__c string(64)
+Gateway_Summary__c textarea(32000)
+Gateway_Next_Step__c textarea(32000)
+Gateway_Answer_By__c datetime
 Gateway_Scored_At__c datetime
 """
 _OBJECTS = {

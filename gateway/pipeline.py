@@ -131,6 +131,11 @@ class Pipeline:
         self._turns = 0
         self.users: Users = {place: rules.inbound for place, rules in objects if rules.kind == "user"}
 
+    @property
+    def lanes(self) -> int:
+        """How many commits a batch is now: each wants as much as one that is worked by nobody but us."""
+        return LANES if self._turns else 1
+
     def run(
         self,
         readings: Sequence[Reading],

@@ -226,7 +226,8 @@ class Gateway:
     def run_pipeline_once(self, worker: str) -> int:
         """Read and work the oldest waiting documents. Returns how many there were."""
         self._settle()
-        documents = self.inbox.claim(worker, BATCH_DOCUMENTS, BATCH_BYTES, without=self._unread())
+        lanes = self.pipeline.lanes
+        documents = self.inbox.claim(worker, BATCH_DOCUMENTS * lanes, BATCH_BYTES * lanes, self._unread(), lanes)
         if not documents:
             return 0
         readings = [reading for document in documents if (reading := self._read(worker, document)) is not None]
@@ -234,7 +235,7 @@ class Gateway:
             if reading.failure:
                 self.inbox.quarantine(reading.document.id, reading.failure)
                 self.log.warning("quarantined", document=reading.document.id, system=reading.document.system)
-        for batch in _batches([reading for reading in readings if not reading.failure]):
+        for batch in _batches([reading for reading in readings if not reading.failure], BATCH_EVENTS * lanes):
             self._work(worker, batch)
         self._note_unscored()
         self._settle()
@@ -475,11 +476,11 @@ class Gateway:
                 self.log.error("system not built", system=system.name, error=type(exc).__name__)
 
 
-def _batches(readings: Sequence[Reading]) -> Iterator[list[Reading]]:
+def _batches(readings: Sequence[Reading], events: int) -> Iterator[list[Reading]]:
     batch: list[Reading] = []
     size = 0
     for reading in readings:
-        if batch and size + len(reading.events) > BATCH_EVENTS:
+        if batch and size + len(reading.events) > events:
             yield batch
             batch, size = [], 0
         batch.append(reading)

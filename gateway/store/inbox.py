@@ -109,11 +109,17 @@ class Inbox:
     # -- out ----------------------------------------------------------------------------------------------------------
 
     def claim(
-        self, worker: str, documents: int = 100, bytes: int = 1024 * 1024, without: Collection[str] = ()
+        self,
+        worker: str,
+        documents: int = 100,
+        bytes: int = 1024 * 1024,
+        without: Collection[str] = (),
+        workers: int = 1,
     ) -> list[Document]:
         """Lease the oldest waiting documents to ``worker``: at most ``documents`` and ``bytes``, but one if any waits.
 
-        Those of the systems ``without`` wait on.
+        Those of the systems ``without`` wait on. Of so many ``workers`` each leaves the others their share where that
+        is worth a batch.
 
         ``worker`` must be unique to one life of one process. A document that a worker died over comes alone.
         Empty when nothing waits; asking costs no write then.
@@ -136,8 +142,10 @@ class Inbox:
             # All of them, though the rest may not be wanted: an unfinished read would keep its view, and the next
             # writer on this connection would be told that the database is locked. Who claims at the same time waits
             # and takes the next ones: rows that it passed over would be most of what there is, or all.
-            for document, length, suspect in connection.execute(oldest.with_for_update()).all():
-                if chosen and (suspect or size + length > bytes):
+            waiting = connection.execute(oldest.with_for_update()).all()
+            enough = min(bytes, max(sum(one[1] for one in waiting) // workers, bytes // workers // 2))
+            for document, length, suspect in waiting:
+                if chosen and (suspect or size + length > enough):
                     break
                 chosen.append(document)
                 size += length

@@ -392,9 +392,8 @@ class Gateway:
     def observe(self, done: Done) -> None:
         """Tell the observers of plugins what was committed, and the log what goes on under another document's name;
         empty the documents of those who are forgotten."""
-        for later in sorted({later for _, later in done.joined}):
-            documents = " ".join(sorted(one for one, into in done.joined if into == later))
-            self.log.info("sent with", document=later, documents=documents)
+        if done.joined:
+            self.log.info("sent with", documents=" ".join(sorted(f"{one}>{later}" for one, later in done.joined)))
         if done.forgot:
             self.bodies.forget()
         told = (("lead_scored", "scores", done.scored), ("stage_changed", "moves", done.moves))

@@ -29,8 +29,9 @@ def export(app: App, key: str, output: Path | None) -> None:
     if output is None:
         say_json(found)
         return
+    output.touch(0o600)
+    output.chmod(0o600)  # before there is anything to read
     output.write_bytes(orjson.dumps(found, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS))
-    output.chmod(0o600)
     rows = sum(len(one) for one in found["tables"].values())
     say(f"lead {found['lead']}: {plural(rows, 'row')} of {plural(len(found['tables']), 'table')} in {output}")
 
@@ -63,6 +64,7 @@ def forget(app: App, key: str, go: bool, by: str, as_json: bool) -> None:
                     for ref, address in done.elsewhere
                 ],
                 "unsure": [{"system": system, "object": object_} for system, object_ in done.unsure],
+                "unread": list(done.unread),
             }
         )
         return
@@ -79,6 +81,14 @@ def forget(app: App, key: str, go: bool, by: str, as_json: bool) -> None:
             say(f"  {':'.join(ref)}{f'  {address}' if address else ''}")
     for system, object_ in done.unsure:
         say(f"  {system}: a {object_} is just being made there, or may have been: look for it there in a minute")
+    if done.unread:
+        say()
+        say(
+            "Documents in quarantine name them, too; nobody could read those. Once `gateway inbox replay` can, they are"
+        )
+        say("emptied as well; until then their bodies stay:")
+        for document in done.unread:
+            say(f"  {document}")
     if not go:
         say()
         say("nothing is changed yet; --go does it, for good")

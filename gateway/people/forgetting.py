@@ -30,13 +30,15 @@ if TYPE_CHECKING:
 class Forgetting:
     """``rows``: name of a table → how many of its rows are about them. ``elsewhere``: records that stay where they are,
     each with the address of its page, or "". ``unsure``: (system, object) of records that were being made over there at
-    that moment, or may have been: nobody here knows an id of them."""
+    that moment, or may have been: nobody here knows an id of them. ``unread``: documents in quarantine in which an
+    address or key of theirs stands."""
 
     lead: str
     aliases: Sequence[str]
     rows: Mapping[str, int]
     elsewhere: Sequence[tuple[Ref, str]]
     unsure: Sequence[tuple[str, str]]
+    unread: Sequence[str]
 
 
 def forget(gateway: Gateway, lead_id: str, by: str, go: bool = False) -> Forgetting:
@@ -54,8 +56,10 @@ def forget(gateway: Gateway, lead_id: str, by: str, go: bool = False) -> Forgett
         rows = {name: len(found) for name, found in person.rows_of(connection, leads, refs).items()}
         held = [ref for ref in refs if ref[:2] != OWN and lead.records[ref].gone is None]
         unsure = outbox.maybe_made(connection, leads)
+        keys = person.keys_of(connection, leads)
+    unread = gateway.inbox.unread(keys)
     if go:
         entry = audit.Entry(to_micros(utc_now()), by, "lead: forgotten", lead_id)
         with audit.noting(gateway.store.main, entry):
             tell(gateway, lead, PersonErased, by=by)
-    return Forgetting(lead_id, leads[1:], rows, [(ref, link(gateway.model.links, ref)) for ref in held], unsure)
+    return Forgetting(lead_id, leads[1:], rows, [(ref, link(gateway.model.links, ref)) for ref in held], unsure, unread)

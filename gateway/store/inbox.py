@@ -35,6 +35,8 @@ FORGOTTEN, KEPT = "forgotten", "kept for its time"
 """Why a document has no body any more: it named somebody who is forgotten, or is older than bodies are kept."""
 POISON = f"poison: the worker died {DEATHS} times over this document alone"
 
+SHORT = 5
+"""Characters of a text that is looked for in bodies: a shorter one stands in many."""
 NEWEST = 1000
 """Documents that are looked at for who was heard of last."""
 
@@ -182,6 +184,14 @@ class Inbox:
                 settled = _d.id.in_([row.id for row in rows if row.state != "waiting"])
                 connection.execute(update(_documents).where(settled).values(body=b"", headers={}, reason=why))
         return left
+
+    def unread(self, texts: Iterable[str]) -> list[str]:
+        """Quarantined documents that hold one of these texts, in capitals or not; the oldest first."""
+        wanted = [one.casefold().encode() for one in texts if len(one) >= SHORT]
+        chosen = select(_d.id, _d.body).where(_d.state == "quarantined").order_by(_d.id)
+        with read(self.engine) as connection:
+            rows = connection.execution_options(yield_per=10).execute(chosen) if wanted else ()
+            return [id_ for id_, body in rows if any(one in body.lower() for one in wanted)]
 
     def kept_long_enough(self, before: datetime, limit: int) -> list[str]:
         """Documents that were read, came before that time, and still have their bodies; the oldest first."""

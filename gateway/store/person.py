@@ -91,6 +91,11 @@ def refs_of(connection: Connection, leads: Collection[str]) -> list[Ref]:
     return sorted((row.system, row.object, row.record) for row in rows)
 
 
+def keys_of(connection: Connection, leads: Collection[str]) -> list[str]:
+    """The addresses and other keys of these leads."""
+    return sorted(set(connection.scalars(select(t.identities.c.value).where(among(t.identities.c.lead, leads)))))
+
+
 def rows_of(connection: Connection, leads: Collection[str], refs: Collection[Ref]) -> dict[str, list[dict[str, Any]]]:
     """Name of the table → its rows, in the order of their keys; tables without any are left out."""
     found = {}

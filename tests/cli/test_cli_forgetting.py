@@ -10,6 +10,8 @@ import pytest
 
 from gateway.opening import open_gateway
 from gateway.people.forgetting import forget
+from gateway.store.arrivals import Arrival
+from gateway.store.times import utc_now
 
 
 def _stored(instance):
@@ -95,3 +97,19 @@ def test_bodies_are_kept_as_long_as_agreed(filled):
     assert (after["size"], after["state"], after["reason"]) == (0, "read", "kept for its time")
     assert "still has a body" in filled.run("inbox", "replay", before["id"], code=1).output
     assert filled.json("leads", "show", "ann@one.example")["attributes"]
+
+
+def test_documents_that_nobody_could_read_are_named(filled):
+    """They hold what was sent of the person, and are emptied once they can be read."""
+    bodies = [b"\x00 no file: Ann@One.example", b"\x00 no file: bob@two.example"]
+    with closing(open_gateway(filled.root)) as gateway:
+        for body in bodies:
+            gateway.inbox.append([Arrival(system="leads", body=body, received_at=utc_now(), content_type="text/csv")])
+        gateway.run_pipeline_once("worker")
+        [theirs, other] = [one.id for one in gateway.inbox.documents(gateway.inbox.requeue(dry_run=True))]
+    told = filled.json("leads", "forget", "ann@one.example", "--go")
+    assert (told["unread"], other not in told["unread"]) == ([theirs], True)
+    assert filled.json("leads", "forget", "bob@two.example")["unread"] == [other]
+    said = filled.run("leads", "forget", "bob@two.example").stdout
+    assert other in said
+    assert "bob@" not in said

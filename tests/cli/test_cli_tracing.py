@@ -117,8 +117,8 @@ def test_the_log_says_under_whose_name_a_document_goes_on(handed, people):
             [(lead,)] = handed_over(gateway)
             gateway.observe(gateway.pipeline.run((), [lead], cause="time"))
             gateway.deliver_once("sales", "worker")
-    told = [(line["document"], line["documents"]) for line in lines if line["event"] == "sent with"]
-    assert told == [(second, first), (third, second)]
+    told = [line["documents"] for line in lines if line["event"] == "sent with"]
+    assert told == [f"{first}>{second}", f"{second}>{third}"]
     assert [line["documents"] for line in lines if line["event"] == "answered"] == [third]
 
 

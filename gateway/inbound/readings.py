@@ -108,6 +108,11 @@ def record(
         fresh = [(at, kept) for at, _, kept in left if kept is not None]
         forgotten = [event for _, event, kept in left if kept is None]
         batch.unwanted |= {told[event.key][0].id for _, event, kept in left if kept is not event}
+        batch.unwanted |= {
+            reading.document.id
+            for reading in readings
+            if any((event.system, event.object, event.record) in batch.forgotten for event in reading.events)
+        }
     for event in forgotten:
         batch.note(event.system, "skipped", "forgotten person")
     if parts := batch.already | {reading.document.id for reading in readings if reading.more}:

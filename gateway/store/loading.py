@@ -78,13 +78,14 @@ def load(
         for system, count in connection.execute(dead):
             batch.note(system, "read", "", -count)
             batch.note(system, "dead", "", -count)
+    told = spoken_of(event for _, event in events).keys()
     if events:
         wanted = [event.key for _, event in events]
         batch.known = set(connection.scalars(select(t.events.c.key).where(among(t.events.c.key, wanted))))
         events = [(at, event) for at, event in events if event.key not in batch.known]
     kinds = spoken_of(event for _, event in events)
     refs = kinds.keys() | set(need.again)
-    batch.forgotten = forget.forgotten(connection, refs)
+    batch.forgotten = forget.forgotten(connection, told | refs)  # what is known already names them, too
     _load_records(connection, batch, refs)
     if batch.forgotten:
         _come_back(connection, batch, events)

@@ -119,6 +119,16 @@ def test_they_stay_forgotten_whatever_comes(small):
     assert len(small.rows(t.unblanked)) == blanked + 2
 
 
+def test_a_document_that_says_again_what_was_known_of_them_is_emptied_too(small):
+    """As the next pull brings the same page again: nothing in it is new, and it names them."""
+    told = {"kind": "contact", "id": "2", "at": days(2), "title": "CEO canary"}
+    small.take("site", told)
+    _forget(small, _lead(small))
+    again = small.read("site", [told])
+    small.pipeline.run([again])
+    assert again.document.id in {row[0] for row in small.rows(t.unblanked)}
+
+
 def _events(small: Small, *events: Event) -> None:
     document = Document(id=new_id(), system="site", received_at=small.at, body=b"")
     small.pipeline.run([Reading(document, list(events))])

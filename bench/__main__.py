@@ -16,8 +16,8 @@ import page
 FOLDER = Path(__file__).resolve().parent
 OTHERWISE = {
     "accept-postgresql": ["--postgresql"],
-    "events-one": ["--workers", "1"],
-    "events-postgresql": ["--postgresql"],
+    "events-postgresql": ["--postgresql", "--workers", "2"],
+    "events-two": ["--workers", "2"],
 }
 """Name of a benchmark in another setting, after its own → the words for that."""
 

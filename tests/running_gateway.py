@@ -253,7 +253,7 @@ def files(crms: Mapping[str, tuple[Crm, str]], port: int, more: str = "") -> dic
     site = 'site: {plugin: webhook, role: ma, settings: {preset: github, secrets: ["file:site"]}}'
     listed = "".join(f"  {line}\n" for line in [site, *systems])
     return {
-        "gateway.yaml": f"{GATEWAY}listen: 127.0.0.1:{port}\n{more}\nsystems:\n{listed}",
+        "gateway.yaml": f"{GATEWAY}pipeline_workers: 2\nlisten: 127.0.0.1:{port}\n{more}\nsystems:\n{listed}",
         "scoring.yaml": SCORING,
         "journey.yaml": JOURNEY,
         "mappings/site.yaml": SITE,

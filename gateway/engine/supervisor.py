@@ -47,8 +47,6 @@ REFUSED = 2
 SILENT = 180.0
 """Seconds after which a process that shows no sign of life is told of: each call of a plugin is one."""
 MOST = 64
-USUAL = 2
-"""Pipeline workers where gateway.yaml names no number, but never more than processors."""
 STATUS = "run.json"
 
 log = structlog.get_logger(__name__)
@@ -61,7 +59,7 @@ def wanted_processes(root: Path) -> list[str]:
     one that asks for news per system with ``pull``. Raises ``ConfigError`` when the file is unreadable.
     """
     data = ConfigFile.read(root / "gateway.yaml", root).data
-    systems, workers = data.get("systems"), data.get("pipeline_workers") or min(USUAL, os.cpu_count() or 1)
+    systems, workers = data.get("systems"), data.get("pipeline_workers")
     more = range(2, min(workers, 8) + 1) if isinstance(workers, int) else ()
     entries = systems.items() if isinstance(systems, Mapping) else ()
     sound = [(name, entry) for name, entry in entries if isinstance(entry, Mapping)]

@@ -72,6 +72,7 @@ def copy(app: App, target: str, as_json: bool) -> None:
         return
     say(f"{_sum(copied)} copied and compared: {here} → {there}")
     say(f"now write `store: {target}` in gateway.yaml and start the gateway; {here} stays as it is")
+    say("(where `engine: procrastinate` goes with it: `gateway db upgrade` before the start)")
 
 
 @db.command()

@@ -15,6 +15,8 @@ from gateway.cli.output import json_option, limit_option, say, say_json, table
 if TYPE_CHECKING:
     from gateway.people.redelivering import Which
 
+SHOWN = 100
+"""Ids that a dry run names; there may be as many as a system had no time for in a night."""
 STATES = ("waiting", "confirmed", "superseded", "dead")
 system_option = click.option("--system", metavar="NAME", help="Only writes to this system.")
 
@@ -131,6 +133,11 @@ def _tell(word: str, words: str, chosen: list[str], count: int, dry_run: bool, a
         say_json({"dry_run": dry_run, "chosen": chosen, word: 0 if dry_run else count})
         return
     say(f"{plural(count, 'write')} {words}")
+    if dry_run:
+        for id_ in chosen[:SHOWN]:
+            say(f"  {id_}")
+        if len(chosen) > SHOWN:
+            say(f"  and {len(chosen) - SHOWN:,} more (--json names all)")
     if count < len(chosen):
         left = plural(len(chosen) - count, "write")
         say(f"  {left} left alone: on the way right now, or a newer write says everything")

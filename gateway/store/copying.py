@@ -285,7 +285,8 @@ def _refuse_filled(line: migrations.Line, there: Connection, revision: str) -> N
     current = migrations.current(line, there)
     filled = [table.name for table in _tables(line, there) if there.execute(select(table).limit(1)).first() is not None]
     if filled:
-        raise Refused(f"{where}: is not empty ({', '.join(filled[:3])}): a copy needs a place without rows")
+        what = f"is not empty ({', '.join(filled[:3])}): a copy needs a place without rows"
+        raise Refused(f"{where}: {what}; move this aside, or name another")
     if current is not None and current != revision:
         raise Refused(f"{where}: has the tables of another version; a copy needs a place without tables, or the same")
 

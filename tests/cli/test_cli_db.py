@@ -43,7 +43,7 @@ def test_a_store_moves_to_postgresql_and_back(filled: Any, address: str) -> None
     moved = filled.run("db", "copy", address).stdout
     assert re.search(r"\d+ rows in \d+ tables copied and compared: \S+/var → postgresql://", moved)
     assert f"now write `store: {address}` in gateway.yaml" in moved
-    assert filled.run("db", "copy", address, code=1).stderr.strip().endswith("a copy needs a place without rows")
+    assert filled.run("db", "copy", address, code=1).stderr.strip().endswith("move this aside, or name another")
     stored_in(filled, address)
     assert told(filled) == before
     filled.run("leads", "hold", "ann@one.example", "--reason", "on leave", code=0)

@@ -330,6 +330,10 @@ def test_dead_letter_is_tried_again(dead: Any) -> None:
     """And is no work any more once it has arrived."""
     [write] = dead.json("deliveries", "list", "--state", "dead")["deliveries"]
     assert dead.json("deliveries", "retry", write["id"], "--dry-run")["retried"] == 0
+    assert dead.run("deliveries", "retry", write["id"], "--dry-run").stdout.split("\n")[:2] == [
+        "1 write would be tried again",
+        f"  {write['id']}",
+    ]
     assert dead.json("deliveries", "retry", write["id"])["retried"] == 1
     dead.json("push")
     assert [row["mail"] for row in sent(dead)] == ["ann@one.example"]

@@ -201,7 +201,8 @@ class Pipeline:
                 commit(connection, batch)
         else:
             batch = rehearse()
-            with write(self.engine, shared=True) as connection:
+            # Beside an erasure nobody commits: what another batch says again of them would be tied to nobody.
+            with write(self.engine, shared=not batch.erased) as connection:
                 commit(connection, batch)
         return done_of(batch)
 

@@ -175,7 +175,7 @@ def _tried(gateway: Gateway, documents: Sequence[Document]) -> Trial:
         people = [ref for ref, kind in refs.items() if kind == "person"]
         theirs = {row.entity for ref in people for row in listing.record(connection, ref)} - {""}
         batch = gateway.pipeline.rehearse(worked, theirs, within=connection)
-    trial.known = batch.known
+    trial.known = set(batch.known)
     trial.notes = [
         (system, f"{what}: {reason}" if reason else what, count)
         for (system, what, reason), count in sorted(batch.tallies.items())

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 
 from gateway.store import forget
 from gateway.store.database import Store, overwrite, read, write
-from gateway.store.inbox import KEPT, Inbox
+from gateway.store.inbox import FORGOTTEN, KEPT, Inbox
 
 CHUNK = 500
 REST = 60.0
@@ -29,10 +29,7 @@ class Bodies:
         """Empty those that named people who are forgotten by now, as soon as they are read. Returns how many."""
         with read(self.store.main) as connection:
             named = forget.unblanked(connection)
-        done = set(named) - self.inbox.blank(named) if named else set()
-        if done:
-            with write(self.store.main) as connection:
-                forget.blanked(connection, done)
+        if done := self._blank(named):
             for engine in (self.store.inbox, self.store.main):
                 overwrite(engine)
         return len(done)
@@ -42,9 +39,16 @@ class Bodies:
         done = self.forget()
         if time.monotonic() - self._looked >= REST:
             old = self.inbox.kept_long_enough(self.now() - self.keep, CHUNK)
-            if old:
-                self.inbox.blank(old, KEPT)
+            self._blank(old, KEPT)
             if len(old) < CHUNK:
                 self._looked = time.monotonic()
             done += len(old)
+        return done
+
+    def _blank(self, documents: Collection[str], why: str = FORGOTTEN) -> set[str]:
+        """Empty those that are read, and forget whom they named. Returns which they were."""
+        done = set(documents) - self.inbox.blank(documents, why) if documents else set()
+        if done:
+            with write(self.store.main) as connection:
+                forget.blanked(connection, done)
         return done

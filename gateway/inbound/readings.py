@@ -107,11 +107,11 @@ def record(
         left = [(at, event, _without(event, batch.forgotten)) for at, event in fresh]
         fresh = [(at, kept) for at, _, kept in left if kept is not None]
         forgotten = [event for _, event, kept in left if kept is None]
-        batch.unwanted |= {told[event.key][0].id for _, event, kept in left if kept is not event}
+        naming = {event.key for _, event, kept in left if kept is not event}
         batch.unwanted |= {
             reading.document.id
             for reading in readings
-            if any((event.system, event.object, event.record) in batch.forgotten for event in reading.events)
+            if any(event.key in naming or _ref(event) in batch.forgotten for event in reading.events)
         }
     for event in forgotten:
         batch.note(event.system, "skipped", "forgotten person")
@@ -128,9 +128,29 @@ def record(
         if original is not event and original.at != event.at:
             row["reason"] = "time lay in the future: cut to its receipt"
         batch.events.append(row)
-    for system, count in _repeats(readings, [*(event for _, event in fresh), *forgotten]).items():
-        batch.note(system, "skipped", "known already", count)
+    if repeats := _repeats(readings, [*(event for _, event in fresh), *forgotten]):
+        for system, count in repeats.items():
+            batch.note(system, "skipped", "known already", count)
+        first = {key: document.id for key, (document, _) in told.items()} | batch.known
+        batch.repeats = _named_by_none(batch, readings, first)
     return fresh
+
+
+def _ref(event: Event) -> Ref:
+    return (event.system, event.object, event.record)
+
+
+def _named_by_none(batch: Batch, readings: Sequence[Reading], first: Mapping[str, str]) -> set[tuple[Ref, str]]:
+    """(record, document) where all that the document says of it was told ``first`` by others. Nobody asks that a
+    company be forgotten."""
+    said = {
+        (_ref(event), reading.document.id)
+        for reading in readings
+        for event in reading.events
+        if event.kind != "company" and first[event.key] != reading.document.id
+    }
+    said = {one for one in said if one[0] not in batch.forgotten}
+    return said - {((row["system"], row["object"], row["record"]), row["document"]) for row in batch.events}
 
 
 def _without(event: Event, forgotten: Collection[Ref]) -> Event | None:

@@ -32,8 +32,8 @@ class Batch:
     """Activities older than this (microseconds) were not loaded, except of leads that were loaded whole."""
     already: set[str] = field(default_factory=set)
     """Documents that were read before: a replay, or a crash fell between our commit and the inbox's."""
-    known: set[str] = field(default_factory=set)
-    """Keys among the batch's events that are stored already."""
+    known: dict[str, str] = field(default_factory=dict)
+    """Keys among the batch's events that are stored already → the document that told first."""
     records: dict[Ref, Record] = field(default_factory=dict)
     leads: dict[str, Lead] = field(default_factory=dict)
     companies: dict[str, Company] = field(default_factory=dict)
@@ -117,6 +117,8 @@ class Batch:
     """Records of people forgotten before: their news is not taken in."""
     unwanted: set[str] = field(default_factory=set)
     """Documents that named people forgotten before: the inbox empties their bodies after the commit."""
+    repeats: set[tuple[Ref, str]] = field(default_factory=set)
+    """(record, document): it names the record, and no event of the record names it"""
     refused: list[tuple[Ref, str]] = field(default_factory=list)
     """Fields whose raw value did not load: dropped, and named on their events."""
 

@@ -25,7 +25,7 @@ def export(gateway: Gateway, lead: str) -> dict[str, Any]:
     with read(gateway.store.main) as connection:
         leads = person.aliases(connection, lead)
         tables = person.rows_of(connection, leads, person.refs_of(connection, leads))
-    named = {row["document"] for row in tables.get("events", ())}
+    named = {row["document"] for name in ("events", "repeats") for row in tables.get(name, ())}
     d = t.documents.c
     with read(gateway.store.inbox) as connection:
         chosen = select(d.id, d.system, d.received_at, d.origin, d.state).where(among(d.id, named))

@@ -98,6 +98,8 @@ def _commit(connection: Connection, batch: Batch) -> None:
     _commit_facts(put, batch)
     _commit_decisions(put, batch)
     _commit_outward(put, batch)
+    if batch.repeats:
+        _commit_repeats(put, batch)
     if batch.erased:
         forget.forget(connection, batch.erased, batch.now)
     put.insert(t.unblanked, [{"document": id_} for id_ in sorted(batch.unwanted)], ignore=True)
@@ -106,6 +108,15 @@ def _commit(connection: Connection, batch: Batch) -> None:
         [{"system": s, "what": w, "reason": r, "count": n} for (s, w, r), n in sorted(batch.tallies.items()) if n],
     )
     rollups.mark(connection, batch.stirred, batch.now)
+
+
+def _commit_repeats(put: Put, batch: Batch) -> None:
+    """Who was forgotten since the batch was loaded is told by no version: nothing of theirs changes here."""
+    gone = forget.forgotten(put.connection, {ref for ref, _ in batch.repeats})
+    batch.unwanted |= {document for ref, document in batch.repeats if ref in gone}
+    names = ("system", "object", "record", "document")
+    kept = sorted((*ref, document) for ref, document in batch.repeats if ref not in gone)
+    put.insert(t.repeats, [dict(zip(names, row, strict=True)) for row in kept], ignore=True)
 
 
 def _commit_facts(put: Put, batch: Batch) -> None:

@@ -85,8 +85,10 @@ def _forget(connection: Connection, leads: Collection[str], refs: Collection[Ref
     all_refs = [*refs, *_refs_of_deals(connection, deals)]
     whose = {table: person.WHOSE[table](table, leads, all_refs) for table in {*_VALUES, *_NAMES, *_GONE}}
     whose[t.records] = or_(whose[t.records], *(_is(t.records, ref) for ref in all_refs))
-    documents = connection.scalars(select(t.events.c.document).where(whose[t.events]))
-    Put(connection).insert(t.unblanked, [{"document": id_} for id_ in sorted(set(documents))], ignore=True)
+    documents = set[str]()
+    for table in (t.events, t.repeats):
+        documents |= set(connection.scalars(select(table.c.document).where(whose[table])))
+    Put(connection).insert(t.unblanked, [{"document": id_} for id_ in sorted(documents)], ignore=True)
     _end(connection, leads, now)
     for table, values in _VALUES.items():
         connection.execute(update(table).where(whose[table]).values(values))
@@ -108,7 +110,7 @@ def _forget(connection: Connection, leads: Collection[str], refs: Collection[Ref
         _hide(connection, leads, ref, hidden)
 
 
-_GONE = (t.identities, t.lookups, t.former_scores, t.crossed)
+_GONE = (t.identities, t.lookups, t.former_scores, t.crossed, t.repeats)
 """Tables whose rows of a person go altogether."""
 
 
@@ -198,8 +200,9 @@ def unblanked(connection: Connection) -> list[str]:
 
 
 def blanked(connection: Connection, documents: Collection[str]) -> None:
-    """Their bodies are empty now."""
-    connection.execute(delete(t.unblanked).where(among(t.unblanked.c.document, documents)))
+    """Their bodies are empty now: nobody has to know any more whom they named."""
+    for table in (t.unblanked, t.repeats):
+        connection.execute(delete(table).where(among(table.c.document, documents)))
 
 
 # -- tombstones --------------------------------------------------------------------------------------------------------

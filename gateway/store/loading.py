@@ -81,7 +81,8 @@ def load(
     told = spoken_of(event for _, event in events).keys()
     if events:
         wanted = [event.key for _, event in events]
-        batch.known = set(connection.scalars(select(t.events.c.key).where(among(t.events.c.key, wanted))))
+        stored = select(t.events.c.key, t.events.c.document).where(among(t.events.c.key, wanted))
+        batch.known = {row.key: row.document for row in connection.execute(stored)}
         events = [(at, event) for at, event in events if event.key not in batch.known]
     kinds = spoken_of(event for _, event in events)
     refs = kinds.keys() | set(need.again)

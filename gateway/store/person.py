@@ -69,6 +69,7 @@ WHOSE: Mapping[Table, Whose] = {
     t.regroupings: _either("lead", "other"),
     t.apart: _either("one", "other"),
     t.lookups: _record(),
+    t.repeats: _record(),
     t.work_items: _lead("lead"),
     t.resolutions: _lead("lead"),
 }

@@ -7,10 +7,13 @@ import time
 from contextlib import closing
 
 import pytest
+from sqlalchemy import select
 
 from gateway.opening import open_gateway
 from gateway.people.forgetting import forget
+from gateway.store import tables as t
 from gateway.store.arrivals import Arrival
+from gateway.store.database import read
 from gateway.store.times import utc_now
 
 
@@ -82,6 +85,60 @@ def test_what_was_interrupted_is_finished_later(filled):
     with closing(open_gateway(filled.root)) as gateway:
         gateway.sweep_once()
     assert b"ann@one.example" not in _stored(filled)
+
+
+def _again(filled, people):
+    """The same people in another order: nothing in it is news. Returns both documents' sizes."""
+    filled.bring(people[::-1], "again.csv")
+    return _sizes(filled)
+
+
+def _sizes(filled):
+    return [one["size"] for one in filled.json("inbox", "list")["documents"]]
+
+
+def test_a_file_that_only_says_again_what_was_known_is_named_and_emptied(filled, people):
+    """It was read before they asked, and no event says that it names them."""
+    assert all(_again(filled, people))
+    assert filled.json("inbox", "list")["documents"][0]["state"] == "read"
+    found = json.loads(filled.run("leads", "export", "ann@one.example").stdout)
+    assert {one["id"] for one in found["documents"]} == {one["id"] for one in filled.json("inbox", "list")["documents"]}
+    assert len(found["documents"]) == 2
+    assert "bob" not in json.dumps(found)
+    filled.run("leads", "forget", "ann@one.example", "--go")
+    assert _sizes(filled) == [0, 0]
+
+
+def _repeats(gateway):
+    with read(gateway.store.main) as connection:
+        return connection.execute(select(t.repeats)).all()
+
+
+def test_whom_a_document_named_is_kept_as_long_as_its_body(filled, people):
+    """One that waits to be read again keeps both."""
+    _again(filled, people)
+    filled.edit("gateway.yaml", "systems:", "keep_bodies: 1s\nsystems:")
+    time.sleep(1.1)
+    with closing(open_gateway(filled.root)) as gateway:
+        before = _repeats(gateway)
+        assert {row.document for row in before} == {filled.json("inbox", "list")["documents"][0]["id"]}
+        old = gateway.inbox.kept_long_enough
+
+        def meanwhile(*arguments):
+            found = old(*arguments)
+            gateway.inbox.requeue(found, states=["read"])
+            return found
+
+        gateway.inbox.kept_long_enough = meanwhile
+        gateway.sweep_once()
+        assert all(_sizes(filled))
+        assert _repeats(gateway) == before
+        gateway.run_pipeline_once("worker")
+    with closing(open_gateway(filled.root)) as gateway:
+        gateway.sweep_once()
+        gateway.sweep_once()
+        assert _sizes(filled) == [0, 0]
+        assert _repeats(gateway) == []
 
 
 def test_bodies_are_kept_as_long_as_agreed(filled):

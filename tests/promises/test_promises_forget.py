@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from gateway.contracts import (
 )
 from gateway.inbound.readings import Reading
 from gateway.journey.judgement import Judgement
+from gateway.pipeline import Pipeline
 from gateway.store import forget, person
 from gateway.store import tables as t
 from gateway.store.database import read, write
@@ -127,6 +129,110 @@ def test_a_document_that_says_again_what_was_known_of_them_is_emptied_too(small)
     again = small.read("site", [told])
     small.pipeline.run([again])
     assert again.document.id in {row[0] for row in small.rows(t.unblanked)}
+
+
+ANN = {"kind": "contact", "id": "ann@three.example", "at": days(3), "email": "ann@three.example", "title": "CEO"}
+BOB = {"kind": "contact", "id": "bob", "at": days(3), "email": "bob@four.example", "title": "CFO"}
+
+
+def _of(small: Small, record: str) -> str:
+    ((lead,),) = [row[:1] for row in small.rows(t.records, "entity", "record") if row[1] == record]
+    return lead
+
+
+def _named(small: Small, lead: str) -> set[str]:
+    """Documents that the export of a lead names."""
+    with read(small.store.main) as connection:
+        leads = person.aliases(connection, lead)
+        rows = person.rows_of(connection, leads, person.refs_of(connection, leads))
+    return {row["document"] for name in ("events", "repeats") for row in rows.get(name, ())}
+
+
+def _unblanked(small: Small) -> set[str]:
+    return {row[0] for row in small.rows(t.unblanked)}
+
+
+@pytest.mark.parametrize("at_once", [False, True], ids=["later", "in one batch"])
+def test_a_document_that_only_said_again_what_was_known_is_named_and_emptied(small, at_once):
+    """It was read before the erasure: no event stands for it. A page is emptied as soon as one of its people asks."""
+    first, again = small.read("site", [ANN, BOB]), small.read("site", [ANN, BOB])
+    for batch in ([first, again],) if at_once else ([first], [again]):
+        small.pipeline.run(batch)
+    both = {first.document.id, again.document.id}
+    ann, bob = _of(small, ANN["id"]), _of(small, "bob")
+    assert _named(small, ann) == _named(small, bob) == both
+    _forget(small, ann)
+    assert both <= _unblanked(small)
+    assert {row[0] for row in small.rows(t.repeats, "record")} == {"bob"}
+    assert "ann@" not in _everything(small)
+    with write(small.store.main) as connection:
+        forget.blanked(connection, both)
+    assert small.rows(t.repeats) == []
+
+
+def test_a_document_that_says_something_new_and_something_known_is_tied_to_both(small):
+    """The one by its event, the other by that it was said again; a replay adds nothing."""
+    small.take("site", ANN)
+    page = small.read("site", [ANN, BOB])
+    for _ in range(2):
+        small.pipeline.run([page])
+        assert small.rows(t.repeats) == [("site", "contact", ANN["id"], page.document.id)]
+    assert page.document.id in _named(small, _of(small, ANN["id"])) & _named(small, _of(small, "bob"))
+
+
+def test_news_alone_is_said_again_by_nobody(small):
+    """Nor are two words of a page on one thing, nor what is read a second time: its events name the document."""
+    page = small.read("site", [ANN, BOB, ANN])
+    small.pipeline.run([page])
+    small.pipeline.run([page])
+    assert small.rows(t.repeats) == []
+
+
+def test_who_became_one_with_another_is_forgotten_with_what_said_again_of_either(small):
+    """The document told of the record before the two were known to be one person."""
+    small.take("site", ANN, BOB)
+    again = small.read("site", [BOB])
+    small.pipeline.run([again])
+    small.take("site", BOB | {"at": days(2), "email": ANN["email"]})
+    assert _of(small, "bob") == _of(small, ANN["id"])
+    _forget(small, _of(small, "bob"))
+    assert again.document.id in _unblanked(small)
+    assert small.rows(t.repeats) == []
+
+
+def test_what_was_said_again_while_they_were_forgotten_is_emptied(small, monkeypatch):
+    """The batch was computed before the erasure and is committed after it: it changes no row that tells so."""
+    small.take("site", ANN)
+    again, compute = small.read("site", [ANN]), Pipeline.compute
+
+    def meanwhile(*arguments: Any) -> None:
+        monkeypatch.undo()
+        _forget(small, _of(small, ANN["id"]))
+        compute(*arguments)
+
+    monkeypatch.setattr(Pipeline, "compute", meanwhile)
+    assert small.pipeline.run([again]).forgot
+    assert again.document.id in _unblanked(small)
+    assert small.rows(t.repeats) == []
+    assert "ann@" not in _everything(small)
+
+
+def test_what_is_said_again_beside_an_erasure_is_committed_after_it(small, monkeypatch):
+    """Another worker's batch: neither sees yet what the other writes."""
+    small.take("site", ANN)
+    again, erase = small.read("site", [ANN]), forget.forget
+    beside = Thread(target=small.pipeline.run, args=([again],))
+
+    def meanwhile(*arguments: Any) -> None:
+        erase(*arguments)
+        beside.start()
+        beside.join(0.5)
+
+    monkeypatch.setattr(forget, "forget", meanwhile)
+    _forget(small, _of(small, ANN["id"]))
+    beside.join(10)
+    assert again.document.id in {row[0] for row in small.rows(t.documents_read, "document")} & _unblanked(small)
+    assert small.rows(t.repeats) == []
 
 
 def _events(small: Small, *events: Event) -> None:

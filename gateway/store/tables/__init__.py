@@ -22,7 +22,7 @@ from gateway.store.tables.facts import (
     records,
     tallies,
 )
-from gateway.store.tables.forgetting import tombstones, unblanked
+from gateway.store.tables.forgetting import repeats, tombstones, unblanked
 from gateway.store.tables.journey import absences, clock_events, endings, handoffs, reached, steps, transitions, turns
 from gateway.store.tables.outbound import budgets, catalogues, cursors, lookups, systems, writes
 from gateway.store.tables.people import (

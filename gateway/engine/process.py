@@ -182,7 +182,7 @@ def web_app(root: Path, opener: Opener = open_gateway, follow: bool = False) -> 
     if follow:
         accepted.start()
     health = Health(gateway, root, writer)
-    measures = Measures(gateway.store, gateway.now, lambda: not health.problems())
+    measures = Measures(gateway.store, gateway.now, lambda: not health.problems(), lambda: gateway.instance.systems)
     intake = Intake(
         gateway.intake_sources(),
         writer.append,

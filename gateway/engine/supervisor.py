@@ -148,6 +148,7 @@ class Supervisor:
         if self._failed:
             log.error("stopped", reason=self._failed)
             return 1
+        log.info("stopped")
         return 0
 
     def _asked(self, number: int, frame: FrameType | None) -> None:
@@ -290,6 +291,7 @@ class Supervisor:
     def _end(self) -> None:
         """Ask all to finish, wait, and kill what is left."""
         running = [child for child in self._children.values() if child.process is not None]
+        log.info("stopping", processes=len(running), seconds=self._drain)
         for child in running:
             if child.process is not None:
                 child.process.terminate()

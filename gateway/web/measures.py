@@ -27,13 +27,21 @@ DAY = 86_400
 
 
 class Measures:
-    """One web process's. ``ready``: whether it would say so now."""
+    """One web process's. ``ready``: whether it would say so now. ``systems``: those of gateway.yaml, which have 0 of
+    what nothing was counted of: an alarm must know none from untold.
+    """
 
     content_type = "text/plain; version=0.0.4; charset=utf-8"
 
-    def __init__(self, store: Store, now: Callable[[], datetime], ready: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        now: Callable[[], datetime],
+        ready: Callable[[], bool],
+        systems: Callable[[], Iterable[str]] = tuple,
+    ) -> None:
         self._registry = CollectorRegistry()
-        self._registry.register(_Stored(store, now, ready))
+        self._registry.register(_Stored(store, now, ready, systems))
         self._answers = Counter(
             "gateway_webhook_answers", "Calls of senders, by what they were answered", ("system", "status"),
             registry=self._registry,
@@ -53,10 +61,17 @@ class Measures:
 
 
 class _Stored(Collector):
-    def __init__(self, store: Store, now: Callable[[], datetime], ready: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        now: Callable[[], datetime],
+        ready: Callable[[], bool],
+        systems: Callable[[], Iterable[str]],
+    ) -> None:
         self._store = store
         self._now = now
         self._ready = ready
+        self._systems = systems
 
     def describe(self) -> Iterable[Metric]:
         """Nothing, so that registering asks the store for nothing."""
@@ -73,10 +88,12 @@ class _Stored(Collector):
             documents = gauges.documents(connection)
         with read(self._store.main) as connection:
             found = gauges.gauges(connection, now, int(time.time() // DAY))
-        yield from _waiting("documents", "Documents that are not read yet", documents, now)
-        yield from _waiting("writes", "Writes on their way to a system", found.writes, now)
-        yield _tally("gateway_events", "What became of what was read", EVENTS, found)
-        yield _tally("gateway_writes", "What became of what was to be written", WRITES, found)
+        nothing = dict.fromkeys(self._systems(), gauges.Waiting(0, None))
+        told = {**{(system, what): 0 for system in nothing for what in (*EVENTS, *WRITES)}, **found.told}
+        yield from _waiting("documents", "Documents that are not read yet", {**nothing, **documents}, now)
+        yield from _waiting("writes", "Writes on their way to a system", {**nothing, **found.writes}, now)
+        yield _tally("gateway_events", "What became of what was read", EVENTS, told)
+        yield _tally("gateway_writes", "What became of what was to be written", WRITES, told)
         yield _one("gateway_system_paused", "1 while nothing is sent", ["system"], _labelled(found.paused))
         yield _one("gateway_system_silent", "1 while it does not answer", ["system"], _labelled(found.silent))
         yield _one("gateway_calls_today", "Calls taken of a system's day", ["system"], _labelled(found.calls))
@@ -108,9 +125,9 @@ def _waiting(what: str, words: str, found: Mapping[str, gauges.Waiting], now: in
     yield _one(f"gateway_{what}_oldest_seconds", f"{words}: the age of the oldest", ["system"], _labelled(ages))
 
 
-def _tally(name: str, words: str, kinds: Mapping[str, str], found: gauges.Gauges) -> Metric:
+def _tally(name: str, words: str, kinds: Mapping[str, str], told: Mapping[tuple[str, str], int]) -> Metric:
     metric = CounterMetricFamily(name, words, labels=["system", "what"])
-    for (system, what), count in sorted(found.told.items()):
+    for (system, what), count in sorted(told.items()):
         if what in kinds:
             metric.add_metric([system, kinds[what]], count)
     return metric

@@ -53,6 +53,9 @@ def test_what_was_read_and_waits_is_told_by_system(client, filled):
     assert told["gateway_writes_waiting", "sales"] >= 1
     assert told["gateway_writes_oldest_seconds", "sales"] > 0
     assert told["gateway_writes_total", "sales", "planned"] == told["gateway_writes_waiting", "sales"]
+    assert (
+        told["gateway_documents_waiting", "sales"] == told["gateway_writes_total", "sales", "dead"] == 0
+    )  # not untold
 
 
 def test_what_is_told_is_what_the_admins_page_lists(client):

@@ -254,7 +254,7 @@ def test_a_log_on_a_full_disk_ends_nobody(tmp_path, started):
         process = started("crashes", "life4", stderr=full, stdout=full)
     assert process.poll() is None
     process.send_signal(signal.SIGTERM)
-    assert process.wait(120) == 0
+    assert process.wait(120) in (0, 120)  # Python's own word for a last line that nobody took
 
 
 def test_a_second_signal_does_not_wait(tmp_path, started):

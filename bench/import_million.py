@@ -2,7 +2,8 @@
 
     python bench/import_million.py [--rows 1000000] [--json]
 
-Targets: peak memory under 400 MiB; the rate of the last tenth within 20 % of the first.
+Targets: peak memory under 400 MiB; the processor time of a row of the last tenth within 20 % of the first's. By the
+clock it is told, too, but other programs of the machine and its disk have a part in that.
 """
 
 from __future__ import annotations
@@ -64,29 +65,33 @@ def main(argv: list[str] | None = None) -> int:
         )
         make(folder / "people.csv", options.rows)
         gateway = instance(folder / "gateway")
-        tenths: list[float] = []
-        done, began = 0, time.perf_counter()
-        start = began
+        tenths: list[tuple[float, float]] = []  # rows a second by the clock, microseconds of the processor a row
+        done, start = 0, time.perf_counter()
+        began, busy = start, time.process_time()
         for page in gateway.pullings["site"].bring_in(str(folder / "people.csv"), history=True, origin="file"):
             done += page.records
             while gateway.run_pipeline_once("bench"):
                 pass
             if done >= (len(tenths) + 1) * options.rows / 10:
-                now = time.perf_counter()
-                tenths.append(options.rows / 10 / (now - began))
-                began = now
+                now, used = time.perf_counter(), time.process_time()
+                tenth = options.rows / 10
+                tenths.append((tenth / (now - began), (used - busy) / tenth * 1e6))
+                began, busy = now, used
         total = time.perf_counter() - start
         gateway.close()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    drift = tenths[-1] / tenths[0] - 1
+    (first, cost), (last, cost_at_last) = tenths[0], tenths[-1]
+    drift = cost_at_last / cost - 1
     result = {
         "bench": "import",
         "rows": options.rows,
         "rows_per_s": round(options.rows / total),
-        "first_tenth_per_s": round(tenths[0]),
-        "last_tenth_per_s": round(tenths[-1]),
+        "first_tenth_per_s": round(first),
+        "last_tenth_per_s": round(last),
+        "first_tenth_us": round(cost),
+        "last_tenth_us": round(cost_at_last),
         "drift": round(drift, 3),
         "peak_mib": round(peak),
     }
@@ -94,7 +99,8 @@ def main(argv: list[str] | None = None) -> int:
         print(json.dumps(result))
     else:
         print(f"import of {options.rows:,} leads in {total:,.0f} s: {result['rows_per_s']:,} rows/s")
-        print("  rows/s by tenth: " + " ".join(f"{rate:,.0f}" for rate in tenths))
+        print("  rows/s by tenth: " + " ".join(f"{rate:,.0f}" for rate, _ in tenths))
+        print("  processor time of a row by tenth, µs: " + " ".join(f"{cost:,.0f}" for _, cost in tenths))
         print(f"  last against first tenth {drift:+.1%}   (target within ±{DRIFT:.0%})")
         print(f"  peak memory {peak:,.0f} MiB   (target under {PEAK_MIB})")
     return 0 if abs(drift) <= DRIFT and peak < PEAK_MIB else 1

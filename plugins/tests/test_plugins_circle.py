@@ -5,17 +5,11 @@ from __future__ import annotations
 import importlib.resources
 import subprocess
 import sys
-from datetime import UTC, datetime, timedelta
+from typing import ClassVar
 
 import pytest
-from gateway_sandbox import HubSpotSandbox, SalesforceSandbox, serve
-from gateway_sandbox.clock import Clock
-from gateway_sandbox.hubspot import CLIENT_SECRET, TOKEN
-from gateway_sandbox.salesforce import CONSUMER_KEY, CONSUMER_SECRET
+from two_systems import START, TwoSystems, between
 
-from gateway.opening import open_gateway
-
-START = datetime(2026, 6, 1, 9, tzinfo=UTC)
 GATEWAY = """
 instance: {name: Circle, zone: UTC, currency: EUR}
 systems:
@@ -24,14 +18,14 @@ systems:
     role: ma
     pull: 1m
     outbound: on
-    settings: {token: "${HS_TOKEN}", client_secret: "${HS_SECRET}", base_url: "%(hubspot)s"}
+    settings: {token: "${HS_TOKEN}", client_secret: "${HS_SECRET}", base_url: "HUBSPOT_URL"}
   salesforce:
     plugin: salesforce
     role: crm
     pull: 1m
     outbound: on
     settings:
-      login_url: %(salesforce)s
+      login_url: SALESFORCE_URL
       consumer_key: ${SF_KEY}
       consumer_secret: ${SF_SECRET}
       task: {}
@@ -78,38 +72,17 @@ stages:
 """
 
 
-class Circle:
-    """Both sandboxes and the gateway between them, in one time that ``turn`` moves."""
+class Circle(TwoSystems):
+    FILES: ClassVar = {
+        "gateway.yaml": GATEWAY,
+        "scoring.yaml": SCORING,
+        "journey.yaml": JOURNEY,
+        "mappings/hubspot.yaml": importlib.resources.files("gateway_hubspot").joinpath("mapping.yaml").read_text(),
+        "mappings/salesforce.yaml": SALESFORCE,
+    }
 
-    def __init__(self, folder, hubspot, salesforce, urls):
-        self.at, self.hubspot, self.salesforce, self.folder = START, hubspot, salesforce, folder
-        (folder / "mappings").mkdir(parents=True)
-        mapping = importlib.resources.files("gateway_hubspot").joinpath("mapping.yaml").read_text()
-        files = {
-            "gateway.yaml": GATEWAY % urls,
-            "mappings/hubspot.yaml": mapping,
-            "mappings/salesforce.yaml": SALESFORCE,
-            "scoring.yaml": SCORING,
-            "journey.yaml": JOURNEY,
-        }
-        for name, text in files.items():
-            (folder / name).write_text(text)
-        self.gateway = open_gateway(folder, now=lambda: self.at)  # connected at this time: what comes later is news
-        subprocess.run([sys.executable, "-m", "gateway", "-C", folder, "plugins", "setup", "hubspot"], check=True)
-
-    def turn(self, times=1):
-        """Some minutes pass; each time everything that is due is pulled, worked and delivered until nothing is left."""
-        for _ in range(times):
-            self.at += timedelta(minutes=5)
-            self.hubspot.clock.advance(timedelta(minutes=5))
-            self.salesforce.clock.advance(timedelta(minutes=5))
-            for system in ("hubspot", "salesforce"):
-                self.gateway.pull_once(system)
-            while self.gateway.run_pipeline_once("circle"):
-                pass
-            for system in ("hubspot", "salesforce"):
-                while self.gateway.deliver_once(system, "circle"):
-                    pass
+    def begin(self):
+        subprocess.run([sys.executable, "-m", "gateway", "-C", self.folder, "plugins", "setup", "hubspot"], check=True)
 
     def person(self, name, title, **counters):
         return self.hubspot.add(
@@ -132,20 +105,9 @@ class Circle:
 
 
 @pytest.fixture
-def circle(tmp_path, monkeypatch):
-    for name, value in {
-        "HS_TOKEN": TOKEN,
-        "HS_SECRET": CLIENT_SECRET,
-        "SF_KEY": CONSUMER_KEY,
-        "SF_SECRET": CONSUMER_SECRET,
-    }.items():
-        monkeypatch.setenv(name, value)
-    hubspot = HubSpotSandbox(seed=1, clock=Clock(START, 0))
-    salesforce = SalesforceSandbox(seed=1, clock=Clock(START, 0), gateway=True)
-    with serve(hubspot) as one, serve(salesforce) as other:
-        circle = Circle(tmp_path / "instance", hubspot, salesforce, {"hubspot": one.url, "salesforce": other.url})
+def circle(tmp_path):
+    with between(Circle, tmp_path / "instance") as circle:
         yield circle
-        circle.gateway.close()
 
 
 def test_a_lead_goes_from_hubspot_to_salesforce_and_its_outcome_comes_back(circle):

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from typing import ClassVar
 
 import pytest
-from gateway_sandbox import HubSpotSandbox, SalesforceSandbox, serve
-from gateway_sandbox.clock import Clock
-from gateway_sandbox.salesforce import CONSUMER_KEY
 from sqlalchemy import select
+from two_systems import TwoSystems, between
 
-from gateway.opening import open_gateway
 from gateway.store import tables as t
 
-START = datetime(2026, 6, 1, 9, tzinfo=UTC)
 GATEWAY = """
 instance: {name: Consent, zone: UTC, currency: EUR}
 systems:
@@ -22,13 +18,13 @@ systems:
     role: ma
     pull: 1m
     outbound: on
-    settings: {token: "file:token", base_url: "%s", subscriptions: [11001, 11003], lists: [News]}
+    settings: {token: "${HS_TOKEN}", base_url: "HUBSPOT_URL", subscriptions: [11001, 11003], lists: [News]}
   salesforce:
     plugin: salesforce
     role: crm
     pull: 1m
     outbound: on
-    settings: {login_url: "%s", consumer_key: "%s", consumer_secret: "file:secret"}
+    settings: {login_url: "SALESFORCE_URL", consumer_key: "${SF_KEY}", consumer_secret: "${SF_SECRET}"}
 """
 HUBSPOT = """
 system: hubspot
@@ -76,47 +72,24 @@ stages:
 """
 
 
-class Both:
-    """Both sandboxes and the gateway between them, in one time."""
+class Both(TwoSystems):
+    FILES: ClassVar = {
+        "gateway.yaml": GATEWAY,
+        "scoring.yaml": SCORING,
+        "journey.yaml": JOURNEY,
+        "mappings/hubspot.yaml": HUBSPOT,
+        "mappings/salesforce.yaml": SALESFORCE,
+    }
+    number = 0
 
-    def __init__(self, folder, hubspot, salesforce, urls):
-        self.at, self.hubspot, self.salesforce, self.number = START, hubspot, salesforce, 0
-        salesforce.define("Lead", "No_Newsletter__c boolean")
-        salesforce.define("Lead", "Opted_In__c datetime")
-        salesforce.define("Lead", "Opted_In_News__c datetime")
-        hubspot.define_gateway()
-        self.news = hubspot.lists.make("News")
-        (folder / "mappings").mkdir(parents=True)
-        files = {
-            "gateway.yaml": GATEWAY % (*urls, CONSUMER_KEY),
-            "token": "pat-sandbox",
-            "secret": "sandbox-consumer-secret",
-            "scoring.yaml": SCORING,
-            "journey.yaml": JOURNEY,
-            "mappings/hubspot.yaml": HUBSPOT,
-            "mappings/salesforce.yaml": SALESFORCE,
-        }
-        for name, text in files.items():
-            (folder / name).write_text(text)
-        self.gateway = open_gateway(folder, now=lambda: self.at)
-        self.turn()
+    def prepare(self):
+        for field in ("No_Newsletter__c boolean", "Opted_In__c datetime", "Opted_In_News__c datetime"):
+            self.salesforce.define("Lead", field)
+        self.hubspot.define_gateway()
+        self.news = self.hubspot.lists.make("News")
 
-    def turn(self, times=2):
-        for _ in range(times):
-            for sandbox in (self.hubspot, self.salesforce):
-                sandbox.clock.advance(timedelta(minutes=5))
-            self.at += timedelta(minutes=5)
-            for system in ("hubspot", "salesforce"):
-                self.gateway.pull_once(system)
-            self.work()
-            for system in ("hubspot", "salesforce"):
-                while self.gateway.deliver_once(system, "consent"):
-                    pass
-            self.work()
-
-    def work(self):
-        while self.gateway.run_pipeline_once("consent"):
-            pass
+    def turn(self, times=2, minutes=5):
+        super().turn(times, minutes)
 
     def person(self, **values):
         """(address, id of the lead in Salesforce) of somebody new who is in both."""
@@ -139,11 +112,8 @@ class Both:
 
 @pytest.fixture(scope="module")
 def both(tmp_path_factory):
-    hubspot, salesforce = HubSpotSandbox(clock=Clock(START, 0)), SalesforceSandbox(clock=Clock(START, 0), gateway=True)
-    with serve(hubspot) as one, serve(salesforce) as other:
-        both = Both(tmp_path_factory.mktemp("consent"), hubspot, salesforce, (one.url, other.url))
+    with between(Both, tmp_path_factory.mktemp("consent")) as both:
         yield both
-        both.gateway.close()
 
 
 def test_who_unsubscribes_in_hubspot_is_not_mailed_by_sales(both):

@@ -5,19 +5,14 @@ Every test has a person of its own, who stands in both systems and takes part in
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from typing import ClassVar
 
 import pytest
-from gateway_sandbox import HubSpotSandbox, SalesforceSandbox, serve
-from gateway_sandbox.clock import Clock
-from gateway_sandbox.hubspot import CLIENT_SECRET, TOKEN
-from gateway_sandbox.salesforce import CONSUMER_KEY, CONSUMER_SECRET
+from two_systems import TwoSystems, between
 
-from gateway.opening import open_gateway
 from gateway.people.resolving import Said, resolve
 from gateway.store import tables as t
 
-START = datetime(2026, 6, 1, 9, tzinfo=UTC)
 GATEWAY = """
 instance: {name: Both, zone: UTC, currency: EUR}
 systems:
@@ -26,13 +21,13 @@ systems:
     role: ma
     pull: 1m
     outbound: on
-    settings: {token: "${HS_TOKEN}", client_secret: "${HS_SECRET}", base_url: "%s"}
+    settings: {token: "${HS_TOKEN}", client_secret: "${HS_SECRET}", base_url: "HUBSPOT_URL"}
   salesforce:
     plugin: salesforce
     role: crm
     pull: 1m
     outbound: on
-    settings: {login_url: "%s", consumer_key: "${SF_KEY}", consumer_secret: "${SF_SECRET}"}
+    settings: {login_url: "SALESFORCE_URL", consumer_key: "${SF_KEY}", consumer_secret: "${SF_SECRET}"}
 """
 HUBSPOT = """
 system: hubspot
@@ -79,46 +74,18 @@ objects:
 """
 
 
-class Both:
-    """Both sandboxes and the gateway between them, in one time that ``turn`` moves."""
-
-    def __init__(self, folder, hubspot, salesforce, urls):
-        self.at, self.hubspot, self.salesforce = START, hubspot, salesforce
-        (folder / "mappings").mkdir(parents=True)
-        files = {
-            "gateway.yaml": GATEWAY % urls,
-            "mappings/hubspot.yaml": HUBSPOT,
-            "mappings/salesforce.yaml": SALESFORCE,
-        }
-        for name, text in files.items():
-            (folder / name).write_text(text)
-        self.gateway = open_gateway(folder, now=lambda: self.at)
-        self._people = 0
-
-    def turn(self, times=1):
-        for _ in range(times):
-            self.move(minutes=5)
-            for system in ("hubspot", "salesforce"):
-                self.gateway.pull_once(system)
-            self.work()
-            for system in ("hubspot", "salesforce"):
-                while self.gateway.deliver_once(system, "both"):
-                    pass
-            self.work()
-
-    def move(self, **span):
-        self.at += timedelta(**span)
-        for sandbox in (self.hubspot, self.salesforce):
-            sandbox.clock.advance(timedelta(**span))
-
-    def work(self):
-        while self.gateway.run_pipeline_once("both"):
-            pass
+class Both(TwoSystems):
+    FILES: ClassVar = {
+        "gateway.yaml": GATEWAY,
+        "mappings/hubspot.yaml": HUBSPOT,
+        "mappings/salesforce.yaml": SALESFORCE,
+    }
+    people = 0
 
     def person(self, **values):
         """In both systems with the same values, given by their names in Salesforce."""
-        self._people += 1
-        same = {"Email": f"p{self._people}@firm.example", "LastName": f"P{self._people}", "Company": "Firm"} | values
+        self.people += 1
+        same = {"Email": f"p{self.people}@firm.example", "LastName": f"P{self.people}", "Company": "Firm"} | values
         contact = self.hubspot.add("contacts", {THERE[name]: value for name, value in same.items()})
         self.turn(2)
         lead = self.salesforce.add("Lead", same)
@@ -164,17 +131,8 @@ class Person:
 
 @pytest.fixture(scope="module")
 def both(tmp_path_factory):
-    names = {"HS_TOKEN": TOKEN, "HS_SECRET": CLIENT_SECRET, "SF_KEY": CONSUMER_KEY, "SF_SECRET": CONSUMER_SECRET}
-    with pytest.MonkeyPatch.context() as environment:
-        for name, value in names.items():
-            environment.setenv(name, value)
-        hubspot = HubSpotSandbox(seed=1, clock=Clock(START, 0))
-        salesforce = SalesforceSandbox(seed=1, clock=Clock(START, 0), gateway=True)
-        with serve(hubspot) as one, serve(salesforce) as other:
-            both = Both(tmp_path_factory.mktemp("both"), hubspot, salesforce, (one.url, other.url))
-            both.turn()
-            yield both
-            both.gateway.close()
+    with between(Both, tmp_path_factory.mktemp("both")) as both:
+        yield both
 
 
 @pytest.mark.parametrize(
@@ -235,8 +193,7 @@ def test_an_edit_that_a_guarded_write_would_have_lost_is_kept(both):
     both.gateway.pull_once("hubspot")
     both.work()
     person.edit("salesforce", State="Narvik")
-    while both.gateway.deliver_once("salesforce", "both"):
-        pass
+    both.deliver("salesforce")
     assert person.held("State")[1] == "Narvik"
     both.turn(3)
     assert person.held("State") == ("Narvik", "Narvik")

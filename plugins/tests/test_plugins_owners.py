@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from typing import ClassVar
 
 import pytest
-from gateway_sandbox import HubSpotSandbox, SalesforceSandbox, serve
-from gateway_sandbox.clock import Clock
-from gateway_sandbox.hubspot import TOKEN
-from gateway_sandbox.salesforce import CONSUMER_KEY, CONSUMER_SECRET
 from sqlalchemy import select
+from two_systems import TwoSystems, between
 
-from gateway.opening import open_gateway
 from gateway.people import staffing
 from gateway.store import tables as t
 from gateway.sweeps import clocks
 
-START = datetime(2026, 6, 1, 9, tzinfo=UTC)  # a Monday: 10:00 in London, 11:00 in Berlin and Rome
 GATEWAY = """
 instance: {name: Both, zone: UTC, currency: EUR}
 systems:
-  hubspot: {plugin: hubspot, role: ma, pull: 1m, settings: {token: "${HS_TOKEN}", base_url: "%s"}}
+  hubspot: {plugin: hubspot, role: ma, pull: 1m, settings: {token: "${HS_TOKEN}", base_url: "HUBSPOT_URL"}}
   salesforce:
     plugin: salesforce
     role: crm
     pull: 1m
     outbound: on
-    settings: {login_url: "%s", consumer_key: "${SF_KEY}", consumer_secret: "${SF_SECRET}", task: {}}
+    settings: {login_url: "SALESFORCE_URL", consumer_key: "${SF_KEY}", consumer_secret: "${SF_SECRET}", task: {}}
 """
 HUBSPOT = """
 system: hubspot
@@ -95,31 +90,29 @@ fallback: Inbound leads
 """
 
 
-class Both:
-    def __init__(self, folder, hubspot, salesforce, urls):
-        self.at, self.hubspot, self.salesforce = START, hubspot, salesforce
-        (folder / "mappings").mkdir(parents=True)
-        files = {"gateway.yaml": GATEWAY % urls, "scoring.yaml": SCORING, "journey.yaml": JOURNEY}
-        files |= {"mappings/hubspot.yaml": HUBSPOT, "mappings/salesforce.yaml": SALESFORCE}
-        for name, text in files.items():
-            (folder / name).write_text(text)
-        self.gateway = open_gateway(folder, now=lambda: self.at)
-        self.people = dict(zip(("Anna", "Tom", "Mia"), salesforce.org.people, strict=True))
-        self.turn()
+class Both(TwoSystems):
+    """It begins at 10:00 in London, 11:00 in Berlin and Rome."""
+
+    FILES: ClassVar = {
+        "gateway.yaml": GATEWAY,
+        "scoring.yaml": SCORING,
+        "journey.yaml": JOURNEY,
+        "mappings/hubspot.yaml": HUBSPOT,
+        "mappings/salesforce.yaml": SALESFORCE,
+    }
+
+    def prepare(self):
+        self.people = dict(zip(("Anna", "Tom", "Mia"), self.salesforce.org.people, strict=True))
 
     def turn(self, times=2, minutes=5):
-        for _ in range(times):
-            for clock in (self.hubspot.clock, self.salesforce.clock):
-                clock.advance(timedelta(minutes=minutes))
-            self.at += timedelta(minutes=minutes)
-            for _ in range(4):
-                for system in ("hubspot", "salesforce"):
-                    self.gateway.pull_once(system)
-                while self.gateway.run_pipeline_once("both"):
-                    pass
-                clocks.tick(self.gateway)
-                while self.gateway.deliver_once("salesforce", "both"):
-                    pass
+        super().turn(times, minutes)
+
+    def do_what_is_due(self):
+        for _ in range(4):
+            self.pull()
+            self.work()
+            clocks.tick(self.gateway)
+            self.deliver()
 
     def handed_over(self, name="ann"):
         self.hubspot.add(
@@ -143,14 +136,9 @@ class Both:
 
 
 @pytest.fixture
-def both(tmp_path, monkeypatch):
-    for name, value in {"HS_TOKEN": TOKEN, "SF_KEY": CONSUMER_KEY, "SF_SECRET": CONSUMER_SECRET}.items():
-        monkeypatch.setenv(name, value)
-    hubspot, salesforce = HubSpotSandbox(clock=Clock(START)), SalesforceSandbox(clock=Clock(START))
-    with serve(hubspot) as one, serve(salesforce) as other:
-        world = Both(tmp_path / "instance", hubspot, salesforce, (one.url, other.url))
-        yield world
-        world.gateway.close()
+def both(tmp_path):
+    with between(Both, tmp_path / "instance") as both:
+        yield both
 
 
 def test_users_who_were_there_before_come_in_with_zones_and_queues(both):

@@ -5,33 +5,30 @@ from __future__ import annotations
 import json
 import re
 from datetime import UTC, datetime, timedelta
+from typing import ClassVar
 
 import pytest
 from click.testing import CliRunner
-from gateway_sandbox import HubSpotSandbox, SalesforceSandbox, serve
-from gateway_sandbox.clock import Clock
-from gateway_sandbox.hubspot import TOKEN, Property
-from gateway_sandbox.salesforce import CONSUMER_KEY, CONSUMER_SECRET
+from gateway_sandbox.hubspot import Property
+from two_systems import START, TwoSystems, between
 
 from gateway.cli.main import cli
 from gateway.contracts import Count
 from gateway.errors import ConfigError, GatewayError
-from gateway.opening import open_gateway
 from gateway.reconciling import reconcile
 
-START = datetime(2026, 6, 1, 9, tzinfo=UTC)
 JUNE = (datetime(2026, 6, 1, tzinfo=UTC), datetime(2026, 7, 1, tzinfo=UTC))
 GATEWAY = """
 instance: {name: Both, zone: UTC, currency: EUR}
 merge_on_email: true
 systems:
-  hubspot: {plugin: hubspot, role: ma, pull: 1m, settings: {token: "${HS_TOKEN}", base_url: "%s"}}
+  hubspot: {plugin: hubspot, role: ma, pull: 1m, settings: {token: "${HS_TOKEN}", base_url: "HUBSPOT_URL"}}
   salesforce:
     plugin: salesforce
     role: crm
     pull: 1m
     outbound: on
-    settings: {login_url: "%s", consumer_key: "${SF_KEY}", consumer_secret: "${SF_SECRET}"}
+    settings: {login_url: "SALESFORCE_URL", consumer_key: "${SF_KEY}", consumer_secret: "${SF_SECRET}"}
 """
 HUBSPOT = """
 system: hubspot
@@ -77,38 +74,27 @@ never_hand_over: [{reason: student, when: {title: {matches: student}}}]
 """
 
 
-class Company:
-    """Marketing marks contacts in one sandbox, sales work in the other; ``work``: the gateway does all that is due."""
+class Company(TwoSystems):
+    """Marketing marks contacts in one sandbox, sales work in the other."""
 
-    def __init__(self, folder, hubspot, salesforce, urls):
-        self.at, self.folder, self.hubspot, self.salesforce = START, folder, hubspot, salesforce
-        (folder / "mappings").mkdir(parents=True)
-        for name, text in {
-            "gateway.yaml": GATEWAY % urls,
-            "mappings/hubspot.yaml": HUBSPOT,
-            "mappings/salesforce.yaml": SALESFORCE,
-            "scoring.yaml": SCORING,
-            "journey.yaml": JOURNEY,
-        }.items():
-            (folder / name).write_text(text)
-        self.gateway = open_gateway(folder, now=lambda: self.at)
+    FILES: ClassVar = {
+        "gateway.yaml": GATEWAY,
+        "scoring.yaml": SCORING,
+        "journey.yaml": JOURNEY,
+        "mappings/hubspot.yaml": HUBSPOT,
+        "mappings/salesforce.yaml": SALESFORCE,
+    }
+
+    def prepare(self):
+        self.hubspot.define("contacts", Property("mql_at", "Became an MQL", "datetime", "date", own=False))
+
+    def begin(self):
+        """Who is there at the first look is counted, too."""
 
     def contact(self, name, title, marked=START, domain="firm.example"):
         values = {"email": f"{name}@{domain}", "lastname": name, "jobtitle": title, "company": "Firm"}
         marks = {"mql_at": marked.isoformat(), "lifecyclestage": "marketingqualifiedlead"} if marked else {}
         return self.hubspot.add("contacts", values | marks)
-
-    def work(self):
-        for _ in range(2):
-            self.at += timedelta(minutes=5)
-            for sandbox in (self.hubspot, self.salesforce):
-                sandbox.clock.advance(timedelta(minutes=5))
-            for system in ("hubspot", "salesforce"):
-                self.gateway.pull_once(system)
-            while self.gateway.run_pipeline_once("test"):
-                pass
-            while self.gateway.deliver_once("salesforce", "test"):
-                pass
 
     def lead_of(self, name):
         return next(one for one in self.salesforce.records.alive("Lead") if one["LastName"] == name)
@@ -124,16 +110,9 @@ class Company:
 
 
 @pytest.fixture
-def company(tmp_path, monkeypatch):
-    for name, value in {"HS_TOKEN": TOKEN, "SF_KEY": CONSUMER_KEY, "SF_SECRET": CONSUMER_SECRET}.items():
-        monkeypatch.setenv(name, value)
-    hubspot = HubSpotSandbox(seed=1, clock=Clock(START, 0))
-    hubspot.define("contacts", Property("mql_at", "Became an MQL", "datetime", "date", own=False))
-    salesforce = SalesforceSandbox(seed=1, clock=Clock(START, 0), gateway=True)
-    with serve(hubspot) as one, serve(salesforce) as other:
-        made = Company(tmp_path / "instance", hubspot, salesforce, (one.url, other.url))
-        yield made
-        made.gateway.close()
+def company(tmp_path):
+    with between(Company, tmp_path / "instance") as company:
+        yield company
 
 
 def test_every_lead_on_one_side_only_is_named_with_why(company):
@@ -153,11 +132,11 @@ def test_every_lead_on_one_side_only_is_named_with_why(company):
     }
     refused = {"code": "FIELD_CUSTOM_VALIDATION_EXCEPTION", "message": "No", "fields": []}
     company.salesforce.faults.add("composite", times=None, action={"row": refused, "where": "hal@"})
-    company.work()
+    company.turn(2)
     company.salesforce.remove("Lead", company.lead_of("dan").id)
     own = company.salesforce.add("Lead", {"LastName": "Own", "Company": "X", "Email": "own@x.example"})
     twin = company.salesforce.add("Lead", {"LastName": "gus 2", "Company": "Firm", "Email": "gus@firm.example"})
-    company.work()
+    company.turn(2)
     unread = company.contact("ivy", "Chief Unread")
     found = company.reconciled()
 

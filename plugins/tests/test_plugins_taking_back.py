@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from typing import ClassVar
 
 import pytest
-from gateway_sandbox import HubSpotSandbox, SalesforceSandbox, serve
-from gateway_sandbox.clock import Clock
-from gateway_sandbox.hubspot import CLIENT_SECRET, TOKEN
-from gateway_sandbox.salesforce import CONSUMER_KEY, CONSUMER_SECRET
 from sqlalchemy import select
+from two_systems import TwoSystems, between
 
 from gateway import trial
-from gateway.opening import open_gateway
 from gateway.outbound import undo
 from gateway.people import regrouping
 from gateway.store import pushes
 from gateway.store import tables as t
 
-START = datetime(2026, 6, 1, 9, tzinfo=UTC)
 GATEWAY = """
 instance: {name: Both, zone: UTC, currency: EUR}
 systems:
@@ -27,13 +22,13 @@ systems:
     role: ma
     pull: 1m
     outbound: on
-    settings: {token: "${HS_TOKEN}", client_secret: "${HS_SECRET}", base_url: "%s"}
+    settings: {token: "${HS_TOKEN}", client_secret: "${HS_SECRET}", base_url: "HUBSPOT_URL"}
   salesforce:
     plugin: salesforce
     role: crm
     pull: 1m
     outbound: on
-    settings: {login_url: "%s", consumer_key: "${SF_KEY}", consumer_secret: "${SF_SECRET}"}
+    settings: {login_url: "SALESFORCE_URL", consumer_key: "${SF_KEY}", consumer_secret: "${SF_SECRET}"}
 """
 HUBSPOT = """
 system: hubspot
@@ -68,29 +63,12 @@ objects:
 """
 
 
-class Both:
-    """Both sandboxes and the gateway between them, in one time that ``turn`` moves."""
-
-    def __init__(self, folder, hubspot, salesforce, urls):
-        self.at, self.hubspot, self.salesforce = START, hubspot, salesforce
-        (folder / "mappings").mkdir(parents=True)
-        (folder / "gateway.yaml").write_text(GATEWAY % urls)
-        (folder / "mappings/hubspot.yaml").write_text(HUBSPOT)
-        (folder / "mappings/salesforce.yaml").write_text(SALESFORCE)
-        self.gateway = open_gateway(folder, now=lambda: self.at)
-
-    def turn(self, times=1):
-        for _ in range(times):
-            for clock in (self.hubspot.clock, self.salesforce.clock):
-                clock.advance(timedelta(minutes=5))
-            self.at += timedelta(minutes=5)
-            for system in ("hubspot", "salesforce"):
-                self.gateway.pull_once(system)
-            while self.gateway.run_pipeline_once("both"):
-                pass
-            for system in ("hubspot", "salesforce"):
-                while self.gateway.deliver_once(system, "both"):
-                    pass
+class Both(TwoSystems):
+    FILES: ClassVar = {
+        "gateway.yaml": GATEWAY,
+        "mappings/hubspot.yaml": HUBSPOT,
+        "mappings/salesforce.yaml": SALESFORCE,
+    }
 
     def person(self, name, title):
         contact = self.hubspot.add("contacts", {"email": f"{name}@x.example", "lastname": name, "jobtitle": title})
@@ -119,17 +97,9 @@ class Both:
 
 
 @pytest.fixture
-def both(tmp_path, monkeypatch):
-    secrets = {"HS_TOKEN": TOKEN, "HS_SECRET": CLIENT_SECRET, "SF_KEY": CONSUMER_KEY, "SF_SECRET": CONSUMER_SECRET}
-    for name, value in secrets.items():
-        monkeypatch.setenv(name, value)
-    hubspot = HubSpotSandbox(seed=1, clock=Clock(START, 0))
-    salesforce = SalesforceSandbox(seed=1, clock=Clock(START, 0), gateway=True)
-    with serve(hubspot) as one, serve(salesforce) as other:
-        both = Both(tmp_path / "instance", hubspot, salesforce, (one.url, other.url))
-        both.turn()
+def both(tmp_path):
+    with between(Both, tmp_path / "instance") as both:
         yield both
-        both.gateway.close()
 
 
 def test_an_undo_puts_back_what_salesforce_held_and_holds_it(both):
@@ -202,8 +172,7 @@ def test_an_undo_looks_before_it_writes(both):
     both.turn(2)
     undo.undo(both.gateway, both.last_push())
     both.salesforce.edit("Lead", lead, {"Title": "Owner"})
-    while both.gateway.deliver_once("salesforce", "both"):
-        pass
+    both.deliver("salesforce")
     assert both.title(lead) == "Owner"
     both.turn(3)
     assert both.title(lead) == "Owner"

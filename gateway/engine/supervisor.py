@@ -2,7 +2,7 @@
 
 In: which processes are wanted. A process that dies is started again, ever slower while it keeps dying; one whose
 plugin call is past its deadline is killed; one that never comes up ends the whole with an error. On SIGTERM or SIGINT
-all are asked to finish what they hold, and killed after 30 s.
+all are asked to finish what they hold, and killed after 30 s. Time in which the machine stood still counts for nobody.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from typing import Any
 import structlog
 from marshmallow import fields
 
+from gateway.awake import Awake
 from gateway.engine.edits import Edits
 from gateway.engine.slots import Epitaph, Slots
 from gateway.settings.files import ConfigFile
@@ -128,6 +129,7 @@ class Supervisor:
         self._failed = ""
         self._kills: list[dict[str, Any]] = []
         self._slots = Slots(folder / f"slots.{os.getpid()}", MOST)
+        self._awake = Awake()
 
     def run(self) -> int:
         """Blocks until everything has ended. 0 after a signal; 1 when a process cannot start."""
@@ -157,7 +159,7 @@ class Supervisor:
     def _watch(self) -> None:
         look_at = float("-inf")
         while not self._stopping and not self._failed:
-            now = time.monotonic()
+            now = self._awake.look()
             if now >= look_at:
                 look_at = now + LOOK if self._edits is None else float("inf")
                 self._reconcile()
@@ -270,9 +272,10 @@ class Supervisor:
     def _cut_off(self, child: _Child) -> None:
         """Kill the child when its plugin call is past its deadline."""
         seen = self._slots.seen(child.slot)
-        if child.process is None or not seen.until or time.monotonic() < seen.until:
+        if child.process is None or not seen.until:
             return
-        seconds = time.monotonic() - seen.since
+        if (seconds := self._awake.since(seen.since)) < seen.until - seen.since:
+            return
         child.cut = f"{seen.plugin}: {seen.call} did not end within {seen.until - seen.since:g} s"
         self._kills.append(
             {
@@ -295,8 +298,8 @@ class Supervisor:
         for child in running:
             if child.process is not None:
                 child.process.terminate()
-        deadline = time.monotonic() + self._drain
-        while time.monotonic() < deadline and self._stopping < 2:
+        asked = self._awake.look()
+        while self._awake.since(asked) < self._drain and self._stopping < 2:
             alive = [child for child in running if child.process is not None and child.process.poll() is None]
             if not alive:
                 break

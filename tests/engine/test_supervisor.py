@@ -36,6 +36,12 @@ if kind == "hangs" and life == 0:
     (folder / "helper").write_text(str(helper.pid))
     with mine.calling("slowpoke", "read 1", 0.5):
         time.sleep(600)
+if kind == "slow":
+    with mine.calling("slowpoke", "read 1", 5.0):
+        (folder / "slow.up").touch()
+        for _ in range(15):  # each a moment in which it must run itself
+            time.sleep(0.1)
+    (folder / "slow.done").touch()
 if kind == "stubborn":
     signal.signal(signal.SIGTERM, lambda *_: (folder / "stubborn.asked").touch())
     (folder / "stubborn.up").touch()
@@ -237,6 +243,20 @@ def started(tmp_path, script):
             os.kill(pid, signal.SIGKILL)
 
 
+def test_time_in_which_everything_stood_still_is_no_plugins(tmp_path, started):
+    """A machine is suspended, or out of memory, for longer than a call may take: nobody is cut off for it."""
+    process = started("slow")
+    both = [process.pid, lives(tmp_path, "slow")[0][0]]
+    for pid in both:
+        os.kill(pid, signal.SIGSTOP)
+    time.sleep(6)
+    for pid in both:
+        os.kill(pid, signal.SIGCONT)
+    until((tmp_path / "slow.done").exists)
+    assert len(lives(tmp_path, "slow")) == 1
+    assert status(tmp_path)["cut_off"] == []
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_signals_drain_and_exit_0(tmp_path, started, number):
     """Both of them, as sent by a service manager or by Ctrl-C."""
@@ -272,7 +292,8 @@ def test_the_supervisor_loads_no_plugin_code():
     code = "import sys, gateway.engine.supervisor; print(*(m for m in sys.modules if m.startswith('gateway')))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     allowed = {"gateway", "gateway.engine", "gateway.engine.supervisor", "gateway.engine.slots", "gateway.errors"}
-    assert set(found) <= allowed | {"gateway.settings", "gateway.settings.files", "gateway.engine.edits"}
+    allowed |= {"gateway.settings", "gateway.settings.files", "gateway.engine.edits", "gateway.awake"}
+    assert set(found) <= allowed
     assert os.environ.get("PYTEST_CURRENT_TEST")
 
 

@@ -25,7 +25,8 @@ SHAPES = {
     "systems[].problem plugins[] approval[] online[]",
     "status": "ok problems[] systems[] systems[].system systems[].configured systems[].outbound systems[].documents "
     "systems[].documents.stored systems[].documents.read systems[].documents.waiting systems[].documents.quarantined "
-    "systems[].documents.holds systems[].documents.duplicates systems[].events systems[].events.read "
+    "systems[].documents.discarded systems[].documents.holds systems[].documents.duplicates systems[].events "
+    "systems[].events.read "
     "systems[].events.applied systems[].events.skipped systems[].events.waiting systems[].events.dead "
     "systems[].events.holds systems[].events.skipped_by_reason systems[].events.fields_dropped systems[].writes "
     "systems[].writes.planned systems[].writes.confirmed systems[].writes.superseded systems[].writes.waiting "
@@ -114,6 +115,7 @@ SHAPES = {
     "inbox list": "documents[] documents[].id documents[].system documents[].received_at documents[].origin "
     "documents[].stream documents[].state documents[].reason documents[].flags documents[].size documents[].deaths",
     "inbox replay": "dry_run documents[] quarantined_again",
+    "inbox discard": "dry_run documents[] discarded",
     "deliveries list": "deliveries[] deliveries[].id deliveries[].system deliveries[].object deliveries[].record "
     "deliveries[].lead deliveries[].key deliveries[].create deliveries[].fields deliveries[].state "
     "deliveries[].attempts deliveries[].push deliveries[].code deliveries[].message deliveries[].planned_at "

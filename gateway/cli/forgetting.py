@@ -86,7 +86,7 @@ def forget(app: App, key: str, go: bool, by: str, as_json: bool) -> None:
         say(
             "Documents in quarantine name them, too; nobody could read those. Once `gateway inbox replay` can, they are"
         )
-        say("emptied as well; until then their bodies stay:")
+        say("emptied as well, and at once by `gateway inbox discard`; until then their bodies stay:")
         for document in done.unread:
             say(f"  {document}")
     if not go:

@@ -1,28 +1,31 @@
-"""``gateway inbox``: documents as they came, and reading them again."""
+"""``gateway inbox``: documents as they came, reading them again, and giving up those that cannot be read."""
 
 from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from datetime import datetime
 
 import click
 
 from gateway.answers.texts import iso, iso_time, moment, plural
 from gateway.cli.main import MOMENT, App, pass_app, pass_app_to_look
-from gateway.cli.output import json_option, limit_option, say, say_json, table
+from gateway.cli.output import by_option, json_option, limit_option, say, say_json, table
 from gateway.cli.tracing import show
 from gateway.cli.working import long_work
 from gateway.errors import NotFound, Refused
 
-STATES = ("waiting", "read", "quarantined")
+STATES = ("waiting", "read", "quarantined", "discarded")
+SHOWN = 20
+"""Ids that a dry run names."""
 PART = 500
 """Documents that are read again before anybody can stop it."""
 
 
 @click.group()
 def inbox() -> None:
-    """Documents as they came, what became of them, and reading them again."""
+    """Documents as they came, what became of them, reading them again, giving them up."""
 
 
 inbox.add_command(show)
@@ -165,8 +168,73 @@ def replay(
     if as_json:
         say_json({"dry_run": dry_run, "documents": chosen, "quarantined_again": quarantined})
     elif dry_run:
-        say(f"{plural(len(chosen), 'document')} would be read again")
-        for one in chosen[:20]:
-            say(f"  {one}")
+        _would(chosen, "would be read again")
     else:
         say(f"{plural(len(chosen), 'document')} read again, {quarantined:,} of them quarantined again")
+
+
+@inbox.command()
+@click.argument("ids", nargs=-1, metavar="[ID]...")
+@click.option("--system", metavar="NAME", help="Documents of this system.")
+@click.option("--since", type=MOMENT, help="Only those that came from then on.")
+@click.option("--until", type=MOMENT, help="Only those that came before then.")
+@click.option("--reason", default="", help="Why; it is shown with each of them.")
+@by_option
+@click.option("--dry-run", is_flag=True, help="Only say which.")
+@json_option
+@pass_app
+def discard(
+    app: App,
+    ids: tuple[str, ...],
+    system: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    reason: str,
+    by: str,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Give up documents in quarantine, for good.
+
+    Those with these ids, or all that the options choose; at least one of the two must be given. What a document said is
+    emptied and cannot be read again; that it came, why it could not be read, who gave it up and why stays.
+    """
+    from gateway.accounts import audit
+    from gateway.settings.instance import known_systems
+    from gateway.store.times import utc_now
+    from gateway.times import to_micros
+
+    gateway = app.gateway
+    if not ids and not any((system, since, until)):
+        raise Refused("name documents, or say which with --system, --since or --until")
+    if not reason.strip() and not dry_run:
+        raise Refused("say why they are given up: --reason TEXT; it is shown with each of them")
+    if system is not None:
+        known_systems(gateway.instance, [system])
+    began, ended = (at and app.moment(at) for at in (since, until))
+    chosen = gateway.inbox.quarantined(list(ids) if ids else None, system, began, ended)
+    if missing := sorted(set(ids) - set(chosen)):
+        if not chosen:
+            raise NotFound("no document with these ids is in quarantine; `gateway inbox list --state quarantined`")
+        say(f"not given up (unknown, or not in quarantine): {', '.join(missing)}", err=True)
+    count = 0
+    if chosen and not dry_run:
+        subject = chosen[0] if len(chosen) == 1 else f"{len(chosen)} documents"
+        after = {"ids": chosen[:1000], "reason": reason}
+        entry = audit.Entry(to_micros(utc_now()), by, "documents: discard", subject, after=after)
+        with audit.noting(gateway.store.main, entry, first=True):
+            count = gateway.inbox.discard(chosen, by, reason.strip())
+    if as_json:
+        say_json({"dry_run": dry_run, "documents": chosen, "discarded": count})
+    elif dry_run:
+        _would(chosen, "would be given up")
+    else:
+        say(f"{plural(count, 'document')} given up")
+
+
+def _would(chosen: Sequence[str], words: str) -> None:
+    say(f"{plural(len(chosen), 'document')} {words}")
+    for one in chosen[:SHOWN]:
+        say(f"  {one}")
+    if len(chosen) > SHOWN:
+        say(f"  and {len(chosen) - SHOWN:,} more (--json names all)")

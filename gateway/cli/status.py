@@ -27,9 +27,10 @@ EQUATIONS = (("documents", "documents stored"), ("events", "events read"), ("wri
 def status(app: App, as_json: bool) -> None:
     """Show what came in and what became of it.
 
-    Three equations must hold for every system: documents stored = read + waiting + quarantined; events read = applied
-    + skipped + waiting + dead; writes planned = confirmed + superseded + waiting + dead. The exit code is 1 when one
-    does not, or when nobody can say which plugins are let in, since plugins.lock or plugins.yaml is broken.
+    Three equations must hold for every system: documents stored = read + waiting + quarantined + discarded; events
+    read = applied + skipped + waiting + dead; writes planned = confirmed + superseded + waiting + dead. The exit code
+    is 1 when one does not, or when nobody can say which plugins are let in, since plugins.lock or plugins.yaml is
+    broken.
     """
     seen = _look(app)
     if as_json:

@@ -1,7 +1,8 @@
 """The one way in. In: arrivals (a webhook's body, a page of a pull, a slice of a file). Out: documents to read.
 
 A document is on disk before ``append`` returns. Workers ``claim`` waiting documents under a lease, show with ``beat``
-that they live, and ``finish`` or ``quarantine`` them; what a dead worker held goes to the next one by itself.
+that they live, and ``finish`` or ``quarantine`` them; what a dead worker held goes to the next one by itself. A person
+may have those in quarantine read again (``requeue``) or give them up (``discard``).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Engine, and_, func, select, text, update
+from sqlalchemy import ColumnElement, Connection, Engine, and_, func, literal, select, text, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -26,6 +27,8 @@ from gateway.store.database import PlainWriter, read, write
 from gateway.store.tables import documents, duplicates
 from gateway.store.times import from_micros, to_micros
 
+STATES = ("waiting", "read", "quarantined", "discarded")
+"""All that a document can be in."""
 SILENCE = 30.0
 """Seconds of the taker's monotonic clock without a beat after which a worker counts as dead."""
 DEATHS = 3
@@ -258,8 +261,8 @@ class Inbox:
             return list(connection.execute(came.where(by_itself).group_by(_d.system)))
 
     def counts(self) -> dict[str, dict[str, int]]:
-        """Per system: ``stored`` = ``read`` + ``waiting`` + ``quarantined``; and ``duplicates``, not stored."""
-        empty = {"stored": 0, "read": 0, "waiting": 0, "quarantined": 0, "duplicates": 0}
+        """Per system: ``stored``, which is the sum of ``STATES``; and ``duplicates``, not stored."""
+        empty = dict.fromkeys(("stored", *STATES, "duplicates"), 0)
         found: dict[str, dict[str, int]] = {}
         with read(self.engine) as connection:
             for system, state, count in connection.execute(
@@ -366,6 +369,31 @@ class Inbox:
                 connection.execute(again.values(state="waiting", reason="", lease="", attempts=0, deaths=0))
         return chosen
 
+    def quarantined(
+        self,
+        ids: Sequence[str] | None = None,
+        system: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> list[str]:
+        """Documents in quarantine, the oldest first: those with these ids, or all that fit."""
+        wanted = [_d.state == "quarantined", *_came(system, since, until)]
+        with read(self.engine) as connection:
+            parts = [wanted] if ids is None else [[*wanted, _d.id.in_(chunk)] for chunk in _chunks(ids)]
+            return sorted(one for part in parts for one in connection.scalars(select(_d.id).where(*part)))
+
+    def discard(self, ids: Iterable[str], by: str, why: str) -> int:
+        """Give up documents in quarantine, for good: their bodies go, and that they came, and why nobody wants them, is
+        kept. Returns how many."""
+        words = literal(f"given up by {by}: {why}; it was in quarantine: ") + _d.reason
+        gone: dict[str, Any] = {"state": "discarded", "reason": words, "body": b"", "headers": {}}
+        count = 0
+        for chunk in _chunks(ids):
+            with write(self.engine, lock=None) as connection:
+                theirs = update(_documents).where(_d.id.in_(chunk), _d.state == "quarantined")
+                count += connection.execute(theirs.values(gone)).rowcount
+        return count
+
     # -- inside -------------------------------------------------------------------------------------------------------
 
     @contextlib.contextmanager
@@ -422,6 +450,11 @@ def _readable(
     """What can be read again of these."""
     wanted: list[ColumnElement[bool]] = [_d.state.in_(states), _d.state != "waiting"]
     wanted.append(_d.reason.not_in((FORGOTTEN, KEPT)))
+    return [*wanted, *_came(system, since, until)]
+
+
+def _came(system: str | None, since: datetime | None, until: datetime | None) -> list[ColumnElement[bool]]:
+    wanted: list[ColumnElement[bool]] = []
     if system is not None:
         wanted.append(_d.system == system)
     if since is not None:

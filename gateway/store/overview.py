@@ -16,6 +16,7 @@ from gateway.store import tables as t
 from gateway.store.among import among
 from gateway.store.database import read
 from gateway.store.due import moves_by
+from gateway.store.inbox import STATES as DOCUMENTS
 from gateway.store.inbox import Inbox
 from gateway.store.rescoring import Progress, progress
 
@@ -138,7 +139,7 @@ def _system(
 
     states: Mapping[str, int] = writes.get("states", {})
     return SystemCounts(
-        Equation(documents.get("stored", 0), {name: documents.get(name, 0) for name in _DOCUMENTS}),
+        Equation(documents.get("stored", 0), {name: documents.get(name, 0) for name in DOCUMENTS}),
         Equation(
             told("read"),
             {
@@ -165,9 +166,6 @@ def _system(
         writes.get("oldest"),
         paused,
     )
-
-
-_DOCUMENTS = ("read", "waiting", "quarantined")
 
 
 def tallies(connection: Connection) -> dict[str, dict[str, dict[str, int]]]:

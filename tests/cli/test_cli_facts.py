@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import time
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,9 @@ from zoneinfo import ZoneInfo
 import pytest
 from gateway_files import FilesSource
 
+from gateway.accounts import audit
 from gateway.errors import StorageBusy
+from gateway.store.database import open_store
 from gateway.store.inbox import Inbox
 
 ANN_ID = "ann@one.example"
@@ -147,7 +150,8 @@ def test_status_shows_the_three_equations(filled: Any) -> None:
     leads, sales = report["systems"]
     assert report["ok"]
     assert leads["documents"] == {
-        "stored": 1, "read": 1, "waiting": 0, "quarantined": 0, "holds": True, "duplicates": 0,
+        "stored": 1, "read": 1, "waiting": 0, "quarantined": 0, "discarded": 0, "holds": True,
+        "duplicates": 0,
     }  # fmt: skip
     assert leads["events"]["read"] == leads["events"]["applied"] + leads["events"]["skipped"] > 0
     assert (sales["system"], sales["documents"]["stored"]) == ("sales", 0)
@@ -403,6 +407,41 @@ def test_quarantined_document_is_listed_and_read_again(
     assert instance.json("inbox", "replay", "--system", "leads")["quarantined_again"] == 0
     assert instance.json("leads", "list")["total"] == 1
     assert instance.json("status")["ok"]
+
+
+def test_what_nobody_will_read_is_given_up_with_a_reason(filled: Any, tmp_path: Any) -> None:
+    """By id or by what it has in common; it stays counted and known, with who and why, also in the audit."""
+    for number in range(3):
+        (tmp_path / f"{number}.csv").write_bytes(b"\x9f\x92\n" * (number + 2))
+        filled.json("import", str(tmp_path / f"{number}.csv"), "--system", "leads", code=1)
+    bad = [one["id"] for one in filled.json("inbox", "list", "--state", "quarantined")["documents"]]
+    read = filled.json("inbox", "list", "--state", "read")["documents"][0]["id"]
+    before = filled.json("leads", "list")
+    assert "say which" in filled.run("inbox", "discard", "--reason", "a test", code=1).output
+    assert "say why" in filled.run("inbox", "discard", bad[0], code=1).output
+    assert "in quarantine" in filled.run("inbox", "discard", read, "--reason", "a test", code=1).output
+    dry = filled.json("inbox", "discard", "--system", "leads", "--dry-run")
+    assert dry == {"dry_run": True, "documents": bad[::-1], "discarded": 0}
+    said = filled.run("inbox", "discard", bad[0], read, "--reason", "a test", "--by", "Kim")
+    assert "1 document given up" in said.stdout
+    assert read in said.stderr
+    assert filled.json("inbox", "discard", "--system", "leads", "--reason", "cut off", "--by", "Kim")["discarded"] == 2
+    found = filled.json("inbox", "list", "--state", "discarded")["documents"]
+    assert [(one["id"], one["size"]) for one in found] == [(one, 0) for one in bad]
+    assert found[0]["reason"].startswith("given up by Kim: a test; it was in quarantine: ")
+    assert f"discarded: {found[0]['reason']}" in filled.run("inbox", "show", bad[0]).stdout
+    assert "a body" in filled.run("inbox", "replay", bad[0], code=1).output
+    [leads, _] = filled.json("status")["systems"]
+    counts = leads["documents"]
+    assert (counts["discarded"], counts["quarantined"], counts["stored"], counts["holds"]) == (3, 0, 4, True)
+    assert "4 = 1 read + 0 waiting + 0 quarantined + 3 discarded" in filled.run("status").stdout
+    assert filled.json("leads", "list") == before
+    with closing(open_store(filled.root / "var")) as store, store.main.connect() as connection:
+        entries = audit.entries(connection, 10, what="documents: discard")
+    assert [(one["by"], one["subject"], one["after"]) for one in entries] == [
+        ("Kim", "2 documents", {"ids": bad[:0:-1], "reason": "cut off"}),
+        ("Kim", bad[0], {"ids": bad[:1], "reason": "a test"}),
+    ]
 
 
 def test_troubles_name_record_field_and_kind_never_the_value(instance: Any, ann: Any, bob: Any) -> None:

@@ -170,3 +170,5 @@ def test_documents_that_nobody_could_read_are_named(filled):
     said = filled.run("leads", "forget", "bob@two.example").stdout
     assert other in said
     assert "bob@" not in said
+    filled.run("inbox", "discard", other, "--reason", "somebody is to be forgotten")
+    assert filled.json("leads", "forget", "bob@two.example")["unread"] == []

@@ -15,7 +15,9 @@ from gateway.answers import versions
 from gateway.engine import errands
 from gateway.store import jobs, listing, reviews
 from gateway.store import tables as t
+from gateway.store.arrivals import Arrival
 from gateway.store.database import write
+from gateway.store.times import new_id, utc_now
 from gateway.web.desk.page import NAME
 
 ADMIN = "admin@one.example"
@@ -81,6 +83,14 @@ def dead(gateway: Any) -> str:
         return str(connection.scalar(select(t.writes.c.id)))
 
 
+def quarantined(gateway: Any) -> str:
+    """The id of a document that nobody could read."""
+    body = new_id().encode()
+    [one] = gateway.inbox.append([Arrival(system="leads", body=body, received_at=utc_now(), content_type="text/csv")])
+    gateway.inbox.quarantine(one.id, "not UTF-8")
+    return str(one.id)
+
+
 def item(gateway: Any) -> str:
     with gateway.store.main.connect() as connection:
         return str(listing.work_items(connection, 1)[0]["id"])
@@ -116,6 +126,8 @@ def by_the_api(gateway: Any, handoff: Any) -> Iterator[Step]:
     yield "POST /plugins/<name>/enable", "/plugins/files/enable", {}
     yield "POST /jobs/<id_>/<any(stop, resume):word>", f"/jobs/{JOB}/stop", {}
     yield "POST /inbox/replay", "/inbox/replay", {"ids": [document]}
+    said = {"ids": [quarantined(gateway)], "reason": "a test"}
+    yield "POST /inbox/discard", "/inbox/discard", said
     yield "POST /deliveries/retry", "/deliveries/retry", {"ids": [dead(gateway)]}
     yield "POST /deliveries/discard", "/deliveries/discard", {"ids": [dead(gateway)], "reason": "not wanted"}
     files = {"scoring.yaml": (gateway.instance.root / "scoring.yaml").read_text().replace("points: 40", "points: 35")}
@@ -151,6 +163,10 @@ def at_the_desk(gateway: Any, handoff: Any, kim: str) -> Iterator[Step]:
     yield "POST /jobs/<id_>/<word>", f"/jobs/{JOB}/stop", {}
     yield "POST /inbox/<id_>/replay", f"/inbox/{document}/replay", {}
     yield "POST /inbox/all/replay", "/inbox/all/replay", {"state": "read"}
+    why = {"reason": "a test"}
+    yield "POST /inbox/<id_>/discard", f"/inbox/{quarantined(gateway)}/discard", why
+    quarantined(gateway)
+    yield "POST /inbox/all/discard", "/inbox/all/discard", why
     dead(gateway)
     yield "POST /deliveries/all/<word>", "/deliveries/all/retry", {"system": "sales"}
     yield "POST /deliveries/<word>", "/deliveries/retry", {"id": dead(gateway)}

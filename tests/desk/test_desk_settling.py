@@ -103,6 +103,36 @@ def test_documents_are_read_again_by_the_hundred_and_counted_before(
     assert len(begun) == 1
 
 
+def test_documents_in_quarantine_are_given_up_with_a_reason_one_or_many(desk: Any, app: Any, company: Instance) -> None:
+    """It is said before how many that are, and that it is for good; what was given up is neither read nor given up."""
+    inbox = app.extensions[NAME].gateway.inbox
+    company.bring([ANN | {"at": "2026-02-01T09:00:00"}], "again.csv")
+    with write(inbox.engine) as connection:
+        connection.execute(update(t.documents).values(state="quarantined", reason="not UTF-8"))
+    [first, second] = inbox.quarantined()
+    browser = desk("admin")
+    assert "Give it up" in browser.get(f"/inbox/{first}")
+    browser.post(f"/inbox/{first}/discard", back=f"/inbox/{first}")
+    assert "say why" in browser.text
+    browser.post(f"/inbox/{first}/discard", reason="a test", back=f"/inbox/{first}")
+    assert "1 document given up" in browser.text
+    assert "given up by admin@one.example: a test; it was in quarantine: not UTF-8" in browser.text
+    assert "Give it up" not in browser.text
+    assert "Read it again" not in browser.text
+    assert "0 quarantined documents until and with 2020-01-01" in browser.get("/inbox/all/discard?until=2020-01-01")
+    assert "1 quarantined document of leads would be given up" in browser.get("/inbox/all/discard?system=leads")
+    looking = desk("marketing")
+    looking.get("/account")
+    looking.post("/inbox/all/discard", system="leads", reason="a test")
+    assert (looking.status, inbox.quarantined()) == (403, [second])
+    browser.post("/inbox/all/discard", system="leads", reason="a test", back="/inbox")
+    assert "1 document given up" in browser.text
+    browser.post("/inbox/all/discard", system="leads", reason="a test", back="/inbox")
+    assert "none of them is in quarantine" in browser.text
+    assert "<option>discarded</option>" in browser.get("/inbox")
+    assert company.json("status")["ok"]
+
+
 def refused(app: Any, field: str, options: tuple[str, ...] = ()) -> None:
     """The write to sales is refused for one field, whose system told of its choices."""
     with write(app.extensions[NAME].gateway.store.main) as connection:

@@ -132,15 +132,17 @@ def test_a_retry_of_the_other_body_is_a_duplicate_too(inbox):
 
 
 def test_counts_add_up_and_duplicates_are_counted_apart(inbox):
-    """Stored = read + waiting + quarantined, per system."""
+    """Stored = read + waiting + quarantined + discarded, per system."""
     ids = fill(inbox, 5)
     fill(inbox, 3)
     inbox.append([arrival(system="crm")])
     inbox.finish(ids[:2])
-    inbox.quarantine(ids[2], "not JSON")
+    for each in ids[2:4]:
+        inbox.quarantine(each, "not JSON")
+    inbox.discard(ids[3:4], "ann", "a test")
     assert inbox.counts() == {
-        "website": {"stored": 5, "read": 2, "waiting": 2, "quarantined": 1, "duplicates": 3},
-        "crm": {"stored": 1, "read": 0, "waiting": 1, "quarantined": 0, "duplicates": 0},
+        "website": {"stored": 5, "read": 2, "waiting": 1, "quarantined": 1, "discarded": 1, "duplicates": 3},
+        "crm": {"stored": 1, "read": 0, "waiting": 1, "quarantined": 0, "discarded": 0, "duplicates": 0},
     }
 
 
@@ -310,15 +312,38 @@ def test_a_poison_document_is_quarantined_and_its_neighbours_are_read(inbox):
         else:
             inbox.finish([document.id for document in batch])
     assert lives == 1 + DEATHS
-    assert inbox.counts()["website"] | {"duplicates": 0} == {
+    assert inbox.counts()["website"] | {"discarded": 0, "duplicates": 0} == {
         "stored": 3,
         "read": 2,
         "waiting": 0,
         "quarantined": 1,
+        "discarded": 0,
         "duplicates": 0,
     }
     [poison] = inbox.listing(state="quarantined")
     assert (poison["id"], poison["reason"], poison["deaths"]) == (ids[1], POISON, DEATHS)
+
+
+def test_only_what_is_in_quarantine_is_given_up_and_then_it_is_empty_for_good(inbox, clock):
+    """Who, why and what was wrong stay; nobody reads it again, and the same sent again is known."""
+    waiting, read, *bad = fill(inbox, 5)
+    inbox.finish([read])
+    for each in bad:
+        inbox.quarantine(each, "not JSON")
+    assert inbox.quarantined() == bad
+    assert inbox.quarantined([*bad[1:], read, "f" * 32]) == bad[1:]
+    assert inbox.quarantined(system="crm") == []
+    assert (inbox.quarantined(since=NOW), inbox.quarantined(until=NOW)) == (bad, [])
+    assert inbox.discard([waiting, read, *bad[1:]], "ann", "a test") == 2
+    assert inbox.discard(bad[1:], "bob", "once more") == 0
+    for each in bad[1:]:
+        row = inbox.one(each)
+        assert (row["state"], row["body"], row["headers"]) == ("discarded", b"", {})
+        assert row["reason"] == "given up by ann: a test; it was in quarantine: not JSON"
+    assert inbox.requeue(bad, states=("quarantined", "read")) == bad[:1]
+    assert [row["id"] for row in inbox.listing(state="discarded")] == bad[:0:-1]
+    fill(inbox, 5)
+    assert inbox.counts()["website"]["duplicates"] == 5
 
 
 def test_healthy_documents_before_a_suspect_are_still_batched(inbox):

@@ -136,7 +136,14 @@ def test_a_retry_hears_the_same_and_changes_nothing(client, inbox):
     """The sender lost our answer; it gets it again, and the second call is counted."""
     answers = [post(client, headers={"X-Delivery": "7"}) for _ in range(3)]
     assert [answer.status_code for answer in answers] == [200, 200, 200]
-    assert inbox.counts()["website"] == {"stored": 1, "read": 0, "waiting": 1, "quarantined": 0, "duplicates": 2}
+    assert inbox.counts()["website"] == {
+        "stored": 1,
+        "read": 0,
+        "waiting": 1,
+        "quarantined": 0,
+        "discarded": 0,
+        "duplicates": 2,
+    }
 
 
 @pytest.mark.parametrize(("after", "count"), [(timedelta(minutes=9), 1), (timedelta(minutes=11), 2)])
@@ -177,6 +184,7 @@ def test_the_public_url_is_what_was_signed(client, inbox):
         "read": 0,
         "waiting": 0,
         "quarantined": 0,
+        "discarded": 0,
         "duplicates": 1,
     }  # the same bytes without an id, within ten minutes
 

@@ -23,7 +23,7 @@ documents = Table(
     Column("origin", String, nullable=False),  # webhook | pull | file | lookup
     Column("stream", String, nullable=False, server_default=""),
     Column("history", Boolean, nullable=False, server_default=false()),
-    Column("state", String, nullable=False),  # waiting | read | quarantined
+    Column("state", String, nullable=False),  # waiting | read | quarantined | discarded
     Column("reason", String, nullable=False, server_default=""),
     Column("attempts", Integer, nullable=False, server_default=text("0")),
     Column("deaths", Integer, nullable=False, server_default=text("0")),

@@ -1,4 +1,4 @@
-"""The inbox: documents as they came, looked into, read again."""
+"""The inbox: documents as they came, looked into, read again, given up."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from gateway.answers.documents import DocumentRowSchema, TroubleSchema, body_jso
 from gateway.errors import NotFound, Refused
 from gateway.settings.instance import known_systems
 from gateway.store import listing
+from gateway.store.inbox import STATES
 from gateway.web.api.caller import caller, noting
 from gateway.web.api.forms import Page, Text, Which
 from gateway.web.api.resource import Resource
 from gateway.web.desk.page import desk
 
 blueprint = Resource("inbox", "Documents as they came")
-STATES = ("waiting", "read", "quarantined")
 AGAIN = ("quarantined", "read")
 
 
@@ -48,6 +48,16 @@ class Again(Which):
         validate=validate.OneOf(AGAIN),
         metadata={"description": "quarantined, unless ids are given"},
     )
+
+
+class Unwanted(Which):
+    reason = Text(least=1, required=True, metadata={"description": "why they are given up"})
+
+
+class Discarded(Schema):
+    dry_run = fields.Boolean()
+    documents = fields.List(fields.String())
+    discarded = fields.Integer()
 
 
 class Queued(Schema):
@@ -99,3 +109,22 @@ def replay(said: dict[str, Any]) -> Any:
     if ids and not chosen:
         raise NotFound(f"no {' or '.join(states)} document with these ids that still has a body")
     return {"dry_run": said["dry_run"], "documents": chosen}
+
+
+@blueprint.changes("/inbox/discard", "operate", Unwanted, Discarded)
+def discard(said: dict[str, Any]) -> Any:
+    """Give up documents in quarantine, those with these ids, or all that fit: what they said is emptied, for good."""
+    gateway, ids, system = desk().gateway, said["ids"], said["system"]
+    if not ids and not any((system, said["since"], said["until"])):
+        raise Refused("name documents, or say which: system, since or until")
+    if system is not None:
+        known_systems(gateway.instance, [system])
+    chosen = gateway.inbox.quarantined(ids or None, system, said["since"], said["until"])
+    if ids and not chosen:
+        raise NotFound("no document with these ids is in quarantine")
+    count = 0
+    if chosen and not said["dry_run"]:
+        after = {"ids": chosen[:1000], "reason": said["reason"]}
+        with noting("documents: discard", f"{len(chosen)} documents", None, after, first=True):
+            count = gateway.inbox.discard(chosen, caller().email, said["reason"])
+    return {"dry_run": said["dry_run"], "documents": chosen, "discarded": count}

@@ -12,6 +12,8 @@ from gateway.answers.texts import plural
 from gateway.errors import NotFound, Refused
 from gateway.people import redelivering
 from gateway.store import listing
+from gateway.store.inbox import FORGOTTEN, KEPT
+from gateway.store.inbox import STATES as DOCUMENTS
 from gateway.sync.companions import in_words
 from gateway.times import to_micros
 from gateway.web.desk.jobs import begin
@@ -21,7 +23,8 @@ from gateway.web.desk.work import names
 PAGE = 100
 SHOWN = 20_000
 """Characters of a body that are shown."""
-DOCUMENTS = ("waiting", "read", "quarantined")
+AGAIN = ("quarantined", "read")
+"""Documents that can be read again."""
 WRITES = ("waiting", "confirmed", "superseded", "dead")
 
 
@@ -65,6 +68,7 @@ def document(desk: Desk, id_: str) -> ResponseReturnValue:
         body=body[:SHOWN],
         cut=len(body) > SHOWN,
         may=may,
+        again=row["state"] in AGAIN and row["reason"] not in (FORGOTTEN, KEPT),
         troubles=found,
     )
 
@@ -72,12 +76,9 @@ def document(desk: Desk, id_: str) -> ResponseReturnValue:
 @page("/inbox/<id_>/replay", "operate", ("POST",))
 def replay(desk: Desk, id_: str) -> ResponseReturnValue:
     with desk.noting("document: read again", id_, first=True):
-        if not desk.gateway.inbox.requeue([id_], None, ("quarantined", "read")):
+        if not desk.gateway.inbox.requeue([id_], None, AGAIN):
             raise Refused("it waits already, or has no body any more")
     return done("It is read again; what is known already has no effect.", "desk.document", id_=id_)
-
-
-AGAIN = ("quarantined", "read")
 
 
 @page("/inbox/all/replay", "operate", ("GET", "POST"))
@@ -101,6 +102,34 @@ def replay_all(desk: Desk) -> ResponseReturnValue:
     subject = asked.get("system", "documents")
     begin(desk, "replay", subject, ("inbox", "replay", *of, "--state", state, *options))
     return done(f"{words} are read again.", "desk.jobs")
+
+
+@page("/inbox/<id_>/discard", "operate", ("POST",))
+def discard(desk: Desk, id_: str) -> ResponseReturnValue:
+    return _discarded(desk, [id_], id_, "desk.document", id_=id_)
+
+
+@page("/inbox/all/discard", "operate", ("GET", "POST"))
+def discard_all(desk: Desk) -> ResponseReturnValue:
+    """All in quarantine that fit a filter: first how many that are."""
+    asked = _filter("system", "since", "until")
+    chosen = desk.gateway.inbox.quarantined(None, asked.get("system"), *_days(desk, asked))
+    words = f"{plural(len(chosen), 'quarantined document')}{_of(asked)}"
+    if request.method == "GET":
+        will = f"{words} would be given up: what they said is emptied, and cannot be read again."
+        more = {"fields": asked, "count": len(chosen), "back": "desk.inbox", "reason": True}
+        return render_template("desk/sure.html", title="Give up", words=will, **more)
+    return _discarded(desk, chosen, f"{len(chosen)} documents", "desk.inbox")
+
+
+def _discarded(desk: Desk, ids: Sequence[str], subject: str, back: str, **where: str) -> ResponseReturnValue:
+    reason = request.form.get("reason", "").strip()[:200]
+    if not reason:
+        raise Refused("say why they are given up")
+    with desk.noting("documents: discard", subject, None, {"ids": list(ids[:1000]), "reason": reason}, first=True):
+        if not (count := desk.gateway.inbox.discard(ids, visitor().email, reason)):
+            raise Refused("none of them is in quarantine any more")
+    return done(f"{plural(count, 'document')} given up.", back, **where)
 
 
 @page("/deliveries/all/<word>", "operate", ("GET", "POST"))

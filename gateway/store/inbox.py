@@ -27,7 +27,7 @@ from gateway.store.database import PlainWriter, read, write
 from gateway.store.tables import documents, duplicates
 from gateway.store.times import from_micros, to_micros
 
-STATES = ("waiting", "read", "quarantined", "discarded")
+STATES = ("read", "waiting", "quarantined", "discarded")
 """All that a document can be in."""
 SILENCE = 30.0
 """Seconds of the taker's monotonic clock without a beat after which a worker counts as dead."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from flask import Flask
+from functools import cached_property
+
+from flask import Flask, Response, json
 from flask_smorest import Api
 from marshmallow import Schema, fields
 
@@ -56,6 +58,14 @@ class GatewayApi(Api):  # type: ignore[misc]  # the library has no types
 
     def _register_error_handlers(self) -> None:
         """Each resource has its own; the library's would answer for the whole application."""
+
+    def _openapi_json(self) -> Response:
+        """Made once: nothing of it changes while we serve."""
+        return Response(self._document, mimetype="application/json")
+
+    @cached_property
+    def _document(self) -> str:
+        return json.dumps(self.spec.to_dict(), indent=2, sort_keys=False)
 
 
 def mount(app: Flask) -> GatewayApi:

@@ -175,6 +175,9 @@ class SettingsSchema(Schema):
     outbound_messages = SecretField(
         metadata={"help": "the token in the address that outbound messages are sent to; without it they are not taken"}
     )
+    next_outbound_messages = SecretField(
+        metadata={"help": "the token that replaces it: both are good until one is taken out"}
+    )
 
     @validates_schema
     def _complete(self, data: Mapping[str, Any], **kwargs: Any) -> None:
@@ -188,5 +191,7 @@ class SettingsSchema(Schema):
                 wrong["consumer_secret"] = ["flow client_credentials needs it"]
             if urlsplit(data["login_url"]).hostname in SHARED_HOSTS:
                 wrong["login_url"] = ["flow client_credentials works only with your My Domain's own address"]
+        if "next_outbound_messages" in data and "outbound_messages" not in data:
+            wrong["next_outbound_messages"] = ["it replaces outbound_messages, which is not there"]
         if wrong:
             raise ValidationError(dict(wrong))

@@ -93,8 +93,9 @@ class SalesforceSource(Source):
         self._task_key: str = (settings.get("task") or {}).get("external_id", "")
         self._deletions = Deletions(self._org, context, settings["deletions"])
         self._past = Past(self._org, lambda table: self._warn("no history kept", table=table))
-        if token := settings.get("outbound_messages"):
-            self.verification = Verification(scheme="token", query="token", secrets=(token,))
+        tokens = tuple(settings[name] for name in ("outbound_messages", "next_outbound_messages") if name in settings)
+        if tokens:
+            self.verification = Verification(scheme="token", query="token", secrets=tokens)
             self.answer = Answer(body=messages.ACK, content_type="text/xml; charset=utf-8")
 
     # -- documents into events, purely --------------------------------------------------------------------------------

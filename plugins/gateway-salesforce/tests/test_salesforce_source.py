@@ -15,6 +15,7 @@ from gateway_salesforce.soql import flat
 from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
+from marshmallow import ValidationError
 
 from gateway.contracts import (
     ActivityHappened,
@@ -31,6 +32,7 @@ from gateway.contracts import (
 from gateway.errors import NotFound, QuarantineDocument, Refused, TryLater
 from gateway.mapping import compile_mapping
 from gateway.settings.files import ConfigFile
+from gateway.web.signatures import verify
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 MAPPING = re.search(r"```yaml mappings/crm.yaml\n(.*?)```", README, re.DOTALL)[1]
@@ -533,6 +535,22 @@ def test_an_outbound_message_names_records_to_be_fetched(org, settings, context,
     with pytest.raises(QuarantineDocument, match="another org"):
         list(taking.read(document(message("00D000000000009", "00QA"), "text/xml")))
     assert source.verification is None
+
+
+def test_two_tokens_of_outbound_messages_are_good_while_one_replaces_the_other(settings, context, monkeypatch):
+    """The address over there is changed between, and no message meets a closed door."""
+    monkeypatch.setenv("SF_MESSAGES", "t0ken")
+    monkeypatch.setenv("SF_NEXT", "n3xt")
+    both = settings(outbound_messages="${SF_MESSAGES}", next_outbound_messages="${SF_NEXT}")
+    rule = SalesforceSource(both, context).verification
+    asked = {"method": "POST", "url": "", "headers": {}, "body": b"", "now": datetime.now(UTC)}
+    assert [verify(rule, query={"token": [one]}, **asked).ok for one in ("t0ken", "n3xt", "other")] == [
+        True,
+        True,
+        False,
+    ]
+    with pytest.raises(ValidationError, match="replaces outbound_messages"):
+        settings(next_outbound_messages="${SF_NEXT}")
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,7 @@ from gateway.settings.files import ConfigFile
 from gateway.settings.folder import store_place
 from gateway.settings.form import GatewayForm
 from gateway.store import bells, breakers, bundle
+from gateway.store.database import store_trouble
 from gateway.store.group_writer import GroupWriter
 from gateway.store.times import new_id, utc_now
 from gateway.times import to_micros
@@ -217,8 +218,9 @@ def _follow(desk: Desk, intake: Intake, opened: Callable[[], Gateway]) -> None:
                 if before is not first:
                     before.close()
         except Exception as exc:  # noqa: BLE001 - the calls go on as before
-            log.error("files not taken up", process="web", error=type(exc).__name__)
-            time.sleep(30.0)
+            if not store_trouble(exc):  # when it is back, an edit of meanwhile is taken up as soon as any other
+                log.error("files not taken up", process="web", error=type(exc).__name__)
+                time.sleep(30.0)
 
 
 def _web(root: Path, slot: slots.Slot | None, opener: Opener) -> int:

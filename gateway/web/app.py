@@ -12,10 +12,13 @@ from werkzeug.exceptions import HTTPException
 
 from gateway.contracts import Secret
 from gateway.logs import where
+from gateway.store.database import store_trouble
 from gateway.web.front import Front
 from gateway.web.intake import Intake
 from gateway.web.measures import Measures
 
+AWAY = "the store does not answer just now; try again in a moment"
+COME_AGAIN = {"Retry-After": "5"}
 log = structlog.get_logger(__name__)
 
 
@@ -60,16 +63,28 @@ def create_app(
 
     @app.errorhandler(Exception)
     def broken(exc: Exception) -> ResponseReturnValue:
-        log.error("page failed", page=request.endpoint, error=type(exc).__name__, where=where(exc))
+        if failed(exc) == 503:
+            return {"ok": False, "errors": [AWAY], "status": 503}, 503, COME_AGAIN
         return {"ok": False, "errors": ["internal error"], "status": 500}, 500
 
     return app
 
 
+def failed(exc: Exception) -> int:
+    """The status of a page that raised it, noted in the log: 503 where the store is away, busy or full, else 500."""
+    log.error("page failed", page=request.endpoint, error=type(exc).__name__, where=where(exc))
+    return 503 if store_trouble(exc) and not isinstance(exc, OSError) else 500
+
+
 def refused(exc: HTTPException) -> ResponseReturnValue:
     """As a program is told, whatever it asked for."""
     status = exc.code or 500
-    return {"ok": False, "errors": [exc.name], "status": status}, status
+    return {"ok": False, "errors": [exc.name], "status": status}, status, headers_of(exc)
+
+
+def headers_of(exc: HTTPException) -> dict[str, str]:
+    """What belongs to its status, such as ``Allow``."""
+    return {name: value for name, value in exc.get_headers() if name != "Content-Type"}
 
 
 def _may_watch(watcher: Secret | None) -> bool:

@@ -91,7 +91,7 @@ def replay_all(desk: Desk) -> ResponseReturnValue:
     since, until = _days(desk, asked)
     count = desk.gateway.inbox.how_many(asked.get("system"), (state,), since, until)
     words = f"{plural(count, f'{state} document')}{_of(asked)}"
-    if request.method == "GET":
+    if request.method != "POST":
         title, will = "Read again", f"{words} would be read again; what is known already has no effect."
         more = {"fields": asked, "count": count, "back": "desk.inbox", "then": "desk.jobs"}
         return render_template("desk/sure.html", title=title, words=will, **more)
@@ -144,7 +144,7 @@ def settle_all(desk: Desk, word: str) -> ResponseReturnValue:
         begins, ends = (None if at is None else to_micros(at) for at in (since, until))
         ids = listing.dead_letters(connection, None, *narrowed, begins, ends)
     words = f"{plural(len(ids), 'dead write')}{_of(asked)}"
-    if request.method == "GET":
+    if request.method != "POST":
         title = "Try again" if word == "retry" else "Give up"
         will = f"{words} would be {'tried again' if word == 'retry' else 'given up'}."
         more = {"title": title, "words": will, "fields": asked, "count": len(ids), "reason": word == "discard"}

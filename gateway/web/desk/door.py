@@ -32,7 +32,7 @@ KNOWN = timedelta(days=180)
 
 def ask() -> ResponseReturnValue:
     """The login page, in place of what was asked for; a form that was sent is carried along."""
-    if request.method == "GET":
+    if request.method != "POST":
         return redirect(url_for("desk.login", next=local(request.full_path.rstrip("?"))))
     if (words := NOT_CARRIED.get(request.endpoint or "")) is not None:
         flash(f"Your session is over. {words}", "refused")
@@ -63,7 +63,7 @@ def login() -> ResponseReturnValue:
             return render_template("desk/no_accounts.html")
     fields = {name.removeprefix(HELD): values for name, values in request.form.lists() if name.startswith(HELD)}
     to = local(request.values.get("next", ""))
-    if request.method == "GET":
+    if request.method != "POST":
         return redirect(url_for("desk.today")) if current_user.is_authenticated else _form({}, to)
     given = request.form
     try:
@@ -94,7 +94,7 @@ def link(text: str) -> ResponseReturnValue:
     if found is None:
         words = "It was used, or is too old. Somebody with an account of role admin can make another."
         return render_template("desk/error.html", title="This link does not work any more", words=words), 404
-    if request.method == "GET":
+    if request.method != "POST":
         return render_template("desk/link.html", user=found[1])
     with write(store) as connection:
         found = keys.owner(connection, "link", text, real_now())
@@ -120,7 +120,7 @@ def logout(desk: Desk) -> ResponseReturnValue:
 def account(desk: Desk) -> ResponseReturnValue:
     """One's own password."""
     me = visitor()
-    if request.method == "GET":
+    if request.method != "POST":
         return render_template("desk/account.html")
     if me.user.password and not passwords.fits(request.form.get("old", ""), me.user.password):
         time.sleep(1)  # who sits at somebody else's desk must not guess quickly

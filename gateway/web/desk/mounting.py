@@ -8,8 +8,7 @@ from datetime import timedelta
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-import structlog
-from flask import Flask, Response, abort, flash, make_response, redirect, render_template, request
+from flask import Flask, Response, abort, flash, g, make_response, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_login import LoginManager, current_user
 from flask_wtf.csrf import CSRFError, CSRFProtect
@@ -20,13 +19,12 @@ from gateway.accounts import keys
 from gateway.answers import texts
 from gateway.answers.versions import approval_words
 from gateway.errors import GatewayError, NotFound, StorageBusy, TryLater
-from gateway.logs import where
 from gateway.store import tables as t
 from gateway.store.database import read, write
 from gateway.store.put import Put
 from gateway.times import from_micros
 from gateway.web import uploads
-from gateway.web.app import refused
+from gateway.web.app import AWAY, COME_AGAIN, failed, headers_of, refused
 from gateway.web.desk import (
     accounts,
     audit,
@@ -94,7 +92,6 @@ PROGRAMS = ("/api/", "/hooks", "/health/", "/metrics")
 """Where nobody is shown a page, not even one that says so."""
 HALF = keys.SESSION / 2
 _csrf = CSRFProtect()
-log = structlog.get_logger(__name__)
 
 
 def mount(app: Flask, gateway: Gateway) -> Desk:
@@ -151,6 +148,8 @@ def _secret(gateway: Gateway) -> str:
 
 
 def _visitor(text: str) -> Visitor | None:
+    if "failed" in g:
+        return None
     now = real_now()
     with desk().looking() as connection:
         found = keys.owner(connection, "session", text, now)
@@ -166,6 +165,8 @@ def _visitor(text: str) -> Visitor | None:
 @blueprint.before_request
 def _let_in() -> ResponseReturnValue | None:
     """Everybody logs in first. What was typed into a form meanwhile is kept, and can be sent again."""
+    if request.method == "OPTIONS":  # what may be asked here is no secret
+        return None
     if request.mimetype == "application/x-www-form-urlencoded" and request.get_data().count(b"&") >= FIELDS:
         abort(413)
     if request.endpoint not in OPEN and not current_user.is_authenticated:
@@ -205,7 +206,7 @@ def _refused(exc: HTTPException) -> ResponseReturnValue:
         405: "There is nothing to look at here.",
         413: "That is too large.",
     }
-    return render_template("desk/error.html", title=words.get(status, exc.name), **_words()), status
+    return render_template("desk/error.html", title=words.get(status, exc.name), **_words()), status, headers_of(exc)
 
 
 def _elsewhere(exc: HTTPException) -> ResponseReturnValue:
@@ -217,9 +218,12 @@ def _elsewhere(exc: HTTPException) -> ResponseReturnValue:
 
 @blueprint.errorhandler(Exception)
 def _broken(exc: Exception) -> ResponseReturnValue:
-    log.error("page failed", page=request.endpoint, error=type(exc).__name__, where=where(exc))
     words = "It is noted in the log. What you asked for may or may not have been done: look before you try again."
-    return render_template("desk/error.html", title="Something went wrong", words=words), 500
+    g.failed = True  # what stands beside the words is not asked for again
+    if failed(exc) == 500:
+        return render_template("desk/error.html", title="Something went wrong", words=words), 500
+    words = f"T{AWAY[1:]}." + (f" {words}" if request.method == "POST" else "")
+    return render_template("desk/error.html", title="Not now", words=words), 503, COME_AGAIN
 
 
 @blueprint.errorhandler(GatewayError)
@@ -239,10 +243,10 @@ def _told(exc: GatewayError) -> ResponseReturnValue:
 @blueprint.context_processor
 def _words() -> dict[str, Any]:
     """What every template may use."""
-    gateway = desk().gateway
+    gateway, told = desk().gateway, current_user.is_authenticated and "failed" not in g
     return {
         "company": gateway.instance.name,
-        "approval": desk().lately("approval", lambda: approval_words(gateway)) if current_user.is_authenticated else [],
+        "approval": desk().lately("approval", lambda: approval_words(gateway)) if told else [],
         "zone": gateway.instance.zone.key,
         "now": gateway.now().isoformat(),
         "speed": gateway.instance.clock.speed,

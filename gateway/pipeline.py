@@ -14,14 +14,12 @@ from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
-from hashlib import blake2b
 from typing import Any
 
 from sqlalchemy import Connection, Engine
 
 from gateway import work
-from gateway.checked import Tampered
-from gateway.contracts import ActivityHappened, Event, RecordChanged, Scorer
+from gateway.contracts import ActivityHappened, Event, RecordChanged
 from gateway.errors import StaleCommit
 from gateway.inbound.readings import Reading, gather, name_refused, part, record, told
 from gateway.journey import judgement
@@ -42,7 +40,8 @@ from gateway.leads.values import settle_values
 from gateway.model import GATEWAY, Guard, Model, unguarded
 from gateway.outbound.wanted import wanted_writes, write_row
 from gateway.people.following import follow
-from gateway.scoring.rating import moved, rate, subject, untouched
+from gateway.scorers import Scorers
+from gateway.scoring.rating import subject
 from gateway.store.commit import commit
 from gateway.store.database import read, write
 from gateway.store.due import openings_lately
@@ -64,8 +63,6 @@ batch that comes second is computed twice."""
 LANES = 2
 """So many workers then work at the same time. A batch is as many commits, each of which costs as much as 100 events."""
 HOUR = 3_600_000_000
-UNSCORED = timedelta(hours=1)
-"""After so long a lead is scored whose scoring failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +124,7 @@ class Pipeline:
         self.log = log
         self.guard = guard
         self.stopped = stopped
+        self.scorers = Scorers(guard, stopped, log)
         objects = model.joining.objects.items()
         self._turns = 0
         self.users: Users = {place: rules.inbound for place, rules in objects if rules.kind == "user"}
@@ -310,8 +308,8 @@ class Pipeline:
         if other_model:
             batch.remodelled.add(lead.id)
             cause = "model" if cause == "time" else cause
-        lead.beside = self._company(batch, lead)
-        self._rate(batch, lead, lead.beside, at)
+        lead.beside = batch.company_of(lead)
+        self.scorers.rate(batch, lead, self.model, at)
         why = Cause("import" if history else cause, at, batch.scoring, model.journey.hash)
         after = (lead.persona, _totals(lead))
         lead.moved = lead.moved or cause == "model" or before != after  # its score may stand there since a bulk rescore
@@ -354,13 +352,10 @@ class Pipeline:
             for ref, own in lead.records.items():
                 batch.records.setdefault(ref, own)
             settle_values(batch, lead, self.model.joining)
-            self._rate(batch, lead, self._company(batch, lead), at)
+            self.scorers.rate(batch, lead, self.model, at)
         if (again := batch.unscored.get(lead.id)) is not None:  # no score says when it is due
             lead.wakes_at, lead.changed = min(lead.wakes_at or again, again), True
         self._plan(batch, lead, lead.id not in batch.live)
-
-    def _company(self, batch: Batch, lead: Lead) -> Mapping[str, Any]:
-        return batch.companies[lead.company].known if lead.company in batch.companies else {}
 
     def _plan(self, batch: Batch, lead: Lead, history: bool) -> None:
         """What its systems must be told; where nothing is left to say to a record, what waits for it is withdrawn.
@@ -391,52 +386,6 @@ class Pipeline:
         if self.model.carries and makes and not alone(lead, self.model.journey.lists):
             batch.beside.add(lead.id)
 
-    def _rate(self, batch: Batch, lead: Lead, company: Mapping[str, Any], at: datetime) -> None:
-        for name, scorer, plugin in self.model.given():
-            if scorer is not None:
-                self._rate_by(batch, lead, company, at, name, scorer, plugin)
-
-    def _rate_by(
-        self, batch: Batch, lead: Lead, company: Mapping[str, Any], at: datetime, name: str, scorer: Scorer, plugin: str
-    ) -> None:
-        if self.stopped(plugin, "score", _named(lead)):  # all are scored again when it works, one that is poison later
-            self._put_off(batch, lead, name, at)
-            return
-        main = name == self.model.score_name
-        before = lead.score if main else lead.scores.get(name)
-        try:
-            with self.guard(plugin, f"score {_named(lead)}"):
-                given = subject(lead, company)
-                after = rate(before, lead.counted, given, scorer, batch.scoring, at)
-                if main:
-                    lead.score = after
-                else:
-                    lead.scores[name] = after
-                if moved(before, after):
-                    batch.scored[lead.id, name] = after
-                if not untouched(given, lead, company):
-                    raise Tampered("changed the lead it was given")
-        except Tampered:
-            self.log.error("scorer tampers", lead=lead.id, plugin=plugin)
-        except (Exception, SystemExit) as exc:  # noqa: BLE001 - a scorer may raise anything; the lead stays as it was
-            self.log.error("scoring failed", lead=lead.id, plugin=plugin, error=type(exc).__name__)
-            self._put_off(batch, lead, name, at)
-            batch.work_items.append(
-                work.work_item(
-                    f"score:{lead.id}", "scoring failed", "", {"error": type(exc).__name__}, batch.now, lead.id
-                )
-            )
-
-    def _put_off(self, batch: Batch, lead: Lead, name: str, at: datetime) -> None:
-        """A lead that could not be scored is tried again in an hour, not at once and for ever."""
-        again = to_micros(at + UNSCORED)
-        score = lead.score if name == self.model.score_name else lead.scores.get(name)
-        if score is None:
-            batch.unscored[lead.id] = again
-        elif score.changes_at is None or score.changes_at < again:
-            score.changes_at = again
-            batch.scored[lead.id, name] = score
-
     def need(self, at: datetime) -> Need:
         """Which activities a score at ``at`` needs."""
         scorers = [scorer for _, scorer, _ in self.model.given() if scorer is not None]
@@ -460,13 +409,6 @@ class Pipeline:
             rules = self.model.joining.rules((event.system, event.object, event.record))
             return rules is not None and bool(rules.activities) and rules.listens(event)
         return isinstance(event, ActivityHappened)
-
-
-def _named(lead: Lead) -> str:
-    """The lead's id; of one that is new, a name that it has in every attempt to make it, and that tells nothing."""
-    if lead.version:
-        return lead.id
-    return "new " + blake2b(repr(min(lead.records, default="")).encode(), digest_size=8).hexdigest()
 
 
 def _totals(lead: Lead) -> tuple[int | None, Mapping[str, int]]:
@@ -497,14 +439,13 @@ def freeze(batch: Batch, lead: Lead, model: Model, at: datetime) -> None:
     """Keep why a lead was handed over, and what sales are told of it, with the handoff that was just opened."""
     if lead.opened is None:
         return
-    company = batch.companies[lead.company].known if lead.company in batch.companies else {}
-    known = subject(lead, company)
+    known = subject(lead, lead.beside)
     scorer, rated = model.scorer_of(lead.opened["score_name"]), lead.score
     if lead.opened["score_name"]:
         rated = lead.scores.get(lead.opened["score_name"])
     if scorer is not None:
         with suppress(Exception):  # a scorer that fails is known by now, and a person may hand over unscored
-            explained = scorer.score(subject(lead, company), at, explain=True)
+            explained = scorer.score(subject(lead, lead.beside), at, explain=True)
             lead.opened["contributions"] = frozen(explained.contributions)
     calendar = model.journey.follow_up.calendar
     if batch.roster is not None:  # by the clock of who has to answer

@@ -130,6 +130,10 @@ class Batch:
         """The leads, companies or deals, by id."""
         return {"person": self.leads, "company": self.companies, "deal": self.deals}[kind]
 
+    def company_of(self, lead: Lead) -> Mapping[str, Any]:
+        """What is known of its company; nothing where it has none."""
+        return self.companies[lead.company].known if lead.company in self.companies else {}
+
     def living(self, kind: str, id_: str) -> str:
         """The id of what this lead, company or deal became by merges."""
         shelf = self.shelf(kind)

@@ -259,8 +259,7 @@ def walk(gateway: Gateway, only: Collection[str] | None) -> Iterator[Batch]:
         for lead in batch.leads.values():
             known = [record for record in lead.records.values() if record.known]
             lead.origin = attributes(known, joining.inbound, joining.rank, lead.undecided)[1]
-            if lead.company in batch.companies:
-                lead.beside = batch.companies[lead.company].known
+            lead.beside = batch.company_of(lead)
         yield batch
         if only is not None:
             return

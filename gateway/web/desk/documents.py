@@ -115,7 +115,7 @@ def discard_all(desk: Desk) -> ResponseReturnValue:
     asked = _filter("system", "since", "until")
     chosen = desk.gateway.inbox.quarantined(None, asked.get("system"), *_days(desk, asked))
     words = f"{plural(len(chosen), 'quarantined document')}{_of(asked)}"
-    if request.method == "GET":
+    if request.method != "POST":
         will = f"{words} would be given up: what they said is emptied, and cannot be read again."
         more = {"fields": asked, "count": len(chosen), "back": "desk.inbox", "reason": True}
         return render_template("desk/sure.html", title="Give up", words=will, **more)

@@ -31,11 +31,11 @@ SHAPES = {
     "systems[].events.holds systems[].events.skipped_by_reason systems[].events.fields_dropped systems[].writes "
     "systems[].writes.planned systems[].writes.confirmed systems[].writes.superseded systems[].writes.waiting "
     "systems[].writes.dead systems[].writes.holds systems[].oldest_waiting_document systems[].oldest_waiting_write "
-    "systems[].fields_not_sent systems[].paused systems[].problem systems[].drift[] leads excluded handoffs_open "
-    "clocks_waiting work_open rescores_due rescores_queued rescoring plugins_quarantined[] plugins_broken[] "
-    "approval[] review[] jobs[]",
+    "systems[].fields_not_sent systems[].paused systems[].asked_again_at systems[].problem systems[].drift[] leads "
+    "excluded handoffs_open clocks_waiting work_open rescores_due rescores_queued rescoring "
+    "plugins_quarantined[] plugins_broken[] approval[] review[] jobs[]",
     "systems list": "systems[] systems[].system systems[].plugin systems[].role systems[].outbound systems[].source "
-    "systems[].sink systems[].activated_at systems[].paused systems[].problem",
+    "systems[].sink systems[].activated_at systems[].paused systems[].asked_again_at systems[].problem",
     "systems add": "system account signals[] written[] next[]",
     "activate": "system over owned excluded would_hand_over held_back existing outbound",
     "handoffs release": "held[]",

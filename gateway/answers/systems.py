@@ -24,6 +24,7 @@ class SystemSchema(Schema):
     sink = fields.Boolean(metadata={"description": "whether it can be written to"})
     activated_at = Moment()
     paused = fields.String(metadata={"description": "why; empty: it is not"})
+    asked_again_at = Moment(metadata={"format": "date-time", "description": "of one that does not answer; else null"})
     problem = fields.String(metadata={"description": "why it does not work; empty: it does"})
 
 
@@ -53,10 +54,16 @@ def systems_of(gateway: Gateway, rows: Mapping[str, Mapping[str, Any]]) -> list[
             "sink": one.name in gateway.sinks,
             "activated_at": rows.get(one.name, {}).get("activated_at"),
             "paused": rows.get(one.name, {}).get("paused", ""),
+            "asked_again_at": again_at(rows.get(one.name, {})),
             "problem": gateway.problems.get(one.name, ""),
         }
         for one in gateway.instance.systems.values()
     ]
+
+
+def again_at(row: Mapping[str, Any]) -> int | None:
+    """Of a row of ``listing.systems``: when one that does not answer is asked again; None while it answers."""
+    return row["retry_at"] if row.get("failures") else None
 
 
 def mapping_json(system: System) -> list[dict[str, Any]]:

@@ -92,6 +92,12 @@ def on_clock(at: datetime, zone: ZoneInfo) -> str:
     return f"{at.astimezone(zone):%Y-%m-%d %H:%M:%S %Z}"
 
 
+def asked_again(at: int, now: int, zone: ZoneInfo) -> str:
+    """Of a system that does not answer: when one write asks again. Both times in microseconds."""
+    when = f"by itself at {on_clock(from_micros(at), zone)}" if at > now else "with its next write"
+    return f"asked again {when}"
+
+
 def told_at(text: str, zone: ZoneInfo) -> str:
     """An ISO time as ``on_clock``; a day, and what is no time, as it is. Without a zone of its own it is ``zone``'s."""
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -101,6 +101,7 @@ def retry(
 
     which = _which(app, ids, chosen_by)
     chosen = redelivering.dead(app.gateway, which)
+    _left_out(ids, chosen, "not tried again (unknown, not dead, or not of those chosen)")
     count = len(chosen) if dry_run else redelivering.retry(app.gateway, chosen, which.system, per_minute)
     _tell("retried", "would be tried again" if dry_run else "tried again", chosen, count, dry_run, as_json)
 
@@ -117,6 +118,7 @@ def discard(app: App, /, ids: tuple[str, ...], dry_run: bool, as_json: bool, rea
     from gateway.people import redelivering
 
     chosen = redelivering.doomed(app.gateway, _which(app, ids, chosen_by))
+    _left_out(ids, chosen, "not given up (unknown, settled, or not of those chosen)")
     count = len(chosen) if dry_run else redelivering.give_up(app.gateway, chosen, reason)
     _tell("discarded", "would be given up" if dry_run else "given up", chosen, count, dry_run, as_json)
 
@@ -126,6 +128,11 @@ def _which(app: App, ids: tuple[str, ...], chosen_by: Mapping[str, Any]) -> Whic
 
     since, until = app.micros(chosen_by["since"]), app.micros(chosen_by["until"])
     return Which(ids, chosen_by["system"], chosen_by["object_"], chosen_by["code"], since, until)
+
+
+def _left_out(ids: Sequence[str], chosen: Collection[str], words: str) -> None:
+    if missing := sorted(set(ids) - set(chosen)):
+        say(f"{words}: {', '.join(missing)}", err=True)
 
 
 def _tell(word: str, words: str, chosen: list[str], count: int, dry_run: bool, as_json: bool) -> None:

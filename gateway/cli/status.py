@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gateway.answers.texts import iso, iso_time, on_clock, plural
+from gateway.answers.texts import asked_again, iso, iso_time, on_clock, plural
 from gateway.cli.main import App, pass_app_to_look
 from gateway.cli.output import json_option, say, say_json, say_under
 
@@ -200,6 +200,7 @@ def _json(name: str, counts: SystemCounts, app: App) -> dict[str, Any]:
         "oldest_waiting_document": iso(counts.oldest_document),
         "oldest_waiting_write": iso(counts.oldest_write),
         "paused": counts.paused,
+        "asked_again_at": iso(counts.asked_again),
         "problem": _problem(name, app),
     }
 
@@ -217,6 +218,10 @@ def _print_system(name: str, counts: SystemCounts, app: App, now: int) -> None:
     notes = [f"outbound {'on' if system.outbound else 'off'}" if system else "not in gateway.yaml any more"]
     if counts.paused:
         notes.append(f"PAUSED: {counts.paused} (`gateway systems resume {name}`)")
+    if counts.asked_again is not None:
+        notes.append(
+            f"NO ANSWER: {asked_again(counts.asked_again, now, app.zone)} (`gateway push {name}` asks at once)"
+        )
     if problem := _problem(name, app):
         notes.append(f"PROBLEM: {problem}")
     say(f"{name} ({'; '.join(notes)})")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from gateway.answers.systems import SystemSchema, systems_of
-from gateway.answers.texts import moment, plural
+from gateway.answers.texts import asked_again, moment, plural
 from gateway.cli.adding import add
 from gateway.cli.main import App, pass_app, pass_app_to_look
 from gateway.cli.output import json_option, say, say_json, table
@@ -37,6 +38,7 @@ def list_(app: App, as_json: bool) -> None:
     """List the systems of gateway.yaml in their order, which is their rank."""
     from gateway.store import listing
     from gateway.store.database import read
+    from gateway.times import to_micros
 
     gateway = app.gateway
     with read(gateway.store.main) as connection:
@@ -54,11 +56,18 @@ def list_(app: App, as_json: bool) -> None:
                 one["role"],
                 "on" if one["outbound"] else "off",
                 moment(rows.get(one["system"], {}).get("activated_at"), app.zone),
-                one["problem"] or (f"paused: {one['paused']}" if one["paused"] else "ok"),
+                one["problem"] or _state(one, to_micros(gateway.now()), app),
             )
             for one in found
         ],
     )
+
+
+def _state(one: Mapping[str, Any], now: int, app: App) -> str:
+    if one["paused"]:
+        return f"paused: {one['paused']}"
+    again = one["asked_again_at"]
+    return "ok" if again is None else f"no answer: {asked_again(again, now, app.zone)}"
 
 
 @systems.command()

@@ -245,7 +245,10 @@ class Delivery:
                 self.log.info("system answers again", system=self.system)
         if not self.answering.silent:
             return answers, False
-        told = {key: ": ".join(filter(None, (one.code, one.message))) for key, one in answers.items()}
+        told = {
+            key: ": ".join(dict.fromkeys(filter(None, (one.code.removeprefix(outbox.SILENT), one.message))))
+            for key, one in answers.items()
+        }
         return {key: replace(one, code=outbox.SILENT, message=told[key]) for key, one in answers.items()}, True
 
     # -- the sink's part ----------------------------------------------------------------------------------------------

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from gateway.runtime import Gateway
 
 
+_NONE = "no write with these ids that waits or is dead; `gateway deliveries list` shows them"
+
+
 @dataclass(frozen=True, slots=True)
 class Which:
     """Which dead writes: those with ``ids``, if there are any, that fit all the rest; an empty word asks for nothing.
@@ -63,7 +66,13 @@ def retry(gateway: Gateway, ids: Sequence[str], system: str | None = None, per_m
 
 def doomed(gateway: Gateway, which: Which) -> list[str]:
     """Whom ``give_up`` means: those with these ids, waiting or dead, or the dead ones that fit. Raises as ``dead``."""
-    return list(which.ids) if which.ids and not which.narrowed else dead(gateway, which)
+    if not which.ids or which.narrowed:
+        return dead(gateway, which)
+    with read(gateway.store.main) as connection:
+        found = switches.discardable(connection, which.ids)
+    if not found:
+        raise NotFound(_NONE)
+    return found
 
 
 def give_up(gateway: Gateway, ids: Sequence[str], reason: str = "") -> int:
@@ -73,5 +82,5 @@ def give_up(gateway: Gateway, ids: Sequence[str], reason: str = "") -> int:
     with write(gateway.store.main) as connection:
         count = switches.discard(connection, to_micros(gateway.now()), ids, reason)
     if not count:
-        raise NotFound("no write with these ids that waits or is dead; `gateway deliveries list` shows them")
+        raise NotFound(_NONE)
     return count

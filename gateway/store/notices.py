@@ -197,6 +197,12 @@ def paused(connection: Connection) -> list[Any]:
     return list(connection.execute(select(s.name, s.paused, s.paused_at).where(s.paused != "")))
 
 
+def silent(connection: Connection) -> list[str]:
+    """Systems that did not answer when they were asked last."""
+    s = t.systems.c
+    return list(connection.scalars(select(s.name).where(s.failures > 0, s.paused == "").order_by(s.name)))
+
+
 def dead_letters(connection: Connection, systems: Collection[str]) -> dict[str, int]:
     """System → how many of its writes failed for good and wait for a person."""
     w = t.writes.c

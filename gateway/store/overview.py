@@ -41,7 +41,7 @@ class Equation:
 @dataclass(frozen=True, slots=True)
 class SystemCounts:
     """One system; times in microseconds. By reason or field: ``skipped`` events, values ``dropped`` on their way in
-    and ``unsent`` because the field over there cannot hold them.
+    and ``unsent`` because the field over there cannot hold them. ``asked_again``: None while it answers.
     """
 
     documents: Equation
@@ -54,11 +54,12 @@ class SystemCounts:
     oldest_document: int | None = None
     oldest_write: int | None = None
     paused: str = ""
+    asked_again: int | None = None
 
     @classmethod
     def empty(cls) -> SystemCounts:
         """Of a system that nothing has come from and nothing was planned for."""
-        return _system({}, {}, {}, {}, None, "")
+        return _system({}, {}, {}, {}, None, ("", None))
 
     @property
     def holds(self) -> bool:
@@ -98,8 +99,8 @@ def overview(connection: Connection, inbox: Inbox, scores: Collection[str], now:
     tallied = tallies(connection)
     writes = _writes(connection)
     open_events = _open_events(connection)
-    paused = {row.name: row.paused for row in connection.execute(select(t.systems.c.name, t.systems.c.paused))}
-    names = documents.keys() | tallied.keys() | writes.keys() | paused.keys()
+    stopped = {row.name: (row.paused, row.retry_at if row.failures else None) for row in _stopped(connection)}
+    names = documents.keys() | tallied.keys() | writes.keys() | stopped.keys()
     h = t.handoffs.c
     return Overview(
         {
@@ -109,7 +110,7 @@ def overview(connection: Connection, inbox: Inbox, scores: Collection[str], now:
                 writes.get(name, {}),
                 open_events.get(name, {}),
                 oldest_documents.get(name),
-                paused.get(name, ""),
+                stopped.get(name, ("", None)),
             )
             for name in sorted(names)
         },
@@ -132,7 +133,7 @@ def _system(
     writes: Mapping[str, Any],
     open_events: Mapping[str, int],
     oldest_document: int | None,
-    paused: str,
+    stopped: tuple[str, int | None],
 ) -> SystemCounts:
     def told(what: str) -> int:
         return sum(tallied.get(what, {}).values())
@@ -164,8 +165,13 @@ def _system(
         dict(sorted(tallied.get("not sent", {}).items())),
         oldest_document,
         writes.get("oldest"),
-        paused,
+        *stopped,
     )
+
+
+def _stopped(connection: Connection) -> list[Any]:
+    s = t.systems.c
+    return list(connection.execute(select(s.name, s.paused, s.failures, s.retry_at)))
 
 
 def tallies(connection: Connection) -> dict[str, dict[str, dict[str, int]]]:

@@ -12,6 +12,7 @@ from gateway.store.put import Put
 
 DISCARDED = "discarded"
 """Code of a write that a person gave up: it counts as superseded."""
+_DISCARDABLE = ("waiting", "unknown", "dead")
 
 
 def pause(connection: Connection, system: str, reason: str, now: int) -> None:
@@ -34,10 +35,16 @@ def activated(connection: Connection, system: str, existing: str, now: int) -> N
     Put(connection).upsert(t.systems, [{"name": system, "activated_at": now, "existing": existing}])
 
 
+def discardable(connection: Connection, ids: Collection[str]) -> list[str]:
+    """Those of these writes that wait, are unsure or dead: whom ``discard`` can give up."""
+    w = t.writes.c
+    return list(connection.scalars(select(w.id).where(among(w.id, ids), w.state.in_(_DISCARDABLE)).order_by(w.id)))
+
+
 def discard(connection: Connection, now: int, ids: Collection[str], reason: str = "") -> int:
     """Give up writes that wait, are unsure or dead; one on its way right now stays. Returns how many."""
     w = t.writes.c
-    chosen = select(w.id, w.system, w.state).where(among(w.id, ids), w.state.in_(("waiting", "unknown", "dead")))
+    chosen = select(w.id, w.system, w.state).where(among(w.id, ids), w.state.in_(_DISCARDABLE))
     rows = connection.execute(chosen.with_for_update()).all()
     if not rows:
         return 0

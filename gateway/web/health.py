@@ -77,6 +77,11 @@ class Health:
                 for row in notices.paused(connection)
                 if row.name in self._gateway.instance.systems
             ]
+            stopped += [
+                f"{name} does not answer; it is asked again by itself"
+                for name in notices.silent(connection)
+                if name in self._gateway.instance.systems
+            ]
             drifted = [str(row.detail["what"]) for row in alarms.open_alarms(connection, alarms.DRIFT)]
         status = self._gateway.instance.store.folder / STATUS
         edited = differences(self._root, active, status) if active is not None else []

@@ -6,7 +6,7 @@ import gzip
 import os
 import time
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -16,8 +16,12 @@ from gateway_files import FilesSource
 
 from gateway.accounts import audit
 from gateway.errors import StorageBusy
-from gateway.store.database import open_store
+from gateway.opening import open_gateway
+from gateway.store import silence
+from gateway.store.database import open_store, write
 from gateway.store.inbox import Inbox
+from gateway.times import to_micros
+from gateway.web.health import Health
 
 ANN_ID = "ann@one.example"
 
@@ -183,6 +187,25 @@ def test_status_shows_what_waits_and_who_is_paused(filled: Any) -> None:
     assert filled.json("status")["systems"][1]["paused"] == "quarter end"
     filled.run("systems", "resume", "sales")
     assert filled.json("status")["systems"][1]["paused"] == ""
+
+
+def test_a_system_that_does_not_answer_is_told_with_when_it_is_asked_again(filled: Any) -> None:
+    """Nobody has to do anything: so it is said wherever a paused one would be told."""
+    again = datetime.now(UTC) + timedelta(hours=1)
+    with closing(open_gateway(filled.root)) as gateway:
+        with write(gateway.store.main) as connection:
+            silence.note(connection, "sales", 4, to_micros(again))
+        assert Health(gateway, filled.root).warnings() == ["sales does not answer; it is asked again by itself"]
+    when = f"{again.astimezone(ZoneInfo('Europe/Berlin')):%H:%M:%S}"
+    said = filled.run("status").stdout
+    assert "NO ANSWER: asked again by itself at " in said
+    assert when in said
+    assert when in filled.run("systems", "list").stdout
+    for command in (("status",), ("systems", "list")):
+        leads, sales = filled.json(*command)["systems"]
+        assert (leads["asked_again_at"], sales["asked_again_at"]) == (None, again.isoformat().replace("+00:00", "Z"))
+    filled.run("systems", "resume", "sales")
+    assert "NO ANSWER" not in filled.run("status").stdout
 
 
 # -- leads -------------------------------------------------------------------------------------------------------------

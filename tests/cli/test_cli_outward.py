@@ -371,6 +371,11 @@ def test_dead_letters_go_no_faster_than_they_are_told(dead: Any) -> None:
 def test_discarded_write_is_gone_and_counted(dead: Any) -> None:
     """It counts as superseded, so nothing is unaccounted for."""
     assert dead.json("status")["work_open"] == 1
+    [letter] = dead.json("deliveries", "list", "--state", "dead")["deliveries"]
+    dry = dead.run("deliveries", "discard", letter["id"], "nonsense", "--dry-run")
+    assert "1 write would be given up" in dry.stdout
+    assert "not given up (unknown, settled, or not of those chosen): nonsense" in dry.stderr
+    assert "nonsense" in dead.run("deliveries", "retry", letter["id"], "nonsense", "--dry-run").stderr
     assert dead.json("deliveries", "discard", "--system", "sales")["discarded"] == 1
     assert dead.json("work", "list") == {"work": []}
     assert dead.json("status")["work_open"] == 0

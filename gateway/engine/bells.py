@@ -14,10 +14,13 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import Any, Self
 
+import psycopg
 import structlog
 from sqlalchemy import Engine
 
+from gateway.store import hanging
 from gateway.store.database import APPLICATION
 
 FIRST_LOOK, LONGEST_LOOK = 0.05, 5.0
@@ -126,16 +129,17 @@ class HeardBell:
         self._loop.set_exception_handler(_note)
         self._task = asyncio.current_task()
         kwargs = {"application_name": APPLICATION, "connect_timeout": 2}
-        connector = procrastinate.PsycopgConnector(conninfo=self._url, min_size=1, max_size=2, timeout=5, kwargs=kwargs)
+        pool: dict[str, Any] = {"connection_class": _Connection, "min_size": 1, "max_size": 2, "timeout": 5}
+        connector = procrastinate.PsycopgConnector(conninfo=self._url, kwargs=kwargs, **pool)
         app = procrastinate.App(connector=connector)
         app.task(name="ring")(self._ring)
         if self._sweeps:
             sweep = app.task(name="sweep", queue=self._name, priority=1, queueing_lock="sweep")(self._sweep_now)
             app.periodic(cron=SWEEP)(sweep)
         try:
-            async with app.open_async():
-                self._hears = True
-                with suppress(asyncio.CancelledError):
+            with suppress(asyncio.CancelledError):  # by the end of all: the database may be away then, too
+                async with app.open_async():
+                    self._hears = True
                     await app.run_worker_async(
                         queues=[self._name], name=self._name, delete_jobs="always", install_signal_handlers=False
                     )
@@ -157,6 +161,16 @@ class HeardBell:
         _resolve([*self._heard])
         if self._task is not None:
             self._task.cancel()
+
+
+class _Connection(psycopg.AsyncConnection[Any]):
+    @classmethod
+    async def connect(cls, *given: Any, **named: Any) -> Self:
+        try:
+            return await super().connect(*given, **named)
+        except psycopg.errors.ConnectionTimeout as exc:
+            hanging.let_go(exc)
+            raise
 
 
 def _resolve(futures: Sequence[asyncio.Future[None]]) -> None:

@@ -12,6 +12,7 @@ import os
 import socket
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -85,10 +86,23 @@ def look_after(engine: Engine) -> None:
     event.listen(engine, "do_connect", _in_time)
 
 
-def _in_time(dialect: Any, *_: Any) -> None:
+def let_go(late: BaseException) -> None:
+    """Close the connection that was not made in time: psycopg's error and what it tried hold each other, and its
+    socket, until Python looks for rings. A server that was frozen and goes on would wait for us for a minute."""
+    for one in (late, late.__context__):
+        if one is not None:
+            traceback.clear_frames(one.__traceback__)
+
+
+def _in_time(dialect: Any, _: Any, given: Any, named: Any) -> Any:
     until = getattr(_here, "until", None)
     if until is not None and until - time.monotonic() < CONNECT:
         raise dialect.dbapi.OperationalError("timeout: no time is left to connect")
+    try:
+        return dialect.connect(*given, **named)
+    except dialect.dbapi.errors.ConnectionTimeout as exc:
+        let_go(exc)
+        raise
 
 
 def _watch() -> None:

@@ -49,6 +49,7 @@ def list_(app: App, state: str | None, system: str | None, troubles: bool, limit
         _troubles(app, system, limit, as_json)
         return
     from gateway.settings.instance import known_systems
+    from gateway.store.inbox import EMPTIED
 
     rows = app.gateway.inbox.listing(system, state, limit)
     if system is not None and not rows:  # one that left gateway.yaml may have left documents
@@ -66,7 +67,7 @@ def list_(app: App, state: str | None, system: str | None, troubles: bool, limit
                 row["origin"],
                 row["size"],
                 row["state"],
-                "; ".join(filter(None, [row["reason"], row["flags"]])),
+                "; ".join(filter(None, [EMPTIED.get(row["reason"], row["reason"]), row["flags"]])),
             )
             for row in rows
         ],

@@ -26,6 +26,7 @@ def show(app: App, id: str, as_json: bool) -> None:
     Its id is in `inbox list`, in the log, and in the header X-Gateway-Document of what its sender was answered.
     """
     from gateway.store.database import read
+    from gateway.store.inbox import EMPTIED
     from gateway.store.trace import document, trace
 
     with read(app.gateway.store.inbox) as connection:
@@ -38,7 +39,7 @@ def show(app: App, id: str, as_json: bool) -> None:
         parts = {name: [_told(one) for one in getattr(found, name)] for name in PARTS}
         say_json({"document": _told(row), "read_at": iso(found.read_at), "leads": list(found.leads), **parts})
         return
-    why = "; ".join(filter(None, [row["reason"], row["flags"]]))
+    why = "; ".join(filter(None, [EMPTIED.get(row["reason"], row["reason"]), row["flags"]]))
     say(f"document {id}")
     when = moment(row["received_at"], app.zone)
     say(f"  received {when} from {row['system']} by {row['origin']}, {row['size']:,} bytes")

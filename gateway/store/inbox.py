@@ -36,6 +36,11 @@ DEATHS = 3
 PAGE_BYTES = 1024 * 1024
 FORGOTTEN, KEPT = "forgotten", "kept for its time"
 """Why a document has no body any more: it named somebody who is forgotten, or is older than bodies are kept."""
+EMPTIED = {
+    FORGOTTEN: "its body is emptied: it named somebody who is forgotten",
+    KEPT: "its body is emptied: keep_bodies is over",
+}
+"""The same as people are told it."""
 POISON = f"poison: the worker died {DEATHS} times over this document alone"
 
 SHORT = 5

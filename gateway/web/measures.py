@@ -89,13 +89,14 @@ class _Stored(Collector):
         with read(self._store.main) as connection:
             found = gauges.gauges(connection, now, int(time.time() // DAY))
         nothing = dict.fromkeys(self._systems(), gauges.Waiting(0, None))
+        no = dict.fromkeys(nothing, False)
         told = {**{(system, what): 0 for system in nothing for what in (*EVENTS, *WRITES)}, **found.told}
         yield from _waiting("documents", "Documents that are not read yet", {**nothing, **documents}, now)
         yield from _waiting("writes", "Writes on their way to a system", {**nothing, **found.writes}, now)
         yield _tally("gateway_events", "What became of what was read", EVENTS, told)
         yield _tally("gateway_writes", "What became of what was to be written", WRITES, told)
-        yield _one("gateway_system_paused", "1 while nothing is sent", ["system"], _labelled(found.paused))
-        yield _one("gateway_system_silent", "1 while it does not answer", ["system"], _labelled(found.silent))
+        yield _one("gateway_system_paused", "1 while nothing is sent", ["system"], _labelled({**no, **found.paused}))
+        yield _one("gateway_system_silent", "1 while it does not answer", ["system"], _labelled({**no, **found.silent}))
         yield _one("gateway_calls_today", "Calls taken of a system's day", ["system"], _labelled(found.calls))
         parts = [(key, 1) for key in found.quarantined]
         yield _one("gateway_plugin_quarantined", "1 while it is not called", ["plugin", "part"], parts)

@@ -152,6 +152,8 @@ def test_bodies_are_kept_as_long_as_agreed(filled):
         gateway.sweep_once()
     (after,) = filled.json("inbox", "list")["documents"]
     assert (after["size"], after["state"], after["reason"]) == (0, "read", "kept for its time")
+    for command in (("list",), ("show", before["id"])):
+        assert "its body is emptied: keep_bodies is over" in filled.run("inbox", *command).stdout
     assert "still has a body" in filled.run("inbox", "replay", before["id"], code=1).output
     assert filled.json("leads", "show", "ann@one.example")["attributes"]
 

@@ -56,6 +56,7 @@ def test_what_was_read_and_waits_is_told_by_system(client, filled):
     assert (
         told["gateway_documents_waiting", "sales"] == told["gateway_writes_total", "sales", "dead"] == 0
     )  # not untold
+    assert told["gateway_system_paused", "leads"] == told["gateway_system_silent", "leads"] == 0
 
 
 def test_what_is_told_is_what_the_admins_page_lists(client):

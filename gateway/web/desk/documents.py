@@ -12,7 +12,7 @@ from gateway.answers.texts import plural
 from gateway.errors import NotFound, Refused
 from gateway.people import redelivering
 from gateway.store import listing
-from gateway.store.inbox import FORGOTTEN, KEPT
+from gateway.store.inbox import EMPTIED
 from gateway.store.inbox import STATES as DOCUMENTS
 from gateway.sync.companions import in_words
 from gateway.times import to_micros
@@ -41,7 +41,10 @@ def inbox(desk: Desk) -> ResponseReturnValue:
     last = rows[PAGE - 1]["id"] if len(rows) > PAGE else ""
     return render_template(
         "desk/inbox.html",
-        rows=[{**row, "received_at": to_micros(row["received_at"])} for row in rows[:PAGE]],
+        rows=[
+            {**row, "received_at": to_micros(row["received_at"]), "reason": EMPTIED.get(row["reason"], row["reason"])}
+            for row in rows[:PAGE]
+        ],
         asked=asked,
         states=DOCUMENTS,
         systems=desk.gateway.instance.systems,
@@ -64,11 +67,11 @@ def document(desk: Desk, id_: str) -> ResponseReturnValue:
             pass
     return render_template(
         "desk/document.html",
-        row={**row, "received_at": to_micros(row["received_at"])},
+        row={**row, "received_at": to_micros(row["received_at"]), "reason": EMPTIED.get(row["reason"], row["reason"])},
         body=body[:SHOWN],
         cut=len(body) > SHOWN,
         may=may,
-        again=row["state"] in AGAIN and row["reason"] not in (FORGOTTEN, KEPT),
+        again=row["state"] in AGAIN and row["reason"] not in EMPTIED,
         troubles=found,
     )
 

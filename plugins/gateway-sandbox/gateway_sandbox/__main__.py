@@ -68,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--dir", type=Path, default=Path("circle"), help="circle: the gateway's folder, a new one")
     parser.add_argument("--fields", action="store_true", help="with the gateway's own fields, as set up")
     parser.add_argument("--unlimited", action="store_true", help="hubspot: without rate limits")
-    parser.add_argument("--faults", type=Path, help="a fault script: a JSON list")
+    parser.add_argument("--faults", type=Path, help="a fault script: a JSON list; the README says what it matches")
     parser.add_argument("--webhook-url", help="hubspot: where changes are sent, signed")
     parser.add_argument("--webhook-secret", default=hubspot.CLIENT_SECRET)
     return parser

@@ -6,7 +6,8 @@ A fault is data, so a script can be a list in Python, a JSON file, or a POST to 
 
 ``match``: a regular expression searched in ``METHOD /path?query``, or a mapping with ``call`` (that expression) and
 ``body`` (one searched in the body). ``times``: how often it strikes (None: for ever). ``skip``: how many matching calls
-pass before it. The first fault of the list that matches strikes, alone.
+pass before it. The first fault of the list that matches strikes, alone. Calls for a token are calls, too, which ``.*``
+matches: ``^(?!POST /(oauth|services/oauth2)/)`` leaves them out.
 
 Actions:
 

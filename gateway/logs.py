@@ -31,6 +31,7 @@ def configure(level: int = WARNING) -> None:
     """Every process calls this once, before it logs."""
     pool = logging.getLogger("sqlalchemy.pool")
     pool.handlers, pool.propagate = [_BROKEN], False
+    logging.getLogger("urllib3").setLevel(logging.ERROR)  # below, the addresses of calls, in which people are looked up
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,

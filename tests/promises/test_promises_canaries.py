@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import logging
 import shutil
 import traceback
 from collections.abc import Iterator
@@ -227,6 +228,17 @@ def test_no_canary_sings(root, capfd):
     stored = b"".join(path.read_bytes() for path in (root / "var").glob("*.db*"))
     assert [value for value in values if value.encode() in stored] == []
     assert b"canary.person@birds.example" in stored  # the leads themselves are kept, of course
+
+
+def test_a_library_that_tells_of_each_call_is_silent(caplog):
+    """People are looked up in other systems by their address, which stands in the address of the call then. Whoever
+    has all logs written, as a plugin may, hears nothing of them."""
+    requests, sandbox = pytest.importorskip("requests"), pytest.importorskip("gateway_sandbox")
+    caplog.set_level(logging.DEBUG)
+    logs.configure()
+    with sandbox.serve(sandbox.HubSpotSandbox()) as server:
+        requests.get(f"{server.url}/crm/v3/objects/contacts/canary.person@birds.example", timeout=30)
+    assert found(PEOPLE, caplog.text) == []
 
 
 def run(root: Path, *command: str) -> str:

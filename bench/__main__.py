@@ -16,10 +16,11 @@ import page
 FOLDER = Path(__file__).resolve().parent
 OTHERWISE = {
     "accept-postgresql": ["--postgresql"],
-    "events-postgresql": ["--postgresql", "--workers", "2"],
-    "events-two": ["--workers", "2"],
+    "events-postgresql": ["--postgresql", "--workers", "2", "--events", "30000"],
+    "events-two": ["--workers", "2", "--events", "30000"],
 }
-"""Name of a benchmark in another setting, after its own → the words for that."""
+"""Name of a benchmark in another setting, after its own → the words for that. Of two workers one waits for the other's
+last batch, so their rounds are long."""
 
 
 def available() -> list[str]:

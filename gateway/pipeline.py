@@ -417,9 +417,11 @@ def _totals(lead: Lead) -> tuple[int | None, Mapping[str, int]]:
 
 
 def _put_together(batch: Batch) -> None:
-    """What time alone has changed goes out at the full hour: one call then carries what came due one by one."""
+    """What time alone has changed goes out at the full hour: one call then carries what came due one by one. How a
+    handoff ended goes at once."""
+    ended = {lead.id for lead in batch.leads.values() if lead.endings}
     for row in batch.writes:
-        if row["priority"] == BULK and not row["create"]:
+        if row["priority"] == BULK and not row["create"] and row["lead"] not in ended:
             row["due_at"] = -(-batch.now // HOUR) * HOUR
 
 

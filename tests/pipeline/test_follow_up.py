@@ -18,6 +18,7 @@ from gateway.model import unguarded
 from gateway.store import tables as t
 from gateway.store.inbox import Inbox
 from gateway.sweeps import clocks
+from gateway.times import to_micros
 
 AGREED = (
     JOURNEY + "follow_up: {response: 4h, period: 5d, warn: never, escalate: never}\nreasons: {recycled: [not now]}\n"
@@ -119,6 +120,19 @@ def test_a_handoff_without_a_word_ends_in_the_default_bucket_once_the_crm_was_as
     assert (ended.closed_by, ended.closed_at) == ("clock", ended.period_ends)
     assert world.crm.fetched == ["L1"]
     assert world.endings() == [("recycled", "clock")]
+
+
+def test_how_it_ended_is_told_at_once_while_a_score_that_fell_waits_for_the_full_hour(world: World) -> None:
+    world.small.at = NOW + 6 * DAY + timedelta(minutes=7)
+    world.work()
+    [told] = [row for row in world.rows(t.writes) if row.state == "waiting"]
+    assert (told.fields["bucket"], told.due_at) == ("recycled", to_micros(world.small.at))
+    with world.small.store.main.begin() as connection:
+        connection.execute(update(t.writes).values(state="confirmed"))
+    world.small.at += 40 * DAY
+    world.small.pipeline.run((), [row.id for row in world.rows(t.leads)], cause="time")
+    [fell] = [row for row in world.rows(t.writes) if row.state == "waiting"]
+    assert fell.due_at == to_micros(world.small.at + timedelta(minutes=53))
 
 
 def test_the_clock_fires_once(world: World) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, func, select
 
 from gateway.store import tables as t
-from gateway.store.overview import OPEN_WRITES, open_work
+from gateway.store.overview import LONGEST_WAITING, OPEN_WRITES, open_work
 
 DAY = "86400:"
 
@@ -50,7 +50,7 @@ def gauges(connection: Connection, now: int, today: int) -> Gauges:
     names = list(connection.scalars(select(w.system).distinct()))
     writes = {}
     for name in names:  # one system after the other: so the index serves
-        mine = select(func.count(), func.min(w.planned_at)).where(w.system == name, w.state.in_(OPEN_WRITES))
+        mine = select(func.count(), LONGEST_WAITING).where(w.system == name, w.state.in_(OPEN_WRITES))
         count, oldest = connection.execute(mine).one()
         writes[name] = Waiting(count, oldest)
     told = select(y.system, y.what, func.sum(y.count)).group_by(y.system, y.what)

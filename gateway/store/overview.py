@@ -10,8 +10,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, distinct, func, select
+from sqlalchemy import Connection, Select, and_, case, distinct, func, select
 
+from gateway.contracts import COMPANIONS
 from gateway.store import tables as t
 from gateway.store.among import among
 from gateway.store.database import read
@@ -22,6 +23,10 @@ from gateway.store.rescoring import Progress, progress
 
 OPEN_WRITES = ("waiting", "leased", "unknown")
 """States of a write that the system has not settled yet; people call all of them waiting."""
+_w = t.writes.c
+LONGEST_WAITING = func.min(case((~and_(among(_w.object, COMPANIONS), _w.attempts == 0), _w.planned_at)))
+"""When the oldest of these writes was planned. A task, or a place on a list, that was not tried waits for the record it
+is about: it says nothing of the system, and may wait for ever where a person gave that record up."""
 STATES = (*OPEN_WRITES, "confirmed", "superseded", "dead")
 """All that a write can be in."""
 
@@ -234,13 +239,11 @@ def states_of(inbox: Inbox, ids: Sequence[str]) -> dict[str, int]:
 def _writes(connection: Connection) -> dict[str, dict[str, Any]]:
     w = t.writes.c
     found: dict[str, dict[str, Any]] = {}
-    rows = connection.execute(
-        select(w.system, w.state, func.count(), func.min(w.planned_at)).group_by(w.system, w.state)
-    )
+    rows = connection.execute(select(w.system, w.state, func.count(), LONGEST_WAITING).group_by(w.system, w.state))
     for system, state, count, oldest in rows:
         entry = found.setdefault(system, {"states": {}})
         entry["states"][state] = count
-        if state in OPEN_WRITES:
+        if state in OPEN_WRITES and oldest is not None:
             entry["oldest"] = min(oldest, entry.get("oldest", oldest))
     return found
 

@@ -13,6 +13,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import insert, update
 
+from gateway.contracts import TASK
 from gateway.engine.process import web_app
 from gateway.engine.slots import Slots
 from gateway.store import tables as t
@@ -57,6 +58,16 @@ def test_what_was_read_and_waits_is_told_by_system(client, filled):
         told["gateway_documents_waiting", "sales"] == told["gateway_writes_total", "sales", "dead"] == 0
     )  # not untold
     assert told["gateway_system_paused", "leads"] == told["gateway_system_silent", "leads"] == 0
+
+
+def test_a_task_that_waits_for_its_record_makes_no_system_late(client, filled):
+    """Where somebody gave the record up it may wait for ever; one that was tried is told like all others."""
+    for tried, late in ((0, False), (1, True)):
+        _change(filled, update(t.writes).values(object=TASK, attempts=tried))
+        told = _numbers(client.get("/metrics").text)
+        assert told["gateway_writes_waiting", "sales"] >= 1
+        assert (told["gateway_writes_oldest_seconds", "sales"] > 0) is late
+        assert ("oldest waiting" in filled.run("status").stdout) is late
 
 
 def test_what_is_told_is_what_the_admins_page_lists(client):

@@ -120,6 +120,8 @@ SHAPES = {
     "deliveries[].lead deliveries[].key deliveries[].create deliveries[].fields deliveries[].state "
     "deliveries[].attempts deliveries[].push deliveries[].code deliveries[].message deliveries[].planned_at "
     "deliveries[].due_at deliveries[].finished_at",
+    "deliveries show": "id system object record lead key create fields state attempts push code message planned_at "
+    "due_at finished_at document",
     "deliveries retry": "dry_run chosen[] retried",
     "deliveries discard": "dry_run chosen[] discarded",
     "metrics funnel": "basis currency revenue without_rate without_amount without_leads entered excluded[] "

@@ -24,3 +24,7 @@ class DeliverySchema(Schema):
     planned_at = Moment()
     due_at = Moment()
     finished_at = Moment()
+
+
+class OneDeliverySchema(DeliverySchema):
+    document = fields.String(metadata={"description": "the latest because of which it was planned; may be empty"})

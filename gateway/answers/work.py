@@ -40,7 +40,7 @@ WAYS = {
     "retry": "Send it again.",
     "discard": "Give the write up.",
     "leave": "Leave the field as the system has it.",
-    "done": "It is settled elsewhere.",
+    "done": "It is settled elsewhere: what waits for it goes at once.",
 }
 """Everything that may be said of some item, in words."""
 ASKING = ("keep", "value", "link", "map", "reason")

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gateway.answers.deliveries import DeliverySchema
-from gateway.answers.texts import moment, plural
+from gateway.answers.deliveries import DeliverySchema, OneDeliverySchema
+from gateway.answers.texts import moment, plural, shown
 from gateway.cli.main import MOMENT, App, pass_app, pass_app_to_look
-from gateway.cli.output import json_option, limit_option, say, say_json, table
+from gateway.cli.output import json_option, limit_option, say, say_json, say_under, table
+from gateway.errors import NotFound
 
 if TYPE_CHECKING:
     from gateway.people.redelivering import Which
@@ -83,6 +84,48 @@ def list_(app: App, state: str | None, system: str | None, limit: int, as_json: 
     )
     if not rows:
         say("no such writes" if system or state else "nothing was to be written yet")
+
+
+@deliveries.command()
+@click.argument("id")
+@json_option
+@pass_app_to_look
+def show(app: App, id: str, as_json: bool) -> None:
+    """Show one write: what was to be written, because of what, and what the system said.
+
+    Its id is in `deliveries list` and in the log; the end of it is enough.
+    """
+    from gateway.store import listing
+    from gateway.store.database import read
+    from gateway.sync.companions import in_words
+
+    with read(app.gateway.store.main) as connection:
+        found = listing.delivery(connection, id)
+    if len(found) != 1:
+        which = "several writes end with" if found else "no write is or ends with"
+        raise NotFound(f"{which} {id!r}; `gateway deliveries list` shows them")
+    [row] = found
+    if as_json:
+        say_json(OneDeliverySchema().dump(row))
+        return
+    say(f"write {row['id']} to {row['system']}: {in_words(row['object'], row['fields'], row['record'])}")
+    if row["lead"]:
+        say(f"  lead {row['lead']} (`gateway leads show {row['lead']}`)")
+    because = f", because of document {row['document']} (`gateway inbox show`)" if row["document"] else ""
+    say(f"  planned {moment(row['planned_at'], app.zone)}{because}")
+    why = ": ".join(filter(None, [row["code"], row["message"]]))
+    ended = f" {moment(row['finished_at'], app.zone)}" if row["finished_at"] else ""
+    say_under(f"  {row['state']}{ended}{f': {why}' if why else ''}", 4)
+    if row["attempts"]:
+        again = f", again at {moment(row['due_at'], app.zone)}" if row["state"] in ("waiting", "unknown") else ""
+        say(f"  {plural(row['attempts'], 'try', 'tries')} in vain{again}")
+    width = max(map(len, row["fields"]), default=0)
+    for name, value in row["fields"].items():
+        say_under(f"    {name.ljust(width)}  {shown(value)}", 6 + width)
+    if not row["fields"]:
+        say("    its values are not kept any more")
+    if row["state"] == "dead":
+        say(f"`gateway deliveries retry {row['id']}` sends it again, `discard` gives it up")
 
 
 @deliveries.command()

@@ -103,6 +103,8 @@ def show(app: App, id_: str, as_json: bool) -> None:
         say(f"  lead {row['lead']}")
     if words := in_words(row["kind"], row["detail"]):
         say(f"  {words}")
+    if "write" in row["detail"]:
+        say(f"  write {row['detail']['write']} (`gateway deliveries show {row['detail']['write']}`)")
     table(
         ("system", "object", "record", "field", "value", "since"),
         [

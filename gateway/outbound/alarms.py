@@ -18,6 +18,7 @@ from gateway.sync.drift import WAITS, Drift
 
 WAIT = 3600.0
 """Seconds between two looks at what is on hold; what ends an alarm lets its writes go at once."""
+TRIED = ", and one write an hour tries; when it is put right, resolve this as done, and all goes at once"
 MOST = 500
 """Writes that are let go in one transaction."""
 Todo = Mapping[str, tuple[Any, Write]]
@@ -115,4 +116,4 @@ def _on_hold(key: str, alarm: str, drift: Drift) -> Receipt:
 
 def _words(object_: str, field: str, answer: Receipt) -> str:
     what = f"{object_} {field}".rstrip()
-    return f"{what} is refused for every record ({answer.code}){WAITS}"
+    return f"{what} is refused for every record ({answer.code}){WAITS}{TRIED}"

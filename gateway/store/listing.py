@@ -292,6 +292,13 @@ def deliveries(
     return [rows[id_] for id_ in ids if id_ in rows]
 
 
+def delivery(connection: Connection, id_: str) -> Rows:
+    """The writes whose id is, or ends with, ``id_``; two at most."""
+    w = t.writes.c
+    found = rows_of(connection, select(t.writes).where(w.id == id_))
+    return found or rows_of(connection, select(t.writes).where(w.id.endswith(id_, autoescape=True)).limit(2))
+
+
 def _told(connection: Connection) -> list[str]:
     """The systems that there are writes to, a step of the index each."""
     name = t.writes.c.system

@@ -368,10 +368,25 @@ def test_dead_letters_go_no_faster_than_they_are_told(dead: Any) -> None:
     assert [at - due[0] for at in due] == [0, 30_000_000, 60_000_000]
 
 
+def test_one_write_is_shown_with_what_it_would_write_and_why(dead: Any) -> None:
+    """By its id or the end of it; a work item that is about it names it."""
+    [letter] = dead.json("deliveries", "list", "--state", "dead")["deliveries"]
+    one = dead.json("deliveries", "show", letter["id"][-12:])
+    assert {name: one[name] for name in letter} == letter
+    assert one["document"] == ""  # planned by `activate`
+    said = dead.run("deliveries", "show", letter["id"]).stdout
+    for part in (f"gateway leads show {letter['lead']}", letter["code"], *letter["fields"]):
+        assert part in said
+    [item] = dead.json("work", "list")["work"]
+    assert f"gateway deliveries show {letter['id']}" in dead.run("work", "show", item["id"]).stdout
+    assert "no write is or ends with 'zz'" in dead.run("deliveries", "show", "zz", code=1).stderr
+
+
 def test_discarded_write_is_gone_and_counted(dead: Any) -> None:
     """It counts as superseded, so nothing is unaccounted for."""
     assert dead.json("status")["work_open"] == 1
     [letter] = dead.json("deliveries", "list", "--state", "dead")["deliveries"]
+    assert f"deliveries retry {letter['id']}" in dead.run("deliveries", "show", letter["id"]).stdout
     dry = dead.run("deliveries", "discard", letter["id"], "nonsense", "--dry-run")
     assert "1 write would be given up" in dry.stdout
     assert "not given up (unknown, settled, or not of those chosen): nonsense" in dry.stderr

@@ -168,7 +168,7 @@ class _Connection(psycopg.AsyncConnection[Any]):
     async def connect(cls, *given: Any, **named: Any) -> Self:
         try:
             return await super().connect(*given, **named)
-        except psycopg.errors.ConnectionTimeout as exc:
+        except BaseException as exc:  # also of a bell that ends meanwhile
             hanging.let_go(exc)
             raise
 

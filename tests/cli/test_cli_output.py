@@ -288,6 +288,7 @@ def test_json_has_the_documented_keys(filled: Any, ann: Any, bob: Any, command: 
         "leads explain": ["ann@one.example"],
         "leads values": ["title"],
         "inbox replay": ["--state", "read"],
+        "inbox discard": ["--system", "leads", "--dry-run"],
         "deliveries retry": ["--system", "sales"],
         "deliveries discard": ["--system", "sales"],
         "handoffs show": ["ann@one.example"],

@@ -372,7 +372,7 @@ _SIGNS = {
     "no space left": "cannot be written: the disk is full; make room, then try again",
     "connection slots": "takes no more connections; raise max_connections, or run fewer processes",
     "too many clients": "takes no more connections; raise max_connections, or run fewer processes",
-    "starting up": "is starting; try again",
+    **dict.fromkeys(("starting up", "not yet accepting", "in recovery mode"), "is starting; try again"),
     "shutting down": "is being shut down; try again when it is back",
     "failed to resolve": _NOWHERE,
     "could not translate host name": _NOWHERE,

@@ -18,7 +18,7 @@ from gateway.store import database, migrations, outbox, tables
 from gateway.store.arrivals import Arrival
 from gateway.store.budgets import held, hold
 from gateway.store.commit import commit, commit_writes
-from gateway.store.database import open_store, read, require_current, upgrade, write
+from gateway.store.database import in_words, open_store, read, require_current, upgrade, write
 from gateway.store.inbox import Inbox
 from gateway.store.place import Place
 from gateway.times import to_micros
@@ -276,6 +276,22 @@ def test_a_database_that_was_away_is_used_again(opened, postgresql):
     assert not inbox.append([Arrival(system="website", body=b"2", key="2", received_at=NOW)])[0].duplicate
     with read(store.main) as connection:
         assert connection.scalar(select(tables.leads.c.id)) is None
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("FATAL:  the database system is starting up", "is starting; try again"),
+        ("FATAL:  the database system is not yet accepting connections", "is starting; try again"),  # after a crash
+        ("FATAL:  the database system is in recovery mode", "is starting; try again"),
+        ("FATAL:  the database system is shutting down", "is being shut down; try again when it is back"),
+        ("server closed the connection unexpectedly", "went away; try again when it is back"),
+    ],
+)
+def test_a_server_that_comes_or_goes_says_which(said, told):
+    import psycopg
+
+    assert in_words(OperationalError("SELECT 1", None, psycopg.OperationalError(said))) == told
 
 
 def test_connections_that_broke_are_told_in_a_line(opened, postgresql, capfd):

@@ -27,13 +27,15 @@ class Contract:
     def __init__(self, turning: Circle) -> None:
         self._turning = turning
         self._now = to_micros(turning.company.clock.now())
-        h, e, leads = t.handoffs.c, t.endings.c, t.leads.c
+        h, e, r, leads = t.handoffs.c, t.endings.c, t.records.c, t.leads.c
         with read(turning.gateway.store.main) as connection:
             self._alarms = Counter(connection.scalars(select(t.clock_events.c.kind)))
             self._returns = Counter(connection.scalars(select(e.reason).where(e.what == "return")))
             self._handoffs = connection.execute(select(t.handoffs).order_by(h.opened_at)).all()
             back = connection.execute(select(leads.id, leads.returned)).all()
+            records = connection.execute(select(r.system, r.object, r.record, r.entity)).all()
         self._back = {lead: returned for lead, returned in back if returned is not None}
+        self._whose = {(row.system, row.object, row.record): row.entity for row in records}
 
     def lines(self) -> Iterator[str]:
         alarms, states = self._alarms, Counter(one.state for one in self._handoffs)
@@ -56,21 +58,25 @@ class Contract:
         yield "handoffs without a bucket whose clock has run out", sum(one.period_ends < self._now for one in open_), 0
         yield "handoffs that ended without a bucket", sum(one.bucket is None for one in ended), 0
         yield "leads with two open handoffs", len(open_) - len({one.lead for one in open_}), 0
-        here = self._buckets()
-        hubspot = Counter(one["gw_bucket"] for one in self._turning.hubspot.records.alive("contacts"))
-        yield "buckets that HubSpot knows of", _named(hubspot), here
-        records: Any = self._turning.salesforce.records
-        people = [*records.alive("Contact"), *(one for one in records.alive("Lead") if not one["IsConverted"])]
-        yield "buckets that Salesforce knows of", _named(Counter(one["Gateway_Bucket__c"] for one in people)), here
+        here = set(self._buckets().items())
+        for system, field, people in self._people():
+            whose = {self._whose.get((system, object_, one.id)): one[field] for object_, one in people if one[field]}
+            there = set(whose.items())
+            yield f"buckets that {system} alone says", sorted(map(str, there - here)), []
+            yield f"buckets that {system} does not know of", sorted(map(str, here - there)), []
 
-    def _buckets(self) -> dict[str, int]:
-        """Bucket → leads whose last handoff ended so, or that came back since."""
+    def _people(self) -> Iterator[tuple[str, str, list[tuple[str, Any]]]]:
+        """System, its field of the bucket, and (object, record) of whoever is there."""
+        hubspot, salesforce = self._turning.hubspot.records, self._turning.salesforce.records
+        yield "hubspot", "gw_bucket", [("contact", one) for one in hubspot.alive("contacts")]
+        contacts = [("Contact", one) for one in salesforce.alive("Contact")]
+        leads = [("Lead", one) for one in salesforce.alive("Lead") if not one["IsConverted"]]
+        yield "salesforce", "Gateway_Bucket__c", contacts + leads
+
+    def _buckets(self) -> dict[str, str]:
+        """Lead → the bucket in which its last handoff ended, or that it came back in since."""
         last = {one.lead: (one.closed_at, one.bucket) for one in self._handoffs if one.state == "closed"}
         for lead, back in self._back.items():
             if lead in last and back["at"] > last[lead][0]:
                 last[lead] = back["at"], back["bucket"]
-        return _named(Counter(bucket for _, bucket in last.values()))
-
-
-def _named(buckets: Counter[Any]) -> dict[str, int]:
-    return {bucket: count for bucket, count in sorted(buckets.items(), key=str) if bucket}
+        return {lead: bucket for lead, (_, bucket) in last.items() if bucket}

@@ -21,8 +21,8 @@ from gateway.contracts import without_secrets
 INFO, WARNING = 20, 30
 PLACES = 6
 """The innermost places of an error that are named."""
-
-
+TELLING = ("urllib3", "psycopg", "procrastinate")
+"""Libraries whose words hold addresses of calls, in which people are looked up, or names of users; ours tell enough."""
 OFTEN = 10.0
 """Seconds between two lines about connections that broke: all of a process's do at once."""
 
@@ -31,7 +31,8 @@ def configure(level: int = WARNING) -> None:
     """Every process calls this once, before it logs."""
     pool = logging.getLogger("sqlalchemy.pool")
     pool.handlers, pool.propagate = [_BROKEN], False
-    logging.getLogger("urllib3").setLevel(logging.ERROR)  # below, the addresses of calls, in which people are looked up
+    for library in TELLING:
+        logging.getLogger(library).setLevel(logging.CRITICAL)
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,

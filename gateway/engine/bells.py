@@ -8,7 +8,6 @@ While the database is away nothing is heard; then the loop looks by itself, as i
 from __future__ import annotations
 
 import asyncio
-import logging
 import threading
 import time
 from collections import deque
@@ -44,8 +43,6 @@ class HeardBell:
     """The bell called ``name`` of the database behind ``engine``, for one loop. ``sweeps``: and that of the clocks."""
 
     def __init__(self, engine: Engine, name: str, sweeps: bool = False) -> None:
-        for library in ("procrastinate", "psycopg"):  # their words may hold users' names; ours tell enough
-            logging.getLogger(library).setLevel(logging.CRITICAL)
         self._url = engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
         self._name, self._sweeps = name, sweeps
         self._heard: deque[asyncio.Future[None]] = deque()

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from gateway.runtime import Gateway
     from gateway.store.jobs import JobRow
 
-RESCORE = "rescore"
+RESCORE, WHOM, BY = "rescore", "all leads", "the changed model"
 
 
 def jobs_of(gateway: Gateway, limit: int = 50, running: bool = False) -> list[JobRow]:
@@ -26,7 +26,7 @@ def jobs_of(gateway: Gateway, limit: int = 50, running: bool = False) -> list[Jo
     found = jobs.rows(gateway.store.main, limit, running)
     if bulk is not None:
         part = "leads" if bulk.leads is not None else "waits for the pipeline worker"
-        whole = (bulk.id, RESCORE, "all leads", "the changed model", "", bulk.since, part, bulk.done, bulk.leads)
+        whole = (bulk.id, RESCORE, WHOM, BY, "", bulk.since, part, bulk.done, bulk.leads)
         found.insert(0, JobRow(*whole, bulk.stop_by, None, "", ""))
     return found
 

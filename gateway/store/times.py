@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from gateway.times import EPOCH, from_micros, to_micros
 
-__all__ = ["EPOCH", "from_micros", "new_id", "new_ids", "to_micros", "utc_now"]
+__all__ = ["EPOCH", "from_micros", "made_at", "new_id", "new_ids", "to_micros", "utc_now"]
 
 
 def utc_now() -> datetime:
@@ -24,6 +24,11 @@ _last = 0
 def new_id() -> str:
     """A UUIDv7 (RFC 9562) as 32 hex digits; ids of one process never go backwards."""
     return new_ids(1)[0]
+
+
+def made_at(id_: str) -> int:
+    """When an id of ours was made, of the real clock: microseconds, to the millisecond."""
+    return int(id_[:12], 16) * 1000
 
 
 def new_ids(count: int) -> list[str]:

@@ -15,16 +15,22 @@ from functools import cache, partial
 from itertools import islice
 from typing import Any
 
+from sqlalchemy import Connection
+
+from gateway.answers.jobs import BY, RESCORE, WHOM
 from gateway.checked import refuse_score
 from gateway.contracts import Scorer, Subject
 from gateway.errors import StaleCommit
+from gateway.jobs import FIRST
 from gateway.journey.crossing import edges
 from gateway.mapping.grammar import of_score
 from gateway.pipeline import Done, Pipeline
 from gateway.scoring.rating import known
+from gateway.store import jobs
 from gateway.store import rescoring as store
 from gateway.store.commit import first_wins
 from gateway.store.database import read, write
+from gateway.store.times import made_at, utc_now
 from gateway.times import to_micros
 
 PART = 4000
@@ -176,6 +182,8 @@ class Rescoring:
             self.observe(self.pipeline.run((), late[start : start + CROSSERS], cause="model"))
         with write(self.pipeline.engine) as connection:
             mine = store.finish(connection, rescore.id)
+            if mine:
+                _remember(connection, rescore)
         if mine:
             self.pipeline.log.info("all leads are scored by the new model", leads=rescore.leads, scoring=self.scoring)
         return 1
@@ -189,3 +197,12 @@ class Rescoring:
     def _clear(self) -> int:
         with write(self.pipeline.engine) as connection:
             return store.clear_former(connection, CLEARED)
+
+
+def _remember(connection: Connection, rescore: Any) -> None:
+    """Among the long work that ended, where it was long. Its times are real ones, the rescore's own the business's."""
+    begun, now = made_at(rescore.id), to_micros(utc_now())
+    if now - begun < FIRST * 1_000_000:
+        return
+    jobs.begin(connection, {"id": rescore.id, "what": RESCORE, "subject": WHOM, "by": BY}, begun)
+    jobs.end(connection, rescore.id, now, "done", part="leads", done=rescore.leads, total=rescore.leads)

@@ -7,9 +7,10 @@ from datetime import timedelta
 import pytest
 from small_instance import SCORING, Small, days
 
-from gateway.store import campaigns, listing, rescoring
+from gateway.store import campaigns, jobs, listing, rescoring
 from gateway.store import tables as t
 from gateway.store.database import read, write
+from gateway.store.times import utc_now
 from gateway.store.touches import Won
 from gateway.sweeps import rescoring as bulk
 from gateway.sweeps.rescoring import Rescoring
@@ -88,6 +89,19 @@ def test_people_see_the_scores_of_before_until_the_last_is_done(small, changed):
         steps += work(changed, 1)
     assert seen(small) == AFTER
     assert steps == 5  # divided, three parts, the end
+
+
+@pytest.mark.parametrize(
+    ("first", "kept"), [(0.0, [("rescore", "all leads", "the changed model", "done", 5, 5)]), (60.0, [])]
+)
+def test_one_that_took_long_is_remembered_with_other_long_work(small, changed, monkeypatch, first, kept):
+    """Else nobody could see afterwards that it has come to its end; one of a moment is none."""
+    monkeypatch.setattr(bulk, "FIRST", first)
+    work(changed)
+    with read(small.store.main) as connection:
+        rows = jobs.listing(connection, to_micros(utc_now()))
+    assert [(one.what, one.subject, one.by, one.ended, one.done, one.total) for one in rows] == kept
+    assert all(one.begun_at <= one.ended_at for one in rows)
 
 
 def test_the_bulk_gives_what_a_batch_gives(small, changed):

@@ -6,6 +6,7 @@ import random
 import re
 from collections.abc import Iterable
 from dataclasses import replace
+from os.path import commonprefix
 from typing import Any
 
 import orjson
@@ -16,6 +17,8 @@ from gateway.sync.receipts import Verdict, verdict
 
 GARBAGE = "no valid receipt"
 _RESULTS = frozenset({"done", "moved", "gone", "duplicate", "unknown", "retry", "rejected", "auth", "limit"})
+BEGINNING = 16
+"""Characters by which a long value is known."""
 _LONGEST_WAIT = 31 * 86400  # seconds
 _ADDRESS = re.compile(r"[^\s@<>\"'(),;]+@[^\s@<>\"'(),;]+")
 
@@ -74,4 +77,8 @@ def _without_values(message: str, values: Iterable[Any]) -> str:
     quoted = {str(value) for value in values if value is not None and len(str(value)) > 3}
     for text in sorted(quoted, key=len, reverse=True):
         message = re.sub(re.escape(text), "…", message, flags=re.IGNORECASE)
+        if rest := text[BEGINNING:]:  # of a long one they may quote the beginning alone
+            before, *after = message.split(text[:BEGINNING])
+            cut = (len(commonprefix((part, rest)).rstrip()) for part in after)  # noqa: RUF071 - these are no paths
+            message = "…".join([before, *(part[length:] for part, length in zip(after, cut, strict=True))])
     return _ADDRESS.sub("…", message)

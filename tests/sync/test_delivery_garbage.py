@@ -10,9 +10,10 @@ import structlog
 from small_instance import Small, days
 from sqlalchemy import select, update
 
-from gateway.contracts import Call, Receipt, Sink
+from gateway.contracts import Call, Receipt, Sink, Write
 from gateway.errors import StaleCommit
 from gateway.outbound.delivery import SILENCE, Delivery
+from gateway.outbound.receipts import sound
 from gateway.store import booking
 from gateway.store import tables as t
 from gateway.store.database import write
@@ -213,6 +214,22 @@ def test_messages_and_watched_calls_hold_no_values(small):
     assert "land: '…' is none of ours (…, like …) (fields: land)" in told
     for value in ("wonderland", "kim1", "kim2"):
         assert value not in told.lower()
+
+
+@pytest.mark.parametrize(
+    ("quoted", "told"),
+    [
+        ("Wonderland of the Queen of Hearts", "…"),  # whole
+        ("Wonderland of the Queen", "…"),  # cut off by them, as too long
+        ("Wonderland of the Queen, Wonderland of the Q", "…, …"),
+        ("Wonderland", "Wonderland"),  # that many begin so
+    ],
+)
+def test_of_a_long_value_the_beginning_is_not_told_either(quoted, told):
+    """Systems cut off what they quote."""
+    made = Write(key="k", object="contact", record="1", fields={"land": "Wonderland of the Queen of Hearts"})
+    said = Receipt(key="k", result="rejected", code="TOO_LONG", message=f"land: {quoted} (max length=20)")
+    assert sound(said, made).message == f"land: {told} (max length=20)"
 
 
 @pytest.mark.parametrize("result", ["limit", "auth"])

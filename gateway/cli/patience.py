@@ -11,7 +11,6 @@ import os
 import signal
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, redirect_stdout
 from types import FrameType
@@ -19,13 +18,14 @@ from typing import Any
 
 import click
 
+from gateway.awake import Awake
 from gateway.cli.crowd import kept_waiting
 from gateway.cli.witness import Witness
 from gateway.errors import GatewayError
 
 LONGEST = 20.0
 """Seconds that loading a plugin, or building one of its sources or sinks, may take a command. Not counted is when the
-machine had no time for it: on a busy one what is merely slow looks like what hangs."""
+machine had no time for it, or the command was stopped: on a busy one what is merely slow looks like what hangs."""
 WAITS = 5.0
 """Seconds after which people are told whom they wait for."""
 SOON = 0.05
@@ -99,30 +99,39 @@ def _load(plugin: str, call: str, longest: float) -> Iterator[None]:
 
 @contextmanager
 def _hurried(plugin: str, call: str, longest: float) -> Iterator[None]:
-    pressed = told = False
-    until = longest - kept_waiting() + time.monotonic()  # in this order, so that what lies between is no plugin's
+    pressed = told = over = False
+    most = longest - kept_waiting()  # in this order, so that what lies between is no plugin's
+    awake = Awake(WAITS + GRACE)
+    began = awake.look()
 
     def ring(number: int, frame: FrameType | None) -> None:
         nonlocal told
-        left = until - time.monotonic() + kept_waiting()
+        if over:  # it came as the load ended: set once more, the clock would end the process
+            return
+        left = most - awake.since(began) + kept_waiting()
         if left <= 0:
             raise _Rung
         if not told and longest > WAITS:
             told = True
             _tell(f"waiting for plugin {plugin} ({call}), at most {longest:g} s")
-        signal.setitimer(signal.ITIMER_REAL, max(left, SOON), 1.0)
+        signal.setitimer(signal.ITIMER_REAL, min(max(left, SOON), WAITS), 1.0)
 
     def press(number: int, frame: FrameType | None) -> None:
         nonlocal pressed
         pressed = True
         raise KeyboardInterrupt
 
+    def rest() -> None:
+        nonlocal over
+        over = True
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
     with ExitStack() as ends:
         ends.enter_context(_handled(signal.SIGALRM, ring))
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
             ends.enter_context(_handled(signal.SIGINT, press))
         signal.setitimer(signal.ITIMER_REAL, min(longest, WAITS), 1.0)
-        ends.callback(signal.setitimer, signal.ITIMER_REAL, 0)
+        ends.callback(rest)
         try:
             yield
         except _Rung:

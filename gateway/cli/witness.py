@@ -13,10 +13,10 @@ import signal
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 
+from gateway.awake import Awake
 from gateway.cli.crowd import kept_waiting
 from gateway.engine.slots import Slots
 
@@ -130,11 +130,14 @@ def _look(slots: Slots, said: int, source: int, command: int) -> None:
         dict[float, float](),
         0.0,
     )  # a call's beginning → how long others had kept the command waiting by then
+    awake = Awake()
     while not select.select([source], [], [], LOOK)[0]:
-        at, now = time.monotonic(), kept_waiting(command)
+        awake.look()
+        now = kept_waiting(command)
         seen = slots.seen(0)
         finite = seen.plugin and seen.until < math.inf
-        if finite and at > seen.until + now - waited.setdefault(seen.since, before):
+        allowed = seen.until - seen.since + now - waited.setdefault(seen.since, before)
+        if finite and awake.since(seen.since) > allowed:
             _say(said, seen.plugin)
             _tell(seen.plugin, seen.call, f"no end within {seen.until - seen.since:g} s: ")
             os.kill(command, signal.SIGKILL)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -127,6 +128,40 @@ def test_nor_does_the_witness_count_it() -> None:
     script += "with witness.Witness().watching('slow', 'import', 0.5): time.sleep(1.5)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_clock_that_rings_as_a_load_ends_is_not_set_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would ring when nobody listens any more, which ends the process."""
+    real = signal.setitimer
+
+    def late(which: int, seconds: float, interval: float = 0.0) -> None:
+        real(which, seconds, interval)
+        if not seconds:
+            os.kill(os.getpid(), signal.SIGALRM)
+
+    monkeypatch.setattr(signal, "setitimer", late)
+    try:
+        with patience.impatient("quick", "import"):
+            pass
+        assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+    finally:
+        real(signal.ITIMER_REAL, 0)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing can be forked here")
+def test_a_command_that_was_stopped_meanwhile_was_not_slow() -> None:
+    """Ctrl-Z, or a machine that is suspended: neither the command nor its witness counts that time."""
+    script = "import time; from gateway.cli import patience\npatience.alone(); patience.WAITS = patience.GRACE = 0.5\n"
+    script += "with patience.impatient('slow', 'import', 3.0):\n    time.sleep(0.1); patience._tell('in')\n"
+    script += "    for _ in range(8): time.sleep(0.1)"
+    command = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE, start_new_session=True)
+    assert command.stderr is not None
+    assert command.stderr.readline() == b"in\n"
+    os.killpg(command.pid, signal.SIGSTOP)
+    time.sleep(5)
+    os.killpg(command.pid, signal.SIGCONT)
+    said = command.communicate(timeout=60)[1].decode()
+    assert (command.returncode, "Overdue" in said, "was ended" in said) == (0, False, False), said
 
 
 @pytest.mark.skipif(not Path("/proc/self/schedstat").exists(), reason="the system does not tell")

@@ -97,6 +97,19 @@ def test_who_comes_back_gets_everything_at_once(small):
     assert [small.delivery.run("w")[0] for _ in range(2)] == [1, LEADS - 1]
 
 
+def test_what_a_system_gave_instead_of_an_answer_is_said_once(small, monkeypatch):
+    """A sink may say itself that there was no answer: its words are not put before themselves."""
+
+    def deliver(call):
+        for one in call.writes:
+            yield Receipt(key=one.key, result="retry", code="no answer", message="HTTP 503")
+
+    monkeypatch.setattr(small.crm, "deliver", deliver)
+    while small.delivery.run("w")[0]:
+        pass
+    assert {message for (message,) in small.rows(t.writes, "message")} == {"HTTP 503", ""}  # "": only held back
+
+
 def test_one_write_that_always_fails_keeps_nobody_waiting(small):
     """It strikes as often as it likes: only different writes make the system one that does not answer."""
     answering = Answering(small.store.main, "crm")

@@ -16,11 +16,10 @@ import page
 FOLDER = Path(__file__).resolve().parent
 OTHERWISE = {
     "accept-postgresql": ["--postgresql"],
-    "events-postgresql": ["--postgresql", "--workers", "2", "--events", "30000"],
-    "events-two": ["--workers", "2", "--events", "30000"],
+    "events-postgresql": ["--postgresql", "--workers", "2"],
+    "events-two": ["--workers", "2"],
 }
-"""Name of a benchmark in another setting, after its own → the words for that. Of two workers one waits for the other's
-last batch, so their rounds are long."""
+"""Name of a benchmark in another setting, after its own → the words for that."""
 
 
 def available() -> list[str]:

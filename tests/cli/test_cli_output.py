@@ -329,6 +329,8 @@ def test_json_has_the_documented_keys(filled: Any, ann: Any, bob: Any, command: 
         filled.run("owners", "absent", "kim", "--from", "2099-01-01")
     if command.startswith(("handoffs", "deliveries", "undo")):
         filled.json("activate", "sales", "--existing", "handover")
+    if command == "deliveries show":
+        arguments[command] = [filled.json("deliveries", "list")["deliveries"][0]["id"]]
     if command == "metrics goals":
         goal = "{name: More, from: target, to: won, reach: 60 %, team: Sales, by: 2027-01-01}"
         filled.write("goals.yaml", f"baseline: {{from: 2025-01-01, until: 2026-01-01}}\ngoals: [{goal}]\n")

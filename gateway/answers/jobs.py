@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.answers.texts import iso
 from gateway.errors import NotFound, Refused
+from gateway.store.rescoring import BY, RESCORE, WHOM
 
 if TYPE_CHECKING:
     from gateway.runtime import Gateway
     from gateway.store.jobs import JobRow
-
-RESCORE, WHOM, BY = "rescore", "all leads", "the changed model"
 
 
 def jobs_of(gateway: Gateway, limit: int = 50, running: bool = False) -> list[JobRow]:

@@ -10,14 +10,12 @@ import click
 from gateway.answers.deliveries import DeliverySchema, OneDeliverySchema
 from gateway.answers.texts import moment, plural, shown
 from gateway.cli.main import MOMENT, App, pass_app, pass_app_to_look
-from gateway.cli.output import json_option, limit_option, say, say_json, say_under, table
+from gateway.cli.output import json_option, limit_option, say, say_ids, say_json, say_under, table
 from gateway.errors import NotFound
 
 if TYPE_CHECKING:
     from gateway.people.redelivering import Which
 
-SHOWN = 100
-"""Ids that a dry run names; there may be as many as a system had no time for in a night."""
 STATES = ("waiting", "confirmed", "superseded", "dead")
 system_option = click.option("--system", metavar="NAME", help="Only writes to this system.")
 
@@ -184,10 +182,7 @@ def _tell(word: str, words: str, chosen: list[str], count: int, dry_run: bool, a
         return
     say(f"{plural(count, 'write')} {words}")
     if dry_run:
-        for id_ in chosen[:SHOWN]:
-            say(f"  {id_}")
-        if len(chosen) > SHOWN:
-            say(f"  and {len(chosen) - SHOWN:,} more (--json names all)")
+        say_ids(chosen)
     if count < len(chosen):
         left = plural(len(chosen) - count, "write")
         say(f"  {left} left alone: on the way right now, or a newer write says everything")

@@ -11,14 +11,12 @@ import click
 
 from gateway.answers.texts import iso, iso_time, moment, plural
 from gateway.cli.main import MOMENT, App, pass_app, pass_app_to_look
-from gateway.cli.output import by_option, json_option, limit_option, say, say_json, table
+from gateway.cli.output import by_option, json_option, limit_option, say, say_ids, say_json, table
 from gateway.cli.tracing import show
 from gateway.cli.working import long_work
 from gateway.errors import NotFound, Refused
 
 STATES = ("waiting", "read", "quarantined", "discarded")
-SHOWN = 20
-"""Ids that a dry run names."""
 PART = 500
 """Documents that are read again before anybody can stop it."""
 
@@ -235,7 +233,4 @@ def discard(
 
 def _would(chosen: Sequence[str], words: str) -> None:
     say(f"{plural(len(chosen), 'document')} {words}")
-    for one in chosen[:SHOWN]:
-        say(f"  {one}")
-    if len(chosen) > SHOWN:
-        say(f"  and {len(chosen) - SHOWN:,} more (--json names all)")
+    say_ids(chosen)

@@ -39,6 +39,8 @@ by_option = click.option(
     callback=_somebody,
     help="Who decides; default: your name on this machine.",
 )
+SHOWN = 100
+"""Ids that a dry run names."""
 LEAST = 14
 """Characters below which a column of words is not squeezed."""
 LONGEST = 120
@@ -74,6 +76,14 @@ def say_json(data: Any) -> None:
     import orjson
 
     click.echo(orjson.dumps(data, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS).decode())
+
+
+def say_ids(ids: Sequence[str]) -> None:
+    """What a dry run would take on; there may be as many as a system had no time for in a night."""
+    for one in ids[:SHOWN]:
+        say(f"  {one}")
+    if len(ids) > SHOWN:
+        say(f"  and {len(ids) - SHOWN:,} more (--json names all)")
 
 
 def table(

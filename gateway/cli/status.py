@@ -130,8 +130,9 @@ def _told(app: App, seen: _Seen) -> dict[str, Any]:
 
 
 def _print(app: App, seen: _Seen) -> None:
-    from gateway.answers.jobs import RESCORE, line
+    from gateway.answers.jobs import line
     from gateway.answers.versions import approval_words
+    from gateway.store.rescoring import RESCORE
 
     for name, counts in seen.systems.items():
         _print_system(name, counts, app, seen.now)

@@ -26,6 +26,8 @@ from gateway.store.put import Put
 from gateway.store.times import new_id
 from gateway.times import from_micros
 
+RESCORE, WHOM, BY = "rescore", "all leads", "the changed model"
+"""How it is told among long work: what, of whom, by whom."""
 CHOICE = 8
 """From so many of the next parts one is taken: two workers seldom take the same."""
 _FORMER = ("lead", "name", "total", "fit", "behaviour", "band", "scoring")

@@ -17,7 +17,6 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from gateway.answers.jobs import BY, RESCORE, WHOM
 from gateway.checked import refuse_score
 from gateway.contracts import Scorer, Subject
 from gateway.errors import StaleCommit
@@ -204,5 +203,6 @@ def _remember(connection: Connection, rescore: Any) -> None:
     begun, now = made_at(rescore.id), to_micros(utc_now())
     if now - begun < FIRST * 1_000_000:
         return
-    jobs.begin(connection, {"id": rescore.id, "what": RESCORE, "subject": WHOM, "by": BY}, begun)
+    what = {"what": store.RESCORE, "subject": store.WHOM, "by": store.BY}
+    jobs.begin(connection, {"id": rescore.id, **what}, begun)
     jobs.end(connection, rescore.id, now, "done", part="leads", done=rescore.leads, total=rescore.leads)

@@ -222,7 +222,7 @@ def _broken(exc: Exception) -> ResponseReturnValue:
     g.failed = True  # what stands beside the words is not asked for again
     if failed(exc) == 500:
         return render_template("desk/error.html", title="Something went wrong", words=words), 500
-    words = f"T{AWAY[1:]}." + (f" {words}" if request.method == "POST" else "")
+    words = f"{AWAY.capitalize()}." + (f" {words}" if request.method == "POST" else "")
     return render_template("desk/error.html", title="Not now", words=words), 503, COME_AGAIN
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, func, literal_column, or_, select
 
 from gateway.contracts import Activity, Event, Mark, RecordConverted, RecordsLinked, RecordsMerged
 from gateway.journey.facts import Ended
@@ -299,8 +299,9 @@ def _load_leads(
     for row in connection.execute(select(t.outcomes).where(among(t.outcomes.c.lead, leads))).all():
         leads[row.lead].outcomes[row.at, row.id] = outcome_of(row)
     moves = t.transitions.c
-    by_threshold = and_(among(moves.lead, leads), moves.reason == "threshold")
-    for id_, *move in rows_of(connection, select(moves.lead, moves.stage, moves.at, moves.ref).where(by_threshold)):
+    by_threshold = moves.reason == literal_column("'threshold'")  # spelt out, or the index could not serve it
+    decided = select(moves.lead, moves.stage, moves.at, moves.ref).where(among(moves.lead, leads), by_threshold)
+    for id_, *move in rows_of(connection, decided):
         lead = leads[id_]
         lead.decided = [*lead.decided, (move[0], move[1], move[2])]
     for row in connection.execute(select(t.handoffs).where(among(t.handoffs.c.lead, leads))).all():

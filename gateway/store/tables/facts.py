@@ -13,7 +13,7 @@ records = Table(
     Column("object", String, primary_key=True),
     Column("record", String, primary_key=True),
     Column("kind", String, nullable=False),
-    Column("entity", Id, nullable=False, index=True),  # lead, company or deal
+    Column("entity", Id, nullable=False),  # lead, company or deal
     Column("snapshot", Json, nullable=False),  # system field -> [raw value or null (blank), at]; absent = unknown
     Column("first_at", Time, nullable=False),
     Column("created_at", Time),  # when it began over there, if the system says so
@@ -26,6 +26,7 @@ records = Table(
     Column("assumed", Json, nullable=False),  # fields whose value we sent but have not seen back
     # fields put back by an undo and left alone since: field -> [sent, before, stamp of before, at, push]
     Column("holds", Json, nullable=False, server_default=text("'{}'")),
+    Index("records_entity", "entity", "system", "object", "record"),  # tells who is beside a batch's own, rows unread
     Index("records_holds", "entity", sqlite_where=text("holds <> '{}'"), postgresql_where=text("holds::text <> '{}'")),
     Column("told", Json, nullable=False, server_default=text("'{}'")),  # field -> [raw value last sent, when it was]
     Column("contested", Json, nullable=False, server_default=text("'[]'")),  # fields that are not written any more

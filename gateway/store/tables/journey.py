@@ -15,6 +15,7 @@ reached = Table(  # the first time a lead reached a stage; a pure function of it
     Column("cause", String, nullable=False),
     Column("ref", String, nullable=False),
     Index("reached_stage", "stage", "at", "lead"),
+    sqlite_with_rowid=False,
 )
 
 transitions = Table(  # decisions: append-only, the last one counts
@@ -34,6 +35,15 @@ transitions = Table(  # decisions: append-only, the last one counts
     Column("score_name", String, nullable=False, server_default=""),  # whose points; empty = the main score's
     Column("scoring", String, nullable=False),
     Column("journey", String, nullable=False),
+    Index(  # all that a batch reads of each lead: most were never taken across a threshold
+        "transitions_threshold",
+        "lead",
+        "stage",
+        "at",
+        "ref",
+        sqlite_where=text("reason = 'threshold'"),
+        postgresql_where=text("reason = 'threshold'"),
+    ),
 )
 
 steps = Table(  # what a threshold's crossing asked for, once per crossing

@@ -32,6 +32,7 @@ scores = Table(
         sqlite_where=text("changes_at IS NOT NULL"),
         postgresql_where=text("changes_at IS NOT NULL"),
     ),
+    sqlite_with_rowid=False,
 )
 
 former_scores = Table(  # what a changed model has replaced: people see it until the last lead has its new score

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,7 +11,7 @@ import click
 from gateway.answers.deliveries import DeliverySchema, OneDeliverySchema
 from gateway.answers.texts import moment, plural, shown
 from gateway.cli.main import MOMENT, App, pass_app, pass_app_to_look
-from gateway.cli.output import json_option, limit_option, say, say_ids, say_json, say_under, table
+from gateway.cli.output import by_option, json_option, limit_option, say, say_ids, say_json, say_under, table
 from gateway.errors import NotFound
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def which(command: Any) -> Any:
             click.option("--code", metavar="CODE", help="Only those refused with it, as `deliveries list` shows."),
             click.option("--since", type=MOMENT, help="Only those given up from then on."),
             click.option("--until", type=MOMENT, help="Only those given up before then."),
+            by_option,
             click.option("--dry-run", is_flag=True, help="Only say which."),
             json_option,
         )
@@ -131,7 +133,7 @@ def show(app: App, id: str, as_json: bool) -> None:
 @click.option("--per-minute", type=click.IntRange(1), metavar="N", help="Send no more than N of them a minute.")
 @pass_app
 def retry(
-    app: App, /, ids: tuple[str, ...], dry_run: bool, as_json: bool, per_minute: int | None, **chosen_by: Any
+    app: App, /, ids: tuple[str, ...], by: str, dry_run: bool, as_json: bool, per_minute: int | None, **chosen_by: Any
 ) -> None:
     """Try dead writes again.
 
@@ -143,7 +145,8 @@ def retry(
     which = _which(app, ids, chosen_by)
     chosen = redelivering.dead(app.gateway, which)
     _left_out(ids, chosen, "not tried again (unknown, not dead, or not of those chosen)")
-    count = len(chosen) if dry_run else redelivering.retry(app.gateway, chosen, which.system, per_minute)
+    again = partial(redelivering.retry, app.gateway, chosen, which.system, per_minute)
+    count = len(chosen) if dry_run else _noted(app, by, "retry", chosen, again)
     _tell("retried", "would be tried again" if dry_run else "tried again", chosen, count, dry_run, as_json)
 
 
@@ -151,7 +154,9 @@ def retry(
 @which
 @click.option("--reason", default="", help="Why; it is shown with each of them.")
 @pass_app
-def discard(app: App, /, ids: tuple[str, ...], dry_run: bool, as_json: bool, reason: str, **chosen_by: Any) -> None:
+def discard(
+    app: App, /, ids: tuple[str, ...], by: str, dry_run: bool, as_json: bool, reason: str, **chosen_by: Any
+) -> None:
     """Give up writes.
 
     Those with these ids (waiting or dead), or all dead ones that the options choose.
@@ -160,8 +165,16 @@ def discard(app: App, /, ids: tuple[str, ...], dry_run: bool, as_json: bool, rea
 
     chosen = redelivering.doomed(app.gateway, _which(app, ids, chosen_by))
     _left_out(ids, chosen, "not given up (unknown, settled, or not of those chosen)")
-    count = len(chosen) if dry_run else redelivering.give_up(app.gateway, chosen, reason)
+    give_up = partial(redelivering.give_up, app.gateway, chosen, reason)
+    count = len(chosen) if dry_run else _noted(app, by, "discard", chosen, give_up)
     _tell("discarded", "would be given up" if dry_run else "given up", chosen, count, dry_run, as_json)
+
+
+def _noted(app: App, by: str, word: str, chosen: Sequence[str], settle: Callable[[], int]) -> int:
+    if not chosen:
+        return 0
+    with app.noting(by, f"writes: {word}", plural(len(chosen), "write"), after={"ids": list(chosen[:1000])}):
+        return settle()
 
 
 def _which(app: App, ids: tuple[str, ...], chosen_by: Mapping[str, Any]) -> Which:

@@ -115,6 +115,7 @@ def _troubles(app: App, system: str | None, limit: int, as_json: bool) -> None:
 )
 @click.option("--since", type=MOMENT, help="Only those that came from then on.")
 @click.option("--until", type=MOMENT, help="Only those that came before then.")
+@by_option
 @click.option("--dry-run", is_flag=True, help="Only say which.")
 @json_option
 @pass_app
@@ -125,6 +126,7 @@ def replay(
     state: str | None,
     since: datetime | None,
     until: datetime | None,
+    by: str,
     dry_run: bool,
     as_json: bool,
 ) -> None:
@@ -152,8 +154,12 @@ def replay(
         say(f"not replayed (unknown, waiting already, or without a body): {', '.join(missing)}", err=True)
     quarantined = 0
     if not dry_run and chosen:
-        worker = f"replay:{os.getpid()}:{new_id()}"
-        with long_work(gateway, "replay", system or "documents") as work, work.progress("", len(chosen)) as tell:
+        worker, these = f"replay:{os.getpid()}:{new_id()}", {"ids": chosen[:1000]}
+        with (
+            app.noting(by, "documents: read again", plural(len(chosen), "document"), after=these, first=True),
+            long_work(gateway, "replay", system or "documents") as work,
+            work.progress("", len(chosen)) as tell,
+        ):
             try:
                 for start in range(0, len(chosen), PART):  # who stops it leaves the rest as it was
                     part = gateway.inbox.requeue(chosen[start : start + PART], None, states)
@@ -198,10 +204,7 @@ def discard(
     Those with these ids, or all that the options choose; at least one of the two must be given. What a document said is
     emptied and cannot be read again; that it came, why it could not be read, who gave it up and why stays.
     """
-    from gateway.accounts import audit
     from gateway.settings.instance import known_systems
-    from gateway.store.times import utc_now
-    from gateway.times import to_micros
 
     gateway = app.gateway
     if not ids and not any((system, since, until)):
@@ -218,10 +221,9 @@ def discard(
         say(f"not given up (unknown, or not in quarantine): {', '.join(missing)}", err=True)
     count = 0
     if chosen and not dry_run:
-        subject = chosen[0] if len(chosen) == 1 else f"{len(chosen)} documents"
+        subject = chosen[0] if len(chosen) == 1 else plural(len(chosen), "document")
         after = {"ids": chosen[:1000], "reason": reason}
-        entry = audit.Entry(to_micros(utc_now()), by, "documents: discard", subject, after=after)
-        with audit.noting(gateway.store.main, entry, first=True):
+        with app.noting(by, "documents: discard", subject, after=after, first=True):
             count = gateway.inbox.discard(chosen, by, reason.strip())
     if as_json:
         say_json({"dry_run": dry_run, "documents": chosen, "discarded": count})

@@ -50,17 +50,20 @@ def stop(app: App, id_: str, by: str, as_json: bool) -> None:
     """
     from gateway.answers.jobs import stop as ask
 
-    told = ask(app.gateway, id_, by)
+    with app.noting(by, "job: stop", id_):
+        told = ask(app.gateway, id_, by)
     say_json({"asked": True, "by": by}) if as_json else say(told)
 
 
 @jobs.command()
 @click.argument("id_", metavar="ID")
+@by_option
 @json_option
 @pass_app
-def resume(app: App, id_: str, as_json: bool) -> None:
+def resume(app: App, id_: str, by: str, as_json: bool) -> None:
     """Let a rescoring that rests go on."""
     from gateway.answers.jobs import go_on
 
-    told = go_on(app.gateway, id_)
+    with app.noting(by, "job: resume", id_):
+        told = go_on(app.gateway, id_)
     say_json({"resumed": True}) if as_json else say(told)

@@ -10,6 +10,7 @@ import importlib
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,6 +23,7 @@ from gateway.cli.patience import alone, impatient
 from gateway.errors import ConfigError, GatewayError, Problem, Refused, StorageBusy
 
 if TYPE_CHECKING:
+    from gateway.accounts.audit import Entry
     from gateway.host import Host
     from gateway.runtime import Gateway
     from gateway.settings.instance import Instance
@@ -121,6 +123,16 @@ class App:
                     "or make one with `gateway init DIR`"
                 ]
             )
+
+    def noting(self, by: str, what: str, subject: str, **more: Any) -> AbstractContextManager[Entry]:
+        """Around what somebody changes by a command: see ``audit.noting``. The same words as at the desk."""
+        from gateway.accounts import audit
+        from gateway.store.times import utc_now
+        from gateway.times import to_micros
+
+        first = more.pop("first", False)
+        entry = audit.Entry(to_micros(utc_now()), by, what, subject, **more)
+        return audit.noting(self.gateway.store.main, entry, first)
 
     def close(self) -> None:
         if self._gateway is not None:

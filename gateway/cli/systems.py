@@ -15,7 +15,7 @@ from gateway.answers.systems import SystemSchema, systems_of
 from gateway.answers.texts import asked_again, moment, plural
 from gateway.cli.adding import add
 from gateway.cli.main import App, pass_app, pass_app_to_look
-from gateway.cli.output import json_option, say, say_json, table
+from gateway.cli.output import by_option, json_option, say, say_json, table
 from gateway.errors import Refused
 
 if TYPE_CHECKING:
@@ -189,17 +189,19 @@ def _written(path: Path, text: str) -> Path:
 @systems.command()
 @click.argument("system")
 @click.option("--reason", default="paused by hand", show_default=True, help="Shown until the system is resumed.")
+@by_option
 @pass_app
-def pause(app: App, system: str, reason: str) -> None:
+def pause(app: App, system: str, reason: str, by: str) -> None:
     """Stop sending to a system; its writes wait."""
     from gateway.settings.instance import known_systems
-    from gateway.store import switches
+    from gateway.store import due, switches
     from gateway.store.database import write
     from gateway.times import to_micros
 
     gateway = app.gateway
     known_systems(gateway.instance, [system])
-    with write(gateway.store.main) as connection:
+    with app.noting(by, "system: pause", system) as entry, write(gateway.store.main) as connection:
+        entry.before, entry.after = {"paused": due.paused(connection, system)}, {"paused": reason}
         switches.pause(connection, system, reason, to_micros(gateway.now()))
     say(f"{system}: paused: {reason}")
 
@@ -207,8 +209,9 @@ def pause(app: App, system: str, reason: str) -> None:
 @systems.command()
 @click.argument("systems", metavar="SYSTEM...", nargs=-1, required=True)
 @click.option("--unheard", is_flag=True, help="After a restore: though their news since was not pulled.")
+@by_option
 @pass_app
-def resume(app: App, systems: tuple[str, ...], unheard: bool) -> None:
+def resume(app: App, systems: tuple[str, ...], unheard: bool, by: str) -> None:
     """Send to paused systems again.
 
     After a restore only those whose news since then was pulled and read: else they would be told again what they know.
@@ -224,9 +227,11 @@ def resume(app: App, systems: tuple[str, ...], unheard: bool) -> None:
     known_systems(gateway.instance, systems)
     for system in () if unheard else systems:
         require_heard(gateway, system)
-    with write(gateway.store.main) as connection:
-        now = to_micros(gateway.now())
-        done = {system: restored.go_on(connection, system, now) for system in systems}
+    done = dict[str, tuple[str, int]]()
+    for system in systems:
+        with app.noting(by, "system: resume", system) as entry, write(gateway.store.main) as connection:
+            reason, left = done[system] = restored.go_on(connection, system, to_micros(gateway.now()))
+            entry.before, entry.after, entry.made = {"paused": reason}, {"paused": ""}, bool(reason)
     for system, (reason, left) in done.items():
         say(f"{system}: resumed (it was paused: {reason})" if reason else f"{system}: was not paused")
         if left:

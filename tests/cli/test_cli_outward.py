@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from gateway_files import FilesSink
 from sqlalchemy import insert, select
 
+from gateway.accounts import audit
 from gateway.cli import processes
 from gateway.cli.main import cli
 from gateway.cli.systems import switched_on
@@ -339,6 +340,32 @@ def test_dead_letter_is_tried_again(dead: Any) -> None:
     assert [row["mail"] for row in sent(dead)] == ["ann@one.example"]
     assert dead.json("work", "list") == {"work": []}
     assert dead.json("status")["ok"]
+
+
+def test_the_audit_has_what_somebody_changed_by_a_command(dead: Any) -> None:
+    """As from the desk: who, and from what to what; a dry run, and what changes nothing, leave no entry."""
+    [write] = dead.json("deliveries", "list", "--state", "dead")["deliveries"]
+    [read] = dead.json("inbox", "list", "--state", "read")["documents"]
+    by = ("--by", "Kim")
+    for command in ("retry", "discard"):
+        dead.run("deliveries", command, write["id"], "--dry-run", *by)
+    dead.run("deliveries", "retry", write["id"], *by)
+    dead.run("deliveries", "discard", write["id"], *by)
+    dead.run("systems", "pause", "sales", "--reason", "quarter end", *by)
+    dead.run("systems", "resume", "leads", "sales", *by)
+    dead.run("inbox", "replay", read["id"], "--dry-run", *by)
+    dead.run("inbox", "replay", read["id"], *by)
+    dead.run("jobs", "resume", "none", *by, code=1)
+    with closing(open_store(dead.root / "var")) as store, store.main.connect() as connection:
+        entries = audit.entries(connection, 20)[::-1]
+    assert {one["by"] for one in entries} == {"Kim"}
+    assert [(one["what"], one["subject"], one["before"], one["after"]) for one in entries] == [
+        ("writes: retry", "1 write", None, {"ids": [write["id"]]}),
+        ("writes: discard", "1 write", None, {"ids": [write["id"]]}),
+        ("system: pause", "sales", {"paused": ""}, {"paused": "quarter end"}),
+        ("system: resume", "sales", {"paused": "quarter end"}, {"paused": ""}),
+        ("documents: read again", "1 document", None, {"ids": [read["id"]]}),
+    ]
 
 
 def test_dead_letters_are_chosen_by_what_they_are(dead: Any) -> None:

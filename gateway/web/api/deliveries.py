@@ -9,6 +9,7 @@ from typing import Any
 from marshmallow import Schema, fields, validate
 
 from gateway.answers.deliveries import DeliverySchema
+from gateway.answers.texts import plural
 from gateway.people import redelivering
 from gateway.store import listing
 from gateway.times import to_micros
@@ -79,7 +80,7 @@ def discard(said: dict[str, Any]) -> Any:
 def _settled(word: str, chosen: Sequence[str], settle: Callable[[], int], dry: bool) -> dict[str, Any]:
     count = 0
     if chosen and not dry:
-        with noting(f"writes: {word}", f"{len(chosen)} writes", None, {"ids": list(chosen[:1000])}):
+        with noting(f"writes: {word}", plural(len(chosen), "write"), None, {"ids": list(chosen[:1000])}):
             count = settle()
     return {"dry_run": dry, "chosen": chosen, "settled": count}
 

@@ -7,6 +7,7 @@ from typing import Any
 from marshmallow import Schema, fields, validate
 
 from gateway.answers.documents import DocumentRowSchema, TroubleSchema, body_json, row_json
+from gateway.answers.texts import plural
 from gateway.errors import NotFound, Refused
 from gateway.settings.instance import known_systems
 from gateway.store import listing
@@ -104,7 +105,7 @@ def replay(said: dict[str, Any]) -> Any:
     else:
         with noting("documents: read again", "documents", first=True) as entry:
             chosen = gateway.inbox.requeue(*which)
-            entry.made, entry.subject = bool(chosen), f"{len(chosen)} documents"
+            entry.made, entry.subject = bool(chosen), plural(len(chosen), "document")
             entry.after = {"ids": chosen[:1000]}
     if ids and not chosen:
         raise NotFound(f"no {' or '.join(states)} document with these ids that still has a body")
@@ -125,6 +126,6 @@ def discard(said: dict[str, Any]) -> Any:
     count = 0
     if chosen and not said["dry_run"]:
         after = {"ids": chosen[:1000], "reason": said["reason"]}
-        with noting("documents: discard", f"{len(chosen)} documents", None, after, first=True):
+        with noting("documents: discard", plural(len(chosen), "document"), None, after, first=True):
             count = gateway.inbox.discard(chosen, caller().email, said["reason"])
     return {"dry_run": said["dry_run"], "documents": chosen, "discarded": count}

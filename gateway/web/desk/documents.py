@@ -122,7 +122,7 @@ def discard_all(desk: Desk) -> ResponseReturnValue:
         will = f"{words} would be given up: what they said is emptied, and cannot be read again."
         more = {"fields": asked, "count": len(chosen), "back": "desk.inbox", "reason": True}
         return render_template("desk/sure.html", title="Give up", words=will, **more)
-    return _discarded(desk, chosen, f"{len(chosen)} documents", "desk.inbox")
+    return _discarded(desk, chosen, plural(len(chosen), "document"), "desk.inbox")
 
 
 def _discarded(desk: Desk, ids: Sequence[str], subject: str, back: str, **where: str) -> ResponseReturnValue:
@@ -212,7 +212,7 @@ def _settled(desk: Desk, word: str, ids: Sequence[str]) -> ResponseReturnValue:
         raise Refused(f"no such word: {word}")
     if word == "discard" and not reason:
         raise Refused("say why they are given up")
-    with desk.noting(f"writes: {word}", f"{len(ids)} writes", None, {"ids": list(ids[:1000])}):
+    with desk.noting(f"writes: {word}", plural(len(ids), "write"), None, {"ids": list(ids[:1000])}):
         if word == "retry":
             told = f"{redelivering.retry(desk.gateway, ids):,} tried again."
         else:

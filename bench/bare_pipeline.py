@@ -65,16 +65,20 @@ def score(lead: dict[str, Any], done: Sequence[tuple[int, str]], now: int) -> in
 
 
 def prepare(place: Path | Place, people: Sequence[dict[str, Any]], done: dict[str, list[tuple[int, str]]]) -> Any:
-    """Ten thousand leads with ten activities each."""
+    """A store of its own with these leads, and the activities of each (microseconds, kind)."""
     store = open_store(place)
     metadata.create_all(store.main)
-    with write(store.main) as connection:
-        connection.execute(leads.insert(), [{name: p[name] for name in ("id", *TEXTS, *NUMBERS)} for p in people])
-        connection.execute(
-            activities.insert(),
-            [{"lead": lead, "at": at, "kind": kind} for lead, list_ in done.items() for at, kind in list_],
-        )
+    add(store, people, done)
     return store
+
+
+def add(store: Any, people: Sequence[dict[str, Any]], done: dict[str, list[tuple[int, str]]]) -> None:
+    if not people:
+        return
+    with write(store.main) as connection:
+        connection.execute(leads.insert(), [{name: p.get(name) for name in ("id", *TEXTS, *NUMBERS)} for p in people])
+        if acts := [{"lead": lead, "at": at, "kind": kind} for lead, list_ in done.items() for at, kind in list_]:
+            connection.execute(activities.insert(), acts)
 
 
 def run(store: Any, documents: Sequence[bytes], now: int) -> float:

@@ -6,8 +6,9 @@ Stores that were made by news alone get the same kind of news in turns, whole co
 time for leads chosen anew from all: so in a large store hardly two events of a batch share a page, and no page is in a
 cache, while all of a small one fit there. The cost of an event is to stay nearly the same, which it does as long as no
 statement walks through a table, and each reads and writes few pages a lead. The planner of SQLite is asked as well,
-with the statistics of 10,000,000 leads written into the database. Target: the largest store costs at most 1.5 times
-the smallest, in the median of the rounds; no statement scans.
+with the statistics of 10,000,000 leads written into the database. Beside it stands the bare pipeline of ``events`` over
+as many leads: even that reads and writes pages of its own for each event then. Target: the largest store costs at most
+1.5 times the smallest, in the median of the rounds; no statement scans.
 """
 
 from __future__ import annotations
@@ -28,10 +29,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import bare_pipeline
 from events import NOW, arrive, instance, work
 from sqlalchemy import Engine, event
 
 from gateway.runtime import Gateway
+from gateway.store.database import Store
+from gateway.times import to_micros
 
 TIMES = 1.5
 CHUNK = 20_000
@@ -103,7 +107,9 @@ class Measured:
 
     leads: int
     gateway: Gateway
+    bare: Store
     costs: list[float] = field(default_factory=list)
+    bare_costs: list[float] = field(default_factory=list)
     told: Told = field(default_factory=list)
 
     @property
@@ -112,15 +118,21 @@ class Measured:
 
     def fill(self) -> None:
         for start in range(0, self.leads, CHUNK):
-            arrive(self.gateway, news(range(start, min(start + CHUNK, self.leads)), 0))
+            bodies = news(range(start, min(start + CHUNK, self.leads)), 0)
+            arrive(self.gateway, bodies)
             work(self.gateway)
+            bare_pipeline.add(self.bare, [person for body in bodies for person in json.loads(body)], {})
 
     def round(self, chosen: Sequence[int], hour: int) -> None:
-        arrive(self.gateway, news(chosen, hour))
+        bodies = news(chosen, hour)
+        arrive(self.gateway, bodies)
         began = time.process_time()
         with watched(self.gateway.store.main) as self.told:
             work(self.gateway)
         self.costs.append((time.process_time() - began) / len(chosen) * 1e6)
+        began = time.process_time()
+        bare_pipeline.run(self.bare, bodies, to_micros(NOW))
+        self.bare_costs.append((time.process_time() - began) / len(chosen) * 1e6)
 
     def plans(self) -> dict[str, list[str]]:
         """How the statements of a batch would be worked among 10,000,000 leads. The store is of no use afterwards."""
@@ -140,7 +152,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     rng, bad, found = random.Random(7), list[tuple[str, str]](), dict[str, list[str]]()
     with tempfile.TemporaryDirectory() as folder:
-        stores = [Measured(leads, instance(Path(folder) / str(leads))) for leads in options.leads]
+        stores = [
+            Measured(leads, instance(at / "gateway"), bare_pipeline.prepare(at / "bare", (), {}))
+            for leads in options.leads
+            if (at := Path(folder) / str(leads))
+        ]
         for store in stores:
             store.fill()
         for hour in range(1, options.rounds + 1):
@@ -149,15 +165,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         for store in stores:
             found = store.plans()
             bad += scans(found)
-            cost, size = statistics.median(store.costs), store.file.stat().st_size / store.leads
+            cost, bare = statistics.median(store.costs), statistics.median(store.bare_costs)
             print(
-                f"{store.leads:12,} leads: {cost:7.0f} µs of processor an event, {len(store.told)} statements, "
-                f"{size:,.0f} bytes a lead"
+                f"{store.leads:12,} leads: {cost:5.0f} µs of processor an event (bare {bare:.0f}), "
+                f"{len(store.told)} statements, {store.file.stat().st_size / store.leads:,.0f} bytes a lead"
             )
     for text, steps in found.items() if options.show else ():
         print(" ".join(text.split())[:150], *steps, sep="\n    ")
-    ratio = statistics.median(large / small for small, large in zip(stores[0].costs, stores[-1].costs, strict=True))
-    print(f"  the largest against the smallest {ratio:.2f}   (target {TIMES})")
+    ratio, bare = (
+        statistics.median(large / small for small, large in zip(*both, strict=True))
+        for both in zip(*((store.costs, store.bare_costs) for store in (stores[0], stores[-1])), strict=True)
+    )
+    print(f"  the largest against the smallest {ratio:.2f}   (target {TIMES}; bare {bare:.2f})")
     for text, step in bad:
         print(f"  {step}: {' '.join(text.split())[:100]}")
     print(f"  {len(bad)} of {len(found)} statements scan a table with the statistics of 10,000,000 leads (target 0)")

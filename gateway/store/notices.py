@@ -12,12 +12,11 @@ from typing import Any
 
 from sqlalchemy import Connection, String, and_, case, func, literal, literal_column, select, text, union_all, update
 
-from gateway.contracts import COMPANIONS
 from gateway.journey.notify import ESCALATION, EXPIRY, HANDOFF, REASSIGNED, STEP, WARNING
 from gateway.journey.words import CLOCK
 from gateway.store import tables as t
 from gateway.store.among import among
-from gateway.store.outbox import SILENT
+from gateway.store.outbox import BLOCKED, SILENT
 from gateway.store.put import Put
 from gateway.store.times import new_id
 
@@ -220,11 +219,10 @@ def failing(connection: Connection) -> list[Any]:
 
 
 def late_writes(connection: Connection, systems: Collection[str], before: int) -> list[Any]:
-    """(system, due) where writes have been due since before ``before``. What waits for another record is not due."""
+    """(system, due) where writes have been due since before ``before``. What waits for a person's record is not due."""
     w = t.writes.c
     due = select(w.system, func.min(w.due_at).label("due")).where(among(w.system, systems), w.state == "waiting")
-    beside = among(w.object, COMPANIONS)
-    return list(connection.execute(due.where(w.due_at < before, ~beside).group_by(w.system)))
+    return list(connection.execute(due.where(w.due_at < before, ~BLOCKED).group_by(w.system)))
 
 
 def _known(kind: str, subject: Any) -> Any:

@@ -28,6 +28,12 @@ SILENT = "no answer"
 """Code of a write to a system that does not answer: of the one that was the probe, and of those that were held back."""
 HELD = "drift:"
 """What the codes of writes that are on hold begin with: then the alarm's key."""
+_w, _r, _l = t.writes.c, t.records.c, t.leads.c
+_record = select(_r.record).where(_r.entity == _w.lead, _r.system == _w.system, _r.kind == "person", _r.gone.is_(None))
+_forgotten = select(_l.id).where(_l.id == _w.lead, _l.erased_at.is_not(None))
+BLOCKED = and_(among(_w.object, COMPANIONS), not_(_record.exists()), not_(_forgotten.exists()))
+"""What stands beside a person's record that is not there: it says nothing of its system, and may wait for ever where
+somebody gave that record up."""
 ALONE = 2
 """After so many tries such a write goes alone: it may be what the worker dies of."""
 
@@ -55,21 +61,17 @@ def claim(connection: Connection, system: str, worker: str, now: int, limit: int
 
     :param push: the name under which all of this can be undone; the minute's by default.
     """
-    w, theirs = t.writes.c, t.records.c
+    w = t.writes.c
     beside = among(w.object, COMPANIONS)
     # By lead, not by key: a merged lead has writes under several.
     whom = (case((or_(beside, w.object == NOTICE), w.key), else_=func.coalesce(w.lead, w.key)), w.object)
-    person = select(theirs.record).where(
-        theirs.entity == w.lead, theirs.system == w.system, theirs.kind == "person", theirs.gone.is_(None)
-    )
-    forgotten = select(t.leads.c.id).where(t.leads.c.id == w.lead, t.leads.c.erased_at.is_not(None))
     busy = select(*whom).where(w.system == system)
     sure = and_(w.state == "waiting", tuple_(*whom).not_in(busy.where(w.state.in_(("leased", "unknown")))))
     unsure = and_(w.state == "unknown", tuple_(*whom).not_in(busy.where(w.state == "leased")))
     due = (
         select(w.id, *whom, and_(w.code == DIED, w.attempts >= ALONE))
         .where(w.system == system, w.state.in_(("waiting", "unknown")), or_(sure, unsure), _due(now))
-        .where(or_(not_(beside), person.exists(), forgotten.exists()))
+        .where(not_(BLOCKED))
         .order_by(w.priority, w.due_at, w.id)
         .limit(limit)
         .with_for_update(of=t.writes, skip_locked=True)  # somebody else is at those: they are found at the next look

@@ -12,21 +12,20 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, and_, case, distinct, func, select
 
-from gateway.contracts import COMPANIONS
 from gateway.store import tables as t
 from gateway.store.among import among
 from gateway.store.database import read
 from gateway.store.due import moves_by
 from gateway.store.inbox import STATES as DOCUMENTS
 from gateway.store.inbox import Inbox
+from gateway.store.outbox import BLOCKED
 from gateway.store.rescoring import Progress, progress
 
 OPEN_WRITES = ("waiting", "leased", "unknown")
 """States of a write that the system has not settled yet; people call all of them waiting."""
 _w = t.writes.c
-LONGEST_WAITING = func.min(case((~and_(among(_w.object, COMPANIONS), _w.attempts == 0), _w.planned_at)))
-"""When the oldest of these writes was planned. A task, or a place on a list, that was not tried waits for the record it
-is about: it says nothing of the system, and may wait for ever where a person gave that record up."""
+LONGEST_WAITING = func.min(case((and_(_w.state.in_(OPEN_WRITES), ~BLOCKED), _w.planned_at)))
+"""When the oldest of these writes was planned that the system has not settled, and could have."""
 STATES = (*OPEN_WRITES, "confirmed", "superseded", "dead")
 """All that a write can be in."""
 

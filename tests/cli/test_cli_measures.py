@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from sqlalchemy import insert, update
+from sqlalchemy import insert, select, update
 
 from gateway.contracts import TASK
 from gateway.engine.process import web_app
@@ -61,13 +61,19 @@ def test_what_was_read_and_waits_is_told_by_system(client, filled):
 
 
 def test_a_task_that_waits_for_its_record_makes_no_system_late(client, filled):
-    """Where somebody gave the record up it may wait for ever; one that was tried is told like all others."""
-    for tried, late in ((0, False), (1, True)):
-        _change(filled, update(t.writes).values(object=TASK, attempts=tried))
+    """Where somebody gave the record up it may wait for ever; once it is there, whoever should send it is late."""
+    _change(filled, update(t.writes).values(object=TASK, attempts=1, due_at=1))
+    record = {"system": "sales", "object": "person", "record": "1", "kind": "person", "mapping": "", "assumed": []}
+    record |= {"entity": select(t.writes.c.lead).limit(1).scalar_subquery(), "snapshot": {}}
+    there = insert(t.records).values(record | {"first_at": 1, "last_at": 1, "last_key": ""})
+    gone, back = (update(t.records).where(t.records.c.record == "1").values(gone=why) for why in ("deleted", None))
+    for statements, late in (((), False), ((there,), True), ((gone,), False), ((back,), True)):
+        _change(filled, *statements)
         told = _numbers(client.get("/metrics").text)
         assert told["gateway_writes_waiting", "sales"] >= 1
         assert (told["gateway_writes_oldest_seconds", "sales"] > 0) is late
         assert ("oldest waiting" in filled.run("status").stdout) is late
+        assert client.get("/health/work").status_code == (503 if late else 200)
 
 
 def test_what_is_told_is_what_the_admins_page_lists(client):

@@ -14,8 +14,8 @@ from gateway.store import tables as t
 from gateway.store.database import read
 from gateway.testing.instance import Instance
 
-OURS = {"jobs", "cursors", "documents", "duplicates", "tallies", "budgets", "breakers", "bundles"}
-"""Tables about the work itself."""
+OURS = {"jobs", "cursors", "documents", "duplicates", "tallies", "budgets", "breakers", "bundles", "audit"}
+"""Tables about the work itself, and who asked for it."""
 
 
 @pytest.fixture

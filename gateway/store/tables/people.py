@@ -109,7 +109,6 @@ identities = Table(
     Column("namespace", String, primary_key=True),  # email | key:<lead field>
     Column("value", String, primary_key=True),
     Column("lead", Id, nullable=False, index=True),
-    sqlite_with_rowid=False,
 )
 
 regroupings = Table(  # which records are one person or company was decided anew: merges and splits, append-only

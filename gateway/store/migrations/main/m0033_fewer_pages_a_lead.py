@@ -1,5 +1,6 @@
-"""What a batch reads of each lead takes fewer pages: SQLite keeps scores, identities and stages reached in the index of
-their keys; indexes tell who is beside a record, and what thresholds decided, without the rows."""
+"""What a batch reads of each lead takes fewer pages: SQLite keeps scores and stages reached in the index of their keys
+(identities, which come in no order, would touch more then); indexes tell who is beside a record, and what thresholds
+decided, without the rows."""
 
 from typing import Any
 
@@ -27,16 +28,6 @@ def upgrade() -> None:
     )
     if op.get_bind().dialect.name != "sqlite":  # PostgreSQL keeps all rows apart from their keys
         return
-    _within_key(
-        "identities",
-        [
-            sa.Column("namespace", string(), nullable=False),
-            sa.Column("value", string(), nullable=False),
-            sa.Column("lead", string(32), nullable=False),
-        ],
-        ["namespace", "value"],
-        {"ix_identities_lead": ["lead"]},
-    )
     _within_key(
         "reached",
         [
